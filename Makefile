@@ -1,0 +1,57 @@
+# Every command sets up what it needs: a virtual environment in .venv, made once, and again when pyproject.toml or constraints.txt changes.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help demo test lint lock clean
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo "Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12"
+
+demo: $(READY)  ## train on MovieLens-100K with its texts and knowledge graph, print the table, leave a report under runs/
+	$(BIN)/mmrec train experiment=demo
+	@echo "report: $$(find "$(CURDIR)/runs" -name report.html -exec ls -t {} + | head -n 1)"
+
+test: $(READY)  ## run the test suite
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:  ## remove what these commands made, the results in runs/ excepted
+	rm -rf .venv build dist ./*.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv does not read pip's settings, so a mirror or a folder of wheels that pip knows is handed on, and as with pip every index counts.
+pip_setting = $${$(1):-$$($(BIN)/pip config get global.$(2) 2>/dev/null | xargs)}
+uv = UV_FIND_LINKS="$${UV_FIND_LINKS:-$$(echo "$(call pip_setting,PIP_FIND_LINKS,find-links)" | tr -s ' ' ',')}" \
+	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,PIP_INDEX_URL,index-url)}" \
+	UV_INDEX="$${UV_INDEX:-$(call pip_setting,PIP_EXTRA_INDEX_URL,extra-index-url)}" \
+	UV_INDEX_STRATEGY=unsafe-best-match $(BIN)/uv
+
+# A constraint with a hash makes pip ask for the hash of everything, mmrec's own folder included; uv checks those that are there.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "found Python %d.%d" % v)' || \
+	  { echo "mmrec needs Python 3.11 to 3.13, and PYTHON is \`$(PYTHON)\`; try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "setting up .venv (once; downloads torch and what goes with it)"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@if $(BIN)/python -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION); then \
+	  $(uv) pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python -c constraints.txt -b constraints.txt -e '.[dev]'; \
+	else \
+	  echo "uv cannot be installed here; pip takes its place, which holds to the versions but checks no hashes"; \
+	  sed -e '/--hash=/d' -e 's/ *\\$$//' constraints.txt > .venv/versions.txt; \
+	  $(BIN)/python -m pip install -qq -c .venv/versions.txt -e '.[dev]'; \
+	fi
+	@touch $@
+
+# Versions already in constraints.txt are kept: to move one, change it there first. The CUDA packages are torch's own affair.
+UNPINNED := triton httpx2-jsfetch $(addprefix cuda-,bindings pathfinder toolkit) $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
+	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+lock: $(READY)  ## bring constraints.txt in line with pyproject.toml
+	@cp constraints.txt .venv/lock.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev \
+	  $(addprefix --no-emit-package ,$(UNPINNED)) -o .venv/lock.txt pyproject.toml >/dev/null
+	@{ grep '^#' constraints.txt; cat .venv/lock.txt; } > .venv/constraints.txt && mv .venv/constraints.txt constraints.txt

@@ -1,0 +1,1 @@
+"""Hydra groups: every folder is a seam, every file a choice."""

@@ -1,0 +1,1 @@
+"""Lightning data modules: tables in, batches out."""

@@ -1,0 +1,83 @@
+"""Training batches and evaluation sets from the split tables of a run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+from lightning.pytorch import LightningDataModule
+
+from mmrec.data.csr import InteractionMatrix
+from mmrec.data.index import Index
+from mmrec.data.sample import EvaluationSet, TrainBatches
+from mmrec.errors import MissingFile
+from mmrec.types import Interactions
+
+
+class TabularDataModule(LightningDataModule):
+    """Reads `split_dir/{train,valid,test}.parquet` and gives batches of positives with sampled negatives.
+
+    What selects a model cannot see the test rows: `setup("fit")` reads train and valid only, and `test` exists after `setup("test")` alone.
+    With `shared_negatives` a batch shares one pool of `n_negatives` items, all of them if the catalogue has fewer; otherwise every positive
+    draws its own. Either way no negative that counts is a training positive of its user.
+    """
+
+    def __init__(
+        self, split_dir: Path, index: Index, batch_size: int, n_negatives: int, shared_negatives: bool, seed: int
+    ) -> None:
+        super().__init__()
+        self.split_dir, self.index = Path(split_dir), index
+        self.batch_size, self.n_negatives, self.shared_negatives, self.seed = batch_size, n_negatives, shared_negatives, seed
+
+    def setup(self, stage: str) -> None:
+        """Reads the tables that `stage` may see. Raises MissingFile where one is not there."""
+        self.train_interactions = self._read("train")
+        self.train = self._matrix(self.train_interactions)
+        self.valid = self._matrix(self._read("valid"))
+        if stage == "test":
+            self.test = self._matrix(self._read("test"))
+
+    def train_dataloader(self) -> TrainBatches:
+        return TrainBatches(
+            self.train,
+            self.batch_size,
+            self.n_negatives,
+            self.shared_negatives,
+            self.seed,
+            epoch=lambda: self.trainer.current_epoch,
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+        )
+
+    def val_dataloader(self) -> "OneBatch":
+        """This process's part of the users that `valid_set` has, as one batch."""
+        return OneBatch(self.valid_set().part(self.trainer.global_rank, self.trainer.world_size))
+
+    def test_set(self) -> EvaluationSet:
+        """Test rows as positives, training and validation rows as seen. Only after `setup("test")`."""
+        return EvaluationSet.build(self.train.union(self.valid), self.test)
+
+    def valid_set(self) -> EvaluationSet:
+        """Validation rows as positives, training rows as seen."""
+        return EvaluationSet.build(self.train, self.valid)
+
+    def _read(self, part: str) -> Interactions:
+        path = self.split_dir / f"{part}.parquet"
+        if not path.is_file():
+            raise MissingFile(f"expected the {part} part of the split at {path}, and there is no such file")
+        return self.index.interactions(pl.read_parquet(path))
+
+    def _matrix(self, interactions: Interactions) -> InteractionMatrix:
+        return InteractionMatrix.from_pairs(interactions.user_idx, interactions.item_idx, self.index.n_users, self.index.n_items)
+
+
+class OneBatch:
+    """An epoch of one batch. A list will not do: Lightning takes it for a collection of loaders."""
+
+    def __init__(self, batch: EvaluationSet) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[EvaluationSet]:
+        return iter([self.batch])

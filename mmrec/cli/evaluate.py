@@ -1,0 +1,64 @@
+"""`mmrec evaluate run=…`: the test metrics of a run, computed again from its checkpoints and compared with what it reported."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from mmrec.cli.prepare import load_evidence, make_data_module, make_model, say
+from mmrec.cli.record import read_json
+from mmrec.cli.train import checkpoint_folder, load_best
+from mmrec.config import EvaluateConfig, TrainConfig, check
+from mmrec.errors import DataError, MissingFile
+from mmrec.evaluation.summary import evaluate as evaluate_scorer
+from mmrec.evaluation.summary import mean_over_seeds, means
+
+TOLERANCE = 1e-4
+
+
+def evaluate(cfg: DictConfig) -> dict[str, float]:
+    """Returns the test metrics, mean over the run's seeds, of exactly the split that the run kept.
+
+    Raises MissingFile where there is no such run, DataError where its data are no longer the same or the metrics differ by more than 1e-4.
+    """
+    check(cfg, EvaluateConfig)
+    run_dir = find_run(cfg.run)
+    saved = OmegaConf.load(run_dir / "config.yaml")
+    check(saved, TrainConfig)
+    recorded, reported = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")["models"]
+    evidence = load_evidence(saved)
+    if evidence.dataset.content_hash != recorded["data"]["hash"]:
+        raise DataError(f"the data of {evidence.dataset.name} have changed since {run_dir} was made; train again")
+    by_seed = []
+    for seed in recorded["seeds"]:
+        seeded = OmegaConf.merge(saved, {"seed": seed})
+        data = make_data_module(seeded, evidence, run_dir / "split")
+        data.setup("test")
+        model = make_model(seeded, evidence, data)
+        load_best(model, checkpoint_folder(run_dir, seed))
+        by_seed.append(means(evaluate_scorer(model.freeze(), data.test_set(), list(saved.task.ks)).per_user, "test"))
+        say(f"seed {seed}: evaluated")
+    found = mean_over_seeds(by_seed)
+    Console().print(_table(found, reported[recorded["model"]]))
+    differing = [name for name, value in found.items() if abs(value - reported[recorded["model"]][name]) > TOLERANCE]
+    if differing:
+        raise DataError(f"{', '.join(differing)} differ from {run_dir / 'metrics.json'} by more than {TOLERANCE}; were its files changed?")
+    return found
+
+
+def find_run(path: str) -> Path:
+    """A finished run folder. Raises MissingFile, naming the runs that are there, where it is none."""
+    run_dir = Path(path)
+    if not (run_dir / "metrics.json").is_file():
+        what = "holds no finished run (no metrics.json)" if run_dir.is_dir() else "is not there"
+        others = sorted(str(p.parent) for p in run_dir.parent.glob("*/metrics.json"))[-5:]
+        raise MissingFile(f"run: {run_dir} {what}" + (f"; there are {', '.join(others)}" if others else ""))
+    return run_dir
+
+
+def _table(found: dict[str, float], reported: dict[str, float]) -> Table:
+    table = Table("metric", "now", "reported")
+    for name, value in found.items():
+        table.add_row(name, f"{value:.4f}", f"{reported[name]:.4f}")
+    return table

@@ -1,0 +1,44 @@
+"""`mmrec data graph`: what is in a dataset's knowledge graph, as a table, and the graph itself as GraphML."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mmrec.kg.graph import build_graph, statistics, write_graphml
+from mmrec.types import ITEM_ID, Dataset
+
+
+def graph_command(dataset: Dataset, item_columns: Sequence[str], separator: str, output: Path | None) -> dict[str, Any]:
+    """Prints the statistics of the graph (see `mmrec.kg.graph.statistics`, which it returns) and writes it to `output` if that is given."""
+    graph = build_graph(dataset, item_columns, separator)
+    found = statistics(graph, dataset.items[ITEM_ID].to_list())
+    console = Console()
+    console.print(_overview(dataset.name, found), _relations(found))
+    if output is not None:
+        write_graphml(graph, output)
+        console.print(f"written: {output}", markup=False)
+    return found
+
+
+def _overview(name: str, found: dict[str, Any]) -> Table:
+    table = Table("", "count", title=f"Knowledge graph of {name}", title_justify="left")
+    table.columns[1].justify = "right"
+    for key, value in found.items():
+        if isinstance(value, int):
+            table.add_row(key.replace("_", " "), f"{value:,}")
+    table.add_section()
+    for quantile, degree in found["degree_quantiles"].items():
+        table.add_row(f"neighbours of an entity, quantile {quantile}", f"{degree:,g}")
+    return table
+
+
+def _relations(found: dict[str, Any]) -> Table:
+    table = Table("relation", "triples", "only repeats, backwards", title="Relations", title_justify="left")
+    table.columns[1].justify = "right"
+    table.columns[0].overflow = table.columns[2].overflow = "fold"  # a relation cut short is a relation unknown
+    for relation, count in found["triples_by_relation"].items():
+        table.add_row(relation, f"{count:,}", found["inverse_relations"].get(relation, ""))
+    return table

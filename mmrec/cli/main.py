@@ -1,0 +1,155 @@
+"""`mmrec`: the verbs, and the one place where errors become messages."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from mmrec import __version__
+from mmrec.config import register_schemas
+from mmrec.errors import MmrecError, nearest
+
+HELP = """mmrec {version}: recommendation from interactions, text, pictures and a knowledge graph
+
+  mmrec train data=movielens_100k               train, measure beside baselines, report
+  mmrec train data=folder data.path=my_shop/    your own files (interactions.csv; items, images, triples optional)
+  mmrec train -m "ablation=[],[no_text]"        one run an ablation
+  mmrec evaluate run=runs/…                     measure a run again from its checkpoints
+  mmrec recommend run=runs/… user=42 k=10       the best items for a user
+  mmrec data graph data=…                       what is in the knowledge graph; output=graph.graphml writes it
+  mmrec pretrain data=demo_shop                 train a small CLIP on a catalogue's pictures and texts
+
+Every key can be overridden: `mmrec VERB --help` lists the choices, `mmrec VERB key=value … --cfg job` shows the result.
+"""
+
+
+def main() -> None:
+    """The entry point: runs a verb. A person's mistake prints one message and exits with 2; nothing of it is a traceback."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP.format(version=__version__), end="")
+        return
+    if arguments[0] == "--version":
+        print(__version__)
+        return
+    verb, rest = (" ".join(arguments[:2]), arguments[2:]) if arguments[0] == "data" else (arguments[0], arguments[1:])
+    with errors_as_messages(verb):
+        if verb not in VERBS:
+            raise MmrecError(f"there is no `mmrec {verb}`; {nearest(verb, VERBS)}")
+        run, config_name = VERBS[verb]
+        sys.argv = [f"mmrec {verb}", *rest]
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
+        register_schemas()
+        hydra.main(version_base="1.3", config_path="pkg://mmrec.conf", config_name=config_name)(_quietly(run, verb))()
+
+
+def train(cfg: DictConfig) -> None:
+    from mmrec.cli.train import train as run
+
+    run(cfg, HydraConfig.get().overrides.task)
+
+
+def pretrain(cfg: DictConfig) -> None:
+    from mmrec.cli.pretrain import pretrain_command
+
+    pretrain_command(cfg)
+
+
+def graph(cfg: DictConfig) -> None:
+    from mmrec.cli.graph import graph_command
+
+    graph_command(cfg)
+
+
+def evaluate(cfg: DictConfig) -> None:
+    from mmrec.cli.evaluate import evaluate as run
+
+    run(cfg)
+
+
+def recommend(cfg: DictConfig) -> None:
+    from mmrec.cli.recommend import recommend as run
+
+    run(cfg)
+
+
+VERBS: dict[str, tuple[Callable[[DictConfig], None], str]] = {
+    "train": (train, "train"),
+    "evaluate": (evaluate, "evaluate"),
+    "recommend": (recommend, "recommend"),
+    "pretrain": (pretrain, "pretrain"),
+    "data graph": (graph, "graph"),
+}
+
+
+def _quietly(run: Callable[[DictConfig], None], verb: str) -> Callable[[DictConfig], None]:
+    """The same, with errors made messages before Hydra adds a line of its own."""
+
+    def wrapped(cfg: DictConfig) -> None:
+        with errors_as_messages(verb):
+            run(cfg)
+
+    return wrapped
+
+
+@contextmanager
+def errors_as_messages(verb: str) -> Iterator[None]:
+    """Prints what a person can put right as one message on stderr and exits with its code; lets everything else through."""
+    try:
+        yield
+    except MmrecError as error:
+        _stop(str(error), error.exit_code)
+    except (HydraException, OmegaConfBaseException) as error:
+        _stop(explain(error, verb), MmrecError.exit_code)
+    except KeyboardInterrupt:
+        _stop("interrupted", 130)
+
+
+def explain(error: Exception, verb: str) -> str:
+    """Hydra's errors in our words: what was wrong, and the nearest valid name."""
+    text = str(error.__cause__ or error)
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}: there is no choice `{name}`; {nearest(name, error.options)}"
+    unknown = re.search(r"Could not override '([^']+)'", str(error)) or re.search(r"Key '([^']+)' (?:is )?not in", text)
+    if unknown:
+        key = getattr(error.__cause__, "full_key", None) or unknown[1]
+        return f"{key}: there is no such key; {nearest(key, _all_keys(verb))}"
+    if isinstance(error, OverrideParseException):
+        return f"`{error.override}` is no override; expected key=value, a list as key=[a,b], text with blanks or commas as key='\"a, b\"'"
+    override = re.search(r"Error merging override (.+)", str(error))
+    first = text.split("\n")[0]
+    return f"{override[1]}: {first}" if override else first
+
+
+def _all_keys(verb: str) -> list[str]:
+    """Every key of a verb's configuration, dotted, without overrides."""
+    config_name = VERBS[verb][1]
+    hydra.core.global_hydra.GlobalHydra.instance().clear()
+    with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
+        cfg = OmegaConf.to_container(hydra.compose(config_name), resolve=False)
+    return list(_dotted(cfg, ""))
+
+
+def _dotted(node: object, prefix: str) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, child in node.items():
+            yield f"{prefix}{name}"
+            yield from _dotted(child, f"{prefix}{name}.")
+
+
+def _stop(message: str, code: int) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"mmrec: {message}", markup=False)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""From a configuration to what a model is built from: data, split, features, graph. Shared by the verbs that need a model."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from omegaconf import DictConfig
+from rich.console import Console
+
+from mmrec.config import build, refine
+from mmrec.data.features import Problem, extract_features, item_texts, read_pictures
+from mmrec.data.index import Index
+from mmrec.data.split import Split
+from mmrec.data.storage import write_parquet
+from mmrec.errors import DataError
+from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
+from mmrec.model import FusionRecommender
+from mmrec.types import IMAGE, ITEM_ID, TEXT, Dataset, DatasetSpec, Features, Graph
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the items, whatever the split."""
+
+    dataset: Dataset
+    index: Index
+    features: dict[str, Features]
+    graph: Graph | None
+    notes: tuple[str, ...]
+    """What the data's reader and the features found odd."""
+    features_s: float
+
+
+def say(message: str) -> None:
+    """One line of progress to the person, on stderr."""
+    console.print(message, markup=False)
+
+
+def load_evidence(cfg: DictConfig) -> Evidence:
+    """Reads the dataset, extracts or looks up features, builds the graph; only what `evidence` allows and the data has."""
+    dataset: Dataset = build(cfg, "data")
+    index = Index.build(dataset, cfg.seed)
+    say(f"{dataset.name}: {len(dataset.interactions):,} interactions, {index.n_users:,} users, {index.n_items:,} items")
+    for note in dataset.notes:
+        say(f"  {note}")
+    start = time.perf_counter()
+    features, notes = _load_features(cfg, dataset, index)
+    features_s = time.perf_counter() - start
+    return Evidence(dataset, index, features, _load_graph(cfg, dataset, index), dataset.notes + notes, features_s)
+
+
+def make_split(cfg: DictConfig, evidence: Evidence, folder: Path) -> Split:
+    """Splits the interactions and writes the three tables. Raises DataError where a part is empty."""
+    split: Split = build(cfg, "split")(evidence.dataset.interactions)
+    say(f"split {split.name}: {len(split.train):,} train, {len(split.valid):,} valid, {len(split.test):,} test")
+    for note in split.notes:
+        say(f"  {note}")
+    for part in ("train", "valid", "test"):
+        table = getattr(split, part)
+        if not len(table):
+            raise DataError(f"split {split.name}: the {part} part of {len(evidence.dataset.interactions):,} interactions is empty; use more data or other ratios")
+        write_parquet(folder / f"{part}.parquet", table)
+    return split
+
+
+def make_data_module(cfg: DictConfig, evidence: Evidence, folder: Path) -> LightningDataModule:
+    """The data module over the split tables in `folder`."""
+    return build(cfg, "data_module")(split_dir=folder, index=evidence.index)
+
+
+def make_model(cfg: DictConfig, evidence: Evidence, data: LightningDataModule) -> FusionRecommender:
+    """A fresh model, drawn from `cfg.seed`, for the training part of a data module that is set up."""
+    spec = DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
+    torch.manual_seed(cfg.seed)
+    parts: dict[str, Any] = {
+        "fusion": build(cfg, "fusion"),
+        "backbone": build(cfg, "backbone") if cfg.evidence.collaborative else None,
+        "kg_encoder": build(cfg, "kg_encoder") if evidence.graph else None,
+    }
+    return refine("model", lambda: build(cfg, "model")(spec=spec, **parts))
+
+
+def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dict[str, Features], tuple[str, ...]]:
+    items, cache, size = index.align(dataset.items), Path(cfg.paths.cache), cfg.features.batch_size
+    features: dict[str, Features] = {}
+    problems: list[Problem] = []
+    if cfg.evidence.text and dataset.text_columns:
+        texts = item_texts(items, dataset.text_columns)
+        features[TEXT], problems = extract_features(build(cfg, "text_encoder"), texts, cache, size, TEXT)
+    if cfg.evidence.image and dataset.image_column:
+        pictures, unread = read_pictures(dataset, items[ITEM_ID])
+        features[IMAGE], undecoded = extract_features(build(cfg, "image_encoder"), pictures, cache, size, IMAGE)
+        problems = problems + unread + undecoded
+    for name, found in features.items():
+        say(f"{name} features ({found.encoder}): {int(found.present.sum()):,} of {len(items):,} items")
+    notes = tuple(f"item `{items[ITEM_ID][p.position]}`: {p.reason}" for p in problems)
+    for note in notes[:20]:
+        say(f"  {note}")
+    if len(notes) > 20:
+        say(f"  … and {len(notes) - 20:,} more, all of them in run.json")
+    return {name: found for name, found in features.items() if found.present.any()}, notes
+
+
+def _load_graph(cfg: DictConfig, dataset: Dataset, index: Index) -> Graph | None:
+    if not cfg.evidence.kg or (dataset.triples is None and not cfg.graph.item_columns):
+        return None
+    graph = drop_inverse_relations(build_graph(dataset, cfg.graph.item_columns, cfg.graph.separator))
+    tensors = to_tensors(prune(graph, cfg.graph.min_degree), index.item_ids.to_list())
+    aligned = int((tensors.item_entity >= 0).sum())
+    say(
+        f"knowledge graph: {tensors.n_entities:,} entities, {len(tensors.edge_type):,} triples, {tensors.n_relations} relations; "
+        f"{aligned:,} of {index.n_items:,} items are in it"
+    )
+    return tensors if aligned and len(tensors.edge_type) else None

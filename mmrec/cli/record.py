@@ -1,0 +1,161 @@
+"""Writing what a run found: run.json, metrics.json, per-user metrics, recommendations, curves, attention, vectors."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from omegaconf import DictConfig
+
+from mmrec.cli.prepare import Evidence
+from mmrec.data.csr import InteractionMatrix
+from mmrec.data.sample import EvaluationSet
+from mmrec.data.split import Split
+from mmrec.data.storage import write_json, write_parquet, write_tensors
+from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means, slices
+from mmrec.model import FusionRecommender
+from mmrec.types import ITEM_ID, USER_ID, USER_IDX
+
+_PACKAGES = ("mmrec", "torch", "lightning", "transformers", "open-clip-torch", "torch-geometric", "hydra-core", "networkx", "numpy", "polars")
+
+
+def describe_run(cfg: DictConfig, evidence: Evidence, split: Split, times: dict[str, float], n_parameters: int) -> dict[str, Any]:
+    """What was run, as `run.json` holds it."""
+    dataset, index = evidence.dataset, evidence.index
+    test_users, known = split.test[USER_ID].n_unique(), split.train[USER_ID].n_unique()
+    return {
+        "name": Path(cfg.run_dir).name,
+        "model": "fusion",
+        "seed": cfg.seed,
+        "seeds": list(range(cfg.seed, cfg.seed + cfg.n_seeds)),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "git": _git_revision(),
+        "data": {
+            "name": dataset.name,
+            "hash": dataset.content_hash,
+            "n_users": index.n_users,
+            "n_items": index.n_items,
+            "n_interactions": len(dataset.interactions),
+            "notes": list(evidence.notes),
+        },
+        "split": {
+            "name": split.name,
+            "hash": split.hash,
+            "train": len(split.train),
+            "valid": len(split.valid),
+            "test": len(split.test),
+            "n_train_users": known,
+            "n_test_users": test_users,
+            "n_users_without_positives": index.n_users - test_users,
+            "notes": list(split.notes),
+        },
+        "features": {
+            name: {"encoder": found.encoder, "present": int(found.present.sum()), "total": len(found.present)}
+            for name, found in evidence.features.items()
+        }
+        | _graph_coverage(evidence),
+        "times": {name: round(seconds, 2) for name, seconds in times.items()},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads",
+        "n_parameters": n_parameters,
+    }
+
+
+def write_results(
+    run_dir: Path, evidence: Evidence, results: Sequence[Result], train: InteractionMatrix, test: EvaluationSet
+) -> dict[str, Any]:
+    """Writes metrics.json (returned), per_user.parquet and recommendations.parquet; the first result is our model's first seed."""
+    by_model: dict[str, list[Result]] = {}
+    for result in results:
+        by_model.setdefault(result.model, []).append(result)
+    values = {name: [means(r.valid.per_user, "val") | means(r.test.per_user, "test") for r in group] for name, group in by_model.items()}
+    ours = results[0].model
+    k = max(int(name.rpartition("@")[2]) for name in results[0].test.per_user.columns if "@" in name)
+    metrics = {
+        "models": {name: mean_over_seeds(group) for name, group in values.items()},
+        "seeds": {str(r.seed): v for r, v in zip(by_model[ours], values[ours], strict=True)},
+        "confidence": {name: confidence([r.test.per_user for r in group], "test", results[0].seed) for name, group in by_model.items()},
+        "tuned": {name: group[0].parameters for name, group in by_model.items() if group[0].parameters},
+        "slices": {name: slices(group[0].test, train, test, k) for name, group in by_model.items()},
+    }
+    write_json(run_dir / "metrics.json", metrics)
+    write_parquet(run_dir / "per_user.parquet", pl.concat([_named(r, evidence) for r in results]))
+    write_parquet(run_dir / "recommendations.parquet", _recommendations(results[0], evidence))
+    return metrics
+
+
+def write_model(run_dir: Path, evidence: Evidence, model: FusionRecommender) -> None:
+    """Writes attention.parquet, and the vectors with the ids and titles of their rows, which is all that recommending needs."""
+    scorer, index, dataset = model.freeze(), evidence.index, evidence.dataset
+    item, modality = model.present.nonzero().unbind(1)
+    mass = {
+        ITEM_ID: index.item_id(item),
+        "modality": pl.Series([model.modalities[m] for m in modality.tolist()], dtype=pl.String),
+        "weight": scorer.attention[item, modality].numpy(),
+    }
+    write_parquet(run_dir / "attention.parquet", pl.DataFrame(mass))
+    write_tensors(run_dir / "vectors.safetensors", {"users": scorer.users.contiguous(), "items": scorer.items.contiguous()})
+    write_parquet(run_dir / "items.parquet", index.align(dataset.items).select(ITEM_ID, *dataset.text_columns[:1]))
+    write_parquet(run_dir / "users.parquet", index.user_ids.to_frame(USER_ID))
+
+
+def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
+    """Writes curves.parquet from the CSV logs of the seeds; nothing where they were not kept."""
+    curves = []
+    for seed in seeds:
+        path = run_dir / "logs" / "csv" / f"seed_{seed}" / "metrics.csv"
+        if path.is_file():
+            log = pl.read_csv(path, infer_schema_length=None)
+            long = log.drop("step").unpivot(index="epoch", variable_name="metric").drop_nulls()
+            curves.append(long.select(pl.lit(seed, dtype=pl.Int64).alias("seed"), pl.col("epoch").cast(pl.Int64), "metric", pl.col("value").cast(pl.Float64)))
+    if curves:
+        write_parquet(run_dir / "curves.parquet", pl.concat(curves))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of a run."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _named(result: Result, evidence: Evidence) -> pl.DataFrame:
+    users = evidence.index.user_id(torch.from_numpy(result.test.per_user[USER_IDX].to_numpy(writable=True)))
+    keys = pl.DataFrame({USER_ID: users}).with_columns(model=pl.lit(result.model), seed=pl.lit(result.seed, dtype=pl.Int64))
+    return pl.concat([keys, result.test.per_user.drop(USER_IDX)], how="horizontal")
+
+
+def _recommendations(result: Result, evidence: Evidence) -> pl.DataFrame:
+    ranking = result.test.ranking
+    row, place = (ranking.item_idx >= 0).nonzero().unbind(1)
+    return pl.DataFrame(
+        {
+            USER_ID: evidence.index.user_id(ranking.user_idx[row]),
+            ITEM_ID: evidence.index.item_id(ranking.item_idx[row, place]),
+            "rank": (place + 1).numpy(),
+            "score": ranking.scores[row, place].numpy(),
+        }
+    )
+
+
+def _graph_coverage(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    if evidence.graph is None:
+        return {}
+    aligned = evidence.graph.item_entity >= 0
+    encoder = f"{evidence.graph.n_entities:,} entities, {len(evidence.graph.edge_type):,} triples"
+    return {"kg": {"encoder": encoder, "present": int(aligned.sum()), "total": len(aligned)}}
+
+
+def _git_revision() -> str | None:
+    """The commit that mmrec itself was run from, `+` where files differ from it; None outside a checkout."""
+    try:
+        _git("ls-files", "--error-unmatch", __file__)
+        return _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", "-C", Path(__file__).parent, *words], capture_output=True, text=True, check=True).stdout.strip()

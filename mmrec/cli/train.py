@@ -1,0 +1,195 @@
+"""`mmrec train`: data to split to model to metrics to report, into one run folder."""
+
+import copy
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
+
+from mmrec.baselines.tune import tune
+from mmrec.cli.prepare import Evidence, load_evidence, make_data_module, make_model, make_split, say
+from mmrec.cli.record import describe_run, write_curves, write_model, write_results
+from mmrec.config import TrainConfig, build, check, plain
+from mmrec.data.storage import write_json, write_text
+from mmrec.errors import ConfigError, MissingFile, nearest
+from mmrec.evaluation.console import console_table
+from mmrec.evaluation.report import write_report
+from mmrec.evaluation.summary import Result, evaluate
+from mmrec.metrics.ranking import METRICS
+from mmrec.model import FusionRecommender
+from mmrec.types import Scorer
+
+OURS = "fusion"
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its tips and its list of devices found
+
+
+def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
+    """Runs a training configuration and returns its run folder. Raises ConfigError, DataError, … before anything long begins where it can.
+
+    With `resume` the run's own configuration is taken up again, and of this one only the `overrides` of plain keys.
+    """
+    start = time.perf_counter()
+    if cfg.resume is not None:
+        cfg = _resumed(cfg.resume, overrides)
+    check(cfg, TrainConfig)
+    _check_selection(cfg)
+    run_dir = _run_dir(cfg)
+    write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    evidence = load_evidence(cfg)
+    split = make_split(cfg, evidence, run_dir / "split")
+    trained: list[tuple[Result, FrozenScorer]] = []
+    results, first = _train_seeds(cfg, evidence, run_dir)
+    fit_s = time.perf_counter() - start - evidence.features_s
+    results += _baselines(cfg, evidence, run_dir)
+    data = make_data_module(cfg, evidence, run_dir / "split")
+    data.setup("test")
+    write_model(run_dir, evidence, first)
+    write_curves(run_dir, [result.seed for result in results if result.model == OURS])
+    metrics = write_results(run_dir, evidence, results, data.train, data.test_set())
+    times = {"features_s": evidence.features_s, "fit_s": fit_s, "total_s": time.perf_counter() - start}
+    write_json(run_dir / "run.json", describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters())))
+    write_report(run_dir, evidence.dataset)
+    Console().print(console_table(metrics, [f"{name}@{k}" for k in cfg.task.ks for name in ("recall", "ndcg")]))
+    say(f"report: {run_dir / 'report.html'}")
+    return run_dir
+
+
+def _train_seeds(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[list[Result], FusionRecommender]:
+    """The results of all seeds, and the trained model of the first."""
+    trained = [_train_one(_with_seed(cfg, cfg.seed + i), evidence, run_dir) for i in range(cfg.n_seeds)]
+    return [result for result, _ in trained], trained[0][1]
+
+
+def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Result, FusionRecommender]:
+    """Trains one seed, keeps the epoch that is best on validation, and only then reads the test part."""
+    data = make_data_module(cfg, evidence, run_dir / "split")
+    data.setup("fit")
+    model = make_model(cfg, evidence, data)
+    say(f"seed {cfg.seed}: {sum(p.numel() for p in model.parameters()):,} parameters, tokens {', '.join(model.modalities)}")
+    task = build(cfg, "task")(model=model, graph=evidence.graph, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
+    folder = checkpoint_folder(run_dir, cfg.seed)
+    make_trainer(cfg, folder).fit(task, datamodule=data, ckpt_path=_resume_from(cfg), weights_only=True)
+    load_best(model, folder)
+    data.setup("test")
+    return measure(OURS, cfg, model.freeze(), data, {}), model
+
+
+def measure(name: str, cfg: DictConfig, scorer: Scorer, data: LightningDataModule, parameters: dict[str, Any]) -> Result:
+    """A scorer on the validation and the test users of a data module set up for test."""
+    ks = list(cfg.task.ks)
+    return Result(name, cfg.seed, evaluate(scorer, data.valid_set(), ks), evaluate(scorer, data.test_set(), ks), parameters)
+
+
+def checkpoint_folder(run_dir: Path, seed: int) -> Path:
+    return run_dir / "checkpoints" / f"seed_{seed}"
+
+
+def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
+    """A Lightning trainer that stops early and keeps the best and the last checkpoint in `folder`, by the validation metric alone."""
+    metric = cfg.selection.metric
+    callbacks: list[Callback] = [
+        EarlyStopping(metric, mode="max", patience=cfg.selection.patience, check_finite=True),
+        ModelCheckpoint(folder, filename="best", monitor=metric, mode="max", save_last=True, enable_version_counter=False),
+        RichProgressBar() if Console().is_terminal and cfg.trainer.enable_progress_bar else _EpochLines(metric),
+    ]
+    return build(cfg, "trainer")(logger=_loggers(cfg), callbacks=callbacks)
+
+
+def load_best(model: FusionRecommender, folder: Path) -> None:
+    """Gives the model the weights of `folder/best.ckpt`. Nothing but tensors and plain values is read from the file."""
+    path = folder / "best.ckpt"
+    if not path.is_file():
+        raise MissingFile(f"expected a checkpoint at {path}, and there is no such file")
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+
+
+def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Result]:
+    """Every configured baseline, tuned on the validation part before the test part is read."""
+    data = make_data_module(cfg, evidence, run_dir / "split")
+    data.setup("fit")
+    metric = cfg.selection.metric.removeprefix("val/")
+    tuned = {}
+    for name, node in cfg.baselines.items():
+        make = build(OmegaConf.create({name: {k: v for k, v in node.items() if k != "grid"}}), name)
+        tuned[name] = tune(make, plain(node.grid), data.valid_set(), metric)
+        say(f"{name}: val {metric} {tuned[name].value:.4f} {tuned[name].parameters or ''}")
+    data.setup("test")
+    return [measure(name, cfg, best.baseline, data, best.parameters) for name, best in tuned.items()]
+
+
+class _EpochLines(Callback):
+    """One line an epoch, where there is no terminal for a progress bar."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        values = trainer.callback_metrics
+        if trainer.is_global_zero:
+            say(f"epoch {trainer.current_epoch}: loss {values['train/loss']:.4f}, {self.metric} {values.get(self.metric, float('nan')):.4f}")
+
+
+def _loggers(cfg: DictConfig) -> list[Any]:
+    loggers = {name: build(cfg.logger, name, version=f"seed_{cfg.seed}") for name in cfg.logger}
+    return list(loggers.values())
+
+
+def _resume_from(cfg: DictConfig) -> Path | None:
+    if cfg.resume is None:
+        return None
+    path = checkpoint_folder(Path(cfg.resume), cfg.seed) / "last.ckpt"
+    if not path.is_file():
+        raise MissingFile(f"resume: expected a checkpoint at {path}, and there is no such file")
+    return path
+
+
+def _resumed(run: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration that a run was started with, plus plain overrides such as `trainer.max_epochs=50`."""
+    path = Path(run) / "config.yaml"
+    if not path.is_file():
+        raise MissingFile(f"resume: expected the configuration of a run at {path}, and there is no such file")
+    saved = OmegaConf.load(path)
+    changes = OmegaConf.from_dotlist(list(overrides))
+    unknown = [key for key in changes if OmegaConf.is_dict(saved.get(key)) and not OmegaConf.is_dict(changes[key])]
+    if unknown:
+        raise ConfigError(f"{unknown[0]}: a resumed run keeps its choices; override plain keys, or start a new run")
+    return OmegaConf.merge(saved, changes)
+
+
+def _with_seed(cfg: DictConfig, seed: int) -> DictConfig:
+    seeded = copy.deepcopy(cfg)
+    seeded.seed = seed
+    return seeded
+
+
+def _check_selection(cfg: DictConfig) -> None:
+    """Only a validation metric that is computed may choose."""
+    valid = [f"val/{name}@{k}" for name in METRICS for k in cfg.task.ks]
+    if cfg.selection.metric not in valid:
+        raise ConfigError(f"selection.metric: `{cfg.selection.metric}` is not computed on the validation part; {nearest(cfg.selection.metric, valid)}")
+    if cfg.n_seeds < 1:
+        raise ConfigError(f"n_seeds: expected at least 1, came {cfg.n_seeds}")
+
+
+def _run_dir(cfg: DictConfig) -> Path:
+    """The run folder, new unless it was named; the configuration is given its path."""
+    if cfg.run_dir is None:
+        data, split = (node["_target_"].rpartition(".")[2] for node in (cfg.data, cfg.split))
+        name = f"{data}-{split}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        taken = [name, *(f"{name}-{n}" for n in range(2, 1000))]
+        with open_dict(cfg):
+            cfg.run_dir = str(next(path for path in (Path(cfg.paths.runs) / one for one in taken) if not path.exists()))
+    path = Path(cfg.run_dir)
+    if (path / "metrics.json").exists() and cfg.resume is None:
+        raise ConfigError(f"run_dir: {path} holds a finished run; name another folder, or none for a new one")
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,288 @@
+"""From a composed configuration to objects: the schema, the check before anything is read, and the building.
+
+Beside the entry points this is the only place that sees a DictConfig. Nothing else in mmrec takes a config: constructors take plain values.
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from hydra.core.config_store import ConfigStore
+from hydra.utils import instantiate
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from mmrec.errors import ConfigError, MmrecError, nearest
+
+ALLOWED = ("mmrec.", "data_modules.", "lightning.pytorch.", "torch.optim.", "torch.nn.modules.")
+_SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+Node = dict[str, Any]
+
+
+@dataclass
+class Evidence:
+    """Which kinds of evidence the model may use."""
+
+    collaborative: bool = MISSING
+    text: bool = MISSING
+    image: bool = MISSING
+    kg: bool = MISSING
+
+
+@dataclass
+class GraphConfig:
+    """How the knowledge graph is made."""
+
+    item_columns: list[str] = MISSING
+    separator: str = MISSING
+    min_degree: int = MISSING
+
+
+@dataclass
+class FeaturesConfig:
+    """How frozen features are extracted."""
+
+    batch_size: int = MISSING
+
+
+@dataclass
+class Selection:
+    """What chooses an epoch and the baselines' hyper-parameters."""
+
+    metric: str = MISSING
+    patience: int = MISSING
+
+
+@dataclass
+class Paths:
+    """Where things are kept."""
+
+    cache: str = MISSING
+    runs: str = MISSING
+
+
+@dataclass
+class TrainConfig:
+    """The top level of `conf/train.yaml`: a key that is not here fails, in a file as on the command line."""
+
+    data: Node = field(default_factory=dict)
+    split: Node = field(default_factory=dict)
+    text_encoder: Node = field(default_factory=dict)
+    image_encoder: Node = field(default_factory=dict)
+    kg_encoder: Node = field(default_factory=dict)
+    backbone: Node = field(default_factory=dict)
+    fusion: Node = field(default_factory=dict)
+    loss: Node = field(default_factory=dict)
+    baselines: Node = field(default_factory=dict)
+    trainer: Node = field(default_factory=dict)
+    logger: Node = field(default_factory=dict)
+    model: Node = field(default_factory=dict)
+    data_module: Node = field(default_factory=dict)
+    task: Node = field(default_factory=dict)
+    optimizer: Node = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    selection: Selection = field(default_factory=Selection)
+    paths: Paths = field(default_factory=Paths)
+    seed: int = MISSING
+    n_seeds: int = MISSING
+    run_dir: str | None = None
+    resume: str | None = None
+
+
+@dataclass
+class PretrainConfig:
+    """The top level of `conf/pretrain.yaml`."""
+
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    seed: int = MISSING
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    learning_rate: float = MISSING
+    output: str = MISSING
+
+
+@dataclass
+class GraphCommandConfig:
+    """The top level of `conf/graph.yaml`."""
+
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    seed: int = MISSING
+    output: str | None = None
+
+
+@dataclass
+class EvaluateConfig:
+    """The top level of `conf/evaluate.yaml`."""
+
+    run: str = MISSING
+
+
+@dataclass
+class RecommendConfig:
+    """The top level of `conf/recommend.yaml`."""
+
+    run: str = MISSING
+    user: str = MISSING
+    k: int = MISSING
+
+
+def register_schemas() -> None:
+    """Puts the schemas where the primary configs name them."""
+    store = ConfigStore.instance()
+    schemas = {"train": TrainConfig, "pretrain": PretrainConfig, "graph": GraphCommandConfig, "evaluate": EvaluateConfig, "recommend": RecommendConfig}
+    for name, schema in schemas.items():
+        store.store(name=f"{name}_schema", node=schema)
+
+
+def check(cfg: DictConfig, schema: type) -> None:
+    """Raises ConfigError that lists everything wrong with a composed configuration; reads no data, builds no object.
+
+    Every value must resolve and every `_target_` be importable, from our allowlist (of the object found, not of its name), and able to
+    take the arguments given, by name and by simple type.
+    """
+    problems = [f"{key}: {problem}" for key, problem in _unknown_keys(cfg, schema, "")]
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    problems += [f"{key}: a value is needed; set it as `{key}=…`" for key in missing]
+    if not missing:
+        problems += [f"{key}: {problem}" for key, problem in _problems(plain(cfg), "")]
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as dicts, lists and scalars, interpolations resolved."""
+    return OmegaConf.to_container(cfg, resolve=True)
+
+
+def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
+    """The object that the node at `key` names, called with its values and `arguments`; a partial where the node says so.
+
+    Raises ConfigError, naming the key, where a constructor refuses a value.
+    """
+    node = OmegaConf.select(cfg, key)
+    try:
+        return instantiate(node, _convert_="all", **arguments)
+    except Exception as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, MmrecError):
+            raise cause from None
+        if isinstance(cause, (ValueError, TypeError, ImportError)) or type(cause).__name__ == "MisconfigurationException":
+            raise ConfigError(f"{key}: {cause}") from cause
+        raise
+
+
+def refine(key: str, make: Callable[[], Any]) -> Any:
+    """Calls a partial made by `build`; a ValueError becomes a ConfigError that names the key."""
+    try:
+        return make()
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def _unknown_keys(cfg: DictConfig, schema: type, prefix: str) -> Iterator[tuple[str, str]]:
+    """Keys that the schema has not: `+key=…` and files can add them past Hydra's own check."""
+    known = {one.name: one.type for one in fields(schema)}
+    for name in cfg:
+        if name not in known:
+            yield f"{prefix}{name}", f"there is no such key; {nearest(name, known)}"
+        elif is_dataclass(known[name]):
+            yield from _unknown_keys(cfg[name], known[name], f"{prefix}{name}.")
+
+
+def _problems(node: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, list):
+        for position, child in enumerate(node):
+            yield from _problems(child, f"{key}[{position}]")
+    if not isinstance(node, dict):
+        return
+    if "_target_" in node:
+        yield from _target_problems(node, key)
+    for name, child in node.items():
+        yield from _problems(child, f"{key}.{name}" if key else name)
+
+
+def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
+    try:
+        target = _resolve(node["_target_"])
+    except ConfigError as error:
+        yield f"{key}._target_", str(error)
+        return
+    parameters = inspect.signature(target).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    given = {name: value for name, value in node.items() if name not in _SPECIAL and name != "grid"}
+    given |= {name: values for name, values in node.get("grid", {}).items()} if "grid" in node else {}
+    for name in given:
+        if name not in parameters and not open_ended:
+            yield f"{key}.{name}", f"{target.__qualname__} takes no `{name}`; {nearest(name, parameters)}"
+    if not node.get("_partial_"):
+        for name, parameter in parameters.items():
+            if name not in given and parameter.default is parameter.empty and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                yield f"{key}.{name}", f"{target.__qualname__} needs it"
+    hints = _type_hints(target)
+    for name, value in given.items():
+        values = value if "grid" in node else [value]
+        for one in values:
+            if name in hints and not fits(one, hints[name]):
+                yield f"{key}.{name}", f"expected {_type_name(hints[name])}, came `{one}`"
+
+
+def _resolve(path: Any) -> Any:
+    """The object a `_target_` names. Raises ConfigError where there is none or mmrec does not allow it."""
+    if not isinstance(path, str) or "." not in path:
+        raise ConfigError(f"expected package.module.Name, came `{path}`")
+    module_name, name = path.rsplit(".", 1)
+    if not path.startswith(ALLOWED):
+        raise ConfigError(f"`{path}` is not among what a configuration may build: {', '.join(ALLOWED)}")
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(f"`{module_name}` cannot be imported: {error}") from error
+    if not hasattr(module, name):
+        public = [n for n in vars(module) if not n.startswith("_")]
+        raise ConfigError(f"`{module_name}` has no `{name}`; {nearest(name, public)}")
+    found = getattr(module, name)
+    origin = f"{getattr(found, '__module__', '')}."
+    if not callable(found) or not origin.startswith(ALLOWED):
+        raise ConfigError(f"`{path}` is not among what a configuration may build: it comes from `{origin[:-1]}`")
+    return found
+
+
+def _type_hints(target: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except (NameError, TypeError):
+        return {}
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a plain value is of a type hint made of scalars, lists, dicts and unions; hints beyond those accept anything."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, one) for one in arguments)
+    if hint is type(None):
+        return value is None
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (str, bool):
+        return isinstance(value, hint)
+    if hint is Path:
+        return isinstance(value, str)
+    if origin is list:
+        return isinstance(value, list) and all(fits(one, arguments[0]) for one in value)
+    if origin is dict:
+        return isinstance(value, dict)
+    return True
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")

@@ -1,0 +1,70 @@
+"""Users' items as a compressed sparse row matrix: seen-item masks, ground truth and collision tests without anything dense."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class InteractionMatrix:
+    """A binary user by item matrix, rows sorted by user and, within a user, by item; duplicates are one entry.
+
+    `indptr: (n_users + 1,)`, `indices: (nnz,)`, both int64.
+    """
+
+    indptr: Int64[Tensor, " n_users_plus_1"]
+    indices: Int64[Tensor, " nnz"]
+    n_items: int
+
+    @classmethod
+    def from_pairs(cls, user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"], n_users: int, n_items: int) -> Self:
+        """From events in any order. Memory is linear in the events."""
+        keys = torch.unique(user_idx * n_items + item_idx)
+        counts = torch.bincount(keys // n_items, minlength=n_users)
+        return cls(torch.cat([counts.new_zeros(1), counts.cumsum(0)]), keys % n_items, n_items)
+
+    @property
+    def n_users(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def degree(self) -> Int64[Tensor, " n_users"]:
+        """Distinct items of each user."""
+        return self.indptr.diff()
+
+    @property
+    def item_degree(self) -> Int64[Tensor, " n_items"]:
+        """Distinct users of each item."""
+        return torch.bincount(self.indices, minlength=self.n_items)
+
+    def rows(self, user_idx: Int64[Tensor, " batch"]) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"]]:
+        """The entries of some users: position in `user_idx` and item of each, in row order."""
+        starts, counts = self.indptr[user_idx], self.indptr[user_idx + 1] - self.indptr[user_idx]
+        position = torch.repeat_interleave(torch.arange(len(user_idx), device=counts.device), counts)
+        first = counts.cumsum(0) - counts
+        offset = torch.arange(len(position), device=counts.device) - first[position]
+        return position, self.indices[starts[position] + offset]
+
+    def keys(self) -> Int64[Tensor, " nnz"]:
+        """`user * n_items + item` of every entry, ascending."""
+        users = torch.repeat_interleave(torch.arange(self.n_users, device=self.indptr.device), self.degree)
+        return users * self.n_items + self.indices
+
+    def union(self, other: Self) -> Self:
+        """Entries of either matrix."""
+        keys = torch.cat([self.keys(), other.keys()])
+        return type(self).from_pairs(keys // self.n_items, keys % self.n_items, self.n_users, self.n_items)
+
+    def to(self, device: torch.device) -> Self:
+        return type(self)(self.indptr.to(device), self.indices.to(device), self.n_items)
+
+
+def is_member(sorted_keys: Int64[Tensor, " nnz"], keys: Int64[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
+    """Which of `keys` occur in `sorted_keys` (ascending), by binary search."""
+    if not len(sorted_keys):
+        return torch.zeros_like(keys, dtype=torch.bool)
+    found = torch.searchsorted(sorted_keys, keys).clamp_(max=len(sorted_keys) - 1)
+    return sorted_keys[found] == keys

@@ -1,0 +1,92 @@
+"""The pictures of the generated shop: one object on a plain background, whose colour, pattern and shape are the item's visual attributes.
+
+Everything else in a picture is nuisance and independent of them: position, scale, rotation, period and phase of the pattern, shade,
+background, light and grain.
+"""
+
+from colorsys import hsv_to_rgb
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+SIDE = 64
+HUES = {"red": 0.0, "orange": 0.07, "yellow": 0.15, "green": 0.34, "cyan": 0.5, "blue": 0.62, "purple": 0.76, "pink": 0.89}
+"""Hue of each colour, as a share of the circle."""
+ADJECTIVES = {"plain": "plain", "stripes": "striped", "dots": "dotted", "checks": "checked", "rings": "ringed"}
+CAPTIONS = (
+    "a {pattern} {colour} {shape}",
+    "a picture of a {colour} {shape}, {pattern}",
+    "{colour} {shape}, {pattern}",
+    "one {pattern} {shape} in {colour}",
+)
+
+Plane = Float[np.ndarray, "side side"]
+
+
+def draw_picture(colour: str, pattern: str, shape: str, rng: np.random.Generator) -> UInt8[np.ndarray, "side side 3"]:
+    """An RGB picture of one object with the given attributes (names as in `demo_shop_world.VALUES`)."""
+    x, y = _object_coordinates(rng)
+    inside = _soft(_signed_distance(shape, x, y), SIDE / 5)[..., None]
+    ink = _pattern(pattern, x, y, rng)[..., None]
+    background = np.array(hsv_to_rgb(rng.random(), rng.uniform(0, 0.15), rng.uniform(0.55, 0.95)))
+    body = np.array(hsv_to_rgb((HUES[colour] + rng.uniform(-0.02, 0.02)) % 1, rng.uniform(0.75, 1), rng.uniform(0.7, 1)))
+    pixels = background * (1 - inside) + body * (1 - 0.65 * ink) * inside
+    light = 1 + rng.uniform(-0.15, 0.15) * x + rng.uniform(-0.15, 0.15) * y
+    pixels = pixels * light[..., None] + rng.uniform(0.01, 0.05) * rng.standard_normal((SIDE, SIDE, 3))
+    return (255 * pixels.clip(0, 1)).astype(np.uint8)
+
+
+def write_caption(colour: str, pattern: str, shape: str, rng: np.random.Generator) -> str:
+    """What a photographer's note would say of the picture, e.g. `a striped red ring`."""
+    return str(rng.choice(CAPTIONS)).format(colour=colour, pattern=ADJECTIVES[pattern], shape=shape)
+
+
+def _object_coordinates(rng: np.random.Generator) -> tuple[Plane, Plane]:
+    """Every pixel's place in the frame of the object, whose radius is 1, moved, scaled and turned at random."""
+    grid = np.linspace(-1, 1, SIDE)
+    x, y = np.meshgrid(grid - rng.uniform(-0.2, 0.2), grid - rng.uniform(-0.2, 0.2))
+    scale, angle = rng.uniform(0.55, 0.75), rng.uniform(-0.25, 0.25)
+    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+    return cos * x + sin * y, cos * y - sin * x
+
+
+def _soft(distance: Plane, sharpness: float) -> Plane:
+    """1 where a signed distance is negative, 0 where positive, with a smooth edge."""
+    return 1 / (1 + np.exp((sharpness * 2 * distance).clip(-30, 30)))
+
+
+def _signed_distance(shape: str, x: Plane, y: Plane) -> Plane:
+    """Negative inside the shape; close to a distance in units of the object's radius."""
+    radius, angle = np.hypot(x, y), np.arctan2(x, -y)
+    match shape:
+        case "disc":
+            return radius - 0.9
+        case "square":
+            return np.maximum(np.abs(x), np.abs(y)) - 0.8
+        case "triangle":
+            return np.maximum(np.abs(x) * 0.866 - y * 0.5, y) - 0.5
+        case "flower":
+            return radius - 0.7 - 0.35 * np.cos(5 * angle)
+        case "cross":
+            return np.maximum(np.minimum(np.abs(x), np.abs(y)) - 0.3, np.maximum(np.abs(x), np.abs(y)) - 0.95)
+        case "ring":
+            return np.abs(radius - 0.72) - 0.24
+    raise ValueError(shape)
+
+
+def _pattern(pattern: str, x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
+    """How dark the pattern is at every pixel, 0 to 1."""
+    period = rng.uniform(0.34, 0.46)
+    across, along = (np.sin(2 * np.pi * (axis / period + rng.random())) for axis in (x, y))
+    match pattern:
+        case "plain":
+            return np.zeros_like(x)
+        case "stripes":
+            return _soft(along, 3)
+        case "dots":
+            return _soft(0.5 - across * along, 6)
+        case "checks":
+            return _soft(across * along, 6)
+        case "rings":
+            return _soft(np.sin(2 * np.pi * (np.hypot(x, y) / period + rng.random())), 3)
+    raise ValueError(pattern)

@@ -1,0 +1,213 @@
+"""The latent world behind the generated shop: what items are, what users like, how taste drifts, and how the log of choices came about.
+
+Utility of item i for user u in period p is a weighted sum of four parts, one for each kind of evidence:
+
+    utility[p, u, i] = sum over parts of sqrt(share[part]) * <taste[part][p, u], factor[part][i]>
+
+Item factors are centred and whitened over the catalogue and tastes have length 1, so every part has mean 0 and variance `share[part]` over
+the items of every user, and the shares add up to 1. The factors of `text`, `image` and `kg` are linear in the item's attributes of that
+part; those of `collaborative` (a quality all users agree on, and hidden tastes) are in no content at all.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from mmrec.types import COLLABORATIVE, IMAGE, KG, TEXT
+
+SHARES = {COLLABORATIVE: 0.34, TEXT: 0.28, IMAGE: 0.22, KG: 0.16}
+GROUPS = {TEXT: ("style", "use", "occasion"), IMAGE: ("colour", "pattern", "shape"), KG: ("designer", "parent", "property")}
+VALUES = {
+    "style": ("minimal", "rustic", "playful", "luxurious", "technical", "nostalgic"),
+    "use": ("hiking", "cooking", "office", "music", "gardening", "fitness", "reading", "gaming"),
+    "occasion": ("wedding", "birthday", "holiday", "graduation", "everyday", "newborn"),
+    "colour": ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink"),
+    "pattern": ("plain", "stripes", "dots", "checks", "rings"),
+    "shape": ("disc", "square", "triangle", "flower", "cross", "ring"),
+    "designer": ("Aldena", "Borrin", "Castel", "Dunmore", "Eskild", "Farrow", "Grenn", "Hartvig"),
+    "parent": ("atrium", "bastion", "cellar", "dormer", "eaves", "foyer"),
+    "property": ("annealed", "braided", "cured", "drawn", "etched", "felted"),
+}
+"""The values of each attribute group. Those of `kg` stand two hops from an item and are arbitrary words that no text uses."""
+
+N_COMPONENTS = 4
+"""Taste components that all users share, in each part: a user is a mixture of them."""
+QUALITY_SHARE = 0.3
+"""Of the collaborative part: the share of the quality on which all users agree."""
+N_PERIODS = 12
+PERIOD_SECONDS = 365 * 86400 // N_PERIODS
+START = 1_672_531_200
+"""2023-01-01T00:00:00Z, the first second of the log, which lasts 365 days."""
+TASTE_MEMORY = 0.985
+"""Autocorrelation of taste from one period to the next; 0.85 from the first to the last."""
+SLATE_SIZE = 100
+CHOICE_SHARPNESS = 5.0
+POPULARITY_EXPONENT = 0.4
+PRIOR_SIGMA = 0.4
+LATE_SHARE, NEVER_SHARE = 0.10, 0.01
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that is true of items and users, before anything happens."""
+
+    attributes: dict[str, Int64[np.ndarray, " n_items"]]
+    """By attribute group (`VALUES`): the position of the item's value."""
+    links: dict[str, Int64[np.ndarray, " n_items"]]
+    """`brand`, `category`, `material` of each item: the one hop between it and designer, parent, property."""
+    owners: dict[str, Int64[np.ndarray, " n_links"]]
+    """By `brand`, `category`, `material`: the designer, parent, property of each."""
+    factors: dict[str, Float[np.ndarray, "n_items dim"]]
+    tastes: dict[str, Float[np.ndarray, "n_periods n_users dim"]]
+    launch_period: Int64[np.ndarray, " n_items"]
+    """0: in the shop from the start; `N_PERIODS`: launched after the log ends, so never interacted with."""
+
+    def utility(self, part: str, period: int) -> Float[np.ndarray, "n_users n_items"]:
+        """The weighted part of every user's utility of every item in one period."""
+        return (np.sqrt(SHARES[part]) * self.tastes[part][period] @ self.factors[part].T).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Log:
+    """What was logged, rows in order of time."""
+
+    user_idx: Int64[np.ndarray, " n"]
+    item_idx: Int64[np.ndarray, " n"]
+    timestamp: Int64[np.ndarray, " n"]
+    rating: Int64[np.ndarray, " n"]
+    propensity: Float[np.ndarray, " n"]
+    """Probability that the item stood anywhere on the slate from which it was chosen."""
+    slot: Int64[np.ndarray, " n"]
+    policy: Float[np.ndarray, "n_periods n_items"]
+    """Probability that the policy fills a slot with an item, for a user who has nothing yet."""
+
+
+def draw_world(n_users: int, n_items: int, rng: np.random.Generator) -> World:
+    """Items with independent attributes, users with independent tastes for each part."""
+    attributes = {name: rng.integers(len(VALUES[name]), size=n_items) for part in (TEXT, IMAGE) for name in GROUPS[part]}
+    sizes = {"brand": max(12, n_items // 10), "category": max(10, n_items // 15), "material": max(10, n_items // 20)}
+    links = {name: rng.integers(size, size=n_items) for name, size in sizes.items()}
+    owners = {name: rng.permutation(size) % len(VALUES[group]) for (name, size), group in zip(sizes.items(), GROUPS[KG], strict=True)}
+    attributes |= {group: owners[name][links[name]] for name, group in zip(sizes, GROUPS[KG], strict=True)}
+    factors = {part: _content_factors([(attributes[g], len(VALUES[g])) for g in groups], rng) for part, groups in GROUPS.items()}
+    factors[COLLABORATIVE] = _whiten(rng.standard_normal((n_items, 1 + N_COMPONENTS)))
+    tastes = {part: _taste_paths(n_users, rng) for part in GROUPS}
+    hidden = np.sqrt(1 - QUALITY_SHARE) * _taste_paths(n_users, rng)
+    tastes[COLLABORATIVE] = np.concatenate([np.full((N_PERIODS, n_users, 1), np.sqrt(QUALITY_SHARE)), hidden], axis=2)
+    return World(attributes, links, owners, factors, tastes, _launch_periods(n_items, rng))
+
+
+def simulate(world: World, n_interactions: int, rng: np.random.Generator) -> Log:
+    """Users come at random times, see a slate drawn by the policy, and choose one item they do not have yet.
+
+    Policy: each of `SLATE_SIZE` slots is filled independently, over launched items that the user does not have, with probability
+    proportional to a fixed promotion of the item times (1 + its count before this period / mean count) ** `POPULARITY_EXPONENT`.
+    Choice: softmax over the slots of `CHOICE_SHARPNESS` * utility + log examination, where examination falls with the slot as in DCG.
+    """
+    n_users, n_items = world.tastes[COLLABORATIVE].shape[1], len(world.launch_period)
+    user_idx, timestamp = _visits(n_users, n_items, n_interactions, rng)
+    period = (timestamp - START) // PERIOD_SECONDS
+    promotion = np.exp(PRIOR_SIGMA * rng.standard_normal(n_items))
+    item_idx, slot, utility, propensity = (np.zeros(n_interactions, dtype) for dtype in (np.int64, np.int64, np.float32, np.float64))
+    owned = np.zeros((n_users, n_items), dtype=bool)
+    policy = np.zeros((N_PERIODS, n_items))
+    counts = np.zeros(n_items)
+    for p in range(N_PERIODS):
+        total = sum(world.utility(part, p) for part in SHARES)
+        weight = promotion * (1 + counts / max(counts.mean(), 1.0)) ** POPULARITY_EXPONENT * (world.launch_period <= p)
+        policy[p] = weight / weight.sum()
+        for rows in _rounds(user_idx, np.flatnonzero(period == p)):
+            users = user_idx[rows]
+            item_idx[rows], slot[rows], propensity[rows] = _choose(policy[p], total[users], owned[users], rng)
+            utility[rows] = total[users, item_idx[rows]]
+            owned[users, item_idx[rows]] = True
+        counts = np.bincount(item_idx[period <= p], minlength=n_items).astype(float)
+    rating = _rate(utility, rng)
+    order = np.lexsort((user_idx, timestamp))
+    return Log(user_idx[order], item_idx[order], timestamp[order], rating[order], propensity[order], slot[order], policy)
+
+
+def examination() -> Float[np.ndarray, " slate_size"]:
+    """How much a slot is looked at, relative to the first."""
+    return 1 / np.log2(2 + np.arange(SLATE_SIZE))
+
+
+def _whiten(values: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
+    """Zero mean, unit variance and no correlation between columns (symmetric whitening, so columns keep their meaning)."""
+    centred = values - values.mean(0)
+    eigenvalue, vector = np.linalg.eigh(centred.T @ centred / len(values))
+    return centred @ (vector / np.sqrt(eigenvalue.clip(1e-9))) @ vector.T
+
+
+def _content_factors(columns: list[tuple[np.ndarray, int]], rng: np.random.Generator) -> Float[np.ndarray, "n_items dim"]:
+    """The sum over attribute groups of what each taste component thinks of the item's value."""
+    return _whiten(sum(_whiten(rng.standard_normal((n_values, N_COMPONENTS)))[value] for value, n_values in columns))
+
+
+def _taste_paths(n_users: int, rng: np.random.Generator) -> Float[np.ndarray, "n_periods n_users dim"]:
+    """A stationary autoregressive path on the unit sphere for every user."""
+    state = rng.standard_normal((n_users, N_COMPONENTS))
+    path = []
+    for _ in range(N_PERIODS):
+        path.append(state / np.linalg.norm(state, axis=1, keepdims=True))
+        state = TASTE_MEMORY * state + np.sqrt(1 - TASTE_MEMORY**2) * rng.standard_normal(state.shape)
+    return np.stack(path)
+
+
+def _launch_periods(n_items: int, rng: np.random.Generator) -> Int64[np.ndarray, " n_items"]:
+    """Most items from the start, some in the last quarter, a few only after the end."""
+    n_late, n_never = round(LATE_SHARE * n_items), max(1, round(NEVER_SHARE * n_items))
+    launch = np.zeros(n_items, dtype=np.int64)
+    launch[:n_late] = rng.integers(N_PERIODS * 3 // 4, N_PERIODS, size=n_late)
+    launch[:n_never] = N_PERIODS
+    return rng.permutation(launch)
+
+
+def _visits(
+    n_users: int, n_items: int, n_interactions: int, rng: np.random.Generator
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    """User and time of every choice, sorted by both: activity is lognormal, at least 5 and at most a third of the catalogue."""
+    activity = rng.lognormal(sigma=0.6, size=n_users)
+    n_choices = np.full(n_users, 5)
+    while (missing := n_interactions - n_choices.sum()) > 0:
+        room = activity * (n_choices < n_items // 3)
+        n_choices = np.minimum(n_choices + rng.multinomial(missing, room / room.sum()), n_items // 3)
+    user_idx = np.repeat(np.arange(n_users), n_choices)
+    timestamp = START + rng.integers(N_PERIODS * PERIOD_SECONDS, size=n_interactions)
+    return user_idx, timestamp[np.lexsort((timestamp, user_idx))]
+
+
+def _rounds(user_idx: Int64[np.ndarray, " n"], rows: Int64[np.ndarray, " m"]) -> list[Int64[np.ndarray, " _"]]:
+    """The given rows (ascending, so grouped by user) as rounds: round r has the r-th row of every user that has one."""
+    users = user_idx[rows]
+    turn = np.arange(len(rows)) - np.searchsorted(users, users)
+    return [rows[turn == r] for r in range(turn.max(initial=-1) + 1)]
+
+
+def _choose(
+    policy: Float[np.ndarray, " n_items"],
+    utility: Float[np.ndarray, "batch n_items"],
+    owned: Bool[np.ndarray, "batch n_items"],
+    rng: np.random.Generator,
+) -> tuple[Int64[np.ndarray, " batch"], Int64[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
+    """One slate and one choice for each user: item, slot, and the probability of having been on the slate."""
+    batch, n_items = utility.shape
+    row = np.arange(batch)[:, None]
+    cumulative = np.cumsum(policy * ~owned, axis=1)
+    cumulative /= cumulative[:, -1:]
+    # One search for the whole batch: row r's distribution is laid out on (r, r + 1], on which multiples of 2^-32 are exact.
+    place = rng.integers(1, 2**32, size=(batch, SLATE_SIZE), endpoint=True) / 2**32 + row
+    found = np.searchsorted((cumulative + row).ravel(), place.ravel())
+    slates = found.reshape(batch, SLATE_SIZE) - row * n_items
+    noise = rng.gumbel(size=slates.shape)
+    slot = (CHOICE_SHARPNESS * np.take_along_axis(utility, slates, 1) + np.log(examination()) + noise).argmax(1)
+    item = slates[row[:, 0], slot]
+    share = policy[item] / (policy * ~owned).sum(1)
+    return item, slot, 1 - (1 - share) ** SLATE_SIZE
+
+
+def _rate(utility: Float[np.ndarray, " n"], rng: np.random.Generator) -> Int64[np.ndarray, " n"]:
+    """1 to 5: utility, standardised over the log, plus noise of half its spread, around 3.6."""
+    standard = (utility - utility.mean()) / max(utility.std(), 1e-9)
+    return np.clip(np.rint(3.6 + standard + 0.5 * rng.standard_normal(len(utility))), 1, 5).astype(np.int64)

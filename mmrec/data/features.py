@@ -1,0 +1,246 @@
+"""Frozen features of a catalogue's texts and pictures: what is fed to an encoder, and the content-addressed cache of what comes out.
+
+The key of a feature is the sha256 of the raw bytes it was computed from; the folder is named by the encoder's fingerprint. So nothing is
+ever stale: a changed item, model or setting is another key. A cache folder holds *shards*, safetensors files of up to `SHARD_ROWS` rows:
+
+    <cache>/features/<fingerprint[:32]>/<sha256 of the content>.safetensors     keys: (n, 32) uint8, values: (n, feature_dim) float32
+"""
+
+import hashlib
+import os
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float
+from rich.console import Console
+from rich.progress import Progress
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mmrec.data.storage import write_tensors
+from mmrec.types import ITEM_ID, Dataset, FeatureEncoder, Features
+
+SHARD_ROWS, SHARD_SECONDS = 2_000, 30.0
+WINDOW_BATCHES = 4
+"""Batches prepared together: within them inputs are sorted by length, beyond them only by bytes. Bounds the decoded pictures in memory."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An input that could not be used: its position among the inputs, and why, in one line."""
+
+    position: int
+    reason: str
+
+
+def extract_features(
+    encoder: FeatureEncoder, inputs: Sequence[bytes | None], cache: Path, batch_size: int, modality: str
+) -> tuple[Features, list[Problem]]:
+    """The features of every input, from the cache where it has them and computed (then cached) where not.
+
+    None means that the item has no such input; it and an input that `encoder.prepare` refuses with ValueError are not `present`, and
+    each refused one is a problem. Equal inputs are computed once. What was computed is on disk after at most `SHARD_SECONDS`, so a kill
+    loses little. `modality` only names the progress bar.
+    """
+    table = _Table(inputs, encoder.feature_dim)
+    folder = cache / "features" / encoder.fingerprint[:32]
+    for path in sorted(folder.glob("*.safetensors")):
+        table.fill(*_read_shard(path, encoder.feature_dim))
+    todo, refused = table.missing(), {}
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not (console.is_terminal and todo)) as progress, _ShardWriter(folder) as shards:
+        bar = progress.add_task(f"{modality} features ({encoder.name})", total=len(todo))
+        for window in _prepare_windows(encoder, inputs, todo, WINDOW_BATCHES * batch_size):
+            refused |= {position: reason for position, _, reason in window if reason}
+            for batch in _sorted_batches(encoder, window, batch_size):
+                keys, rows = [table.keys[position] for position, _ in batch], encoder.encode([prepared for _, prepared in batch])
+                if not rows.isfinite().all():
+                    raise ValueError(f"{encoder.name} gave features that are not finite numbers; nothing of this batch was cached")
+                table.fill(keys, rows)
+                shards.add(keys, rows)
+            progress.advance(bar, len(window))
+    problems = [Problem(position, reason) for first, reason in refused.items() for position in table.positions[table.keys[first]]]
+    return Features(table.values, table.present, encoder.name), sorted(problems, key=lambda problem: problem.position)
+
+
+def read_pictures(dataset: Dataset, item_ids: Sequence[str]) -> tuple[Sequence[bytes | None], list[Problem]]:
+    """The raw bytes of each item's picture, in the order of `item_ids`, read from disk whenever an element is asked for.
+
+    None, with a problem, where the file is missing or lies outside `dataset.root` (`..`, an absolute path, a link that leads out); None,
+    without one, where the item names no picture.
+    """
+    if dataset.image_column is None:
+        return [None] * len(item_ids), []
+    named = dict(dataset.items.select(ITEM_ID, pl.col(dataset.image_column).cast(pl.String)).iter_rows())
+    paths, problems = [], []
+    for position, item_id in enumerate(item_ids):
+        path, reason = _picture_path(dataset.root, named.get(item_id))
+        paths.append(path)
+        if reason:
+            problems.append(Problem(position, reason))
+    return _Files(paths), problems
+
+
+def item_texts(items: pl.DataFrame, text_columns: Sequence[str]) -> list[bytes | None]:
+    """The text of each row as UTF-8, columns joined like sentences ("Title. genre. plot"); None where all are null or blank."""
+    columns = [_text_column(items[name]) for name in text_columns]
+    return [_join_sentences([part for part in row if part]) for row in zip(*columns, strict=True)]
+
+
+def _text_column(column: pl.Series) -> list[str | None]:
+    if isinstance(column.dtype, pl.List):
+        column = column.cast(pl.List(pl.String)).list.join(", ")
+    return column.cast(pl.String).str.strip_chars().to_list()
+
+
+def _join_sentences(parts: list[str]) -> bytes | None:
+    text = " ".join(part if part[-1] in ".!?" else f"{part}." for part in parts[:-1])
+    return f"{text} {parts[-1]}".strip().encode() if parts else None
+
+
+def _picture_path(root: Path, named: str | None) -> tuple[Path | None, str]:
+    """The file that an image cell names, or None and the reason (none where the cell is empty)."""
+    if not named:
+        return None, ""
+    path = root / named
+    if Path(named).is_absolute() or not path.resolve().is_relative_to(root.resolve()):
+        return None, f"{named}: lies outside the dataset's folder {root}; image paths are relative to it and stay inside"
+    if not path.is_file():
+        return None, f"{named}: there is no such file in {root}"
+    if not os.access(path, os.R_OK):
+        return None, f"{named}: no permission to read it"
+    return path, ""
+
+
+class _Files(Sequence):
+    """Files as a sequence of their bytes, none of them kept in memory."""
+
+    def __init__(self, paths: list[Path | None]):
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, position: int | slice) -> "bytes | _Files | None":
+        if isinstance(position, slice):
+            return _Files(self.paths[position])
+        path = self.paths[position]
+        return None if path is None else path.read_bytes()
+
+
+class _Table:
+    """The result being filled: one row an input, and which inputs (one or more) share a key."""
+
+    def __init__(self, inputs: Sequence[bytes | None], feature_dim: int):
+        self.keys: list[bytes] = []
+        self.positions: dict[bytes, list[int]] = {}
+        self.sizes: list[int] = []
+        for position, raw in enumerate(inputs):
+            self.keys.append(b"" if raw is None else hashlib.sha256(raw).digest())
+            self.sizes.append(0 if raw is None else len(raw))
+            if raw is not None:
+                self.positions.setdefault(self.keys[-1], []).append(position)
+        self.values = torch.zeros(len(inputs), feature_dim)
+        self.present = torch.zeros(len(inputs), dtype=torch.bool)
+
+    def fill(self, keys: list[bytes], rows: Float[Tensor, "n feature_dim"]) -> None:
+        """Puts each row wherever its key is asked for."""
+        pairs = [(row, position) for row, key in enumerate(keys) for position in self.positions.get(key, ())]
+        if pairs:
+            source, target = torch.tensor(pairs).T
+            self.values[target] = rows[source]
+            self.present[target] = True
+
+    def missing(self) -> list[int]:
+        """The first position of each key still without a row, largest input first: what does not fit in memory fails at once."""
+        first = [positions[0] for positions in self.positions.values()]
+        return sorted((position for position in first if not self.present[position]), key=lambda position: -self.sizes[position])
+
+
+class _ShardWriter:
+    """Collects computed rows and writes a shard when `SHARD_ROWS` are waiting, `SHARD_SECONDS` have passed, or work ends in any way."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._start()
+
+    def _start(self) -> None:
+        self.keys: list[bytes] = []
+        self.rows: list[Tensor] = []
+        self.since = time.monotonic()
+
+    def __enter__(self) -> "_ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def add(self, keys: list[bytes], rows: Float[Tensor, "n feature_dim"]) -> None:
+        self.keys += keys
+        self.rows.append(rows)
+        if len(self.keys) >= SHARD_ROWS or time.monotonic() - self.since >= SHARD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.keys:
+            shard = {
+                "keys": torch.from_numpy(np.frombuffer(b"".join(self.keys), np.uint8).reshape(-1, 32).copy()),
+                "values": torch.cat(self.rows),
+            }
+            write_tensors(self.folder / f"{_shard_hash(shard)}.safetensors", shard)
+        self._start()
+
+
+def _shard_hash(shard: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(shard["keys"].numpy())
+    digest.update(shard["values"].numpy())
+    return digest.hexdigest()
+
+
+def _read_shard(path: Path, feature_dim: int) -> tuple[list[bytes], Float[Tensor, "n feature_dim"]]:
+    """Keys and rows of a shard. A damaged one is deleted with a warning and read as empty."""
+    try:
+        shard = load_file(path)
+        if _shard_hash(shard) != path.stem:
+            raise ValueError("its content is not what was written")
+        return [key.tobytes() for key in shard["keys"].numpy()], shard["values"]
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        warnings.warn(f"{path}: damaged feature shard dropped ({error}); its items are computed again", stacklevel=2)
+        path.unlink(missing_ok=True)
+        return [], torch.zeros(0, feature_dim)
+
+
+def _prepare_windows(
+    encoder: FeatureEncoder, inputs: Sequence[bytes | None], positions: list[int], window: int
+) -> Iterator[list[tuple[int, object, str]]]:
+    """(position, prepared, reason it was refused or "") of `window` inputs at a time; the next window is prepared while one is used."""
+
+    def attempt(position: int) -> tuple[int, object, str]:
+        try:
+            return position, encoder.prepare(inputs[position]), ""
+        except ValueError as error:
+            return position, None, " ".join(str(error).split()) or "cannot be used"
+
+    chunks = [positions[start : start + window] for start in range(0, len(positions), window)]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        ahead = [pool.submit(attempt, position) for position in chunks[0]] if chunks else []
+        for following in [*chunks[1:], []] if chunks else []:
+            current, ahead = ahead, [pool.submit(attempt, position) for position in following]
+            yield [future.result() for future in current]
+
+
+def _sorted_batches(encoder: FeatureEncoder, window: list[tuple[int, object, str]], batch_size: int) -> Iterator[list[tuple[int, object]]]:
+    """The usable inputs of a window in batches of similar length, so that little is padding."""
+    usable = sorted(
+        ((position, prepared) for position, prepared, reason in window if not reason), key=lambda pair: -encoder.length(pair[1])
+    )
+    for start in range(0, len(usable), batch_size):
+        yield usable[start : start + batch_size]

@@ -1,0 +1,191 @@
+"""A dataset as a folder that a person can make in an hour.
+
+    interactions.csv   user_id, item_id[, timestamp][, rating][, event]
+    items.csv          item_id, any columns[, image: a path relative to the folder]      (optional, as all that follow)
+    triples.csv        head, relation, tail
+    item_entities.csv  item_id, entity          (left out: items are entities under their own id)
+    users.csv          user_id, any columns
+
+Each may be .csv, .tsv, .jsonl or .parquet.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from mmrec.data.formats import find_table, missing_file, open_table
+from mmrec.data.read import Column, read_table
+from mmrec.data.storage import sha256_file, sha256_text
+from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset
+
+EVENT, IMAGE_COLUMN = "event", "image"
+TABLES = {
+    "interactions": (
+        Column(USER_ID, "id"),
+        Column(ITEM_ID, "id"),
+        Column(TIMESTAMP, "seconds", optional=True),
+        Column(RATING, "number", optional=True),
+        Column(EVENT, "text", optional=True),
+    ),
+    "items": (Column(ITEM_ID, "id"),),
+    "triples": (Column(HEAD, "id"), Column(RELATION, "id"), Column(TAIL, "id")),
+    "item_entities": (Column(ITEM_ID, "id"), Column(ENTITY, "id")),
+    "users": (Column(USER_ID, "id"),),
+}
+_KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
+"""The column that may hold a value only once."""
+
+
+def read_folder(path: str, columns: dict[str, str], text_columns: list[str] | None, image_column: str | None) -> Dataset:
+    """The dataset in the folder `path`.
+
+    Args:
+        path: the folder; `~` is understood.
+        columns: our name of a column to the name that the files give it, where they differ, e.g. `{"item_id": "sku"}`.
+        text_columns: the columns of the items that make up their text, title first. None: all that hold text, title-like ones first.
+        image_column: the column of the items that holds image paths. None: `image` if there is one.
+
+    Raises:
+        MissingFile: no such folder, or no interactions in it.
+        DataError: a file cannot be read, an id stands twice where it must be unique, or a table names an item that nothing else knows.
+        ConfigError: an argument names a column that does not exist.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise missing_file(folder)
+    paths = {stem: found for stem in TABLES if (found := find_table(folder, stem)) is not None}
+    if "interactions" not in paths:
+        raise missing_file(folder / "interactions.csv")
+    _check_renamed(columns)
+    tables = {stem: _read_stem(file, stem, columns) for stem, file in paths.items()}
+    given = tables.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
+    image = _choose_image(given, image_column)
+    texts = _choose_texts(given, text_columns, image)
+    as_text = [name for name in (*texts, image) if name is not None]
+    items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), tables["interactions"])
+    if "item_entities" in tables:
+        check_items_exist(items, tables["item_entities"], paths["item_entities"])
+    if "triples" in tables:
+        notes += check_alignment(items, tables["triples"], tables.get("item_entities"), paths["triples"])
+    return Dataset(
+        name=folder.resolve().name,
+        root=folder,
+        interactions=tables["interactions"],
+        items=items,
+        text_columns=texts,
+        image_column=image,
+        triples=tables.get("triples"),
+        item_entities=tables.get("item_entities"),
+        users=tables.get("users"),
+        content_hash=hash_files(paths.values()),
+        notes=notes,
+    )
+
+
+def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The items, and after them, with nulls, those that only the interactions name; and a note that counts them."""
+    known = interactions.select(pl.col(ITEM_ID).unique(maintain_order=True))
+    missing = known.join(items, on=ITEM_ID, how="anti", maintain_order="left")
+    if missing.is_empty() or items.width == 1:
+        return pl.concat([items, missing], how="diagonal"), ()
+    note = f"{len(missing):,} of {len(items) + len(missing):,} items occur in the interactions only: nothing else is known of them"
+    return pl.concat([items, missing], how="diagonal"), (note,)
+
+
+def check_items_exist(items: pl.DataFrame, item_entities: pl.DataFrame, path: Path) -> None:
+    """Raises DataError where `item_entities`, read from `path`, names an item that neither the items nor the interactions know."""
+    known = items[ITEM_ID]
+    unknown = ~item_entities[ITEM_ID].is_in(known.implode())
+    if unknown.any():
+        row = int(unknown.arg_true()[0])
+        value = item_entities[ITEM_ID][row]
+        raise DataError(
+            f"{open_table(path).place(row)}:{ITEM_ID}: expected an item that the items or the interactions name, found `{value}` "
+            f"({int(unknown.sum()):,} such rows); {nearest(value, known)}"
+        )
+
+
+def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: pl.DataFrame | None, path: Path) -> tuple[str, ...]:
+    """Notes on how many items the triples, read from `path`, know nothing of. Raises DataError where that is all items."""
+    links = item_entities if item_entities is not None else items.select(ITEM_ID, pl.col(ITEM_ID).alias(ENTITY))
+    entities = pl.concat([triples[HEAD], triples[TAIL]]).unique()
+    linked = links[ENTITY].is_in(entities.implode())
+    if not linked.any():
+        raise _unconnected(path, links[ENTITY][0], entities, by_own_id=item_entities is None)
+    notes = []
+    if outside := len(items) - len(links):
+        notes.append(f"{outside:,} of {len(items):,} items have no entity")
+    if unlinked := int((~linked).sum()):
+        notes.append(f"the entities of {unlinked:,} of {len(items):,} items occur in no triple")
+    return tuple(notes)
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """sha256 hex over the names and bytes of files, in the order of their names."""
+    parts = [part for path in sorted(paths, key=lambda path: path.name) for part in (path.name, sha256_file(path))]
+    return sha256_text(*parts)
+
+
+def _read_stem(path: Path, stem: str, columns: dict[str, str]) -> pl.DataFrame:
+    table = open_table(path)
+    frame = read_table(table, TABLES[stem], columns, others=stem in ("items", "users"))
+    if frame.is_empty() and stem not in ("items", "users"):
+        raise DataError(f"{path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
+    if stem in _KEYS:
+        _check_unique(frame[_KEYS[stem]], path)
+    return frame
+
+
+def _check_unique(keys: pl.Series, path: Path) -> None:
+    again = ~keys.is_first_distinct()
+    if again.any():
+        value = keys.filter(again)[0]
+        places = [open_table(path).place(row) for row in keys.eq(value).arg_true()[:2]]
+        raise DataError(
+            f"{places[1]}:{keys.name}: expected each {keys.name} once, `{value}` is already at {places[0]} ({int(again.sum()):,} such rows)"
+        )
+
+
+def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) -> DataError:
+    reason = "without an item_entities table items are entities under their own id" if by_own_id else "as item_entities gives them"
+    return DataError(
+        f"{path}: expected entities of items as heads or tails ({reason}), found none, not `{entity}`; {nearest(entity, entities)}"
+    )
+
+
+def _check_renamed(columns: dict[str, str]) -> None:
+    ours = {column.name for table in TABLES.values() for column in table}
+    for name in columns:
+        if name not in ours:
+            raise ConfigError(f"data.columns.{name}: expected a column that mmrec knows; {nearest(name, ours)}")
+
+
+def _choose_image(items: pl.DataFrame, image_column: str | None) -> str | None:
+    if image_column is None:
+        return IMAGE_COLUMN if items.schema.get(IMAGE_COLUMN) == pl.String else None
+    _check_item_column(items, image_column, "data.image_column")
+    return image_column
+
+
+def _choose_texts(items: pl.DataFrame, text_columns: list[str] | None, image: str | None) -> tuple[str, ...]:
+    if text_columns is not None:
+        for name in text_columns:
+            _check_item_column(items, name, "data.text_columns")
+        return tuple(text_columns)
+    texts = [name for name, dtype in items.schema.items() if dtype == pl.String and name not in (ITEM_ID, image)]
+    return tuple(sorted(texts, key=_title_likeness))
+
+
+def _title_likeness(name: str) -> int:
+    """0 for a column that is surely a title, 2 for one that is surely not."""
+    lower = name.lower()
+    return 0 if lower in ("title", "name") else 1 if "title" in lower or "name" in lower else 2
+
+
+def _check_item_column(items: pl.DataFrame, name: str, key: str) -> None:
+    if name not in items.columns:
+        raise ConfigError(f"{key}: the items have no column `{name}`; {nearest(name, items.columns)}")
+    if items.schema[name].is_nested():
+        raise ConfigError(f"{key}: expected a column of text, `{name}` holds {items.schema[name]}")

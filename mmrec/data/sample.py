@@ -1,0 +1,136 @@
+"""Batches: which interactions, in which order, against which negatives, all of it a pure function of (seed, epoch, step); and evaluation sets."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from mmrec.data.csr import InteractionMatrix, is_member
+from mmrec.errors import DataError
+
+_ROUNDS = 50
+
+
+class TrainBatch(NamedTuple):
+    """Positives with their negatives; `valid` is False where a negative is a training positive of that row's user."""
+
+    user_idx: Int64[Tensor, " batch"]
+    item_idx: Int64[Tensor, " batch"]
+    negatives: Int64[Tensor, "batch n"] | Int64[Tensor, " n"]
+    """One row of negatives a positive, or one pool shared by the batch."""
+    valid: Bool[Tensor, "batch n"]
+    weight: Float[Tensor, ""]
+    """What the mean loss of this part counts in the mean over processes: 1 where all parts are of equal size."""
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Users to rank for, what is left out of their lists, and what counts as found."""
+
+    user_idx: Int64[Tensor, " n"]
+    """Those with at least one positive, ascending."""
+    seen: InteractionMatrix
+    positives: InteractionMatrix
+
+    @classmethod
+    def build(cls, seen: InteractionMatrix, positives: InteractionMatrix) -> "EvaluationSet":
+        """All users who have a positive."""
+        return cls(positives.degree.nonzero().flatten(), seen, positives)
+
+    def part(self, rank: int, world_size: int) -> "EvaluationSet":
+        """The `rank`-th of `world_size` contiguous parts of the users; together they are all users, each once."""
+        n = len(self.user_idx)
+        return replace(self, user_idx=self.user_idx[n * rank // world_size : n * (rank + 1) // world_size])
+
+    def to(self, device: torch.device) -> "EvaluationSet":
+        return EvaluationSet(self.user_idx.to(device), self.seen.to(device), self.positives.to(device))
+
+
+def sample_rejecting(
+    positives: InteractionMatrix, user_idx: Int64[Tensor, " batch"], n: int, candidates: Int64[Tensor, " n_candidates"], generator: torch.Generator
+) -> Int64[Tensor, "batch n"]:
+    """`n` items a row, uniform over the `candidates` that the user has not interacted with in training.
+
+    Collisions are drawn again; what still collides after 50 rounds (a user who has nearly everything) is chosen from an explicit list.
+    Raises DataError where a user has interacted with every candidate.
+    """
+    keys = positives.keys()
+    drawn = candidates[torch.randint(len(candidates), (len(user_idx), n), generator=generator)]
+    offset = (user_idx * positives.n_items)[:, None].expand(-1, n)
+    for _ in range(_ROUNDS):
+        collision = is_member(keys, offset + drawn)
+        count = int(collision.sum())
+        if not count:
+            return drawn
+        drawn[collision] = candidates[torch.randint(len(candidates), (count,), generator=generator)]
+    for row in is_member(keys, offset + drawn).any(dim=1).nonzero().flatten().tolist():
+        free = candidates[~torch.isin(candidates, positives.rows(user_idx[row : row + 1])[1])]
+        if not len(free):
+            raise DataError(f"user_idx {int(user_idx[row])} has interacted with every item that can be a negative: nothing to learn from; leave the user out")
+        drawn[row] = free[torch.randint(len(free), (n,), generator=generator)]
+    return drawn
+
+
+class TrainBatches:
+    """One epoch of training batches at a time, shuffled and with fresh negatives.
+
+    Negatives come from the items that occur in training only: an item held out as cold is never taught to be disliked.
+    With `shared`, all rows of a batch share one pool of distinct negatives (all candidates, if `n_negatives` reaches their number) and
+    `valid` masks a row's own positives; otherwise every row draws its own. A process of several (`rank`, `world_size`) gets its
+    contiguous part of every global batch, so the weighted mean of their gradients is the gradient of one process.
+    """
+
+    def __init__(
+        self,
+        positives: InteractionMatrix,
+        batch_size: int,
+        n_negatives: int,
+        shared: bool,
+        seed: int,
+        epoch: Callable[[], int] = lambda: 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.positives = positives
+        self.batch_size, self.n_negatives, self.shared, self.seed = batch_size, n_negatives, shared, seed
+        self.epoch, self.rank, self.world_size = epoch, rank, world_size
+        keys = positives.keys()
+        self._users, self._items = keys // positives.n_items, keys % positives.n_items
+        self._candidates = positives.item_degree.nonzero().flatten()
+
+    def __len__(self) -> int:
+        """Steps an epoch; the last batch may be smaller."""
+        return -(-len(self._users) // self.batch_size)
+
+    def __iter__(self) -> Iterator[TrainBatch]:
+        order = torch.randperm(len(self._users), generator=self._generator(0))
+        for step, chosen in enumerate(order.split(self.batch_size)):
+            generator = self._generator(step + 1)
+            yield self._batch(self._users[chosen], self._items[chosen], generator)
+
+    def _batch(self, users: Tensor, items: Tensor, generator: torch.Generator) -> TrainBatch:
+        mine = slice(len(users) * self.rank // self.world_size, len(users) * (self.rank + 1) // self.world_size)
+        weight = torch.tensor((mine.stop - mine.start) * self.world_size / len(users))
+        if self.shared:
+            n = min(self.n_negatives, len(self._candidates))
+            pool = self._candidates[torch.randperm(len(self._candidates), generator=generator)[:n]]
+            return TrainBatch(users[mine], items[mine], pool, self._not_positive(users[mine], pool), weight)
+        negatives = sample_rejecting(self.positives, users, self.n_negatives, self._candidates, generator)[mine]
+        return TrainBatch(users[mine], items[mine], negatives, torch.ones_like(negatives, dtype=torch.bool), weight)
+
+    def _not_positive(self, users: Tensor, pool: Tensor) -> Bool[Tensor, "batch n"]:
+        """Which items of the pool are no training positive of each user. Work is linear in the users' histories and in the mask."""
+        column = torch.full((self.positives.n_items,), -1)
+        column[pool] = torch.arange(len(pool))
+        row, item = self.positives.rows(users)
+        hit = column[item] >= 0
+        valid = torch.ones((len(users), len(pool)), dtype=torch.bool)
+        valid[row[hit], column[item[hit]]] = False
+        return valid
+
+    def _generator(self, step: int) -> torch.Generator:
+        return torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch()) * 1_000_003 + step)
+

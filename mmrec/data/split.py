@@ -1,0 +1,163 @@
+"""Splits of interactions into train, valid and test: pure functions of the rows, a seed and ratios; the order of the rows changes nothing.
+
+    random_ratio     any row anywhere: comparable with much published work, but the future teaches the past
+    user_time        each user's oldest rows train, the newest test; other users' future still leaks
+    global_time      two moments cut all rows: what a service would meet
+    leave_last_out   each user's last row tests, the one before validates
+    cold_item        items, with all their rows, are held out: nobody was seen with them in training
+
+Every split first reduces repeated (user, item) pairs to one row, and after that loses none.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from mmrec.data.storage import sha256_frame, sha256_text
+from mmrec.errors import ConfigError, DataError
+from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
+
+_PART, _PARTS = "__part__", ("train", "valid", "test")
+_FROM_END, _N = "__from_end__", "__n__"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three disjoint tables with the columns of the interactions, each sorted by user_id, then item_id."""
+
+    train: pl.DataFrame
+    valid: pl.DataFrame
+    test: pl.DataFrame
+    name: str
+    notes: tuple[str, ...] = ()
+    """What splitting dropped or could not serve, one sentence each, counts included."""
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 hex of the three tables' content."""
+        return sha256_text(*(sha256_frame(part) for part in (self.train, self.valid, self.test)))
+
+
+def random_ratio(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float, seed: int) -> Split:
+    """Holds out random rows of the whole table; a user's share may be larger or smaller."""
+    _check_ratios(valid_ratio, test_ratio)
+    rows, n_removed = deduplicate(interactions)
+    from_end = pl.Series(_FROM_END, np.random.default_rng(seed).permutation(len(rows)))
+    parts = rows.with_columns(from_end, pl.lit(len(rows)).alias(_N)).with_columns(_part_by_ratio(valid_ratio, test_ratio))
+    return _collect(parts, "random_ratio", n_removed)
+
+
+def user_time(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float) -> Split:
+    """Holds out the newest rows of each user, rounded half up, but never the oldest one. Raises DataError without timestamps."""
+    _check_ratios(valid_ratio, test_ratio)
+    rows, n_removed = deduplicate(_require_time(interactions, "user_time"))
+    parts = _order_by_user(rows).with_columns(_part_by_ratio(valid_ratio, test_ratio))
+    return _collect(parts, "user_time", n_removed)
+
+
+def global_time(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float) -> Split:
+    """Cuts all rows at two moments, such that the newest `test_ratio` of them test and the `valid_ratio` before them validate.
+
+    Rows of one moment are never parted: those at a cut go to the later side. Raises DataError without timestamps, or where one moment holds
+    so many rows that none is left to train on.
+    """
+    _check_ratios(valid_ratio, test_ratio)
+    rows, n_removed = deduplicate(_require_time(interactions, "global_time"))
+    times = rows[TIMESTAMP].sort()
+    test_from = _cut(times, test_ratio)
+    valid_from = min(_cut(times, valid_ratio + test_ratio), test_from)
+    if len(times) and valid_from <= times[0]:
+        raise DataError(
+            f"split=global_time leaves nothing to train on: {(times == times[0]).sum():,} of {len(times):,} interactions are of the first "
+            f"moment, {times[0]}; expected timestamps that differ"
+        )
+    time = pl.col(TIMESTAMP)
+    parts = rows.with_columns(pl.when(time >= test_from).then(2).when(time >= valid_from).then(1).otherwise(0).alias(_PART))
+    return _collect(parts, "global_time", n_removed)
+
+
+def leave_last_out(interactions: pl.DataFrame) -> Split:
+    """Each user's last row tests, the one before validates; users with fewer than three train. Raises DataError without timestamps."""
+    rows, n_removed = deduplicate(_require_time(interactions, "leave_last_out"))
+    part = pl.when(pl.col(_N) < 3).then(0).otherwise((2 - pl.col(_FROM_END)).clip(lower_bound=0))
+    return _collect(_order_by_user(rows).with_columns(part.alias(_PART)), "leave_last_out", n_removed)
+
+
+def cold_item(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float, seed: int) -> Split:
+    """Holds out random items with all of their rows; the ratios are of items, so those of rows differ."""
+    _check_ratios(valid_ratio, test_ratio)
+    rows, n_removed = deduplicate(interactions)
+    items = rows.select(pl.col(ITEM_ID).unique().sort())
+    from_end = pl.Series(_FROM_END, np.random.default_rng(seed).permutation(len(items)))
+    items = items.with_columns(from_end, pl.lit(len(items)).alias(_N)).select(ITEM_ID, _part_by_ratio(valid_ratio, test_ratio))
+    return _collect(rows.join(items, on=ITEM_ID, maintain_order="left"), "cold_item", n_removed)
+
+
+def deduplicate(interactions: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """One row for each (user, item): the earliest; among equals, or without timestamps, the one least in the other columns.
+
+    Returns the rows, sorted by user_id and item_id, and how many were dropped.
+    """
+    keys = [USER_ID, ITEM_ID]
+    first = [TIMESTAMP] if TIMESTAMP in interactions.columns else []
+    others = [name for name in interactions.columns if name not in (*keys, *first)]
+    rows = interactions.sort([*keys, *first, *others], nulls_last=True).unique(keys, keep="first", maintain_order=True)
+    return rows, len(interactions) - len(rows)
+
+
+def _check_ratios(valid_ratio: float, test_ratio: float) -> None:
+    for name, ratio in (("valid_ratio", valid_ratio), ("test_ratio", test_ratio)):
+        if not 0 <= ratio < 1:
+            raise ConfigError(f"split.{name}: expected a share from 0 up to, not including, 1, found {ratio}")
+    if valid_ratio + test_ratio >= 1:
+        raise ConfigError(
+            f"split.valid_ratio + split.test_ratio: expected less than 1, or nothing is left to train on, found {valid_ratio + test_ratio}"
+        )
+
+
+def _require_time(interactions: pl.DataFrame, name: str) -> pl.DataFrame:
+    if TIMESTAMP in interactions.columns:
+        return interactions
+    raise DataError(
+        f"split={name} needs a column `{TIMESTAMP}`, the interactions have {', '.join(f'`{column}`' for column in interactions.columns)}; "
+        f"name the column that holds the times with data.columns.{TIMESTAMP}=…, or choose split=random_ratio or split=cold_item"
+    )
+
+
+def _order_by_user(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds how far each row is from its user's newest (0), ties by item_id, and how many rows the user has."""
+    by_time = rows.sort([USER_ID, TIMESTAMP, ITEM_ID])
+    n = pl.len().over(USER_ID).cast(pl.Int64)
+    position = pl.int_range(pl.len()).over(USER_ID)
+    return by_time.with_columns((n - 1 - position).alias(_FROM_END), n.alias(_N))
+
+
+def _part_by_ratio(valid_ratio: float, test_ratio: float) -> pl.Expr:
+    """Of n rows the last round(n * test_ratio) test, the last round(n * (valid_ratio + test_ratio)) are held out, the first trains."""
+    middle, tolerance = pl.col(_FROM_END) + 0.5, 1e-9  # row k is held out when its middle is inside of the share: that rounds half up
+    is_test = middle <= pl.col(_N) * test_ratio + tolerance
+    is_held_out = middle <= pl.col(_N) * (valid_ratio + test_ratio) + tolerance
+    is_first = pl.col(_FROM_END) == pl.col(_N) - 1
+    return pl.when(is_first | ~is_held_out).then(0).when(is_test).then(2).otherwise(1).alias(_PART)
+
+
+def _cut(times: pl.Series, ratio: float) -> float:
+    """The moment from which on at least round(n * ratio) of the sorted times lie; infinity where that is none."""
+    n_after = int(len(times) * ratio + 0.5 + 1e-9)
+    return float(times[len(times) - n_after]) if n_after else float("inf")
+
+
+def _collect(rows: pl.DataFrame, name: str, n_removed: int) -> Split:
+    """The split of rows that bear a part (0 train, 1 valid, 2 test), with notes on what is missing in it."""
+    columns = [column for column in rows.columns if column not in (_PART, _FROM_END, _N)]
+    rows = rows.sort([USER_ID, ITEM_ID])
+    train, valid, test = (rows.filter(pl.col(_PART) == part).select(columns) for part in range(len(_PARTS)))
+    notes = [f"{n_removed:,} repeated (user, item) rows were reduced to the first"] if n_removed else []
+    notes += [f"{part} has no rows" for part, table in zip(_PARTS, (train, valid, test), strict=True) if table.is_empty()]
+    for key, kind in ((USER_ID, "users"), (ITEM_ID, "items")):
+        n_tested = test[key].n_unique()
+        if n_unseen := n_tested - test[key].unique().is_in(train[key].unique().implode()).sum():
+            notes.append(f"{n_unseen:,} of {n_tested:,} {kind} in test have no row in train")
+    return Split(train, valid, test, name, tuple(notes))

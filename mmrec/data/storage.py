@@ -1,0 +1,71 @@
+"""Writing that survives a kill, and hashing by content.
+
+A write is: temporary file beside the target, fsync, rename, fsync of the folder. A reader sees the old file or the new one, never a part.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import safetensors.torch
+from torch import Tensor
+
+
+def write_atomic(target: Path, write: Callable[[Path], None]) -> None:
+    """Calls `write` with a temporary path beside `target`, then moves it into place durably. Makes missing folders."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_text(target: Path, text: str) -> None:
+    write_atomic(target, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def write_json(target: Path, value: Any) -> None:
+    """JSON with sorted keys absent: the order of the caller is the order in the file. Ends with a newline."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_parquet(target: Path, frame: pl.DataFrame) -> None:
+    write_atomic(target, lambda path: frame.write_parquet(path))
+
+
+def write_tensors(target: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """safetensors; `metadata` is text to text, as the format asks."""
+    write_atomic(target, lambda path: safetensors.torch.save_file(tensors, path, metadata))
+
+
+def sha256_file(path: Path) -> str:
+    """sha256 hex of a file's bytes, read in blocks."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_text(*parts: str) -> str:
+    """sha256 hex of texts, each preceded by its length so that no two lists of parts collide."""
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(8, "little") + raw)
+    return digest.hexdigest()
+
+
+def sha256_frame(frame: pl.DataFrame) -> str:
+    """sha256 hex of a table's column names and values, the same wherever and however it was written."""
+    return hashlib.sha256(frame.write_csv().encode()).hexdigest()

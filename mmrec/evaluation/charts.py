@@ -1,0 +1,220 @@
+"""Charts as inline SVG: lines, grouped bars, stacked horizontal bars. No script, no external request.
+
+A chart names its colours by class (`fill-0`, `stroke-0`, … `fill-7`; `ink`, `muted`, `grid`, `on-fill`), so that the page's style sheet
+decides them and follows the reader's light or dark mode. All text is escaped by ElementTree. Lengths are units of the view box.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from markupsafe import Markup
+
+WIDTH = 460
+N_COLOURS = 8
+LEFT, RIGHT, BOTTOM, PLOT_HEIGHT = 48, 12, 44, 170
+ROW_HEIGHT, ROW_GAP, ROW_LABEL = 26, 10, 116
+LEGEND_LINE, Y_LABEL, CHARACTER = 20, 30, 7.2
+MAX_POINTS, MAX_DOTS = 200, 40
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named series of (x, y), in ascending x."""
+
+    name: str
+    points: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Groups by series: what bars show and what the table beside them prints."""
+
+    groups: list[str]
+    series: list[str]
+    values: list[list[float | None]]
+    """`values[s][g]`; None where nothing was measured."""
+    sizes: list[int]
+    """How many items, users, … each group holds."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear map from a range of the data to one of the drawing."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        span = self.high - self.low
+        return round(self.start + (self.end - self.start) * ((value - self.low) / span if span else 0.5), 1)
+
+
+def nice_ticks(low: float, high: float, n_steps: int = 4) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten that enclose [low, high] in about `n_steps` steps."""
+    if high <= low:
+        high = low + (abs(low) or 1.0)
+    raw = (high - low) / n_steps
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = power * next(m for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def line_chart(label: str, lines: Sequence[Line], x_label: str, y_label: str, mark_highest: bool = False) -> Markup:
+    """Lines over a common x, a ring on each line's highest point if asked.
+
+    Values that are not finite are left out; where none is left the text is empty.
+    """
+    finite = [Line(line.name, _thin([p for p in line.points if math.isfinite(p[1])])) for line in lines]
+    points = [p for line in finite for p in line.points]
+    if not points:
+        return Markup("")
+    top = _legend_height([line.name for line in finite]) + Y_LABEL
+    svg = _svg(label, top + PLOT_HEIGHT + BOTTOM)
+    _legend(svg, [line.name for line in finite])
+    ticks = nice_ticks(min(y for _, y in points), max(y for _, y in points))
+    y = Scale(ticks[0], ticks[-1], top + PLOT_HEIGHT, top)
+    x = Scale(min(p[0] for p in points), max(p[0] for p in points), LEFT + 8, WIDTH - RIGHT - 8)
+    _y_axis(svg, y, ticks, y_label)
+    for tick in nice_ticks(x.low, x.high, 6):
+        if x.low <= tick <= x.high and tick == int(tick):
+            _text(svg, x(tick), y.start + 17, f"{tick:g}", "muted", "middle")
+    _text(svg, (LEFT + WIDTH - RIGHT) / 2, y.start + 36, x_label, "muted", "middle")
+    for s, line in enumerate(finite):
+        _draw_line(svg, line, s, x, y, (x_label, y_label))
+    for s, line in enumerate(finite):
+        if mark_highest and line.points:
+            px, py = max(line.points, key=lambda point: point[1])
+            SubElement(svg, "circle", _attributes(cx=x(px), cy=y(py), r=6, **{"class": f"ring stroke-{s % N_COLOURS}"}))
+    return _markup(svg)
+
+
+def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str) -> Markup:
+    """Vertical bars from zero, a cluster for each group, in it a bar for each series; a zero is a hairline, an unmeasured value a gap."""
+    top = _legend_height(grid.series) + Y_LABEL
+    svg = _svg(label, top + PLOT_HEIGHT + BOTTOM + 14)
+    _legend(svg, grid.series)
+    ticks = nice_ticks(0.0, max((v for row in grid.values for v in row if v is not None), default=1.0))
+    y = Scale(ticks[0], ticks[-1], top + PLOT_HEIGHT, top)
+    _y_axis(svg, y, ticks, y_label)
+    group_width = (WIDTH - LEFT - RIGHT) / max(len(grid.groups), 1)
+    bar_width = min(group_width * 0.82 / max(len(grid.series), 1), 34.0)
+    for g, group in enumerate(grid.groups):
+        centre = LEFT + group_width * (g + 0.5)
+        for s, name in enumerate(grid.series):
+            if (value := grid.values[s][g]) is not None:
+                height = max(y.start - y(value), 1.0)
+                left = centre + (s - len(grid.series) / 2) * bar_width
+                _bar(svg, (left, y.start - height, bar_width - 1.5, height), s, f"{name}, {group}: {value:.4f}")
+        _text(svg, centre, y.start + 17, group, "ink", "middle")
+        _text(svg, centre, y.start + 32, f"n = {grid.sizes[g]:,}", "muted small", "middle")
+    _text(svg, (LEFT + WIDTH - RIGHT) / 2, y.start + 51, x_label, "muted", "middle")
+    return _markup(svg)
+
+
+def stacked_bars(label: str, grid: Grid, x_label: str) -> Markup:
+    """A horizontal bar for each group, cut into the shares of the series: `values` are fractions, at most 1 in sum over the series."""
+    top = _legend_height(grid.series) + 8
+    bottom = top + len(grid.groups) * (ROW_HEIGHT + ROW_GAP)
+    svg = _svg(label, bottom + 38)
+    _legend(svg, grid.series)
+    x = Scale(0.0, 1.0, ROW_LABEL, WIDTH - RIGHT - 10)
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        SubElement(svg, "line", _attributes(x1=x(tick), x2=x(tick), y1=top - 4, y2=bottom, **{"class": "grid"}))
+        _text(svg, x(tick), bottom + 13, f"{tick:.0%}", "muted small", "middle")
+    for g, group in enumerate(grid.groups):
+        _stacked_row(svg, grid, g, top + g * (ROW_HEIGHT + ROW_GAP), x)
+        _text(svg, ROW_LABEL - 8, top + g * (ROW_HEIGHT + ROW_GAP) + 12, group, "ink", "end")
+        _text(svg, ROW_LABEL - 8, top + g * (ROW_HEIGHT + ROW_GAP) + 25, f"n = {grid.sizes[g]:,}", "muted small", "end")
+    _text(svg, (x.start + x.end) / 2, bottom + 31, x_label, "muted", "middle")
+    return _markup(svg)
+
+
+def _stacked_row(svg: Element, grid: Grid, g: int, top: float, x: Scale) -> None:
+    start = 0.0
+    for s, name in enumerate(grid.series):
+        share = grid.values[s][g]
+        if not share:
+            continue
+        left, right = x(start), x(start + share)
+        _bar(svg, (left, top, max(right - left - 1, 0.5), ROW_HEIGHT), s, f"{name}, {grid.groups[g]}: {share:.1%}")
+        if right - left > 34:
+            _text(svg, (left + right) / 2, top + 17, f"{share:.0%}", "on-fill small", "middle")
+        start += share
+
+
+def _draw_line(svg: Element, line: Line, s: int, x: Scale, y: Scale, labels: tuple[str, str]) -> None:
+    if not line.points:
+        return
+    path = "M" + " L".join(f"{x(px):g} {y(py):g}" for px, py in line.points)
+    SubElement(svg, "path", _attributes(d=path, **{"class": f"line stroke-{s % N_COLOURS}"}))
+    visible = len(line.points) <= MAX_DOTS
+    for px, py in line.points:
+        kind = f"fill-{s % N_COLOURS}" if visible else "invisible"
+        dot = SubElement(svg, "circle", _attributes(cx=x(px), cy=y(py), r=2.6 if visible else 4, **{"class": kind}))
+        SubElement(dot, "title").text = f"{line.name}, {labels[0]} {px:g}: {labels[1]} {py:.4f}"
+
+
+def _y_axis(svg: Element, y: Scale, ticks: Sequence[float], label: str) -> None:
+    decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+    for tick in ticks:
+        SubElement(svg, "line", _attributes(x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick), **{"class": "grid"}))
+        _text(svg, LEFT - 7, y(tick) + 4, f"{tick:.{decimals}f}", "muted", "end")
+    _text(svg, 0, y.end - 13, label, "muted", "start")
+
+
+def _legend_positions(names: Sequence[str]) -> list[tuple[float, int]]:
+    """(x, line) of every entry, wrapped at the chart's width by an estimate of the text's."""
+    positions, x, line = [], 0.0, 0
+    for name in names:
+        width = 22 + CHARACTER * len(name) + 14
+        if x and x + width > WIDTH:
+            x, line = 0.0, line + 1
+        positions.append((x, line))
+        x += width
+    return positions
+
+
+def _legend_height(names: Sequence[str]) -> int:
+    return LEGEND_LINE * (_legend_positions(names)[-1][1] + 1) if names else 0
+
+
+def _legend(svg: Element, names: Sequence[str]) -> None:
+    for s, (name, (x, line)) in enumerate(zip(names, _legend_positions(names), strict=True)):
+        _bar(svg, (x, line * LEGEND_LINE + 3, 12.0, 12.0), s, name)
+        _text(svg, x + 18, line * LEGEND_LINE + 13, name, "ink", "start")
+
+
+def _bar(svg: Element, box: tuple[float, float, float, float], s: int, title: str) -> None:
+    x, y, width, height = (round(v, 1) for v in box)
+    bar = SubElement(svg, "rect", _attributes(x=x, y=y, width=width, height=height, rx=1.5, **{"class": f"fill-{s % N_COLOURS}"}))
+    SubElement(bar, "title").text = title
+
+
+def _text(svg: Element, x: float, y: float, text: str, kind: str, anchor: str) -> None:
+    attributes = {"class": kind, "text-anchor": anchor}
+    SubElement(svg, "text", _attributes(x=round(x, 1), y=round(y, 1), **attributes)).text = text
+
+
+def _svg(label: str, height: float) -> Element:
+    return Element("svg", {"viewBox": f"0 0 {WIDTH} {height:g}", "role": "img", "aria-label": label})
+
+
+def _attributes(**values: str | float | int) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else f"{value:g}" for name, value in values.items()}
+
+
+def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most `MAX_POINTS`, evenly taken, first and last kept."""
+    n = len(points)
+    if n <= MAX_POINTS:
+        return points
+    return [points[round(i * (n - 1) / (MAX_POINTS - 1))] for i in range(MAX_POINTS)]
+
+
+def _markup(svg: Element) -> Markup:
+    return Markup(tostring(svg, encoding="unicode"))

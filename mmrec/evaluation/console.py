@@ -1,0 +1,50 @@
+"""The table at the end of a run, for a terminal and for a README."""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from mmrec.evaluation.comparison import Cell, compare, format_percent, format_value
+
+DIFFERENCE_LABEL = "vs. best baseline"
+
+
+def console_table(metrics: dict, columns: Sequence[str]) -> Table:
+    """Models by metrics, ours first, best bold, ours with ± std over seeds, the relative difference to the best baseline beneath.
+
+    `metrics` is the content of `metrics.json`; a column is `recall@20` (test) or `val/recall@20`.
+    """
+    comparison = compare(metrics, columns)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    for column in comparison.columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for model, cells in comparison.rows.items():
+        table.add_row(Text(model), *(Text(_cell(cell, "\n± "), "bold" if cell.is_best else "") for cell in cells))
+    table.add_section()
+    if comparison.baselines:
+        styled = (_styled_difference(d.relative if d else None) for d in comparison.differences)
+        table.add_row(Text(DIFFERENCE_LABEL, "dim"), *styled)
+    return table
+
+
+def markdown_table(metrics: dict, columns: Sequence[str]) -> str:
+    """The same table in Markdown, ending with a newline."""
+    comparison = compare(metrics, columns)
+    lines = [["model", *comparison.columns], ["---", *("---:" for _ in columns)]]
+    for model, cells in comparison.rows.items():
+        lines.append([model, *(f"**{_cell(cell)}**" if cell.is_best else _cell(cell) for cell in cells)])
+    if comparison.baselines:
+        lines.append([DIFFERENCE_LABEL, *(format_percent(d.relative if d else None) for d in comparison.differences)])
+    return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in lines)
+
+
+def _cell(cell: Cell, plus_minus: str = " ± ") -> str:
+    return format_value(cell.value) + (f"{plus_minus}{cell.std:.4f}" if cell.std is not None else "")
+
+
+def _styled_difference(relative: float | None) -> Text:
+    text = format_percent(relative)
+    return Text(text, {"+": "green", "−": "red"}.get(text[0], "dim"))

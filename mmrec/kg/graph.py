@@ -1,0 +1,216 @@
+"""The knowledge graph: triples and item columns as one networkx graph, the items aligned to its nodes, and the way from there to tensors.
+
+A node is an entity's name, an edge is keyed by its relation, so that a fact stated twice is one edge. A value of an item column is a node
+of its own, `genre:Drama`, reached from the item by the relation `genre`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+import polars as pl
+import torch
+
+from mmrec.data.storage import write_atomic
+from mmrec.errors import DataError, nearest
+from mmrec.types import ENTITY, HEAD, ITEM_ID, RELATION, TAIL, Dataset, Graph
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+Triple = tuple[str, str, str]
+
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
+
+
+@dataclass(frozen=True)
+class KnowledgeGraph:
+    """Entities and their relations by name, and where the items are among them."""
+
+    network: nx.MultiDiGraph
+    """Nodes are entity names; the key of an edge is its relation."""
+    item_entity: Mapping[str, str]
+    """The node of each item, by item id; an item outside the graph is absent."""
+
+    @property
+    def entities(self) -> list[str]:
+        """Names in the order of the entity indices of `to_tensors`."""
+        return sorted(self.network)
+
+    @property
+    def relations(self) -> list[str]:
+        """Names in the order of the relation indices of `to_tensors`."""
+        return sorted({relation for _, _, relation in self.network.edges(keys=True)})
+
+    @property
+    def triples(self) -> list[Triple]:
+        """(head, relation, tail), sorted."""
+        return sorted((head, relation, tail) for head, tail, relation in self.network.edges(keys=True))
+
+
+def build_graph(dataset: Dataset, item_columns: Sequence[str], separator: str) -> KnowledgeGraph:
+    """The graph of a dataset's triples and of some columns of its items: one relation a column, text split at `separator` ("": not at all).
+
+    An item's node is the entity that `item_entities` names for it, or its own id where the dataset has no such table, provided that triples
+    mention it. An item whom no triple mentions gets the node `item:<id>` if a column says something of it, and else none.
+    Raises DataError for a column that `items` has not and for an item with two entities.
+    """
+    network = nx.MultiDiGraph()
+    if dataset.triples is not None:
+        _add(network, dataset.triples.select(HEAD, RELATION, TAIL).drop_nulls().iter_rows())
+    item_entity = {item: entity for item, entity in _alignment(dataset).items() if entity in network}
+    for column in item_columns:
+        values = _column_values(dataset.items, column, separator)
+        for item in values[ITEM_ID].unique():
+            item_entity.setdefault(item, f"item:{item}")
+        _add(network, ((item_entity[item], column, f"{column}:{value}") for item, value in values.iter_rows()))
+    return KnowledgeGraph(network, item_entity)
+
+
+def _add(network: nx.MultiDiGraph, triples: Iterable[Triple]) -> None:
+    network.add_edges_from((head, tail, relation) for head, relation, tail in triples)
+
+
+def _alignment(dataset: Dataset) -> dict[str, str]:
+    """The entity that each item would have, whether or not the graph knows it."""
+    items = dataset.items[ITEM_ID]
+    if dataset.item_entities is None:
+        return {item: item for item in items}
+    named = dataset.item_entities.select(ITEM_ID, ENTITY).drop_nulls().unique(maintain_order=True)
+    twice = named.filter(pl.col(ITEM_ID).is_duplicated())
+    if len(twice):
+        item = twice[ITEM_ID][0]
+        entities = twice.filter(pl.col(ITEM_ID) == item)[ENTITY].to_list()
+        raise DataError(
+            f"{dataset.name}: item_entities gives item `{item}` {len(entities)} entities, `{'`, `'.join(entities)}`; expected one an item"
+        )
+    return dict(named.join(items.to_frame(), on=ITEM_ID, how="semi").iter_rows())
+
+
+def _column_values(items: pl.DataFrame, column: str, separator: str) -> pl.DataFrame:
+    """`item_id, value`, one row a value, stripped, none empty. Lists are taken as they are, other types as text."""
+    if column not in items.columns:
+        raise DataError(f"the items have no column `{column}`, which the knowledge graph asks for: {nearest(column, items.columns)}")
+    values = pl.col(column)
+    if items.schema[column].base_type() in (pl.List, pl.Array):
+        values = values.cast(pl.List(pl.String))
+    else:
+        values = values.cast(pl.String).str.split(separator) if separator else values.cast(pl.String)
+    frame = items.select(ITEM_ID, values.alias("value"))
+    if isinstance(frame.schema["value"], pl.List):
+        frame = frame.explode("value")
+    return frame.with_columns(pl.col("value").str.strip_chars()).filter(pl.col("value").str.len_chars() > 0)
+
+
+def prune(graph: KnowledgeGraph, min_degree: int) -> KnowledgeGraph:
+    """Without the entities that have fewer than `min_degree` neighbours, again and again until none is left; items always stay.
+
+    An entity with one neighbour connects no two items: it costs a row of parameters and tells nothing.
+    """
+    network, items = graph.network.copy(), set(graph.item_entity.values())
+    suspects = set(network) - items
+    while suspects:
+        weak = {node for node in suspects if len(_neighbours(network, node)) < min_degree}
+        suspects = {neighbour for node in weak for neighbour in _neighbours(network, node)} - weak - items
+        network.remove_nodes_from(weak)
+    return replace(graph, network=network)
+
+
+def _neighbours(network: nx.MultiDiGraph, node: str) -> set[str]:
+    """Other nodes that an edge joins to this one, whatever its direction."""
+    return (set(network.succ[node]) | set(network.pred[node])) - {node}
+
+
+def inverse_relations(graph: KnowledgeGraph) -> dict[str, str]:
+    """Relations that only say another one backwards (`directed` of `directed_by`): the one that sorts later to the one that sorts first."""
+    forward: dict[str, set[tuple[str, str]]] = {}
+    for head, tail, relation in graph.network.edges(keys=True):
+        forward.setdefault(relation, set()).add((head, tail))
+    names, twins = sorted(forward), {}
+    for i, first in enumerate(names):
+        backward = {(tail, head) for head, tail in forward[first]} if first not in twins else set()
+        twins |= {later: first for later in names[i + 1 :] if later not in twins and forward[later] == backward}
+    return twins
+
+
+def drop_inverse_relations(graph: KnowledgeGraph) -> KnowledgeGraph:
+    """Without the relations that only repeat another one backwards: encoders pass messages both ways along every edge anyhow."""
+    twins, network = inverse_relations(graph), graph.network.copy()
+    network.remove_edges_from([edge for edge in graph.network.edges(keys=True) if edge[2] in twins])
+    return replace(graph, network=network)
+
+
+def to_tensors(graph: KnowledgeGraph, item_ids: Sequence[str]) -> Graph:
+    """Indices for names, all sorted, so that the same facts give the same tensors; `item_entity` is in the order of `item_ids`."""
+    entity_idx = {name: idx for idx, name in enumerate(graph.entities)}
+    relation_idx = {name: idx for idx, name in enumerate(graph.relations)}
+    rows = [(entity_idx[head], relation_idx[relation], entity_idx[tail]) for head, relation, tail in graph.triples]
+    head, edge_type, tail = torch.tensor(rows, dtype=torch.int64).reshape(-1, 3).unbind(1)
+    item_entity = [entity_idx[graph.item_entity[item]] if item in graph.item_entity else -1 for item in item_ids]
+    return Graph(
+        edge_index=torch.stack([head, tail]),
+        edge_type=edge_type.contiguous(),
+        n_entities=len(entity_idx),
+        n_relations=len(relation_idx),
+        item_entity=torch.tensor(item_entity, dtype=torch.int64),
+    )
+
+
+def to_pyg(graph: Graph) -> "Data":
+    """The same as a torch-geometric graph, with `edge_type` and `item_entity` as further fields."""
+    from torch_geometric.data import Data  # takes seconds to import, and nothing else here needs it
+
+    return Data(edge_index=graph.edge_index, edge_type=graph.edge_type, item_entity=graph.item_entity, num_nodes=graph.n_entities)
+
+
+def statistics(graph: KnowledgeGraph, item_ids: Sequence[str]) -> dict[str, Any]:
+    """What a person wants to know of a graph before training on it, ready for JSON. Degrees count neighbours, not edges."""
+    network = graph.network
+    degrees = [len(_neighbours(network, node)) for node in network]
+    aligned = sum(item in graph.item_entity for item in item_ids)
+    components = sorted((len(nodes) for nodes in nx.weakly_connected_components(network)), reverse=True)
+    return {
+        "entities": network.number_of_nodes(),
+        "relations": len(graph.relations),
+        "triples": network.number_of_edges(),
+        "triples_by_relation": dict(Counter(relation for _, relation, _ in graph.triples).most_common()),
+        "inverse_relations": inverse_relations(graph),
+        "items_aligned": aligned,
+        "items_outside": len(item_ids) - aligned,
+        "components": len(components),
+        "largest_component": components[0] if components else 0,
+        "degree_quantiles": {str(q): float(np.quantile(degrees, q)) for q in QUANTILES} if degrees else {},
+        "isolated": degrees.count(0),
+    }
+
+
+def write_graphml(graph: KnowledgeGraph, path: Path) -> None:
+    """GraphML for Gephi, Cytoscape or networkx: names as `label` (nodes) and `relation` (edges), items marked by `item_id`.
+
+    Ids are `n0, n1, …` and `e0, e1, …`, because the format wants unique tokens and names may be anything.
+    """
+    export, idx = nx.MultiDiGraph(), {name: f"n{i}" for i, name in enumerate(graph.entities)}
+    export.add_nodes_from((node, {"label": _xml_text(name)}) for name, node in idx.items())
+    for entity, items in _items_by_entity(graph):
+        export.nodes[idx[entity]]["item_id"] = _xml_text(" ".join(items))
+    for i, (head, relation, tail) in enumerate(graph.triples):
+        export.add_edge(idx[head], idx[tail], key=f"e{i}", relation=_xml_text(relation))
+    write_atomic(path, lambda temporary: nx.write_graphml_xml(export, temporary, prettyprint=False))
+
+
+def _items_by_entity(graph: KnowledgeGraph) -> Iterator[tuple[str, list[str]]]:
+    """Every node that is an item's, and its items (one, but nothing forbids two)."""
+    pairs = sorted((entity, item) for item, entity in graph.item_entity.items())
+    starts = [i for i, (entity, _) in enumerate(pairs) if i == 0 or pairs[i - 1][0] != entity]
+    return ((pairs[a][0], [item for _, item in pairs[a:b]]) for a, b in pairwise([*starts, len(pairs)]))
+
+
+def _xml_text(text: str) -> str:
+    """Text without the characters that XML 1.0 cannot hold, each replaced by U+FFFD."""
+    return re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

@@ -1,0 +1,72 @@
+"""Full-catalogue ranking: every item for every user with something held out, in chunks of bounded memory."""
+
+from typing import NamedTuple
+
+import polars as pl
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mmrec.data.csr import InteractionMatrix, is_member
+from mmrec.data.sample import EvaluationSet
+from mmrec.metrics.ranking import all_metrics
+from mmrec.types import USER_IDX, Scorer
+
+_CHUNK_BYTES = 64 * 2**20
+
+
+class Ranking(NamedTuple):
+    """The best `k` items of each user, best first; where fewer are left after the seen ones, item_idx is -1 and the score -inf."""
+
+    user_idx: Int64[Tensor, " n_users"]
+    item_idx: Int64[Tensor, "n_users k"]
+    scores: Float[Tensor, "n_users k"]
+
+
+def rank_and_evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int]) -> pl.DataFrame:
+    """The metrics at each of `ks` for every user of an evaluation set; see `evaluate_ranking`."""
+    return evaluate_ranking(rank_users(scorer, data.user_idx, data.seen, max(ks)), data.positives, ks)
+
+
+@torch.no_grad()
+def rank_users(scorer: Scorer, user_idx: Int64[Tensor, " n_users"], seen: InteractionMatrix, k: int) -> Ranking:
+    """Ranks the whole catalogue for each user, leaves out what the user has `seen`, and breaks ties by item_idx.
+
+    Scores are made for as many users at a time as fit 64 MiB; an item_idx is a random permutation of the catalogue (`Index`), so a scorer
+    that says nothing ranks at chance. A score of NaN ranks last.
+    """
+    k = min(k, seen.n_items)
+    chunk = max(1, _CHUNK_BYTES // (4 * seen.n_items))
+    parts = []
+    for users in user_idx.split(chunk):
+        scores = torch.nan_to_num(scorer.score_users(users).float(), nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).clone()
+        rows, items = seen.rows(users.to(seen.indices.device))
+        scores[rows.to(scores.device), items.to(scores.device)] = -torch.inf
+        parts.append([part.cpu() for part in top_k(scores, k)])
+    if not parts:
+        return Ranking(user_idx, torch.empty(0, k, dtype=torch.int64), torch.empty(0, k))
+    scores, items = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Ranking(user_idx.cpu(), items.masked_fill(scores == -torch.inf, -1), scores)
+
+
+def top_k(scores: Float[Tensor, "batch n_items"], k: int) -> tuple[Float[Tensor, "batch k"], Int64[Tensor, "batch k"]]:
+    """The k best of each row, best first, equal scores by ascending index: `torch.topk`, which promises no order among equals, made exact."""
+    values, items = scores.topk(k, dim=1)
+    boundary = values[:, -1:]
+    crossed = (scores == boundary).sum(dim=1) != (values == boundary).sum(dim=1)  # equals of the last score were left out: which ones?
+    if crossed.any():
+        exact = scores[crossed].sort(dim=1, descending=True, stable=True)
+        values[crossed], items[crossed] = exact.values[:, :k], exact.indices[:, :k]
+    by_item = items.argsort(dim=1)
+    values, items = values.gather(1, by_item), items.gather(1, by_item)
+    order = values.argsort(dim=1, descending=True, stable=True)
+    return values.gather(1, order), items.gather(1, order)
+
+
+def evaluate_ranking(ranking: Ranking, positives: InteractionMatrix, ks: list[int]) -> pl.DataFrame:
+    """Metrics of each ranked user: `user_idx` and one Float64 column a metric. Every ranked user must have a positive."""
+    offset = (ranking.user_idx * positives.n_items)[:, None]
+    relevance = is_member(positives.keys(), offset + ranking.item_idx) & (ranking.item_idx >= 0)
+    columns = all_metrics(relevance, positives.degree[ranking.user_idx], ks)
+    return pl.DataFrame({USER_IDX: ranking.user_idx.numpy()} | {name: values.numpy() for name, values in columns.items()})
+

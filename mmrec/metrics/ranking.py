@@ -1,0 +1,76 @@
+"""Ranking metrics, one value a user; the mean over users is the caller's.
+
+Every function takes the same two things. `relevance: (n_users, depth)` is True where the item at that rank is a positive, best rank first;
+`n_positives: (n_users,)` counts all positives of the user, ranked or not, and is at least 1 (users without positives are left out before).
+"""
+
+import torch
+from jaxtyping import Bool, Float64, Int64
+from torch import Tensor
+
+Relevance = Bool[Tensor, "n_users depth"]
+Counts = Int64[Tensor, " n_users"]
+PerUser = Float64[Tensor, " n_users"]
+
+
+def recall(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
+    """Positives among the first k over all positives.
+
+    >>> recall(torch.tensor([[True, False, True]]), torch.tensor([4]), k=3)
+    tensor([0.5000], dtype=torch.float64)
+    """
+    return relevance[:, :k].sum(dim=1).double() / n_positives
+
+
+def hit_rate(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
+    """1 where any of the first k is a positive, else 0.
+
+    >>> hit_rate(torch.tensor([[False, True], [False, False]]), torch.tensor([1, 2]), k=2)
+    tensor([1., 0.], dtype=torch.float64)
+    """
+    return relevance[:, :k].any(dim=1).double()
+
+
+def mrr(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
+    """One over the rank of the first positive, 0 where it is beyond k.
+
+    >>> mrr(torch.tensor([[False, True], [False, False]]), torch.tensor([1, 2]), k=2)
+    tensor([0.5000, 0.0000], dtype=torch.float64)
+    """
+    top = relevance[:, :k]
+    return (top.double() / _ranks(top)).amax(dim=1)
+
+
+def map(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
+    """Average precision at k: the mean, over min(k, positives), of the precision at each rank that holds a positive.
+
+    >>> map(torch.tensor([[True, False, True]]), torch.tensor([2]), k=3)
+    tensor([0.8333], dtype=torch.float64)
+    """
+    top = relevance[:, :k].double()
+    precision = top.cumsum(dim=1) / _ranks(top)
+    return (precision * top).sum(dim=1) / n_positives.clamp(max=k)
+
+
+def ndcg(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
+    """Binary gain over log2(rank + 1), divided by that of the best possible list of length k (Järvelin & Kekäläinen 2002).
+
+    >>> ndcg(torch.tensor([[False, True]]), torch.tensor([1]), k=2)
+    tensor([0.6309], dtype=torch.float64)
+    """
+    top = relevance[:, :k].double()
+    discount = 1 / torch.log2(torch.arange(2, k + 2, dtype=torch.float64, device=relevance.device))
+    ideal = discount.cumsum(dim=0)[n_positives.clamp(max=k) - 1]
+    return (top * discount[: top.shape[1]]).sum(dim=1) / ideal
+
+
+METRICS = {"recall": recall, "ndcg": ndcg, "hit_rate": hit_rate, "mrr": mrr, "map": map}
+
+
+def all_metrics(relevance: Relevance, n_positives: Counts, ks: list[int]) -> dict[str, PerUser]:
+    """Every metric at every k, as `recall@20` and so on."""
+    return {f"{name}@{k}": metric(relevance, n_positives, k) for name, metric in METRICS.items() for k in ks}
+
+
+def _ranks(top: Tensor) -> Float64[Tensor, " k"]:
+    return torch.arange(1, top.shape[1] + 1, dtype=torch.float64, device=top.device)

@@ -1,0 +1,135 @@
+"""The fused recommender: evidence -> modality tokens -> fusion -> one vector an item, against one vector a user."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from mmrec.nn.backbones.backbone import Backbone, embedding_table
+from mmrec.nn.fusion.fusion import Fusion
+from mmrec.types import COLLABORATIVE, KG, DatasetSpec
+
+
+class Encoded(NamedTuple):
+    """All users and items as vectors, and the mass that each modality has in each item."""
+
+    users: Float[Tensor, "n_users dim"]
+    items: Float[Tensor, "n_items dim"]
+    attention: Float[Tensor, "n_items modalities"]
+
+
+class FusionRecommender(nn.Module):
+    """Scores `u·i`, where `i` is fused from the item's modality tokens and `u` is the backbone's user vector.
+
+    The tokens of an item, in order: its collaborative vector (present where it has training interactions), one projection of each frozen
+    feature (present where the item has that modality), its entity's vector of the knowledge graph (present where it is aligned). An item
+    nobody has interacted with is simply an item without its first token, which is why training hides tokens at random (`modality_dropout`,
+    after DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training.
+
+    Without a backbone (the `no_collaborative` ablation) users keep a free vector, learned against content alone.
+    """
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        embedding_dim: int,
+        fusion: Callable[..., Fusion],
+        backbone: Callable[..., Backbone] | None,
+        kg_encoder: Callable[..., nn.Module] | None,
+        modality_dropout: float,
+        feature_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.modality_dropout = modality_dropout
+        self.backbone = backbone(spec=spec, embedding_dim=embedding_dim) if backbone else None
+        self.users = None if backbone else embedding_table(spec.n_users, embedding_dim, scale=0.1)
+        self.kg_encoder = kg_encoder(graph=spec.graph, embedding_dim=embedding_dim) if kg_encoder and spec.graph else None
+        self.projections = nn.ModuleDict(
+            {name: FeatureProjection(features.values.shape[1], embedding_dim, feature_dropout) for name, features in spec.features.items()}
+        )
+        self.modalities = self._register_evidence(spec)
+        self.fusion = fusion(n_modalities=len(self.modalities), embedding_dim=embedding_dim)
+
+    def _register_evidence(self, spec: DatasetSpec) -> tuple[str, ...]:
+        """Keeps features, entities and presence as buffers outside the checkpoint; gives the names of the tokens in order."""
+        present: dict[str, Tensor] = {}
+        if self.backbone:
+            present[COLLABORATIVE] = torch.bincount(spec.train.item_idx, minlength=spec.n_items) > 0
+        for name, features in spec.features.items():
+            self.register_buffer(f"features_{name}", _standardized(features.values, features.present), persistent=False)
+            present[name] = features.present
+        if self.kg_encoder:
+            self.register_buffer("item_entity", spec.graph.item_entity.clamp(min=0), persistent=False)
+            present[KG] = spec.graph.item_entity >= 0
+        if not present:
+            raise ValueError("no evidence is left: an item needs at least one of collaborative, text, image, kg")
+        self.register_buffer("present", torch.stack(list(present.values()), dim=1), persistent=False)
+        return tuple(present)
+
+    def tokens(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items modalities dim"]]:
+        """The users' vectors and the items' tokens in the order of `modalities`; absent tokens hold values that fusion ignores."""
+        users, tokens = self.users.weight if self.users else None, []
+        if self.backbone:
+            users, items = self.backbone()
+            tokens.append(items)
+        tokens += [projection(getattr(self, f"features_{name}")) for name, projection in self.projections.items()]
+        if self.kg_encoder:
+            tokens.append(self.kg_encoder()[self.item_entity])
+        return users, torch.stack([token.float() for token in tokens], dim=1)
+
+    def encode(self, keep: Bool[Tensor, "n_items modalities"] | None = None) -> Encoded:
+        """Vectors of the whole catalogue. `keep` hides tokens where it is False, but never an item's last one."""
+        users, tokens = self.tokens()
+        present = self.present
+        if keep is not None:
+            kept = present & keep.to(present.device)
+            present = torch.where(kept.any(dim=1, keepdim=True), kept, present)
+        items, attention = self.fusion(tokens, present)
+        return Encoded(users, items, attention)
+
+    def draw_keep(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
+        """Which tokens a training step may see: each stays with probability 1 - `modality_dropout`."""
+        return torch.rand(self.present.shape, generator=generator) >= self.modality_dropout
+
+    @torch.no_grad()
+    def freeze(self) -> "FrozenScorer":
+        """The trained model as a scorer: two matrices."""
+        self.eval()
+        encoded = self.encode()
+        return FrozenScorer(encoded.users.float(), encoded.items.float(), encoded.attention.float())
+
+
+class FeatureProjection(nn.Module):
+    """A frozen feature to a token: dropout, linear, GELU, linear."""
+
+    def __init__(self, feature_dim: int, embedding_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(feature_dim, 2 * embedding_dim), nn.GELU(), nn.Linear(2 * embedding_dim, embedding_dim)
+        )
+
+    def forward(self, features: Float[Tensor, "n feature_dim"]) -> Float[Tensor, "n dim"]:
+        return self.layers(features)
+
+
+class FrozenScorer(NamedTuple):
+    """User and item vectors after training; ranks by their inner product."""
+
+    users: Float[Tensor, "n_users dim"]
+    items: Float[Tensor, "n_items dim"]
+    attention: Float[Tensor, "n_items modalities"]
+
+    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return self.users[user_idx] @ self.items.T
+
+
+def _standardized(values: Float[Tensor, "n dim"], present: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:
+    """Columns centred and the whole scaled to unit variance a column on average, over the items that have the modality. Absent rows are zero."""
+    if not present.any():
+        return values
+    known = values[present]
+    centred = values - known.mean(dim=0)
+    scale = (known - known.mean(dim=0)).pow(2).mean().sqrt().clamp(min=1e-12)
+    return torch.where(present[:, None], centred / scale, 0.0)

@@ -1,0 +1,30 @@
+"""LightGCN: collaborative vectors smoothed over the user-item graph."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mmrec.nn.backbones.backbone import Backbone, embedding_table
+from mmrec.nn.propagation import Propagation, normalized_bipartite
+from mmrec.types import DatasetSpec
+
+
+class LightGCN(Backbone):
+    """`E = 1/(L+1) Σ_l (D^-1/2 A D^-1/2)^l E⁰` over the training graph (He et al. 2020, eq. 3, 4 and 8, with equal layer weights).
+
+    A node without training interactions keeps `E⁰/(L+1)`.
+    """
+
+    def __init__(self, spec: DatasetSpec, embedding_dim: int, n_layers: int, init_scale: float) -> None:
+        super().__init__()
+        self.n_layers, self.sizes = n_layers, (spec.n_users, spec.n_items)
+        self.embedding = embedding_table(spec.n_users + spec.n_items, embedding_dim, init_scale)
+        adjacency = normalized_bipartite(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+        self.propagation: nn.Module = Propagation(adjacency, symmetric=True)
+
+    def forward(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
+        layer = total = self.embedding.weight
+        for _ in range(self.n_layers):
+            layer = self.propagation(layer)
+            total = total + layer
+        users, items = (total / (self.n_layers + 1)).split(self.sizes)
+        return users, items

@@ -1,0 +1,121 @@
+"""Frozen CLIP image encoders, through open_clip.
+
+Weights load at the first picture that has to be encoded: a run whose features are all cached hashes a file, no more.
+"""
+
+import re
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import torch
+from jaxtyping import Float
+from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from mmrec.data.pictures import MAX_PIXELS, decode_picture
+from mmrec.data.storage import sha256_file, sha256_text
+from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
+from mmrec.nn.encoders.clip import TINY_CLIP, build_clip, clip_config
+from mmrec.types import default_device
+
+TRAINED_ON = "trained_on"
+"""The key, in the metadata of a weights file, of the name of the data it was trained on."""
+_HUB_FILE = "open_clip_model.safetensors"
+
+
+class ClipImageEncoder:
+    """A `FeatureEncoder` of pictures: the image side of a CLIP model (Radford et al. 2021), unit length, float32.
+
+    `architecture` is `tiny_clip` or a name of open_clip. `pretrained` is a tag that open_clip has for it, which needs `revision`, the full
+    commit hash on the Hugging Face hub; or the path of a safetensors file; or None: random weights, and a name that says so. Pictures are
+    resized and normalised as open_clip does for the tag (for a path: for the first tag of the architecture).
+
+    Raises ConfigError for a wrong argument, MissingFile for a path that is not there, DownloadError where the hub does not answer.
+    """
+
+    def __init__(self, architecture: str, pretrained: str | None, revision: str | None):
+        config = clip_config(architecture)
+        self.architecture, self.pretrained, self.revision = architecture, pretrained, revision
+        self.feature_dim: int = config["embed_dim"]
+        self.path = Path(pretrained).expanduser() if pretrained and pretrained.endswith(".safetensors") else None
+        tag = _check_tag(architecture, pretrained, revision) if pretrained and not self.path else None
+        trained_on = _trained_on(architecture, self.path) if self.path else pretrained
+        self.name = f"{architecture} ({trained_on or 'untrained'})"
+        self.preprocessing = preprocessing(architecture, tag)
+        self._transform = image_transform_v2(PreprocessCfg(**self.preprocessing), is_train=False)
+        self._lock = threading.Lock()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the weights (of a hub model: its commit hash, which pins them) and the preprocessing."""
+        weights = sha256_file(self.path) if self.path else f"{self.pretrained} {self.revision}"
+        return sha256_text("image", self.architecture, weights, repr(sorted(self.preprocessing.items())), f"{MAX_PIXELS} unit float32")
+
+    @cached_property
+    def model(self) -> torch.nn.Module:
+        """The image side of the model on `default_device()`: pictures (batch, 3, size, size) to (batch, feature_dim)."""
+        weights = self.path or (_download(self.architecture, self.pretrained, self.revision) if self.pretrained else None)
+        return build_clip(self.architecture, weights).visual.to(default_device()).eval().requires_grad_(False)
+
+    def prepare(self, raw: bytes) -> Float[Tensor, "3 size size"]:
+        """Decodes, resizes and normalises a picture. Raises ValueError, with the reason, where the bytes are no usable picture."""
+        return self._transform(decode_picture(raw))
+
+    def length(self, prepared: Tensor) -> int:
+        return 1
+
+    @torch.inference_mode()
+    def encode(self, prepared: list[Tensor]) -> Float[Tensor, "batch feature_dim"]:
+        features = self.model(torch.stack(prepared).to(default_device()))
+        return torch.nn.functional.normalize(features.float().cpu(), dim=1)
+
+
+def preprocessing(architecture: str, tag: str | None) -> dict[str, Any]:
+    """open_clip's resizing and normalisation for a tag of the architecture, or for its first tag: size, mean, std, interpolation, …"""
+    tag = tag or next(iter(list_pretrained_tags_by_model(architecture)), "")
+    size = clip_config(architecture)["vision_cfg"].get("image_size", 224)
+    return merge_preprocess_dict(PreprocessCfg(), get_pretrained_cfg(architecture, tag)) | {"size": size}
+
+
+def _check_tag(architecture: str, tag: str, revision: str | None) -> str:
+    tags = list_pretrained_tags_by_model(architecture)
+    if not get_pretrained_cfg(architecture, tag):
+        hint = nearest(tag, tags) if tags else "open_clip has no weights for it"
+        raise ConfigError(f"image_encoder.pretrained: `{tag}` is neither a *.safetensors path nor a tag of {architecture}; {hint}")
+    if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+        hub_id = get_pretrained_cfg(architecture, tag)["hf_hub"]
+        raise ConfigError(
+            f"image_encoder.revision: {architecture} {tag} ({hub_id}) needs its full commit hash (40 hex digits), came `{revision}`"
+        )
+    return tag
+
+
+def _trained_on(architecture: str, path: Path) -> str:
+    """What a weights file says it was trained on, else its name."""
+    if not path.is_file():
+        remedy = "; `mmrec pretrain data=…` writes it" if architecture == TINY_CLIP else ""
+        raise MissingFile(f"image_encoder.pretrained: the weights {path} are not there{remedy}")
+    try:
+        with safe_open(path, "pt") as weights:
+            data = (weights.metadata() or {}).get(TRAINED_ON)
+    except SafetensorError as error:
+        raise ConfigError(f"image_encoder.pretrained: {path} is no safetensors file: {error}") from error
+    return f"trained on {data}" if data else path.name
+
+
+def _download(architecture: str, tag: str, revision: str) -> Path:
+    """The weights of a tag from the Hugging Face hub (or its cache on this machine) at exactly `revision`, as safetensors."""
+    hub_id = "/".join(get_pretrained_cfg(architecture, tag)["hf_hub"].split("/")[:2])
+    try:
+        return Path(huggingface_hub.hf_hub_download(hub_id, _HUB_FILE, revision=revision))
+    except (OSError, ValueError) as error:  # the hub's own errors and its client's are OSErrors
+        reason = str(error).strip().split("\n")[0]
+        raise DownloadError(
+            f"image_encoder: {hub_id}/{_HUB_FILE}@{revision} could not be fetched: {reason}\n"
+            "without a network use `image_encoder=tiny_clip` after `mmrec pretrain data=…`, or no pictures: `evidence.image=false`"
+        ) from error

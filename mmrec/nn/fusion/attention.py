@@ -1,0 +1,41 @@
+"""Fusion by a transformer over modality tokens, pooled by a learned query."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from mmrec.nn.fusion.fusion import Fusion, masked_mean, masked_softmax
+
+
+class AttentionFusion(Fusion):
+    """Self-attention over an item's modality tokens, then attention pooling by one learned query.
+
+    Pre-norm encoder layers (Vaswani et al. 2017; Xiong et al. 2020) let the tokens read one another through a presence mask; the learned
+    query then weighs them, `w = softmax(q·LN(h_m)/√d)` over the present ones, and the item is `Σ w_m h_m`. The last projection of each
+    layer starts at zero and the query too, so an untrained fusion is the plain mean of the tokens plus their modality embedding, and
+    learning departs from there: a collaborative token keeps its geometry until the others earn their place.
+    """
+
+    def __init__(self, n_modalities: int, embedding_dim: int, n_layers: int, n_heads: int, dropout: float) -> None:
+        super().__init__()
+        if embedding_dim % n_heads:
+            raise ValueError(f"embedding_dim must be a multiple of n_heads, got {embedding_dim} and {n_heads}")
+        self.modality_embedding = nn.Parameter(torch.zeros(n_modalities, embedding_dim))
+        layer = nn.TransformerEncoderLayer(
+            embedding_dim, n_heads, 2 * embedding_dim, dropout, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
+        for block in self.encoder.layers:
+            nn.init.zeros_(block.self_attn.out_proj.weight)
+            nn.init.zeros_(block.linear2.weight)
+        self.norm = nn.LayerNorm(embedding_dim)
+        self.query = nn.Parameter(torch.zeros(embedding_dim))
+
+    def forward(
+        self, tokens: Float[Tensor, "n modalities dim"], present: Bool[Tensor, "n modalities"]
+    ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n modalities"]]:
+        tokens = torch.where(present[..., None], tokens + self.modality_embedding, 0.0)
+        ignored = ~present & present.any(dim=1, keepdim=True)  # an item without tokens attends to zeros: finite, and its mass is zero below
+        hidden = self.encoder(tokens, src_key_padding_mask=ignored)
+        mass = masked_softmax(self.norm(hidden) @ self.query / hidden.shape[-1] ** 0.5, present)
+        return masked_mean(hidden, mass), mass

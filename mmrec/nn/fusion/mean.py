@@ -1,0 +1,17 @@
+"""Fusion by the plain mean of the tokens that are present."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mmrec.nn.fusion.fusion import Fusion, masked_mean, uniform_mass
+
+
+class MeanFusion(Fusion):
+    """The mean over present tokens: nothing to learn, the reference for every other fusion."""
+
+    def forward(
+        self, tokens: Float[Tensor, "n modalities dim"], present: Bool[Tensor, "n modalities"]
+    ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n modalities"]]:
+        mass = uniform_mass(present)
+        return masked_mean(torch.where(present[..., None], tokens, 0.0), mass), mass

@@ -1,0 +1,111 @@
+"""Products of a constant sparse matrix and a dense one, as fast backward as forward, on CPU and CUDA.
+
+PyTorch's own backward of `sparse_csr @ dense` transposes the matrix on every step; here the transpose is stored once (or is the matrix
+itself, where it is symmetric), so a backward costs what a forward costs. Gradients flow to the dense matrix only.
+"""
+
+import functools
+import warnings
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+
+def csr_matrix(row: Int64[Tensor, " n"], col: Int64[Tensor, " n"], values: Float[Tensor, " n"], shape: tuple[int, int]) -> Tensor:
+    """A sparse CSR matrix from entries in any order; values at the same place are added up."""
+    _silence_beta_warning()
+    return torch.sparse_coo_tensor(torch.stack([row, col]), values, shape, check_invariants=True).coalesce().to_sparse_csr()
+
+
+def transpose(matrix: Tensor) -> Tensor:
+    """The transpose of a CSR matrix, in CSR again."""
+    row, col = _rows(matrix), matrix.col_indices()
+    return csr_matrix(col, row, matrix.values(), (matrix.shape[1], matrix.shape[0]))
+
+
+def normalized_bipartite(user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"], n_users: int, n_items: int) -> Tensor:
+    """D^-1/2 A D^-1/2 of the user-item graph, CSR, square, users before items: a propagation step of LightGCN (He et al. 2020, eq. 3, 8).
+
+    An interaction that occurs twice counts once; a node without any has a row of zeros.
+    """
+    keys = torch.unique(user_idx * n_items + item_idx)
+    user, item = keys // n_items, keys % n_items + n_users
+    row, col = torch.cat([user, item]), torch.cat([item, user])
+    degree = torch.bincount(row, minlength=n_users + n_items).double()
+    values = (degree[row] * degree[col]).rsqrt().float()
+    return csr_matrix(row, col, values, (n_users + n_items, n_users + n_items))
+
+
+class SparsePropagation(torch.autograd.Function):
+    """matrix @ x, whose gradient with respect to x is transpose @ grad. Differentiable any number of times."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, matrix_t: Tensor, x: Tensor) -> Tensor:
+        ctx.matrix, ctx.matrix_t, ctx.dtype = matrix, matrix_t, x.dtype
+        with torch.autocast(x.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
+            return matrix @ x.to(matrix.dtype).contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, SparsePropagation.apply(ctx.matrix_t, ctx.matrix, grad).to(ctx.dtype)
+
+
+def propagate(matrix: Tensor, matrix_t: Tensor, x: Float[Tensor, "n_columns dim"]) -> Float[Tensor, "n_rows dim"]:
+    """matrix @ x for CSR `matrix: (n_rows, n_columns)` and its stored transpose. Computed, and returned, in the precision of the matrix."""
+    return SparsePropagation.apply(matrix, matrix_t, x)
+
+
+def symmetric_propagation(adjacency: Tensor, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+    """adjacency @ x for a symmetric CSR matrix, which is its own transpose."""
+    return SparsePropagation.apply(adjacency, adjacency, x)
+
+
+class CsrBuffer(nn.Module):
+    """Holds a constant CSR matrix as three dense buffers: it moves with its module, and is absent from checkpoints.
+
+    A sparse tensor as a buffer itself breaks deepcopy, DDP's broadcast and `state_dict` in various releases of PyTorch. It is float32 or
+    float64 whatever the module is cast to.
+    """
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__()
+        self.shape = tuple(matrix.shape)
+        self.register_buffer("crow", matrix.crow_indices(), persistent=False)
+        self.register_buffer("col", matrix.col_indices(), persistent=False)
+        self.register_buffer("values", matrix.values(), persistent=False)
+
+    @property
+    def matrix(self) -> Tensor:
+        """The matrix on the device where the module is now; shares the buffers' memory."""
+        _silence_beta_warning()
+        values = self.values if self.values.dtype == torch.float64 else self.values.float()
+        return torch.sparse_csr_tensor(self.crow, self.col, values, self.shape, check_invariants=False)
+
+
+class Propagation(nn.Module):
+    """x -> matrix @ x, (n_columns, dim) -> (n_rows, dim), for a constant CSR matrix. `symmetric` promises that it is its own transpose."""
+
+    def __init__(self, matrix: Tensor, symmetric: bool) -> None:
+        super().__init__()
+        self.csr = CsrBuffer(matrix)
+        self.csr_t = self.csr if symmetric else CsrBuffer(transpose(matrix))
+
+    def forward(self, x: Float[Tensor, "n_columns dim"]) -> Float[Tensor, "n_rows dim"]:
+        matrix = self.csr.matrix
+        return propagate(matrix, matrix if self.csr_t is self.csr else self.csr_t.matrix, x)
+
+
+def _rows(matrix: Tensor) -> Int64[Tensor, " nnz"]:
+    """The row of every stored entry."""
+    crow = matrix.crow_indices()
+    return torch.repeat_interleave(torch.arange(matrix.shape[0], device=crow.device), crow.diff())
+
+
+@functools.cache
+def _silence_beta_warning() -> None:
+    """PyTorch says once a process that CSR is in beta; lets it say so here, unheard."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        torch.zeros(1, 1).to_sparse_csr()

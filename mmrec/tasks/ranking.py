@@ -1,0 +1,92 @@
+"""Training a recommender to rank: positives above sampled negatives, selected by full-catalogue ranking on the validation part."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from mmrec.data.sample import EvaluationSet, TrainBatch
+from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.model import Encoded, FusionRecommender
+from mmrec.nn.link_prediction import link_prediction_loss, sample_triples
+from mmrec.types import USER_IDX, Graph
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+_N_CORRUPTED = 16
+
+
+class RankingTask(LightningModule):
+    """Minimises `loss(scores of positives, scores of negatives, which negatives count)` plus, where `kg_loss_weight` is positive, that times
+    the link-prediction loss of as many triples as a batch has positives.
+
+    Logs `train/loss` once an epoch and `val/<metric>@<k>` after each: per user first, then the mean over all users of all processes, in the
+    same order whatever their number.
+    """
+
+    def __init__(
+        self,
+        model: FusionRecommender,
+        graph: Graph | None,
+        loss: Loss,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        temperature: float,
+        kg_loss_weight: float,
+        ks: list[int],
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.graph, self.loss, self.optimizer = model, graph, loss, optimizer
+        self.temperature, self.kg_loss_weight, self.ks, self.seed = temperature, kg_loss_weight, ks, seed
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.optimizer(params=self.parameters())
+
+    def training_step(self, batch: TrainBatch, batch_idx: int) -> Float[Tensor, ""]:
+        step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed(step_seed)  # dropout too is a function of (seed, step): alike in every process, and after a resume
+        generator = torch.Generator().manual_seed(step_seed)
+        encoded = self.model.encode(self.model.draw_keep(generator))
+        loss = self.loss(*batch_scores(encoded, batch, self.temperature), batch.valid)
+        if self.kg_loss_weight and self.model.kg_encoder is not None:
+            loss = loss + self.kg_loss_weight * self._link_prediction(len(batch.user_idx), generator)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.user_idx), sync_dist=True)
+        return loss * batch.weight
+
+    def validation_step(self, batch: EvaluationSet, batch_idx: int) -> None:
+        self._per_user = rank_and_evaluate(self.model.freeze(), batch, self.ks).drop(USER_IDX)
+
+    def on_validation_epoch_end(self) -> None:
+        values = gather_rows(torch.from_numpy(self._per_user.to_numpy(writable=True)).to(self.device))
+        for name, value in zip(self._per_user.columns, values.mean(dim=0).tolist(), strict=True):
+            self.log(f"val/{name}", value, prog_bar=name.startswith("ndcg"), rank_zero_only=False)
+
+    def _link_prediction(self, n: int, generator: torch.Generator) -> Float[Tensor, ""]:
+        triples, negatives = sample_triples(self.graph, n, _N_CORRUPTED, generator)
+        encoder = self.model.kg_encoder
+        return link_prediction_loss(encoder(), encoder.relation_embeddings, triples.to(self.device), negatives.to(self.device))
+
+
+def batch_scores(encoded: Encoded, batch: TrainBatch, temperature: float) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch n"]]:
+    """`u·i / temperature` of each positive and of its negatives; a shared pool costs one matrix product."""
+    users = F.embedding(batch.user_idx, encoded.users) / temperature  # embedding: its backward is far faster than that of indexing
+    positive = (users * F.embedding(batch.item_idx, encoded.items)).sum(dim=1)
+    negatives = F.embedding(batch.negatives, encoded.items)
+    negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
+    return positive.float(), negative.float()
+
+
+def gather_rows(rows: Float[Tensor, "n columns"]) -> Float[Tensor, "total columns"]:
+    """The rows of all processes in the order of their ranks, uneven numbers and none included; the rows themselves in a single process."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return rows
+    world = torch.distributed.get_world_size()
+    counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world)]
+    torch.distributed.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+    padded = rows.new_zeros((int(max(counts)), rows.shape[1]))
+    padded[: len(rows)] = rows
+    parts = [torch.empty_like(padded) for _ in range(world)]
+    torch.distributed.all_gather(parts, padded)
+    return torch.cat([part[: int(count)] for part, count in zip(parts, counts, strict=True)])

@@ -1,0 +1,127 @@
+"""The words of the house as types: what a dataset is in a person's files (`Dataset`) and in a model's tensors (`DatasetSpec`).
+
+Two worlds meet here and nowhere else. Outside, ids are text and tables are Polars frames; inside, ids are contiguous int64 indices and
+everything is a tensor. `mmrec.data.index.Index` is the only door between them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
+USER_IDX, ITEM_IDX = "user_idx", "item_idx"
+HEAD, RELATION, TAIL, ENTITY = "head", "relation", "tail", "entity"
+TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
+MODALITIES = (COLLABORATIVE, TEXT, IMAGE, KG)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset as a person's files hold it: ids are text, nothing is imputed, rows stand in the order of the files."""
+
+    name: str
+    root: Path
+    """The folder that image paths are relative to."""
+    interactions: pl.DataFrame
+    """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64]`"""
+    items: pl.DataFrame
+    """`item_id: String` and any columns; one row for every item, those that only interactions name included (their other columns null)."""
+    text_columns: tuple[str, ...]
+    """The columns of `items` that, joined, are the text of an item; the first one is its title."""
+    image_column: str | None = None
+    """The column of `items` that holds an image path relative to `root`."""
+    triples: pl.DataFrame | None = None
+    """`head, relation, tail`, all String."""
+    item_entities: pl.DataFrame | None = None
+    """`item_id, entity`, both String; None: items are entities under their own id."""
+    users: pl.DataFrame | None = None
+    content_hash: str = ""
+    """sha256 over the bytes of the files it was read from: pictures excluded, those are hashed by the feature cache."""
+    notes: tuple[str, ...] = ()
+    """What reading dropped or found odd, one sentence each, counts included; shown to the person and kept in run.json."""
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Events as tensors, one row an event, in any order."""
+
+    user_idx: Int64[Tensor, " n"]
+    item_idx: Int64[Tensor, " n"]
+    timestamp: Int64[Tensor, " n"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.user_idx)
+
+
+@dataclass(frozen=True)
+class Features:
+    """One frozen feature vector an item; where `present` is False the row is zero and must be masked, never used."""
+
+    values: Float[Tensor, "n_items dim"]
+    present: Bool[Tensor, " n_items"]
+    encoder: str = ""
+    """The name of the encoder, as reports show it; an untrained one says so here."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A knowledge graph as tensors, edges as the triples give them (`edge_index[0]` head, `edge_index[1]` tail; no inverse edges)."""
+
+    edge_index: Int64[Tensor, "2 n_edges"]
+    edge_type: Int64[Tensor, " n_edges"]
+    n_entities: int
+    n_relations: int
+    item_entity: Int64[Tensor, " n_items"]
+    """The entity of each item, -1 where the item is outside the graph."""
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """All that building and training a model may know: sizes, training interactions and what is known of the items. No held-out row is in it."""
+
+    n_users: int
+    n_items: int
+    train: Interactions
+    features: dict[str, Features] = field(default_factory=dict)
+    """By modality (`text`, `image`, …), in the order in which they become tokens."""
+    graph: Graph | None = None
+
+
+class Scorer(Protocol):
+    """Anything that can rank: a trained model or a baseline."""
+
+    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        """The score of every item for each user; higher is better."""
+        ...
+
+
+class FeatureEncoder(Protocol):
+    """A frozen encoder of one modality, as the feature cache sees it."""
+
+    name: str
+    """What reports call it, e.g. `minilm`; an untrained encoder says so here."""
+    feature_dim: int
+    fingerprint: str
+    """sha256 hex over all that decides the output: weights, preprocessing, pooling, precision."""
+
+    def prepare(self, raw: bytes) -> object:
+        """Tokenise a text (UTF-8) or decode a picture. Raises ValueError, with the reason, where the bytes cannot be used."""
+        ...
+
+    def length(self, prepared: object) -> int:
+        """What batches are sorted by: tokens of a text; a constant for pictures."""
+        ...
+
+    def encode(self, prepared: list) -> Float[Tensor, "batch feature_dim"]:
+        """The features of one batch, float32 on the CPU."""
+        ...
+
+
+def default_device() -> torch.device:
+    """The first CUDA device if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,54 @@
+"""The printed table and its Markdown form, against what a person would write by hand."""
+
+from rich.console import Console
+
+from mmrec.evaluation.console import console_table, markdown_table
+
+METRICS = {
+    "models": {
+        "fusion": {"test/ndcg@20": 0.33, "test/recall@20": 0.44, "val/ndcg@20": 0.5},
+        "ease": {"test/ndcg@20": 0.3, "test/recall@20": 0.55, "val/ndcg@20": 0.4},
+        "popularity": {"test/ndcg@20": 0.1},
+    },
+    "seeds": {"1": {"test/ndcg@20": 0.32}, "2": {"test/ndcg@20": 0.34}},
+    "confidence": {"ease": {"test/ndcg@20": [0.29, 0.31]}},
+}
+
+
+def test_console_table_prints_ours_first_with_spread_and_difference_beneath() -> None:
+    console = Console(width=100, force_terminal=True, color_system="standard", _environ={})
+    with console.capture() as capture:
+        console.print(console_table(METRICS, ["ndcg@20", "recall@20"]))
+    lines = capture.get().splitlines()
+    fusion, ease = (next(line for line in lines if name in line) for name in ("fusion", "ease"))
+    assert lines.index(fusion) < lines.index(ease)
+    assert "\x1b[1m0.3300" in fusion.replace(" ", "") and "\x1b[1m0.4400" not in fusion.replace(" ", "")
+    assert "± 0.0141" in capture.get()
+    difference = next(line for line in lines if "vs. best baseline" in line)
+    assert "+10.0%" in difference and "−20.0%" in difference
+
+
+def test_five_columns_fit_a_terminal_of_80() -> None:
+    console = Console(width=80)
+    columns = ["recall@10", "recall@20", "ndcg@10", "ndcg@20", "val/ndcg@20"]
+    with console.capture() as capture:
+        console.print(console_table(METRICS, columns))
+    assert "…" not in capture.get() and "val/ndcg@20" in capture.get()
+
+
+def test_a_model_name_is_no_markup() -> None:
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(console_table({"models": {"[red]a": {"test/ndcg@20": 0.1}}}, ["ndcg@20"]))
+    assert "[red]a" in capture.get() and "baseline" not in capture.get()
+
+
+def test_markdown_table() -> None:
+    assert markdown_table(METRICS, ["ndcg@20", "recall@20"]) == (
+        "| model | ndcg@20 | recall@20 |\n"
+        "| --- | ---: | ---: |\n"
+        "| fusion | **0.3300 ± 0.0141** | 0.4400 |\n"
+        "| ease | 0.3000 | **0.5500** |\n"
+        "| popularity | 0.1000 | – |\n"
+        "| vs. best baseline | +10.0% | −20.0% |\n"
+    )

@@ -1,0 +1,112 @@
+"""Image encoders against open_clip's own arithmetic, and their names and errors."""
+
+import io
+import re
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import torch
+from PIL import Image
+
+from mmrec.data.features import extract_features
+from mmrec.data.storage import write_tensors
+from mmrec.errors import ConfigError, DownloadError, MissingFile
+from mmrec.nn.encoders.clip import build_clip
+from mmrec.nn.encoders.image import TRAINED_ON, ClipImageEncoder
+
+COMMIT = "1a25a446712ba5ee05982a381eed697ef9b435cf"
+
+
+def png(colour: tuple[int, int, int], size: tuple[int, int] = (80, 70)) -> bytes:
+    raw = io.BytesIO()
+    Image.new("RGB", size, colour).save(raw, "PNG")
+    return raw.getvalue()
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    target = tmp_path / "weights.safetensors"
+    write_tensors(target, build_clip("tiny_clip", None, seed=3).state_dict(), {TRAINED_ON: "demo_shop"})
+    return target
+
+
+def test_features_equal_open_clips_own(weights: Path):
+    encoder = ClipImageEncoder("tiny_clip", str(weights), None)
+    prepared = [encoder.prepare(png(colour)) for colour in ((255, 0, 0), (0, 200, 30))]
+    model = build_clip("tiny_clip", None, seed=3).eval()
+    with torch.no_grad():
+        expected = model.encode_image(torch.stack(prepared), normalize=True)
+    torch.testing.assert_close(encoder.encode(prepared), expected, atol=1e-5, rtol=0)
+    assert encoder.feature_dim == expected.shape[1]
+
+
+def test_picture_is_resized_and_normalised_as_clip_does():
+    mean, std = torch.tensor([0.48145466, 0.4578275, 0.40821073]), torch.tensor([0.26862954, 0.26130258, 0.27577711])
+    prepared = ClipImageEncoder("ViT-B-32", None, None).prepare(png((255, 0, 51), (500, 300)))
+    assert prepared.shape == (3, 224, 224)
+    torch.testing.assert_close(prepared.mean((1, 2)), (torch.tensor([1, 0, 0.2]) - mean) / std, atol=1e-4, rtol=0)
+
+
+def test_name_says_what_the_weights_are(weights: Path, tmp_path: Path):
+    assert ClipImageEncoder("tiny_clip", str(weights), None).name == "tiny_clip (trained on demo_shop)"
+    assert ClipImageEncoder("tiny_clip", None, None).name == "tiny_clip (untrained)"
+    assert ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", COMMIT).name == "ViT-B-32 (laion2b_s34b_b79k)"
+    plain = tmp_path / "found.safetensors"
+    write_tensors(plain, build_clip("tiny_clip", None).state_dict())
+    assert ClipImageEncoder("tiny_clip", str(plain), None).name == "tiny_clip (found.safetensors)"
+
+
+def test_fingerprint_follows_the_weights_not_their_place(weights: Path, tmp_path: Path):
+    first = ClipImageEncoder("tiny_clip", str(weights), None).fingerprint
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(weights.read_bytes())
+    assert ClipImageEncoder("tiny_clip", str(copy), None).fingerprint == first
+    write_tensors(copy, build_clip("tiny_clip", None, seed=4).state_dict())
+    assert ClipImageEncoder("tiny_clip", str(copy), None).fingerprint != first
+    tagged = [ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", revision).fingerprint for revision in (COMMIT, COMMIT[::-1])]
+    assert len({first, *tagged}) == 3
+
+
+def test_undecodable_picture_is_masked_and_the_cache_spares_the_weights(weights: Path, tmp_path: Path):
+    pictures = [png((255, 0, 0)), b"no picture", None, png((0, 0, 255))[:60]]
+    features, problems = extract_features(ClipImageEncoder("tiny_clip", str(weights), None), pictures, tmp_path, 4, "image")
+    assert features.present.tolist() == [True, False, False, False]
+    assert [problem.position for problem in problems] == [1, 3]
+    again = ClipImageEncoder("tiny_clip", str(weights), None)
+    extract_features(again, pictures, tmp_path, 4, "image")
+    assert "model" not in vars(again)
+
+
+def test_missing_or_foreign_weights(weights: Path, tmp_path: Path):
+    with pytest.raises(MissingFile, match=r"gone\.safetensors are not there; `mmrec pretrain data=…` writes it"):
+        ClipImageEncoder("tiny_clip", str(tmp_path / "gone.safetensors"), None)
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"not safetensors")
+    with pytest.raises(ConfigError, match="is no safetensors file"):
+        ClipImageEncoder("tiny_clip", str(broken), None)
+    write_tensors(broken, {"x": torch.zeros(2)})
+    with pytest.raises(ConfigError, match="holds no weights of tiny_clip"):
+        _ = ClipImageEncoder("tiny_clip", str(broken), None).model
+
+
+def test_wrong_arguments_name_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean `ViT-B-32`"):
+        ClipImageEncoder("ViT-B-23", None, None)
+    with pytest.raises(ConfigError, match="did you mean `laion2b_s34b_b79k`"):
+        ClipImageEncoder("ViT-B-32", "laion2b_s34b_b97k", COMMIT)
+    with pytest.raises(ConfigError, match=r"revision.*came `None`"):
+        ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", None)
+
+
+def test_unreachable_hub_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def offline(*arguments: str, **options: str) -> str:
+        asked.append((arguments, options))
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)
+    with pytest.raises(DownloadError, match=re.compile("no connection.*image_encoder=tiny_clip.*evidence.image=false", re.DOTALL)):
+        _ = ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", COMMIT).model
+    assert asked == [(("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "open_clip_model.safetensors"), {"revision": COMMIT})]

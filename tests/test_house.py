@@ -1,0 +1,281 @@
+"""The laws of the house, read off the syntax trees: the import arrows, what nothing may use, sizes, and docstrings.
+
+Every check takes a path relative to the root and a source, and gives one line `path:line: what` for each violation. Each is shown
+to find what is planted before the tree itself is asked.
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("mmrec", "data_modules", "scripts", "tests")
+
+# The order in which data flows. A room imports from rooms of earlier lines, and from itself.
+ORDER = (
+    {"_torchvision", "types", "errors"},
+    {"data"},
+    {"kg"},
+    {"nn"},
+    {"losses", "metrics"},
+    {"model"},
+    {"baselines"},
+    {"tasks"},
+    {"evaluation"},
+    {"rerank", "explain", "debias", "feedback", "meta", "privacy", "compress"},
+    {"serving"},
+    {"config"},
+    {"cli"},
+)
+RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms} | {"__init__": 1}
+# Where a library may be imported, of mmrec's rooms and data_modules.
+LIBRARY_ROOMS = {
+    "hydra": {"config", "cli"},
+    "omegaconf": {"config", "cli"},
+    "lightning": {"tasks", "cli", "data_modules"},
+    "pytorch_lightning": {"tasks", "cli", "data_modules"},
+    "networkx": {"kg"},
+}
+DATA_MODULES_MAY_IMPORT = {"types", "errors", "data", "kg"}
+
+BANNED_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+BANNED_CALLS = {"eval", "exec", "torch.save", "yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load"}
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_CONSTRUCTOR_ARGUMENTS = 400, 60, 8
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Check = Callable[[PurePosixPath, str], list[str]]
+
+
+@cache
+def parse(source: str) -> tuple[ast.Module, tuple[ast.AST, ...]]:
+    """A source's tree, and all of its nodes."""
+    tree = ast.parse(source)
+    return tree, tuple(ast.walk(tree))
+
+
+def room_of(path: PurePosixPath) -> str:
+    """The room of a file: `data` for mmrec/data/csr.py, `types` for mmrec/types.py, and the top folder outside mmrec."""
+    return path.parts[1].removesuffix(".py") if path.parts[0] == "mmrec" else path.parts[0]
+
+
+def imports(path: PurePosixPath, source: str) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of everything imported, inside functions too; relative imports resolved."""
+    for node in parse(source)[1]:
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = path.parent.parts[: len(path.parent.parts) - node.level + 1] if node.level else ()
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def dotted(node: ast.AST) -> str:
+    """`torch.nn` for the expression torch.nn, the empty text for anything but names and attributes."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (owner := dotted(node.value)):
+        return f"{owner}.{node.attr}"
+    return ""
+
+
+def check_arrows(path: PurePosixPath, source: str) -> list[str]:
+    """Imports point backwards along ORDER; mmrec never imports data_modules, which imports only four rooms of mmrec."""
+    if path.parts[0] not in ("mmrec", "data_modules"):
+        return []
+    room, found = room_of(path), []
+    if path.parts[0] == "mmrec" and room not in RANK:
+        found.append(f"{path}:1: `{room}` has no place in ORDER")
+    for line, name in imports(path, source):
+        top, _, rest = name.partition(".")
+        target = rest.partition(".")[0]
+        if top == "data_modules" and path.parts[0] == "mmrec":
+            found.append(f"{path}:{line}: mmrec imports data_modules")
+        elif top != "mmrec" or target not in RANK or target == room:
+            continue
+        elif room == "data_modules":
+            if target not in DATA_MODULES_MAY_IMPORT:
+                found.append(f"{path}:{line}: data_modules imports mmrec.{target}")
+        elif RANK[target] >= RANK.get(room, len(ORDER)):
+            found.append(f"{path}:{line}: {room} imports {target}, which does not come before it")
+    return found
+
+
+def check_libraries(path: PurePosixPath, source: str) -> list[str]:
+    """Each library stays in its rooms, and mmrec.data knows no torch.nn."""
+    if path.parts[0] not in ("mmrec", "data_modules"):
+        return []
+    room, found = room_of(path), []
+    names = list(imports(path, source))
+    for line, name in names:
+        library = name.partition(".")[0]
+        if room not in LIBRARY_ROOMS.get(library, {room}):
+            found.append(f"{path}:{line}: {library} in {room}; it belongs in {', '.join(sorted(LIBRARY_ROOMS[library]))}")
+    if path.parts[:2] == ("mmrec", "data"):
+        used = names + [(node.lineno, dotted(node)) for node in parse(source)[1] if isinstance(node, ast.Attribute)]
+        found += [f"{path}:{line}: torch.nn in mmrec.data" for line, name in used if name == "torch.nn" or name.startswith("torch.nn.")]
+    return sorted(set(found))
+
+
+def check_bans(path: PurePosixPath, source: str) -> list[str]:
+    """Nothing that is read or written can run code, and pretrained weights come in through the encoders alone."""
+    if path.parts[0] == "tests":
+        return []
+    found = [
+        f"{path}:{line}: {name.partition('.')[0]} is banned"
+        for line, name in imports(path, source)
+        if name.partition(".")[0] in BANNED_MODULES or name in BANNED_CALLS
+    ]
+    for node in parse(source)[1]:
+        if isinstance(node, ast.Call):
+            found += [f"{path}:{node.lineno}: {what}" for what in banned_in_call(node)]
+        elif isinstance(node, ast.Attribute) and node.attr == "from_pretrained" and path.parts[:3] != ("mmrec", "nn", "encoders"):
+            found.append(f"{path}:{node.lineno}: from_pretrained outside mmrec/nn/encoders")
+    return found
+
+
+def banned_in_call(call: ast.Call) -> Iterator[str]:
+    """What a call does that nothing may do."""
+    name = dotted(call.func)
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+
+    def is_constant(argument: str, value: bool) -> bool:
+        return isinstance(given.get(argument), ast.Constant) and given[argument].value is value
+
+    if name in BANNED_CALLS:
+        yield f"{name} is banned"
+    if name == "torch.load" and not is_constant("weights_only", True):
+        yield "torch.load without weights_only=True"
+    for argument in ("trust_remote_code", "allow_pickle"):
+        if argument in given and not is_constant(argument, False):
+            yield f"{argument} is banned"
+
+
+def check_sizes(path: PurePosixPath, source: str) -> list[str]:
+    """No utils.py, no long file, no long function, no constructor of many arguments."""
+    found, n_lines = [], len(source.splitlines())
+    if path.name == "utils.py":
+        found.append(f"{path}:1: there is no utils.py; say what it does")
+    if n_lines > MAX_FILE_LINES:
+        found.append(f"{path}:{n_lines}: {n_lines} lines, at most {MAX_FILE_LINES}")
+    for function in functions(source):
+        n_lines, n_arguments = function.end_lineno - function.lineno + 1, len(arguments(function)) - 1
+        if n_lines > MAX_FUNCTION_LINES:
+            found.append(f"{path}:{function.lineno}: {function.name} has {n_lines} lines, at most {MAX_FUNCTION_LINES}")
+        if function.name == "__init__" and n_arguments > MAX_CONSTRUCTOR_ARGUMENTS:
+            found.append(f"{path}:{function.lineno}: {n_arguments} constructor arguments, at most {MAX_CONSTRUCTOR_ARGUMENTS}")
+    return found
+
+
+def functions(source: str) -> Iterator[Function]:
+    """Every function and method, nested ones too."""
+    return (node for node in parse(source)[1] if isinstance(node, Function))
+
+
+def arguments(function: Function) -> list[ast.arg]:
+    """All arguments of a function, `self`, `*args` and `**kwargs` included."""
+    declared = function.args
+    return [*declared.posonlyargs, *declared.args, *declared.kwonlyargs, *(a for a in (declared.vararg, declared.kwarg) if a)]
+
+
+def check_annotations(path: PurePosixPath, source: str) -> list[str]:
+    """Every argument of mmrec and data_modules is annotated, `self` and `cls` excepted."""
+    if path.parts[0] not in ("mmrec", "data_modules"):
+        return []
+    return [
+        f"{path}:{function.lineno}: argument {argument.arg} of {function.name} has no annotation"
+        for function in functions(source)
+        for argument in arguments(function)
+        if argument.annotation is None and argument.arg not in ("self", "cls")
+    ]
+
+
+def check_docstrings(path: PurePosixPath, source: str) -> list[str]:
+    """Every file says what it is, and in mmrec every public class and function does."""
+    tree = parse(source)[0]
+    found = [] if ast.get_docstring(tree) else [f"{path}:1: the file has no docstring"]
+    public = [n for n in tree.body if isinstance(n, ast.ClassDef | Function) and not n.name.startswith("_")]
+    if path.parts[0] == "mmrec":
+        found += [f"{path}:{node.lineno}: {node.name} has no docstring" for node in public if not ast.get_docstring(node)]
+    return found
+
+
+CHECKS = (check_arrows, check_libraries, check_bans, check_sizes, check_annotations, check_docstrings)
+
+PLANTED = [
+    (check_arrows, "mmrec/data/csr.py", "from mmrec.kg.graph import Graph", 1),
+    (check_arrows, "mmrec/data/csr.py", "def f():\n    import mmrec.cli.main", 2),
+    (check_arrows, "mmrec/losses.py", "from mmrec import metrics", 1),
+    (check_arrows, "mmrec/nn/fusion/gated.py", "from ...model import FusionRecommender", 1),
+    (check_arrows, "mmrec/cli/train.py", "import data_modules.tabular", 1),
+    (check_arrows, "mmrec/surprise/new.py", "", 1),
+    (check_arrows, "mmrec/__init__.py", "from mmrec.model import FusionRecommender", 1),
+    (check_arrows, "data_modules/tabular.py", "from mmrec.nn import fusion", 1),
+    (check_libraries, "mmrec/model.py", "from omegaconf import DictConfig", 1),
+    (check_libraries, "mmrec/evaluation/ranking.py", "import hydra.utils", 1),
+    (check_libraries, "data_modules/tabular.py", "import hydra", 1),
+    (check_libraries, "mmrec/nn/gate.py", "from lightning.pytorch import LightningModule", 1),
+    (check_libraries, "mmrec/data/tables.py", "import networkx as nx", 1),
+    (check_libraries, "mmrec/data/csr.py", "from torch import nn", 1),
+    (check_libraries, "mmrec/data/csr.py", "import torch.nn.functional as F", 1),
+    (check_libraries, "mmrec/data/csr.py", "import torch\n\nx = torch.nn.functional.relu(y)", 3),
+    (check_bans, "mmrec/data/storage.py", "import pickle", 1),
+    (check_bans, "scripts/bench.py", "from joblib import dump", 1),
+    (check_bans, "mmrec/cli/main.py", "import torch\n\ntorch.load(path)", 3),
+    (check_bans, "mmrec/cli/main.py", "torch.load(path, weights_only=False)", 1),
+    (check_bans, "mmrec/cli/main.py", "torch.save(state, path)", 1),
+    (check_bans, "mmrec/cli/main.py", "from torch import save", 1),
+    (check_bans, "mmrec/config.py", "yaml.load(text)", 1),
+    (check_bans, "mmrec/config.py", "eval(text)", 1),
+    (check_bans, "mmrec/data/storage.py", "np.load(path, allow_pickle=flag)", 1),
+    (check_bans, "mmrec/nn/encoders/text.py", "AutoModel.from_pretrained(name, trust_remote_code=True)", 1),
+    (check_bans, "mmrec/model.py", "AutoModel.from_pretrained(name)", 1),
+    (check_sizes, "mmrec/data/utils.py", "", 1),
+    (check_sizes, "tests/test_x.py", "x = 1\n" * 401, 401),
+    (check_sizes, "mmrec/x.py", "\ndef f():\n" + "    x = 1\n" * 60, 2),
+    (check_sizes, "mmrec/x.py", "class A:\n    def __init__(self, a, b, c, d, e, /, f, *, g, h, i): ...", 2),
+    (check_annotations, "mmrec/x.py", "def f(x: int, *rest): ...", 1),
+    (check_annotations, "data_modules/x.py", "class A:\n    def f(self, *, k=1): ...", 2),
+    (check_docstrings, "tests/test_x.py", "x = 1", 1),
+    (check_docstrings, "mmrec/x.py", '"""What it is."""\n\ndef f() -> None: ...', 3),
+    (check_docstrings, "mmrec/x.py", '"""What it is."""\nclass A: ...', 2),
+]
+
+SOUND = [
+    ("mmrec/nn/fusion/gated.py", "from mmrec.types import Graph\nfrom .mean import MeanFusion\nimport torch.nn as nn"),
+    ("mmrec/__init__.py", "import mmrec._torchvision"),
+    ("mmrec/cli/train.py", "import hydra\nimport lightning\nfrom mmrec.config import check\nfrom mmrec.model import FusionRecommender"),
+    ("data_modules/tabular.py", "from lightning import LightningDataModule\nfrom mmrec.data.split import random_ratio"),
+    ("mmrec/kg/graph.py", "import networkx as nx\nfrom mmrec.data.csr import InteractionMatrix"),
+    ("mmrec/nn/encoders/text.py", "AutoModel.from_pretrained(name, trust_remote_code=False)"),
+    ("mmrec/cli/main.py", "torch.load(path, weights_only=True)\nmodel.eval()\nyaml.safe_load(text)"),
+    ("mmrec/losses.py", "class _A:\n    def __init__(self, a: int, b: int, c: int, d: int, *, e: int, f: int, g: int, h: int): ..."),
+    ("mmrec/losses.py", "def _f() -> None:\n" + "    x = 1\n" * 59),
+]
+
+
+def sources() -> list[tuple[PurePosixPath, str]]:
+    """Every Python file of the house."""
+    paths = (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")))
+    return [(PurePosixPath(path.relative_to(ROOT).as_posix()), path.read_text(encoding="utf-8")) for path in paths]
+
+
+@pytest.mark.parametrize(("check", "path", "source", "line"), PLANTED)
+def test_finds_what_is_planted(check: Check, path: str, source: str, line: int) -> None:
+    found = check(PurePosixPath(path), source)
+    assert len(found) == 1
+    assert found[0].startswith(f"{path}:{line}: ")
+
+
+@pytest.mark.parametrize(("path", "source"), SOUND)
+def test_lets_sound_code_be(path: str, source: str) -> None:
+    documented = '"""What it is."""\n' + source
+    assert [violation for check in CHECKS for violation in check(PurePosixPath(path), documented)] == []
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_house_keeps_its_laws(check: Check) -> None:
+    violations = [violation for path, source in sources() for violation in check(path, source)]
+    assert not violations, "\n" + "\n".join(violations)
