@@ -25,6 +25,8 @@ class TabularDataModule(LightningDataModule):
         self, split_dir: Path, index: Index, batch_size: int, n_negatives: int, shared_negatives: bool, seed: int
     ) -> None:
         super().__init__()
+        if batch_size < 1 or n_negatives < 1:
+            raise ValueError(f"batch_size and n_negatives: expected at least 1, came {batch_size} and {n_negatives}")
         self.split_dir, self.index = Path(split_dir), index
         self.batch_size, self.n_negatives, self.shared_negatives, self.seed = batch_size, n_negatives, shared_negatives, seed
 

@@ -7,17 +7,21 @@ import inspect
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from mmrec.errors import ConfigError, MmrecError, nearest
 
 ALLOWED = ("mmrec.", "data_modules.", "lightning.pytorch.", "torch.optim.", "torch.nn.modules.")
+REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.data.storage.", "mmrec.data.wheels.")  # they write files and run programs
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 Node = dict[str, Any]
 
@@ -149,10 +153,11 @@ def check(cfg: DictConfig, schema: type) -> None:
     take the arguments given, by name and by simple type.
     """
     problems = [f"{key}: {problem}" for key, problem in _unknown_keys(cfg, schema, "")]
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    problems += [f"{key}: a value is needed; set it as `{key}=…`" for key in missing]
-    if not missing:
+    try:
+        problems += [f"{key}: a value is needed; set it as `{key}=…`" for key in sorted(OmegaConf.missing_keys(cfg))]
         problems += [f"{key}: {problem}" for key, problem in _problems(plain(cfg), "")]
+    except InterpolationResolutionError as error:
+        problems.append(f"{error.full_key}: {str(error).splitlines()[0]}")
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -165,13 +170,21 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
     """The object that the node at `key` names, called with its values and `arguments`; a partial where the node says so.
 
-    Raises ConfigError, naming the key, where a constructor refuses a value.
+    Raises ConfigError, naming the key, where a constructor refuses a value; so does the partial when it is called.
     """
     node = OmegaConf.select(cfg, key)
+    made = refine(key, partial(instantiate, node, _convert_="all", **arguments))
+    return partial(_call, key, made) if node.get("_partial_") else made
+
+
+def refine(key: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives; its refusal of a value becomes a ConfigError that names the key."""
     try:
-        return instantiate(node, _convert_="all", **arguments)
+        return make()
+    except MmrecError:
+        raise
     except Exception as error:
-        cause = error.__cause__ or error
+        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
         if isinstance(cause, MmrecError):
             raise cause from None
         if isinstance(cause, (ValueError, TypeError, ImportError)) or type(cause).__name__ == "MisconfigurationException":
@@ -179,12 +192,8 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
         raise
 
 
-def refine(key: str, make: Callable[[], Any]) -> Any:
-    """Calls a partial made by `build`; a ValueError becomes a ConfigError that names the key."""
-    try:
-        return make()
-    except ValueError as error:
-        raise ConfigError(f"{key}: {error}") from error
+def _call(key: str, make: Callable[..., Any], /, *values: Any, **arguments: Any) -> Any:
+    return refine(key, partial(make, *values, **arguments))
 
 
 def _unknown_keys(cfg: DictConfig, schema: type, prefix: str) -> Iterator[tuple[str, str]]:
@@ -230,7 +239,7 @@ def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]
     for name, value in given.items():
         values = value if "grid" in node else [value]
         for one in values:
-            if name in hints and not fits(one, hints[name]):
+            if name in hints and one != MISSING and not fits(one, hints[name]):
                 yield f"{key}.{name}", f"expected {_type_name(hints[name])}, came `{one}`"
 
 
@@ -239,8 +248,8 @@ def _resolve(path: Any) -> Any:
     if not isinstance(path, str) or "." not in path:
         raise ConfigError(f"expected package.module.Name, came `{path}`")
     module_name, name = path.rsplit(".", 1)
-    if not path.startswith(ALLOWED):
-        raise ConfigError(f"`{path}` is not among what a configuration may build: {', '.join(ALLOWED)}")
+    if not _allowed(path):
+        raise ConfigError(f"`{path}` is not among what a configuration may build: public names of {', '.join(ALLOWED)}")
     try:
         module = import_module(module_name)
     except ImportError as error:
@@ -250,9 +259,13 @@ def _resolve(path: Any) -> Any:
         raise ConfigError(f"`{module_name}` has no `{name}`; {nearest(name, public)}")
     found = getattr(module, name)
     origin = f"{getattr(found, '__module__', '')}."
-    if not callable(found) or not origin.startswith(ALLOWED):
+    if not callable(found) or not _allowed(origin):
         raise ConfigError(f"`{path}` is not among what a configuration may build: it comes from `{origin[:-1]}`")
     return found
+
+
+def _allowed(path: str) -> bool:
+    return path.startswith(ALLOWED) and not path.startswith(REFUSED) and "._" not in path
 
 
 def _type_hints(target: Any) -> dict[str, Any]:

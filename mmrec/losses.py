@@ -1,29 +1,40 @@
 """Ranking losses: pure functions of the scores of positives and of sampled negatives.
 
-Each takes `positive: (batch,)`, `negative: (batch, n)` and `valid: (batch, n)`, which is False where a negative shared by the batch
-happens to be a training positive of that row's user, and gives a scalar: the mean over rows.
+Each takes `positive: (n,)`, the score of every positive of a batch of users; `row: (n,)`, the position of its user in the batch;
+`negative: (users, pool)`, the scores of each user's negatives; and `valid: (users, pool)`, False where an item of a shared pool is a
+training positive of that user. It gives a scalar: the mean over positives, 0 where there is none.
 """
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 
 def bpr(
-    positive: Float[Tensor, " batch"], negative: Float[Tensor, "batch n"], valid: Bool[Tensor, "batch n"]
+    positive: Float[Tensor, " n"], row: Int64[Tensor, " n"], negative: Float[Tensor, "users pool"], valid: Bool[Tensor, "users pool"]
 ) -> Float[Tensor, ""]:
-    """Bayesian personalised ranking, `-mean ln σ(s⁺ - s⁻)` (Rendle et al. 2009, BPR-OPT), averaged over a row's valid negatives."""
-    losses = F.softplus(negative - positive[:, None]) * valid
-    return (losses.sum(dim=1) / valid.sum(dim=1).clamp(min=1)).mean()
+    """Bayesian personalised ranking, `-mean ln σ(s⁺ - s⁻)` over positives and, of each, its user's valid negatives (Rendle et al. 2009, BPR-OPT).
+
+    Memory is positives times pool: meant for few negatives a user.
+    """
+    counted = valid[row]
+    losses = F.softplus(negative[row] - positive[:, None]) * counted
+    return _mean(losses.sum(dim=1) / counted.sum(dim=1).clamp(min=1))
 
 
 def sampled_softmax(
-    positive: Float[Tensor, " batch"], negative: Float[Tensor, "batch n"], valid: Bool[Tensor, "batch n"]
+    positive: Float[Tensor, " n"], row: Int64[Tensor, " n"], negative: Float[Tensor, "users pool"], valid: Bool[Tensor, "users pool"]
 ) -> Float[Tensor, ""]:
-    """Softmax cross-entropy of the positive among itself and its valid negatives, `-mean ln (e^s⁺ / (e^s⁺ + Σ e^s⁻))`.
+    """Softmax cross-entropy of each positive among itself and its user's valid negatives, `-mean ln (e^s⁺ / (e^s⁺ + Σ e^s⁻))`.
 
-    Negatives are drawn uniformly, so the logQ correction (Bengio & Senécal 2008) is one constant for all of them and is left out.
+    Computed as `softplus(ln Σ e^s⁻ - s⁺)`, so the negatives are summed once a user. They are drawn uniformly: the logQ correction
+    (Bengio & Senécal 2008) is one constant for all of them and is left out. A user without a valid negative adds nothing.
     """
-    masked = negative.masked_fill(~valid, -torch.inf)
-    return (torch.logsumexp(torch.cat([positive[:, None], masked], dim=1), dim=1) - positive).mean()
+    log_sum = torch.logsumexp(negative.masked_fill(~valid, -torch.inf), dim=1)
+    return _mean(F.softplus(log_sum[row] - positive))
+
+
+def _mean(losses: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """The mean, and of nothing 0: the part of a small batch that a process gets may be empty, and NaN times its weight of 0 is NaN."""
+    return losses.sum() / max(len(losses), 1)

@@ -28,6 +28,7 @@ class FusionRecommender(nn.Module):
     nobody has interacted with is simply an item without its first token, which is why training hides tokens at random (`modality_dropout`,
     after DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training.
 
+    A user nobody has seen in training is taken for the average one: their own vector was never learned.
     Without a backbone (the `no_collaborative` ablation) users keep a free vector, learned against content alone.
     """
 
@@ -42,6 +43,10 @@ class FusionRecommender(nn.Module):
         feature_dropout: float,
     ) -> None:
         super().__init__()
+        if embedding_dim < 1:
+            raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
+        if not 0 <= modality_dropout < 1:
+            raise ValueError(f"modality_dropout: expected a share from 0 up to, not including, 1, came {modality_dropout}")
         self.modality_dropout = modality_dropout
         self.backbone = backbone(spec=spec, embedding_dim=embedding_dim) if backbone else None
         self.users = None if backbone else embedding_table(spec.n_users, embedding_dim, scale=0.1)
@@ -49,6 +54,7 @@ class FusionRecommender(nn.Module):
         self.projections = nn.ModuleDict(
             {name: FeatureProjection(features.values.shape[1], embedding_dim, feature_dropout) for name, features in spec.features.items()}
         )
+        self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
         self.modalities = self._register_evidence(spec)
         self.fusion = fusion(n_modalities=len(self.modalities), embedding_dim=embedding_dim)
 
@@ -95,10 +101,11 @@ class FusionRecommender(nn.Module):
 
     @torch.no_grad()
     def freeze(self) -> "FrozenScorer":
-        """The trained model as a scorer: two matrices."""
+        """The trained model as a scorer: two matrices. A user without training interactions gets the mean vector of those with some."""
         self.eval()
         encoded = self.encode()
-        return FrozenScorer(encoded.users.float(), encoded.items.float(), encoded.attention.float())
+        users = torch.where(self.known_users[:, None], encoded.users, encoded.users[self.known_users].mean(dim=0))
+        return FrozenScorer(users.float(), encoded.items.float(), encoded.attention.float())
 
 
 class FeatureProjection(nn.Module):

@@ -1,10 +1,125 @@
-"""Shared by all tests: one torch thread, and every jaxtyping signature of mmrec checked at run time."""
+"""Shared by all tests: one torch thread, every jaxtyping signature of mmrec checked at run time, and a small shop to train on.
+
+The shop is made from scratch: users 0 to 29 like the lamps, users 30 to 59 the chairs, and text, pictures and graph say which is which.
+"""
 
 from jaxtyping import install_import_hook
 
 with install_import_hook("mmrec", "beartype.beartype"):
     import mmrec  # noqa: F401
 
+import copy
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import hydra
+import numpy as np
+import polars as pl
+import pytest
 import torch
+import transformers
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+from PIL import Image
+
+from mmrec.config import register_schemas
 
 torch.set_num_threads(1)
+
+N_USERS, N_ITEMS, N_EVENTS = 60, 40, 14
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lamp", "chair", "warm", "light", "soft", "seat", "no", *map(str, range(10))]
+
+
+@pytest.fixture(scope="session")
+def compose() -> Callable[..., DictConfig]:
+    """`compose(*overrides, name="train", searchpath=())`: a verb's configuration, as the command line would make it."""
+    register_schemas()
+
+    @cache
+    def once(overrides: tuple[str, ...], name: str) -> DictConfig:
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
+            return hydra.compose(name, list(overrides))
+
+    def composed(*overrides: str, name: str = "train", searchpath: tuple[Path, ...] = ()) -> DictConfig:
+        paths = [f"hydra.searchpath=[{','.join(f'file://{path}' for path in searchpath)}]"] if searchpath else []
+        return copy.deepcopy(once((*overrides, *paths), name))
+
+    return composed
+
+
+@pytest.fixture(scope="session")
+def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset folder with all tables: 60 users, 40 items; items 8, 18, 28, 38 have no picture, the last of each kind no entity."""
+    folder = tmp_path_factory.mktemp("small_shop")
+    rng = np.random.default_rng(0)
+    _interactions(rng).write_csv(folder / "interactions.csv")
+    _items(folder, rng).write_csv(folder / "items.csv")
+    inside = [item for item in range(N_ITEMS) if item % 20 != 19]
+    pl.DataFrame({"item_id": [f"i{item}" for item in inside], "entity": [f"e{item}" for item in inside]}).write_csv(folder / "item_entities.csv")
+    edges = [(f"e{i}", "of_kind", f"kind{i // 20}") for i in inside] + [(f"e{i}", "made_by", f"maker{i // 20}{i % 3}") for i in inside]
+    pl.DataFrame(edges, schema=["head", "relation", "tail"], orient="row").write_csv(folder / "triples.csv")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a BERT of random weights and eight numbers a text, as transformers saves one."""
+    folder = tmp_path_factory.mktemp("tiny_bert")
+    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 32}
+        transformers.BertModel(transformers.BertConfig(vocab_size=len(WORDS), **sizes)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shop_overrides(shop_folder: Path, tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What turns `mmrec train` into seconds on the small shop: all four kinds of evidence, tiny encoders, two epochs, one cache."""
+    return [
+        "data=folder",
+        f"data.path={shop_folder}",
+        "text_encoder=bert_base",
+        f"text_encoder.path_or_name={tiny_bert}",
+        "text_encoder.revision=null",
+        "text_encoder.max_length=32",
+        "image_encoder=tiny_clip",
+        "image_encoder.pretrained=null",
+        "model.embedding_dim=16",
+        "data_module.batch_size=16",
+        "task.embedding_lr=0.05",
+        "optimizer.lr=0.01",
+        "trainer=debug",
+        "trainer.enable_progress_bar=false",
+        "logger=local",
+        "~logger.tensorboard",
+        "baselines.item_knn.grid={n_neighbors:[20],shrinkage:[0.0]}",
+        "baselines.ease.grid={regularization:[50.0,200.0]}",
+        f"paths.cache={tmp_path_factory.mktemp('cache')}",
+    ]
+
+
+def _interactions(rng: np.random.Generator) -> pl.DataFrame:
+    """14 items a user over a year, of which one or two are of the other kind."""
+    rows = []
+    for user in range(N_USERS):
+        kind = np.where(rng.random(N_EVENTS) < 0.9, user // 30, 1 - user // 30)
+        items = dict.fromkeys((20 * kind + rng.integers(0, 20, N_EVENTS)).tolist())
+        rows += [(f"u{user}", f"i{item}", 1_600_000_000 + int(rng.integers(0, 365 * 86_400))) for item in items]
+    return pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
+
+
+def _items(folder: Path, rng: np.random.Generator) -> pl.DataFrame:
+    """Title, description, genre and the path of a picture, lamps yellow and chairs brown; writes the pictures."""
+    rows = []
+    for item in range(N_ITEMS):
+        name, words, colour = (("lamp", "warm light", (250, 220, 60)), ("chair", "soft seat", (110, 70, 30)))[item // 20]
+        path = None if item % 10 == 8 else f"i{item}.jpg"
+        if path:
+            noise = rng.integers(-30, 30, (24, 24, 3))
+            Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(folder / path)
+        rows.append((f"i{item}", f"{name} no {item}", f"{words} {item % 7}", name, path))
+    return pl.DataFrame(rows, schema=["item_id", "title", "description", "genre", "image"], orient="row")

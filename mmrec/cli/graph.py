@@ -1,25 +1,32 @@
 """`mmrec data graph`: what is in a dataset's knowledge graph, as a table, and the graph itself as GraphML."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.kg.graph import build_graph, statistics, write_graphml
+from mmrec.config import GraphCommandConfig, build, check
+from mmrec.errors import DataError
+from mmrec.kg.graph import build_graph, prune, statistics, write_graphml
 from mmrec.types import ITEM_ID, Dataset
 
 
-def graph_command(dataset: Dataset, item_columns: Sequence[str], separator: str, output: Path | None) -> dict[str, Any]:
+def graph_command(cfg: DictConfig) -> dict[str, Any]:
     """Prints the statistics of the graph (see `mmrec.kg.graph.statistics`, which it returns) and writes it to `output` if that is given."""
-    graph = build_graph(dataset, item_columns, separator)
+    check(cfg, GraphCommandConfig)
+    dataset: Dataset = build(cfg, "data")
+    graph = build_graph(dataset, cfg.graph.item_columns, cfg.graph.separator)
+    if not graph.network:
+        raise DataError(f"{dataset.name} has no triples, and no `graph.item_columns` are named: there is no graph to show")
+    graph = prune(graph, cfg.graph.min_degree)
     found = statistics(graph, dataset.items[ITEM_ID].to_list())
     console = Console()
     console.print(_overview(dataset.name, found), _relations(found))
-    if output is not None:
-        write_graphml(graph, output)
-        console.print(f"written: {output}", markup=False)
+    if cfg.output is not None:
+        write_graphml(graph, Path(cfg.output))
+        console.print(f"written: {cfg.output}", markup=False)
     return found
 
 

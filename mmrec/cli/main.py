@@ -5,6 +5,8 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -48,34 +50,43 @@ def main() -> None:
         sys.argv = [f"mmrec {verb}", *rest]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
         register_schemas()
+        _finished.clear()
         hydra.main(version_base="1.3", config_path="pkg://mmrec.conf", config_name=config_name)(_quietly(run, verb))()
+        if len(_finished) > 1:
+            _print_sweep(_finished)
 
 
 def train(cfg: DictConfig) -> None:
+    """`mmrec train`. Each run of a sweep is remembered for the table at its end."""
     from mmrec.cli.train import train as run
 
-    run(cfg, HydraConfig.get().overrides.task)
+    overrides = list(HydraConfig.get().overrides.task)
+    _finished.append((overrides, run(cfg, overrides)))
 
 
 def pretrain(cfg: DictConfig) -> None:
+    """`mmrec pretrain`."""
     from mmrec.cli.pretrain import pretrain_command
 
     pretrain_command(cfg)
 
 
 def graph(cfg: DictConfig) -> None:
+    """`mmrec data graph`."""
     from mmrec.cli.graph import graph_command
 
     graph_command(cfg)
 
 
 def evaluate(cfg: DictConfig) -> None:
+    """`mmrec evaluate`."""
     from mmrec.cli.evaluate import evaluate as run
 
     run(cfg)
 
 
 def recommend(cfg: DictConfig) -> None:
+    """`mmrec recommend`."""
     from mmrec.cli.recommend import recommend as run
 
     run(cfg)
@@ -88,6 +99,21 @@ VERBS: dict[str, tuple[Callable[[DictConfig], None], str]] = {
     "pretrain": (pretrain, "pretrain"),
     "data graph": (graph, "graph"),
 }
+
+
+_finished: list[tuple[list[str], Path]] = []
+"""The overrides and the folder of each run of this process."""
+
+
+def _print_sweep(runs: list[tuple[list[str], Path]]) -> None:
+    """The runs of a sweep side by side, each under the overrides that are not common to all."""
+    from mmrec.cli.record import read_json
+    from mmrec.evaluation.console import sweep_table
+
+    common = set.intersection(*(set(overrides) for overrides, _ in runs))
+    labelled = [(" ".join(o for o in overrides if o not in common), read_json(run_dir / "metrics.json")) for overrides, run_dir in runs]
+    ks = sorted({int(name.rpartition("@")[2]) for name in labelled[0][1]["models"]["fusion"]})
+    Console().print(sweep_table(labelled, [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")]))
 
 
 def _quietly(run: Callable[[DictConfig], None], verb: str) -> Callable[[DictConfig], None]:
@@ -116,10 +142,11 @@ def errors_as_messages(verb: str) -> Iterator[None]:
 def explain(error: Exception, verb: str) -> str:
     """Hydra's errors in our words: what was wrong, and the nearest valid name."""
     text = str(error.__cause__ or error)
-    if isinstance(error, MissingConfigException) and error.options is not None:
+    if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}: there is no choice `{name}`; {nearest(name, error.options)}"
-    unknown = re.search(r"Could not override '([^']+)'", str(error)) or re.search(r"Key '([^']+)' (?:is )?not in", text)
+        choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()]
+        return f"{group}: there is no choice `{name}`; {nearest(name, choices)}"
+    unknown = re.search(r"Could not (?:override|delete from config\.) '([^']+)'", str(error)) or re.search(r"Key '([^']+)' (?:is )?not in", text)
     if unknown:
         key = getattr(error.__cause__, "full_key", None) or unknown[1]
         return f"{key}: there is no such key; {nearest(key, _all_keys(verb))}"

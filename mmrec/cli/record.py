@@ -104,16 +104,18 @@ def write_model(run_dir: Path, evidence: Evidence, model: FusionRecommender) -> 
 
 
 def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
-    """Writes curves.parquet from the CSV logs of the seeds; nothing where they were not kept."""
-    curves = []
+    """Writes curves.parquet from the CSV logs of the seeds, of an epoch the last one logged; nothing where they were not kept."""
+    curves, folder = [], run_dir / "logs" / "csv"
     for seed in seeds:
-        path = run_dir / "logs" / "csv" / f"seed_{seed}" / "metrics.csv"
-        if path.is_file():
-            log = pl.read_csv(path, infer_schema_length=None)
-            long = log.drop("step").unpivot(index="epoch", variable_name="metric").drop_nulls()
-            curves.append(long.select(pl.lit(seed, dtype=pl.Int64).alias("seed"), pl.col("epoch").cast(pl.Int64), "metric", pl.col("value").cast(pl.Float64)))
+        for path in (folder / f"seed_{seed}" / "metrics.csv", *sorted(folder.glob(f"seed_{seed}-*/metrics.csv"))):
+            if path.is_file():
+                log = pl.read_csv(path, infer_schema_length=None)
+                long = log.drop("step").unpivot(index="epoch", variable_name="metric").drop_nulls()
+                columns = pl.col("epoch").cast(pl.Int64), pl.col("metric"), pl.col("value").cast(pl.Float64)
+                curves.append(long.select(pl.lit(seed, dtype=pl.Int64).alias("seed"), *columns))
     if curves:
-        write_parquet(run_dir / "curves.parquet", pl.concat(curves))
+        once = pl.concat(curves).unique(["seed", "epoch", "metric"], keep="last", maintain_order=True)
+        write_parquet(run_dir / "curves.parquet", once)
 
 
 def read_json(path: Path) -> dict[str, Any]:

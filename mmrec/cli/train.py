@@ -89,6 +89,7 @@ def measure(name: str, cfg: DictConfig, scorer: Scorer, data: LightningDataModul
 
 
 def checkpoint_folder(run_dir: Path, seed: int) -> Path:
+    """Where a seed's checkpoints are."""
     return run_dir / "checkpoints" / f"seed_{seed}"
 
 
@@ -139,8 +140,10 @@ class _EpochLines(Callback):
 
 
 def _loggers(cfg: DictConfig) -> list[Any]:
-    loggers = {name: build(cfg.logger, name, version=f"seed_{cfg.seed}") for name in cfg.logger}
-    return list(loggers.values())
+    version = f"seed_{cfg.seed}"
+    if cfg.resume is not None:  # a logger begins its files anew: what was logged before stays under its own version
+        version += f"-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    return [build(cfg.logger, name, version=version) for name in cfg.logger]
 
 
 def _resume_from(cfg: DictConfig) -> Path | None:
@@ -173,11 +176,14 @@ def _with_seed(cfg: DictConfig, seed: int) -> DictConfig:
 
 def _check_selection(cfg: DictConfig) -> None:
     """Only a validation metric that is computed may choose."""
+    if not cfg.task.ks or min(cfg.task.ks) < 1:
+        raise ConfigError(f"task.ks: expected one cutoff or more, each at least 1, came {list(cfg.task.ks)}")
     valid = [f"val/{name}@{k}" for name in METRICS for k in cfg.task.ks]
     if cfg.selection.metric not in valid:
         raise ConfigError(f"selection.metric: `{cfg.selection.metric}` is not computed on the validation part; {nearest(cfg.selection.metric, valid)}")
-    if cfg.n_seeds < 1:
-        raise ConfigError(f"n_seeds: expected at least 1, came {cfg.n_seeds}")
+    for key in ("n_seeds", "features.batch_size"):
+        if (value := OmegaConf.select(cfg, key)) < 1:
+            raise ConfigError(f"{key}: expected at least 1, came {value}")
 
 
 def _run_dir(cfg: DictConfig) -> Path:

@@ -71,7 +71,7 @@ def extract_features(
     return Features(table.values, table.present, encoder.name), sorted(problems, key=lambda problem: problem.position)
 
 
-def read_pictures(dataset: Dataset, item_ids: Sequence[str]) -> tuple[Sequence[bytes | None], list[Problem]]:
+def read_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series) -> tuple[Sequence[bytes | None], list[Problem]]:
     """The raw bytes of each item's picture, in the order of `item_ids`, read from disk whenever an element is asked for.
 
     None, with a problem, where the file is missing or lies outside `dataset.root` (`..`, an absolute path, a link that leads out); None,

@@ -1,4 +1,4 @@
-"""Batches: which interactions, in which order, against which negatives, all of it a pure function of (seed, epoch, step); and evaluation sets."""
+"""Batches: which interactions, in which order, against which negatives, a pure function of (seed, epoch, step); and evaluation sets."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,15 +15,18 @@ _ROUNDS = 50
 
 
 class TrainBatch(NamedTuple):
-    """Positives with their negatives; `valid` is False where a negative is a training positive of that row's user."""
+    """Some users with all of their positives, and the negatives that they share or have for their own."""
 
-    user_idx: Int64[Tensor, " batch"]
-    item_idx: Int64[Tensor, " batch"]
-    negatives: Int64[Tensor, "batch n"] | Int64[Tensor, " n"]
-    """One row of negatives a positive, or one pool shared by the batch."""
-    valid: Bool[Tensor, "batch n"]
+    user_idx: Int64[Tensor, " users"]
+    row: Int64[Tensor, " n"]
+    """Of each positive, the position of its user in `user_idx`."""
+    item_idx: Int64[Tensor, " n"]
+    """The positives."""
+    negatives: Int64[Tensor, " pool"] | Int64[Tensor, "users pool"]
+    valid: Bool[Tensor, "users pool"]
+    """False where a negative of the shared pool is a training positive of that user."""
     weight: Float[Tensor, ""]
-    """What the mean loss of this part counts in the mean over processes: 1 where all parts are of equal size."""
+    """What the mean loss of this part counts in the mean over processes: 1 where all parts have equally many positives."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,12 @@ class EvaluationSet:
 
 
 def sample_rejecting(
-    positives: InteractionMatrix, user_idx: Int64[Tensor, " batch"], n: int, candidates: Int64[Tensor, " n_candidates"], generator: torch.Generator
-) -> Int64[Tensor, "batch n"]:
+    positives: InteractionMatrix,
+    user_idx: Int64[Tensor, " users"],
+    n: int,
+    candidates: Int64[Tensor, " n_candidates"],
+    generator: torch.Generator,
+) -> Int64[Tensor, "users n"]:
     """`n` items a row, uniform over the `candidates` that the user has not interacted with in training.
 
     Collisions are drawn again; what still collides after 50 rounds (a user who has nearly everything) is chosen from an explicit list.
@@ -75,12 +82,13 @@ def sample_rejecting(
 
 
 class TrainBatches:
-    """One epoch of training batches at a time, shuffled and with fresh negatives.
+    """One epoch of training batches at a time: every user with a training interaction once, shuffled, with fresh negatives.
 
+    A batch is `batch_size` users with all of their positives, so a user is scored against the negatives once and not once a positive.
     Negatives come from the items that occur in training only: an item held out as cold is never taught to be disliked.
-    With `shared`, all rows of a batch share one pool of distinct negatives (all candidates, if `n_negatives` reaches their number) and
-    `valid` masks a row's own positives; otherwise every row draws its own. A process of several (`rank`, `world_size`) gets its
-    contiguous part of every global batch, so the weighted mean of their gradients is the gradient of one process.
+    With `shared`, all users of a batch share one pool of distinct negatives (all candidates, if `n_negatives` reaches their number) and
+    `valid` masks a user's own positives; otherwise every user has `n_negatives` of their own. A process of several (`rank`, `world_size`)
+    gets its contiguous part of every global batch, so the weighted mean of their gradients is the gradient of one process.
     """
 
     def __init__(
@@ -97,8 +105,7 @@ class TrainBatches:
         self.positives = positives
         self.batch_size, self.n_negatives, self.shared, self.seed = batch_size, n_negatives, shared, seed
         self.epoch, self.rank, self.world_size = epoch, rank, world_size
-        keys = positives.keys()
-        self._users, self._items = keys // positives.n_items, keys % positives.n_items
+        self._users = positives.degree.nonzero().flatten()
         self._candidates = positives.item_degree.nonzero().flatten()
 
     def __len__(self) -> int:
@@ -106,22 +113,23 @@ class TrainBatches:
         return -(-len(self._users) // self.batch_size)
 
     def __iter__(self) -> Iterator[TrainBatch]:
-        order = torch.randperm(len(self._users), generator=self._generator(0))
-        for step, chosen in enumerate(order.split(self.batch_size)):
-            generator = self._generator(step + 1)
-            yield self._batch(self._users[chosen], self._items[chosen], generator)
+        order = self._users[torch.randperm(len(self._users), generator=self._generator(0))]
+        for step, users in enumerate(order.split(self.batch_size)):
+            yield self._batch(users, self._generator(step + 1))
 
-    def _batch(self, users: Tensor, items: Tensor, generator: torch.Generator) -> TrainBatch:
-        mine = slice(len(users) * self.rank // self.world_size, len(users) * (self.rank + 1) // self.world_size)
-        weight = torch.tensor((mine.stop - mine.start) * self.world_size / len(users))
+    def _batch(self, users: Tensor, generator: torch.Generator) -> TrainBatch:
+        part = slice(len(users) * self.rank // self.world_size, len(users) * (self.rank + 1) // self.world_size)
+        mine = users[part]
+        row, item = self.positives.rows(mine)
+        weight = torch.tensor(len(row) * self.world_size / int(self.positives.degree[users].sum()))
         if self.shared:
             n = min(self.n_negatives, len(self._candidates))
             pool = self._candidates[torch.randperm(len(self._candidates), generator=generator)[:n]]
-            return TrainBatch(users[mine], items[mine], pool, self._not_positive(users[mine], pool), weight)
-        negatives = sample_rejecting(self.positives, users, self.n_negatives, self._candidates, generator)[mine]
-        return TrainBatch(users[mine], items[mine], negatives, torch.ones_like(negatives, dtype=torch.bool), weight)
+            return TrainBatch(mine, row, item, pool, self._not_positive(mine, pool), weight)
+        negatives = sample_rejecting(self.positives, users, self.n_negatives, self._candidates, generator)[part]
+        return TrainBatch(mine, row, item, negatives, torch.ones_like(negatives, dtype=torch.bool), weight)
 
-    def _not_positive(self, users: Tensor, pool: Tensor) -> Bool[Tensor, "batch n"]:
+    def _not_positive(self, users: Tensor, pool: Tensor) -> Bool[Tensor, "users pool"]:
         """Which items of the pool are no training positive of each user. Work is linear in the users' histories and in the mask."""
         column = torch.full((self.positives.n_items,), -1)
         column[pool] = torch.arange(len(pool))
@@ -132,5 +140,5 @@ class TrainBatches:
         return valid
 
     def _generator(self, step: int) -> torch.Generator:
-        return torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch()) * 1_000_003 + step)
+        return torch.Generator().manual_seed(((self.seed * 1_000_003 + self.epoch()) * 1_000_003 + step) % 2**63)
 

@@ -34,15 +34,17 @@ def write_atomic(target: Path, write: Callable[[Path], None]) -> None:
 
 
 def write_text(target: Path, text: str) -> None:
+    """UTF-8 text, atomically."""
     write_atomic(target, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def write_json(target: Path, value: Any) -> None:
-    """JSON with sorted keys absent: the order of the caller is the order in the file. Ends with a newline."""
+    """JSON in the order of the caller, atomically. Raises ValueError for NaN and infinity, which JSON has not."""
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_parquet(target: Path, frame: pl.DataFrame) -> None:
+    """A table as Parquet, atomically."""
     write_atomic(target, lambda path: frame.write_parquet(path))
 
 

@@ -41,6 +41,20 @@ def markdown_table(metrics: dict, columns: Sequence[str]) -> str:
     return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in lines)
 
 
+def sweep_table(runs: Sequence[tuple[str, dict]], columns: Sequence[str]) -> Table:
+    """Our model of several runs, one row each, best bold; `runs` gives a label and the content of `metrics.json`."""
+    table = Table("run", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    cells = [compare(metrics, columns) for _, metrics in runs]
+    ours = [comparison.rows[comparison.ours] for comparison in cells]
+    best = [max((row[c].value for row in ours if row[c].value is not None), default=None) for c in range(len(columns))]
+    for (label, _), row in zip(runs, ours, strict=True):
+        values = (Text(_cell(cell, "\n± "), "bold" if cell.value == top else "") for cell, top in zip(row, best, strict=True))
+        table.add_row(Text(label), *values)
+    return table
+
+
 def _cell(cell: Cell, plus_minus: str = " ± ") -> str:
     return format_value(cell.value) + (f"{plus_minus}{cell.std:.4f}" if cell.std is not None else "")
 

@@ -61,8 +61,8 @@ def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples
     if not len(values):
         return {}
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=n_resamples)
-    low, high = np.quantile(weights @ values / len(values), [0.025, 0.975], axis=0)
+    resampled = [values[rng.integers(len(values), size=len(values))].mean(axis=0) for _ in range(n_resamples)]
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     names = per_user[0].drop(USER_IDX).columns
     return {f"{prefix}/{name}": [float(a), float(b)] for name, a, b in zip(names, low, high, strict=True)}
 

@@ -33,7 +33,7 @@ def rank_users(scorer: Scorer, user_idx: Int64[Tensor, " n_users"], seen: Intera
     """Ranks the whole catalogue for each user, leaves out what the user has `seen`, and breaks ties by item_idx.
 
     Scores are made for as many users at a time as fit 64 MiB; an item_idx is a random permutation of the catalogue (`Index`), so a scorer
-    that says nothing ranks at chance. A score of NaN ranks last.
+    that says nothing ranks at chance. An item with a score of NaN or -inf is left out.
     """
     k = min(k, seen.n_items)
     chunk = max(1, _CHUNK_BYTES // (4 * seen.n_items))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmrec.data.sample import EvaluationSet, TrainBatch
 from mmrec.metrics.full_ranking import rank_and_evaluate
@@ -14,13 +14,14 @@ from mmrec.model import Encoded, FusionRecommender
 from mmrec.nn.link_prediction import link_prediction_loss, sample_triples
 from mmrec.types import USER_IDX, Graph
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-_N_CORRUPTED = 16
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+_N_TRIPLES, _N_CORRUPTED = 2048, 16
 
 
 class RankingTask(LightningModule):
-    """Minimises `loss(scores of positives, scores of negatives, which negatives count)` plus, where `kg_loss_weight` is positive, that times
-    the link-prediction loss of as many triples as a batch has positives.
+    """Minimises a loss of `mmrec.losses` plus, where `kg_loss_weight` is positive, that times the link-prediction loss of
+    2,048 triples a step. Embedding tables learn at `embedding_lr` without weight decay, all else at the optimizer's own rate: on small
+    catalogues the networks would otherwise learn the training rows by heart before the tables have settled.
 
     Logs `train/loss` once an epoch and `val/<metric>@<k>` after each: per user first, then the mean over all users of all processes, in the
     same order whatever their number.
@@ -32,28 +33,34 @@ class RankingTask(LightningModule):
         graph: Graph | None,
         loss: Loss,
         optimizer: Callable[..., torch.optim.Optimizer],
-        temperature: float,
+        embedding_lr: float,
         kg_loss_weight: float,
         ks: list[int],
         seed: int,
     ) -> None:
         super().__init__()
+        if embedding_lr < 0:
+            raise ValueError(f"embedding_lr: expected at least 0, came {embedding_lr}")
         self.model, self.graph, self.loss, self.optimizer = model, graph, loss, optimizer
-        self.temperature, self.kg_loss_weight, self.ks, self.seed = temperature, kg_loss_weight, ks, seed
+        self.embedding_lr, self.kg_loss_weight, self.ks, self.seed = embedding_lr, kg_loss_weight, ks, seed
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.optimizer(params=self.parameters())
+        tables = [module.weight for module in self.modules() if isinstance(module, nn.Embedding)]
+        rest = [parameter for parameter in self.parameters() if all(parameter is not table for table in tables)]
+        return self.optimizer(params=[{"params": tables, "lr": self.embedding_lr, "weight_decay": 0.0}, {"params": rest}])
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> Float[Tensor, ""]:
         step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(step_seed)  # dropout too is a function of (seed, step): alike in every process, and after a resume
         generator = torch.Generator().manual_seed(step_seed)
         encoded = self.model.encode(self.model.draw_keep(generator))
-        loss = self.loss(*batch_scores(encoded, batch, self.temperature), batch.valid)
+        positive, negative = batch_scores(encoded, batch)
+        loss = self.loss(positive, batch.row, negative, batch.valid)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.item_idx), sync_dist=True)
+        loss = loss * batch.weight
         if self.kg_loss_weight and self.model.kg_encoder is not None:
-            loss = loss + self.kg_loss_weight * self._link_prediction(len(batch.user_idx), generator)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.user_idx), sync_dist=True)
-        return loss * batch.weight
+            loss = loss + self.kg_loss_weight * self._link_prediction(generator)
+        return loss
 
     def validation_step(self, batch: EvaluationSet, batch_idx: int) -> None:
         self._per_user = rank_and_evaluate(self.model.freeze(), batch, self.ks).drop(USER_IDX)
@@ -63,16 +70,16 @@ class RankingTask(LightningModule):
         for name, value in zip(self._per_user.columns, values.mean(dim=0).tolist(), strict=True):
             self.log(f"val/{name}", value, prog_bar=name.startswith("ndcg"), rank_zero_only=False)
 
-    def _link_prediction(self, n: int, generator: torch.Generator) -> Float[Tensor, ""]:
-        triples, negatives = sample_triples(self.graph, n, _N_CORRUPTED, generator)
+    def _link_prediction(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        triples, negatives = sample_triples(self.graph, _N_TRIPLES, _N_CORRUPTED, generator)
         encoder = self.model.kg_encoder
         return link_prediction_loss(encoder(), encoder.relation_embeddings, triples.to(self.device), negatives.to(self.device))
 
 
-def batch_scores(encoded: Encoded, batch: TrainBatch, temperature: float) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch n"]]:
-    """`u·i / temperature` of each positive and of its negatives; a shared pool costs one matrix product."""
-    users = F.embedding(batch.user_idx, encoded.users) / temperature  # embedding: its backward is far faster than that of indexing
-    positive = (users * F.embedding(batch.item_idx, encoded.items)).sum(dim=1)
+def batch_scores(encoded: Encoded, batch: TrainBatch) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
+    """`u·i` of the positives, and of the negatives of each user; a shared pool costs one matrix product."""
+    users = F.embedding(batch.user_idx, encoded.users)  # embedding: its backward is far faster than that of indexing
+    positive = (F.embedding(batch.row, users) * F.embedding(batch.item_idx, encoded.items)).sum(dim=1)
     negatives = F.embedding(batch.negatives, encoded.items)
     negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
     return positive.float(), negative.float()

@@ -54,7 +54,8 @@ class ClipImageEncoder:
     def fingerprint(self) -> str:
         """sha256 over the weights (of a hub model: its commit hash, which pins them) and the preprocessing."""
         weights = sha256_file(self.path) if self.path else f"{self.pretrained} {self.revision}"
-        return sha256_text("image", self.architecture, weights, repr(sorted(self.preprocessing.items())), f"{MAX_PIXELS} unit float32")
+        settings = repr((clip_config(self.architecture), sorted(self.preprocessing.items()), MAX_PIXELS, "unit float32"))
+        return sha256_text("image", self.architecture, weights, settings)
 
     @cached_property
     def model(self) -> torch.nn.Module:
@@ -76,10 +77,14 @@ class ClipImageEncoder:
 
 
 def preprocessing(architecture: str, tag: str | None) -> dict[str, Any]:
-    """open_clip's resizing and normalisation for a tag of the architecture, or for its first tag: size, mean, std, interpolation, …"""
+    """open_clip's resizing and normalisation for a tag of the architecture, or for its first tag: size, mean, std, interpolation, …
+
+    tiny_clip squashes pictures to a square, so that nothing of a tall poster is cut off.
+    """
     tag = tag or next(iter(list_pretrained_tags_by_model(architecture)), "")
     size = clip_config(architecture)["vision_cfg"].get("image_size", 224)
-    return merge_preprocess_dict(PreprocessCfg(), get_pretrained_cfg(architecture, tag)) | {"size": size}
+    found = {"resize_mode": "squash"} if architecture == TINY_CLIP else get_pretrained_cfg(architecture, tag)
+    return merge_preprocess_dict(PreprocessCfg(), found) | {"size": size}
 
 
 def _check_tag(architecture: str, tag: str, revision: str | None) -> str:

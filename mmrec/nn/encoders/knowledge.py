@@ -3,6 +3,9 @@
 Both work on the whole graph at once and pass messages both ways along every edge, an inverse relation standing for the way back. Neither
 makes a tensor with a row an edge: messages are added up by products with constant sparse matrices (`mmrec.nn.propagation`), which on a CPU
 core is many times faster than gathering and scattering.
+
+An item's own entity starts from zero, not from a free vector: an item is what its relations say of it. A free vector would be a second
+collaborative embedding under another name, and noise for an item that nobody has interacted with.
 """
 
 from typing import NamedTuple
@@ -39,13 +42,14 @@ class CompGCNEncoder(nn.Module):
         messages, sums, self.block_sizes = _compgcn_matrices(graph)
         self.messages, self.sums = Propagation(messages, symmetric=False), Propagation(sums, symmetric=False)
         self.entities = _xavier(graph.n_entities, embedding_dim)
+        self.register_buffer("is_free", _is_free(graph), persistent=False)
         self.relations = _xavier(2 * graph.n_relations + 1, embedding_dim)
         self.layers = nn.ModuleList(_CompGCNLayer(embedding_dim) for _ in range(n_layers))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self) -> Float[Tensor, "n_entities embedding_dim"]:
         """Embeddings of all entities; rows of items are at `graph.item_entity`."""
-        h, z = self.entities, self.relations
+        h, z = self.entities * self.is_free, self.relations
         for i, layer in enumerate(self.layers):
             h = h if i == 0 else self.dropout(h.tanh())
             incoming, outgoing = self.messages(torch.cat([h, z])).split(self.block_sizes)
@@ -86,6 +90,7 @@ class RGCNEncoder(nn.Module):
         means, sums, self.block_sizes = _rgcn_matrices(graph)
         self.means, self.sums = Propagation(means, symmetric=False), Propagation(sums, symmetric=False)
         self.entities = _xavier(graph.n_entities, embedding_dim)
+        self.register_buffer("is_free", _is_free(graph), persistent=False)
         self.relation_embeddings = _xavier(graph.n_relations, embedding_dim)
         """(n_relations, embedding_dim), for link prediction only: R-GCN itself has matrices where others have relation vectors."""
         self.layers = nn.ModuleList(_RGCNLayer(embedding_dim, 2 * graph.n_relations, n_bases) for _ in range(n_layers))
@@ -93,7 +98,7 @@ class RGCNEncoder(nn.Module):
 
     def forward(self) -> Float[Tensor, "n_entities embedding_dim"]:
         """Embeddings of all entities; rows of items are at `graph.item_entity`."""
-        h = self.entities
+        h = self.entities * self.is_free
         for i, layer in enumerate(self.layers):
             h = h if i == 0 else self.dropout(h.relu())
             h = layer.loop(h) + self.sums(layer(self.means(h).split(self.block_sizes)))
@@ -112,6 +117,13 @@ class _RGCNLayer(nn.Module):
     def forward(self, means: tuple[Tensor, ...]) -> Float[Tensor, "n_pairs dim"]:
         weights = torch.einsum("rb,bij->rij", self.coefficients, self.bases)
         return torch.cat([block @ weight for block, weight in zip(means, weights, strict=True)])
+
+
+def _is_free(graph: Graph) -> Float[Tensor, "n_entities 1"]:
+    """0 for the entities of items, 1 for all others."""
+    free = torch.ones(graph.n_entities, 1)
+    free[graph.item_entity[graph.item_entity >= 0]] = 0
+    return free
 
 
 def _both_ways(graph: Graph) -> _Messages:

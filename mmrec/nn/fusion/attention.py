@@ -26,9 +26,10 @@ class AttentionFusion(Fusion):
         )
         self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
         for block in self.encoder.layers:
-            nn.init.zeros_(block.self_attn.out_proj.weight)
-            nn.init.zeros_(block.linear2.weight)
-        self.norm = nn.LayerNorm(embedding_dim)
+            for last in (block.self_attn.out_proj, block.linear2):
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
+        self.norm = nn.LayerNorm(embedding_dim, bias=False)  # a bias would shift all tokens' logits alike
         self.query = nn.Parameter(torch.zeros(embedding_dim))
 
     def forward(

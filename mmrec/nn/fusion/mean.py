@@ -10,6 +10,9 @@ from mmrec.nn.fusion.fusion import Fusion, masked_mean, uniform_mass
 class MeanFusion(Fusion):
     """The mean over present tokens: nothing to learn, the reference for every other fusion."""
 
+    def __init__(self, n_modalities: int, embedding_dim: int) -> None:
+        super().__init__()
+
     def forward(
         self, tokens: Float[Tensor, "n modalities dim"], present: Bool[Tensor, "n modalities"]
     ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n modalities"]]:

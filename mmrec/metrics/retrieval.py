@@ -1,0 +1,24 @@
+"""Retrieval between two sets of paired features: does each one find its partner among all the others?"""
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+def retrieval_recall(queries: Float[Tensor, "n dim"], targets: Float[Tensor, "n dim"], k: int) -> float:
+    """The share of queries whose partner (the target of the same row) is among the `k` targets of the greatest inner product.
+
+    Targets as close as the partner are put before and after it alike, so targets that are all equal give chance, `k / n`. Raises ValueError
+    where there are no queries.
+    """
+    if not len(queries):
+        raise ValueError("retrieval_recall: expected at least one pair, came none")
+    scores = queries.double() @ targets.double().T
+    partner = scores.diagonal().unsqueeze(1)
+    closer = (scores > partner).sum(1)
+    equal = (scores == partner).sum(1)
+    return ((k - closer) / equal).clamp(0, 1).mean().item()
+
+
+def retrieval_chance(n: int, k: int) -> float:
+    """What `retrieval_recall` is for features that know nothing: `k` of `n` targets."""
+    return min(k, n) / n

@@ -1,0 +1,95 @@
+"""Training a CLIP on picture and text pairs: each picture is to find its own text among those of its batch, and each text its picture."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64, UInt8
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from mmrec.nn.augment import augment_pictures
+
+MAX_LOGIT_SCALE = 100.0
+Batch = list[Tensor]
+"""Pictures `UInt8 (batch, 3, size, size)` and the tokens of every view of their texts `Int64 (batch, n_views, context)`."""
+
+
+class ContrastiveTask(LightningModule):
+    """Minimises the symmetric InfoNCE loss of an open_clip CLIP (Radford et al. 2021, figure 3) over augmented pairs.
+
+    Of a text one view is drawn at random each time. AdamW; the learning rate rises over the first `warmup_share` of `n_steps` and falls to
+    zero as a cosine. `mean` and `std` normalise the pictures' channels as the encoder will. Logs `train/loss` once an epoch.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        learning_rate: float,
+        n_steps: int,
+        seed: int,
+        weight_decay: float = 0.1,
+        warmup_share: float = 0.05,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.learning_rate, self.n_steps, self.seed = learning_rate, n_steps, seed
+        self.weight_decay, self.warmup_share = weight_decay, warmup_share
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def configure_optimizers(self) -> dict[str, object]:
+        matrices = [p for p in self.model.parameters() if p.requires_grad and p.ndim > 1]
+        others = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
+        groups = [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.98))
+        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, self.n_steps, self.warmup_share))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, ""]:
+        pictures, views = batch
+        generator = torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.global_step)
+        drawn = torch.randint(0, views.shape[1], (len(views),), generator=generator).to(views.device)
+        tokens = views[torch.arange(len(views), device=views.device), drawn]
+        images = self.encode_pictures(augment_pictures(pictures, generator))
+        texts = self.model.encode_text(tokens, normalize=True)
+        loss = contrastive_loss(images, texts, self.model.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE))
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(pictures))
+        return loss
+
+    def encode_pictures(self, pictures: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch dim"]:
+        """Unit features of pictures with channels in [0, 1]."""
+        return self.model.encode_image((pictures - self.mean) / self.std, normalize=True)
+
+    @torch.no_grad()
+    def encode_pairs(
+        self, pictures: UInt8[Tensor, "n 3 size size"], tokens: Int64[Tensor, "n context"], batch_size: int
+    ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n dim"]]:
+        """Unit features of pictures, unchanged, and of texts, on the CPU; the model is left in evaluation mode."""
+        self.eval()
+        batches = zip(pictures.split(batch_size), tokens.split(batch_size), strict=True)
+        pairs = [
+            (self.encode_pictures(picture.to(self.device) / 255).cpu(), self.model.encode_text(token.to(self.device), normalize=True).cpu())
+            for picture, token in batches
+        ]
+        return torch.cat([image for image, _ in pairs]), torch.cat([text for _, text in pairs])
+
+
+def contrastive_loss(
+    images: Float[Tensor, "batch dim"], texts: Float[Tensor, "batch dim"], logit_scale: Float[Tensor, ""] | float
+) -> Float[Tensor, ""]:
+    """Symmetric InfoNCE: cross-entropy of the right text for each picture and of the right picture for each text, averaged."""
+    logits = logit_scale * images @ texts.T
+    own = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+
+
+def warmup_cosine(step: int, n_steps: int, warmup_share: float) -> float:
+    """The factor on the learning rate: linear from 0 to 1 over the warm-up, then half a cosine to 0 at `n_steps`."""
+    warmup = max(1, round(warmup_share * n_steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, n_steps - warmup))))

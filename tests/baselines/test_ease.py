@@ -1,0 +1,37 @@
+"""mmrec.baselines.ease: equal to one ridge regression an item on all other items, which is what its zero diagonal means."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmrec.baselines.ease import EASE
+from mmrec.data.csr import InteractionMatrix
+
+N_USERS, N_ITEMS = 30, 7
+X = (torch.rand(N_USERS, N_ITEMS, generator=torch.Generator().manual_seed(0)) < 0.4).double()
+X[:, 5] = 0  # an item without interactions
+TRAIN = InteractionMatrix.from_pairs(*X.nonzero().unbind(1), N_USERS, N_ITEMS)
+
+
+def ridge_by_item(regularization: float) -> Tensor:
+    """argmin ‖x_j - X b‖² + λ‖b‖² with b_j = 0, for every j: least squares on X below √λ I, column j left out."""
+    weights = torch.zeros(N_ITEMS, N_ITEMS, dtype=torch.float64)
+    design = torch.cat([X, regularization**0.5 * torch.eye(N_ITEMS, dtype=torch.float64)])
+    for j in range(N_ITEMS):
+        others = [i for i in range(N_ITEMS) if i != j]
+        target = torch.cat([X[:, j], torch.zeros(N_ITEMS, dtype=torch.float64)])
+        weights[others, j] = torch.linalg.lstsq(design[:, others], target[:, None]).solution[:, 0]
+    return weights
+
+
+@pytest.mark.parametrize("regularization", [0.5, 10.0, 500.0])
+def test_equal_to_ridge_regressions(regularization: float) -> None:
+    scores = EASE(regularization).fit(TRAIN).score_users(torch.arange(N_USERS))
+    torch.testing.assert_close(scores, (X @ ridge_by_item(regularization)).float(), atol=1e-5, rtol=1e-4)
+
+
+def test_by_hand() -> None:
+    """Two items that always come together, two users, λ = 1: b = 2 / (2 + 1)."""
+    train = InteractionMatrix.from_pairs(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), 3, 2)
+    scores = EASE(1.0).fit(train).score_users(torch.tensor([0, 2]))
+    torch.testing.assert_close(scores, torch.tensor([[2 / 3, 2 / 3], [0.0, 0.0]]))

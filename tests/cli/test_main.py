@@ -1,0 +1,218 @@
+"""The `mmrec` command as a person meets it: what it says, on which stream, and with which exit code."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import mmrec
+from mmrec.cli.main import VERBS, main
+
+FOLDER = ["train", "data=folder"]
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """`command(*arguments)` in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # main sets it; this puts it back
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mmrec", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def refused(command: Command) -> Callable[..., str]:
+    """`refused(*arguments)`: the message of a command that must end with code 2 and nothing but it."""
+
+    def run(*arguments: str) -> str:
+        code, out, err = command(*arguments)
+        assert code == 2 and not out
+        assert "Traceback" not in err and ".py:" not in err and "HYDRA" not in err and "site-packages" not in err
+        return err.strip()
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
+def test_help_lists_every_verb(arguments: list[str], command: Command) -> None:
+    code, out, err = command(*arguments)
+    assert code == 0 and not err
+    assert all(f"  mmrec {verb} " in out for verb in VERBS) and mmrec.__version__ in out
+
+
+def test_version(command: Command) -> None:
+    assert command("--version") == (0, f"{mmrec.__version__}\n", "")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_lists_the_choices(verb: str, command: Command) -> None:
+    code, out, _ = command(*verb.split(), "--help")
+    assert code == 0
+    assert "Traceback" not in out
+    if verb == "train":
+        assert "attention" in out and "leave_last_out" in out
+
+
+def test_cfg_job_shows_the_configuration(command: Command) -> None:
+    code, out, _ = command("train", "fusion=gated", "--cfg", "job")
+    assert code == 0 and "mmrec.nn.fusion.gated.GatedFusion" in out and "n_seeds: 1" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "data.path=a, b"], "mmrec: Ambiguous value for argument 'data.path=a, b'"),
+        (["trian"], "mmrec: there is no `mmrec trian`; did you mean `train`?"),
+        (["--data=x"], "mmrec: there is no `mmrec --data=x`; choose from `data graph`, `evaluate`, `pretrain`, `recommend`, `train`"),
+        (["data"], "mmrec: there is no `mmrec data`; choose from `data graph`, "),
+        (["data", "grap"], "mmrec: there is no `mmrec data grap`; did you mean `data graph`?"),
+        (["train", "fusion.n_layer=2"], "mmrec: fusion.n_layer: there is no such key; did you mean `fusion.n_layers`?"),
+        (["train", "sede=3"], "mmrec: sede: there is no such key; did you mean `seed`?"),
+        (["train", "model.embeding_dim=3"], "mmrec: model.embeding_dim: there is no such key; did you mean `model.embedding_dim`?"),
+        (["train", "+bach_size=3"], "mmrec: bach_size: there is no such key; choose from `backbone`, "),
+        (["train", "evidence.txt=false"], "mmrec: evidence.txt: there is no such key; did you mean `evidence.text`?"),
+        (["train", "~fusion.n_layer"], "mmrec: fusion.n_layer: there is no such key; did you mean `fusion.n_layers`?"),
+        (["train", "fusion=atention"], "mmrec: fusion: there is no choice `atention`; did you mean `attention`?"),
+        (["train", "splitt=cold_item"], "mmrec: splitt: there is no such key; did you mean `split`?"),
+        (["train", "ablation=[no_txt]"], "mmrec: ablation: there is no choice `no_txt`; did you mean `no_text`?"),
+        (["train", "model.embedding_dim=big"], "mmrec: model.embedding_dim: expected int, came `big`"),
+        (["train", "data=folder"], "mmrec: data.path: a value is needed; set it as `data.path=…`"),
+        (["train", "evidence.text=maybe"], "mmrec: evidence.text=maybe: Value 'maybe' is not a valid bool (type str)"),
+        (["train", "seed=many"], "mmrec: seed=many: Value 'many' of type 'str' could not be converted to Integer"),
+        (["train", "loss._target_=os.system"], "mmrec: loss._target_: `os.system` is not among what a configuration may build"),
+        (["train", "n_seeds=0"], "mmrec: n_seeds: expected at least 1, came 0"),
+        (["train", "selection.metric=test/ndcg@20"], "mmrec: selection.metric: `test/ndcg@20` is not computed on the validation part"),
+        (["train", "selection.metric=val/ndcg@5"], "mmrec: selection.metric: `val/ndcg@5` is not computed on the validation part"),
+        (["train", "resume=runs/none"], "mmrec: resume: expected the configuration of a run at runs/none/config.yaml, and there is no such file"),
+        (["evaluate"], "mmrec: run: a value is needed; set it as `run=…`"),
+        (["evaluate", "run=runs/none"], "mmrec: run: runs/none is not there"),
+        (["recommend", "run=runs/none", "user=3"], "mmrec: run: runs/none is not there"),
+        (["recommend", "run=runs/none", "usr=3"], "mmrec: usr: there is no such key; did you mean `user`?"),
+    ],
+)
+def test_a_mistake_is_one_message(arguments: list[str], said: str, refused: Callable[..., str]) -> None:
+    assert refused(*arguments).startswith(said)
+
+
+@pytest.mark.parametrize("override", ["fusion", "data.path=[a", "model={a:"])
+def test_what_is_no_override_is_shown_and_told_how(override: str, refused: Callable[..., str]) -> None:
+    assert refused("train", override).startswith(f"mmrec: `{override}` is no override; expected key=value")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trainer.precision=33",
+        "trainer.accelerator=abacus",
+        "trainer.devices=0",
+        "trainer.max_epochs=many",
+        "optimizer.lr=-1",
+        "fusion.n_heads=3",
+        "data_module.batch_size=0",
+        "data_module.n_negatives=0",
+        "model.embedding_dim=0",
+        "model.modality_dropout=2",
+        "task.embedding_lr=-1.0",
+        "task.ks=[]",
+        "task.ks=[0]",
+        "features.batch_size=0",
+        "split.test_ratio=1.5",
+        "text_encoder.pooling=max",
+        "text_encoder.max_length=9999",
+        "image_encoder.architecture=tinyclip",
+        "data.columns={item:sku}",
+        "data.image_column=picture",
+    ],
+)
+def test_a_value_that_cannot_be_is_a_message_with_its_key(override: str, refused_after_reading: Callable[..., str]) -> None:
+    group, _, key = override.partition("=")[0].partition(".")
+    said = refused_after_reading(override)
+    assert said.startswith(f"mmrec: {group}") and (key in said or group in ("trainer", "optimizer"))
+
+
+@pytest.fixture
+def refused_after_reading(command: Command, shop_overrides: list[str]) -> Callable[..., str]:
+    """The last line on stderr of training on the small shop, which must end with code 2."""
+
+    def run(*overrides: str) -> str:
+        code, _, err = command("train", *shop_overrides, *overrides)
+        assert code == 2 and "Traceback" not in err
+        return err[err.rindex("mmrec: ") :]
+
+    return run
+
+
+def test_a_column_for_the_graph_that_is_missing_names_the_nearest(refused_after_reading: Callable[..., str]) -> None:
+    assert refused_after_reading("graph.item_columns=[genres]").endswith("did you mean `genre`?\n")
+
+
+def test_a_folder_that_is_not_there_names_the_nearest(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "my_shop").mkdir()
+    said = refused(*FOLDER, "data.path=my_shp")
+    assert "my_shp" in said and "my_shop" in said
+
+
+def test_a_column_that_is_missing_is_told_with_its_place(refused: Callable[..., str], tmp_path: Path) -> None:
+    pl.DataFrame({"user": ["a"], "item_id": ["b"]}).write_csv(tmp_path / "interactions.csv")
+    said = refused(*FOLDER, f"data.path={tmp_path}")
+    assert "interactions.csv" in said and "`user_id`" in said and "`user`" in said
+
+
+def test_a_value_that_cannot_be_read_is_told_with_its_line(refused: Callable[..., str], tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": ["a", "b"], "item_id": ["c", "d"], "timestamp": ["1", "noon"]}).write_csv(tmp_path / "interactions.csv")
+    said = refused(*FOLDER, f"data.path={tmp_path}")
+    assert "interactions.csv:3" in said and "timestamp" in said and "noon" in said
+
+
+def test_a_split_that_needs_times_says_so(command: Command, tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": ["a", "b"], "item_id": ["c", "d"]}).write_csv(tmp_path / "interactions.csv")
+    code, _, err = command(*FOLDER, f"data.path={tmp_path}", "split=user_time")
+    assert code == 2 and "split=user_time needs a column `timestamp`" in err
+
+
+def test_a_run_is_trained_evaluated_and_asked(command: Command, shop_overrides: list[str]) -> None:
+    code, out, err = command("train", *shop_overrides, "run_dir=runs/one")
+    assert code == 0 and "fusion" in out and "popularity" in out and "report: runs/one/report.html" in err
+    code, out, _ = command("evaluate", "run=runs/one")
+    assert code == 0 and "test/recall@20" in out
+    code, out, _ = command("recommend", "run=runs/one", "user=u7", "k=3")
+    assert code == 0 and "for user u7" in out and " 3 " in out and " 4 " not in out.replace("no 4 ", "")
+    code, _, err = command("recommend", "run=runs/one", "user=u77")
+    assert code == 2 and err.startswith("mmrec: user: the run knows no `u77`; did you mean `u")
+    code, _, err = command("recommend", "run=runs/one", "user=u7", "k=0")
+    assert code == 2 and err.startswith("mmrec: k: expected at least 1, came 0")
+    code, _, err = command("evaluate", "run=runs/on")
+    assert code == 2 and "runs/one" in err
+    code, _, err = command("train", *shop_overrides, "run_dir=runs/one")
+    assert code == 2 and err.startswith("mmrec: run_dir: runs/one holds a finished run")
+
+
+def test_a_sweep_gives_one_run_each(command: Command, shop_overrides: list[str], tmp_path: Path) -> None:
+    code, _, err = command("train", "-m", *shop_overrides, "trainer.max_epochs=1", "ablation=[],[no_text]")
+    assert code == 0, err
+    kept = sorted((tmp_path / "runs").iterdir(), key=lambda run: run.stat().st_mtime_ns)
+    assert len(kept) == 2
+    assert ["text" in pl.read_parquet(run / "attention.parquet")["modality"] for run in kept] == [True, False]
+
+
+def test_a_sweep_stops_at_a_mistake_with_a_message(command: Command, shop_overrides: list[str], tmp_path: Path) -> None:
+    code, _, err = command("train", "-m", *shop_overrides, "model.embedding_dim=16,big")
+    assert code == 2 and "Traceback" not in err and "mmrec: model.embedding_dim: expected int, came `big`" in err
+
+
+def test_data_graph_prints_and_writes(command: Command, shop_folder: Path, tmp_path: Path) -> None:
+    code, out, _ = command("data", "graph", "data=folder", f"data.path={shop_folder}", "output=graph.graphml")
+    assert code == 0 and "of_kind" in out and (tmp_path / "graph.graphml").is_file()

@@ -1,0 +1,57 @@
+"""`mmrec pretrain` on the small shop: what it writes, that the encoder finds it, and its errors."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmrec.cli.pretrain import pretrain
+from mmrec.data.folder import read_folder
+from mmrec.data.pairs import squash
+from mmrec.data.storage import sha256_file
+from mmrec.errors import ConfigError, DataError
+from mmrec.nn.encoders.clip import TINY_CLIP
+from mmrec.nn.encoders.image import ClipImageEncoder
+from mmrec.types import Dataset
+
+
+@pytest.fixture(scope="module")
+def shop(shop_folder: Path) -> Dataset:
+    return read_folder(str(shop_folder), {}, None, None)
+
+
+def test_weights_and_card_are_written_and_the_encoder_finds_them(shop: Dataset, tmp_path: Path):
+    output = tmp_path / "clip" / "weights.safetensors"
+    card = pretrain(shop, output, seed=1, epochs=1, batch_size=16, learning_rate=1e-3)
+    assert json.loads(output.with_suffix(".json").read_text()) == card
+    assert card["data_hash"] == shop.content_hash and card["n_pairs"] == 36 and card["n_held_out"] == 4
+    assert card["chance"] == 1 and 0 <= card["image_to_text_recall@10"] <= 1
+    encoder = ClipImageEncoder(TINY_CLIP, str(output), None)
+    assert encoder.name == f"tiny_clip (trained on {shop.name})"
+    features = encoder.encode([encoder.prepare((shop.root / "i0.jpg").read_bytes())])
+    untrained = ClipImageEncoder(TINY_CLIP, None, None)
+    assert not torch.allclose(features, untrained.encode([untrained.prepare((shop.root / "i0.jpg").read_bytes())]), atol=1e-3)
+
+
+def test_same_seed_gives_the_same_bytes(shop: Dataset, tmp_path: Path):
+    outputs = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
+    for output in outputs:
+        pretrain(shop, output, seed=1, epochs=1, batch_size=16, learning_rate=1e-3)
+    assert sha256_file(outputs[0]) == sha256_file(outputs[1])
+
+
+def test_training_and_encoding_see_the_same_picture(shop: Dataset):
+    raw = (shop.root / "i0.jpg").read_bytes()
+    encoder = ClipImageEncoder(TINY_CLIP, None, None)
+    size, mean, std = (encoder.preprocessing[key] for key in ("size", "mean", "std"))
+    normalised = (squash(raw, size) / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(encoder.prepare(raw), normalised)
+
+
+def test_too_few_pairs_or_a_wrong_output_are_errors(shop: Dataset, tmp_path: Path):
+    few = Dataset(shop.name, shop.root, shop.interactions, shop.items.head(9), shop.text_columns, shop.image_column)
+    with pytest.raises(DataError, match="at least 20 items with a picture and a text, found 8"):
+        pretrain(few, tmp_path / "w.safetensors", 0, 1, 8, 1e-3)
+    with pytest.raises(ConfigError, match=r"ends in \.safetensors"):
+        pretrain(shop, tmp_path / "w.pt", 0, 1, 8, 1e-3)

@@ -1,0 +1,316 @@
+"""Whole runs on the small shop: what a run folder holds, that it can be repeated, resumed, evaluated and asked, and what data may be seen when."""
+
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import load_file
+from torch import Tensor
+
+import mmrec.cli.train
+from mmrec.cli.evaluate import evaluate
+from mmrec.cli.recommend import recommend
+from mmrec.cli.train import train
+from mmrec.errors import ConfigError, DataError, MissingFile
+
+METRICS = [f"{name}@{k}" for name in ("recall", "ndcg", "hit_rate", "mrr", "map") for k in (10, 20)]
+MODELS = ["fusion", "popularity", "item_knn", "ease"]
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture(scope="module")
+def run_of(compose: Compose, shop_overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`run_of(*overrides)`: the folder of a run, trained once for each set of overrides."""
+    done: dict[tuple[str, ...], Path] = {}
+
+    def run(*overrides: str, again: bool = False) -> Path:
+        if again or overrides not in done:
+            folder = tmp_path_factory.mktemp("run")
+            done[overrides] = train(compose(*shop_overrides, f"run_dir={folder}", *overrides))
+        return done[overrides]
+
+    return run
+
+
+def read(run: Path, name: str) -> dict:
+    return json.loads((run / name).read_text(encoding="utf-8"))
+
+
+def split_of(run: Path) -> dict[str, pl.DataFrame]:
+    return {part: pl.read_parquet(run / "split" / f"{part}.parquet") for part in ("train", "valid", "test")}
+
+
+def tokens_of(run: Path) -> set[str]:
+    return set(pl.read_parquet(run / "attention.parquet")["modality"])
+
+
+def test_the_run_folder_holds_what_it_promises(run_of: Callable[..., Path]) -> None:
+    run = run_of()
+    columns = {
+        "per_user.parquet": ["user_id", "model", "seed"],
+        "recommendations.parquet": ["user_id", "item_id", "rank", "score"],
+        "curves.parquet": ["seed", "epoch", "metric", "value"],
+        "attention.parquet": ["item_id", "modality", "weight"],
+        "users.parquet": ["user_id"],
+        "items.parquet": ["item_id", "title"],
+        "split/train.parquet": ["user_id", "item_id", "timestamp"],
+    }
+    for name, expected in columns.items():
+        found = pl.read_parquet(run / name).columns
+        assert found[: len(expected)] == expected, name
+    assert set(pl.read_parquet(run / "per_user.parquet").columns[3:]) == set(METRICS)
+    assert OmegaConf.load(run / "config.yaml").run_dir == str(run)
+    assert not list(run.rglob("*.tmp")) and not list(run.rglob("*.pkl"))
+
+
+def test_run_json_says_what_was_run(run_of: Callable[..., Path], shop_folder: Path) -> None:
+    about = read(run_of(), "run.json")
+    assert (about["model"], about["seed"], about["seeds"]) == ("fusion", 2026, [2026])
+    n = len(pl.read_csv(shop_folder / "interactions.csv"))
+    assert (about["data"]["n_users"], about["data"]["n_items"], about["data"]["n_interactions"]) == (60, 40, n)
+    assert about["split"]["train"] + about["split"]["valid"] + about["split"]["test"] == n
+    assert {name: (found["present"], found["total"]) for name, found in about["features"].items()} == {
+        "text": (40, 40),
+        "image": (36, 40),
+        "kg": (38, 40),
+    }
+    assert "untrained" in about["features"]["image"]["encoder"]
+    assert {"torch", "mmrec", "python"} <= set(about["versions"]) and about["times"]["total_s"] > 0 and about["n_parameters"] > 0
+
+
+def test_metrics_json_follows_from_the_per_user_table(run_of: Callable[..., Path]) -> None:
+    metrics = read(run_of(), "metrics.json")
+    assert list(metrics["models"]) == MODELS
+    per_user = pl.read_parquet(run_of() / "per_user.parquet")
+    for model, values in metrics["models"].items():
+        assert set(values) == {f"{part}/{name}" for part in ("val", "test") for name in METRICS}
+        own = per_user.filter(model=model)
+        for name in METRICS:
+            assert values[f"test/{name}"] == pytest.approx(own[name].mean(), abs=1e-12)
+            low, high = metrics["confidence"][model][f"test/{name}"]
+            assert low <= values[f"test/{name}"] <= high
+    assert set(metrics["tuned"]) == {"item_knn", "ease"} and metrics["tuned"]["ease"]["regularization"] in (50.0, 200.0)
+    assert metrics["models"]["fusion"]["test/ndcg@20"] > metrics["models"]["popularity"]["test/ndcg@20"]
+
+
+def test_the_split_parts_the_rows(run_of: Callable[..., Path], shop_folder: Path) -> None:
+    together = pl.concat(split_of(run_of()).values()).sort("user_id", "item_id")
+    assert together.equals(pl.read_csv(shop_folder / "interactions.csv").sort("user_id", "item_id"))
+
+
+def test_recommendations_are_the_whole_rest_of_the_catalogue(run_of: Callable[..., Path]) -> None:
+    parts, best = split_of(run_of()), pl.read_parquet(run_of() / "recommendations.parquet")
+    seen = pl.concat([parts["train"], parts["valid"]]).select("user_id", "item_id")
+    assert set(best["user_id"]) == set(parts["test"]["user_id"])
+    assert best.join(seen, on=["user_id", "item_id"], how="semi").is_empty()
+    n_seen = dict(seen.group_by("user_id").len().iter_rows())
+    for (user,), rows in best.group_by("user_id", maintain_order=True):
+        assert rows["rank"].to_list() == list(range(1, 40 - n_seen[user] + 1))
+        assert rows["score"].is_sorted(descending=True) and rows["item_id"].n_unique() == len(rows)
+
+
+def test_recall_can_be_checked_from_the_files_alone(run_of: Callable[..., Path]) -> None:
+    run = run_of()
+    best, test = pl.read_parquet(run / "recommendations.parquet").filter(pl.col("rank") <= 10), split_of(run)["test"]
+    found = test.join(best, on=["user_id", "item_id"], how="left").group_by("user_id").agg(pl.col("rank").is_not_null().mean().alias("recall"))
+    assert found["recall"].mean() == pytest.approx(read(run, "metrics.json")["models"]["fusion"]["test/recall@10"])
+
+
+def test_attention_is_shared_out_among_what_an_item_has(run_of: Callable[..., Path]) -> None:
+    attention = pl.read_parquet(run_of() / "attention.parquet")
+    assert attention.group_by("item_id").agg(pl.col("weight").sum())["weight"].to_list() == pytest.approx([1.0] * 40, abs=1e-5)
+    having = {name: set(rows["item_id"]) for (name,), rows in attention.group_by("modality")}
+    everything = {f"i{item}" for item in range(40)}
+    assert everything - having["image"] == {"i8", "i18", "i28", "i38"} and everything - having["kg"] == {"i19", "i39"}
+    assert having["collaborative"] == set(split_of(run_of())["train"]["item_id"]) and having["text"] == everything
+
+
+def test_curves_have_every_epoch(run_of: Callable[..., Path]) -> None:
+    curves = pl.read_parquet(run_of() / "curves.parquet")
+    for metric in ("train/loss", "val/ndcg@20", "val/recall@10"):
+        assert sorted(curves.filter(metric=metric)["epoch"]) == [0, 1]
+    best = curves.filter(metric="val/ndcg@20")["value"].max()
+    assert read(run_of(), "metrics.json")["models"]["fusion"]["val/ndcg@20"] == pytest.approx(best, abs=1e-6)
+
+
+def test_the_report_fetches_nothing(run_of: Callable[..., Path]) -> None:
+    html = (run_of() / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"<(script|iframe)\b|(src|href)=[\"'](?!data:)|srcset|@import|url\((?!.?data:)|https?://", html)
+    assert "item_knn" in html and "small_shop" in html
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(run_of: Callable[..., Path]) -> None:
+    one, two, other = run_of(), run_of(again=True), run_of("seed=7")
+    for name in ("metrics.json", "vectors.safetensors", "recommendations.parquet", "split/test.parquet"):
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+        assert (one / name).read_bytes() != (other / name).read_bytes(), name
+
+
+def test_evaluating_a_run_gives_what_it_reported(run_of: Callable[..., Path], compose: Compose, tmp_path: Path) -> None:
+    run = run_of()
+    found = evaluate(compose(f"run={run}", name="evaluate"))
+    reported = read(run, "metrics.json")["models"]["fusion"]
+    assert found == pytest.approx({name: value for name, value in reported.items() if name.startswith("test/")}, abs=1e-9)
+    copied = Path(shutil.copytree(run, tmp_path / "copied"))
+    changed = read(copied, "metrics.json")
+    changed["models"]["fusion"]["test/mrr@10"] += 0.01
+    (copied / "metrics.json").write_text(json.dumps(changed))
+    with pytest.raises(DataError, match=r"^test/mrr@10 differ"):
+        evaluate(compose(f"run={copied}", name="evaluate"))
+
+
+def test_recommending_leaves_out_what_the_user_had(run_of: Callable[..., Path], compose: Compose, shop_folder: Path) -> None:
+    had = pl.read_csv(shop_folder / "interactions.csv").filter(user_id="u3")["item_id"]
+    best = recommend(compose(f"run={run_of()}", "user=u3", "k=7", name="recommend"))
+    assert best.columns == ["rank", "item_id", "title", "score"] and best["rank"].to_list() == list(range(1, 8))
+    assert not best["item_id"].is_in(had.implode()).any() and best["score"].is_sorted(descending=True)
+    everything = recommend(compose(f"run={run_of()}", "user=u3", "k=1000", name="recommend"))
+    assert len(everything) == 40 - len(had) and everything.head(7).equals(best)
+    with pytest.raises(DataError, match="the run knows no `u60`; did you mean `u"):
+        recommend(compose(f"run={run_of()}", "user=u60", name="recommend"))
+
+
+@pytest.mark.parametrize(
+    ("ablation", "tokens"),
+    [
+        ("no_text", {"collaborative", "image", "kg"}),
+        ("no_image", {"collaborative", "text", "kg"}),
+        ("no_kg", {"collaborative", "text", "image"}),
+        ("no_collaborative", {"text", "image", "kg"}),
+        ("only_text", {"text"}),
+        ("only_image", {"image"}),
+        ("only_kg", {"kg"}),
+        ("only_collaborative", {"collaborative"}),
+    ],
+)
+def test_an_ablation_takes_the_token_away(ablation: str, tokens: set[str], run_of: Callable[..., Path]) -> None:
+    run = run_of(f"ablation=[{ablation}]", "trainer.max_epochs=1", "~baselines")
+    assert tokens_of(run) == tokens and list(read(run, "metrics.json")["models"]) == ["fusion"]
+
+
+def test_without_any_evidence_there_is_a_message(run_of: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match=r"^model: no evidence is left"):
+        run_of("ablation=[only_text,no_text]")
+
+
+@pytest.mark.parametrize("override", ["fusion=mean", "fusion=gated", "fusion=concat", "backbone=matrix_factorization", "kg_encoder=rgcn", "loss=bpr"])
+def test_every_choice_trains(override: str, run_of: Callable[..., Path]) -> None:
+    values = read(run_of(override, "trainer.max_epochs=1", "~baselines"), "metrics.json")["models"]["fusion"]
+    assert 0 < values["test/recall@20"] <= 1
+
+
+@pytest.mark.parametrize("split", ["cold_item", "global_time", "leave_last_out", "user_time"])
+def test_every_split_trains_on_what_it_says(split: str, run_of: Callable[..., Path]) -> None:
+    run = run_of(f"split={split}", "trainer.max_epochs=1")
+    parts, about = split_of(run), read(run, "run.json")
+    held_out = pl.concat([parts["valid"], parts["test"]])
+    assert about["split"]["name"] == split and about["split"]["test"] == len(parts["test"]) > 0
+    if split == "cold_item":
+        assert not set(held_out["item_id"]) & set(parts["train"]["item_id"])
+        assert read(run, "metrics.json")["slices"]["fusion"]["item_degree"]["cold"]["n"] == len(parts["test"])
+    elif split == "global_time":
+        assert parts["train"]["timestamp"].max() < held_out["timestamp"].min()
+    else:
+        newest = parts["train"].group_by("user_id").agg(pl.col("timestamp").max().alias("newest"))
+        assert (held_out.join(newest, on="user_id").select(pl.col("timestamp") >= pl.col("newest"))).to_series().all()
+        assert split != "leave_last_out" or len(parts["test"]) == 60
+
+
+def test_two_seeds_are_averaged(run_of: Callable[..., Path]) -> None:
+    run = run_of("n_seeds=2", "trainer.max_epochs=1")
+    metrics, per_user = read(run, "metrics.json"), pl.read_parquet(run / "per_user.parquet")
+    first, second = metrics["seeds"]["2026"], metrics["seeds"]["2027"]
+    assert first != second and read(run, "run.json")["seeds"] == [2026, 2027]
+    assert metrics["models"]["fusion"] == pytest.approx({name: (first[name] + second[name]) / 2 for name in first})
+    assert set(per_user.filter(model="fusion")["seed"]) == {2026, 2027} and set(per_user.filter(model="ease")["seed"]) == {2026}
+    assert set(pl.read_parquet(run / "curves.parquet")["seed"]) == {2026, 2027}
+    evaluated = {name: value for name, value in metrics["models"]["fusion"].items() if name.startswith("test/")}
+    assert len(evaluated) == len(METRICS)
+
+
+def leaves(value: object) -> Iterator[object]:
+    """All that a container holds, containers included."""
+    yield value
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else ():
+        yield from leaves(child)
+
+
+def test_checkpoints_hold_tensors_and_plain_values_only(run_of: Callable[..., Path]) -> None:
+    folder = run_of() / "checkpoints" / "seed_2026"
+    assert {path.name for path in folder.iterdir()} == {"best.ckpt", "last.ckpt"}
+    for path in folder.iterdir():
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        assert all(value is None or isinstance(value, dict | list | tuple | set | Tensor | str | int | float | bool) for value in leaves(state))
+        assert not [name for name in state["state_dict"] if "features_" in name or "present" in name]
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_of: Callable[..., Path], compose: Compose) -> None:
+    whole, run = run_of("trainer.max_epochs=4", "selection.patience=9"), run_of("trainer.max_epochs=2", "selection.patience=9")
+    before = pl.read_parquet(run / "curves.parquet").sort("metric", "epoch")
+    overrides = [f"resume={run}", "trainer.max_epochs=4"]
+    assert train(compose(*overrides), overrides) == run
+    after, expected = (pl.read_parquet(folder / "curves.parquet").sort("metric", "epoch") for folder in (run, whole))
+    assert after.filter(pl.col("epoch") < 2).equals(before)
+    assert sorted(after.filter(metric="train/loss")["epoch"]) == [0, 1, 2, 3]
+    assert after["value"].to_list() == pytest.approx(expected["value"].to_list(), abs=1e-6)
+    last, wanted = (torch.load(r / "checkpoints/seed_2026/last.ckpt", weights_only=True)["state_dict"] for r in (run, whole))
+    for name, value in wanted.items():
+        torch.testing.assert_close(last[name], value, atol=1e-5, rtol=0)
+    ended, reached = (read(folder, "metrics.json")["models"]["fusion"] for folder in (run, whole))
+    assert ended == pytest.approx(reached)
+
+
+def test_what_cannot_be_resumed_is_a_message(run_of: Callable[..., Path], compose: Compose, tmp_path: Path) -> None:
+    with pytest.raises(MissingFile, match=r"^resume: expected the configuration of a run at "):
+        train(compose(f"resume={tmp_path}"), [f"resume={tmp_path}"])
+    overrides = [f"resume={run_of()}", "fusion=gated"]
+    with pytest.raises(ConfigError, match=r"^fusion: a resumed run keeps its choices"):
+        train(compose(*overrides), overrides)
+
+
+@pytest.mark.parametrize("override", ["trainer.precision=bf16-mixed", "trainer.accumulate_grad_batches=2", "data_module.shared_negatives=false"])
+def test_another_way_of_training_gives_other_weights_that_work(override: str, run_of: Callable[..., Path]) -> None:
+    changed, plain = (load_file(run / "vectors.safetensors") for run in (run_of(override), run_of()))
+    assert not torch.equal(changed["items"], plain["items"]) and changed["items"].dtype == torch.float32
+    value = read(run_of(override), "metrics.json")["models"]["fusion"]["test/ndcg@20"]
+    assert math.isfinite(value) and value > 0.15
+
+
+def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted, tuned = [], []
+    fit, tune = Trainer.fit, mmrec.cli.train.tune
+
+    def blind_fit(self: Trainer, task: object, datamodule: object, **options: object) -> None:
+        hidden = (datamodule.split_dir / "test.parquet").rename(datamodule.split_dir / "hidden")
+        fit(self, task, datamodule=datamodule, **options)
+        hidden.rename(datamodule.split_dir / "test.parquet")
+        fitted.append(datamodule)
+        assert not hasattr(datamodule, "test")
+
+    def counting_tune(make: object, grid: object, valid: object, metric: str) -> object:
+        tuned.append(len(valid.positives.indices))
+        return tune(make, grid, valid, metric)
+
+    monkeypatch.setattr(Trainer, "fit", blind_fit)
+    monkeypatch.setattr(mmrec.cli.train, "tune", counting_tune)
+    run = run_of("trainer.max_epochs=1", again=True)
+    assert len(fitted) == 1 and tuned == [len(split_of(run)["valid"])] * 3
+
+
+@pytest.mark.parametrize("metric", ["test/ndcg@20", "val/ndcg@5", "ndcg@20", "val/loss"])
+def test_only_a_validation_metric_may_choose(metric: str, run_of: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match=r"^selection\.metric: .* is not computed on the validation part"):
+        run_of(f"selection.metric={metric}")
+
+
+def test_a_finished_run_is_not_overwritten(run_of: Callable[..., Path], compose: Compose, shop_overrides: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"^run_dir: .* holds a finished run"):
+        train(compose(*shop_overrides, f"run_dir={run_of()}"))

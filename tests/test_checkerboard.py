@@ -1,0 +1,159 @@
+"""Every model on data whose right answer is known: users and items of two colours, each user with most items of his own.
+
+Whoever has understood ranks the remaining items of a user's colour before all others. After the checkerboard of benfred/implicit.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmrec.baselines.baseline import Baseline
+from mmrec.baselines.ease import EASE
+from mmrec.baselines.item_knn import ItemKNN
+from mmrec.baselines.popularity import Popularity
+from mmrec.data.csr import InteractionMatrix
+from mmrec.data.sample import TrainBatches
+from mmrec.losses import bpr, sampled_softmax
+from mmrec.metrics.full_ranking import rank_users
+from mmrec.model import FusionRecommender
+from mmrec.nn.backbones.lightgcn import LightGCN
+from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
+from mmrec.nn.encoders.knowledge import CompGCNEncoder
+from mmrec.nn.fusion.attention import AttentionFusion
+from mmrec.nn.fusion.concat import ConcatFusion
+from mmrec.nn.fusion.gated import GatedFusion
+from mmrec.nn.fusion.mean import MeanFusion
+from mmrec.tasks.ranking import batch_scores
+from mmrec.types import DatasetSpec, Features, Graph, Interactions, Scorer
+
+N_USERS, N_WARM, N_COLD, DIM = 40, 40, 6, 8
+FUSIONS = {
+    "attention": partial(AttentionFusion, n_layers=1, n_heads=2, dropout=0.0),
+    "concat": partial(ConcatFusion, hidden_dim=16, dropout=0.0),
+    "gated": GatedFusion,
+    "mean": MeanFusion,
+}
+BACKBONES = {
+    "lightgcn": partial(LightGCN, n_layers=2, init_scale=0.1),
+    "matrix_factorization": partial(MatrixFactorization, init_scale=0.1),
+}
+every_fusion = pytest.mark.parametrize("fusion", FUSIONS)
+every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
+
+
+def same_colour(n_items: int) -> Tensor:
+    """(n_users, n_items): colours alternate, among users as among items."""
+    return (torch.arange(N_USERS)[:, None] - torch.arange(n_items)) % 2 == 0
+
+
+def most_of_ones_colour() -> InteractionMatrix:
+    """Everybody has the warm items of his colour but two; every item has as many users."""
+    distance = (torch.arange(N_WARM) - torch.arange(N_USERS)[:, None]) % N_WARM
+    wanted = same_colour(N_WARM) & (distance > 2)
+    return InteractionMatrix.from_pairs(*wanted.nonzero().unbind(1), N_USERS, N_WARM)
+
+
+def all_warm_of_ones_colour() -> InteractionMatrix:
+    """What remains of a user's colour are the cold items, which nobody has."""
+    users, items = same_colour(N_WARM).nonzero().unbind(1)
+    return InteractionMatrix.from_pairs(users, items, N_USERS, N_WARM + N_COLD)
+
+
+def own_colour_first(scorer: Scorer, train: InteractionMatrix) -> Tensor:
+    """(n_users,): whether the remaining items of a user's colour take the first places."""
+    own = same_colour(train.n_items)
+    ranking = rank_users(scorer, torch.arange(N_USERS), train, train.n_items)
+    hits = own.gather(1, ranking.item_idx.clamp(min=0)) & (ranking.item_idx >= 0)
+    n_left = own.sum(dim=1) - train.degree
+    assert (n_left > 0).all()
+    return (hits.cumsum(dim=1).gather(1, n_left[:, None] - 1) == n_left[:, None])[:, 0]
+
+
+def make_spec(train: InteractionMatrix, features: dict[str, Features], graph: Graph | None = None) -> DatasetSpec:
+    users, items = train.rows(torch.arange(N_USERS))
+    return DatasetSpec(N_USERS, train.n_items, Interactions(users, items), features, graph)
+
+
+def fit(
+    spec: DatasetSpec, train: InteractionMatrix, fusion: str, backbone: str, loss: Callable = sampled_softmax, n_steps: int = 30
+) -> Scorer:
+    """A model after some dozen steps, each of them over all interactions against all items that have any."""
+    torch.manual_seed(0)
+    kg_encoder = partial(CompGCNEncoder, n_layers=1, dropout=0.0)
+    model = FusionRecommender(spec, DIM, FUSIONS[fusion], BACKBONES[backbone], kg_encoder, modality_dropout=0.4, feature_dropout=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.02, weight_decay=1.0)  # against learning the two left out by heart
+    (batch,) = TrainBatches(train, N_USERS, n_negatives=train.n_items, shared=True, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(n_steps):
+        optimizer.zero_grad()
+        encoded = model.encode(model.draw_keep(generator))
+        positive, negative = batch_scores(encoded, batch, temperature=0.5)
+        loss(positive, batch.row, negative, batch.valid).backward()
+        optimizer.step()
+    return model.freeze()
+
+
+def noise(n_items: int, dim: int = 4) -> Tensor:
+    return torch.randn(n_items, dim, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    "baseline", [ItemKNN(n_neighbors=20, shrinkage=0.0), ItemKNN(n_neighbors=5, shrinkage=10.0), EASE(regularization=10.0)]
+)
+def test_baselines(baseline: Baseline) -> None:
+    train = most_of_ones_colour()
+    assert own_colour_first(baseline.fit(train), train).all()
+
+
+def test_popularity_cannot() -> None:
+    train = most_of_ones_colour()
+    assert own_colour_first(Popularity().fit(train), train).float().mean() < 0.5
+
+
+def test_an_untrained_model_cannot() -> None:
+    train = most_of_ones_colour()
+    scorer = fit(make_spec(train, {}), train, "mean", "matrix_factorization", n_steps=0)
+    assert own_colour_first(scorer, train).float().mean() < 0.5
+
+
+@every_fusion
+@every_backbone
+@pytest.mark.parametrize("loss", [sampled_softmax, bpr])
+def test_colours_are_learned_from_interactions(fusion: str, backbone: str, loss: Callable) -> None:
+    """The text beside them is noise, and every third item has none."""
+    train = most_of_ones_colour()
+    present = torch.arange(N_WARM) % 3 > 0
+    spec = make_spec(train, {"text": Features(torch.where(present[:, None], noise(N_WARM), 0.0), present)})
+    assert own_colour_first(fit(spec, train, fusion, backbone, loss), train).all()
+
+
+@every_fusion
+@every_backbone
+def test_cold_items_are_known_by_their_text(fusion: str, backbone: str) -> None:
+    """One direction of the text is the colour, the others are noise."""
+    train = all_warm_of_ones_colour()
+    colour = torch.arange(train.n_items) % 2 * 2.0 - 1
+    values = torch.cat([colour[:, None] * 2, 0.3 * noise(train.n_items)], dim=1)
+    spec = make_spec(train, {"text": Features(values, torch.ones(train.n_items, dtype=torch.bool))})
+    assert own_colour_first(fit(spec, train, fusion, backbone), train).all()
+
+
+@every_fusion
+@every_backbone
+def test_cold_items_are_known_by_their_entity(fusion: str, backbone: str) -> None:
+    """Every item is an entity of its own, related to that of its colour."""
+    train = all_warm_of_ones_colour()
+    items = torch.arange(train.n_items)
+    edges = torch.stack([items, train.n_items + items % 2])
+    graph = Graph(edges, torch.zeros_like(items), train.n_items + 2, 1, items)
+    assert own_colour_first(fit(make_spec(train, {}, graph), train, fusion, backbone), train).all()
+
+
+def test_cold_items_without_content_are_not_known() -> None:
+    """The counterfactual: text that says nothing of the colour."""
+    train = all_warm_of_ones_colour()
+    spec = make_spec(train, {"text": Features(noise(train.n_items), torch.ones(train.n_items, dtype=torch.bool))})
+    assert not own_colour_first(fit(spec, train, "attention", "lightgcn"), train).all()

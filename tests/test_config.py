@@ -1,0 +1,278 @@
+"""Every file of conf/ composes and binds; `check` finds what is wrong, all of it at once, and builds nothing."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from mmrec.config import EvaluateConfig, GraphCommandConfig, PretrainConfig, RecommendConfig, TrainConfig, build, check, fits, plain, refine
+from mmrec.errors import ConfigError, DataError
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+CHOICES = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))
+VERBS = {
+    "train": (TrainConfig, []),
+    "pretrain": (PretrainConfig, []),
+    "graph": (GraphCommandConfig, []),
+    "evaluate": (EvaluateConfig, ["run=runs/one"]),
+    "recommend": (RecommendConfig, ["run=runs/one", "user=42"]),
+}
+OPTIONAL = {"logger/wandb": "wandb"}
+Compose = Callable[..., DictConfig]
+
+
+def problems(cfg: DictConfig, schema: type = TrainConfig) -> list[str]:
+    """The lines of the one error that `check` raises."""
+    with pytest.raises(ConfigError) as caught:
+        check(cfg, schema)
+    return str(caught.value).split("\n")
+
+
+def changed(cfg: DictConfig, key: str, value: Any) -> DictConfig:
+    """The same with one more or one other value, past the schema."""
+    with open_dict(cfg):
+        OmegaConf.update(cfg, key, value, force_add=True)
+    return cfg
+
+
+def test_files_are_found() -> None:
+    assert {"fusion/attention", "split/cold_item", "trainer/ddp", "ablation/no_text"} <= set(CHOICES)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_composes_and_binds(choice: str, compose: Compose) -> None:
+    group, name = choice.split("/")
+    if choice in OPTIONAL and importlib.util.find_spec(OPTIONAL[choice]) is None:
+        pytest.skip(f"{OPTIONAL[choice]} is not installed")
+    cfg = compose(f"{group}=[{name}]" if group == "ablation" else f"{group}={name}")
+    for key in OmegaConf.missing_keys(cfg):
+        OmegaConf.update(cfg, key, "here")
+    check(cfg, TrainConfig)
+    if group in cfg and "_target_" in cfg[group]:
+        assert cfg[group]._target_ == OmegaConf.load(CONF / f"{choice}.yaml").get("_target_", cfg[group]._target_)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_says_what_it_is(choice: str) -> None:
+    lines = (CONF / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()
+    said = lines[1] if lines[0].startswith("# @package") else lines[0]
+    assert said.startswith("# ") and len(said) > 10
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_composes_with_its_schema(verb: str, compose: Compose) -> None:
+    schema, needed = VERBS[verb]
+    check(compose(*needed, name=verb), schema)
+
+
+def test_every_primary_config_is_tested() -> None:
+    assert {path.stem for path in CONF.glob("*.yaml")} - {"quiet"} == set(VERBS)
+
+
+def test_ablations_combine(compose: Compose) -> None:
+    cfg = compose("ablation=[no_text,no_kg]")
+    assert plain(cfg)["evidence"] == {"collaborative": True, "text": False, "image": True, "kg": False}
+
+
+@pytest.mark.parametrize("modality", ["collaborative", "text", "image", "kg"])
+def test_ablations_change_only_the_evidence(modality: str, compose: Compose) -> None:
+    full = plain(compose())
+    without, alone = (plain(compose(f"ablation=[{kind}_{modality}]")) for kind in ("no", "only"))
+    assert without == full | {"evidence": {name: name != modality for name in full["evidence"]}}
+    assert alone == full | {"evidence": {name: name == modality for name in full["evidence"]}}
+
+
+def test_an_unknown_argument_is_named_with_the_nearest(compose: Compose) -> None:
+    assert problems(compose("+fusion.n_layer=2")) == ["fusion.n_layer: AttentionFusion takes no `n_layer`; did you mean `n_layers`?"]
+
+
+def test_an_unknown_argument_two_levels_down(compose: Compose) -> None:
+    (found,) = problems(compose("+baselines.ease.grid.regularisation=[1.0]"))
+    assert found == "baselines.ease.regularisation: EASE takes no `regularisation`; did you mean `regularization`?"
+
+
+def test_an_unknown_key_of_the_schema_is_found_at_any_depth(compose: Compose) -> None:
+    cfg = changed(changed(compose(), "selection.patients", 3), "bach_size", 3)
+    assert problems(cfg)[:2] == [
+        "selection.patients: there is no such key; did you mean `patience`?",
+        next(line for line in problems(cfg) if line.startswith("bach_size: there is no such key; ")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "came"),
+    [
+        ("model.embedding_dim=big", "model.embedding_dim", "big"),
+        ("model.embedding_dim=6.5", "model.embedding_dim", "6.5"),
+        ("model.embedding_dim=true", "model.embedding_dim", "True"),
+        ("fusion.dropout=none", "fusion.dropout", "none"),
+        ("data_module.shared_negatives=3", "data_module.shared_negatives", "3"),
+        ("task.ks=10", "task.ks", "10"),
+        ("task.ks=[10,x]", "task.ks", "[10, 'x']"),
+        ("text_encoder.cache=null", "text_encoder.cache", "None"),
+        ("baselines.ease.grid.regularization=[1.0,x]", "baselines.ease.regularization", "x"),
+    ],
+)
+def test_a_wrong_type_is_told_with_what_came(override: str, key: str, came: str, compose: Compose) -> None:
+    (found,) = problems(compose(override))
+    assert found.startswith(f"{key}: expected ") and found.endswith(f", came `{came}`")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.eval",
+        "subprocess.run",
+        "torch.load",
+        "torch.hub.load",
+        "mmrec.data.storage.os.system",  # reached through an allowed module
+        "mmrec.cli.record.subprocess.run",
+        "mmrec.data.storage.hashlib",
+        "mmrec.cli.record.version",
+        "lightning.pytorch.trainer.trainer.os.system",
+        "mmrec.config.instantiate",
+        "mmrec.config.import_module",
+        "mmrec.cli.record._git",  # ours, and runs programs
+        "mmrec.cli.record.read_json",
+        "mmrec.data.wheels.run_pip",
+        "mmrec.data.storage.write_text",
+        "mmrec.nn.encoders.image._download",
+        "mmrec.cli.train.__builtins__.eval",
+        "mmrec.data.storage.__name__",
+        "mmrec.data",
+        "mmrec",
+        "",
+        None,
+        7,
+        ["mmrec.losses.bpr"],
+    ],
+)
+def test_a_target_outside_of_the_allowlist_is_refused(target: Any, compose: Compose) -> None:
+    found = problems(changed(compose(), "loss._target_", target))
+    assert len(found) == 1 and found[0].startswith("loss._target_: ")
+
+
+def test_a_nested_target_is_refused_too(compose: Compose) -> None:
+    cfg = changed(compose(), "trainer.plugins", [{"_target_": "os.system", "command": "true"}])
+    assert any(line.startswith("trainer.plugins[0]._target_: `os.system` is not among") for line in problems(cfg))
+
+
+def test_a_target_of_an_interpolation_is_refused_too(compose: Compose) -> None:
+    assert problems(changed(changed(compose(), "optimizer.foo", "os.system"), "loss._target_", "${optimizer.foo}"))
+
+
+def test_a_misspelt_target_names_the_nearest(compose: Compose) -> None:
+    assert problems(changed(compose(), "loss._target_", "mmrec.losses.bqr")) == [
+        "loss._target_: `mmrec.losses` has no `bqr`; did you mean `bpr`?"
+    ]
+    (found,) = problems(changed(compose(), "loss._target_", "mmrec.lossess.bpr"))
+    assert found.startswith("loss._target_: `mmrec.lossess` cannot be imported: ")
+
+
+def test_a_mandatory_value_that_is_missing(compose: Compose) -> None:
+    assert problems(compose("data=folder")) == ["data.path: a value is needed; set it as `data.path=…`"]
+    assert problems(compose(name="recommend"), RecommendConfig) == [
+        "run: a value is needed; set it as `run=…`",
+        "user: a value is needed; set it as `user=…`",
+    ]
+
+
+def test_an_argument_that_is_missing(compose: Compose) -> None:
+    assert problems(compose("~text_encoder.max_length")) == ["text_encoder.max_length: minilm needs it"]
+
+
+def test_all_problems_are_listed_together(compose: Compose) -> None:
+    cfg = changed(compose("+fusion.n_layer=2", "model.embedding_dim=big"), "loss._target_", "os.system")
+    keys = {line.split(": ")[0] for line in problems(changed(cfg, "selection.patients", 3))}
+    assert keys == {"fusion.n_layer", "model.embedding_dim", "loss._target_", "selection.patients"}
+
+
+def test_a_missing_value_hides_no_other_problem(compose: Compose) -> None:
+    keys = [line.split(": ")[0] for line in problems(compose("data=folder", "+fusion.n_layer=2"))]
+    assert keys == ["data.path", "fusion.n_layer"]
+
+
+def test_a_value_that_does_not_resolve_is_a_message(compose: Compose) -> None:
+    (found,) = problems(changed(compose(), "fusion.n_heads", "${nowhere}"))
+    assert found == "fusion.n_heads: Interpolation key 'nowhere' not found"
+
+
+@pytest.mark.parametrize("line", ["bach_size: 3", "selection: {patients: 3}", "evidence: {audio: true}", "seed: many"])
+def test_a_wrong_key_in_an_experiment_file_fails(line: str, tmp_path: Path, compose: Compose) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{line}\n")
+    with pytest.raises(ConfigCompositionException):
+        check(compose("experiment=mine", searchpath=(tmp_path,)), TrainConfig)
+
+
+def test_an_experiment_file_of_ones_own_is_used(tmp_path: Path, compose: Compose) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ndefaults: [{override /fusion: gated}]\nn_seeds: 3\n")
+    cfg = compose("experiment=mine", searchpath=(tmp_path,))
+    check(cfg, TrainConfig)
+    assert cfg.n_seeds == 3 and cfg.fusion._target_.endswith("GatedFusion")
+
+
+def test_checking_builds_nothing_and_imports_no_encoder_weights(compose: Compose, tmp_path: Path) -> None:
+    cfg = compose("data=folder", f"data.path={tmp_path / 'absent'}", "image_encoder=tiny_clip", f"paths.cache={tmp_path / 'cache'}")
+    check(cfg, TrainConfig)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_refused_value_names_its_key(compose: Compose) -> None:
+    with pytest.raises(ConfigError, match=r"^image_encoder: .*nowhere"):
+        build(changed(compose(), "image_encoder._target_", "nowhere.at_all"), "image_encoder")
+    with pytest.raises(ConfigError, match="^model: no evidence"):
+        refine("model", lambda: _raise(ValueError("no evidence")))
+
+
+def test_our_own_errors_are_not_reworded() -> None:
+    with pytest.raises(DataError, match="^as it was$"):
+        refine("model", lambda: _raise(DataError("as it was")))
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "expected"),
+    [
+        (1, int, True),
+        (1.0, int, False),
+        (True, int, False),
+        ("1", int, False),
+        (1, float, True),
+        (1.5, float, True),
+        (False, float, False),
+        ("x", float, False),
+        ("x", str, True),
+        (1, str, False),
+        (None, str, False),
+        (None, str | None, True),
+        (2, str | None, False),
+        (True, bool, True),
+        (1, bool, False),
+        (0, bool, False),
+        ("a/b", Path, True),
+        (3, Path, False),
+        ([1, 2], list[int], True),
+        ([], list[int], True),
+        ([1, "2"], list[int], False),
+        ("ab", list[str], False),
+        ({"a": 1}, dict[str, str], True),
+        (["a"], dict[str, str], False),
+        (None, list[str] | None, True),
+        ([1], list[str] | None, False),
+        (object(), Callable[..., int], True),
+        (None, None, True),
+        (3, Any, True),
+    ],
+)
+def test_fits(value: Any, hint: Any, expected: bool) -> None:
+    assert fits(value, type(None) if hint is None else hint) is expected

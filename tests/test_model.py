@@ -1,0 +1,221 @@
+"""mmrec.model: which tokens an item has, what hiding them may do, how frozen features are scaled, and where gradients go."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mmrec.model import FusionRecommender
+from mmrec.nn.backbones.lightgcn import LightGCN
+from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
+from mmrec.nn.fusion.attention import AttentionFusion
+from mmrec.nn.fusion.concat import ConcatFusion
+from mmrec.nn.fusion.fusion import Fusion
+from mmrec.nn.fusion.gated import GatedFusion
+from mmrec.nn.fusion.mean import MeanFusion
+from mmrec.types import DatasetSpec, Features, Graph, Interactions
+
+N_USERS, N_ITEMS, DIM, COLD = 4, 5, 8, 4
+FUSIONS: dict[str, Callable[..., Fusion]] = {
+    "attention": partial(AttentionFusion, n_layers=1, n_heads=2, dropout=0.0),
+    "concat": partial(ConcatFusion, hidden_dim=16, dropout=0.0),
+    "gated": GatedFusion,
+    "mean": MeanFusion,
+}
+BACKBONES = {
+    "lightgcn": partial(LightGCN, n_layers=2, init_scale=0.1),
+    "matrix_factorization": partial(MatrixFactorization, init_scale=0.1),
+}
+TRAIN = Interactions(torch.tensor([0, 0, 1, 2, 3, 3]), torch.tensor([0, 1, 1, 2, 3, 0]))  # item 4 is cold
+TEXT_PRESENT, IN_GRAPH = torch.tensor([True, True, False, True, True]), torch.tensor([0, 1, 2, -1, -1])
+# Columns: collaborative, text, kg.
+PRESENT = torch.stack([torch.arange(N_ITEMS) != COLD, TEXT_PRESENT, IN_GRAPH >= 0], dim=1)
+
+
+class EntityTable(nn.Module):
+    """The least that can stand for a graph encoder: a free vector an entity."""
+
+    def __init__(self, graph: Graph, embedding_dim: int) -> None:
+        super().__init__()
+        self.entities = nn.Parameter(torch.randn(graph.n_entities, embedding_dim))
+
+    def forward(self) -> Tensor:
+        return self.entities
+
+
+def make_spec(text: Tensor | None = None, graph: bool = True) -> DatasetSpec:
+    values = torch.randn(N_ITEMS, 6, generator=torch.Generator().manual_seed(0)) * 3 + 5 if text is None else text
+    features = {"text": Features(torch.where(TEXT_PRESENT[:, None], values, 0.0), TEXT_PRESENT)}
+    edges = torch.tensor([[0, 1, 2], [3, 3, 4]])
+    return DatasetSpec(
+        N_USERS, N_ITEMS, TRAIN, features, Graph(edges, torch.zeros(3, dtype=torch.int64), 5, 1, IN_GRAPH) if graph else None
+    )
+
+
+def make_model(fusion: str = "attention", backbone: str | None = "lightgcn", spec: DatasetSpec | None = None) -> FusionRecommender:
+    torch.manual_seed(0)
+    return FusionRecommender(
+        spec or make_spec(),
+        embedding_dim=DIM,
+        fusion=FUSIONS[fusion],
+        backbone=BACKBONES[backbone] if backbone else None,
+        kg_encoder=EntityTable,
+        modality_dropout=0.3,
+        feature_dropout=0.5,
+    )
+
+
+def test_tokens_are_there_where_the_evidence_is() -> None:
+    model = make_model("mean")
+    assert model.modalities == ("collaborative", "text", "kg")
+    assert torch.equal(model.present, PRESENT)
+    torch.testing.assert_close(model.encode().attention, PRESENT / PRESENT.sum(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_cold_item_has_no_collaborative_token(fusion: str, backbone: str) -> None:
+    """Its free vector may be anything: nothing changes; a warm item's moves that item."""
+    model = make_model(fusion, backbone).eval()
+    before = model.encode().items
+    table = model.backbone.items.weight if backbone == "matrix_factorization" else model.backbone.embedding.weight[N_USERS:]
+    with torch.no_grad():
+        table[COLD] += 100.0
+        torch.testing.assert_close(model.encode().items, before)
+        table[0] += 100.0
+        assert not torch.allclose(model.encode().items[0], before[0])
+    assert model.encode().attention[COLD, 0] == 0
+
+
+def test_an_item_outside_the_graph_borrows_no_entity() -> None:
+    """Entity 0 stands in for the missing one, masked."""
+    model = make_model("mean").eval()
+    before = model.encode().items
+    with torch.no_grad():
+        model.kg_encoder.entities[0] += 100.0
+    moved = (model.encode().items - before).abs().amax(dim=1) > 1e-3
+    assert moved.nonzero().flatten().tolist() == [0]
+
+
+def test_keep_hides_tokens_but_never_an_items_last() -> None:
+    model = make_model("mean").eval()
+    keep = torch.ones(N_ITEMS, 3, dtype=torch.bool)
+    keep[0, 0] = keep[2, 2] = keep[COLD, 1] = False  # the cold item has but its text
+    mass = model.encode(keep).attention
+    torch.testing.assert_close(mass[0], torch.tensor([0.0, 0.5, 0.5]))
+    torch.testing.assert_close(mass[2], torch.tensor([1.0, 0.0, 0.0]))
+    torch.testing.assert_close(mass[COLD], torch.tensor([0.0, 1.0, 0.0]))
+    torch.testing.assert_close(model.encode(torch.zeros_like(keep)).attention, model.encode().attention)
+
+
+def test_every_draw_leaves_every_item_a_token_and_shows_none_it_lacks() -> None:
+    model = make_model("mean").eval()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        seen = model.encode(model.draw_keep(generator)).attention > 0
+        assert seen.any(dim=1).all()
+        assert not (seen & ~PRESENT).any()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_share_of_hidden_tokens(share: float) -> None:
+    model = make_model("mean")
+    model.modality_dropout = share
+    generator = torch.Generator().manual_seed(0)
+    kept = torch.stack([model.draw_keep(generator) for _ in range(400)]).float().mean()
+    assert kept.item() == pytest.approx(1 - share, abs=0.03)
+    first, again = (model.draw_keep(torch.Generator().manual_seed(7)) for _ in range(2))
+    assert torch.equal(first, again)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_frozen_scores_are_inner_products_without_dropout(fusion: str) -> None:
+    model = make_model(fusion).train()
+    scorer = model.freeze()
+    model.eval()
+    encoded = model.encode()
+    scores = scorer.score_users(torch.tensor([3, 1]))
+    assert scores.shape == (2, N_ITEMS)
+    assert not scores.requires_grad
+    for row, user in enumerate([3, 1]):
+        for item in range(N_ITEMS):
+            by_hand = sum(a * b for a, b in zip(encoded.users[user].tolist(), encoded.items[item].tolist(), strict=True))
+            assert scores[row, item].item() == pytest.approx(by_hand, abs=1e-5)
+    torch.testing.assert_close(scorer.attention, encoded.attention)
+
+
+def test_without_a_backbone_users_are_free_and_items_are_content() -> None:
+    model = make_model(backbone=None)
+    assert model.modalities == ("text", "kg")
+    assert torch.equal(model.present, PRESENT[:, 1:])
+    encoded = model.encode()
+    assert encoded.users is model.users.weight
+    (encoded.users @ encoded.items.T).square().sum().backward()
+    assert model.users.weight.grad.any(dim=1).all()
+    assert model.freeze().score_users(torch.arange(N_USERS)).shape == (N_USERS, N_ITEMS)
+
+
+def test_without_a_graph_the_graph_encoder_is_not_built() -> None:
+    model = make_model(spec=make_spec(graph=False))
+    assert model.kg_encoder is None
+    assert model.modalities == ("collaborative", "text")
+
+
+def test_without_any_evidence_there_is_no_model() -> None:
+    with pytest.raises(ValueError, match="no evidence is left"):
+        make_model(backbone=None, spec=DatasetSpec(N_USERS, N_ITEMS, TRAIN))
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("backbone", [*BACKBONES, None])
+def test_gradients_reach_every_part(fusion: str, backbone: str | None) -> None:
+    """Not at the first step, where attention starts as a plain mean, but at the next.
+
+    The bias of attention's last norm is excepted: it moves all logits of an item alike.
+    """
+    model = make_model(fusion, backbone)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    weight = torch.randn(N_USERS, N_ITEMS, generator=torch.Generator().manual_seed(1))
+    for _ in range(2):
+        optimizer.step()
+        optimizer.zero_grad()
+        encoded = model.encode()
+        (encoded.users @ encoded.items.T * weight).sum().backward()
+    unreached = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
+    assert unreached <= {"fusion.norm.bias"}
+
+
+def test_frozen_features_are_centred_and_of_unit_variance_on_average() -> None:
+    features = make_model().features_text
+    known = features[TEXT_PRESENT]
+    torch.testing.assert_close(known.mean(dim=0), torch.zeros(6), atol=1e-6, rtol=0)
+    assert known.var(dim=0, correction=0).mean().item() == pytest.approx(1.0, abs=1e-5)
+    assert not features[~TEXT_PRESENT].any()
+
+
+def test_the_scale_of_an_encoder_is_no_matter_but_its_proportions_are() -> None:
+    values = torch.randn(N_ITEMS, 6, generator=torch.Generator().manual_seed(0))
+    plain, moved = (make_model(spec=make_spec(text=v)).features_text for v in (values, values * 40 - 7))
+    torch.testing.assert_close(moved, plain, atol=1e-5, rtol=1e-4)
+    variance = plain[TEXT_PRESENT].var(dim=0) / values[TEXT_PRESENT].var(dim=0)
+    torch.testing.assert_close(variance, variance[0].expand(6))
+
+
+@pytest.mark.parametrize("present", [torch.zeros(N_ITEMS, dtype=torch.bool), torch.arange(N_ITEMS) == 1])
+def test_a_modality_that_nobody_or_one_item_has_is_finite(present: Tensor) -> None:
+    features = {"text": Features(present[:, None] * torch.ones(N_ITEMS, 6), present)}
+    model = make_model(spec=DatasetSpec(N_USERS, N_ITEMS, TRAIN, features))
+    assert torch.equal(model.present[:, 1], present)
+    assert model.freeze().items.isfinite().all()
+
+
+def test_a_checkpoint_holds_what_was_learned_and_no_evidence() -> None:
+    model, twin = make_model(), make_model()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    state = model.state_dict()
+    assert set(state) == {name for name, _ in model.named_parameters()}
+    twin.load_state_dict(state)
+    torch.testing.assert_close(twin.freeze(), model.freeze())
