@@ -28,7 +28,10 @@ class FusionRecommender(nn.Module):
     nobody has interacted with is simply an item without its first token, which is why training hides tokens at random (`modality_dropout`,
     after DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training.
 
-    A user nobody has seen in training is taken for the average one: their own vector was never learned.
+    What has no training interactions is told apart: such a user is taken for the average one, and such an item is lifted by `cold_lift`,
+    which validation chooses. Training can only make the content of items it has seen fit their users, so what it has not seen would
+    otherwise come out too low beside them.
+
     Without a backbone (the `no_collaborative` ablation) users keep a free vector, learned against content alone.
     """
 
@@ -55,6 +58,8 @@ class FusionRecommender(nn.Module):
             {name: FeatureProjection(features.values.shape[1], embedding_dim, feature_dropout) for name, features in spec.features.items()}
         )
         self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
+        self.register_buffer("known_items", torch.bincount(spec.train.item_idx, minlength=spec.n_items) > 0, persistent=False)
+        self.register_buffer("cold_lift", torch.zeros(()))
         self.modalities = self._register_evidence(spec)
         self.fusion = fusion(n_modalities=len(self.modalities), embedding_dim=embedding_dim)
 
@@ -62,7 +67,7 @@ class FusionRecommender(nn.Module):
         """Keeps features, entities and presence as buffers outside the checkpoint; gives the names of the tokens in order."""
         present: dict[str, Tensor] = {}
         if self.backbone:
-            present[COLLABORATIVE] = torch.bincount(spec.train.item_idx, minlength=spec.n_items) > 0
+            present[COLLABORATIVE] = self.known_items
         for name, features in spec.features.items():
             self.register_buffer(f"features_{name}", _standardized(features.values, features.present), persistent=False)
             present[name] = features.present
@@ -100,12 +105,21 @@ class FusionRecommender(nn.Module):
         return torch.rand(self.present.shape, generator=generator) >= self.modality_dropout
 
     @torch.no_grad()
-    def freeze(self) -> "FrozenScorer":
-        """The trained model as a scorer: two matrices. A user without training interactions gets the mean vector of those with some."""
+    def freeze(self, cold_lift: float | None = None) -> "FrozenScorer":
+        """The trained model as a scorer: two matrices. A user without training interactions gets the mean vector of those with some.
+
+        Items without training interactions score `cold_lift` (None: the model's own) standard deviations of the user's scores higher. The
+        two matrices have one column more for it: the deviation, `√(uᵀ Cov(i) u)`, of each user, and the lift of each item.
+        """
         self.eval()
         encoded = self.encode()
-        users = torch.where(self.known_users[:, None], encoded.users, encoded.users[self.known_users].mean(dim=0))
-        return FrozenScorer(users.float(), encoded.items.float(), encoded.attention.float())
+        users = torch.where(self.known_users[:, None], encoded.users, encoded.users[self.known_users].mean(dim=0)).float()
+        items, lift = encoded.items.float(), float(self.cold_lift if cold_lift is None else cold_lift)
+        deviation = torch.einsum("ud,de,ue->u", users, items.T.cov(), users).clamp(min=0).sqrt()
+        lifts = lift * (~self.known_items).float()
+        return FrozenScorer(
+            torch.cat([users, deviation[:, None]], dim=1), torch.cat([items, lifts[:, None]], dim=1), encoded.attention.float()
+        )
 
 
 class FeatureProjection(nn.Module):

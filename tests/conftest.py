@@ -96,8 +96,6 @@ def shop_overrides(shop_folder: Path, tiny_bert: Path, tmp_path_factory: pytest.
         "trainer.enable_progress_bar=false",
         "logger=local",
         "~logger.tensorboard",
-        "baselines.item_knn.grid={n_neighbors:[20],shrinkage:[0.0]}",
-        "baselines.ease.grid={regularization:[50.0,200.0]}",
         f"paths.cache={tmp_path_factory.mktemp('cache')}",
     ]
 

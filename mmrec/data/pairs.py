@@ -24,8 +24,8 @@ class PicturePairs:
     """Pictures and what is said of them, one row an item that has both."""
 
     pictures: UInt8[Tensor, "n 3 size size"]
-    texts: list[tuple[str, ...]]
-    """Of each row its views: the whole text first, then parts of it; as many in every row."""
+    texts: list[bytes]
+    """UTF-8."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -37,25 +37,23 @@ class PicturePairs:
 def read_pairs(dataset: Dataset, size: int) -> tuple[PicturePairs, list[Problem]]:
     """Every item of the dataset with a usable picture and a text; pictures are squashed to `size` x `size`, as the encoder will see them.
 
-    The views of a text are all columns joined and each column but the title alone. The position of a problem is the item's row.
+    The position of a problem is the item's row.
     """
     items = dataset.items
     columns = (CAPTION,) if CAPTION in items.columns else dataset.text_columns
     files, problems = read_pictures(dataset, items[ITEM_ID])
-    views = [item_texts(items, columns), *(item_texts(items, [column]) for column in columns[1:])]
     pictures, texts = [], []
     console = Console(stderr=True)
-    rows = track(range(len(items)), "pictures", console=console, disable=not console.is_terminal)
-    for row in rows:
-        raw, whole = files[row], views[0][row]
-        if raw is None or whole is None:
+    rows = track(list(enumerate(item_texts(items, columns))), "pictures", console=console, disable=not console.is_terminal)
+    for row, text in rows:
+        raw = None if text is None else files[row]
+        if raw is None:
             continue
         try:
             pictures.append(squash(raw, size))
+            texts.append(text)
         except ValueError as error:
             problems.append(Problem(row, str(error)))
-            continue
-        texts.append(tuple((view[row] or whole).decode() for view in views))
     stacked = torch.stack(pictures) if pictures else torch.zeros(0, 3, size, size, dtype=torch.uint8)
     return PicturePairs(stacked, texts), problems
 

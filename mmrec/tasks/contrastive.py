@@ -4,7 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
@@ -13,14 +13,14 @@ from mmrec.nn.augment import augment_pictures
 
 MAX_LOGIT_SCALE = 100.0
 Batch = list[Tensor]
-"""Pictures `UInt8 (batch, 3, size, size)` and the tokens of every view of their texts `Int64 (batch, n_views, context)`."""
+"""Pictures `UInt8 (batch, 3, size, size)` and of each its text, as the model's `encode_text` takes it."""
 
 
 class ContrastiveTask(LightningModule):
-    """Minimises the symmetric InfoNCE loss of an open_clip CLIP (Radford et al. 2021, figure 3) over augmented pairs.
+    """Minimises the symmetric InfoNCE loss of a CLIP (Radford et al. 2021, figure 3), the pictures augmented.
 
-    Of a text one view is drawn at random each time. AdamW; the learning rate rises over the first `warmup_share` of `n_steps` and falls to
-    zero as a cosine. `mean` and `std` normalise the pictures' channels as the encoder will. Logs `train/loss` once an epoch.
+    `model` is a `TinyClip` or one of open_clip. AdamW; the learning rate rises over the first `warmup_share` of `n_steps` and falls to zero
+    as a cosine. `mean` and `std` normalise the pictures' channels as the encoder will. Logs `train/loss` once an epoch.
     """
 
     def __init__(
@@ -50,13 +50,11 @@ class ContrastiveTask(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, ""]:
-        pictures, views = batch
+        pictures, texts = batch
         generator = torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.global_step)
-        drawn = torch.randint(0, views.shape[1], (len(views),), generator=generator).to(views.device)
-        tokens = views[torch.arange(len(views), device=views.device), drawn]
-        images = self.encode_pictures(augment_pictures(pictures, generator))
-        texts = self.model.encode_text(tokens, normalize=True)
-        loss = contrastive_loss(images, texts, self.model.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE))
+        image_features = self.encode_pictures(augment_pictures(pictures, generator))
+        text_features = self.model.encode_text(texts, normalize=True)
+        loss = contrastive_loss(image_features, text_features, self.model.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE))
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(pictures))
         return loss
 
@@ -66,14 +64,13 @@ class ContrastiveTask(LightningModule):
 
     @torch.no_grad()
     def encode_pairs(
-        self, pictures: UInt8[Tensor, "n 3 size size"], tokens: Int64[Tensor, "n context"], batch_size: int
+        self, pictures: UInt8[Tensor, "n 3 size size"], texts: Shaped[Tensor, "n _"], batch_size: int
     ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n dim"]]:
         """Unit features of pictures, unchanged, and of texts, on the CPU; the model is left in evaluation mode."""
         self.eval()
-        batches = zip(pictures.split(batch_size), tokens.split(batch_size), strict=True)
         pairs = [
-            (self.encode_pictures(picture.to(self.device) / 255).cpu(), self.model.encode_text(token.to(self.device), normalize=True).cpu())
-            for picture, token in batches
+            (self.encode_pictures(picture.to(self.device) / 255).cpu(), self.model.encode_text(text.to(self.device), normalize=True).cpu())
+            for picture, text in zip(pictures.split(batch_size), texts.split(batch_size), strict=True)
         ]
         return torch.cat([image for image, _ in pairs]), torch.cat([text for _, text in pairs])
 

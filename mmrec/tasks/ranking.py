@@ -15,6 +15,7 @@ from mmrec.nn.link_prediction import link_prediction_loss, sample_triples
 from mmrec.types import USER_IDX, Graph
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+COLD_LIFTS = (0.0, 0.5, 1.0, 2.0, 4.0)
 _N_TRIPLES, _N_CORRUPTED = 2048, 16
 
 
@@ -24,7 +25,8 @@ class RankingTask(LightningModule):
     catalogues the networks would otherwise learn the training rows by heart before the tables have settled.
 
     Logs `train/loss` once an epoch and `val/<metric>@<k>` after each: per user first, then the mean over all users of all processes, in the
-    same order whatever their number.
+    same order whatever their number. Where validation has items without training interactions, it also chooses the model's `cold_lift`, by
+    ndcg at the largest k.
     """
 
     def __init__(
@@ -63,11 +65,17 @@ class RankingTask(LightningModule):
         return loss
 
     def validation_step(self, batch: EvaluationSet, batch_idx: int) -> None:
-        self._per_user = rank_and_evaluate(self.model.freeze(), batch, self.ks).drop(USER_IDX)
+        lifts = COLD_LIFTS if (batch.positives.item_degree[~self.model.known_items] > 0).any() else (0.0,)
+        self._per_user = {lift: rank_and_evaluate(self.model.freeze(lift), batch, self.ks).drop(USER_IDX) for lift in lifts}
 
     def on_validation_epoch_end(self) -> None:
-        values = gather_rows(torch.from_numpy(self._per_user.to_numpy(writable=True)).to(self.device))
-        for name, value in zip(self._per_user.columns, values.mean(dim=0).tolist(), strict=True):
+        means = {}
+        for lift, frame in self._per_user.items():
+            values = gather_rows(torch.from_numpy(frame.to_numpy(writable=True)).to(self.device))
+            means[lift] = dict(zip(frame.columns, values.mean(dim=0).tolist(), strict=True))
+        best = max(means, key=lambda lift: (means[lift][f"ndcg@{max(self.ks)}"], -lift))
+        self.model.cold_lift.fill_(best)
+        for name, value in means[best].items():
             self.log(f"val/{name}", value, prog_bar=name.startswith("ndcg"), rank_zero_only=False)
 
     def _link_prediction(self, generator: torch.Generator) -> Float[Tensor, ""]:

@@ -13,6 +13,7 @@ from mmrec.data.storage import sha256_file
 from mmrec.errors import ConfigError, DataError
 from mmrec.nn.encoders.clip import TINY_CLIP
 from mmrec.nn.encoders.image import ClipImageEncoder
+from mmrec.nn.encoders.text import BertTextEncoder
 from mmrec.types import Dataset
 
 
@@ -21,11 +22,17 @@ def shop(shop_folder: Path) -> Dataset:
     return read_folder(str(shop_folder), {}, None, None)
 
 
-def test_weights_and_card_are_written_and_the_encoder_finds_them(shop: Dataset, tmp_path: Path):
+@pytest.fixture(scope="module")
+def text_encoder(tiny_bert: Path) -> BertTextEncoder:
+    return BertTextEncoder("tiny_bert", str(tiny_bert), None, "mean", 32, True)
+
+
+def test_weights_and_card_are_written_and_the_encoder_finds_them(shop: Dataset, text_encoder: BertTextEncoder, tmp_path: Path):
     output = tmp_path / "clip" / "weights.safetensors"
-    card = pretrain(shop, output, seed=1, epochs=1, batch_size=16, learning_rate=1e-3)
+    card = pretrain(shop, text_encoder, tmp_path / "cache", output, seed=1, epochs=1, batch_size=16, learning_rate=1e-3)
     assert json.loads(output.with_suffix(".json").read_text()) == card
     assert card["data_hash"] == shop.content_hash and card["n_pairs"] == 36 and card["n_held_out"] == 4
+    assert card["text_encoder"] == "tiny_bert" and card["text_encoder_fingerprint"] == text_encoder.fingerprint
     assert card["chance"] == 1 and 0 <= card["image_to_text_recall@10"] <= 1
     encoder = ClipImageEncoder(TINY_CLIP, str(output), None)
     assert encoder.name == f"tiny_clip (trained on {shop.name})"
@@ -34,10 +41,10 @@ def test_weights_and_card_are_written_and_the_encoder_finds_them(shop: Dataset, 
     assert not torch.allclose(features, untrained.encode([untrained.prepare((shop.root / "i0.jpg").read_bytes())]), atol=1e-3)
 
 
-def test_same_seed_gives_the_same_bytes(shop: Dataset, tmp_path: Path):
+def test_same_seed_gives_the_same_bytes(shop: Dataset, text_encoder: BertTextEncoder, tmp_path: Path):
     outputs = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
     for output in outputs:
-        pretrain(shop, output, seed=1, epochs=1, batch_size=16, learning_rate=1e-3)
+        pretrain(shop, text_encoder, tmp_path / "cache", output, seed=1, epochs=1, batch_size=16, learning_rate=1e-3)
     assert sha256_file(outputs[0]) == sha256_file(outputs[1])
 
 
@@ -49,9 +56,9 @@ def test_training_and_encoding_see_the_same_picture(shop: Dataset):
     torch.testing.assert_close(encoder.prepare(raw), normalised)
 
 
-def test_too_few_pairs_or_a_wrong_output_are_errors(shop: Dataset, tmp_path: Path):
+def test_too_few_pairs_or_a_wrong_output_are_errors(shop: Dataset, text_encoder: BertTextEncoder, tmp_path: Path):
     few = Dataset(shop.name, shop.root, shop.interactions, shop.items.head(9), shop.text_columns, shop.image_column)
     with pytest.raises(DataError, match="at least 20 items with a picture and a text, found 8"):
-        pretrain(few, tmp_path / "w.safetensors", 0, 1, 8, 1e-3)
+        pretrain(few, text_encoder, tmp_path, tmp_path / "w.safetensors", 0, 1, 8, 1e-3)
     with pytest.raises(ConfigError, match=r"ends in \.safetensors"):
-        pretrain(shop, tmp_path / "w.pt", 0, 1, 8, 1e-3)
+        pretrain(shop, text_encoder, tmp_path, tmp_path / "w.pt", 0, 1, 8, 1e-3)

@@ -97,7 +97,7 @@ def test_metrics_json_follows_from_the_per_user_table(run_of: Callable[..., Path
             assert values[f"test/{name}"] == pytest.approx(own[name].mean(), abs=1e-12)
             low, high = metrics["confidence"][model][f"test/{name}"]
             assert low <= values[f"test/{name}"] <= high
-    assert set(metrics["tuned"]) == {"item_knn", "ease"} and metrics["tuned"]["ease"]["regularization"] in (50.0, 200.0)
+    assert set(metrics["tuned"]) == {"item_knn", "ease"} and metrics["tuned"]["ease"]["regularization"] >= 50
     assert metrics["models"]["fusion"]["test/ndcg@20"] > metrics["models"]["popularity"]["test/ndcg@20"]
 
 

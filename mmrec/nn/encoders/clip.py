@@ -6,44 +6,79 @@ from typing import Any
 
 import open_clip
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from open_clip.modified_resnet import ModifiedResNet
 from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from mmrec.errors import ConfigError, nearest
 
 TINY_CLIP = "tiny_clip"
-_TINY_CLIP: dict[str, Any] = {
-    "embed_dim": 128,
-    "vision_cfg": {"image_size": 64, "patch_size": 8, "width": 192, "head_width": 48, "layers": 4, "pool_type": "avg"},
-    "text_cfg": {"context_length": 64, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2},
-}
+_TINY_CONFIG: dict[str, Any] = {"embed_dim": 128, "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "heads": 16}}
+
+
+class TinyClip(nn.Module):
+    """Our small CLIP: open_clip's ResNet for pictures, and for texts a linear map of the features of a frozen text encoder.
+
+    Only the map and the image side are trained. Such a locked text side (Zhai et al. 2022, LiT) knows the language already, which a few
+    thousand pairs cannot teach. Both sides give `clip_config(TINY_CLIP)["embed_dim"]` numbers.
+    """
+
+    def __init__(self, text_dim: int) -> None:
+        super().__init__()
+        self.visual = _tiny_image_model()
+        self.text_projection = nn.Linear(text_dim, _TINY_CONFIG["embed_dim"], bias=False)
+        self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
+
+    def encode_image(self, pictures: Float[Tensor, "batch 3 size size"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
+        """The features of normalised pictures, of unit length if `normalize`."""
+        features = self.visual(pictures.contiguous(memory_format=torch.channels_last))  # the layout in which a CPU convolves fastest
+        return F.normalize(features, dim=1) if normalize else features
+
+    def encode_text(self, texts: Float[Tensor, "batch text_dim"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
+        """The features of texts, given those of the frozen text encoder, of unit length if `normalize`."""
+        features = self.text_projection(texts)
+        return F.normalize(features, dim=1) if normalize else features
 
 
 def clip_config(architecture: str) -> dict[str, Any]:
-    """The configuration of an architecture as open_clip writes it: `embed_dim, vision_cfg, text_cfg`. ConfigError for an unknown name."""
+    """The configuration of an architecture as open_clip writes it: `embed_dim, vision_cfg` and more. ConfigError for an unknown name."""
     if architecture == TINY_CLIP:
-        return deepcopy(_TINY_CLIP)
+        return deepcopy(_TINY_CONFIG)
     if architecture not in open_clip.list_models():
         hint = nearest(architecture, [TINY_CLIP, *open_clip.list_models()])
         raise ConfigError(f"image_encoder.architecture: `{architecture}` is neither tiny_clip nor an architecture of open_clip; {hint}")
     return open_clip.get_model_config(architecture)
 
 
-def build_clip(architecture: str, weights: Path | None, seed: int = 0) -> torch.nn.Module:
-    """A CLIP on the CPU in float32 with the weights of a safetensors file, or random ones drawn from `seed`.
+def build_image_model(architecture: str, weights: Path | None, seed: int = 0) -> nn.Module:
+    """The image side of a CLIP, on the CPU in float32: normalised pictures (batch, 3, size, size) to (batch, embed_dim).
 
-    Raises ConfigError where the file is damaged or belongs to another architecture.
+    With the weights of a safetensors file of the whole CLIP, or random ones drawn from `seed`. Raises ConfigError where the file is damaged
+    or belongs to another architecture.
     """
-    config = clip_config(architecture)
+    clip_config(architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if architecture == TINY_CLIP:
-            model = open_clip.CLIP(**config)
+            holder = nn.ModuleDict({"visual": _tiny_image_model()})
         else:  # the flag keeps open_clip from fetching a text model of its own choice
-            model = open_clip.create_model(architecture, pretrained_text=False)
+            holder = open_clip.create_model(architecture, pretrained_text=False)
     if weights is not None:
         try:
-            open_clip.load_checkpoint(model, str(weights))
+            if architecture == TINY_CLIP:
+                holder.load_state_dict({name: value for name, value in load_file(weights).items() if name.startswith("visual.")})
+            else:
+                open_clip.load_checkpoint(holder, str(weights))
         except (RuntimeError, SafetensorError) as error:
             reason = str(error).strip().split("\n")[0]
             raise ConfigError(f"image_encoder.pretrained: {weights} holds no weights of {architecture}: {reason}") from error
-    return model
+    return holder.get_submodule("visual")
+
+
+def _tiny_image_model() -> nn.Module:
+    config = _TINY_CONFIG["vision_cfg"]
+    model = ModifiedResNet(config["layers"], _TINY_CONFIG["embed_dim"], config["heads"], config["image_size"], config["width"])
+    return model.to(memory_format=torch.channels_last)

@@ -20,7 +20,7 @@ from torch import Tensor
 from mmrec.data.pictures import MAX_PIXELS, decode_picture
 from mmrec.data.storage import sha256_file, sha256_text
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
-from mmrec.nn.encoders.clip import TINY_CLIP, build_clip, clip_config
+from mmrec.nn.encoders.clip import TINY_CLIP, build_image_model, clip_config
 from mmrec.types import default_device
 
 TRAINED_ON = "trained_on"
@@ -61,7 +61,7 @@ class ClipImageEncoder:
     def model(self) -> torch.nn.Module:
         """The image side of the model on `default_device()`: pictures (batch, 3, size, size) to (batch, feature_dim)."""
         weights = self.path or (_download(self.architecture, self.pretrained, self.revision) if self.pretrained else None)
-        return build_clip(self.architecture, weights).visual.to(default_device()).eval().requires_grad_(False)
+        return build_image_model(self.architecture, weights).to(default_device()).eval().requires_grad_(False)
 
     def prepare(self, raw: bytes) -> Float[Tensor, "3 size size"]:
         """Decodes, resizes and normalises a picture. Raises ValueError, with the reason, where the bytes are no usable picture."""

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import huggingface_hub
+import open_clip
 import pytest
 import torch
 from PIL import Image
@@ -12,7 +13,7 @@ from PIL import Image
 from mmrec.data.features import extract_features
 from mmrec.data.storage import write_tensors
 from mmrec.errors import ConfigError, DownloadError, MissingFile
-from mmrec.nn.encoders.clip import build_clip
+from mmrec.nn.encoders.clip import TinyClip, build_image_model
 from mmrec.nn.encoders.image import TRAINED_ON, ClipImageEncoder
 
 COMMIT = "1a25a446712ba5ee05982a381eed697ef9b435cf"
@@ -26,19 +27,48 @@ def png(colour: tuple[int, int, int], size: tuple[int, int] = (80, 70)) -> bytes
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    target = tmp_path / "weights.safetensors"
-    write_tensors(target, build_clip("tiny_clip", None, seed=3).state_dict(), {TRAINED_ON: "demo_shop"})
+    return save_tiny_clip(tmp_path / "weights.safetensors", 3, {TRAINED_ON: "demo_shop"})
+
+
+def tiny_clip(seed: int) -> TinyClip:
+    torch.manual_seed(seed)
+    return TinyClip(text_dim=5).eval()
+
+
+def save_tiny_clip(target: Path, seed: int, metadata: dict[str, str] | None = None) -> Path:
+    write_tensors(target, {name: value.contiguous() for name, value in tiny_clip(seed).state_dict().items()}, metadata)
     return target
 
 
-def test_features_equal_open_clips_own(weights: Path):
+def test_features_equal_the_models_own(weights: Path):
     encoder = ClipImageEncoder("tiny_clip", str(weights), None)
     prepared = [encoder.prepare(png(colour)) for colour in ((255, 0, 0), (0, 200, 30))]
-    model = build_clip("tiny_clip", None, seed=3).eval()
     with torch.no_grad():
-        expected = model.encode_image(torch.stack(prepared), normalize=True)
+        expected = tiny_clip(3).encode_image(torch.stack(prepared), normalize=True)
     torch.testing.assert_close(encoder.encode(prepared), expected, atol=1e-5, rtol=0)
     assert encoder.feature_dim == expected.shape[1]
+
+
+@pytest.fixture
+def small_open_clip(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An architecture of a size for tests, known to open_clip as its own are."""
+    vision = {"image_size": 32, "patch_size": 16, "width": 32, "head_width": 16, "layers": 1}
+    text = {"context_length": 8, "vocab_size": 20, "width": 16, "heads": 2, "layers": 1}
+    config = {"embed_dim": 12, "vision_cfg": vision, "text_cfg": text}
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "ViT-test", config)
+    return "ViT-test"
+
+
+def test_features_equal_open_clips_own_encode_image(small_open_clip: str, tmp_path: Path):
+    torch.manual_seed(5)
+    model, _, transform = open_clip.create_model_and_transforms(small_open_clip)
+    write_tensors(tmp_path / "vit.safetensors", model.state_dict())
+    encoder = ClipImageEncoder(small_open_clip, str(tmp_path / "vit.safetensors"), None)
+    raw = png((40, 200, 30), (90, 50))
+    with torch.no_grad():
+        expected = model.eval().encode_image(transform(Image.open(io.BytesIO(raw)))[None], normalize=True)
+    torch.testing.assert_close(encoder.encode([encoder.prepare(raw)]), expected, atol=1e-5, rtol=0)
+    assert encoder.feature_dim == 12
 
 
 def test_picture_is_resized_and_normalised_as_clip_does():
@@ -53,7 +83,7 @@ def test_name_says_what_the_weights_are(weights: Path, tmp_path: Path):
     assert ClipImageEncoder("tiny_clip", None, None).name == "tiny_clip (untrained)"
     assert ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", COMMIT).name == "ViT-B-32 (laion2b_s34b_b79k)"
     plain = tmp_path / "found.safetensors"
-    write_tensors(plain, build_clip("tiny_clip", None).state_dict())
+    save_tiny_clip(plain, 0)
     assert ClipImageEncoder("tiny_clip", str(plain), None).name == "tiny_clip (found.safetensors)"
 
 
@@ -62,7 +92,7 @@ def test_fingerprint_follows_the_weights_not_their_place(weights: Path, tmp_path
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(weights.read_bytes())
     assert ClipImageEncoder("tiny_clip", str(copy), None).fingerprint == first
-    write_tensors(copy, build_clip("tiny_clip", None, seed=4).state_dict())
+    save_tiny_clip(copy, 4)
     assert ClipImageEncoder("tiny_clip", str(copy), None).fingerprint != first
     tagged = [ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", revision).fingerprint for revision in (COMMIT, COMMIT[::-1])]
     assert len({first, *tagged}) == 3
@@ -110,3 +140,12 @@ def test_unreachable_hub_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(DownloadError, match=re.compile("no connection.*image_encoder=tiny_clip.*evidence.image=false", re.DOTALL)):
         _ = ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", COMMIT).model
     assert asked == [(("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "open_clip_model.safetensors"), {"revision": COMMIT})]
+
+
+def test_untrained_weights_follow_the_seed_and_leave_the_global_one_alone():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    one, same, other = (build_image_model("tiny_clip", None, seed).state_dict()["conv1.weight"] for seed in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert torch.equal(torch.rand(3), expected)

@@ -1,0 +1,123 @@
+"""Scores of a batch by hand, and several processes against one: the same validation metrics, the same training."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from omegaconf import DictConfig
+from safetensors.torch import load_file
+
+from mmrec.cli.train import train
+from mmrec.data.csr import InteractionMatrix
+from mmrec.data.sample import EvaluationSet, TrainBatch, TrainBatches
+from mmrec.losses import sampled_softmax
+from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.model import Encoded, FrozenScorer
+from mmrec.tasks.ranking import batch_scores, gather_rows
+
+USERS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]])
+ITEMS = torch.tensor([[1.0, 1.0], [2.0, 0.0], [0.0, 3.0], [1.0, -1.0]])
+
+
+def batch(negatives: torch.Tensor) -> TrainBatch:
+    """User 2 with items 0 and 1, user 1 with item 2."""
+    valid = torch.ones(2, negatives.shape[-1], dtype=torch.bool)
+    return TrainBatch(torch.tensor([2, 1]), torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2]), negatives, valid, torch.tensor(1.0))
+
+
+@pytest.mark.parametrize(
+    ("negatives", "expected"),
+    [
+        (torch.tensor([3, 2, 0]), [[2.0, 3.0, 4.0], [-2.0, 6.0, 2.0]]),  # a pool that both users share
+        (torch.tensor([[3, 2], [0, 3]]), [[2.0, 3.0], [2.0, -2.0]]),  # two for each user
+    ],
+)
+def test_scores_by_hand(negatives: torch.Tensor, expected: list[list[float]]) -> None:
+    positive, negative = batch_scores(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(negatives))
+    assert positive.tolist() == [4.0, 6.0, 6.0] and negative.tolist() == expected
+
+
+def test_scores_are_float32_whatever_the_model_computes_in() -> None:
+    encoded = Encoded(USERS.bfloat16(), ITEMS.bfloat16(), torch.ones(4, 1))
+    assert [scores.dtype for scores in batch_scores(encoded, batch(torch.tensor([3])))] == [torch.float32] * 2
+
+
+def test_the_rows_of_one_process_are_themselves() -> None:
+    rows = torch.rand(3, 2)
+    assert gather_rows(rows) is rows
+
+
+def gather(rank: int, n_rows: list[int], folder: Path) -> None:
+    """One process of several: row j of rank r is [r, j]."""
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=len(n_rows))
+    rows = torch.tensor([[rank, row] for row in range(n_rows[rank])], dtype=torch.float64).reshape(-1, 2)
+    (folder / f"{rank}.json").write_text(json.dumps(gather_rows(rows).tolist()))
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("n_rows", [[2, 3], [0, 1, 4], [0, 0]])
+def test_rows_of_uneven_parts_are_gathered_in_order(n_rows: list[int], tmp_path: Path) -> None:
+    mp.start_processes(gather, (n_rows, tmp_path), nprocs=len(n_rows), start_method="fork")
+    expected = [[float(rank), float(row)] for rank, n in enumerate(n_rows) for row in range(n)]
+    assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(len(n_rows))] == [expected] * len(n_rows)
+
+
+@pytest.fixture(scope="module")
+def positives() -> InteractionMatrix:
+    """50 users with some of 30 items, a few of them with none."""
+    generator = torch.Generator().manual_seed(0)
+    return InteractionMatrix.from_pairs(
+        torch.randint(45, (300,), generator=generator), torch.randint(30, (300,), generator=generator), n_users=50, n_items=30
+    )
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_the_weighted_mean_over_processes_is_the_loss_of_one(shared: bool, world_size: int, positives: InteractionMatrix) -> None:
+    generator = torch.Generator().manual_seed(1)
+    encoded = Encoded(torch.randn(50, 8, generator=generator), torch.randn(30, 8, generator=generator), torch.ones(30, 1))
+
+    def losses(rank: int, world_size: int) -> list[torch.Tensor]:
+        batches = TrainBatches(positives, 17, 12, shared, seed=5, rank=rank, world_size=world_size)
+        scored = ((one, *batch_scores(encoded, one)) for one in batches)
+        return [one.weight * sampled_softmax(positive, one.row, negative, one.valid) for one, positive, negative in scored]
+
+    parts = torch.tensor([losses(rank, world_size) for rank in range(world_size)])
+    torch.testing.assert_close(parts.mean(dim=0), torch.stack(losses(0, 1)))
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 60])
+def test_the_parts_of_the_users_are_ranked_as_the_whole(world_size: int, positives: InteractionMatrix) -> None:
+    generator = torch.Generator().manual_seed(2)
+    scorer = FrozenScorer(torch.randn(50, 8, generator=generator), torch.randn(30, 8, generator=generator), torch.ones(30, 1))
+    nothing = InteractionMatrix.from_pairs(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64), 50, 30)
+    users = EvaluationSet.build(nothing, positives)
+    parts = pl.concat([rank_and_evaluate(scorer, users.part(rank, world_size), [5]) for rank in range(world_size)])
+    assert parts.equals(rank_and_evaluate(scorer, users, [5]))
+
+
+def test_two_processes_train_and_validate_as_one(compose: Callable[..., DictConfig], shop_overrides: list[str], tmp_path: Path) -> None:
+    common = [*shop_overrides, "~baselines", "data_module.batch_size=17", "task.kg_loss_weight=0.1"]
+    two_processes = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]
+    command = [sys.executable, "-m", "mmrec.cli.main", "train", *common, *two_processes, f"run_dir={tmp_path / 'two'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    train(compose(*common, f"run_dir={tmp_path / 'one'}"))
+    one, two = (json.loads((tmp_path / name / "metrics.json").read_text())["models"]["fusion"] for name in ("one", "two"))
+    assert two == pytest.approx(one, abs=1e-4)
+    curves, curves_of_two = (pl.read_parquet(tmp_path / name / "curves.parquet").sort("metric", "epoch") for name in ("one", "two"))
+    assert curves_of_two["value"].to_list() == pytest.approx(curves["value"].to_list(), abs=1e-4)
+    vectors, vectors_of_two = (load_file(tmp_path / name / "vectors.safetensors") for name in ("one", "two"))
+    for name, expected in vectors.items():
+        torch.testing.assert_close(vectors_of_two[name], expected, atol=1e-4, rtol=0)
+    best = curves_of_two.filter(metric="val/ndcg@20").sort("value")["epoch"][-1]  # measured by two processes, and again, as read back, by one
+    logged = dict(curves_of_two.filter(pl.col("metric").str.starts_with("val/"), epoch=best).select("metric", "value").iter_rows())
+    assert logged == pytest.approx({name: two[name] for name in logged}, abs=1e-7) and len(logged) == 10  # logged as float32
