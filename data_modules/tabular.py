@@ -21,9 +21,7 @@ class TabularDataModule(LightningDataModule):
     draws its own. Either way no negative that counts is a training positive of its user.
     """
 
-    def __init__(
-        self, split_dir: Path, index: Index, batch_size: int, n_negatives: int, shared_negatives: bool, seed: int
-    ) -> None:
+    def __init__(self, split_dir: Path, index: Index, batch_size: int, n_negatives: int, shared_negatives: bool, seed: int) -> None:
         super().__init__()
         if batch_size < 1 or n_negatives < 1:
             raise ValueError(f"batch_size and n_negatives: expected at least 1, came {batch_size} and {n_negatives}")

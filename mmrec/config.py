@@ -141,7 +141,13 @@ class RecommendConfig:
 def register_schemas() -> None:
     """Puts the schemas where the primary configs name them."""
     store = ConfigStore.instance()
-    schemas = {"train": TrainConfig, "pretrain": PretrainConfig, "graph": GraphCommandConfig, "evaluate": EvaluateConfig, "recommend": RecommendConfig}
+    schemas = {
+        "train": TrainConfig,
+        "pretrain": PretrainConfig,
+        "graph": GraphCommandConfig,
+        "evaluate": EvaluateConfig,
+        "recommend": RecommendConfig,
+    }
     for name, schema in schemas.items():
         store.store(name=f"{name}_schema", node=schema)
 
@@ -233,7 +239,11 @@ def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]
             yield f"{key}.{name}", f"{target.__qualname__} takes no `{name}`; {nearest(name, parameters)}"
     if not node.get("_partial_"):
         for name, parameter in parameters.items():
-            if name not in given and parameter.default is parameter.empty and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            if (
+                name not in given
+                and parameter.default is parameter.empty
+                and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            ):
                 yield f"{key}.{name}", f"{target.__qualname__} needs it"
     hints = _type_hints(target)
     for name, value in given.items():

@@ -1,10 +1,10 @@
 """The errors a person can cause. Every one is printed as one message, without a traceback, and ends the command with exit code 2.
 
-    MmrecError
-    ├── ConfigError     a key, a value or a `_target_` of the configuration; names the key and the nearest valid one
-    ├── DataError       the content of a person's files; names file, line and column
-    ├── MissingFile     a file or folder that is not there; names the nearest one that is
-    └── DownloadError   something that could not be fetched, or came with the wrong hash
+MmrecError
+├── ConfigError     a key, a value or a `_target_` of the configuration; names the key and the nearest valid one
+├── DataError       the content of a person's files; names file, line and column
+├── MissingFile     a file or folder that is not there; names the nearest one that is
+└── DownloadError   something that could not be fetched, or came with the wrong hash
 """
 
 from collections.abc import Iterable

@@ -57,7 +57,9 @@ def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _interactions(rng).write_csv(folder / "interactions.csv")
     _items(folder, rng).write_csv(folder / "items.csv")
     inside = [item for item in range(N_ITEMS) if item % 20 != 19]
-    pl.DataFrame({"item_id": [f"i{item}" for item in inside], "entity": [f"e{item}" for item in inside]}).write_csv(folder / "item_entities.csv")
+    pl.DataFrame({"item_id": [f"i{item}" for item in inside], "entity": [f"e{item}" for item in inside]}).write_csv(
+        folder / "item_entities.csv"
+    )
     edges = [(f"e{i}", "of_kind", f"kind{i // 20}") for i in inside] + [(f"e{i}", "made_by", f"maker{i // 20}{i % 3}") for i in inside]
     pl.DataFrame(edges, schema=["head", "relation", "tail"], orient="row").write_csv(folder / "triples.csv")
     return folder

@@ -16,13 +16,26 @@ from mmrec.config import EvaluateConfig, GraphCommandConfig, PretrainConfig, Rec
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 FENCES = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-SCHEMAS = {"train": TrainConfig, "evaluate": EvaluateConfig, "recommend": RecommendConfig, "pretrain": PretrainConfig, "data graph": GraphCommandConfig}
+SCHEMAS = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "recommend": RecommendConfig,
+    "pretrain": PretrainConfig,
+    "data graph": GraphCommandConfig,
+}
 
 
 def commands(fences: list[tuple[str, str]]) -> list[str]:
     """The `mmrec` lines of shell blocks: continued lines joined, prompts and comments off, placeholders filled in."""
-    lines = [line for language, text in fences if language in ("sh", "bash", "shell", "console") for line in text.replace("\\\n", " ").splitlines()]
-    found = [re.search(r"(?:^|\s|/|&& )(mmrec(?:\s.*)?)$", line.strip().removeprefix("$ ")) for line in lines if not line.strip().startswith("#")]
+    lines = [
+        line
+        for language, text in fences
+        if language in ("sh", "bash", "shell", "console")
+        for line in text.replace("\\\n", " ").splitlines()
+    ]
+    found = [
+        re.search(r"(?:^|\s|/|&& )(mmrec(?:\s.*)?)$", line.strip().removeprefix("$ ")) for line in lines if not line.strip().startswith("#")
+    ]
     return [re.sub(r"…|\.\.\.|<[^>]+>", "x", " ".join(shlex.split(one[1], comments=True, posix=False))) for one in found if one]
 
 

@@ -47,7 +47,7 @@ def main() -> None:
         if verb not in VERBS:
             raise MmrecError(f"there is no `mmrec {verb}`; {nearest(verb, VERBS)}")
         run, config_name = VERBS[verb]
-        sys.argv = [f"mmrec {verb}", *rest]
+        sys.argv = [f"mmrec {verb}", *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]  # argparse wants it before or after
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
         register_schemas()
         _finished.clear()
@@ -107,13 +107,13 @@ _finished: list[tuple[list[str], Path]] = []
 
 def _print_sweep(runs: list[tuple[list[str], Path]]) -> None:
     """The runs of a sweep side by side, each under the overrides that are not common to all."""
-    from mmrec.cli.record import read_json
+    from mmrec.cli.record import read_sweep_run
     from mmrec.evaluation.console import sweep_table
 
     common = set.intersection(*(set(overrides) for overrides, _ in runs))
-    labelled = [(" ".join(o for o in overrides if o not in common), read_json(run_dir / "metrics.json")) for overrides, run_dir in runs]
-    ks = sorted({int(name.rpartition("@")[2]) for name in labelled[0][1]["models"]["fusion"]})
-    Console().print(sweep_table(labelled, [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")]))
+    found = [read_sweep_run(run_dir, " ".join(o for o in overrides if o not in common)) for overrides, run_dir in runs]
+    ks = sorted({int(name.rpartition("@")[2]) for name in found[0].metrics["models"]["fusion"]})
+    Console().print(sweep_table(found, [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")], f"ndcg@{ks[-1]}"))
 
 
 def _quietly(run: Callable[[DictConfig], None], verb: str) -> Callable[[DictConfig], None]:
@@ -146,7 +146,9 @@ def explain(error: Exception, verb: str) -> str:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()]
         return f"{group}: there is no choice `{name}`; {nearest(name, choices)}"
-    unknown = re.search(r"Could not (?:override|delete from config\.) '([^']+)'", str(error)) or re.search(r"Key '([^']+)' (?:is )?not in", text)
+    unknown = re.search(r"Could not (?:override|delete from config\.) '([^']+)'", str(error)) or re.search(
+        r"Key '([^']+)' (?:is )?not in", text
+    )
     if unknown:
         key = getattr(error.__cause__, "full_key", None) or unknown[1]
         return f"{key}: there is no such key; {nearest(key, _all_keys(verb))}"

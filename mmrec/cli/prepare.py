@@ -1,6 +1,8 @@
 """From a configuration to what a model is built from: data, split, features, graph. Shared by the verbs that need a model."""
 
+import logging
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,12 @@ def say(message: str) -> None:
     console.print(message, markup=False)
 
 
+def quiet_lightning() -> None:
+    """Silences what no one here can act on: Lightning's tips and its own use of torch. To be called when it is imported: it resets both."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=r".isinstance\(treespec, LeafSpec\). is deprecated", category=FutureWarning)
+
+
 def load_evidence(cfg: DictConfig) -> Evidence:
     """Reads the dataset, extracts or looks up features, builds the graph; only what `evidence` allows and the data has."""
     dataset: Dataset = build(cfg, "data")
@@ -63,7 +71,9 @@ def make_split(cfg: DictConfig, evidence: Evidence, folder: Path) -> Split:
     for part in ("train", "valid", "test"):
         table = getattr(split, part)
         if not len(table):
-            raise DataError(f"split {split.name}: the {part} part of {len(evidence.dataset.interactions):,} interactions is empty; use more data or other ratios")
+            raise DataError(
+                f"split {split.name}: the {part} part of {len(evidence.dataset.interactions):,} interactions is empty; use more data or other ratios"
+            )
         write_parquet(folder / f"{part}.parquet", table)
     return split
 

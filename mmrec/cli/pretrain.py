@@ -1,6 +1,5 @@
 """`mmrec pretrain`: trains tiny_clip on a catalogue's own pictures and texts, and says how well it matches pairs it has not seen."""
 
-import logging
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from mmrec.cli.prepare import say
+from mmrec.cli.prepare import quiet_lightning, say
 from mmrec.config import PretrainConfig, build, check
 from mmrec.data.features import extract_features
 from mmrec.data.pairs import PicturePairs, hold_out, read_pairs
@@ -97,7 +96,7 @@ def _fit(train: tuple[Tensor, Tensor], seed: int, epochs: int, batch_size: int, 
         model = TinyClip(train[1].shape[1])
     config = preprocessing(TINY_CLIP, None)
     task = ContrastiveTask(model, config["mean"], config["std"], learning_rate, epochs * len(loader), seed)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its tips and its list of devices found
+    quiet_lightning()
     trainer = Trainer(
         max_epochs=epochs,
         devices=1,

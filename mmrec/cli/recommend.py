@@ -48,5 +48,7 @@ def _best_items(run_dir: Path, user_id: str, k: int) -> pl.DataFrame:
 
 
 def _past_items(run_dir: Path, user_id: str) -> pl.Series:
-    parts = [pl.scan_parquet(path).filter(pl.col(USER_ID) == user_id).select(ITEM_ID) for path in sorted((run_dir / "split").glob("*.parquet"))]
+    parts = [
+        pl.scan_parquet(path).filter(pl.col(USER_ID) == user_id).select(ITEM_ID) for path in sorted((run_dir / "split").glob("*.parquet"))
+    ]
     return pl.concat(parts).collect()[ITEM_ID]

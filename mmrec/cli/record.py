@@ -17,11 +17,23 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_json, write_parquet, write_tensors
+from mmrec.evaluation.console import SweepRun
 from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means, slices
 from mmrec.model import FusionRecommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
-_PACKAGES = ("mmrec", "torch", "lightning", "transformers", "open-clip-torch", "torch-geometric", "hydra-core", "networkx", "numpy", "polars")
+_PACKAGES = (
+    "mmrec",
+    "torch",
+    "lightning",
+    "transformers",
+    "open-clip-torch",
+    "torch-geometric",
+    "hydra-core",
+    "networkx",
+    "numpy",
+    "polars",
+)
 
 
 def describe_run(cfg: DictConfig, evidence: Evidence, split: Split, times: dict[str, float], n_parameters: int) -> dict[str, Any]:
@@ -121,6 +133,12 @@ def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a run."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_sweep_run(run_dir: Path, label: str) -> SweepRun:
+    """What a sweep's table needs of a finished run."""
+    split_hash = read_json(run_dir / "run.json")["split"]["hash"]
+    return SweepRun(label, read_json(run_dir / "metrics.json"), pl.read_parquet(run_dir / "per_user.parquet"), split_hash)
 
 
 def _named(result: Result, evidence: Evidence) -> pl.DataFrame:

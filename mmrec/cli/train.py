@@ -1,7 +1,6 @@
 """`mmrec train`: data to split to model to metrics to report, into one run folder."""
 
 import copy
-import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
 from mmrec.baselines.tune import tune
-from mmrec.cli.prepare import Evidence, load_evidence, make_data_module, make_model, make_split, say
+from mmrec.cli.prepare import Evidence, load_evidence, make_data_module, make_model, make_split, quiet_lightning, say
 from mmrec.cli.record import describe_run, write_curves, write_model, write_results
 from mmrec.config import TrainConfig, build, check, plain
 from mmrec.data.storage import write_json, write_text
@@ -28,7 +27,6 @@ from mmrec.model import FusionRecommender
 from mmrec.types import Scorer
 
 OURS = "fusion"
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its tips and its list of devices found
 
 
 def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
@@ -37,6 +35,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     With `resume` the run's own configuration is taken up again, and of this one only the `overrides` of plain keys.
     """
     start = time.perf_counter()
+    quiet_lightning()
     if cfg.resume is not None:
         cfg = _resumed(cfg.resume, overrides)
     check(cfg, TrainConfig)
@@ -98,7 +97,8 @@ def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     metric = cfg.selection.metric
     callbacks: list[Callback] = [
         EarlyStopping(metric, mode="max", patience=cfg.selection.patience, check_finite=True),
-        ModelCheckpoint(folder, filename="best", monitor=metric, mode="max", save_last=True, enable_version_counter=False),
+        ModelCheckpoint(folder, filename="best", monitor=metric, mode="max", enable_version_counter=False),
+        ModelCheckpoint(folder, filename="last", enable_version_counter=False),  # of every epoch; `save_last` is of the best ones only
         RichProgressBar() if Console().is_terminal and cfg.trainer.enable_progress_bar else _EpochLines(metric),
     ]
     return build(cfg, "trainer")(logger=_loggers(cfg), callbacks=callbacks)
@@ -136,7 +136,9 @@ class _EpochLines(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         values = trainer.callback_metrics
         if trainer.is_global_zero:
-            say(f"epoch {trainer.current_epoch}: loss {values['train/loss']:.4f}, {self.metric} {values.get(self.metric, float('nan')):.4f}")
+            say(
+                f"epoch {trainer.current_epoch}: loss {values['train/loss']:.4f}, {self.metric} {values.get(self.metric, float('nan')):.4f}"
+            )
 
 
 def _loggers(cfg: DictConfig) -> list[Any]:
@@ -180,7 +182,9 @@ def _check_selection(cfg: DictConfig) -> None:
         raise ConfigError(f"task.ks: expected one cutoff or more, each at least 1, came {list(cfg.task.ks)}")
     valid = [f"val/{name}@{k}" for name in METRICS for k in cfg.task.ks]
     if cfg.selection.metric not in valid:
-        raise ConfigError(f"selection.metric: `{cfg.selection.metric}` is not computed on the validation part; {nearest(cfg.selection.metric, valid)}")
+        raise ConfigError(
+            f"selection.metric: `{cfg.selection.metric}` is not computed on the validation part; {nearest(cfg.selection.metric, valid)}"
+        )
     for key in ("n_seeds", "features.batch_size"):
         if (value := OmegaConf.select(cfg, key)) < 1:
             raise ConfigError(f"{key}: expected at least 1, came {value}")

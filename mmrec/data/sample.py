@@ -76,7 +76,9 @@ def sample_rejecting(
     for row in is_member(keys, offset + drawn).any(dim=1).nonzero().flatten().tolist():
         free = candidates[~torch.isin(candidates, positives.rows(user_idx[row : row + 1])[1])]
         if not len(free):
-            raise DataError(f"user_idx {int(user_idx[row])} has interacted with every item that can be a negative: nothing to learn from; leave the user out")
+            raise DataError(
+                f"user_idx {int(user_idx[row])} has interacted with every item that can be a negative: nothing to learn from; leave the user out"
+            )
         drawn[row] = free[torch.randint(len(free), (n,), generator=generator)]
     return drawn
 
@@ -141,4 +143,3 @@ class TrainBatches:
 
     def _generator(self, step: int) -> torch.Generator:
         return torch.Generator().manual_seed(((self.seed * 1_000_003 + self.epoch()) * 1_000_003 + step) % 2**63)
-

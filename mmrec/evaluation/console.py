@@ -1,14 +1,28 @@
 """The table at the end of a run, for a terminal and for a README."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from mmrec.evaluation.comparison import Cell, compare, format_percent, format_value
+from mmrec.evaluation.comparison import Cell, compare, format_percent, format_value, paired_difference
 
 DIFFERENCE_LABEL = "vs. best baseline"
+OURS = "fusion"
+
+
+class SweepRun(NamedTuple):
+    """One run of a sweep."""
+
+    label: str
+    """The overrides that set it apart."""
+    metrics: dict
+    """The content of its metrics.json."""
+    per_user: pl.DataFrame
+    split_hash: str
 
 
 def console_table(metrics: dict, columns: Sequence[str]) -> Table:
@@ -41,18 +55,36 @@ def markdown_table(metrics: dict, columns: Sequence[str]) -> str:
     return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in lines)
 
 
-def sweep_table(runs: Sequence[tuple[str, dict]], columns: Sequence[str]) -> Table:
-    """Our model of several runs, one row each, best bold; `runs` gives a label and the content of `metrics.json`."""
+def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str) -> Table:
+    """Our model of several runs, one row each, best bold; last, the paired difference in `tested`, such as `ndcg@20`, to the first run.
+
+    That is the mean over the users both runs have, with its 95% interval; bold where it excludes zero. Runs of another split have none.
+    """
     table = Table("run", box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
+    for column in (*columns, f"{tested} against the first"):
         table.add_column(column, justify="right", no_wrap=True)
-    cells = [compare(metrics, columns) for _, metrics in runs]
-    ours = [comparison.rows[comparison.ours] for comparison in cells]
+    compared = [compare(run.metrics, columns) for run in runs]
+    ours = [comparison.rows[comparison.ours] for comparison in compared]
     best = [max((row[c].value for row in ours if row[c].value is not None), default=None) for c in range(len(columns))]
-    for (label, _), row in zip(runs, ours, strict=True):
+    for run, row in zip(runs, ours, strict=True):
         values = (Text(_cell(cell, "\n± "), "bold" if cell.value == top else "") for cell, top in zip(row, best, strict=True))
-        table.add_row(Text(label), *values)
+        table.add_row(Text(run.label), *values, _against(runs[0], run, tested))
     return table
+
+
+def _against(first: SweepRun, run: SweepRun, metric: str) -> Text:
+    if run is first or run.split_hash != first.split_hash:
+        return Text("")
+    both = pl.concat(
+        [
+            frame.filter(pl.col("model") == OURS).with_columns(model=pl.lit(name))
+            for name, frame in zip("ab", (run.per_user, first.per_user), strict=True)
+        ]
+    )
+    found = paired_difference(both, "a", "b", metric)
+    if found is None:
+        return Text("")
+    return Text(f"{found.mean:+.4f}\n[{found.low:+.4f}, {found.high:+.4f}]", "" if found.includes_zero else "bold")
 
 
 def _cell(cell: Cell, plus_minus: str = " ± ") -> str:

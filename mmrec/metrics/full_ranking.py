@@ -69,4 +69,3 @@ def evaluate_ranking(ranking: Ranking, positives: InteractionMatrix, ks: list[in
     relevance = is_member(positives.keys(), offset + ranking.item_idx) & (ranking.item_idx >= 0)
     columns = all_metrics(relevance, positives.degree[ranking.user_idx], ks)
     return pl.DataFrame({USER_IDX: ranking.user_idx.numpy()} | {name: values.numpy() for name, values in columns.items()})
-

@@ -58,8 +58,8 @@ class RankingTask(LightningModule):
         encoded = self.model.encode(self.model.draw_keep(generator))
         positive, negative = batch_scores(encoded, batch)
         loss = self.loss(positive, batch.row, negative, batch.valid)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.item_idx), sync_dist=True)
         loss = loss * batch.weight
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=1, sync_dist=True)  # a mean over steps
         if self.kg_loss_weight and self.model.kg_encoder is not None:
             loss = loss + self.kg_loss_weight * self._link_prediction(generator)
         return loss

@@ -96,7 +96,10 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         (["train", "n_seeds=0"], "mmrec: n_seeds: expected at least 1, came 0"),
         (["train", "selection.metric=test/ndcg@20"], "mmrec: selection.metric: `test/ndcg@20` is not computed on the validation part"),
         (["train", "selection.metric=val/ndcg@5"], "mmrec: selection.metric: `val/ndcg@5` is not computed on the validation part"),
-        (["train", "resume=runs/none"], "mmrec: resume: expected the configuration of a run at runs/none/config.yaml, and there is no such file"),
+        (
+            ["train", "resume=runs/none"],
+            "mmrec: resume: expected the configuration of a run at runs/none/config.yaml, and there is no such file",
+        ),
         (["evaluate"], "mmrec: run: a value is needed; set it as `run=…`"),
         (["evaluate", "run=runs/none"], "mmrec: run: runs/none is not there"),
         (["recommend", "run=runs/none", "user=3"], "mmrec: run: runs/none is not there"),

@@ -120,7 +120,9 @@ def test_recommendations_are_the_whole_rest_of_the_catalogue(run_of: Callable[..
 def test_recall_can_be_checked_from_the_files_alone(run_of: Callable[..., Path]) -> None:
     run = run_of()
     best, test = pl.read_parquet(run / "recommendations.parquet").filter(pl.col("rank") <= 10), split_of(run)["test"]
-    found = test.join(best, on=["user_id", "item_id"], how="left").group_by("user_id").agg(pl.col("rank").is_not_null().mean().alias("recall"))
+    found = (
+        test.join(best, on=["user_id", "item_id"], how="left").group_by("user_id").agg(pl.col("rank").is_not_null().mean().alias("recall"))
+    )
     assert found["recall"].mean() == pytest.approx(read(run, "metrics.json")["models"]["fusion"]["test/recall@10"])
 
 
@@ -201,7 +203,9 @@ def test_without_any_evidence_there_is_a_message(run_of: Callable[..., Path]) ->
         run_of("ablation=[only_text,no_text]")
 
 
-@pytest.mark.parametrize("override", ["fusion=mean", "fusion=gated", "fusion=concat", "backbone=matrix_factorization", "kg_encoder=rgcn", "loss=bpr"])
+@pytest.mark.parametrize(
+    "override", ["fusion=mean", "fusion=gated", "fusion=concat", "backbone=matrix_factorization", "kg_encoder=rgcn", "loss=bpr"]
+)
 def test_every_choice_trains(override: str, run_of: Callable[..., Path]) -> None:
     values = read(run_of(override, "trainer.max_epochs=1", "~baselines"), "metrics.json")["models"]["fusion"]
     assert 0 < values["test/recall@20"] <= 1
@@ -248,7 +252,9 @@ def test_checkpoints_hold_tensors_and_plain_values_only(run_of: Callable[..., Pa
     assert {path.name for path in folder.iterdir()} == {"best.ckpt", "last.ckpt"}
     for path in folder.iterdir():
         state = torch.load(path, map_location="cpu", weights_only=True)
-        assert all(value is None or isinstance(value, dict | list | tuple | set | Tensor | str | int | float | bool) for value in leaves(state))
+        assert all(
+            value is None or isinstance(value, dict | list | tuple | set | Tensor | str | int | float | bool) for value in leaves(state)
+        )
         assert not [name for name in state["state_dict"] if "features_" in name or "present" in name]
 
 
@@ -276,7 +282,9 @@ def test_what_cannot_be_resumed_is_a_message(run_of: Callable[..., Path], compos
         train(compose(*overrides), overrides)
 
 
-@pytest.mark.parametrize("override", ["trainer.precision=bf16-mixed", "trainer.accumulate_grad_batches=2", "data_module.shared_negatives=false"])
+@pytest.mark.parametrize(
+    "override", ["trainer.precision=bf16-mixed", "trainer.accumulate_grad_batches=2", "data_module.shared_negatives=false"]
+)
 def test_another_way_of_training_gives_other_weights_that_work(override: str, run_of: Callable[..., Path]) -> None:
     changed, plain = (load_file(run / "vectors.safetensors") for run in (run_of(override), run_of()))
     assert not torch.equal(changed["items"], plain["items"]) and changed["items"].dtype == torch.float32

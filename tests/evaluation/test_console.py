@@ -1,8 +1,9 @@
 """The printed table and its Markdown form, against what a person would write by hand."""
 
+import polars as pl
 from rich.console import Console
 
-from mmrec.evaluation.console import console_table, markdown_table
+from mmrec.evaluation.console import SweepRun, console_table, markdown_table, sweep_table
 
 METRICS = {
     "models": {
@@ -52,3 +53,24 @@ def test_markdown_table() -> None:
         "| popularity | 0.1000 | – |\n"
         "| vs. best baseline | +10.0% | −20.0% |\n"
     )
+
+
+def sweep_run(label: str, ndcg: float, per_user: list[float], split_hash: str = "a") -> SweepRun:
+    users = pl.DataFrame({"user_id": [str(u) for u in range(len(per_user))], "model": "fusion", "seed": 1, "ndcg@20": per_user})
+    return SweepRun(label, {"models": {"fusion": {"test/ndcg@20": ndcg}}}, users, split_hash)
+
+
+def test_a_sweep_shows_each_run_and_its_paired_difference_to_the_first() -> None:
+    full = sweep_run("ablation=[]", 0.5, [0.5, 0.6, 0.4, 0.5])
+    worse = sweep_run("ablation=[no_text]", 0.4, [0.4, 0.5, 0.3, 0.4])
+    alike = sweep_run("ablation=[no_kg]", 0.5, [0.6, 0.5, 0.5, 0.4])
+    elsewhere = sweep_run("split=cold_item", 0.1, [0.1, 0.1, 0.1, 0.1], "b")
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(sweep_table([full, worse, alike, elsewhere], ["ndcg@20"], "ndcg@20"))
+    text = capture.get()
+    rows = [line for line in text.splitlines() if "=" in line]
+    assert "0.5000" in rows[0] and "+" not in rows[0].replace("0.5000", "")
+    assert "0.4000" in rows[1] and "-0.1000" in rows[1]
+    assert "+0.0000" in rows[2]
+    assert rows[3].split()[-1] == "0.1000", "another split has no paired difference"

@@ -23,6 +23,8 @@ from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.model import Encoded, FrozenScorer
 from mmrec.tasks.ranking import batch_scores, gather_rows
 
+PLAIN_DESCENT = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.5", "task.embedding_lr=50.0"]
+"""Linear in the gradient. Adam is not: of a gradient that is rounding error alone it makes a whole step, to one side or the other."""
 USERS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]])
 ITEMS = torch.tensor([[1.0, 1.0], [2.0, 0.0], [0.0, 3.0], [1.0, -1.0]])
 
@@ -104,8 +106,9 @@ def test_the_parts_of_the_users_are_ranked_as_the_whole(world_size: int, positiv
     assert parts.equals(rank_and_evaluate(scorer, users, [5]))
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_validate_as_one(compose: Callable[..., DictConfig], shop_overrides: list[str], tmp_path: Path) -> None:
-    common = [*shop_overrides, "~baselines", "data_module.batch_size=17", "task.kg_loss_weight=0.1"]
+    common = [*shop_overrides, "~baselines", "data_module.batch_size=17", "task.kg_loss_weight=0.1", *PLAIN_DESCENT]
     two_processes = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]
     command = [sys.executable, "-m", "mmrec.cli.main", "train", *common, *two_processes, f"run_dir={tmp_path / 'two'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -117,7 +120,9 @@ def test_two_processes_train_and_validate_as_one(compose: Callable[..., DictConf
     assert curves_of_two["value"].to_list() == pytest.approx(curves["value"].to_list(), abs=1e-4)
     vectors, vectors_of_two = (load_file(tmp_path / name / "vectors.safetensors") for name in ("one", "two"))
     for name, expected in vectors.items():
-        torch.testing.assert_close(vectors_of_two[name], expected, atol=1e-4, rtol=0)
-    best = curves_of_two.filter(metric="val/ndcg@20").sort("value")["epoch"][-1]  # measured by two processes, and again, as read back, by one
+        torch.testing.assert_close(vectors_of_two[name], expected, atol=1e-5, rtol=0)
+    best = curves_of_two.filter(metric="val/ndcg@20").sort("value")["epoch"][
+        -1
+    ]  # measured by two processes, and again, as read back, by one
     logged = dict(curves_of_two.filter(pl.col("metric").str.starts_with("val/"), epoch=best).select("metric", "value").iter_rows())
     assert logged == pytest.approx({name: two[name] for name in logged}, abs=1e-7) and len(logged) == 10  # logged as float32

@@ -80,6 +80,7 @@ class BertTextEncoder:
 
     @cached_property
     def model(self) -> torch.nn.Module:
+        transformers.utils.logging.disable_progress_bar()  # of loading: over before it can be read
         model = self._from_pretrained(transformers.AutoModel, use_safetensors=True, dtype=torch.float32, config=self.config)
         return model.to(default_device()).eval().requires_grad_(False)
 
