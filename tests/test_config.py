@@ -227,12 +227,12 @@ def test_checking_builds_nothing_and_imports_no_encoder_weights(compose: Compose
 def test_a_refused_value_names_its_key(compose: Compose) -> None:
     with pytest.raises(ConfigError, match=r"^image_encoder: .*nowhere"):
         build(changed(compose(), "image_encoder._target_", "nowhere.at_all"), "image_encoder")
-    with pytest.raises(ConfigError, match="^model: no evidence"):
+    with pytest.raises(ConfigError, match=r"^model: no evidence"):
         refine("model", lambda: _raise(ValueError("no evidence")))
 
 
 def test_our_own_errors_are_not_reworded() -> None:
-    with pytest.raises(DataError, match="^as it was$"):
+    with pytest.raises(DataError, match=r"^as it was$"):
         refine("model", lambda: _raise(DataError("as it was")))
 
 

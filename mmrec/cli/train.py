@@ -44,7 +44,6 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     evidence = load_evidence(cfg)
     split = make_split(cfg, evidence, run_dir / "split")
-    trained: list[tuple[Result, FrozenScorer]] = []
     results, first = _train_seeds(cfg, evidence, run_dir)
     fit_s = time.perf_counter() - start - evidence.features_s
     results += _baselines(cfg, evidence, run_dir)

@@ -184,11 +184,11 @@ def _settings(values: dict) -> str:
 
 
 def _curve_charts(curves: pl.DataFrame | None) -> list[Markup]:
-    """One chart a metric, one line a seed; losses first, then what validation measured."""
+    """Losses first, then recall and ndcg on the validation part at their largest k; a line a seed."""
     if curves is None:
         return []
     charts = []
-    for metric in sorted(curves["metric"].unique().to_list(), key=lambda name: (not name.startswith("train/"), name)):
+    for metric in _curves_shown(curves["metric"].unique().to_list()):
         rows = curves.filter(pl.col("metric") == metric).drop_nulls("value").sort("seed", "epoch")
         lines = [
             Line(f"seed {seed}", [(float(epoch), float(value)) for epoch, value in part.select("epoch", "value").iter_rows()])
@@ -198,6 +198,15 @@ def _curve_charts(curves: pl.DataFrame | None) -> list[Markup]:
             line_chart(f"{metric} by epoch, a line for each seed", lines, "epoch", metric, mark_highest=metric.startswith("val/"))
         )
     return [chart for chart in charts if chart]
+
+
+def _curves_shown(metrics: list[str]) -> list[str]:
+    """All that training logged, and of what validation measured the two that people read."""
+    shown = sorted(name for name in metrics if name.startswith("train/"))
+    for name in ("val/ndcg", "val/recall"):
+        at = [metric for metric in metrics if metric.startswith(f"{name}@")]
+        shown += [max(at, key=lambda metric: int(metric.rpartition("@")[2]))] if at else []
+    return shown
 
 
 def _attention(folder: RunFolder, ours: str) -> tuple[Grid, Markup] | None:

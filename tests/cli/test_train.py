@@ -1,4 +1,4 @@
-"""Whole runs on the small shop: what a run folder holds, that it can be repeated, resumed, evaluated and asked, and what data may be seen when."""
+"""Whole runs on the small shop: what the folder holds, that it can be repeated, resumed, evaluated and asked, and what sees which rows."""
 
 import json
 import math
