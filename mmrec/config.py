@@ -233,7 +233,7 @@ def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]
     parameters = inspect.signature(target).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     given = {name: value for name, value in node.items() if name not in _SPECIAL and name != "grid"}
-    given |= {name: values for name, values in node.get("grid", {}).items()} if "grid" in node else {}
+    given |= node.get("grid", {})
     for name in given:
         if name not in parameters and not open_ended:
             yield f"{key}.{name}", f"{target.__qualname__} takes no `{name}`; {nearest(name, parameters)}"

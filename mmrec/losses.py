@@ -14,7 +14,7 @@ from torch import Tensor
 def bpr(
     positive: Float[Tensor, " n"], row: Int64[Tensor, " n"], negative: Float[Tensor, "users pool"], valid: Bool[Tensor, "users pool"]
 ) -> Float[Tensor, ""]:
-    """Bayesian personalised ranking, `-mean ln σ(s⁺ - s⁻)` over positives and, of each, its user's valid negatives (Rendle et al. 2009, BPR-OPT).
+    """Bayesian personalised ranking (Rendle et al. 2009, BPR-OPT): `-mean ln σ(s⁺ - s⁻)` over positives and their user's valid negatives.
 
     Memory is positives times pool: meant for few negatives a user.
     """

@@ -147,7 +147,7 @@ class FrozenScorer(NamedTuple):
 
 
 def _standardized(values: Float[Tensor, "n dim"], present: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:
-    """Columns centred and the whole scaled to unit variance a column on average, over the items that have the modality. Absent rows are zero."""
+    """Columns centred, and all scaled alike to unit variance on average, over the items that have the modality. Absent rows are zero."""
     if not present.any():
         return values
     known = values[present]

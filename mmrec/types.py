@@ -82,7 +82,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """All that building and training a model may know: sizes, training interactions and what is known of the items. No held-out row is in it."""
+    """All that building and training a model may know: sizes, training interactions and what is known of the items; no held-out row."""
 
     n_users: int
     n_items: int

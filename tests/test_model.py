@@ -216,6 +216,24 @@ def test_a_checkpoint_holds_what_was_learned_and_no_evidence() -> None:
     for parameter in model.parameters():
         nn.init.normal_(parameter)
     state = model.state_dict()
-    assert set(state) == {name for name, _ in model.named_parameters()}
+    assert set(state) == {name for name, _ in model.named_parameters()} | {"cold_lift"}
     twin.load_state_dict(state)
     torch.testing.assert_close(twin.freeze(), model.freeze())
+
+
+def test_a_cold_item_is_lifted_by_deviations_of_each_users_scores_and_no_other_is() -> None:
+    model = make_model()
+    plain = model.freeze(0.0).score_users(torch.arange(N_USERS))
+    model.cold_lift.fill_(2.0)
+    lifted = model.freeze().score_users(torch.arange(N_USERS))
+    warm = torch.arange(N_ITEMS) != COLD
+    torch.testing.assert_close(lifted[:, warm], plain[:, warm])
+    torch.testing.assert_close(lifted[:, COLD], plain[:, COLD] + 2 * plain.std(dim=1), atol=1e-5, rtol=1e-4)
+
+
+def test_a_user_nobody_has_seen_is_the_average_one() -> None:
+    stranger = DatasetSpec(N_USERS + 1, N_ITEMS, TRAIN, make_spec().features)
+    model = make_model(spec=stranger)
+    users = model.freeze().users[:, :DIM]
+    torch.testing.assert_close(users[N_USERS], users[:N_USERS].mean(dim=0))
+    torch.testing.assert_close(users[:N_USERS], model.encode().users[:N_USERS])

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from mmrec.baselines.baseline import Baseline
 from mmrec.data.sample import EvaluationSet
+from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
 
 
@@ -19,7 +20,13 @@ class Tuned(NamedTuple):
 
 
 def tune(make: Callable[..., Baseline], grid: dict[str, list[Any]], valid: EvaluationSet, metric: str) -> Tuned:
-    """Fits `make(**point)` on `valid.seen`, the training part, for every point of `grid`; the first of equals wins. `metric` is like `ndcg@20`."""
+    """Fits `make(**point)` on `valid.seen`, the training part, for every point of `grid`; the first of equals wins.
+
+    `metric` is like `ndcg@20`. A grid without keys has one point, the defaults. Raises ConfigError for a key without values.
+    """
+    empty = [name for name, values in grid.items() if not values]
+    if empty:
+        raise ConfigError(f"baselines: the grid of `{empty[0]}` is empty; give it at least one value")
     best: Tuned | None = None
     for values in itertools.product(*grid.values()):
         parameters = dict(zip(grid, values, strict=True))

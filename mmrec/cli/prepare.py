@@ -72,7 +72,8 @@ def make_split(cfg: DictConfig, evidence: Evidence, folder: Path) -> Split:
         table = getattr(split, part)
         if not len(table):
             raise DataError(
-                f"split {split.name}: the {part} part of {len(evidence.dataset.interactions):,} interactions is empty; use more data or other ratios"
+                f"split {split.name}: the {part} part of {len(evidence.dataset.interactions):,} interactions is empty; "
+                "use more data or other ratios"
             )
         write_parquet(folder / f"{part}.parquet", table)
     return split

@@ -17,7 +17,7 @@ from mmrec.types import ITEM_ID, USER_ID
 
 
 def recommend(cfg: DictConfig) -> pl.DataFrame:
-    """Prints and returns `rank, item_id, score` and the items' titles. Everything the run knew of the user, the test part included, is left out.
+    """Prints and returns `rank, item_id, score` and the items' titles. All that the run knew of the user, the test part too, is left out.
 
     Raises DataError for a user that the run does not know, ConfigError for a `k` below 1.
     """

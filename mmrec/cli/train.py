@@ -144,7 +144,8 @@ def _loggers(cfg: DictConfig) -> list[Any]:
     version = f"seed_{cfg.seed}"
     if cfg.resume is not None:  # a logger begins its files anew: what was logged before stays under its own version
         version += f"-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    return [build(cfg.logger, name, version=version) for name in cfg.logger]
+    files = {"version": version}  # for W&B a version would be the id of the run, one for all runs of a project
+    return [build(cfg.logger, name, **({} if node._target_.endswith("WandbLogger") else files)) for name, node in cfg.logger.items()]
 
 
 def _resume_from(cfg: DictConfig) -> Path | None:
@@ -193,6 +194,7 @@ def _run_dir(cfg: DictConfig) -> Path:
     """The run folder, new unless it was named; the configuration is given its path."""
     if cfg.run_dir is None:
         data, split = (node["_target_"].rpartition(".")[2] for node in (cfg.data, cfg.split))
+        data = Path(cfg.data.path).resolve().name if "path" in cfg.data else data
         name = f"{data}-{split}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         taken = [name, *(f"{name}-{n}" for n in range(2, 1000))]
         with open_dict(cfg):

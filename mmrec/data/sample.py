@@ -77,7 +77,8 @@ def sample_rejecting(
         free = candidates[~torch.isin(candidates, positives.rows(user_idx[row : row + 1])[1])]
         if not len(free):
             raise DataError(
-                f"user_idx {int(user_idx[row])} has interacted with every item that can be a negative: nothing to learn from; leave the user out"
+                f"a user with {len(positives.rows(user_idx[row : row + 1])[1]):,} training items has interacted with all that can be "
+                "a negative; leave such users out, or share negatives: data_module.shared_negatives=true"
             )
         drawn[row] = free[torch.randint(len(free), (n,), generator=generator)]
     return drawn

@@ -56,7 +56,7 @@ def mean_over_seeds(by_seed: list[dict[str, float]]) -> dict[str, float]:
 
 
 def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples: int = 1000) -> dict[str, list[float]]:
-    """Percentile bootstrap over users, 95%, of each metric's mean; a user's value is the mean over seeds (Efron & Tibshirani 1993, ch. 13)."""
+    """Percentile bootstrap over users, 95%, of each mean (Efron & Tibshirani 1993, ch. 13); a user counts with the mean over seeds."""
     values = np.mean([frame.drop(USER_IDX).to_numpy() for frame in per_user], axis=0)
     if not len(values):
         return {}

@@ -50,7 +50,7 @@ def rank_users(scorer: Scorer, user_idx: Int64[Tensor, " n_users"], seen: Intera
 
 
 def top_k(scores: Float[Tensor, "batch n_items"], k: int) -> tuple[Float[Tensor, "batch k"], Int64[Tensor, "batch k"]]:
-    """The k best of each row, best first, equal scores by ascending index: `torch.topk`, which promises no order among equals, made exact."""
+    """The k best of each row, best first, equal scores by ascending index: `torch.topk`, which orders equals as it likes, made exact."""
     values, items = scores.topk(k, dim=1)
     boundary = values[:, -1:]
     crossed = (scores == boundary).sum(dim=1) != (values == boundary).sum(dim=1)  # equals of the last score were left out: which ones?

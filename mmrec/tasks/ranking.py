@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from mmrec.data.sample import EvaluationSet, TrainBatch
+from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.model import Encoded, FusionRecommender
 from mmrec.nn.link_prediction import link_prediction_loss, sample_triples
@@ -66,7 +67,12 @@ class RankingTask(LightningModule):
 
     def validation_step(self, batch: EvaluationSet, batch_idx: int) -> None:
         lifts = COLD_LIFTS if (batch.positives.item_degree[~self.model.known_items] > 0).any() else (0.0,)
-        self._per_user = {lift: rank_and_evaluate(self.model.freeze(lift), batch, self.ks).drop(USER_IDX) for lift in lifts}
+        scorers = {lift: self.model.freeze(lift) for lift in lifts}
+        if not all(vectors.isfinite().all() for vectors in scorers[0.0][:2]):
+            raise ConfigError(
+                f"training diverged in epoch {self.current_epoch}: lower optimizer.lr, or task.embedding_lr, now {self.embedding_lr}"
+            )
+        self._per_user = {lift: rank_and_evaluate(scorer, batch, self.ks).drop(USER_IDX) for lift, scorer in scorers.items()}
 
     def on_validation_epoch_end(self) -> None:
         means = {}

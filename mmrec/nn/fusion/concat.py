@@ -8,7 +8,7 @@ from mmrec.nn.fusion.fusion import Fusion, uniform_mass
 
 
 class ConcatFusion(Fusion):
-    """`MLP([h_1 · p_1; …; h_M · p_M; p])`: absent tokens are zero and the presence bits `p` say so. Its mass is uniform: it has no weights to show."""
+    """`MLP([h_1 p_1; …; h_M p_M; p])`: absent tokens are zero, as the presence bits `p` say. Without weights to show, mass is uniform."""
 
     def __init__(self, n_modalities: int, embedding_dim: int, hidden_dim: int, dropout: float) -> None:
         super().__init__()
