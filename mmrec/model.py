@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from mmrec.data.sample import TrainBatch
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.fusion.fusion import Fusion
+from mmrec.nn.propagation import CsrBuffer, csr_matrix
 from mmrec.types import COLLABORATIVE, KG, DatasetSpec
 
 
@@ -21,7 +24,11 @@ class Encoded(NamedTuple):
 
 
 class FusionRecommender(nn.Module):
-    """Scores `u·i`, where `i` is fused from the item's modality tokens and `u` is the backbone's user vector.
+    """Scores `(u + h)·i`: `i` is fused from the item's modality tokens, `u` is the backbone's user vector, and `h = Σ_j i_j / √n` over the
+    user's n training items says what they liked in the terms of all modalities.
+
+    In training an item is left out of the history that scores it (as in FISM, Kabbur et al. 2013, eq. 6; otherwise every positive would
+    find itself), and a share of the history is dropped (`history_dropout`, after denoising autoencoders, Wu et al. 2016).
 
     The tokens of an item, in order: its collaborative vector (present where it has training interactions), one projection of each frozen
     feature (present where the item has that modality), its entity's vector of the knowledge graph (present where it is aligned). An item
@@ -44,19 +51,22 @@ class FusionRecommender(nn.Module):
         kg_encoder: Callable[..., nn.Module] | None,
         modality_dropout: float,
         feature_dropout: float,
+        history_dropout: float,
     ) -> None:
         super().__init__()
         if embedding_dim < 1:
             raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
-        if not 0 <= modality_dropout < 1:
-            raise ValueError(f"modality_dropout: expected a share from 0 up to, not including, 1, came {modality_dropout}")
-        self.modality_dropout = modality_dropout
+        for name, share in {"modality_dropout": modality_dropout, "history_dropout": history_dropout}.items():
+            if not 0 <= share < 1:
+                raise ValueError(f"{name}: expected a share from 0 up to, not including, 1, came {share}")
+        self.modality_dropout, self.history_dropout = modality_dropout, history_dropout
         self.backbone = backbone(spec=spec, embedding_dim=embedding_dim) if backbone else None
         self.users = None if backbone else embedding_table(spec.n_users, embedding_dim, scale=0.1)
         self.kg_encoder = kg_encoder(graph=spec.graph, embedding_dim=embedding_dim) if kg_encoder and spec.graph else None
         self.projections = nn.ModuleDict(
             {name: FeatureProjection(features.values.shape[1], embedding_dim, feature_dropout) for name, features in spec.features.items()}
         )
+        self.history = CsrBuffer(_history(spec))
         self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
         self.register_buffer("known_items", torch.bincount(spec.train.item_idx, minlength=spec.n_items) > 0, persistent=False)
         self.register_buffer("cold_lift", torch.zeros(()))
@@ -113,13 +123,31 @@ class FusionRecommender(nn.Module):
         """
         self.eval()
         encoded = self.encode()
-        users = torch.where(self.known_users[:, None], encoded.users, encoded.users[self.known_users].mean(dim=0)).float()
         items, lift = encoded.items.float(), float(self.cold_lift if cold_lift is None else cold_lift)
+        users = encoded.users.float() + self.history.matrix @ items
+        users = torch.where(self.known_users[:, None], users, users[self.known_users].mean(dim=0))
         deviation = torch.einsum("ud,de,ue->u", users, items.T.cov(), users).clamp(min=0).sqrt()
         lifts = lift * (~self.known_items).float()
         return FrozenScorer(
             torch.cat([users, deviation[:, None]], dim=1), torch.cat([items, lifts[:, None]], dim=1), encoded.attention.float()
         )
+
+
+def score_batch(encoded: Encoded, batch: TrainBatch, history_dropout: float) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
+    """The scores `(u + h)·i` of the positives and of the negatives of a training batch, see `FusionRecommender`.
+
+    The history `h` is that of the batch itself, which holds all of a user's positives; the one being scored is left out. A shared pool of
+    negatives costs one matrix product.
+    """
+    liked = F.embedding(batch.item_idx, encoded.items)  # embedding: its backward is far faster than that of indexing
+    counts = torch.bincount(batch.row, minlength=len(batch.user_idx)).clamp(min=1)
+    kept = (batch.noise >= history_dropout) / (1 - history_dropout)
+    share = (kept * counts.rsqrt()[batch.row])[:, None].to(liked.dtype)
+    users = F.embedding(batch.user_idx, encoded.users).index_add(0, batch.row, share * liked)
+    positive = ((F.embedding(batch.row, users) - share * liked) * liked).sum(dim=1)
+    negatives = F.embedding(batch.negatives, encoded.items)
+    negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
+    return positive.float(), negative.float()
 
 
 class FeatureProjection(nn.Module):
@@ -144,6 +172,13 @@ class FrozenScorer(NamedTuple):
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         return self.users[user_idx] @ self.items.T
+
+
+def _history(spec: DatasetSpec) -> Tensor:
+    """Who has which items, (n_users, n_items) in CSR: 1 / √n for each of a user's n items, repetitions once."""
+    keys = torch.unique(spec.train.user_idx * spec.n_items + spec.train.item_idx)
+    user, item = keys // spec.n_items, keys % spec.n_items
+    return csr_matrix(user, item, torch.bincount(user)[user].float().rsqrt(), (spec.n_users, spec.n_items))
 
 
 def _standardized(values: Float[Tensor, "n dim"], present: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:

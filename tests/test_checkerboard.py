@@ -18,7 +18,7 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatches
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.metrics.full_ranking import rank_users
-from mmrec.model import FusionRecommender
+from mmrec.model import FusionRecommender, score_batch
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -26,7 +26,6 @@ from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.concat import ConcatFusion
 from mmrec.nn.fusion.gated import GatedFusion
 from mmrec.nn.fusion.mean import MeanFusion
-from mmrec.tasks.ranking import batch_scores
 from mmrec.types import DatasetSpec, Features, Graph, Interactions, Scorer
 
 N_USERS, N_WARM, N_COLD, DIM = 40, 40, 6, 8
@@ -83,14 +82,16 @@ def fit(
     """A model after some dozen steps, each of them over all interactions against all items that have any."""
     torch.manual_seed(0)
     kg_encoder = partial(CompGCNEncoder, n_layers=1, dropout=0.0)
-    model = FusionRecommender(spec, DIM, FUSIONS[fusion], BACKBONES[backbone], kg_encoder, modality_dropout=0.4, feature_dropout=0.0)
+    model = FusionRecommender(
+        spec, DIM, FUSIONS[fusion], BACKBONES[backbone], kg_encoder, modality_dropout=0.4, feature_dropout=0.0, history_dropout=0.5
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.02, weight_decay=1.0)  # against learning the two left out by heart
     (batch,) = TrainBatches(train, N_USERS, n_negatives=train.n_items, shared=True, seed=0)
     generator = torch.Generator().manual_seed(0)
     for _ in range(n_steps):
         optimizer.zero_grad()
         encoded = model.encode(model.draw_keep(generator))
-        positive, negative = batch_scores(encoded, batch, temperature=0.5)
+        positive, negative = (2 * scores for scores in score_batch(encoded, batch, model.history_dropout))
         loss(positive, batch.row, negative, batch.valid).backward()
         optimizer.step()
     return model.freeze()

@@ -64,6 +64,7 @@ def make_model(fusion: str = "attention", backbone: str | None = "lightgcn", spe
         kg_encoder=EntityTable,
         modality_dropout=0.3,
         feature_dropout=0.5,
+        history_dropout=0.5,
     )
 
 
@@ -139,9 +140,11 @@ def test_frozen_scores_are_inner_products_without_dropout(fusion: str) -> None:
     scores = scorer.score_users(torch.tensor([3, 1]))
     assert scores.shape == (2, N_ITEMS)
     assert not scores.requires_grad
+    history = {3: (encoded.items[3] + encoded.items[0]) / 2**0.5, 1: encoded.items[1]}
     for row, user in enumerate([3, 1]):
         for item in range(N_ITEMS):
-            by_hand = sum(a * b for a, b in zip(encoded.users[user].tolist(), encoded.items[item].tolist(), strict=True))
+            vector = encoded.users[user] + history[user]
+            by_hand = sum(a * b for a, b in zip(vector.tolist(), encoded.items[item].tolist(), strict=True))
             assert scores[row, item].item() == pytest.approx(by_hand, abs=1e-5)
     torch.testing.assert_close(scorer.attention, encoded.attention)
 
@@ -236,4 +239,4 @@ def test_a_user_nobody_has_seen_is_the_average_one() -> None:
     model = make_model(spec=stranger)
     users = model.freeze().users[:, :DIM]
     torch.testing.assert_close(users[N_USERS], users[:N_USERS].mean(dim=0))
-    torch.testing.assert_close(users[:N_USERS], model.encode().users[:N_USERS])
+    torch.testing.assert_close(users[1], model.encode().users[1] + model.encode().items[1])

@@ -25,6 +25,8 @@ class TrainBatch(NamedTuple):
     negatives: Int64[Tensor, " pool"] | Int64[Tensor, "users pool"]
     valid: Bool[Tensor, "users pool"]
     """False where a negative of the shared pool is a training positive of that user."""
+    noise: Float[Tensor, " n"]
+    """One uniform number in [0, 1) a positive: whether it is dropped from its user's history in this step."""
     weight: Float[Tensor, ""]
     """What the mean loss of this part counts in the mean over processes: 1 where all parts have equally many positives."""
 
@@ -124,13 +126,15 @@ class TrainBatches:
         part = slice(len(users) * self.rank // self.world_size, len(users) * (self.rank + 1) // self.world_size)
         mine = users[part]
         row, item = self.positives.rows(mine)
-        weight = torch.tensor(len(row) * self.world_size / int(self.positives.degree[users].sum()))
+        counts = self.positives.degree[users]
+        weight = torch.tensor(len(row) * self.world_size / int(counts.sum()))
+        noise = torch.rand(int(counts.sum()), generator=generator)[int(counts[: part.start].sum()) :][: len(row)]
         if self.shared:
             n = min(self.n_negatives, len(self._candidates))
             pool = self._candidates[torch.randperm(len(self._candidates), generator=generator)[:n]]
-            return TrainBatch(mine, row, item, pool, self._not_positive(mine, pool), weight)
+            return TrainBatch(mine, row, item, pool, self._not_positive(mine, pool), noise, weight)
         negatives = sample_rejecting(self.positives, users, self.n_negatives, self._candidates, generator)[part]
-        return TrainBatch(mine, row, item, negatives, torch.ones_like(negatives, dtype=torch.bool), weight)
+        return TrainBatch(mine, row, item, negatives, torch.ones_like(negatives, dtype=torch.bool), noise, weight)
 
     def _not_positive(self, users: Tensor, pool: Tensor) -> Bool[Tensor, "users pool"]:
         """Which items of the pool are no training positive of each user. Work is linear in the users' histories and in the mask."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from mmrec.data.sample import EvaluationSet, TrainBatch
 from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.model import Encoded, FusionRecommender
+from mmrec.model import FusionRecommender, score_batch
 from mmrec.nn.link_prediction import link_prediction_loss, sample_triples
 from mmrec.types import USER_IDX, Graph
 
@@ -57,7 +56,7 @@ class RankingTask(LightningModule):
         torch.manual_seed(step_seed)  # dropout too is a function of (seed, step): alike in every process, and after a resume
         generator = torch.Generator().manual_seed(step_seed)
         encoded = self.model.encode(self.model.draw_keep(generator))
-        positive, negative = batch_scores(encoded, batch)
+        positive, negative = score_batch(encoded, batch, self.model.history_dropout)
         loss = self.loss(positive, batch.row, negative, batch.valid)
         loss = loss * batch.weight
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=1, sync_dist=True)  # a mean over steps
@@ -88,15 +87,6 @@ class RankingTask(LightningModule):
         triples, negatives = sample_triples(self.graph, _N_TRIPLES, _N_CORRUPTED, generator)
         encoder = self.model.kg_encoder
         return link_prediction_loss(encoder(), encoder.relation_embeddings, triples.to(self.device), negatives.to(self.device))
-
-
-def batch_scores(encoded: Encoded, batch: TrainBatch) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
-    """`u·i` of the positives, and of the negatives of each user; a shared pool costs one matrix product."""
-    users = F.embedding(batch.user_idx, encoded.users)  # embedding: its backward is far faster than that of indexing
-    positive = (F.embedding(batch.row, users) * F.embedding(batch.item_idx, encoded.items)).sum(dim=1)
-    negatives = F.embedding(batch.negatives, encoded.items)
-    negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
-    return positive.float(), negative.float()
 
 
 def gather_rows(rows: Float[Tensor, "n columns"]) -> Float[Tensor, "total columns"]:

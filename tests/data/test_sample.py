@@ -151,7 +151,7 @@ def test_the_only_item_left_among_many_is_found() -> None:
 def test_a_user_who_has_everything_is_an_error_where_users_draw_their_own() -> None:
     """User 1 has both warm items; item 2 is cold, so it is no way out. A shared pool masks both and goes on."""
     matrix = InteractionMatrix.from_pairs(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), 2, 3)
-    with pytest.raises(DataError, match="user_idx 1 has interacted with every item"):
+    with pytest.raises(DataError, match="2 training items has interacted with all"):
         list(TrainBatches(matrix, 3, 1, shared=False, seed=0))
     (batch,) = TrainBatches(matrix, 3, 5, shared=True, seed=0)
     assert not batch.valid[batch.user_idx == 1].any()

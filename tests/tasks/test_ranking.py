@@ -20,8 +20,8 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet, TrainBatch, TrainBatches
 from mmrec.losses import sampled_softmax
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.model import Encoded, FrozenScorer
-from mmrec.tasks.ranking import batch_scores, gather_rows
+from mmrec.model import Encoded, FrozenScorer, score_batch
+from mmrec.tasks.ranking import gather_rows
 
 PLAIN_DESCENT = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.5", "task.embedding_lr=50.0"]
 """Linear in the gradient. Adam is not: of a gradient that is rounding error alone it makes a whole step, to one side or the other."""
@@ -32,7 +32,9 @@ ITEMS = torch.tensor([[1.0, 1.0], [2.0, 0.0], [0.0, 3.0], [1.0, -1.0]])
 def batch(negatives: torch.Tensor) -> TrainBatch:
     """User 2 with items 0 and 1, user 1 with item 2."""
     valid = torch.ones(2, negatives.shape[-1], dtype=torch.bool)
-    return TrainBatch(torch.tensor([2, 1]), torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2]), negatives, valid, torch.tensor(1.0))
+    return TrainBatch(
+        torch.tensor([2, 1]), torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2]), negatives, valid, torch.zeros(3), torch.tensor(1.0)
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,14 +44,21 @@ def batch(negatives: torch.Tensor) -> TrainBatch:
         (torch.tensor([[3, 2], [0, 3]]), [[2.0, 3.0], [2.0, -2.0]]),  # two for each user
     ],
 )
-def test_scores_by_hand(negatives: torch.Tensor, expected: list[list[float]]) -> None:
-    positive, negative = batch_scores(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(negatives))
+def test_scores_by_hand_without_history(negatives: torch.Tensor, expected: list[list[float]]) -> None:
+    positive, negative = score_batch(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(negatives), history_dropout=0.5)
     assert positive.tolist() == [4.0, 6.0, 6.0] and negative.tolist() == expected
+
+
+def test_a_user_is_also_what_they_had_and_the_item_scored_is_left_out_of_it() -> None:
+    positive, negative = score_batch(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(torch.tensor([3])), history_dropout=0.0)
+    root = 2**0.5
+    torch.testing.assert_close(positive, torch.tensor([4 + 2 / root, 6 + 2 / root, 6.0]))  # user 1 has but the one item
+    torch.testing.assert_close(negative, torch.tensor([[2 + 2 / root], [-5.0]]))
 
 
 def test_scores_are_float32_whatever_the_model_computes_in() -> None:
     encoded = Encoded(USERS.bfloat16(), ITEMS.bfloat16(), torch.ones(4, 1))
-    assert [scores.dtype for scores in batch_scores(encoded, batch(torch.tensor([3])))] == [torch.float32] * 2
+    assert [scores.dtype for scores in score_batch(encoded, batch(torch.tensor([3])), 0.0)] == [torch.float32] * 2
 
 
 def test_the_rows_of_one_process_are_themselves() -> None:
@@ -89,7 +98,7 @@ def test_the_weighted_mean_over_processes_is_the_loss_of_one(shared: bool, world
 
     def losses(rank: int, world_size: int) -> list[torch.Tensor]:
         batches = TrainBatches(positives, 17, 12, shared, seed=5, rank=rank, world_size=world_size)
-        scored = ((one, *batch_scores(encoded, one)) for one in batches)
+        scored = ((one, *score_batch(encoded, one, 0.3)) for one in batches)
         return [one.weight * sampled_softmax(positive, one.row, negative, one.valid) for one, positive, negative in scored]
 
     parts = torch.tensor([losses(rank, world_size) for rank in range(world_size)])
