@@ -124,7 +124,8 @@ class FusionRecommender(nn.Module):
         self.eval()
         encoded = self.encode()
         items, lift = encoded.items.float(), float(self.cold_lift if cold_lift is None else cold_lift)
-        users = encoded.users.float() + self.history.matrix @ items
+        with torch.autocast(items.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
+            users = encoded.users.float() + self.history.matrix @ items
         users = torch.where(self.known_users[:, None], users, users[self.known_users].mean(dim=0))
         deviation = torch.einsum("ud,de,ue->u", users, items.T.cov(), users).clamp(min=0).sqrt()
         lifts = lift * (~self.known_items).float()
@@ -139,13 +140,14 @@ def score_batch(encoded: Encoded, batch: TrainBatch, history_dropout: float) -> 
     The history `h` is that of the batch itself, which holds all of a user's positives; the one being scored is left out. A shared pool of
     negatives costs one matrix product.
     """
-    liked = F.embedding(batch.item_idx, encoded.items)  # embedding: its backward is far faster than that of indexing
+    items = encoded.items.float()
+    liked = F.embedding(batch.item_idx, items)  # embedding: its backward is far faster than that of indexing
     counts = torch.bincount(batch.row, minlength=len(batch.user_idx)).clamp(min=1)
     kept = (batch.noise >= history_dropout) / (1 - history_dropout)
-    share = (kept * counts.rsqrt()[batch.row])[:, None].to(liked.dtype)
-    users = F.embedding(batch.user_idx, encoded.users).index_add(0, batch.row, share * liked)
+    share = (kept * counts.rsqrt()[batch.row])[:, None]
+    users = F.embedding(batch.user_idx, encoded.users.float()).index_add(0, batch.row, share * liked)
     positive = ((F.embedding(batch.row, users) - share * liked) * liked).sum(dim=1)
-    negatives = F.embedding(batch.negatives, encoded.items)
+    negatives = F.embedding(batch.negatives, items)
     negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
     return positive.float(), negative.float()
 

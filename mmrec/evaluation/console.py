@@ -56,12 +56,13 @@ def markdown_table(metrics: dict, columns: Sequence[str]) -> str:
 
 
 def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str) -> Table:
-    """Our model of several runs, one row each, best bold; last, the paired difference in `tested`, such as `ndcg@20`, to the first run.
+    """Our model of several runs, one row each, best bold; last, Δ: the paired difference in `tested`, such as `ndcg@20`, to the first.
 
     That is the mean over the users both runs have, with its 95% interval; bold where it excludes zero. Runs of another split have none.
     """
-    table = Table("run", box=SIMPLE_HEAD, pad_edge=False)
-    for column in (*columns, f"{tested} against the first"):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("run", overflow="fold", min_width=12)
+    for column in (*columns, f"{tested} Δ"):
         table.add_column(column, justify="right", no_wrap=True)
     compared = [compare(run.metrics, columns) for run in runs]
     ours = [comparison.rows[comparison.ours] for comparison in compared]

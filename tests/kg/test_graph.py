@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmrec.cli.graph import graph_command
 from mmrec.errors import DataError
 from mmrec.kg.graph import (
     KnowledgeGraph,
@@ -181,12 +180,3 @@ def test_graphml_is_read_back_with_awkward_names(tmp_path: Path):
     edges = {(label[head], data["relation"], label[tail]) for head, tail, data in back.edges(data=True)}
     assert edges == {(head, relation.replace("\x00", "\ufffd"), tail) for head, relation, tail in triples}
     assert nx.get_node_attributes(back, "item_id") == {"n1": "1 2"}
-
-
-def test_command_prints_writes_and_returns(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    found = graph_command(make_dataset(TRIPLES, ENTITIES), ["genre"], ", ", tmp_path / "graph.graphml")
-    printed = capsys.readouterr().out
-    assert found["triples"] == 7
-    assert "items outside" in printed
-    assert "director" in printed
-    assert nx.read_graphml(tmp_path / "graph.graphml").number_of_nodes() == 9

@@ -23,7 +23,7 @@ from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.model import Encoded, FrozenScorer, score_batch
 from mmrec.tasks.ranking import gather_rows
 
-PLAIN_DESCENT = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.5", "task.embedding_lr=50.0"]
+PLAIN_DESCENT = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.05", "task.embedding_lr=5.0"]
 """Linear in the gradient. Adam is not: of a gradient that is rounding error alone it makes a whole step, to one side or the other."""
 USERS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]])
 ITEMS = torch.tensor([[1.0, 1.0], [2.0, 0.0], [0.0, 3.0], [1.0, -1.0]])
