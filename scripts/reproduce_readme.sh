@@ -11,8 +11,10 @@ $train experiment=demo
 $train experiment=demo split=cold_item
 
 mmrec pretrain data=demo_shop output="$weights/demo_shop.safetensors"
-$train -m experiment=demo_shop image_encoder.pretrained="$weights/demo_shop.safetensors" \
-  "ablation=[],[no_collaborative],[no_text],[no_image],[no_kg]"
+for split in random_ratio cold_item; do
+  $train -m experiment=demo_shop split=$split image_encoder.pretrained="$weights/demo_shop.safetensors" \
+    "ablation=[],[no_text],[no_image],[no_kg],[no_collaborative]"
+done
 
 if [ -n "$movielens_1m" ]; then
   mmrec pretrain data=folder data.path="$movielens_1m" output="$weights/movielens_1m.safetensors"
