@@ -19,7 +19,7 @@ done
 if [ -n "$movielens_1m" ]; then
   mmrec pretrain data=folder data.path="$movielens_1m" output="$weights/movielens_1m.safetensors"
   for split in global_time cold_item; do
-    $train -m experiment=movielens_1m data.path="$movielens_1m" split=$split image_encoder.pretrained="$weights/movielens_1m.safetensors" \
+    $train -m experiment=movielens_1m data.path="$movielens_1m" split=$split trainer.max_epochs=40 image_encoder.pretrained="$weights/movielens_1m.safetensors" \
       "ablation=[],[no_collaborative],[no_text],[no_image],[no_kg]"
   done
 fi
