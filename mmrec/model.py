@@ -172,6 +172,10 @@ class FrozenScorer(NamedTuple):
     items: Float[Tensor, "n_items dim"]
     attention: Float[Tensor, "n_items modalities"]
 
+    def lifted(self, factor: float) -> "FrozenScorer":
+        """The same with the lift of cold items, the last column, `factor` times as high."""
+        return self._replace(items=torch.cat([self.items[:, :-1], factor * self.items[:, -1:]], dim=1))
+
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         return self.users[user_idx] @ self.items.T
 

@@ -19,14 +19,12 @@ from mmrec.cli.record import describe_run, write_curves, write_model, write_resu
 from mmrec.config import TrainConfig, build, check, plain
 from mmrec.data.storage import write_json, write_text
 from mmrec.errors import ConfigError, MissingFile, nearest
-from mmrec.evaluation.console import console_table
+from mmrec.evaluation.console import OURS, console_table
 from mmrec.evaluation.report import write_report
 from mmrec.evaluation.summary import Result, evaluate
 from mmrec.metrics.ranking import METRICS
 from mmrec.model import FusionRecommender
 from mmrec.types import Scorer
-
-OURS = "fusion"
 
 
 def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:

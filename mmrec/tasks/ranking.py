@@ -66,12 +66,12 @@ class RankingTask(LightningModule):
 
     def validation_step(self, batch: EvaluationSet, batch_idx: int) -> None:
         lifts = COLD_LIFTS if (batch.positives.item_degree[~self.model.known_items] > 0).any() else (0.0,)
-        scorers = {lift: self.model.freeze(lift) for lift in lifts}
-        if not all(vectors.isfinite().all() for vectors in scorers[0.0][:2]):
+        scorer = self.model.freeze(cold_lift=1.0)
+        if not all(vectors.isfinite().all() for vectors in scorer[:2]):
             raise ConfigError(
                 f"training diverged in epoch {self.current_epoch}: lower optimizer.lr, or task.embedding_lr, now {self.embedding_lr}"
             )
-        self._per_user = {lift: rank_and_evaluate(scorer, batch, self.ks).drop(USER_IDX) for lift, scorer in scorers.items()}
+        self._per_user = {lift: rank_and_evaluate(scorer.lifted(lift), batch, self.ks).drop(USER_IDX) for lift in lifts}
 
     def on_validation_epoch_end(self) -> None:
         means = {}
