@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatch
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.fusion.fusion import Fusion
@@ -182,9 +183,9 @@ class FrozenScorer(NamedTuple):
 
 def _history(spec: DatasetSpec) -> Tensor:
     """Who has which items, (n_users, n_items) in CSR: 1 / √n for each of a user's n items, repetitions once."""
-    keys = torch.unique(spec.train.user_idx * spec.n_items + spec.train.item_idx)
-    user, item = keys // spec.n_items, keys % spec.n_items
-    return csr_matrix(user, item, torch.bincount(user)[user].float().rsqrt(), (spec.n_users, spec.n_items))
+    owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+    user, item = owned.rows(torch.arange(spec.n_users))
+    return csr_matrix(user, item, owned.degree[user].float().rsqrt(), (spec.n_users, spec.n_items))
 
 
 def _standardized(values: Float[Tensor, "n dim"], present: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:

@@ -51,6 +51,7 @@ def main() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
         register_schemas()
         _finished.clear()
+        _check_choices(rest)
         hydra.main(version_base="1.3", config_path="pkg://mmrec.conf", config_name=config_name)(_quietly(run, verb))()
         if len(_finished) > 1:
             _print_sweep(_finished)
@@ -108,12 +109,23 @@ _finished: list[tuple[list[str], Path]] = []
 def _print_sweep(runs: list[tuple[list[str], Path]]) -> None:
     """The runs of a sweep side by side, each under the overrides that are not common to all."""
     from mmrec.cli.record import read_sweep_run
-    from mmrec.evaluation.console import sweep_table
+    from mmrec.evaluation.console import OURS, sweep_table
 
     common = set.intersection(*(set(overrides) for overrides, _ in runs))
     found = [read_sweep_run(run_dir, " ".join(o for o in overrides if o not in common)) for overrides, run_dir in runs]
-    ks = sorted({int(name.rpartition("@")[2]) for name in found[0].metrics["models"]["fusion"]})
+    ks = sorted({int(name.rpartition("@")[2]) for name in found[0].metrics["models"][OURS]})
     Console().print(sweep_table(found, [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")], f"ndcg@{ks[-1]}"))
+
+
+def _check_choices(words: list[str]) -> None:
+    """Raises for an override without a key, and for a number where a group takes a name: Hydra itself fails on both with a trace."""
+    groups = {path.name for path in files("mmrec.conf").iterdir() if path.is_dir()}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and not key:
+            raise MmrecError(f"`{word}` is no override; expected key=value")
+        if key in groups and re.fullmatch(r"[-+.\d]+", value):
+            raise MmrecError(_no_choice(key, value))
 
 
 def _quietly(run: Callable[[DictConfig], None], verb: str) -> Callable[[DictConfig], None]:
@@ -144,8 +156,7 @@ def explain(error: Exception, verb: str) -> str:
     text = str(error.__cause__ or error)
     if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()]
-        return f"{group}: there is no choice `{name}`; {nearest(name, choices)}"
+        return _no_choice(group, name)
     unknown = re.search(r"Could not (?:override|delete from config\.) '([^']+)'", str(error)) or re.search(
         r"Key '([^']+)' (?:is )?not in", text
     )
@@ -157,6 +168,11 @@ def explain(error: Exception, verb: str) -> str:
     override = re.search(r"Error merging override (.+)", str(error))
     first = text.split("\n")[0]
     return f"{override[1]}: {first}" if override else first
+
+
+def _no_choice(group: str, name: str) -> str:
+    choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()]
+    return f"{group}: there is no choice `{name}`; {nearest(name, choices)}"
 
 
 def _all_keys(verb: str) -> list[str]:

@@ -63,18 +63,19 @@ def load_evidence(cfg: DictConfig) -> Evidence:
 
 
 def make_split(cfg: DictConfig, evidence: Evidence, folder: Path) -> Split:
-    """Splits the interactions and writes the three tables. Raises DataError where a part is empty."""
+    """Splits the interactions and writes the three tables. Raises DataError, and writes none, where a part is empty."""
     split: Split = build(cfg, "split")(evidence.dataset.interactions)
     say(f"split {split.name}: {len(split.train):,} train, {len(split.valid):,} valid, {len(split.test):,} test")
     for note in split.notes:
         say(f"  {note}")
-    for part in ("train", "valid", "test"):
-        table = getattr(split, part)
+    parts = {part: getattr(split, part) for part in ("train", "valid", "test")}
+    for part, table in parts.items():
         if not len(table):
             raise DataError(
                 f"split {split.name}: the {part} part of {len(evidence.dataset.interactions):,} interactions is empty; "
                 "use more data or other ratios"
             )
+    for part, table in parts.items():
         write_parquet(folder / f"{part}.parquet", table)
     return split
 

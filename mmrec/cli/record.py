@@ -17,7 +17,7 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_json, write_parquet, write_tensors
-from mmrec.evaluation.console import SweepRun
+from mmrec.evaluation.console import OURS, SweepRun
 from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means, slices
 from mmrec.model import FusionRecommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
@@ -42,7 +42,7 @@ def describe_run(cfg: DictConfig, evidence: Evidence, split: Split, times: dict[
     test_users, known = split.test[USER_ID].n_unique(), split.train[USER_ID].n_unique()
     return {
         "name": Path(cfg.run_dir).name,
-        "model": "fusion",
+        "model": OURS,
         "seed": cfg.seed,
         "seeds": list(range(cfg.seed, cfg.seed + cfg.n_seeds)),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},

@@ -39,9 +39,9 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     check(cfg, TrainConfig)
     _check_selection(cfg)
     run_dir = _run_dir(cfg)
-    write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     evidence = load_evidence(cfg)
-    split = make_split(cfg, evidence, run_dir / "split")
+    split = make_split(cfg, evidence, run_dir / "split")  # the first that is written: bad data leaves no folder behind
+    write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     results, first = _train_seeds(cfg, evidence, run_dir)
     fit_s = time.perf_counter() - start - evidence.features_s
     results += _baselines(cfg, evidence, run_dir)
@@ -50,7 +50,8 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     write_model(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == OURS])
     metrics = write_results(run_dir, evidence, results, data.train, data.test_set())
-    times = {"features_s": evidence.features_s, "fit_s": fit_s, "total_s": time.perf_counter() - start}
+    total_s = time.perf_counter() - start
+    times = {"features_s": evidence.features_s, "fit_s": fit_s, "evaluate_s": total_s - fit_s - evidence.features_s, "total_s": total_s}
     write_json(run_dir / "run.json", describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters())))
     write_report(run_dir, evidence.dataset)
     Console().print(console_table(metrics, [f"{name}@{k}" for k in cfg.task.ks for name in ("recall", "ndcg")]))
@@ -189,7 +190,7 @@ def _check_selection(cfg: DictConfig) -> None:
 
 
 def _run_dir(cfg: DictConfig) -> Path:
-    """The run folder, new unless it was named; the configuration is given its path."""
+    """The path of the run folder, which is not there yet unless it was named; the configuration is given it."""
     if cfg.run_dir is None:
         data, split = (node["_target_"].rpartition(".")[2] for node in (cfg.data, cfg.split))
         data = Path(cfg.data.path).resolve().name if "path" in cfg.data else data
@@ -200,5 +201,4 @@ def _run_dir(cfg: DictConfig) -> Path:
     path = Path(cfg.run_dir)
     if (path / "metrics.json").exists() and cfg.resume is None:
         raise ConfigError(f"run_dir: {path} holds a finished run; name another folder, or none for a new one")
-    path.mkdir(parents=True, exist_ok=True)
     return path

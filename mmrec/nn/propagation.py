@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from mmrec.data.csr import InteractionMatrix
+
 
 def csr_matrix(row: Int64[Tensor, " n"], col: Int64[Tensor, " n"], values: Float[Tensor, " n"], shape: tuple[int, int]) -> Tensor:
     """A sparse CSR matrix from entries in any order; values at the same place are added up."""
@@ -30,8 +32,9 @@ def normalized_bipartite(user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, 
 
     An interaction that occurs twice counts once; a node without any has a row of zeros.
     """
-    keys = torch.unique(user_idx * n_items + item_idx)
-    user, item = keys // n_items, keys % n_items + n_users
+    owned = InteractionMatrix.from_pairs(user_idx, item_idx, n_users, n_items)
+    user, item = owned.rows(torch.arange(n_users, device=user_idx.device))
+    item = item + n_users
     row, col = torch.cat([user, item]), torch.cat([item, user])
     degree = torch.bincount(row, minlength=n_users + n_items).double()
     values = (degree[row] * degree[col]).rsqrt().float()

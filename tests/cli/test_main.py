@@ -86,6 +86,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         (["train", "evidence.txt=false"], "mmrec: evidence.txt: there is no such key; did you mean `evidence.text`?"),
         (["train", "~fusion.n_layer"], "mmrec: fusion.n_layer: there is no such key; did you mean `fusion.n_layers`?"),
         (["train", "fusion=atention"], "mmrec: fusion: there is no choice `atention`; did you mean `attention`?"),
+        (["train", "fusion=3"], "mmrec: fusion: there is no choice `3`; choose from `attention`, `concat`, `gated`, `mean`"),
         (["train", "splitt=cold_item"], "mmrec: splitt: there is no such key; did you mean `split`?"),
         (["train", "ablation=[no_txt]"], "mmrec: ablation: there is no choice `no_txt`; did you mean `no_text`?"),
         (["train", "model.embedding_dim=big"], "mmrec: model.embedding_dim: expected int, came `big`"),
@@ -110,7 +111,7 @@ def test_a_mistake_is_one_message(arguments: list[str], said: str, refused: Call
     assert refused(*arguments).startswith(said)
 
 
-@pytest.mark.parametrize("override", ["fusion", "data.path=[a", "model={a:"])
+@pytest.mark.parametrize("override", ["fusion", "data.path=[a", "model={a:", "=3"])
 def test_what_is_no_override_is_shown_and_told_how(override: str, refused: Callable[..., str]) -> None:
     assert refused("train", override).startswith(f"mmrec: `{override}` is no override; expected key=value")
 
@@ -206,8 +207,8 @@ def test_a_run_is_trained_evaluated_and_asked(command: Command, shop_overrides: 
 def test_a_sweep_gives_one_run_each(command: Command, shop_overrides: list[str], tmp_path: Path) -> None:
     code, _, err = command("train", "-m", *shop_overrides, "trainer.max_epochs=1", "ablation=[],[no_text]")
     assert code == 0, err
-    kept = sorted((tmp_path / "runs").iterdir(), key=lambda run: run.stat().st_mtime_ns)
-    assert len(kept) == 2
+    kept = sorted((tmp_path / "runs").glob("*/"), key=lambda run: run.stat().st_mtime_ns)
+    assert len(kept) == 2 and not (tmp_path / "multirun.yaml").exists()
     assert ["text" in pl.read_parquet(run / "attention.parquet")["modality"] for run in kept] == [True, False]
 
 

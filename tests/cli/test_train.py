@@ -71,6 +71,13 @@ def test_the_run_folder_holds_what_it_promises(run_of: Callable[..., Path]) -> N
     assert not list(run.rglob("*.tmp")) and not list(run.rglob("*.pkl"))
 
 
+def test_data_that_cannot_be_used_leaves_no_run_folder_behind(compose: Compose, shop_overrides: list[str], tmp_path: Path) -> None:
+    for override, error in {"data.path=/nowhere": MissingFile, "split.test_ratio=0.0001": DataError}.items():
+        with pytest.raises(error):
+            train(compose(*shop_overrides, f"run_dir={tmp_path / 'run'}", override))
+        assert not (tmp_path / "run").exists()
+
+
 def test_run_json_says_what_was_run(run_of: Callable[..., Path], shop_folder: Path) -> None:
     about = read(run_of(), "run.json")
     assert (about["model"], about["seed"], about["seeds"]) == ("fusion", 2026, [2026])
