@@ -96,7 +96,7 @@ class Scorer(Protocol):
     """Anything that can rank: a trained model or a baseline."""
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        """The score of every item for each user; higher is better."""
+        """The score of every item for each user; higher is better. The tensor is the caller's, who may write to it."""
         ...
 
 

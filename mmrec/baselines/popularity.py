@@ -17,4 +17,4 @@ class Popularity(Baseline):
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return self._counts.expand(len(user_idx), -1)
+        return self._counts.repeat(len(user_idx), 1)

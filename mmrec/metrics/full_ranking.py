@@ -39,7 +39,7 @@ def rank_users(scorer: Scorer, user_idx: Int64[Tensor, " n_users"], seen: Intera
     chunk = max(1, _CHUNK_BYTES // (4 * seen.n_items))
     parts = []
     for users in user_idx.split(chunk):
-        scores = torch.nan_to_num(scorer.score_users(users).float(), nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).clone()
+        scores = scorer.score_users(users).float()
         rows, items = seen.rows(users.to(seen.indices.device))
         scores[rows.to(scores.device), items.to(scores.device)] = -torch.inf
         parts.append([part.cpu() for part in top_k(scores, k)])
@@ -50,13 +50,21 @@ def rank_users(scorer: Scorer, user_idx: Int64[Tensor, " n_users"], seen: Intera
 
 
 def top_k(scores: Float[Tensor, "batch n_items"], k: int) -> tuple[Float[Tensor, "batch k"], Int64[Tensor, "batch k"]]:
-    """The k best of each row, best first, equal scores by ascending index: `torch.topk`, which orders equals as it likes, made exact."""
-    values, items = scores.topk(k, dim=1)
-    boundary = values[:, -1:]
-    crossed = (scores == boundary).sum(dim=1) != (values == boundary).sum(dim=1)  # equals of the last score were left out: which ones?
-    if crossed.any():
-        exact = scores[crossed].sort(dim=1, descending=True, stable=True)
-        values[crossed], items[crossed] = exact.values[:, :k], exact.indices[:, :k]
+    """The k best of each row, best first, equal scores by ascending index: `torch.topk`, which orders equals as it likes, made exact.
+
+    NaN counts as -inf. One pass over the scores, and a second one over the rows that have equals across the boundary, or a NaN.
+    """
+    n = scores.shape[1]
+    values, items = scores.topk(min(k + 1, n), dim=1)
+    if (broken := values[:, 0].isnan()).any():  # topk puts NaN first
+        values[broken], items[broken] = scores[broken].nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).topk(values.shape[1])
+    crossed = (values[:, k - 1] == values[:, -1]) & (k < n)
+    values, items = values[:, :k].clone(), items[:, :k].clone()
+    if crossed.any():  # of the equals of the last score some were left out: the first ones by index stay
+        boundary, place = values[crossed, -1:], torch.arange(n, device=scores.device)
+        equals = -torch.where(scores[crossed] == boundary, -place, -n).topk(k, dim=1).values
+        above = (values[crossed] > boundary).sum(dim=1, keepdim=True)
+        items[crossed] = torch.where(place[:k] < above, items[crossed], equals.gather(1, (place[:k] - above).clamp(min=0)))
     by_item = items.argsort(dim=1)
     values, items = values.gather(1, by_item), items.gather(1, by_item)
     order = values.argsort(dim=1, descending=True, stable=True)
