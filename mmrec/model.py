@@ -1,6 +1,6 @@
 """The fused recommender: evidence -> modality tokens -> fusion -> one vector an item, against one vector a user."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import torch
@@ -101,29 +101,28 @@ class FusionRecommender(nn.Module):
             tokens.append(self.kg_encoder()[self.item_entity])
         return users, torch.stack([token.float() for token in tokens], dim=1)
 
-    def encode(self, keep: Bool[Tensor, "n_items modalities"] | None = None) -> Encoded:
-        """Vectors of the whole catalogue. `keep` hides tokens where it is False, but never an item's last one."""
+    def encode(self, visible: Bool[Tensor, "n_items modalities"] | None = None) -> Encoded:
+        """Vectors of the whole catalogue, from the tokens that items have or, of those, the `visible` ones alone."""
         users, tokens = self.tokens()
-        present = self.present
-        if keep is not None:
-            kept = present & keep.to(present.device)
-            present = torch.where(kept.any(dim=1, keepdim=True), kept, present)
-        items, attention = self.fusion(tokens, present)
+        items, attention = self.fusion(tokens, self.present if visible is None else self.present & visible)
         return Encoded(users, items, attention)
 
-    def draw_keep(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
-        """Which tokens a training step may see: each stays with probability 1 - `modality_dropout`."""
-        return torch.rand(self.present.shape, generator=generator) >= self.modality_dropout
+    def draw_visible(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
+        """The tokens that a training step may see: each stays with probability 1 - `modality_dropout`, all of them where none would."""
+        kept = self.present & (torch.rand(self.present.shape, generator=generator) >= self.modality_dropout).to(self.present.device)
+        return torch.where(kept.any(dim=1, keepdim=True), kept, self.present)
 
     @torch.no_grad()
-    def freeze(self, cold_lift: float | None = None) -> "FrozenScorer":
+    def freeze(self, cold_lift: float | None = None, hidden: Collection[str] = ()) -> "FrozenScorer":
         """The trained model as a scorer: two matrices. A user without training interactions gets the mean vector of those with some.
 
         Items without training interactions score `cold_lift` (None: the model's own) standard deviations of the user's scores higher. The
-        two matrices have one column more for it: the deviation, `√(uᵀ Cov(i) u)`, of each user, and the lift of each item.
+        two matrices have one column more for it: the deviation, `√(uᵀ Cov(i) u)`, of each user, and the lift of each item. Tokens of the
+        modalities in `hidden` are left out of every item.
         """
         self.eval()
-        encoded = self.encode()
+        visible = torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
+        encoded = self.encode(visible.expand_as(self.present))
         items, lift = encoded.items.float(), float(self.cold_lift if cold_lift is None else cold_lift)
         with torch.autocast(items.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
             users = encoded.users.float() + self.history.matrix @ items

@@ -90,7 +90,7 @@ def fit(
     generator = torch.Generator().manual_seed(0)
     for _ in range(n_steps):
         optimizer.zero_grad()
-        encoded = model.encode(model.draw_keep(generator))
+        encoded = model.encode(model.draw_visible(generator))
         positive, negative = (2 * scores for scores in score_batch(encoded, batch, model.history_dropout))
         loss(positive, batch.row, negative, batch.valid).backward()
         optimizer.step()

@@ -100,34 +100,45 @@ def test_an_item_outside_the_graph_borrows_no_entity() -> None:
     assert moved.nonzero().flatten().tolist() == [0]
 
 
-def test_keep_hides_tokens_but_never_an_items_last() -> None:
+def test_what_is_not_visible_counts_as_absent() -> None:
     model = make_model("mean").eval()
-    keep = torch.ones(N_ITEMS, 3, dtype=torch.bool)
-    keep[0, 0] = keep[2, 2] = keep[COLD, 1] = False  # the cold item has but its text
-    mass = model.encode(keep).attention
-    torch.testing.assert_close(mass[0], torch.tensor([0.0, 0.5, 0.5]))
-    torch.testing.assert_close(mass[2], torch.tensor([1.0, 0.0, 0.0]))
-    torch.testing.assert_close(mass[COLD], torch.tensor([0.0, 1.0, 0.0]))
-    torch.testing.assert_close(model.encode(torch.zeros_like(keep)).attention, model.encode().attention)
+    visible = torch.ones(N_ITEMS, 3, dtype=torch.bool)
+    visible[0, 0] = visible[2, 2] = visible[COLD, 1] = False  # the cold item has but its text
+    encoded = model.encode(visible)
+    torch.testing.assert_close(encoded.attention[0], torch.tensor([0.0, 0.5, 0.5]))
+    torch.testing.assert_close(encoded.attention[2], torch.tensor([1.0, 0.0, 0.0]))
+    torch.testing.assert_close(encoded.attention[COLD], torch.zeros(3))
+    assert encoded.items.isfinite().all()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_hidden_modality_changes_the_items_that_have_it_and_no_other(fusion: str) -> None:
+    model = make_model(fusion)
+    for m, name in enumerate(model.modalities):
+        moved = (model.freeze(hidden=[name]).items - model.freeze().items)[:, :DIM].abs().amax(dim=1) > 1e-5
+        assert moved.tolist() == PRESENT[:, m].tolist(), name
+    assert model.freeze(hidden=model.modalities).items.isfinite().all()
 
 
 def test_every_draw_leaves_every_item_a_token_and_shows_none_it_lacks() -> None:
     model = make_model("mean").eval()
     generator = torch.Generator().manual_seed(0)
     for _ in range(50):
-        seen = model.encode(model.draw_keep(generator)).attention > 0
+        seen = model.encode(model.draw_visible(generator)).attention > 0
         assert seen.any(dim=1).all()
         assert not (seen & ~PRESENT).any()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_the_share_of_hidden_tokens(share: float) -> None:
+def test_the_share_of_visible_tokens(share: float) -> None:
+    """Of an item's n tokens 1 - share, and where all would be hidden, which has the probability share^n, all of them."""
     model = make_model("mean")
     model.modality_dropout = share
     generator = torch.Generator().manual_seed(0)
-    kept = torch.stack([model.draw_keep(generator) for _ in range(400)]).float().mean()
-    assert kept.item() == pytest.approx(1 - share, abs=0.03)
-    first, again = (model.draw_keep(torch.Generator().manual_seed(7)) for _ in range(2))
+    visible = torch.stack([model.draw_visible(generator) for _ in range(2000)]).float().mean(dim=0).sum(dim=1)
+    n = PRESENT.sum(dim=1)
+    torch.testing.assert_close(visible / n, 1 - share + share**n, atol=0.03, rtol=0)
+    first, again = (model.draw_visible(torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(first, again)
 
 

@@ -58,6 +58,12 @@ class InteractionMatrix:
         keys = torch.cat([self.keys(), other.keys()])
         return type(self).from_pairs(keys // self.n_items, keys % self.n_items, self.n_users, self.n_items)
 
+    def of_items(self, inside: Bool[Tensor, " n_items"]) -> Self:
+        """The entries of the items for which `inside` is True, in a matrix of the same shape."""
+        users = torch.repeat_interleave(torch.arange(self.n_users, device=self.indptr.device), self.degree)
+        kept = inside[self.indices]
+        return type(self).from_pairs(users[kept], self.indices[kept], self.n_users, self.n_items)
+
     def to(self, device: torch.device) -> Self:
         return type(self)(self.indptr.to(device), self.indices.to(device), self.n_items)
 

@@ -94,12 +94,10 @@ def degree_groups(degree: Int64[Tensor, " n"], names: tuple[str, str, str] = ("t
 
 
 def _item_slice(ranking: Ranking, positives: InteractionMatrix, inside: Bool[Tensor, " n_items"], k: int) -> dict[str, float]:
-    keys = positives.keys()
-    keys = keys[inside[keys % positives.n_items]]
-    part = InteractionMatrix.from_pairs(keys // positives.n_items, keys % positives.n_items, positives.n_users, positives.n_items)
+    part = positives.of_items(inside)
     rows = part.degree[ranking.user_idx] > 0
     kept = Ranking(*(column[rows] for column in ranking))
-    return {"n": len(keys)} | _sliced_means(evaluate_ranking(kept, part, [k]), k)
+    return {"n": len(part.indices)} | _sliced_means(evaluate_ranking(kept, part, [k]), k)
 
 
 def _user_slice(per_user: pl.DataFrame, inside: Bool[Tensor, " n_users"], k: int) -> dict[str, float]:

@@ -55,7 +55,7 @@ class RankingTask(LightningModule):
         step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(step_seed)  # dropout too is a function of (seed, step): alike in every process, and after a resume
         generator = torch.Generator().manual_seed(step_seed)
-        encoded = self.model.encode(self.model.draw_keep(generator))
+        encoded = self.model.encode(self.model.draw_visible(generator))
         positive, negative = score_batch(encoded, batch, self.model.history_dropout)
         loss = self.loss(positive, batch.row, negative, batch.valid)
         loss = loss * batch.weight

@@ -62,6 +62,15 @@ def test_by_hand() -> None:
     assert matrix.indices.tolist() == [3, 1, 5]
 
 
+def test_the_entries_of_some_items() -> None:
+    matrix = make_matrix([(2, 5), (0, 3), (2, 1), (4, 5)])
+    inside = torch.zeros(N_ITEMS, dtype=torch.bool)
+    inside[5] = True
+    part = matrix.of_items(inside)
+    assert (part.n_users, part.n_items) == (matrix.n_users, matrix.n_items)
+    assert part.keys().tolist() == [2 * N_ITEMS + 5, 4 * N_ITEMS + 5]
+
+
 def test_keys_do_not_overflow_where_ids_are_many() -> None:
     """A key of 10⁶ users by 10¹² items needs 60 bits."""
     matrix = InteractionMatrix.from_pairs(torch.tensor([10**6 - 1]), torch.tensor([10**12 - 1]), 10**6, 10**12)

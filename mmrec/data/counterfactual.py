@@ -1,0 +1,73 @@
+"""What would be if a kind of evidence said nothing: its features or its graph shuffled, replaced with noise, or rewired.
+
+A modality that is worth something costs something when it is changed. A change keeps what does not matter (which items have the modality,
+the scale of its features, the number of edges) and breaks what does: which item a vector or an edge belongs to.
+"""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from mmrec.types import KG, DatasetSpec, Features, Graph
+
+SHUFFLED, NOISE, REWIRED = "shuffled", "noise", "rewired"
+FEATURE_CHANGES = (SHUFFLED, NOISE)
+GRAPH_CHANGES = (SHUFFLED, NOISE, REWIRED)
+
+
+def change_features(features: Features, change: str, generator: torch.Generator) -> Features:
+    """The features of a modality after a change.
+
+    `shuffled`: the items that have it exchange their vectors at random. `noise`: every vector is drawn from a normal distribution with the
+    mean and variance of its columns. Raises ValueError for another change.
+    """
+    values, known = features.values.clone(), features.values[features.present]
+    if change == SHUFFLED:
+        values[features.present] = known[torch.randperm(len(known), generator=generator)]
+    elif change == NOISE:
+        draw = torch.randn(known.shape, generator=generator, dtype=known.dtype)
+        values[features.present] = known.mean(dim=0) + known.std(dim=0, correction=0) * draw
+    else:
+        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, came {change}")
+    return replace(features, values=values, encoder=f"{features.encoder}, {change}")
+
+
+def change_graph(graph: Graph, change: str, generator: torch.Generator) -> Graph:
+    """The graph after a change.
+
+    `shuffled`: the items in it exchange their entities at random. `noise`: both ends of every edge are drawn from all entities.
+    `rewired`: the edges of each relation exchange their tails, so that every entity keeps its degrees (the configuration model, Newman
+    2003, section IV.B). Raises ValueError for another change.
+    """
+    if change == SHUFFLED:
+        entity, inside = graph.item_entity.clone(), graph.item_entity >= 0
+        entity[inside] = _permuted(entity[inside], generator)
+        return replace(graph, item_entity=entity)
+    if change == NOISE:
+        return replace(graph, edge_index=torch.randint(graph.n_entities, graph.edge_index.shape, generator=generator))
+    if change == REWIRED:
+        tails = graph.edge_index[1].clone()
+        for relation in range(graph.n_relations):
+            rows = graph.edge_type == relation
+            tails[rows] = _permuted(tails[rows], generator)
+        return replace(graph, edge_index=torch.stack([graph.edge_index[0], tails]))
+    raise ValueError(f"expected one of {', '.join(GRAPH_CHANGES)}, came {change}")
+
+
+def changes_of(modality: str) -> tuple[str, ...]:
+    """What can be done to a kind of content evidence."""
+    return GRAPH_CHANGES if modality == KG else FEATURE_CHANGES
+
+
+def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> DatasetSpec:
+    """The same data with one kind of content evidence changed; the same seed gives the same change."""
+    generator = torch.Generator().manual_seed(seed)
+    if modality == KG:
+        return replace(spec, graph=change_graph(spec.graph, change, generator))
+    return replace(spec, features=spec.features | {modality: change_features(spec.features[modality], change, generator)})
+
+
+def _permuted(values: Int64[Tensor, " n"], generator: torch.Generator) -> Int64[Tensor, " n"]:
+    return values[torch.randperm(len(values), generator=generator)]
