@@ -18,7 +18,6 @@ from mmrec.errors import DataError, MissingFile
 from mmrec.evaluation.charts import Grid, Line, grouped_bars, line_chart, stacked_bars
 from mmrec.evaluation.comparison import (
     Comparison,
-    PairedDifference,
     compare,
     describe_standing,
     format_percent,
@@ -26,6 +25,7 @@ from mmrec.evaluation.comparison import (
     paired_difference,
 )
 from mmrec.evaluation.examples import UserView, example_users
+from mmrec.evaluation.significance import PairedTest
 from mmrec.types import ITEM_ID, MODALITIES, Dataset
 
 METRICS, CUTOFFS = ("recall", "ndcg", "hit_rate", "mrr", "map"), (10, 20)
@@ -171,12 +171,14 @@ def _column_group(column: str) -> str:
     return "validation" if column == VALIDATION else column.split("@")[0]
 
 
-def _paired(folder: RunFolder, comparison: Comparison) -> PairedDifference | None:
+def _paired(folder: RunFolder, comparison: Comparison) -> PairedTest | None:
     """Ours against the best baseline under the headline metric, user by user."""
     if HEADLINE not in comparison.columns or folder.per_user is None or HEADLINE not in folder.per_user.columns:
         return None
     difference = comparison.differences[comparison.columns.index(HEADLINE)]
-    return paired_difference(folder.per_user, comparison.ours, difference.baseline, HEADLINE) if difference else None
+    if difference is None:
+        return None
+    return paired_difference(folder.per_user, comparison.ours, difference.baseline, HEADLINE, folder.run.get("seed", 0))
 
 
 def _settings(values: dict) -> str:
