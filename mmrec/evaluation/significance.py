@@ -129,7 +129,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def cohens_d_z(differences: Differences) -> float | None:
-    """Mean over sample standard deviation of the differences (Cohen 1988, d_z); None where they do not vary, or for fewer than two users."""
+    """Mean over sample standard deviation of the differences (Cohen 1988, d_z); None where they do not vary."""
     if len(differences) < 2 or np.ptp(differences) == 0:
         return None
     return float(differences.mean() / differences.std(ddof=1))

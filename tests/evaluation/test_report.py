@@ -145,6 +145,21 @@ def test_charts_show_cold_items_curves_and_attention(run_dir: Path, dataset: Dat
         assert shown in page.text
 
 
+def test_slices_of_users_are_shown_too_and_too_many_as_numbers_only(run_dir: Path, dataset: Dataset) -> None:
+    metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
+    many = {f"occupation {i}": {"n": 1, "ndcg@20": i / 100} for i in range(20)}
+    metrics["slices"]["fusion"] |= {
+        "users.job": many,
+        "users.sex": {"F": {"n": 3, "ndcg@20": 0.2}},
+        "recency": {"day": {"n": 5, "ndcg@20": 0.5}},
+    }
+    write(run_dir / "metrics.json", metrics)
+    page = Page(write_report(run_dir, dataset).read_text(encoding="utf-8"))
+    labels = [svg["aria-label"] for svg in page.all("svg")]
+    assert labels[:3] == ["ndcg@20 by item degree", "ndcg@20 by time since the last interaction", "ndcg@20 by sex"]
+    assert "By job" in page.text and "occupation 17" in page.text and "0.1700" in page.text
+
+
 def test_users_with_titles_hits_and_pictures(run_dir: Path, dataset: Dataset) -> None:
     html = write_report(run_dir, dataset).read_text(encoding="utf-8")
     page = Page(html)
