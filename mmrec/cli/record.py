@@ -19,6 +19,7 @@ from mmrec.data.split import Split
 from mmrec.data.storage import write_json, write_parquet, write_tensors
 from mmrec.evaluation.console import OURS, SweepRun
 from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means, slices
+from mmrec.evaluation.user_groups import user_groups
 from mmrec.model import FusionRecommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
@@ -78,7 +79,7 @@ def describe_run(cfg: DictConfig, evidence: Evidence, split: Split, times: dict[
 
 
 def write_results(
-    run_dir: Path, evidence: Evidence, results: Sequence[Result], train: InteractionMatrix, test: EvaluationSet
+    run_dir: Path, evidence: Evidence, split: Split, results: Sequence[Result], train: InteractionMatrix, test: EvaluationSet
 ) -> dict[str, Any]:
     """Writes metrics.json (returned), per_user.parquet and recommendations.parquet; the first result is our model's first seed."""
     by_model: dict[str, list[Result]] = {}
@@ -87,12 +88,13 @@ def write_results(
     values = {name: [means(r.valid.per_user, "val") | means(r.test.per_user, "test") for r in group] for name, group in by_model.items()}
     ours = results[0].model
     k = max(int(name.rpartition("@")[2]) for name in results[0].test.per_user.columns if "@" in name)
+    groups = user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test)
     metrics = {
         "models": {name: mean_over_seeds(group) for name, group in values.items()},
         "seeds": {str(r.seed): v for r, v in zip(by_model[ours], values[ours], strict=True)},
         "confidence": {name: confidence([r.test.per_user for r in group], "test", results[0].seed) for name, group in by_model.items()},
         "tuned": {name: group[0].parameters for name, group in by_model.items() if group[0].parameters},
-        "slices": {name: slices(group[0].test, train, test, k) for name, group in by_model.items()},
+        "slices": {name: slices(group[0].test, train, test, k, groups) for name, group in by_model.items()},
     }
     write_json(run_dir / "metrics.json", metrics)
     write_parquet(run_dir / "per_user.parquet", pl.concat([_named(r, evidence) for r in results]))

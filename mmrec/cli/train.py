@@ -49,7 +49,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     data.setup("test")
     write_model(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == OURS])
-    metrics = write_results(run_dir, evidence, results, data.train, data.test_set())
+    metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set())
     total_s = time.perf_counter() - start
     times = {"features_s": evidence.features_s, "fit_s": fit_s, "evaluate_s": total_s - fit_s - evidence.features_s, "total_s": total_s}
     write_json(run_dir / "run.json", describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters())))

@@ -116,6 +116,11 @@ def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str) -> Markup:
     return _markup(svg)
 
 
+def groups_fit(groups: Sequence[str]) -> bool:
+    """Whether the names of groups can stand side by side under `grouped_bars`, by an estimate of the text's width."""
+    return CHARACTER * max(map(len, groups), default=0) * len(groups) <= WIDTH - LEFT - RIGHT
+
+
 def stacked_bars(label: str, grid: Grid, x_label: str) -> Markup:
     """A horizontal bar for each group, cut into the shares of the series: `values` are fractions, at most 1 in sum over the series."""
     top = _legend_height(grid.series) + 8

@@ -3,16 +3,13 @@
 Takes the content of a run's `metrics.json`; the first model in it is ours, every other one is a baseline.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import stdev
 
 import polars as pl
 
-from mmrec.types import USER_ID
-
-Z_95 = 1.959964
+from mmrec.evaluation.significance import PairedTest, align_users, paired_test
 
 
 @dataclass(frozen=True)
@@ -61,20 +58,6 @@ class Comparison:
         return tuple(self.rows)[1:]
 
 
-@dataclass(frozen=True)
-class PairedDifference:
-    """Mean over users of ours minus theirs, with its 95% interval."""
-
-    mean: float
-    low: float
-    high: float
-    n_users: int
-
-    @property
-    def includes_zero(self) -> bool:
-        return self.low <= 0 <= self.high
-
-
 def metric_key(column: str) -> str:
     """The key in `metrics.json`: a bare name such as `ndcg@20` means the test part."""
     return column if "/" in column else f"test/{column}"
@@ -96,19 +79,13 @@ def compare(metrics: dict, columns: Sequence[str]) -> Comparison:
     return Comparison(tuple(columns), {model: tuple(cells) for model, cells in rows.items()}, differences)
 
 
-def paired_difference(per_user: pl.DataFrame, ours: str, baseline: str, metric: str) -> PairedDifference | None:
-    """Ours minus the baseline over the users that both have, each user's mean over seeds first; normal approximation.
+def paired_difference(per_user: pl.DataFrame, ours: str, baseline: str, metric: str, seed: int) -> PairedTest | None:
+    """Ours minus the baseline, user by user, over the users that all seeds of both have. None for fewer than two users.
 
-    None for fewer than two users. `per_user`: `user_id, model, seed, <metric>, …`.
+    `per_user`: `user_id, model, seed, <metric>, …`; `seed` is that of the resampling.
     """
-    means = per_user.group_by(USER_ID, "model").agg(pl.col(metric).mean())
-    theirs = means.filter(pl.col("model") == baseline).select(USER_ID, theirs=metric)
-    paired = means.filter(pl.col("model") == ours).join(theirs, on=USER_ID).sort(USER_ID)
-    differences = (paired[metric] - paired["theirs"]).drop_nulls()
-    if len(differences) < 2:
-        return None
-    mean, half_width = float(differences.mean()), Z_95 * float(differences.std()) / math.sqrt(len(differences))
-    return PairedDifference(mean, mean - half_width, mean + half_width, len(differences))
+    values = align_users(*(per_user.filter(pl.col("model") == model) for model in (ours, baseline)), metric)
+    return paired_test(*values, seed) if values[0].shape[1] > 1 else None
 
 
 def describe_standing(comparison: Comparison, column: str) -> str:

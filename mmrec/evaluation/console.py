@@ -8,7 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from mmrec.evaluation.comparison import Cell, compare, format_percent, format_value, paired_difference
+from mmrec.evaluation.comparison import Cell, compare, format_percent, format_value
+from mmrec.evaluation.significance import align_users, paired_test
 
 DIFFERENCE_LABEL = "vs. best baseline"
 OURS = "fusion"
@@ -76,15 +77,10 @@ def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str) -
 def _against(first: SweepRun, run: SweepRun, metric: str) -> Text:
     if run is first or run.split_hash != first.split_hash:
         return Text("")
-    both = pl.concat(
-        [
-            frame.filter(pl.col("model") == OURS).with_columns(model=pl.lit(name))
-            for name, frame in zip("ab", (run.per_user, first.per_user), strict=True)
-        ]
-    )
-    found = paired_difference(both, "a", "b", metric)
-    if found is None:
+    values = align_users(*(each.per_user.filter(pl.col("model") == OURS) for each in (run, first)), metric)
+    if values[0].shape[1] < 2:
         return Text("")
+    found = paired_test(*values, seed=0)
     return Text(f"{found.mean:+.4f}\n[{found.low:+.4f}, {found.high:+.4f}]", "" if found.includes_zero else "bold")
 
 

@@ -15,10 +15,9 @@ from markupsafe import Markup
 
 from mmrec.data.storage import write_text
 from mmrec.errors import DataError, MissingFile
-from mmrec.evaluation.charts import Grid, Line, grouped_bars, line_chart, stacked_bars
+from mmrec.evaluation.charts import Grid, Line, grouped_bars, groups_fit, line_chart, stacked_bars
 from mmrec.evaluation.comparison import (
     Comparison,
-    PairedDifference,
     compare,
     describe_standing,
     format_percent,
@@ -26,6 +25,8 @@ from mmrec.evaluation.comparison import (
     paired_difference,
 )
 from mmrec.evaluation.examples import UserView, example_users
+from mmrec.evaluation.significance import PairedTest
+from mmrec.evaluation.user_groups import RECENCY
 from mmrec.types import ITEM_ID, MODALITIES, Dataset
 
 METRICS, CUTOFFS = ("recall", "ndcg", "hit_rate", "mrr", "map"), (10, 20)
@@ -34,9 +35,20 @@ SPLIT_PARTS = {"train": "to train", "valid": "to validate", "test": "to test"}
 DEGREE_EDGES = (1, 10, 100)
 N_EXAMPLES, N_RECOMMENDATIONS = 20, 10
 SLICES = {
-    "item_degree": ("item", "Only items of the group count as found; training never saw the cold ones. n counts what there is to find."),
-    "user_degree": ("user", "Users in three groups by how many interactions training holds of them, cold ones with none; n counts users."),
+    "item_degree": (
+        "item degree",
+        "Only items of the group count as found; training never saw the cold ones. n counts what there is to find.",
+    ),
+    "user_degree": (
+        "user degree",
+        "Users in three groups by how many interactions training holds of them, cold ones with none; n counts users.",
+    ),
+    RECENCY: (
+        "time since the last interaction",
+        "From the last interaction in training to the first in test; overlap: training goes on past it; never: not in training. n counts users.",
+    ),
 }
+COLUMN_CAPTION = "A column of the users table; n counts users."
 
 
 @dataclass(frozen=True)
@@ -55,9 +67,9 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class SliceView:
-    """One way of slicing: a chart for each metric and the numbers behind them."""
+    """One way of slicing: a chart for each metric, unless there are too many groups for one, and the numbers behind them."""
 
-    subject: str
+    name: str
     caption: str
     charts: list[Markup]
     grids: dict[str, Grid]
@@ -171,12 +183,14 @@ def _column_group(column: str) -> str:
     return "validation" if column == VALIDATION else column.split("@")[0]
 
 
-def _paired(folder: RunFolder, comparison: Comparison) -> PairedDifference | None:
+def _paired(folder: RunFolder, comparison: Comparison) -> PairedTest | None:
     """Ours against the best baseline under the headline metric, user by user."""
     if HEADLINE not in comparison.columns or folder.per_user is None or HEADLINE not in folder.per_user.columns:
         return None
     difference = comparison.differences[comparison.columns.index(HEADLINE)]
-    return paired_difference(folder.per_user, comparison.ours, difference.baseline, HEADLINE) if difference else None
+    if difference is None:
+        return None
+    return paired_difference(folder.per_user, comparison.ours, difference.baseline, HEADLINE, folder.run.get("seed", 0))
 
 
 def _settings(values: dict) -> str:
@@ -237,20 +251,24 @@ def _by_degree(weights: pl.DataFrame, split: dict[str, pl.DataFrame] | None) -> 
 
 
 def _slices(metrics: dict) -> list[SliceView]:
-    """Every kind of slice that ours has, all models side by side."""
+    """Every kind of slice that ours has, all models side by side; columns of the users table last."""
     slices = {model: measured for model, measured in metrics.get("slices", {}).items() if model in metrics["models"]}
+    kinds = dict.fromkeys([*SLICES, *(kind for measured in slices.values() for kind in measured)])
     views = []
-    for kind, (subject, caption) in SLICES.items():
+    for kind in kinds:
         having = {model: measured[kind] for model, measured in slices.items() if measured.get(kind)}
-        if not having:
-            continue
-        grids = {metric: _slice_grid(having, metric) for metric in CHARTED}
-        grids = {metric: grid for metric, grid in grids.items() if any(v is not None for row in grid.values for v in row)}
-        charts = [
-            grouped_bars(f"{metric} by {subject} degree", grid, f"{subject} degree", f"test {metric}") for metric, grid in grids.items()
-        ]
-        views.append(SliceView(subject, caption, charts, grids))
+        if having:
+            views.append(_slice_view(having, *SLICES.get(kind, (kind.removeprefix("users."), COLUMN_CAPTION))))
     return views
+
+
+def _slice_view(models: dict[str, dict], name: str, caption: str) -> SliceView:
+    grids = {metric: _slice_grid(models, metric) for metric in CHARTED}
+    grids = {metric: grid for metric, grid in grids.items() if any(v is not None for row in grid.values for v in row)}
+    charts = [
+        grouped_bars(f"{metric} by {name}", grid, name, f"test {metric}") for metric, grid in grids.items() if groups_fit(grid.groups)
+    ]
+    return SliceView(name, caption, charts, grids)
 
 
 def _slice_grid(models: dict[str, dict], metric: str) -> Grid:

@@ -1,6 +1,7 @@
-"""From per-user metrics to what a run reports: means, confidence intervals, and slices by the degree of items and users."""
+"""From per-user metrics to what a run reports: means, confidence intervals, and slices of items and users."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,16 +68,24 @@ def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples
     return {f"{prefix}/{name}": [float(a), float(b)] for name, a, b in zip(names, low, high, strict=True)}
 
 
-def slices(evaluated: Evaluated, train: InteractionMatrix, data: EvaluationSet, k: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Recall and ndcg at k by the degree of the positives and of the users in the training part.
+def slices(
+    evaluated: Evaluated,
+    train: InteractionMatrix,
+    data: EvaluationSet,
+    k: int,
+    user_groups: Mapping[str, Mapping[str, Bool[Tensor, " n_users"]]] | None = None,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Recall and ndcg at k by the degree of the positives and of the users in the training part, and by other groups of users.
 
     An item slice keeps the lists and counts only the positives that fall in it, over the users who have one there. `n` is that number of
-    positives, or, of a user slice, of users.
+    positives, or, of a user slice, of users. `user_groups` are further kinds, as `mmrec.evaluation.user_groups` makes them.
     """
     by_item = {name: _item_slice(evaluated.ranking, data.positives, inside, k) for name, inside in degree_groups(train.item_degree).items()}
-    groups = degree_groups(train.degree, names=("few", "mid", "many"))
-    by_user = {name: _user_slice(evaluated.per_user, inside, k) for name, inside in groups.items()}
-    return {"item_degree": _nonempty(by_item), "user_degree": _nonempty(by_user)}
+    kinds = {"user_degree": degree_groups(train.degree, names=("few", "mid", "many"))} | dict(user_groups or {})
+    by_user = {
+        kind: {name: _user_slice(evaluated.per_user, inside, k) for name, inside in groups.items()} for kind, groups in kinds.items()
+    }
+    return {kind: _nonempty(found) for kind, found in ({"item_degree": by_item} | by_user).items()}
 
 
 def degree_groups(degree: Int64[Tensor, " n"], names: tuple[str, str, str] = ("tail", "mid", "head")) -> dict[str, Bool[Tensor, " n"]]:

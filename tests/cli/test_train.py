@@ -104,6 +104,10 @@ def test_metrics_json_follows_from_the_per_user_table(run_of: Callable[..., Path
             assert values[f"test/{name}"] == pytest.approx(own[name].mean(), abs=1e-12)
             low, high = metrics["confidence"][model][f"test/{name}"]
             assert low <= values[f"test/{name}"] <= high
+    n_test_users = read(run_of(), "run.json")["split"]["n_test_users"]
+    for sliced in metrics["slices"].values():
+        assert list(sliced) == ["item_degree", "user_degree", "recency"]
+        assert sum(group["n"] for group in sliced["recency"].values()) == n_test_users
     assert set(metrics["tuned"]) == {"item_knn", "ease"} and metrics["tuned"]["ease"]["regularization"] >= 50
     assert metrics["models"]["fusion"]["test/ndcg@20"] > metrics["models"]["popularity"]["test/ndcg@20"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrec.evaluation.charts import MAX_POINTS, WIDTH, Grid, Line, grouped_bars, line_chart, nice_ticks, stacked_bars
+from mmrec.evaluation.charts import MAX_POINTS, WIDTH, Grid, Line, grouped_bars, groups_fit, line_chart, nice_ticks, stacked_bars
 
 GRID = Grid(["cold", "head"], ["fusion", "ease"], [[0.1, 0.4], [0.0, None]], [3, 1200])
 
@@ -59,6 +59,13 @@ def test_grouped_bars_name_axes_groups_and_sizes() -> None:
     assert {"cold", "head", "n = 3", "n = 1,200", "item degree", "ndcg@20", "fusion", "ease"} <= set(texts(svg))
     assert fromstring(svg).get("aria-label") == "ndcg by item degree"
     assert fromstring(svg).get("role") == "img"
+
+
+def test_names_of_groups_stand_side_by_side_or_do_not_fit() -> None:
+    assert groups_fit(["day", "week", "month", "longer", "overlap", "never"]) and groups_fit([])
+    assert not groups_fit(["administrator", "technician", "programmer", "student", "writer"]) and not groups_fit(
+        [str(i) for i in range(60)]
+    )
 
 
 def test_stacked_bars_share_the_width() -> None:

@@ -46,15 +46,17 @@ def test_standing_says_what_is_the_case(ours: float | None, theirs: dict[str, fl
     assert describe_standing(comparison, "ndcg@20") == words
 
 
-def test_paired_difference_averages_seeds_and_keeps_common_users() -> None:
-    rows = [("a", "m", 1, 0.4), ("a", "m", 2, 0.6), ("a", "e", 1, 0.3), ("b", "m", 1, 0.4), ("b", "e", 1, 0.4), ("c", "m", 1, 1.0)]
-    per_user = pl.DataFrame(rows, schema=["user_id", "model", "seed", "ndcg@20"], orient="row")
-    paired = paired_difference(per_user, "m", "e", "ndcg@20")
-    # Differences 0.2 and 0.0: mean 0.1, standard deviation 0.141421, standard error 0.1.
+def test_paired_difference_averages_seeds_and_keeps_users_that_all_seeds_of_both_have() -> None:
+    ours = [("a", "m", 1, 0.4), ("a", "m", 2, 0.6), ("b", "m", 1, 0.4), ("b", "m", 2, 0.4), ("c", "m", 1, 1.0), ("d", "m", 1, 1.0)]
+    theirs = [("a", "e", 1, 0.3), ("b", "e", 1, 0.4), ("c", "e", 1, 0.5)]
+    per_user = pl.DataFrame(ours + theirs, schema=["user_id", "model", "seed", "ndcg@20"], orient="row")
+    paired = paired_difference(per_user, "m", "e", "ndcg@20", seed=0)
+    # Differences 0.2 for a, 0.0 for b: mean 0.1. The extremes take a alone with seed 2, and b alone.
     assert (paired.mean, paired.n_users) == (pytest.approx(0.1), 2)
-    assert (paired.low, paired.high) == (pytest.approx(0.1 - 0.1959964), pytest.approx(0.1 + 0.1959964))
+    assert (paired.ours, paired.theirs) == (pytest.approx(0.45), pytest.approx(0.35))
+    assert (paired.low, paired.high) == (pytest.approx(0.0), pytest.approx(0.3))
     assert paired.includes_zero
-    assert paired_difference(per_user.filter(pl.col("user_id") == "a"), "m", "e", "ndcg@20") is None
+    assert paired_difference(per_user.filter(pl.col("user_id") == "a"), "m", "e", "ndcg@20", seed=0) is None
 
 
 @pytest.mark.parametrize(("ratio", "text"), [(0.0123, "+1.2%"), (-0.0123, "−1.2%"), (-0.0001, "0.0%"), (None, "–")])

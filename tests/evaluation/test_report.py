@@ -80,8 +80,8 @@ def run_dir(tmp_path: Path) -> Path:
     pl.DataFrame({"user_id": ["u", "u"], "item_id": ["i3", "i4"], "rank": [1, 2], "score": [2.0, 1.0]}).write_parquet(
         run / "recommendations.parquet"
     )
-    per_user = [("u", "fusion", 0.3), ("v", "fusion", 0.3), ("u", "ease", 0.4), ("v", "ease", 0.1)]
-    pl.DataFrame(per_user, schema=["user_id", "model", "ndcg@20"], orient="row").write_parquet(run / "per_user.parquet")
+    per_user = [("u", "fusion", 1, 0.3), ("v", "fusion", 1, 0.3), ("u", "ease", 1, 0.4), ("v", "ease", 1, 0.1)]
+    pl.DataFrame(per_user, schema=["user_id", "model", "seed", "ndcg@20"], orient="row").write_parquet(run / "per_user.parquet")
     curves = [(1, 0, "train/loss", 0.7), (1, 1, "train/loss", 0.5), (1, 0, "val/ndcg@20", 0.2)]
     pl.DataFrame(curves, schema=["seed", "epoch", "metric", "value"], orient="row").write_parquet(run / "curves.parquet")
     attention = [("i1", "collaborative", 0.5), ("i1", "text", 0.5), ("i2", "text", 1.0)]
@@ -102,8 +102,8 @@ def test_says_where_the_model_stands(run_dir: Path, dataset: Dataset) -> None:
     assert path == run_dir / "report.html"
     text = " ".join(Page(path.read_text(encoding="utf-8")).text.split())
     assert "fusion is 1.3% below ease, the only baseline, in test ndcg@20 (0.3452 against 0.3498)" in text
-    # Differences -0.1 and 0.2: mean 0.05, standard error 0.15.
-    assert "mean difference is +0.0500, 95% interval −0.2440 to +0.3440 over 2 users: these users cannot tell the two apart." in text
+    # Differences -0.1 and 0.2: mean 0.05; a quarter of the resamples holds either alone.
+    assert "mean difference is +0.0500, 95% interval −0.1000 to +0.2000 over 2 users: these users cannot tell the two apart." in text
     assert "Split random_ratio, interactions 3 to train, 1 to validate, 1 to test. One seed (1)." in text
     for shown in (
         "regularization = 400",
@@ -143,6 +143,21 @@ def test_charts_show_cold_items_curves_and_attention(run_dir: Path, dataset: Dat
         "collaborative, 1–9 times: 50.0%",
     ):
         assert shown in page.text
+
+
+def test_slices_of_users_are_shown_too_and_too_many_as_numbers_only(run_dir: Path, dataset: Dataset) -> None:
+    metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
+    many = {f"occupation {i}": {"n": 1, "ndcg@20": i / 100} for i in range(20)}
+    metrics["slices"]["fusion"] |= {
+        "users.job": many,
+        "users.sex": {"F": {"n": 3, "ndcg@20": 0.2}},
+        "recency": {"day": {"n": 5, "ndcg@20": 0.5}},
+    }
+    write(run_dir / "metrics.json", metrics)
+    page = Page(write_report(run_dir, dataset).read_text(encoding="utf-8"))
+    labels = [svg["aria-label"] for svg in page.all("svg")]
+    assert labels[:3] == ["ndcg@20 by item degree", "ndcg@20 by time since the last interaction", "ndcg@20 by sex"]
+    assert "By job" in page.text and "occupation 17" in page.text and "0.1700" in page.text
 
 
 def test_users_with_titles_hits_and_pictures(run_dir: Path, dataset: Dataset) -> None:

@@ -77,6 +77,17 @@ def test_slices_by_hand(data: EvaluationSet) -> None:
     }
 
 
+def test_further_groups_of_users_are_sliced_as_well(data: EvaluationSet) -> None:
+    groups = {"users.kind": {"old": torch.tensor([True, False, False, True]), "new": torch.tensor([False, True, True, False])}}
+    nobody = {"recency": {"day": torch.zeros(4, dtype=torch.bool)}}
+    found = slices(evaluate(Lists(), data, [2]), data.seen, data, k=2, user_groups=groups | nobody)
+    assert list(found) == ["item_degree", "user_degree", "users.kind", "recency"] and found["recency"] == {}
+    assert found["users.kind"] == {
+        "old": pytest.approx({"n": 2, "recall@2": 1.0, "ndcg@2": 1.0}),
+        "new": pytest.approx({"n": 2, "recall@2": 0.5, "ndcg@2": 0.5}),  # ndcg 1 / (1 + D2) and D2 / (1 + D2)
+    }
+
+
 def test_slices_that_nothing_falls_into_are_left_out() -> None:
     train = make_matrix([(0, 0), (1, 1)], 2, 3)
     data = EvaluationSet.build(train, make_matrix([(0, 1)], 2, 3))

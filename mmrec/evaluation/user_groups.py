@@ -1,0 +1,65 @@
+"""Users in groups by what is known of them: the columns of the users table, and how long ago training last heard of them."""
+
+import polars as pl
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from mmrec.types import TIMESTAMP, USER_ID
+
+Groups = dict[str, Bool[Tensor, " n_users"]]
+"""Disjoint, in the order in which they are shown; a True is at a user_idx."""
+MAX_GROUPS = 20
+RECENCY = "recency"
+DAY = 86_400
+_WITHIN = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY}
+_LONGER, _OVERLAP, _NEVER = "longer", "overlap", "never"
+
+
+def user_groups(
+    users: pl.DataFrame | None, user_ids: pl.Series, train: pl.DataFrame, test: pl.DataFrame
+) -> dict[str, dict[str, Bool[Tensor, " n_users"]]]:
+    """All kinds of groups that the data allow, `users.<column>` and `recency`; `user_ids` are in the order of user_idx."""
+    by_time = {RECENCY: recency_groups(user_ids, train, test)} if TIMESTAMP in train.columns else {}
+    return column_groups(users, user_ids) | by_time
+
+
+def column_groups(users: pl.DataFrame | None, user_ids: pl.Series) -> dict[str, dict[str, Bool[Tensor, " n_users"]]]:
+    """A kind `users.<column>` for every column with two to twenty distinct values, its groups in their order, last `not given`."""
+    if users is None:
+        return {}
+    aligned = user_ids.alias(USER_ID).to_frame().join(users, on=USER_ID, how="left", maintain_order="left")
+    named = [name for name, dtype in users.schema.items() if name != USER_ID and not dtype.is_nested()]
+    return {f"users.{name}": groups for name in named if (groups := _by_value(aligned[name]))}
+
+
+def recency_groups(user_ids: pl.Series, train: pl.DataFrame, test: pl.DataFrame) -> dict[str, Bool[Tensor, " n_users"]]:
+    """Users by the time from their last interaction in `train` to their first one in `test`; those without one there are in no group.
+
+    Within a `day`, `week` (7 days), `month` (30 days), or `longer`; `never` without a row in training; `overlap` where training goes on
+    past the first test interaction, as a split that ignores time has it.
+    """
+    last = train.group_by(USER_ID).agg(last=pl.col(TIMESTAMP).max())
+    first = test.group_by(USER_ID).agg(first=pl.col(TIMESTAMP).min())
+    both = user_ids.alias(USER_ID).to_frame()
+    for times in (last, first):
+        both = both.join(times, on=USER_ID, how="left", maintain_order="left")
+    gap = both["first"] - both["last"]
+    inside, low = {}, 0
+    for name, high in _WITHIN.items():
+        inside[name] = (gap >= low) & (gap <= high)
+        low = high + 1
+    inside |= {_LONGER: gap >= low, _OVERLAP: gap < 0, _NEVER: both["first"].is_not_null() & both["last"].is_null()}
+    return {name: _mask(rows) for name, rows in inside.items()}
+
+
+def _by_value(column: pl.Series) -> dict[str, Bool[Tensor, " n_users"]]:
+    values = column.drop_nulls().unique().sort().to_list()
+    if not 2 <= len(values) <= MAX_GROUPS:
+        return {}
+    groups = {str(value): _mask(column == value) for value in values}
+    return groups | ({"not given": _mask(column.is_null())} if column.null_count() else {})
+
+
+def _mask(rows: pl.Series) -> Bool[Tensor, " n_users"]:
+    return torch.from_numpy(rows.fill_null(False).to_numpy(writable=True))
