@@ -106,12 +106,12 @@ def noise(n_items: int, dim: int = 4) -> Tensor:
 )
 def test_baselines(baseline: Baseline) -> None:
     train = most_of_ones_colour()
-    assert own_colour_first(baseline.fit(train), train).all()
+    assert own_colour_first(baseline.fit(make_spec(train, {})), train).all()
 
 
 def test_popularity_cannot() -> None:
     train = most_of_ones_colour()
-    assert own_colour_first(Popularity().fit(train), train).float().mean() < 0.5
+    assert own_colour_first(Popularity().fit(make_spec(train, {})), train).float().mean() < 0.5
 
 
 def test_an_untrained_model_cannot() -> None:

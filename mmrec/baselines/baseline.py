@@ -7,18 +7,24 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.data.csr import InteractionMatrix
+from mmrec.types import DatasetSpec
 
 
 class Baseline(ABC):
     """A recommender without gradient descent. Fitting the same data twice gives the same scores."""
 
     @abstractmethod
-    def fit(self, train: InteractionMatrix) -> Self:
-        """Learns from the training interactions alone; returns itself."""
+    def fit(self, spec: DatasetSpec) -> Self:
+        """Learns from the training interactions, and from what else the baseline reads of the spec; returns itself."""
 
     @abstractmethod
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         """The score of every item for each user; higher is better."""
+
+
+def interaction_matrix(spec: DatasetSpec) -> InteractionMatrix:
+    """The training interactions as a binary matrix."""
+    return InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
 
 
 def dense_rows(train: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.baselines.baseline import Baseline, dense_rows, item_gram
-from mmrec.data.csr import InteractionMatrix
+from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, item_gram
+from mmrec.types import DatasetSpec
 
 
 class EASE(Baseline):
@@ -19,7 +19,8 @@ class EASE(Baseline):
     def __init__(self, regularization: float) -> None:
         self.regularization = regularization
 
-    def fit(self, train: InteractionMatrix) -> Self:
+    def fit(self, spec: DatasetSpec) -> Self:
+        train = interaction_matrix(spec)
         gram = item_gram(train).double()
         gram.diagonal().add_(self.regularization)
         inverse = torch.linalg.inv(gram)

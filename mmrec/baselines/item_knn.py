@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.baselines.baseline import Baseline, dense_rows, item_gram
-from mmrec.data.csr import InteractionMatrix
+from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, item_gram
+from mmrec.types import DatasetSpec
 
 
 class ItemKNN(Baseline):
@@ -17,7 +17,8 @@ class ItemKNN(Baseline):
     def __init__(self, n_neighbors: int, shrinkage: float) -> None:
         self.n_neighbors, self.shrinkage = n_neighbors, shrinkage
 
-    def fit(self, train: InteractionMatrix) -> Self:
+    def fit(self, spec: DatasetSpec) -> Self:
+        train = interaction_matrix(spec)
         similarity = item_gram(train)
         norm = similarity.diagonal().sqrt()
         similarity /= torch.outer(norm, norm) + self.shrinkage + 1e-12

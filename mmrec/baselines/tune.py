@@ -8,6 +8,7 @@ from mmrec.baselines.baseline import Baseline
 from mmrec.data.sample import EvaluationSet
 from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.types import DatasetSpec
 
 
 class Tuned(NamedTuple):
@@ -19,8 +20,8 @@ class Tuned(NamedTuple):
     """The validation mean that chose it."""
 
 
-def tune(make: Callable[..., Baseline], grid: dict[str, list[Any]], valid: EvaluationSet, metric: str) -> Tuned:
-    """Fits `make(**point)` on `valid.seen`, the training part, for every point of `grid`; the first of equals wins.
+def tune(make: Callable[..., Baseline], grid: dict[str, list[Any]], spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
+    """Fits `make(**point)` on the training part, for every point of `grid`; the first of equals wins.
 
     `metric` is like `ndcg@20`. A grid without keys has one point, the defaults. Raises ConfigError for a key without values.
     """
@@ -30,7 +31,7 @@ def tune(make: Callable[..., Baseline], grid: dict[str, list[Any]], valid: Evalu
     best: Tuned | None = None
     for values in itertools.product(*grid.values()):
         parameters = dict(zip(grid, values, strict=True))
-        baseline = make(**parameters).fit(valid.seen)
+        baseline = make(**parameters).fit(spec)
         value = rank_and_evaluate(baseline, valid, [int(metric.rpartition("@")[2])])[metric].mean() or 0.0
         if best is None or value > best.value:
             best = Tuned(baseline, parameters, value)

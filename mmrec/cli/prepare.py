@@ -85,16 +85,20 @@ def make_data_module(cfg: DictConfig, evidence: Evidence, folder: Path) -> Light
     return build(cfg, "data_module")(split_dir=folder, index=evidence.index)
 
 
+def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
+    """What a model or a baseline may know: the training part of a data module that is set up, and all allowed evidence."""
+    return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
+
+
 def make_model(cfg: DictConfig, evidence: Evidence, data: LightningDataModule) -> FusionRecommender:
     """A fresh model, drawn from `cfg.seed`, for the training part of a data module that is set up."""
-    spec = DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
     torch.manual_seed(cfg.seed)
     parts: dict[str, Any] = {
         "fusion": build(cfg, "fusion"),
         "backbone": build(cfg, "backbone") if cfg.evidence.collaborative else None,
         "kg_encoder": build(cfg, "kg_encoder") if evidence.graph else None,
     }
-    return refine("model", lambda: build(cfg, "model")(spec=spec, **parts))
+    return refine("model", lambda: build(cfg, "model")(spec=make_spec(evidence, data), **parts))
 
 
 def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dict[str, Features], tuple[str, ...]]:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
 from mmrec.baselines.tune import tune
-from mmrec.cli.prepare import Evidence, load_evidence, make_data_module, make_model, make_split, quiet_lightning, say
+from mmrec.cli.prepare import Evidence, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning, say
 from mmrec.cli.record import describe_run, write_curves, write_model, write_results
 from mmrec.config import TrainConfig, build, check, plain
 from mmrec.data.storage import write_json, write_text
@@ -115,11 +115,12 @@ def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Resul
     """Every configured baseline, tuned on the validation part before the test part is read."""
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
+    spec = make_spec(evidence, data)
     metric = cfg.selection.metric.removeprefix("val/")
     tuned = {}
     for name, node in cfg.baselines.items():
         make = build(OmegaConf.create({name: {k: v for k, v in node.items() if k != "grid"}}), name)
-        tuned[name] = tune(make, plain(node.grid), data.valid_set(), metric)
+        tuned[name] = tune(make, plain(node.grid), spec, data.valid_set(), metric)
         say(f"{name}: val {metric} {tuned[name].value:.4f} {tuned[name].parameters or ''}")
     data.setup("test")
     return [measure(name, cfg, best.baseline, data, best.parameters) for name, best in tuned.items()]

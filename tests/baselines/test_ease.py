@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 
 from mmrec.baselines.ease import EASE
-from mmrec.data.csr import InteractionMatrix
+from mmrec.types import DatasetSpec, Interactions
 
 N_USERS, N_ITEMS = 30, 7
 X = (torch.rand(N_USERS, N_ITEMS, generator=torch.Generator().manual_seed(0)) < 0.4).double()
 X[:, 5] = 0  # an item without interactions
-TRAIN = InteractionMatrix.from_pairs(*X.nonzero().unbind(1), N_USERS, N_ITEMS)
+TRAIN = DatasetSpec(N_USERS, N_ITEMS, Interactions(*X.nonzero().unbind(1)))
 
 
 def ridge_by_item(regularization: float) -> Tensor:
@@ -32,6 +32,6 @@ def test_equal_to_ridge_regressions(regularization: float) -> None:
 
 def test_by_hand() -> None:
     """Two items that always come together, two users, λ = 1: b = 2 / (2 + 1)."""
-    train = InteractionMatrix.from_pairs(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), 3, 2)
+    train = DatasetSpec(3, 2, Interactions(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])))
     scores = EASE(1.0).fit(train).score_users(torch.tensor([0, 2]))
     torch.testing.assert_close(scores, torch.tensor([[2 / 3, 2 / 3], [0.0, 0.0]]))

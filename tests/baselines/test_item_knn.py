@@ -6,18 +6,16 @@ import pytest
 import torch
 
 from mmrec.baselines.item_knn import ItemKNN
-from mmrec.data.csr import InteractionMatrix
+from mmrec.types import DatasetSpec, Interactions
 
 N_USERS, N_ITEMS = 25, 8
 
 
-def draw_train(seed: int) -> tuple[InteractionMatrix, list[set[int]]]:
+def draw_train(seed: int) -> tuple[DatasetSpec, list[set[int]]]:
     """A training matrix whose item 7 has no users, and the users of every item."""
     x = torch.rand(N_USERS, N_ITEMS, generator=torch.Generator().manual_seed(seed)) < 0.35
     x[:, 7] = False
-    return InteractionMatrix.from_pairs(*x.nonzero().unbind(1), N_USERS, N_ITEMS), [
-        set(column.nonzero().flatten().tolist()) for column in x.T
-    ]
+    return DatasetSpec(N_USERS, N_ITEMS, Interactions(*x.nonzero().unbind(1))), [set(column.nonzero().flatten().tolist()) for column in x.T]
 
 
 def similarity(users: list[set[int]], i: int, j: int, shrinkage: float) -> float:
@@ -47,13 +45,13 @@ def test_equal_to_loops(n_neighbors: int, shrinkage: float) -> None:
 
 def test_by_hand() -> None:
     """Items 0 and 1 share one of two and one of one users: 1 / (√2 + 1). Item 2 shares nobody's."""
-    train = InteractionMatrix.from_pairs(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 1, 0, 2]), 3, 3)
+    train = DatasetSpec(3, 3, Interactions(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 1, 0, 2])))
     scores = ItemKNN(n_neighbors=5, shrinkage=1.0).fit(train).score_users(torch.tensor([1, 2]))
     torch.testing.assert_close(scores, torch.tensor([[0.0, 1 / (math.sqrt(2) + 1), 0.0], [0.0, 0.0, 0.0]]))
 
 
 def test_an_item_is_no_neighbour_of_itself() -> None:
     train, _ = draw_train(seed=0)
-    only_one = InteractionMatrix.from_pairs(torch.tensor([0]), torch.tensor([3]), 1, N_ITEMS)
+    only_one = DatasetSpec(1, N_ITEMS, Interactions(torch.tensor([0]), torch.tensor([3])))
     assert not ItemKNN(3, 0.0).fit(only_one).score_users(torch.tensor([0])).any()
     assert ItemKNN(3, 0.0).fit(train).score_users(torch.arange(N_USERS)).isfinite().all()

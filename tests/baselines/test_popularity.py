@@ -3,11 +3,11 @@
 import torch
 
 from mmrec.baselines.popularity import Popularity
-from mmrec.data.csr import InteractionMatrix
+from mmrec.types import DatasetSpec, Interactions
 
 
 def test_by_hand() -> None:
     """Item 2 has three users, one of them twice in the log; item 1 has none."""
-    train = InteractionMatrix.from_pairs(torch.tensor([0, 1, 2, 2, 2]), torch.tensor([2, 2, 2, 2, 0]), 4, 3)
+    train = DatasetSpec(4, 3, Interactions(torch.tensor([0, 1, 2, 2, 2]), torch.tensor([2, 2, 2, 2, 0])))
     scores = Popularity().fit(train).score_users(torch.tensor([3, 0]))
     assert scores.tolist() == [[1.0, 0.0, 3.0]] * 2

@@ -12,8 +12,10 @@ from mmrec.baselines.tune import tune
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
 from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.types import DatasetSpec, Interactions
 
 TRAIN = InteractionMatrix.from_pairs(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), 2, 5)
+SPEC = DatasetSpec(2, 5, Interactions(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])))
 VALID = EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(torch.tensor([0, 1]), torch.tensor([3, 3]), 2, 5))
 
 
@@ -26,8 +28,8 @@ class Favourite(Baseline):
         self.made.append({"item": item, "unused": unused})
         self.item = item
 
-    def fit(self, train: InteractionMatrix) -> Self:
-        self.fitted_on = train
+    def fit(self, spec: DatasetSpec) -> Self:
+        self.fitted_on = spec
         return self
 
     def score_users(self, user_idx: Tensor) -> Tensor:
@@ -38,11 +40,11 @@ class Favourite(Baseline):
 
 def test_the_best_on_validation_is_chosen_and_was_fitted_on_train() -> None:
     Favourite.made = []
-    best = tune(Favourite, {"item": [4, 3, 2], "unused": ["a", "b"]}, VALID, "ndcg@2")
+    best = tune(Favourite, {"item": [4, 3, 2], "unused": ["a", "b"]}, SPEC, VALID, "ndcg@2")
     assert best.parameters == {"item": 3, "unused": "a"}  # the first of two equals
     assert best.value == 1.0
     assert best.baseline.item == 3
-    assert best.baseline.fitted_on is TRAIN
+    assert best.baseline.fitted_on is SPEC
     assert Favourite.made == [{"item": item, "unused": unused} for item in (4, 3, 2) for unused in ("a", "b")]
 
 
@@ -50,30 +52,31 @@ def test_the_named_metric_at_the_named_cutoff_decides() -> None:
     """At 1 only item 3 first finds anything. At 4 both lists find it, and the first is taken."""
     Favourite.made = []
     grid = {"item": [2, 3], "unused": ["a"]}
-    assert tune(Favourite, grid, VALID, "recall@4").parameters["item"] == 2
-    assert tune(Favourite, grid, VALID, "recall@1").parameters["item"] == 3
+    assert tune(Favourite, grid, SPEC, VALID, "recall@4").parameters["item"] == 2
+    assert tune(Favourite, grid, SPEC, VALID, "recall@1").parameters["item"] == 3
 
 
 def test_without_a_grid_there_is_one_point() -> None:
-    best = tune(Popularity, {}, VALID, "hit_rate@2")
+    best = tune(Popularity, {}, SPEC, VALID, "hit_rate@2")
     assert best.parameters == {}
-    assert best.value == rank_and_evaluate(Popularity().fit(TRAIN), VALID, [2])["hit_rate@2"].mean()
+    assert best.value == rank_and_evaluate(Popularity().fit(SPEC), VALID, [2])["hit_rate@2"].mean()
 
 
 def test_equal_to_trying_by_hand() -> None:
-    """On random data, where the points of the grid differ; fitting anything but `valid.seen` would show."""
+    """On random data, where the points of the grid differ; fitting anything but the training part would show."""
     kind = torch.rand(40, 12, generator=torch.Generator().manual_seed(1))
     train, held_out = (InteractionMatrix.from_pairs(*part.nonzero().unbind(1), 40, 12) for part in (kind < 0.3, kind > 0.85))
     valid = EvaluationSet.build(train, held_out)
+    spec = DatasetSpec(40, 12, Interactions(*(kind < 0.3).nonzero().unbind(1)))
     grid = {"n_neighbors": [1, 4, 12], "shrinkage": [0.0, 20.0]}
-    tried = {(n, s): rank_and_evaluate(ItemKNN(n, s).fit(train), valid, [3])["ndcg@3"].mean() for n in (1, 4, 12) for s in (0.0, 20.0)}
+    tried = {(n, s): rank_and_evaluate(ItemKNN(n, s).fit(spec), valid, [3])["ndcg@3"].mean() for n in (1, 4, 12) for s in (0.0, 20.0)}
     assert len(set(tried.values())) > 1
-    best = tune(ItemKNN, grid, valid, "ndcg@3")
+    best = tune(ItemKNN, grid, spec, valid, "ndcg@3")
     assert best.value == max(tried.values()) == tried[best.parameters["n_neighbors"], best.parameters["shrinkage"]]
 
 
 def test_without_validation_users_the_first_point_is_taken() -> None:
     Favourite.made = []
     nobody = EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(*torch.empty(2, 0, dtype=torch.int64), 2, 5))
-    best = tune(Favourite, {"item": [4, 3], "unused": ["a"]}, nobody, "ndcg@2")
+    best = tune(Favourite, {"item": [4, 3], "unused": ["a"]}, SPEC, nobody, "ndcg@2")
     assert (best.parameters["item"], best.value) == (4, 0.0)

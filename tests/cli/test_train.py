@@ -314,9 +314,9 @@ def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monk
         fitted.append(datamodule)
         assert not hasattr(datamodule, "test")
 
-    def counting_tune(make: object, grid: object, valid: object, metric: str) -> object:
+    def counting_tune(make: object, grid: object, spec: object, valid: object, metric: str) -> object:
         tuned.append(len(valid.positives.indices))
-        return tune(make, grid, valid, metric)
+        return tune(make, grid, spec, valid, metric)
 
     monkeypatch.setattr(Trainer, "fit", blind_fit)
     monkeypatch.setattr(mmrec.cli.train, "tune", counting_tune)
