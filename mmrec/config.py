@@ -28,12 +28,12 @@ Node = dict[str, Any]
 
 @dataclass
 class Evidence:
-    """Which kinds of evidence the model may use."""
+    """Which kinds of evidence the model may use: true, false, or content changed as `mmrec.data.counterfactual` says."""
 
     collaborative: bool = MISSING
-    text: bool = MISSING
-    image: bool = MISSING
-    kg: bool = MISSING
+    text: Union[bool, str] = MISSING  # noqa: UP007, OmegaConf knows no other spelling
+    image: Union[bool, str] = MISSING  # noqa: UP007
+    kg: Union[bool, str] = MISSING  # noqa: UP007
 
 
 @dataclass

@@ -17,7 +17,8 @@ USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp
 USER_IDX, ITEM_IDX = "user_idx", "item_idx"
 HEAD, RELATION, TAIL, ENTITY = "head", "relation", "tail", "entity"
 TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
-MODALITIES = (COLLABORATIVE, TEXT, IMAGE, KG)
+CONTENT = (TEXT, IMAGE, KG)
+MODALITIES = (COLLABORATIVE, *CONTENT)
 
 
 @dataclass(frozen=True)

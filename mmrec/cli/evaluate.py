@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.cli.prepare import load_evidence, make_data_module, make_model, say
+from mmrec.cli.prepare import load_evidence, make_data_module, make_model, make_spec, say
 from mmrec.cli.record import read_json
 from mmrec.cli.train import checkpoint_folder, load_best
 from mmrec.config import EvaluateConfig, TrainConfig, check
@@ -35,7 +35,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         seeded = OmegaConf.merge(saved, {"seed": seed})
         data = make_data_module(seeded, evidence, run_dir / "split")
         data.setup("test")
-        model = make_model(seeded, evidence, data)
+        model = make_model(seeded, make_spec(evidence, data))
         load_best(model, checkpoint_folder(run_dir, seed))
         by_seed.append(means(evaluate_scorer(model.freeze(), data.test_set(), list(saved.task.ks)).per_user, "test"))
         say(f"seed {seed}: evaluated")

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from mmrec.config import build, refine
+from mmrec.data.counterfactual import change_features, change_graph
 from mmrec.data.features import Problem, extract_features, item_texts, read_pictures
 from mmrec.data.index import Index
 from mmrec.data.split import Split
@@ -90,15 +91,15 @@ def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
     return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
 
 
-def make_model(cfg: DictConfig, evidence: Evidence, data: LightningDataModule) -> FusionRecommender:
-    """A fresh model, drawn from `cfg.seed`, for the training part of a data module that is set up."""
+def make_model(cfg: DictConfig, spec: DatasetSpec) -> FusionRecommender:
+    """A fresh model, drawn from `cfg.seed`."""
     torch.manual_seed(cfg.seed)
     parts: dict[str, Any] = {
         "fusion": build(cfg, "fusion"),
         "backbone": build(cfg, "backbone") if cfg.evidence.collaborative else None,
-        "kg_encoder": build(cfg, "kg_encoder") if evidence.graph else None,
+        "kg_encoder": build(cfg, "kg_encoder") if spec.graph else None,
     }
-    return refine("model", lambda: build(cfg, "model")(spec=make_spec(evidence, data), **parts))
+    return refine("model", lambda: build(cfg, "model")(spec=spec, **parts))
 
 
 def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dict[str, Features], tuple[str, ...]]:
@@ -119,6 +120,9 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
         say(f"  {note}")
     if len(notes) > 20:
         say(f"  … and {len(notes) - 20:,} more, all of them in run.json")
+    for name in features:
+        if isinstance(change := cfg.evidence[name], str):
+            features[name] = change_features(features[name], change, torch.Generator().manual_seed(cfg.seed))
     return {name: found for name, found in features.items() if found.present.any()}, notes
 
 
@@ -132,4 +136,6 @@ def _load_graph(cfg: DictConfig, dataset: Dataset, index: Index) -> Graph | None
         f"knowledge graph: {tensors.n_entities:,} entities, {len(tensors.edge_type):,} triples, {tensors.n_relations} relations; "
         f"{aligned:,} of {index.n_items:,} items are in it"
     )
+    if isinstance(cfg.evidence.kg, str):
+        tensors = change_graph(tensors, cfg.evidence.kg, torch.Generator().manual_seed(cfg.seed))
     return tensors if aligned and len(tensors.edge_type) else None

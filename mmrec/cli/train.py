@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from mmrec.baselines.tune import tune
 from mmrec.cli.prepare import Evidence, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning, say
 from mmrec.cli.record import describe_run, write_curves, write_model, write_results
 from mmrec.config import TrainConfig, build, check, plain
-from mmrec.data.storage import write_json, write_text
+from mmrec.data.counterfactual import changes_of
+from mmrec.data.storage import write_json, write_parquet, write_text
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.evaluation.console import OURS, console_table
+from mmrec.evaluation.counterfactual import counterfactuals, describe_worth, measure_counterfactuals
 from mmrec.evaluation.report import write_report
 from mmrec.evaluation.summary import Result, evaluate
 from mmrec.metrics.ranking import METRICS
 from mmrec.model import FusionRecommender
-from mmrec.types import Scorer
+from mmrec.types import CONTENT, DatasetSpec, Scorer
 
 
 def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
@@ -50,6 +53,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     write_model(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == OURS])
     metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set())
+    _write_counterfactuals(cfg, run_dir, first, make_spec(evidence, data), results[0], data)
     total_s = time.perf_counter() - start
     times = {"features_s": evidence.features_s, "fit_s": fit_s, "evaluate_s": total_s - fit_s - evidence.features_s, "total_s": total_s}
     write_json(run_dir / "run.json", describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters())))
@@ -69,7 +73,7 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     """Trains one seed, keeps the epoch that is best on validation, and only then reads the test part."""
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
-    model = make_model(cfg, evidence, data)
+    model = make_model(cfg, make_spec(evidence, data))
     say(f"seed {cfg.seed}: {sum(p.numel() for p in model.parameters()):,} parameters, tokens {', '.join(model.modalities)}")
     task = build(cfg, "task")(model=model, graph=evidence.graph, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
     folder = checkpoint_folder(run_dir, cfg.seed)
@@ -124,6 +128,19 @@ def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Resul
         say(f"{name}: val {metric} {tuned[name].value:.4f} {tuned[name].parameters or ''}")
     data.setup("test")
     return [measure(name, cfg, best.baseline, data, best.parameters) for name, best in tuned.items()]
+
+
+def _write_counterfactuals(
+    cfg: DictConfig, run_dir: Path, model: FusionRecommender, spec: DatasetSpec, result: Result, data: LightningDataModule
+) -> None:
+    """What the first seed's model relies on: counterfactuals.parquet, and a sentence a modality."""
+    changed = counterfactuals(model, spec, partial(make_model, cfg), cfg.seed)
+    k = max(cfg.task.ks)
+    table = measure_counterfactuals(result.test.ranking, changed, data.test_set(), data.train, k, cfg.seed)
+    if len(table):
+        write_parquet(run_dir / "counterfactuals.parquet", table)
+    for sentence in describe_worth(table, f"ndcg@{k}"):
+        say(sentence)
 
 
 class _EpochLines(Callback):
@@ -185,6 +202,9 @@ def _check_selection(cfg: DictConfig) -> None:
         raise ConfigError(
             f"selection.metric: `{cfg.selection.metric}` is not computed on the validation part; {nearest(cfg.selection.metric, valid)}"
         )
+    for name in CONTENT:
+        if isinstance(change := cfg.evidence[name], str) and change not in changes_of(name):
+            raise ConfigError(f"evidence.{name}: `{change}` is no value of it; {nearest(change, ('true', 'false', *changes_of(name)))}")
     for key in ("n_seeds", "features.batch_size"):
         if (value := OmegaConf.select(cfg, key)) < 1:
             raise ConfigError(f"{key}: expected at least 1, came {value}")

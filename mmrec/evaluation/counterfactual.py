@@ -20,7 +20,7 @@ from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_users
 from mmrec.model import FrozenScorer, FusionRecommender
 from mmrec.types import COLLABORATIVE, USER_IDX, DatasetSpec
 
-DROPPED, CONTENT = "dropped", "all but collaborative"
+DROPPED, ALONE = "dropped", "all content"
 METRICS = ("recall", "ndcg")
 
 
@@ -28,7 +28,7 @@ class Counterfactual(NamedTuple):
     """A model that was trained on the evidence as it is, and meets it changed."""
 
     modality: str
-    """What was changed; `CONTENT`: all of it, so that the collaborative signal stands alone."""
+    """What was changed; `ALONE`: all of it, so that the collaborative signal stands alone."""
     change: str
     scorer: FrozenScorer
 
@@ -41,7 +41,7 @@ def counterfactuals(
     for name in model.modalities if len(model.modalities) > 1 else ():
         yield Counterfactual(name, DROPPED, model.freeze(hidden=[name]))
     if COLLABORATIVE in model.modalities and len(content) > 1:
-        yield Counterfactual(CONTENT, DROPPED, model.freeze(hidden=content))
+        yield Counterfactual(ALONE, DROPPED, model.freeze(hidden=content))
     weights = model.state_dict()
     for name in content:
         for change in changes_of(name):

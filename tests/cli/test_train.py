@@ -78,6 +78,24 @@ def test_data_that_cannot_be_used_leaves_no_run_folder_behind(compose: Compose, 
         assert not (tmp_path / "run").exists()
 
 
+def test_counterfactuals_of_every_modality_are_measured(run_of: Callable[..., Path]) -> None:
+    table = pl.read_parquet(run_of() / "counterfactuals.parquet")
+    expected = {(name, change) for name in ("text", "image") for change in ("dropped", "shuffled", "noise")}
+    expected |= {("kg", change) for change in ("dropped", "shuffled", "noise", "rewired")} | {("collaborative", "dropped")}
+    assert set(table.select("modality", "change").iter_rows()) == expected | {("all content", "dropped")}
+    reported = read(run_of(), "metrics.json")["seeds"]["2026"]["test/ndcg@20"]
+    intact = table.filter((pl.col("items") == "all") & (pl.col("metric") == "ndcg@20"))["intact"]
+    assert intact.to_list() == pytest.approx([reported] * len(expected | {None}))
+    assert (table["changed"] - table["intact"] - table["difference"]).abs().max() < 1e-9
+
+
+def test_evidence_can_be_trained_on_changed(run_of: Callable[..., Path]) -> None:
+    run, intact = run_of("evidence.text=shuffled", "evidence.kg=rewired"), run_of()
+    assert tokens_of(run) == tokens_of(intact)
+    assert read(run, "run.json")["features"]["text"]["encoder"].endswith(", shuffled")
+    assert load_file(run / "vectors.safetensors")["items"].ne(load_file(intact / "vectors.safetensors")["items"]).any()
+
+
 def test_run_json_says_what_was_run(run_of: Callable[..., Path], shop_folder: Path) -> None:
     about = read(run_of(), "run.json")
     assert (about["model"], about["seed"], about["seeds"]) == ("fusion", 2026, [2026])
