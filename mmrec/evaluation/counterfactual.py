@@ -55,8 +55,9 @@ def measure_counterfactuals(
 ) -> pl.DataFrame:
     """What every change costs: recall and ndcg at k over all items, and over the warm and the cold ones alone where there are both.
 
-    One row a modality, change, group of items and metric: `modality, change, items, metric, intact, changed, difference, low, high, n_users`,
-    the difference being changed - intact with its 95% interval over users. A group counts only the positives in it and the users who have one.
+    One row a modality, change, group of items and metric: `modality, change, items, metric, intact, changed, difference, low, high,
+    n_users`, the difference being changed - intact with its 95% interval over users. A group counts only the positives in it, and the
+    users who have one.
     """
     warm = train.item_degree > 0
     groups = {"all": torch.ones_like(warm), "warm": warm, "cold": ~warm}
@@ -79,7 +80,7 @@ def measure_counterfactuals(
 
 
 def describe_worth(table: pl.DataFrame, metric: str) -> list[str]:
-    """A sentence for each modality and group of items, without its full stop: what dropping it costs, and whether that is more than chance."""
+    """A sentence for each modality, without its full stop: what dropping it costs, and whether that is more than chance."""
     dropped = table.filter((pl.col("change") == DROPPED) & (pl.col("metric") == metric))
     sentences = []
     for modality, part in dropped.group_by("modality", maintain_order=True):

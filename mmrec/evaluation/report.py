@@ -45,7 +45,8 @@ SLICES = {
     ),
     RECENCY: (
         "time since the last interaction",
-        "From the last interaction in training to the first in test; overlap: training goes on past it; never: not in training. n counts users.",
+        "From the last interaction in training to the first in test; overlap: training goes on past it; never: none in training. "
+        "n counts users.",
     ),
 }
 COLUMN_CAPTION = "A column of the users table; n counts users."
