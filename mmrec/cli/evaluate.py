@@ -1,16 +1,15 @@
 """`mmrec evaluate run=…`: the test metrics of a run, computed again from its checkpoints and compared with what it reported."""
 
-from pathlib import Path
-
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from mmrec.cli.prepare import load_evidence, make_data_module, make_model, make_spec, say
 from mmrec.cli.record import read_json
+from mmrec.cli.runs import find_run
 from mmrec.cli.train import checkpoint_folder, load_best
 from mmrec.config import EvaluateConfig, TrainConfig, check
-from mmrec.errors import DataError, MissingFile
+from mmrec.errors import DataError
 from mmrec.evaluation.summary import evaluate as evaluate_scorer
 from mmrec.evaluation.summary import mean_over_seeds, means
 
@@ -45,16 +44,6 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     if differing:
         raise DataError(f"{', '.join(differing)} differ from {run_dir / 'metrics.json'} by more than {TOLERANCE}; were its files changed?")
     return found
-
-
-def find_run(path: str) -> Path:
-    """A finished run folder. Raises MissingFile, naming the runs that are there, where it is none."""
-    run_dir = Path(path)
-    if not (run_dir / "metrics.json").is_file():
-        what = "holds no finished run (no metrics.json)" if run_dir.is_dir() else "is not there"
-        others = sorted(str(p.parent) for p in run_dir.parent.glob("*/metrics.json"))[-5:]
-        raise MissingFile(f"run: {run_dir} {what}" + (f"; there are {', '.join(others)}" if others else ""))
-    return run_dir
 
 
 def _table(found: dict[str, float], reported: dict[str, float]) -> Table:

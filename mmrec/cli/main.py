@@ -25,6 +25,8 @@ HELP = """mmrec {version}: recommendation from interactions, text, pictures and 
   mmrec train data=folder data.path=my_shop/    your own files (interactions.csv; items, images, triples optional)
   mmrec train -m "ablation=[],[no_text]"        one run an ablation
   mmrec evaluate run=runs/…                     measure a run again from its checkpoints
+  mmrec evaluate run=runs/… predictions=x.csv   any other system's lists under the protocol of that run
+  mmrec compare runs/a runs/b …                 paired tests against the first run, a page and a verdict in words
   mmrec recommend run=runs/… user=42 k=10       the best items for a user
   mmrec data graph data=…                       what is in the knowledge graph; output=graph.graphml writes it
   mmrec pretrain data=demo_shop                 train a small CLIP on a catalogue's pictures and texts
@@ -44,8 +46,11 @@ def main() -> None:
         return
     verb, rest = (" ".join(arguments[:2]), arguments[2:]) if arguments[0] == "data" else (arguments[0], arguments[1:])
     with errors_as_messages(verb):
+        if verb in PLAIN_VERBS:
+            PLAIN_VERBS[verb](rest)
+            return
         if verb not in VERBS:
-            raise MmrecError(f"there is no `mmrec {verb}`; {nearest(verb, VERBS)}")
+            raise MmrecError(f"there is no `mmrec {verb}`; {nearest(verb, [*VERBS, *PLAIN_VERBS])}")
         run, config_name = VERBS[verb]
         sys.argv = [f"mmrec {verb}", *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]  # argparse wants it before or after
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
@@ -100,6 +105,17 @@ VERBS: dict[str, tuple[Callable[[DictConfig], None], str]] = {
     "pretrain": (pretrain, "pretrain"),
     "data graph": (graph, "graph"),
 }
+
+
+def compare(words: list[str]) -> None:
+    """`mmrec compare`."""
+    from mmrec.cli.compare import compare as run
+
+    run(words)
+
+
+PLAIN_VERBS: dict[str, Callable[[list[str]], None]] = {"compare": compare}
+"""Verbs that take folders and options, not overrides."""
 
 
 _finished: list[tuple[list[str], Path]] = []

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file
 
-from mmrec.cli.evaluate import find_run
+from mmrec.cli.runs import find_run
 from mmrec.config import RecommendConfig, check
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.metrics.full_ranking import top_k

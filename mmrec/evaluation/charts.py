@@ -1,4 +1,4 @@
-"""Charts as inline SVG: lines, grouped bars, stacked horizontal bars. No script, no external request.
+"""Charts as inline SVG: lines, grouped bars, stacked horizontal bars, forest plots. No script, no external request.
 
 A chart names its colours by class (`fill-0`, `stroke-0`, … `fill-7`; `ink`, `muted`, `grid`, `on-fill`), so that the page's style sheet
 decides them and follows the reader's light or dark mode. All text is escaped by ElementTree. Lengths are units of the view box.
@@ -15,6 +15,7 @@ WIDTH = 460
 N_COLOURS = 8
 LEFT, RIGHT, BOTTOM, PLOT_HEIGHT = 48, 12, 44, 170
 ROW_HEIGHT, ROW_GAP, ROW_LABEL = 26, 10, 116
+FOREST_ROW = 46
 LEGEND_LINE, Y_LABEL, CHARACTER = 20, 30, 7.2
 MAX_POINTS, MAX_DOTS = 200, 40
 
@@ -37,6 +38,16 @@ class Grid:
     """`values[s][g]`; None where nothing was measured."""
     sizes: list[int]
     """How many items, users, … each group holds."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval."""
+
+    name: str
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,36 @@ def stacked_bars(label: str, grid: Grid, x_label: str) -> Markup:
     return _markup(svg)
 
 
+def forest_plot(label: str, estimates: Sequence[Estimate], x_label: str) -> Markup:
+    """A row for each estimate: its name, and beneath it a dot at the mean on a line from low to high; zero is a line through all rows."""
+    bottom = len(estimates) * FOREST_ROW + 6
+    svg = _svg(label, bottom + 40)
+    ticks = nice_ticks(min(0.0, *(e.low for e in estimates)), max(0.0, *(e.high for e in estimates)))
+    x = Scale(ticks[0], ticks[-1], 14.0, WIDTH - 14.0)
+    decimals = _decimals(ticks)
+    for tick in ticks:
+        kind = "line stroke-5" if tick == 0 else "grid"
+        SubElement(svg, "line", _attributes(x1=x(tick), x2=x(tick), y1=0, y2=bottom, **{"class": kind}))
+        _text(svg, x(tick), bottom + 15, f"{tick:.{decimals}f}", "muted small", "middle")
+    for row, estimate in enumerate(estimates):
+        _forest_row(svg, estimate, row * FOREST_ROW, x)
+    _text(svg, WIDTH / 2, bottom + 34, x_label, "muted", "middle")
+    return _markup(svg)
+
+
+def _forest_row(svg: Element, estimate: Estimate, top: float, x: Scale) -> None:
+    longest, y = int(WIDTH / CHARACTER), top + 32
+    name = estimate.name if len(estimate.name) <= longest else f"{estimate.name[: longest - 1]}…"
+    _text(svg, 0, top + 16, name, "ink", "start")
+    for x1, x2, y1, y2 in (
+        (estimate.low, estimate.high, y, y),
+        *((end, end, y - 5, y + 5) for end in (estimate.low, estimate.high)),
+    ):
+        SubElement(svg, "line", _attributes(x1=x(x1), x2=x(x2), y1=y1, y2=y2, **{"class": "line stroke-0"}))
+    dot = SubElement(svg, "circle", _attributes(cx=x(estimate.mean), cy=y, r=4.5, **{"class": "fill-0"}))
+    SubElement(dot, "title").text = f"{estimate.name}: {estimate.mean:+.4f}, 95% interval {estimate.low:+.4f} to {estimate.high:+.4f}"
+
+
 def _stacked_row(svg: Element, grid: Grid, g: int, top: float, x: Scale) -> None:
     start = 0.0
     for s, name in enumerate(grid.series):
@@ -165,11 +206,15 @@ def _draw_line(svg: Element, line: Line, s: int, x: Scale, y: Scale, labels: tup
 
 
 def _y_axis(svg: Element, y: Scale, ticks: Sequence[float], label: str) -> None:
-    decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+    decimals = _decimals(ticks)
     for tick in ticks:
         SubElement(svg, "line", _attributes(x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick), **{"class": "grid"}))
         _text(svg, LEFT - 7, y(tick) + 4, f"{tick:.{decimals}f}", "muted", "end")
     _text(svg, 0, y.end - 13, label, "muted", "start")
+
+
+def _decimals(ticks: Sequence[float]) -> int:
+    return max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
 
 
 def _legend_positions(names: Sequence[str]) -> list[tuple[float, int]]:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrec.evaluation.comparison import Cell, compare, format_percent, format_value
+from mmrec.evaluation.run_comparison import MeasuredRun, RunComparison, RunDifference
 from mmrec.evaluation.significance import align_users, paired_test
 
 DIFFERENCE_LABEL = "vs. best baseline"
@@ -74,6 +75,30 @@ def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str) -
     return table
 
 
+def comparison_tables(comparison: RunComparison) -> tuple[Table, Table]:
+    """Runs by metrics, each with its relative difference to the first; and the tests of the comparison's metric."""
+    values, tests = Table(box=SIMPLE_HEAD, pad_edge=False), Table(box=SIMPLE_HEAD, pad_edge=False)
+    values.add_column("run", overflow="fold", min_width=12)
+    tests.add_column(f"{comparison.metric}, against the first", overflow="fold", min_width=12)
+    shown = [name for name in comparison.columns if name.startswith(("recall@", "ndcg@"))] or list(comparison.columns)
+    for name in shown:
+        values.add_column(name, justify="right", no_wrap=True)
+    for name in ("Δ", "95% interval", "p (Holm)", "d_z", "higher"):
+        tests.add_column(name, justify="right", no_wrap=True)
+    for run in comparison.runs:
+        values.add_row(Text(run.label), *(_beside(run, comparison.first, f"test/{name}") for name in shown))
+    for difference in comparison.differences:
+        tests.add_row(Text(difference.run.label, "bold" if difference.is_found else ""), *difference_cells(difference))
+    return values, tests
+
+
+def difference_cells(difference: RunDifference) -> tuple[str, ...]:
+    """A difference to the first run as a row of text: mean, interval, corrected p-value, effect size, share of users."""
+    test = difference.test
+    d_z = "–" if test.d_z is None else f"{test.d_z:+.2f}"
+    return (f"{test.mean:+.4f}", f"{test.low:+.4f} … {test.high:+.4f}", f"{difference.p_holm:.4f}", d_z, f"{test.superiority:.0%}")
+
+
 def _against(first: SweepRun, run: SweepRun, metric: str) -> Text:
     if run is first or run.split_hash != first.split_hash:
         return Text("")
@@ -82,6 +107,12 @@ def _against(first: SweepRun, run: SweepRun, metric: str) -> Text:
         return Text("")
     found = paired_test(*values, seed=0)
     return Text(f"{found.mean:+.4f}\n[{found.low:+.4f}, {found.high:+.4f}]", "" if found.includes_zero else "bold")
+
+
+def _beside(run: MeasuredRun, first: MeasuredRun, key: str) -> Text:
+    value, base = run.metrics[key], first.metrics[key]
+    shown = Text(format_value(value))
+    return shown if run is first or not base else Text.assemble(shown, "\n", _styled_difference((value - base) / base))
 
 
 def _cell(cell: Cell, plus_minus: str = " ± ") -> str:

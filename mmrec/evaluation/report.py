@@ -45,8 +45,7 @@ SLICES = {
     ),
     RECENCY: (
         "time since the last interaction",
-        "From the last interaction in training to the first in test; overlap: training goes on past it; never: none in training. "
-        "n counts users.",
+        "From a user's last interaction in training to the first in test; overlap: training goes past it. n counts users.",
     ),
 }
 COLUMN_CAPTION = "A column of the users table; n counts users."
@@ -82,14 +81,18 @@ def write_report(run_dir: Path, dataset: Dataset) -> Path:
     Raises MissingFile without `run.json` or `metrics.json`, DataError where one of them is no JSON.
     """
     folder = read_run(run_dir)
+    target = run_dir / "report.html"
+    write_text(target, render("report.html.j2", _context(folder, dataset)))
+    return target
+
+
+def render(template: str, context: dict) -> str:
+    """A page from a template of this folder and all that it names."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"value": format_value, "percent": format_percent, "duration": format_duration, "count": "{:,}".format}
-    page = environment.get_template("report.html.j2").render(_context(folder, dataset))
-    target = run_dir / "report.html"
-    write_text(target, page)
-    return target
+    return environment.get_template(template).render(context)
 
 
 def read_run(run_dir: Path) -> RunFolder:
@@ -97,8 +100,8 @@ def read_run(run_dir: Path) -> RunFolder:
     config = run_dir / "config.yaml"
     parts = {part: run_dir / "split" / f"{part}.parquet" for part in SPLIT_PARTS}
     return RunFolder(
-        run=_read_json(run_dir / "run.json"),
-        metrics=_read_json(run_dir / "metrics.json"),
+        run=read_json(run_dir / "run.json"),
+        metrics=read_json(run_dir / "metrics.json"),
         config=config.read_text(encoding="utf-8") if config.exists() else "",
         split={part: pl.read_parquet(path) for part, path in parts.items()} if all(p.exists() for p in parts.values()) else None,
         per_user=_read_table(run_dir / "per_user.parquet"),
@@ -264,7 +267,7 @@ def _slices(metrics: dict) -> list[SliceView]:
 
 
 def _slice_view(models: dict[str, dict], name: str, caption: str) -> SliceView:
-    grids = {metric: _slice_grid(models, metric) for metric in CHARTED}
+    grids = {metric: slice_grid(models, metric) for metric in CHARTED}
     grids = {metric: grid for metric, grid in grids.items() if any(v is not None for row in grid.values for v in row)}
     charts = [
         grouped_bars(f"{metric} by {name}", grid, name, f"test {metric}") for metric, grid in grids.items() if groups_fit(grid.groups)
@@ -272,7 +275,8 @@ def _slice_view(models: dict[str, dict], name: str, caption: str) -> SliceView:
     return SliceView(name, caption, charts, grids)
 
 
-def _slice_grid(models: dict[str, dict], metric: str) -> Grid:
+def slice_grid(models: dict[str, dict], metric: str) -> Grid:
+    """The groups of one kind of slice, in the order of the first model, by models."""
     groups = list(next(iter(models.values())))
     values = [[_float(buckets.get(group, {}).get(metric)) for group in groups] for buckets in models.values()]
     sizes = [int(next(iter(models.values()))[group].get("n", 0)) for group in groups]
@@ -293,7 +297,8 @@ def _read_table(path: Path) -> pl.DataFrame | None:
     return pl.read_parquet(path) if path.exists() else None
 
 
-def _read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict:
+    """A JSON file of a run folder. Raises MissingFile, DataError."""
     if not path.exists():
         raise MissingFile(f"{path}: not found; a run folder holds run.json and metrics.json, is {path.parent} one?")
     try:

@@ -24,7 +24,7 @@ Values = Float64[np.ndarray, "n_seeds n_users"]
 Differences = Float64[np.ndarray, " n_users"]
 N_RESAMPLES, N_PERMUTATIONS = 1000, 9999
 EXACT_USERS, MANY_USERS = 13, 50_000
-_SIGNS_AT_ONCE = 2**22
+_SIGNS_AT_ONCE, _ROUNDING = 2**22, 1e-12
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def permutation_p_value(differences: Differences, seed: int, n_permutations: int
     observed = abs(moved.sum())
     if len(moved) > MANY_USERS:
         return math.erfc(observed / math.sqrt(2 * float((moved**2).sum())))
-    reached = observed * (1 - 1e-12)  # sums in another order are equal but for rounding
+    reached = observed * (1 - _ROUNDING)  # sums in another order are equal but for rounding
     if len(moved) <= EXACT_USERS:
         bits = np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved)) & 1
         return float((np.abs((1 - 2 * bits) @ moved) >= reached).mean())
@@ -130,9 +130,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def cohens_d_z(differences: Differences) -> float | None:
     """Mean over sample standard deviation of the differences (Cohen 1988, d_z); None where they do not vary."""
-    if len(differences) < 2 or np.ptp(differences) == 0:
+    if len(differences) < 2 or (spread := float(differences.std(ddof=1))) <= _ROUNDING * abs(differences.mean()):
         return None
-    return float(differences.mean() / differences.std(ddof=1))
+    return float(differences.mean()) / spread
 
 
 def superiority(differences: Differences) -> float:

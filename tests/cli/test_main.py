@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import mmrec
-from mmrec.cli.main import VERBS, main
+from mmrec.cli.main import PLAIN_VERBS, VERBS, main
 
 FOLDER = ["train", "data=folder"]
 Command = Callable[..., tuple[int, str, str]]
@@ -50,20 +50,22 @@ def refused(command: Command) -> Callable[..., str]:
 def test_help_lists_every_verb(arguments: list[str], command: Command) -> None:
     code, out, err = command(*arguments)
     assert code == 0 and not err
-    assert all(f"  mmrec {verb} " in out for verb in VERBS) and mmrec.__version__ in out
+    assert all(f"  mmrec {verb} " in out for verb in (*VERBS, *PLAIN_VERBS)) and mmrec.__version__ in out
 
 
 def test_version(command: Command) -> None:
     assert command("--version") == (0, f"{mmrec.__version__}\n", "")
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, *PLAIN_VERBS])
 def test_help_of_a_verb_lists_the_choices(verb: str, command: Command) -> None:
     code, out, _ = command(*verb.split(), "--help")
     assert code == 0
     assert "Traceback" not in out
     if verb == "train":
         assert "attention" in out and "leave_last_out" in out
+    if verb == "compare":
+        assert "--metric" in out and "--output" in out
 
 
 def test_cfg_job_shows_the_configuration(command: Command) -> None:
@@ -76,8 +78,11 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
     [
         (["train", "data.path=a, b"], "mmrec: Ambiguous value for argument 'data.path=a, b'"),
         (["trian"], "mmrec: there is no `mmrec trian`; did you mean `train`?"),
-        (["--data=x"], "mmrec: there is no `mmrec --data=x`; choose from `data graph`, `evaluate`, `pretrain`, `recommend`, `train`"),
-        (["data"], "mmrec: there is no `mmrec data`; choose from `data graph`, "),
+        (
+            ["--data=x"],
+            "mmrec: there is no `mmrec --data=x`; choose from `compare`, `data graph`, `evaluate`, `pretrain`, `recommend`, `train`",
+        ),
+        (["data"], "mmrec: there is no `mmrec data`; choose from `compare`, `data graph`, "),
         (["data", "grap"], "mmrec: there is no `mmrec data grap`; did you mean `data graph`?"),
         (["train", "fusion.n_layer=2"], "mmrec: fusion.n_layer: there is no such key; did you mean `fusion.n_layers`?"),
         (["train", "sede=3"], "mmrec: sede: there is no such key; did you mean `seed`?"),
@@ -109,6 +114,9 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         ),
         (["evaluate"], "mmrec: run: a value is needed; set it as `run=…`"),
         (["evaluate", "run=runs/none"], "mmrec: run: runs/none is not there"),
+        (["compare", "runs/none", "runs/no"], "mmrec: run: runs/none is not there"),
+        (["compare", "runs/none"], "mmrec: compare: expected two run folders or more, came 1"),
+        (["compare", "--outptu=x"], "mmrec: --outptu=x: there is no such option; did you mean `--output`?"),
         (["recommend", "run=runs/none", "user=3"], "mmrec: run: runs/none is not there"),
         (["recommend", "run=runs/none", "usr=3"], "mmrec: usr: there is no such key; did you mean `user`?"),
     ],

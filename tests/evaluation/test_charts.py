@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrec.evaluation.charts import MAX_POINTS, WIDTH, Grid, Line, grouped_bars, groups_fit, line_chart, nice_ticks, stacked_bars
+from mmrec.evaluation.charts import (
+    MAX_POINTS,
+    WIDTH,
+    Estimate,
+    Grid,
+    Line,
+    forest_plot,
+    grouped_bars,
+    groups_fit,
+    line_chart,
+    nice_ticks,
+    stacked_bars,
+)
 
 GRID = Grid(["cold", "head"], ["fusion", "ease"], [[0.1, 0.4], [0.0, None]], [3, 1200])
 
@@ -77,6 +89,25 @@ def test_stacked_bars_share_the_width() -> None:
     assert "kg, all: 0.0%" not in drawn
 
 
+def test_forest_plot_sets_means_between_their_ends_and_zero_through_all_rows() -> None:
+    svg = fromstring(forest_plot("worth", [Estimate("text", 0.2, 0.1, 0.3), Estimate("image", -0.1, -0.2, 0.0)], "difference"))
+    text, image = svg.iter("circle")
+    zero = next(line for line in svg.iter("line") if line.get("class") == "line stroke-5")
+    spans = [line for line in svg.iter("line") if line.get("class") == "line stroke-0" and line.get("y1") == line.get("y2")]
+    for dot, span, low, high in ((text, spans[0], 0.1, 0.3), (image, spans[1], -0.2, 0.0)):
+        left, right, middle = float(span.get("x1")), float(span.get("x2")), float(dot.get("cx"))
+        assert middle == pytest.approx((left + right) / 2, abs=0.2), (low, high)
+    assert float(spans[1].get("x2")) == pytest.approx(float(zero.get("x1"))) and float(spans[0].get("x1")) > float(zero.get("x1"))
+    assert float(text.get("cy")) < float(image.get("cy")) < float(zero.get("y2"))
+    assert text.find("title").text == "text: +0.2000, 95% interval +0.1000 to +0.3000"
+
+
+def test_forest_plot_cuts_long_names_and_keeps_them_in_the_tooltip() -> None:
+    name = "x" * 200
+    svg = forest_plot("worth", [Estimate(name, 0.0, 0.0, 0.0)], "difference")
+    assert max(len(text) for text in texts(svg)) < 70 and name in svg
+
+
 def test_line_chart_rises_with_its_values_and_rings_the_highest() -> None:
     svg = line_chart("loss", [Line("seed 1", [(0.0, 1.0), (1.0, 3.0), (2.0, 2.0)])], "epoch", "loss", mark_highest=True)
     *dots, ring = fromstring(svg).iter("circle")
@@ -106,6 +137,7 @@ def test_text_is_escaped_everywhere() -> None:
     for svg in (
         grouped_bars(evil, grid, evil, evil),
         stacked_bars(evil, grid, evil),
+        forest_plot(evil, [Estimate(evil, 0.1, 0.0, 0.2)], evil),
         line_chart(evil, [Line(evil, [(0.0, 1.0)])], evil, evil),
     ):
         assert "<script" not in svg

@@ -3,7 +3,8 @@
 import polars as pl
 from rich.console import Console
 
-from mmrec.evaluation.console import SweepRun, console_table, markdown_table, sweep_table
+from mmrec.evaluation.console import SweepRun, comparison_tables, console_table, markdown_table, sweep_table
+from mmrec.evaluation.run_comparison import MeasuredRun, compare_runs
 
 METRICS = {
     "models": {
@@ -74,3 +75,19 @@ def test_a_sweep_shows_each_run_and_its_paired_difference_to_the_first() -> None
     assert "0.4000" in rows[1] and "-0.1000" in rows[1]
     assert "+0.0000" in rows[2]
     assert rows[3].split()[-1] == "0.1000", "another split has no paired difference"
+
+
+def test_runs_beside_the_first_fit_a_terminal_of_80() -> None:
+    def run(label: str, values: list[float]) -> MeasuredRun:
+        names = [f"{name}@{k}" for k in (10, 20) for name in ("recall", "ndcg", "map")]
+        frame = pl.DataFrame({"user_id": ["a", "b", "c"], "seed": 1} | dict.fromkeys(names, values))
+        return MeasuredRun(label, f"runs/{label}", {f"test/{name}": sum(values) / 3 for name in names}, {}, frame, "s")
+
+    comparison = compare_runs([run("evidence.text=true", [0.5, 0.4, 0.6]), run("evidence.text=false", [0.4, 0.2, 0.3])], None, seed=0)
+    console = Console(width=80)
+    with console.capture() as capture:
+        for table in comparison_tables(comparison):
+            console.print(table)
+    text = capture.get()
+    assert "−40.0%" in text and "-0.2000" in text and "0.2500" in text and "ndcg@20" in text and "map@10" not in text
+    assert "…" not in text.replace(" … ", "")

@@ -1,0 +1,112 @@
+"""`mmrec compare runs/a runs/b …`: runs of one split against the first of them, as tables, a page, and a verdict in words."""
+
+from argparse import ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from mmrec.cli.runs import find_run
+from mmrec.errors import ConfigError, MissingFile, nearest
+from mmrec.evaluation.comparison_page import write_comparison
+from mmrec.evaluation.console import comparison_tables
+from mmrec.evaluation.report import read_json
+from mmrec.evaluation.run_comparison import MeasuredRun, RunComparison, compare_runs, verdicts
+from mmrec.evaluation.run_labels import run_labels
+
+PAGE = "compare.html"
+_DESCRIPTION = """Holds runs of the same split against the first one, user by user.
+
+Prints the metrics, the paired differences with their 95% intervals, p-values after Holm's correction, effect sizes, and a verdict in words;
+writes the same with a forest plot to one HTML page. Runs of different splits are refused.
+"""
+
+
+def compare(words: Sequence[str]) -> RunComparison:
+    """Compares the runs that the command line names.
+
+    Raises ConfigError for an option or metric that does not exist or fewer than two runs, MissingFile for a folder without a finished run,
+    DataError for runs of different splits.
+    """
+    arguments = _parse(words)
+    comparison = compare_runs(_read(arguments.runs), arguments.metric, arguments.seed)
+    console = Console()
+    for table in comparison_tables(comparison):
+        console.print(table)
+    for verdict in verdicts(comparison):
+        console.print(f"{verdict}.", markup=False, highlight=False)
+    target = _target(arguments)
+    write_comparison(target, comparison)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"page: {target}", markup=False)
+    return comparison
+
+
+def make_parser() -> ArgumentParser:
+    """The command line of the verb."""
+    parser = ArgumentParser(
+        "mmrec compare", description=_DESCRIPTION, formatter_class=RawDescriptionHelpFormatter, exit_on_error=False, allow_abbrev=False
+    )
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="run folders, two or more; the others are held against the first")
+    parser.add_argument("--metric", help="what is tested, such as recall@10 (default: ndcg at the greatest k)")
+    parser.add_argument("--output", help=f"the page, or a folder for it (default: {PAGE} beside the first run)")
+    parser.add_argument("--seed", type=int, default=2026, help="of the resampling (default: %(default)s)")
+    return parser
+
+
+def _parse(words: Sequence[str]) -> Namespace:
+    parser = make_parser()
+    try:
+        arguments, unknown = parser.parse_known_args(words)
+    except ArgumentError as error:
+        raise ConfigError(f"{error.argument_name}: {error.message}") from None
+    if unknown:
+        options = [option for action in parser._actions for option in action.option_strings]
+        raise ConfigError(f"{unknown[0]}: there is no such option; {nearest(unknown[0], options)}")
+    if len(arguments.runs) < 2:
+        raise ConfigError(f"compare: expected two run folders or more, came {len(arguments.runs)}: mmrec compare runs/a runs/b")
+    if arguments.metric is not None:
+        arguments.metric = arguments.metric.removeprefix("test/")
+    return arguments
+
+
+def _read(paths: Sequence[str]) -> list[MeasuredRun]:
+    folders = [find_run(path) for path in paths]
+    twice = sorted({str(folder) for folder in folders if sum(folder.resolve() == other.resolve() for other in folders) > 1})
+    if twice:
+        raise ConfigError(f"compare: {twice[0]} is there twice")
+    configs = [dict(_flat(_config(folder), "")) for folder in folders]
+    labels = run_labels(configs, [folder.resolve().name for folder in folders])
+    return [_measured(folder, label) for folder, label in zip(folders, labels, strict=True)]
+
+
+def _config(folder: Path) -> object:
+    path = folder / "config.yaml"
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=False) if path.is_file() else {}
+
+
+def _measured(folder: Path, label: str) -> MeasuredRun:
+    about, metrics, per_user = read_json(folder / "run.json"), read_json(folder / "metrics.json"), folder / "per_user.parquet"
+    if not per_user.is_file():
+        raise MissingFile(f"{per_user}: not found; users are compared one by one, train the run again")
+    ours = next(iter(metrics["models"]))
+    rows = pl.read_parquet(per_user).filter(model=ours).drop("model")
+    slices = metrics.get("slices", {}).get(ours, {})
+    return MeasuredRun(label, str(folder), metrics["models"][ours], slices, rows, about["split"]["hash"])
+
+
+def _flat(node: object, prefix: str) -> Iterator[tuple[str, object]]:
+    """The leaves of nested dicts under dotted keys; a list is a leaf."""
+    if not isinstance(node, Mapping):
+        yield prefix, node
+        return
+    for name, child in node.items():
+        yield from _flat(child, f"{prefix}.{name}" if prefix else str(name))
+
+
+def _target(arguments: Namespace) -> Path:
+    if arguments.output is None:
+        return Path(arguments.runs[0]).resolve().parent / PAGE
+    output = Path(arguments.output)
+    return output / PAGE if output.is_dir() else output

@@ -1,0 +1,42 @@
+"""What to call a run among others: the keys of its configuration that set it apart."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+BASE = "base"
+_NOT_COMPARED = ("run_dir", "resume", "paths.", "logger.", "trainer.enable_progress_bar")
+_MANY_KEYS = 2
+
+
+def run_labels(configs: Sequence[Mapping[str, object]], folders: Sequence[str]) -> list[str]:
+    """What sets each run apart, by flat configurations (`fusion.n_layers` to 2): `seed=1`, or the folder's name where nothing does.
+
+    Where more than two keys differ, a run is named by those in which it is not as most runs are, and `base` is as most are in all. Paths
+    and loggers don't count; where a group makes another class its other keys don't either: `fusion=GatedFusion` is all.
+    """
+    keys = _differing_keys(configs)
+    if len(keys) > _MANY_KEYS:
+        usual = {key: Counter(_shown(config.get(key)) for config in configs).most_common(1)[0][0] for key in keys}
+        parts = [{key: _shown(config.get(key)) for key in keys if _shown(config.get(key)) != usual[key]} for config in configs]
+        labels = [_joined(part) or BASE for part in parts]
+    else:
+        labels = [_joined({key: _shown(config.get(key)) for key in keys}) for config in configs]
+    return [label if label and labels.count(label) == 1 else folder for label, folder in zip(labels, folders, strict=True)]
+
+
+def _differing_keys(configs: Sequence[Mapping[str, object]]) -> list[str]:
+    keys = [key for key in dict.fromkeys(key for config in configs for key in config) if not key.startswith(_NOT_COMPARED)]
+    differing = [key for key in keys if len({_shown(config.get(key)) for config in configs}) > 1]
+    replaced = tuple(key.removesuffix("_target_") for key in differing if key.endswith("._target_"))
+    return [key for key in differing if key.endswith("._target_") or not key.startswith(replaced)]
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _joined(parts: Mapping[str, str]) -> str:
+    return " ".join(
+        f"{key.removesuffix('._target_')}={value.rpartition('.')[2] if key.endswith('._target_') else value}"
+        for key, value in parts.items()
+    )
