@@ -29,7 +29,7 @@ from mmrec.evaluation.significance import PairedTest
 from mmrec.evaluation.user_groups import RECENCY
 from mmrec.types import ITEM_ID, MODALITIES, Dataset
 
-METRICS, CUTOFFS = ("recall", "ndcg", "hit_rate", "mrr", "map"), (10, 20)
+METRICS, CUTOFFS = ("recall", "ndcg", "hit_rate", "mrr", "map", "precision"), (10, 20)
 HEADLINE, VALIDATION, CHARTED = "ndcg@20", "val/ndcg@20", ("ndcg@20", "recall@20")
 SPLIT_PARTS = {"train": "to train", "valid": "to validate", "test": "to test"}
 DEGREE_EDGES = (1, 10, 100)

@@ -14,7 +14,7 @@ PerUser = Float64[Tensor, " n_users"]
 
 
 def recall(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """Positives among the first k over all positives.
+    """Positives among the first k over all positives (Manning, Raghavan & Schütze 2008, ch. 8).
 
     >>> recall(torch.tensor([[True, False, True]]), torch.tensor([4]), k=3)
     tensor([0.5000], dtype=torch.float64)
@@ -22,8 +22,17 @@ def recall(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
     return relevance[:, :k].sum(dim=1).double() / n_positives
 
 
+def precision(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
+    """Positives among the first k over k, of a list shorter than k too (Manning, Raghavan & Schütze 2008, ch. 8).
+
+    >>> precision(torch.tensor([[True, False, True]]), torch.tensor([4]), k=5)
+    tensor([0.4000], dtype=torch.float64)
+    """
+    return relevance[:, :k].sum(dim=1).double() / k
+
+
 def hit_rate(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """1 where any of the first k is a positive, else 0.
+    """1 where any of the first k is a positive, else 0 (Deshpande & Karypis 2004, there of one positive a user).
 
     >>> hit_rate(torch.tensor([[False, True], [False, False]]), torch.tensor([1, 2]), k=2)
     tensor([1., 0.], dtype=torch.float64)
@@ -32,7 +41,7 @@ def hit_rate(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
 
 
 def mrr(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """One over the rank of the first positive, 0 where it is beyond k.
+    """One over the rank of the first positive, 0 where it is beyond k (Voorhees 1999).
 
     >>> mrr(torch.tensor([[False, True], [False, False]]), torch.tensor([1, 2]), k=2)
     tensor([0.5000, 0.0000], dtype=torch.float64)
@@ -42,7 +51,9 @@ def mrr(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
 
 
 def map(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """Average precision at k: the mean, over min(k, positives), of the precision at each rank that holds a positive.
+    """Average precision at k: the sum of the precision at each rank up to k that holds a positive, over min(k, positives).
+
+    Buckley & Voorhees 2000 divide by all positives, as k has no part in it there; min(k, positives) makes 1 reachable at any k.
 
     >>> map(torch.tensor([[True, False, True]]), torch.tensor([2]), k=3)
     tensor([0.8333], dtype=torch.float64)
@@ -64,7 +75,7 @@ def ndcg(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
     return (top * discount[: top.shape[1]]).sum(dim=1) / ideal
 
 
-METRICS = {"recall": recall, "ndcg": ndcg, "hit_rate": hit_rate, "mrr": mrr, "map": map}
+METRICS = {"recall": recall, "ndcg": ndcg, "hit_rate": hit_rate, "mrr": mrr, "map": map, "precision": precision}
 
 
 def all_metrics(relevance: Relevance, n_positives: Counts, ks: list[int]) -> dict[str, PerUser]:

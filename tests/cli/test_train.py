@@ -21,7 +21,7 @@ from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
 from mmrec.errors import ConfigError, DataError, MissingFile
 
-METRICS = [f"{name}@{k}" for name in ("recall", "ndcg", "hit_rate", "mrr", "map") for k in (10, 20)]
+METRICS = [f"{name}@{k}" for name in ("recall", "ndcg", "hit_rate", "mrr", "map", "precision") for k in (10, 20)]
 MODELS = ["fusion", "popularity", "item_knn", "ease"]
 Compose = Callable[..., DictConfig]
 

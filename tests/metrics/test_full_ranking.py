@@ -41,13 +41,14 @@ def oracle_list(scores: list[float], seen: set[int]) -> list[int]:
 
 
 def oracle_metrics(ranked: list[int], positives: set[int], k: int) -> dict[str, float]:
-    """The five metrics from their definitions."""
+    """Every metric from their definitions."""
     ranks = [rank for rank, item in enumerate(ranked[:k], start=1) if item in positives]
     possible = min(k, len(positives))
     dcg, ideal = (sum(1 / math.log2(rank + 1) for rank in found) for found in (ranks, range(1, possible + 1)))
     precisions = [sum(other <= rank for other in ranks) / rank for rank in ranks]
     return {
         f"recall@{k}": len(ranks) / len(positives),
+        f"precision@{k}": len(ranks) / k,
         f"ndcg@{k}": dcg / ideal,
         f"hit_rate@{k}": float(bool(ranks)),
         f"mrr@{k}": 1 / ranks[0] if ranks else 0.0,

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import math
 import pkgutil
 
@@ -24,6 +25,10 @@ BY_HAND = {
     ("recall", 2): [1 / 4, 1, 0],
     ("recall", 3): [1 / 2, 1, 0],
     ("recall", 10): [1 / 2, 1, 0],
+    ("precision", 1): [1, 0, 0],
+    ("precision", 2): [1 / 2, 1 / 2, 0],
+    ("precision", 3): [2 / 3, 1 / 3, 0],
+    ("precision", 10): [2 / 10, 1 / 10, 0],
     ("hit_rate", 1): [1, 0, 0],
     ("hit_rate", 2): [1, 1, 0],
     ("hit_rate", 3): [1, 1, 0],
@@ -61,7 +66,7 @@ def test_equal_to_torchmetrics() -> None:
     """torchmetrics divides average precision at k by the hits found, not by those possible, so `map` agrees over the whole list only."""
     generator = torch.Generator().manual_seed(0)
     same = {"recall": "retrieval_recall", "hit_rate": "retrieval_hit_rate", "mrr": "retrieval_reciprocal_rank"}
-    same |= {"ndcg": "retrieval_normalized_dcg", "map": "retrieval_average_precision"}
+    same |= {"precision": "retrieval_precision", "ndcg": "retrieval_normalized_dcg", "map": "retrieval_average_precision"}
     for _ in range(60):
         n_items = int(torch.randint(2, 12, (1,), generator=generator))
         scores = torch.randperm(n_items, generator=generator).float() + 1  # torchmetrics' recall leaves out scores of 0
@@ -91,10 +96,11 @@ def test_between_0_and_1_and_never_better_for_a_positive_that_falls(hits: list[b
 @pytest.mark.parametrize("n_positives", [1, 3, 7])
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_the_best_list_is_worth_1(n_positives: int, k: int) -> None:
-    """Recall excepted, which k may bound: at k it is at most k / positives."""
+    """Recall and precision excepted: at most k / positives, and at most positives / k (of five ranks here)."""
     best = (torch.arange(5) < n_positives)[None]
     values = {name: metric(best, torch.tensor([n_positives]), k).item() for name, metric in METRICS.items()}
     assert values.pop("recall") == pytest.approx(min(k, n_positives) / n_positives)
+    assert values.pop("precision") == pytest.approx(min(k, n_positives, 5) / k)
     assert values == pytest.approx(dict.fromkeys(values, 1.0))
 
 
@@ -108,4 +114,5 @@ def test_doctests(module: str) -> None:
         for example in finder.find(value, name, module=False, globs=namespace):
             runner.run(example)
     assert runner.failures == 0
-    assert module != "ranking" or runner.tries >= len(METRICS)
+    public = [name for name, value in own.items() if inspect.isfunction(value) and not name.startswith("_")]
+    assert module in ("full_ranking", "retrieval") or all(">>>" in own[name].__doc__ for name in public if name != "all_metrics")

@@ -1,0 +1,60 @@
+"""How well clicks are foreseen: in which order (AUC), with which probability (log loss), and can that be taken at its word (ECE)?"""
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
+from torch import Tensor
+
+from mmrec.metrics.auc import auc
+
+Clicked = Bool[Tensor, " n"]
+
+
+def click_auc(scores: Float[Tensor, " n"], clicked: Clicked) -> float:
+    """The share of pairs (clicked, not clicked) in which the clicked has the higher score, equals counted half (Hanley & McNeil 1982).
+
+    NaN where all or none are clicked.
+
+    >>> click_auc(torch.tensor([0.9, 0.5, 0.5, 0.1]), torch.tensor([True, False, True, False]))
+    0.875
+    """
+    return auc(scores[None], clicked[None], torch.ones_like(clicked)[None]).item()
+
+
+def log_loss(logits: Float[Tensor, " n"], clicked: Clicked) -> float:
+    """Mean of −log σ(logit) over the clicked and −log(1 − σ(logit)) over the others, in nats (Good 1952). NaN without any.
+
+    From logits, for a probability that is rounded to 0 or 1 would cost infinitely much.
+
+    >>> round(log_loss(torch.tensor([0.0, 100.0]), torch.tensor([True, False])), 4)  # (log 2 + 100) / 2
+    50.3466
+    """
+    signed = torch.where(clicked, logits.double(), -logits.double())
+    return torch.logaddexp(torch.zeros_like(signed), -signed).mean().item()
+
+
+def ece_equal_width(probabilities: Float[Tensor, " n"], clicked: Clicked, n_bins: int) -> float:
+    """Σ_b (n_b / n) |mean probability − share clicked| over bins of equal width of [0, 1], each without its lower end (Guo et al. 2017).
+
+    >>> round(ece_equal_width(torch.tensor([0.1, 0.3, 0.8]), torch.tensor([False, True, True]), n_bins=2), 4)  # (2 · 0.3 + 0.2) / 3
+    0.2667
+    """
+    bins = (torch.ceil(probabilities.double() * n_bins) - 1).clamp(0, n_bins - 1).long()
+    return _calibration_error(probabilities.double(), clicked, bins, n_bins)
+
+
+def ece_equal_mass(probabilities: Float[Tensor, " n"], clicked: Clicked, n_bins: int) -> float:
+    """Σ_b (n_b / n) |mean probability − share clicked| over bins of equally many rows (Nguyen & O'Connor 2015).
+
+    The one to take where most probabilities are small, as of clicks. Equal probabilities share the bin of the first of them.
+
+    >>> round(ece_equal_mass(torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([False, False, True, True]), n_bins=2), 4)
+    0.4
+    """
+    values = probabilities.double()
+    rank = torch.searchsorted(values.sort().values, values)
+    return _calibration_error(values, clicked, rank * n_bins // max(1, len(values)), n_bins)
+
+
+def _calibration_error(probabilities: Float64[Tensor, " n"], clicked: Clicked, bins: Int64[Tensor, " n"], n_bins: int) -> float:
+    excess = probabilities.new_zeros(n_bins).index_add_(0, bins, probabilities - clicked.double())
+    return excess.abs().sum().item() / len(probabilities) if len(probabilities) else torch.nan

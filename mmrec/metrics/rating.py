@@ -1,0 +1,24 @@
+"""Errors of estimated ratings, over all held-out ratings alike. One value for the tensor given, so that of a user is that of their rows."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+def rmse(scores: Float[Tensor, " n"], ratings: Float[Tensor, " n"]) -> float:
+    """√(Σ (score − rating)² / n), in the unit of the ratings; NaN without any (Herlocker et al. 2004).
+
+    >>> import torch
+    >>> rmse(torch.tensor([3.0, 5.0]), torch.tensor([4.0, 2.0]))  # √((1 + 9) / 2)
+    2.23606797749979
+    """
+    return (scores.double() - ratings.double()).square().mean().sqrt().item()
+
+
+def mae(scores: Float[Tensor, " n"], ratings: Float[Tensor, " n"]) -> float:
+    """Σ |score − rating| / n, in the unit of the ratings; NaN without any (Herlocker et al. 2004).
+
+    >>> import torch
+    >>> mae(torch.tensor([3.0, 5.0]), torch.tensor([4.0, 2.0]))
+    2.0
+    """
+    return (scores.double() - ratings.double()).abs().mean().item()
