@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from mmrec.data.storage import write_text
 from mmrec.errors import DataError, MissingFile
-from mmrec.evaluation.charts import Grid, Line, grouped_bars, groups_fit, line_chart, stacked_bars
+from mmrec.evaluation.charts import Estimate, Grid, Line, forest_plot, grouped_bars, groups_fit, line_chart, stacked_bars
 from mmrec.evaluation.comparison import (
     Comparison,
     compare,
@@ -24,6 +24,7 @@ from mmrec.evaluation.comparison import (
     format_value,
     paired_difference,
 )
+from mmrec.evaluation.counterfactual import describe_worth
 from mmrec.evaluation.examples import UserView, example_users
 from mmrec.evaluation.significance import PairedTest
 from mmrec.evaluation.user_groups import RECENCY
@@ -63,6 +64,7 @@ class RunFolder:
     recommendations: pl.DataFrame | None
     curves: pl.DataFrame | None
     attention: pl.DataFrame | None
+    counterfactuals: pl.DataFrame | None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def read_run(run_dir: Path) -> RunFolder:
         recommendations=_read_table(run_dir / "recommendations.parquet"),
         curves=_read_table(run_dir / "curves.parquet"),
         attention=_read_table(run_dir / "attention.parquet"),
+        counterfactuals=_read_table(run_dir / "counterfactuals.parquet"),
     )
 
 
@@ -134,6 +137,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict:
         "tuned": {model: _settings(values) for model, values in folder.metrics.get("tuned", {}).items()},
         "curves": _curve_charts(folder.curves),
         "attention": _attention(folder, comparison.ours),
+        "worth": _worth(folder.counterfactuals),
         "slices": _slices(folder.metrics),
         "users": _users(folder, dataset),
         "has_times": folder.split is not None and "timestamp" in folder.split["train"].columns,
@@ -238,6 +242,21 @@ def _attention(folder: RunFolder, ours: str) -> tuple[Grid, Markup] | None:
     values = [[float(part[name].mean()) for part in parts.values()] for name in series]
     grid = Grid(list(parts), series, values, [len(part) for part in parts.values()])
     return grid, stacked_bars(f"Mean attention of {ours} to each modality", grid, "share of the attention, mean over items")
+
+
+def _worth(table: pl.DataFrame | None) -> tuple[list[str], list[Markup]] | None:
+    """A sentence for each modality, and a forest plot of every change for each group of items."""
+    if table is None:
+        return None
+    metric = max((name for name in table["metric"].unique() if name.startswith("ndcg@")), key=lambda name: int(name.rpartition("@")[2]))
+    charts = []
+    for (items,), part in table.filter(pl.col("metric") == metric).group_by("items", maintain_order=True):
+        rows = part.sort("modality", maintain_order=True).iter_rows(named=True)
+        estimates = [Estimate(f"{row['modality']}, {row['change']}", row["difference"], row["low"], row["high"]) for row in rows]
+        charts.append(
+            forest_plot(f"Change of {metric} on {items} items, by what was done to the evidence", estimates, f"Δ {metric}, {items} items")
+        )
+    return describe_worth(table, metric), charts
 
 
 def _by_degree(weights: pl.DataFrame, split: dict[str, pl.DataFrame] | None) -> dict[str, pl.DataFrame]:

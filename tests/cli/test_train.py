@@ -87,6 +87,8 @@ def test_counterfactuals_of_every_modality_are_measured(run_of: Callable[..., Pa
     intact = table.filter((pl.col("items") == "all") & (pl.col("metric") == "ndcg@20"))["intact"]
     assert intact.to_list() == pytest.approx([reported] * len(expected | {None}))
     assert (table["changed"] - table["intact"] - table["difference"]).abs().max() < 1e-9
+    page = (run_of() / "report.html").read_text(encoding="utf-8")
+    assert "What the evidence is worth" in page and "<li>Without collaborative, ndcg@20 " in page and "kg, rewired" in page
 
 
 def test_evidence_can_be_trained_on_changed(run_of: Callable[..., Path]) -> None:
