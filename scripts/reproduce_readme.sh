@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes every table of the README again, from raw files: about an hour on two cores. Run folders land in runs/readme/.
+# Makes every table of the README again, from raw files: about two hours on two cores. Run folders land in runs/readme/.
 #   scripts/reproduce_readme.sh path/to/movielens-1m
 # The folder is laid out as the README's "Your own files" describes; without one, the MovieLens-1M tables are left out.
 set -euo pipefail
@@ -11,7 +11,7 @@ $train experiment=demo
 $train experiment=demo split=cold_item
 
 mmrec pretrain data=demo_shop output="$weights/demo_shop.safetensors"
-for split in random_ratio cold_item; do
+for split in "random_ratio n_seeds=1" "cold_item n_seeds=3"; do
   $train -m experiment=demo_shop split=$split image_encoder.pretrained="$weights/demo_shop.safetensors" \
     "ablation=[],[no_text],[no_image],[no_kg],[no_collaborative]"
 done
