@@ -45,7 +45,7 @@ def evaluate_predictions(run: str, predictions: str) -> dict[str, float]:
         say(f"  {line}")
     per_user = evaluate_ranking(ranking, data.positives, ks)
     found, name = means(per_user, "test"), _name(path, measured["models"])
-    groups = user_groups(None, index.user_ids, parts["train"], parts["test"])
+    groups = user_groups(pl.read_parquet(run_dir / "users.parquet"), index.user_ids, parts["train"], parts["test"])
     test = _test(run_dir, index, per_user, (name, ours, f"ndcg@{ks[-1]}"), seed)
     metrics = {
         "run": str(run_dir),

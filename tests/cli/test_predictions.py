@@ -1,6 +1,7 @@
 """`mmrec evaluate run=… predictions=…` on a real small run: our own lists give our own numbers, and others are measured alike."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,14 @@ Compose = Callable[..., DictConfig]
 
 
 @pytest.fixture(scope="module")
-def run_dir(compose: Compose, shop_overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(compose(*shop_overrides, "trainer.max_epochs=1", f"run_dir={tmp_path_factory.mktemp('run') / 'one'}"))
+def run_dir(compose: Compose, shop_overrides: list[str], shop_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the small shop with a users table: who rents, and a postcode of their own for each."""
+    folder = tmp_path_factory.mktemp("data") / "shop"
+    shutil.copytree(shop_folder, folder)
+    users = [(f"u{i}", ("yes", "no")[i % 2], 10_000 + i) for i in range(60)]
+    pl.DataFrame(users, schema=["user_id", "rents", "postcode"], orient="row").write_csv(folder / "users.csv")
+    data = [word for word in shop_overrides if not word.startswith("data.path=")]
+    return train(compose(*data, f"data.path={folder}", "trainer.max_epochs=1", f"run_dir={tmp_path_factory.mktemp('run') / 'one'}"))
 
 
 @pytest.fixture
@@ -38,6 +45,8 @@ def test_our_own_lists_have_our_own_numbers(
         written = json.loads((tmp_path / "ours.metrics.json").read_text(encoding="utf-8"))
         assert written["models"] == {"ours": found} and written["cleaning"]["users_without_a_list"] == 0
         assert written["slices"]["ours"] == reported["slices"]["fusion"]
+        assert list(written["slices"]["ours"]) == ["item_degree", "user_degree", "users.rents", "recency"]
+        assert list(written["slices"]["ours"]["users.rents"]) == ["no", "yes"]
         assert written["against fusion"]["ndcg@20"]["p_value"] == 1.0
         out, err = capsys.readouterr()
         assert all(name in out for name in ("ours", "fusion", "ease", "popularity", "vs. the run's best"))
@@ -56,6 +65,11 @@ def test_a_perfect_list_is_perfect_and_a_user_without_one_counts_with_zero(
     test.filter(pl.col("user_id") != first).write_csv(tmp_path / "most.csv")
     assert measure(tmp_path / "most.csv")["test/ndcg@20"] == pytest.approx(1 - 1 / n)
     assert f"1 of {n} test users have no list and count with zero" in capsys.readouterr().err
+
+
+def test_the_report_shows_the_columns_of_the_users_table(run_dir: Path) -> None:
+    html = (run_dir / "report.html").read_text(encoding="utf-8")
+    assert "By rents" in html and "By time since the last interaction" in html and "postcode" not in html.split("<pre")[0]
 
 
 def test_what_the_user_had_is_filtered(
