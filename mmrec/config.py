@@ -127,6 +127,7 @@ class EvaluateConfig:
     """The top level of `conf/evaluate.yaml`."""
 
     run: str = MISSING
+    predictions: str | None = None
 
 
 @dataclass

@@ -13,7 +13,7 @@ from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.evaluation.comparison_page import write_comparison
 from mmrec.evaluation.console import comparison_tables
 from mmrec.evaluation.report import read_json
-from mmrec.evaluation.run_comparison import MeasuredRun, RunComparison, compare_runs, verdicts
+from mmrec.evaluation.run_comparison import MeasuredRun, RunComparison, compare_runs, seed_caveat, verdicts
 from mmrec.evaluation.run_labels import run_labels
 
 PAGE = "compare.html"
@@ -35,8 +35,9 @@ def compare(words: Sequence[str]) -> RunComparison:
     console = Console()
     for table in comparison_tables(comparison):
         console.print(table)
-    for verdict in verdicts(comparison):
-        console.print(f"{verdict}.", markup=False, highlight=False)
+    for sentence in (*verdicts(comparison), seed_caveat(comparison)):
+        if sentence:
+            console.print(f"{sentence}.", markup=False, highlight=False)
     target = _target(arguments)
     write_comparison(target, comparison)
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"page: {target}", markup=False)

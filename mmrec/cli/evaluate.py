@@ -4,6 +4,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from mmrec.cli.predictions import evaluate_predictions
 from mmrec.cli.prepare import load_evidence, make_data_module, make_model, make_spec, say
 from mmrec.cli.record import read_json
 from mmrec.cli.runs import find_run
@@ -17,11 +18,13 @@ TOLERANCE = 1e-4
 
 
 def evaluate(cfg: DictConfig) -> dict[str, float]:
-    """Returns the test metrics, mean over the run's seeds, of exactly the split that the run kept.
+    """Returns the test metrics, mean over the run's seeds, of exactly the split that the run kept; or those of the file `predictions`.
 
     Raises MissingFile where there is no such run, DataError where its data are no longer the same or the metrics differ by more than 1e-4.
     """
     check(cfg, EvaluateConfig)
+    if cfg.predictions is not None:
+        return evaluate_predictions(cfg.run, cfg.predictions)
     run_dir = find_run(cfg.run)
     saved = OmegaConf.load(run_dir / "config.yaml")
     check(saved, TrainConfig)

@@ -19,7 +19,7 @@ from mmrec.data.split import Split
 from mmrec.data.storage import write_json, write_parquet, write_tensors
 from mmrec.evaluation.console import OURS, SweepRun
 from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means, slices
-from mmrec.evaluation.user_groups import user_groups
+from mmrec.evaluation.user_groups import sliced_columns, user_groups
 from mmrec.model import FusionRecommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
@@ -103,7 +103,10 @@ def write_results(
 
 
 def write_model(run_dir: Path, evidence: Evidence, model: FusionRecommender) -> None:
-    """Writes attention.parquet, and the vectors with the ids and titles of their rows, which is all that recommending needs."""
+    """Writes attention.parquet, and the vectors with the ids and titles of their rows, which is all that recommending needs.
+
+    Beside the ids of the users stand the columns that slices are made of.
+    """
     scorer, index, dataset = model.freeze(), evidence.index, evidence.dataset
     item, modality = model.present.nonzero().unbind(1)
     mass = {
@@ -114,7 +117,7 @@ def write_model(run_dir: Path, evidence: Evidence, model: FusionRecommender) -> 
     write_parquet(run_dir / "attention.parquet", pl.DataFrame(mass))
     write_tensors(run_dir / "vectors.safetensors", {"users": scorer.users.contiguous(), "items": scorer.items.contiguous()})
     write_parquet(run_dir / "items.parquet", index.align(dataset.items).select(ITEM_ID, *dataset.text_columns[:1]))
-    write_parquet(run_dir / "users.parquet", index.user_ids.to_frame(USER_ID))
+    write_parquet(run_dir / "users.parquet", sliced_columns(dataset.users, index.user_ids))
 
 
 def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:

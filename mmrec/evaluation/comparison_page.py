@@ -8,7 +8,7 @@ from mmrec.data.storage import write_text
 from mmrec.evaluation.charts import Estimate, Grid, forest_plot, grouped_bars, groups_fit
 from mmrec.evaluation.console import difference_cells
 from mmrec.evaluation.report import SLICES, render, slice_grid
-from mmrec.evaluation.run_comparison import RunComparison, RunDifference, verdicts
+from mmrec.evaluation.run_comparison import RunComparison, RunDifference, seed_caveat, verdicts
 
 
 def write_comparison(target: Path, comparison: RunComparison) -> None:
@@ -17,6 +17,7 @@ def write_comparison(target: Path, comparison: RunComparison) -> None:
         "title": f"{len(comparison.runs)} runs by {comparison.metric}",
         "comparison": comparison,
         "verdicts": verdicts(comparison),
+        "caveat": seed_caveat(comparison),
         "forest": _forest(comparison),
         "tests": [(difference, difference_cells(difference)) for difference in comparison.differences],
         "rows": [(difference.run, _cells(difference, comparison)) for difference in comparison.differences],

@@ -27,7 +27,7 @@ class SweepRun(NamedTuple):
     split_hash: str
 
 
-def console_table(metrics: dict, columns: Sequence[str]) -> Table:
+def console_table(metrics: dict, columns: Sequence[str], difference_label: str = DIFFERENCE_LABEL) -> Table:
     """Models by metrics, ours first, best bold, ours with ± std over seeds, the relative difference to the best baseline beneath.
 
     `metrics` is the content of `metrics.json`; a column is `recall@20` (test) or `val/recall@20`.
@@ -42,7 +42,7 @@ def console_table(metrics: dict, columns: Sequence[str]) -> Table:
     table.add_section()
     if comparison.baselines:
         styled = (_styled_difference(d.relative if d else None) for d in comparison.differences)
-        table.add_row(Text(DIFFERENCE_LABEL, "dim"), *styled)
+        table.add_row(Text(difference_label, "dim"), *styled)
     return table
 
 

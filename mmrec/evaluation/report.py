@@ -26,6 +26,7 @@ from mmrec.evaluation.comparison import (
 )
 from mmrec.evaluation.counterfactual import describe_worth
 from mmrec.evaluation.examples import UserView, example_users
+from mmrec.evaluation.run_comparison import format_p
 from mmrec.evaluation.significance import PairedTest
 from mmrec.evaluation.user_groups import RECENCY
 from mmrec.types import ITEM_ID, MODALITIES, Dataset
@@ -93,7 +94,13 @@ def render(template: str, context: dict) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"value": format_value, "percent": format_percent, "duration": format_duration, "count": "{:,}".format}
+    environment.filters |= {
+        "value": format_value,
+        "percent": format_percent,
+        "duration": format_duration,
+        "count": "{:,}".format,
+        "p_value": format_p,
+    }
     return environment.get_template(template).render(context)
 
 

@@ -26,6 +26,10 @@ class MeasuredRun:
     """Our model's rows: `user_id, seed, <metric>, …` of the test part."""
     split_hash: str
 
+    @property
+    def n_seeds(self) -> int:
+        return self.per_user["seed"].n_unique()
+
 
 @dataclass(frozen=True)
 class RunDifference:
@@ -90,6 +94,16 @@ def compare_runs(runs: Sequence[MeasuredRun], metric: str | None, seed: int) -> 
 def verdicts(comparison: RunComparison) -> list[str]:
     """A sentence a run, without its full stop."""
     return [_verdict(difference, comparison) for difference in comparison.differences]
+
+
+def seed_caveat(comparison: RunComparison) -> str | None:
+    """What a comparison cannot know where runs are of one seed, without its full stop; None where all have several."""
+    single = [run.label for run in comparison.runs if run.n_seeds == 1]
+    if not single:
+        return None
+    listed = "All runs" if len(single) == len(comparison.runs) else ", ".join(single)
+    who = f"{listed} {'is' if len(single) == 1 else 'are'}"
+    return f"{who} of one seed: intervals and p-values hold what varies between users, not what training again would change (n_seeds=3)"
 
 
 def format_p(p_value: float) -> str:

@@ -25,12 +25,19 @@ def user_groups(
 
 
 def column_groups(users: pl.DataFrame | None, user_ids: pl.Series) -> dict[str, dict[str, Bool[Tensor, " n_users"]]]:
-    """A kind `users.<column>` for every column with two to twenty distinct values, its groups in their order, last `not given`."""
+    """A kind `users.<column>` for every one of the `sliced_columns`, its groups in their order, last `not given`."""
+    sliced = sliced_columns(users, user_ids)
+    return {f"users.{name}": _by_value(sliced[name]) for name in sliced.columns if name != USER_ID}
+
+
+def sliced_columns(users: pl.DataFrame | None, user_ids: pl.Series) -> pl.DataFrame:
+    """`user_id` in the order of user_idx, and the columns of the users table that have two to twenty distinct values among these users."""
+    known = user_ids.alias(USER_ID).to_frame()
     if users is None:
-        return {}
-    aligned = user_ids.alias(USER_ID).to_frame().join(users, on=USER_ID, how="left", maintain_order="left")
-    named = [name for name, dtype in users.schema.items() if name != USER_ID and not dtype.is_nested()]
-    return {f"users.{name}": groups for name in named if (groups := _by_value(aligned[name]))}
+        return known
+    aligned = known.join(users, on=USER_ID, how="left", maintain_order="left")
+    flat = [name for name, dtype in aligned.schema.items() if name != USER_ID and not dtype.is_nested()]
+    return aligned.select(USER_ID, *(name for name in flat if 2 <= aligned[name].drop_nulls().n_unique() <= MAX_GROUPS))
 
 
 def recency_groups(user_ids: pl.Series, train: pl.DataFrame, test: pl.DataFrame) -> dict[str, Bool[Tensor, " n_users"]]:
@@ -54,10 +61,7 @@ def recency_groups(user_ids: pl.Series, train: pl.DataFrame, test: pl.DataFrame)
 
 
 def _by_value(column: pl.Series) -> dict[str, Bool[Tensor, " n_users"]]:
-    values = column.drop_nulls().unique().sort().to_list()
-    if not 2 <= len(values) <= MAX_GROUPS:
-        return {}
-    groups = {str(value): _mask(column == value) for value in values}
+    groups = {str(value): _mask(column == value) for value in column.drop_nulls().unique().sort()}
     return groups | ({"not given": _mask(column.is_null())} if column.null_count() else {})
 
 

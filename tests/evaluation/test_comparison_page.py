@@ -56,6 +56,7 @@ def test_says_what_was_found(html: str) -> None:
         "runs/a",
         "abc123",
         "By item degree",
+        "All runs are of one seed",
     ):
         assert shown in text
     labels = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from mmrec.errors import ConfigError, DataError
-from mmrec.evaluation.run_comparison import MeasuredRun, compare_runs, format_p, verdicts
+from mmrec.evaluation.run_comparison import MeasuredRun, compare_runs, format_p, seed_caveat, verdicts
 
 N = 8
 BASE = [0.1 * i for i in range(1, N + 1)]
@@ -70,6 +70,10 @@ def test_seeds_that_disagree_take_a_finding_back() -> None:
     comparison = compare_runs([first, both], None, seed=0)
     assert comparison.differences[0].p_holm < 0.05 and not comparison.differences[0].is_found
     assert "b cannot be told from a" in verdicts(comparison)[0]
+    assert seed_caveat(comparison).startswith("a is of one seed: ")
+    assert seed_caveat(compare_runs([first, first, both], None, seed=0)).startswith("a, a are of one seed: ")
+    assert seed_caveat(compare_runs([first, first], None, seed=0)).startswith("All runs are of one seed: ")
+    assert seed_caveat(compare_runs([both, both], None, seed=0)) is None
     assert "but with the seeds counted in the 95% interval is -0.1000 to +0.3000" in verdicts(comparison)[0]
 
 

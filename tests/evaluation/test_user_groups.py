@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from mmrec.evaluation.user_groups import DAY, column_groups, recency_groups, user_groups
+from mmrec.evaluation.user_groups import DAY, column_groups, recency_groups, sliced_columns, user_groups
 
 IDS = pl.Series(["d", "a", "c", "b"])
 
@@ -28,7 +28,8 @@ def test_a_column_of_one_value_or_of_more_than_twenty_is_no_way_to_slice() -> No
     ids = pl.Series([str(i) for i in range(21)])
     users = pl.DataFrame({"user_id": ids, "zip": ids, "country": "x", "half": [i % 20 for i in range(21)], "tags": [["a"]] * 21})
     assert list(column_groups(users, ids)) == ["users.half"]
-    assert column_groups(None, ids) == {}
+    assert sliced_columns(users, ids).equals(users.select(pl.col("user_id"), "half"))
+    assert column_groups(None, ids) == {} and sliced_columns(None, ids).columns == ["user_id"]
 
 
 def test_recency_counts_from_the_last_in_training_to_the_first_in_test() -> None:

@@ -1,0 +1,109 @@
+"""`mmrec evaluate run=… predictions=…`: any other system's lists, measured as the models of that run were."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from rich.console import Console
+
+from mmrec.cli.prepare import say
+from mmrec.cli.runs import find_run
+from mmrec.data.csr import InteractionMatrix
+from mmrec.data.index import Index
+from mmrec.data.sample import EvaluationSet
+from mmrec.data.storage import write_json
+from mmrec.errors import MissingFile
+from mmrec.evaluation.comparison import paired_difference
+from mmrec.evaluation.console import console_table
+from mmrec.evaluation.predictions import describe_cleaning, rank_predictions, read_predictions
+from mmrec.evaluation.report import read_json
+from mmrec.evaluation.significance import PairedTest
+from mmrec.evaluation.summary import LIST_LENGTH, Evaluated, confidence, means, slices
+from mmrec.evaluation.user_groups import user_groups
+from mmrec.metrics.full_ranking import evaluate_ranking
+from mmrec.types import ITEM_ID, USER_ID, USER_IDX
+
+BESIDE = "vs. the run's best"
+
+
+def evaluate_predictions(run: str, predictions: str) -> dict[str, float]:
+    """Prints the file's metrics beside the run's models, writes them to `<stem>.metrics.json` beside the file, and returns them.
+
+    Raises MissingFile where there is no such run or file, DataError where the file cannot be used.
+    """
+    run_dir, path = find_run(run), Path(predictions)
+    about, measured = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
+    ours, seed = about["model"], about["seed"]
+    ks = sorted({int(name.rpartition("@")[2]) for name in measured["models"][ours] if name.startswith("test/")})
+    index, parts = read_index(run_dir), _read_split(run_dir)
+    train, data = _evaluation_set(index, parts)
+    ranking, cleaning = rank_predictions(read_predictions(path), index, data, max(LIST_LENGTH, *ks), ks[-1])
+    for line in describe_cleaning(cleaning, ks[-1]):
+        say(f"  {line}")
+    per_user = evaluate_ranking(ranking, data.positives, ks)
+    found, name = means(per_user, "test"), _name(path, measured["models"])
+    groups = user_groups(pl.read_parquet(run_dir / "users.parquet"), index.user_ids, parts["train"], parts["test"])
+    test = _test(run_dir, index, per_user, (name, ours, f"ndcg@{ks[-1]}"), seed)
+    metrics = {
+        "run": str(run_dir),
+        "split_hash": about["split"]["hash"],
+        "cleaning": asdict(cleaning),
+        "models": {name: found},
+        "confidence": {name: confidence([per_user], "test", seed)},
+        "slices": {name: slices(Evaluated(ranking, per_user), train, data, ks[-1], groups)},
+        f"against {ours}": {f"ndcg@{ks[-1]}": asdict(test)} if test else {},
+    }
+    _show(measured | {"models": {name: found} | measured["models"], "seeds": {}}, ks)
+    if test:
+        interval = f"95% interval {test.low:+.4f} to {test.high:+.4f}"
+        say(f"{name} minus {ours} in ndcg@{ks[-1]}: {test.mean:+.4f}, {interval}, p = {test.p_value:.4f}")
+    target = path.with_name(f"{path.stem}.metrics.json")
+    write_json(target, metrics)
+    say(f"metrics: {target}")
+    return found
+
+
+def _show(together: dict[str, Any], ks: list[int]) -> None:
+    Console().print(console_table(together, [f"{metric}@{k}" for k in ks for metric in ("recall", "ndcg")], BESIDE))
+
+
+def read_index(run_dir: Path) -> Index:
+    """The users and items of a run in the order of its vectors, hence of its ties."""
+    return Index(pl.read_parquet(run_dir / "users.parquet")[USER_ID], pl.read_parquet(run_dir / "items.parquet")[ITEM_ID])
+
+
+def _read_split(run_dir: Path) -> dict[str, pl.DataFrame]:
+    paths = {part: run_dir / "split" / f"{part}.parquet" for part in ("train", "valid", "test")}
+    for path in paths.values():
+        if not path.is_file():
+            raise MissingFile(f"{path}: not found; the protocol of a run is its split")
+    return {part: pl.read_parquet(path) for part, path in paths.items()}
+
+
+def _evaluation_set(index: Index, parts: Mapping[str, pl.DataFrame]) -> tuple[InteractionMatrix, EvaluationSet]:
+    """The training part, and the test users as the data module has them: training and validation rows are seen."""
+
+    def matrix(frame: pl.DataFrame) -> InteractionMatrix:
+        return InteractionMatrix.from_pairs(index.user_idx(frame[USER_ID]), index.item_idx(frame[ITEM_ID]), index.n_users, index.n_items)
+
+    train = matrix(parts["train"])
+    return train, EvaluationSet.build(train.union(matrix(parts["valid"])), matrix(parts["test"]))
+
+
+def _test(run_dir: Path, index: Index, per_user: pl.DataFrame, names: tuple[str, str, str], seed: int) -> PairedTest | None:
+    """The file against our model; `names` are theirs and that of the metric."""
+    path, (name, ours, metric) = run_dir / "per_user.parquet", names
+    if not path.is_file():
+        return None
+    users = index.user_id(torch.from_numpy(per_user[USER_IDX].to_numpy(writable=True)))
+    theirs = pl.DataFrame({USER_ID: users, "model": name, "seed": 0, metric: per_user[metric]}, schema_overrides={"seed": pl.Int64})
+    both = pl.concat([pl.read_parquet(path).select(theirs.columns), theirs])
+    return paired_difference(both, name, ours, metric, seed)
+
+
+def _name(path: Path, taken: Mapping[str, Any]) -> str:
+    """The file's stem, or the file's name where a model of the run is called so."""
+    return path.name if path.stem in taken else path.stem
