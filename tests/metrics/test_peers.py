@@ -56,7 +56,7 @@ from mmrec.metrics.graded import exponential, graded_ndcg, linear
 from mmrec.metrics.ranking import METRICS
 from mmrec.metrics.rating import mae, rmse
 
-DEFINITIONS = Path(METRICS["recall"].__code__.co_filename).with_name("DEFINITIONS.md").read_text(encoding="utf-8")
+DEFINITIONS = (Path(__file__).parents[2] / "mmrec" / "metrics" / "DEFINITIONS.md").read_text(encoding="utf-8")
 RECTOOLS = json.loads(Path(__file__).with_name("rectools.json").read_text(encoding="utf-8"))
 N_USERS, N_ITEMS, KS = 120, 12, (1, 3, 5, 20)
 TOLERANCE = {"torchmetrics": 1e-6}
@@ -133,11 +133,13 @@ def by_ir_measures() -> Values:
     binary = nDCG(gains={1: 1, 2: 1, 3: 1})
     names = {"recall": R, "precision": P, "hit_rate": Success, "mrr": RR, "map": AP, "ndcg": binary, "graded_ndcg linear": nDCG}
     names |= {"graded_ndcg exponential": nDCG(gains={1: 1, 2: 3, 3: 7})}
-    measures = {str(measure @ k): (name, k) for name, measure in names.items() for k in KS}
-    found: dict[tuple[str, int], dict[str, float]] = {}
-    for row in ir_measures.iter_calc([measure @ k for measure in names.values() for k in KS], qrels, run):
-        found.setdefault(measures[str(row.measure)], {})[row.query_id] = row.value
-    return {key: torch.tensor([values[user] for user in sorted(values)], dtype=torch.float64) for key, values in found.items()}
+    values = {}
+    for name, measure in names.items():  # each on its own: asked for nDCG of several gains at once, ir-measures mixes them up
+        found: dict[int, dict[str, float]] = {k: {} for k in KS}
+        for row in ir_measures.iter_calc([measure @ k for k in KS], qrels, run):
+            found[row.measure["cutoff"]][row.query_id] = row.value
+        values |= {(name, k): torch.tensor([found[k][user] for user in sorted(found[k])], dtype=torch.float64) for k in KS}
+    return values
 
 
 def by_torchmetrics() -> Values:
