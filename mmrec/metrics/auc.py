@@ -29,7 +29,7 @@ def auc(
     tensor([0.3750], dtype=torch.float64)
     """
     positives = positives & candidates
-    scores = torch.where(candidates & ~scores.isnan(), scores, -torch.inf)
+    scores = torch.where(candidates & ~scores.isnan(), scores, -torch.inf).contiguous()  # searchsorted copies, and warns, otherwise
     ordered = scores.sort(dim=1).values
     below, up_to = (torch.searchsorted(ordered, scores, right=right) for right in (False, True))
     n_outside = (~candidates).sum(dim=1, keepdim=True).double()  # these stand at -inf, below every other score and level with -inf

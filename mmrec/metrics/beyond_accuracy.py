@@ -11,6 +11,8 @@ from torch import Tensor
 
 from mmrec.data.csr import InteractionMatrix
 
+_CHUNK_BYTES = 64 * 2**20
+
 Lists = Int64[Tensor, "n_users k"]
 PerUser = Float64[Tensor, " n_users"]
 PerItem = Int64[Tensor, " n_items"]
@@ -93,18 +95,15 @@ def tail_share(item_idx: Lists, tail: Bool[Tensor, " n_items"]) -> PerUser:
 def intra_list_distance(item_idx: Lists, vectors: Float[Tensor, "n_items dim"], present: Bool[Tensor, " n_items"]) -> PerUser:
     """Mean of 1 − cosine over the unordered pairs of a list, by vectors of any modality (Smyth & McClave 2001; Ziegler et al. 2005).
 
-    Pairs with an item that is not `present` are left out; a zero vector is at distance 1 from all. Memory is `n_users k dim` doubles.
+    Pairs with an item that is not `present` are left out; a zero vector is at distance 1 from all. Vectors are
+    gathered for as many users at a time as fit 64 MiB.
 
     >>> vectors = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [9.0, 9.0]])
     >>> intra_list_distance(torch.tensor([[0, 1, 2, 3], [0, 3, -1, -1]]), vectors, torch.tensor([True, True, True, False]))
     tensor([0.6667,    nan], dtype=torch.float64)
     """
-    there = (item_idx >= 0) & present[item_idx]
-    n = there.sum(dim=1).double()
-    unit = torch.nn.functional.normalize(vectors.double(), dim=1)
-    listed = unit[item_idx].masked_fill(~there[..., None], 0)  # |Σ u|² = Σ |u|² + 2 Σ over the pairs, so no pair need be made
-    cosines = (listed.sum(dim=1).square().sum(dim=1) - listed.square().sum(dim=(1, 2))) / 2
-    return torch.where(n > 1, 1 - cosines / (n * (n - 1) / 2), torch.nan)
+    chunk = max(1, _CHUNK_BYTES // (8 * max(1, item_idx.shape[1] * vectors.shape[1])))
+    return torch.cat([_mean_distance(part, vectors, present) for part in item_idx.split(chunk)])
 
 
 def serendipity(item_idx: Lists, relevance: Bool[Tensor, "n_users k"], expected: Int64[Tensor, "n_users m"]) -> PerUser:
@@ -146,3 +145,11 @@ def calibration(
 def _mean_over_list(item_idx: Lists, values: Float64[Tensor, " n_items"]) -> PerUser:
     listed = item_idx >= 0
     return values[item_idx].masked_fill(~listed, 0).sum(dim=1) / listed.sum(dim=1)
+
+
+def _mean_distance(item_idx: Lists, vectors: Float[Tensor, "n_items dim"], present: Bool[Tensor, " n_items"]) -> PerUser:
+    there = (item_idx >= 0) & present[item_idx]
+    n = there.sum(dim=1).double()
+    unit = torch.nn.functional.normalize(vectors[item_idx].double(), dim=2).masked_fill(~there[..., None], 0)
+    cosines = (unit.sum(dim=1).square().sum(dim=1) - unit.square().sum(dim=(1, 2))) / 2  # |Σ u|² = Σ |u|² + 2 Σ over pairs: none is made
+    return torch.where(n > 1, 1 - cosines / (n * (n - 1) / 2), torch.nan)

@@ -9,6 +9,10 @@ def retrieval_recall(queries: Float[Tensor, "n dim"], targets: Float[Tensor, "n 
 
     Targets as close as the partner are put before and after it alike, so targets that are all equal give chance, `k / n`. Raises ValueError
     where there are no queries.
+
+    >>> import torch
+    >>> retrieval_recall(torch.eye(3), torch.tensor([[0.9, 0.5, 0.0], [1.0, 0.4, 0.0], [0.8, 0.1, 1.0]]), k=2)
+    1.0
     """
     if not len(queries):
         raise ValueError("retrieval_recall: expected at least one pair, came none")
@@ -20,5 +24,9 @@ def retrieval_recall(queries: Float[Tensor, "n dim"], targets: Float[Tensor, "n 
 
 
 def retrieval_chance(n: int, k: int) -> float:
-    """What `retrieval_recall` is for features that know nothing: `k` of `n` targets."""
+    """What `retrieval_recall` is for features that know nothing: `k` of `n` targets.
+
+    >>> retrieval_chance(40, 10)
+    0.25
+    """
     return min(k, n) / n

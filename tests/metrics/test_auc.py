@@ -78,6 +78,12 @@ def test_a_scorer_is_measured_on_unseen_items_and_in_chunks(monkeypatch: pytest.
     torch.testing.assert_close(auc_of_users(Table(scores), data), whole, equal_nan=True)
 
 
+def test_a_transposed_matrix_is_the_same_matrix() -> None:
+    scores, positives, candidates = draw(3)
+    turned = auc(scores.T.contiguous().T, positives, candidates.T.contiguous().T)
+    torch.testing.assert_close(turned, auc(scores, positives, candidates), equal_nan=True)
+
+
 def test_no_users_no_values() -> None:
     nothing = InteractionMatrix.from_pairs(*torch.empty(2, 0, dtype=torch.int64), n_users=2, n_items=3)
     assert auc_of_users(Table(torch.zeros(2, 3)), EvaluationSet.build(nothing, nothing)).shape == (0,)

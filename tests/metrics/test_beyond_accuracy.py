@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mmrec.data.csr import InteractionMatrix
+from mmrec.metrics import beyond_accuracy
 from mmrec.metrics.beyond_accuracy import (
     average_popularity,
     calibration,
@@ -75,6 +76,14 @@ def test_intra_list_distance_is_the_mean_over_pairs(seed: int) -> None:
         there = [vectors[item].double() for item in items if item >= 0 and present[item]]
         distances = [1 - (a @ b / (a.norm() * b.norm()).clamp(min=1e-12)).item() for a, b in combinations(there, 2)]
         assert ours == pytest.approx(sum(distances) / len(distances) if distances else math.nan, abs=1e-9, nan_ok=True)
+
+
+def test_distances_in_chunks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists, vectors, present = draw_lists(0), torch.randn(12, 3, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 4 > 0
+    whole = intra_list_distance(lists, vectors, present)
+    monkeypatch.setattr(beyond_accuracy, "_CHUNK_BYTES", 1)
+    torch.testing.assert_close(intra_list_distance(lists, vectors, present), whole, equal_nan=True)
+    assert intra_list_distance(lists[:0], vectors, present).shape == (0,)
 
 
 @pytest.mark.parametrize("seed", range(8))
