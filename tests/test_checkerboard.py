@@ -11,9 +11,17 @@ import torch
 from torch import Tensor
 
 from mmrec.baselines.baseline import Baseline
+from mmrec.baselines.bpr_mf import BPRMF
+from mmrec.baselines.content_knn import ContentKNN
 from mmrec.baselines.ease import EASE
+from mmrec.baselines.ials import IALS
 from mmrec.baselines.item_knn import ItemKNN
+from mmrec.baselines.lightgcn import LightGCNBaseline
 from mmrec.baselines.popularity import Popularity
+from mmrec.baselines.random import Random
+from mmrec.baselines.rp3beta import RP3Beta
+from mmrec.baselines.slim import SLIM
+from mmrec.baselines.user_knn import UserKNN
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatches
 from mmrec.losses import bpr, sampled_softmax
@@ -102,16 +110,37 @@ def noise(n_items: int, dim: int = 4) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "baseline", [ItemKNN(n_neighbors=20, shrinkage=0.0), ItemKNN(n_neighbors=5, shrinkage=10.0), EASE(regularization=10.0)]
+    "baseline",
+    [
+        ItemKNN(n_neighbors=20, shrinkage=0.0),
+        ItemKNN(n_neighbors=5, shrinkage=10.0),
+        UserKNN(n_neighbors=10, shrinkage=1.0),
+        RP3Beta(alpha=0.8, beta=0.5, n_neighbors=20),
+        EASE(regularization=10.0),
+        SLIM(l1=0.5, l2=5.0),
+        IALS(embedding_dim=4, regularization=1.0, alpha=1.0, n_iterations=10, seed=0),
+        BPRMF(embedding_dim=4, learning_rate=0.1, regularization=0.01, n_iterations=100, seed=0),
+        LightGCNBaseline(embedding_dim=8, n_layers=2, learning_rate=0.02, weight_decay=1.0, n_epochs=30, seed=0),
+    ],
+    ids=lambda baseline: type(baseline).__name__,
 )
 def test_baselines(baseline: Baseline) -> None:
     train = most_of_ones_colour()
     assert own_colour_first(baseline.fit(make_spec(train, {})), train).all()
 
 
-def test_popularity_cannot() -> None:
+@pytest.mark.parametrize("baseline", [Popularity(), Random(seed=0)], ids=lambda baseline: type(baseline).__name__)
+def test_popularity_and_chance_cannot(baseline: Baseline) -> None:
     train = most_of_ones_colour()
-    assert own_colour_first(Popularity().fit(make_spec(train, {})), train).float().mean() < 0.5
+    assert own_colour_first(baseline.fit(make_spec(train, {})), train).float().mean() < 0.5
+
+
+def test_content_alone_knows_cold_items() -> None:
+    train = all_warm_of_ones_colour()
+    colour = torch.arange(train.n_items) % 2 * 2.0 - 1
+    values = torch.cat([colour[:, None] * 2, 0.3 * noise(train.n_items)], dim=1)
+    spec = make_spec(train, {"text": Features(values, torch.ones(train.n_items, dtype=torch.bool))})
+    assert own_colour_first(ContentKNN("text").fit(spec), train).all()
 
 
 def test_an_untrained_model_cannot() -> None:

@@ -91,7 +91,7 @@ def test_an_unknown_argument_is_named_with_the_nearest(compose: Compose) -> None
 
 
 def test_an_unknown_argument_two_levels_down(compose: Compose) -> None:
-    (found,) = problems(compose("+baselines.ease.grid.regularisation=[1.0]"))
+    (found,) = problems(compose("+baselines.ease.space.regularisation=[1.0]"))
     assert found == "baselines.ease.regularisation: EASE takes no `regularisation`; did you mean `regularization`?"
 
 
@@ -114,12 +114,34 @@ def test_an_unknown_key_of_the_schema_is_found_at_any_depth(compose: Compose) ->
         ("task.ks=10", "task.ks", "10"),
         ("task.ks=[10,x]", "task.ks", "[10, 'x']"),
         ("text_encoder.cache=null", "text_encoder.cache", "None"),
-        ("baselines.ease.grid.regularization=[1.0,x]", "baselines.ease.regularization", "x"),
+        ("baselines.ease.space.regularization=[1.0,x]", "baselines.ease.regularization", "x"),
+        ("baselines.ease.n_trials=0", "baselines.ease.n_trials", "0"),
+        ("baselines.ease.n_trials=null", "baselines.ease.n_trials", "None"),
     ],
 )
 def test_a_wrong_type_is_told_with_what_came(override: str, key: str, came: str, compose: Compose) -> None:
     (found,) = problems(compose(override))
     assert found.startswith(f"{key}: expected ") and found.endswith(f", came `{came}`")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("item_knn.space.n_neighbors=[1,9,linear]", "item_knn.n_neighbors: expected int, came `1.0`"),
+        (
+            "ease.space.regularization=[9.0,1.0,log]",
+            "ease.space.regularization: expected a low end above 0 below the high end, came 9.0 and 1.0",
+        ),
+        (
+            "ease.space.regularization=[1.0,9.0,exp]",
+            "ease.space.regularization: expected one of log, linear, int as the scale of a range, came `exp`",
+        ),
+        ("ease.space.regularization=[]", "ease.space.regularization: expected a list of choices or [low, high, scale], came `[]`"),
+        ("ease.space=3", "ease.space: expected a list of values a key, came `3`"),
+    ],
+)
+def test_a_range_is_checked_as_what_it_gives(override: str, expected: str, compose: Compose) -> None:
+    assert problems(compose(f"baselines.{override}"))[0] == f"baselines.{expected}"
 
 
 @pytest.mark.parametrize(

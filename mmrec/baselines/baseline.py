@@ -1,21 +1,34 @@
-"""What every baseline is: fitted once on the training interactions, then a scorer."""
+"""What every baseline is: fitted once on what a model may know, then a scorer."""
 
 from abc import ABC, abstractmethod
 from typing import Self
 
-from jaxtyping import Float, Int64
+import torch
+from jaxtyping import Bool, Float, Int64
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from mmrec.data.csr import InteractionMatrix
+from mmrec.errors import ConfigError
 from mmrec.types import DatasetSpec
 
 
+class LackingData(ConfigError):
+    """The data have not what a baseline needs: it cannot stand beside the others."""
+
+
 class Baseline(ABC):
-    """A recommender without gradient descent. Fitting the same data twice gives the same scores."""
+    """A recommender to compare with. Fitting the same data twice gives the same scores.
+
+    One that knows nothing of an item without training interactions gives it a score that no item of a user's row is below.
+    """
 
     @abstractmethod
     def fit(self, spec: DatasetSpec) -> Self:
-        """Learns from the training interactions, and from what else the baseline reads of the spec; returns itself."""
+        """Learns from the training interactions, and from what else the baseline reads of the spec; returns itself.
+
+        Raises LackingData where the spec has not what it needs.
+        """
 
     @abstractmethod
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
@@ -25,6 +38,12 @@ class Baseline(ABC):
 def interaction_matrix(spec: DatasetSpec) -> InteractionMatrix:
     """The training interactions as a binary matrix."""
     return InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+
+
+def sparse_matrix(train: InteractionMatrix) -> csr_matrix:
+    """The same as a SciPy matrix of float32 ones, `(n_users, n_items)`."""
+    values = torch.ones(len(train.indices)).numpy()
+    return csr_matrix((values, train.indices.int().numpy(), train.indptr.int().numpy()), shape=(train.n_users, train.n_items))
 
 
 def dense_rows(train: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
@@ -41,3 +60,11 @@ def item_gram(train: InteractionMatrix, block: int = 4096) -> Float[Tensor, "n_i
         rows = dense_rows(train, users)
         gram += rows.T @ rows
     return gram
+
+
+def put_last(scores: Float[Tensor, "batch n_items"], unknown: Bool[Tensor, " n_items"]) -> Float[Tensor, "batch n_items"]:
+    """The scores with items of which nothing is known below all others of their row; nothing changes where all are known, or none."""
+    if not unknown.any() or unknown.all():
+        return scores
+    lowest = scores[:, ~unknown].amin(dim=1, keepdim=True)
+    return torch.where(unknown, lowest - 1, scores)

@@ -1,38 +1,82 @@
-"""Choosing a baseline's hyper-parameters on the validation part: every point of a grid, fitted on train, best validation mean wins."""
+"""Choosing a baseline's settings on the validation part, under a stated budget. What chooses is handed no test row."""
 
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mmrec.baselines.baseline import Baseline
+from mmrec.baselines.space import Range, Search, n_settings, read_space
 from mmrec.data.sample import EvaluationSet
-from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.types import DatasetSpec
 
+Setting = dict[str, Any]
+
 
 class Tuned(NamedTuple):
-    """A baseline at the best point of its grid."""
+    """A baseline at the best of the settings tried."""
 
     baseline: Baseline
-    parameters: dict[str, Any]
+    parameters: Setting
     value: float
     """The validation mean that chose it."""
+    n_trials: int
+    """The settings fitted, each once."""
 
 
-def tune(make: Callable[..., Baseline], grid: dict[str, list[Any]], spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
-    """Fits `make(**point)` on the training part, for every point of `grid`; the first of equals wins.
+def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
+    """Fits `make(**setting)` on `spec` for settings of the space; the first of the best on `valid` wins. `metric` is like `ndcg@20`.
 
-    `metric` is like `ndcg@20`. A grid without keys has one point, the defaults. Raises ConfigError for a key without values.
+    A space of at most `n_trials` settings is tried as a whole, in order; of a larger one `n_trials` are drawn by the tree-structured Parzen
+    estimator (Bergstra et al. 2011; Optuna's), seeded. Raises ConfigError for a space without values, LackingData as `Baseline.fit` does.
     """
-    empty = [name for name, values in grid.items() if not values]
-    if empty:
-        raise ConfigError(f"baselines: the grid of `{empty[0]}` is empty; give it at least one value")
     best: Tuned | None = None
-    for values in itertools.product(*grid.values()):
-        parameters = dict(zip(grid, values, strict=True))
-        baseline = make(**parameters).fit(spec)
+    tried: list[tuple[Setting, float]] = []
+
+    def measure(setting: Setting) -> float:
+        nonlocal best
+        known = next((value for other, value in tried if other == setting), None)
+        if known is not None:
+            return known
+        baseline = make(**setting).fit(spec)
         value = rank_and_evaluate(baseline, valid, [int(metric.rpartition("@")[2])])[metric].mean() or 0.0
+        tried.append((setting, value))
         if best is None or value > best.value:
-            best = Tuned(baseline, parameters, value)
-    return best
+            best = Tuned(baseline, setting, value, 0)
+        return value
+
+    space = read_space(search.space)
+    if n_settings(space) <= max(search.n_trials, 1):
+        for values in itertools.product(*map(_all_values, space.values())):
+            measure(dict(zip(space, values, strict=True)))
+    else:
+        _search(measure, space, search)
+    return best._replace(n_trials=len(tried))
+
+
+def _all_values(values: list[Any] | Range) -> list[Any]:
+    return list(range(int(values.low), int(values.high) + 1)) if isinstance(values, Range) else values
+
+
+def _search(measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search) -> None:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=search.seed % 2**32, n_startup_trials=max(1, search.n_trials // 3))
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(search.n_trials):
+        trial = study.ask()
+        study.tell(trial, measure(_suggest(trial, space)))
+
+
+def _suggest(trial: Any, space: dict[str, list[Any] | Range]) -> Setting:
+    """One value a key, drawn by Optuna. A choice is drawn by its position: choices may be anything."""
+    setting: Setting = {}
+    for name, values in space.items():
+        if not isinstance(values, Range):
+            setting[name] = values[trial.suggest_categorical(name, list(range(len(values))))]
+        elif values.scale == "int":
+            setting[name] = trial.suggest_int(name, values.low, values.high)
+        else:
+            setting[name] = trial.suggest_float(name, values.low, values.high, log=values.scale == "log")
+    return setting

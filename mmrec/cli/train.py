@@ -14,10 +14,10 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProg
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
-from mmrec.baselines.tune import tune
+from mmrec.cli.baselines import chosen, tune_baseline
 from mmrec.cli.prepare import Evidence, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning, say
 from mmrec.cli.record import describe_run, write_curves, write_model, write_results
-from mmrec.config import TrainConfig, build, check, plain
+from mmrec.config import TrainConfig, build, check
 from mmrec.data.counterfactual import changes_of
 from mmrec.data.storage import write_json, write_parquet, write_text
 from mmrec.errors import ConfigError, MissingFile, nearest
@@ -116,18 +116,12 @@ def load_best(model: FusionRecommender, folder: Path) -> None:
 
 
 def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Result]:
-    """Every configured baseline, tuned on the validation part before the test part is read."""
+    """Every configured baseline, tuned on the validation part before the test part is read; one that the data cannot feed is left out."""
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
-    spec = make_spec(evidence, data)
-    metric = cfg.selection.metric.removeprefix("val/")
-    tuned = {}
-    for name, node in cfg.baselines.items():
-        make = build(OmegaConf.create({name: {k: v for k, v in node.items() if k != "grid"}}), name)
-        tuned[name] = tune(make, plain(node.grid), spec, data.valid_set(), metric)
-        say(f"{name}: val {metric} {tuned[name].value:.4f} {tuned[name].parameters or ''}")
+    tuned = {name: tune_baseline(cfg, name, make_spec(evidence, data), data.valid_set()) for name in cfg.baselines}
     data.setup("test")
-    return [measure(name, cfg, best.baseline, data, best.parameters) for name, best in tuned.items()]
+    return [measure(name, cfg, best.baseline, data, chosen(best)) for name, best in tuned.items() if best is not None]
 
 
 def _write_counterfactuals(

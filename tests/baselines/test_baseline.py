@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from mmrec.baselines.baseline import Baseline, dense_rows, item_gram
+from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, item_gram, put_last, sparse_matrix
 from mmrec.data.csr import InteractionMatrix
+from mmrec.types import DatasetSpec, Interactions
 
 X = (torch.rand(11, 6, generator=torch.Generator().manual_seed(0)) < 0.4).float()
 X[3] = 0
@@ -19,6 +20,19 @@ def test_rows_of_any_users() -> None:
 @pytest.mark.parametrize("block", [1, 4, 11, 4096])
 def test_gram_whatever_the_blocks(block: int) -> None:
     assert torch.equal(item_gram(TRAIN, block), X.T @ X)
+
+
+def test_matrices_of_a_spec() -> None:
+    train = interaction_matrix(DatasetSpec(11, 6, Interactions(*X.nonzero().unbind(1))))
+    assert torch.equal(train.keys(), TRAIN.keys())
+    assert torch.equal(torch.from_numpy(sparse_matrix(train).toarray()), X)
+
+
+def test_what_is_unknown_is_put_last() -> None:
+    scores = torch.tensor([[0.0, 3.0, -4.0], [5.0, 1.0, 2.0]])
+    assert put_last(scores, torch.tensor([True, False, False])).tolist() == [[-5.0, 3.0, -4.0], [0.0, 1.0, 2.0]]
+    for all_or_none in (True, False):
+        assert torch.equal(put_last(scores, torch.full((3,), all_or_none)), scores)
 
 
 def test_a_baseline_must_fit_and_score() -> None:

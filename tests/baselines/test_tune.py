@@ -1,5 +1,6 @@
-"""mmrec.baselines.tune: the whole grid is tried, fitted on train, and chosen by validation alone."""
+"""mmrec.baselines.tune: small spaces are tried whole, large ones within the budget, fitted on train and chosen by validation alone."""
 
+import inspect
 from typing import Any, Self
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from mmrec.baselines.baseline import Baseline
 from mmrec.baselines.item_knn import ItemKNN
 from mmrec.baselines.popularity import Popularity
+from mmrec.baselines.space import Search
 from mmrec.baselines.tune import tune
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
@@ -38,10 +40,15 @@ class Favourite(Baseline):
         return scores.repeat(len(user_idx), 1)
 
 
+def exhaustively(space: dict[str, list[Any]]) -> Search:
+    return Search(space, n_trials=6, seed=0)
+
+
 def test_the_best_on_validation_is_chosen_and_was_fitted_on_train() -> None:
     Favourite.made = []
-    best = tune(Favourite, {"item": [4, 3, 2], "unused": ["a", "b"]}, SPEC, VALID, "ndcg@2")
+    best = tune(Favourite, exhaustively({"item": [4, 3, 2], "unused": ["a", "b"]}), SPEC, VALID, "ndcg@2")
     assert best.parameters == {"item": 3, "unused": "a"}  # the first of two equals
+    assert best.n_trials == 6
     assert best.value == 1.0
     assert best.baseline.item == 3
     assert best.baseline.fitted_on is SPEC
@@ -51,32 +58,64 @@ def test_the_best_on_validation_is_chosen_and_was_fitted_on_train() -> None:
 def test_the_named_metric_at_the_named_cutoff_decides() -> None:
     """At 1 only item 3 first finds anything. At 4 both lists find it, and the first is taken."""
     Favourite.made = []
-    grid = {"item": [2, 3], "unused": ["a"]}
-    assert tune(Favourite, grid, SPEC, VALID, "recall@4").parameters["item"] == 2
-    assert tune(Favourite, grid, SPEC, VALID, "recall@1").parameters["item"] == 3
+    space = exhaustively({"item": [2, 3], "unused": ["a"]})
+    assert tune(Favourite, space, SPEC, VALID, "recall@4").parameters["item"] == 2
+    assert tune(Favourite, space, SPEC, VALID, "recall@1").parameters["item"] == 3
 
 
-def test_without_a_grid_there_is_one_point() -> None:
-    best = tune(Popularity, {}, SPEC, VALID, "hit_rate@2")
+def test_without_a_space_there_is_one_point() -> None:
+    best = tune(Popularity, Search({}, 1, 0), SPEC, VALID, "hit_rate@2")
     assert best.parameters == {}
     assert best.value == rank_and_evaluate(Popularity().fit(SPEC), VALID, [2])["hit_rate@2"].mean()
 
 
 def test_equal_to_trying_by_hand() -> None:
-    """On random data, where the points of the grid differ; fitting anything but the training part would show."""
+    """On random data, where the points of the space differ; fitting anything but the training part would show."""
     kind = torch.rand(40, 12, generator=torch.Generator().manual_seed(1))
     train, held_out = (InteractionMatrix.from_pairs(*part.nonzero().unbind(1), 40, 12) for part in (kind < 0.3, kind > 0.85))
     valid = EvaluationSet.build(train, held_out)
     spec = DatasetSpec(40, 12, Interactions(*(kind < 0.3).nonzero().unbind(1)))
-    grid = {"n_neighbors": [1, 4, 12], "shrinkage": [0.0, 20.0]}
+    space = exhaustively({"n_neighbors": [1, 4, 12], "shrinkage": [0.0, 20.0]})
     tried = {(n, s): rank_and_evaluate(ItemKNN(n, s).fit(spec), valid, [3])["ndcg@3"].mean() for n in (1, 4, 12) for s in (0.0, 20.0)}
     assert len(set(tried.values())) > 1
-    best = tune(ItemKNN, grid, spec, valid, "ndcg@3")
+    best = tune(ItemKNN, space, spec, valid, "ndcg@3")
     assert best.value == max(tried.values()) == tried[best.parameters["n_neighbors"], best.parameters["shrinkage"]]
 
 
 def test_without_validation_users_the_first_point_is_taken() -> None:
     Favourite.made = []
     nobody = EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(*torch.empty(2, 0, dtype=torch.int64), 2, 5))
-    best = tune(Favourite, {"item": [4, 3], "unused": ["a"]}, SPEC, nobody, "ndcg@2")
+    best = tune(Favourite, exhaustively({"item": [4, 3], "unused": ["a"]}), SPEC, nobody, "ndcg@2")
     assert (best.parameters["item"], best.value) == (4, 0.0)
+
+
+def test_an_int_range_within_the_budget_is_tried_whole() -> None:
+    Favourite.made = []
+    best = tune(Favourite, Search({"item": [0, 4, "int"], "unused": ["a"]}, 5, seed=0), SPEC, VALID, "ndcg@2")
+    assert [made["item"] for made in Favourite.made] == [0, 1, 2, 3, 4] and best.n_trials == 5
+
+
+def test_a_large_space_is_searched_within_the_budget_and_no_setting_twice() -> None:
+    Favourite.made = []
+    best = tune(Favourite, Search({"item": [0, 4, "int"], "unused": [1.0, 2.0, "linear"]}, 20, seed=0), SPEC, VALID, "ndcg@2")
+    assert best.parameters["item"] == 3 and best.n_trials == len(Favourite.made) <= 20
+    assert all(1.0 <= made["unused"] <= 2.0 and made["item"] in range(5) for made in Favourite.made)
+    Favourite.made = []
+    few = tune(Favourite, Search({"item": [0, 4, "int"], "unused": ["a", "b"]}, 9, seed=0), SPEC, VALID, "ndcg@2")
+    settings = [tuple(made.values()) for made in Favourite.made]
+    assert len(set(settings)) == len(settings) == few.n_trials <= 9
+
+
+def test_the_same_seed_tries_the_same_settings() -> None:
+    tried = []
+    for seed in (1, 1, 2):
+        Favourite.made = []
+        tune(Favourite, Search({"item": [0, 1], "unused": [0.01, 10.0, "log"]}, 5, seed), SPEC, VALID, "ndcg@2")
+        tried.append(Favourite.made)
+    assert tried[0] == tried[1] != tried[2]
+
+
+def test_what_tunes_is_handed_no_test_row() -> None:
+    """By its signature: the training spec, one evaluation set, and nothing else that could hold interactions."""
+    assert list(inspect.signature(tune).parameters) == ["make", "search", "spec", "valid", "metric"]
+    assert set(DatasetSpec.__dataclass_fields__) == {"n_users", "n_items", "train", "features", "graph"}

@@ -15,14 +15,16 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file
 from torch import Tensor
 
-import mmrec.cli.train
+import mmrec.baselines.tuned_before
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
+from mmrec.data.sample import EvaluationSet
 from mmrec.errors import ConfigError, DataError, MissingFile
+from mmrec.types import DatasetSpec
 
 METRICS = [f"{name}@{k}" for name in ("recall", "ndcg", "hit_rate", "mrr", "map", "precision") for k in (10, 20)]
-MODELS = ["fusion", "popularity", "item_knn", "ease"]
+MODELS = ["fusion", "popularity", "item_knn", "ease", "ials", "content_knn_text", "content_knn_image"]
 Compose = Callable[..., DictConfig]
 
 
@@ -128,7 +130,8 @@ def test_metrics_json_follows_from_the_per_user_table(run_of: Callable[..., Path
     for sliced in metrics["slices"].values():
         assert list(sliced) == ["item_degree", "user_degree", "recency"]
         assert sum(group["n"] for group in sliced["recency"].values()) == n_test_users
-    assert set(metrics["tuned"]) == {"item_knn", "ease"} and metrics["tuned"]["ease"]["regularization"] >= 50
+    assert set(metrics["tuned"]) == {"item_knn", "ease", "ials"} and metrics["tuned"]["ease"]["regularization"] >= 50
+    assert {name: chosen["n_trials"] for name, chosen in metrics["tuned"].items()} == {"item_knn": 8, "ease": 6, "ials": 10}
     assert metrics["models"]["fusion"]["test/ndcg@20"] > metrics["models"]["popularity"]["test/ndcg@20"]
 
 
@@ -323,9 +326,9 @@ def test_another_way_of_training_gives_other_weights_that_work(override: str, ru
     assert math.isfinite(value) and value > 0.15
 
 
-def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fitted, tuned = [], []
-    fit, tune = Trainer.fit, mmrec.cli.train.tune
+    fit, tune = Trainer.fit, mmrec.baselines.tuned_before.tune
 
     def blind_fit(self: Trainer, task: object, datamodule: object, **options: object) -> None:
         hidden = (datamodule.split_dir / "test.parquet").rename(datamodule.split_dir / "hidden")
@@ -334,14 +337,15 @@ def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monk
         fitted.append(datamodule)
         assert not hasattr(datamodule, "test")
 
-    def counting_tune(make: object, grid: object, spec: object, valid: object, metric: str) -> object:
-        tuned.append(len(valid.positives.indices))
-        return tune(make, grid, spec, valid, metric)
+    def counting_tune(make: object, search: object, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> object:
+        tuned.append((len(spec.train), len(valid.positives.indices)))
+        return tune(make, search, spec, valid, metric)
 
     monkeypatch.setattr(Trainer, "fit", blind_fit)
-    monkeypatch.setattr(mmrec.cli.train, "tune", counting_tune)
-    run = run_of("trainer.max_epochs=1", again=True)
-    assert len(fitted) == 1 and tuned == [len(split_of(run)["valid"])] * 3
+    monkeypatch.setattr(mmrec.baselines.tuned_before, "tune", counting_tune)
+    run = run_of("trainer.max_epochs=1", f"paths.cache={tmp_path}", again=True)
+    sizes = {part: len(rows) for part, rows in split_of(run).items()}
+    assert len(fitted) == 1 and tuned == [(sizes["train"], sizes["valid"])] * 6
 
 
 @pytest.mark.parametrize("metric", ["test/ndcg@20", "val/ndcg@5", "ndcg@20", "val/loss"])

@@ -1,0 +1,53 @@
+"""LightGCN alone: the collaborative backbone without content, trained by the plainest loop there is."""
+
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mmrec.baselines.baseline import Baseline, interaction_matrix
+from mmrec.baselines.factors import Factors
+from mmrec.data.sample import TrainBatch, TrainBatches
+from mmrec.losses import sampled_softmax
+from mmrec.nn.backbones.lightgcn import LightGCN
+from mmrec.types import DatasetSpec
+
+_BATCH_USERS, _N_NEGATIVES, _INIT_SCALE = 128, 4096, 0.1
+
+
+class LightGCNBaseline(Baseline):
+    """Scores are inner products of LightGCN's vectors (He et al. 2020), learned by Adam on the sampled softmax of users' positives against
+    negatives that a batch shares, for `n_epochs`; `weight_decay` is AdamW's. On the CPU.
+    """
+
+    def __init__(self, embedding_dim: int, n_layers: int, learning_rate: float, weight_decay: float, n_epochs: int, seed: int) -> None:
+        self.embedding_dim, self.n_layers, self.seed = embedding_dim, n_layers, seed
+        self.learning_rate, self.weight_decay, self.n_epochs = learning_rate, weight_decay, n_epochs
+
+    def fit(self, spec: DatasetSpec) -> Self:
+        train = interaction_matrix(spec)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            model = LightGCN(spec, self.embedding_dim, self.n_layers, _INIT_SCALE)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        epoch = 0
+        batches = TrainBatches(train, _BATCH_USERS, _N_NEGATIVES, shared=True, seed=self.seed, epoch=lambda: epoch)
+        for epoch in range(self.n_epochs):  # noqa: B007  the batches ask for it
+            for batch in batches:
+                optimizer.zero_grad()
+                _loss(model, batch).backward()
+                optimizer.step()
+        with torch.no_grad():
+            self._factors = Factors(*model(), train.item_degree == 0)
+        return self
+
+    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return self._factors.score(user_idx)
+
+
+def _loss(model: LightGCN, batch: TrainBatch) -> Float[Tensor, ""]:
+    users, items = model()
+    mine = users[batch.user_idx]
+    positive = (mine[batch.row] * items[batch.item_idx]).sum(dim=1)
+    return sampled_softmax(positive, batch.row, mine @ items[batch.negatives].T, batch.valid)
