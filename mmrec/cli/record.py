@@ -18,6 +18,7 @@ from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_json, write_parquet, write_tensors
 from mmrec.evaluation.console import OURS, SweepRun
+from mmrec.evaluation.lists import describe_lists
 from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means, slices
 from mmrec.evaluation.user_groups import sliced_columns, user_groups
 from mmrec.model import FusionRecommender
@@ -88,12 +89,15 @@ def write_results(
     values = {name: [means(r.valid.per_user, "val") | means(r.test.per_user, "test") for r in group] for name, group in by_model.items()}
     ours = results[0].model
     k = max(int(name.rpartition("@")[2]) for name in results[0].test.per_user.columns if "@" in name)
+    first = {name: group[0].test.ranking for name, group in by_model.items()}
+    expected = first["popularity"].item_idx if "popularity" in first else None
     groups = user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test)
     metrics = {
         "models": {name: mean_over_seeds(group) for name, group in values.items()},
         "seeds": {str(r.seed): v for r, v in zip(by_model[ours], values[ours], strict=True)},
         "confidence": {name: confidence([r.test.per_user for r in group], "test", results[0].seed) for name, group in by_model.items()},
         "tuned": {name: group[0].parameters for name, group in by_model.items() if group[0].parameters},
+        "lists": {name: describe_lists(lists, train, test.positives, evidence.features, expected, k) for name, lists in first.items()},
         "slices": {name: slices(group[0].test, train, test, k, groups) for name, group in by_model.items()},
     }
     write_json(run_dir / "metrics.json", metrics)

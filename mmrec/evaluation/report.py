@@ -145,6 +145,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict:
         "curves": _curve_charts(folder.curves),
         "attention": _attention(folder, comparison.ours),
         "worth": _worth(folder.counterfactuals),
+        "lists": folder.metrics.get("lists", {}),
         "slices": _slices(folder.metrics),
         "users": _users(folder, dataset),
         "has_times": folder.split is not None and "timestamp" in folder.split["train"].columns,

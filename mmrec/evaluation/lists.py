@@ -1,0 +1,56 @@
+"""What a model's lists are like beside being right: how much of the catalogue they show, how well known, how varied, how surprising."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from mmrec.data.csr import InteractionMatrix, is_member
+from mmrec.metrics.beyond_accuracy import (
+    average_popularity,
+    catalogue_coverage,
+    count_exposure,
+    gini,
+    intra_list_distance,
+    long_tail,
+    novelty,
+    serendipity,
+    tail_share,
+)
+from mmrec.metrics.full_ranking import Ranking
+from mmrec.types import Features
+
+HEAD_SHARE = 0.8
+"""The head: the fewest items that together have this share of the training interactions; the others are the tail."""
+
+
+def describe_lists(
+    ranking: Ranking,
+    train: InteractionMatrix,
+    positives: InteractionMatrix,
+    features: Mapping[str, Features],
+    expected: Int64[Tensor, "n_users m"] | None,
+    k: int,
+) -> dict[str, float]:
+    """Measures of `mmrec.metrics.beyond_accuracy` of the first k of every list, mean over users; one that is undefined is left out.
+
+    `coverage`, `gini`: over the catalogue. `novelty` (bits), `popularity` (training users of an item), `tail_share`: by the training part.
+    `distance_<modality>`: 1 - cosine of frozen features within a list. `serendipity`: relevant and not among the first k of the `expected`
+    lists of the same users, those of the popularity baseline.
+    """
+    lists, degree = ranking.item_idx[:, :k], train.item_degree
+    exposure = count_exposure(lists, train.n_items)
+    per_user = {
+        "novelty": novelty(lists, degree, train.n_users),
+        "popularity": average_popularity(lists, degree),
+        "tail_share": tail_share(lists, long_tail(degree, HEAD_SHARE)),
+    }
+    per_user |= {f"distance_{name}": intra_list_distance(lists, found.values, found.present) for name, found in features.items()}
+    if expected is not None:
+        relevance = is_member(positives.keys(), (ranking.user_idx * positives.n_items)[:, None] + lists) & (lists >= 0)
+        per_user["serendipity"] = serendipity(lists, relevance, expected[:, :k])
+    values = {"coverage": catalogue_coverage(exposure), "gini": gini(exposure)}
+    values |= {name: float(torch.nanmean(column)) for name, column in per_user.items()}
+    return {f"{name}@{k}": float(value) for name, value in values.items() if math.isfinite(value)}
