@@ -23,7 +23,7 @@ def describe(
 
 
 def test_by_hand() -> None:
-    """Exposure 0, 2, 1, 1 of items with 4, 1, 1, 0 users; of the first list the two vectors are orthogonal, of the second they are equal."""
+    """Exposure 0, 2, 1, 1 of items with 4, 1, 1, 0 users; the vectors of the first list are orthogonal, of the second equal."""
     found = describe(expected=[[0, 1, 2], [0, 1, 2]])
     assert found == pytest.approx(
         {
