@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 BASE = "base"
-_NOT_COMPARED = ("run_dir", "resume", "paths.", "logger.", "trainer.enable_progress_bar")
+_NOT_COMPARED = ("run_dir", "resume", "paths.", "logger.", "baselines.", "trainer.enable_progress_bar")
 _MANY_KEYS = 2
 
 
 def run_labels(configs: Sequence[Mapping[str, object]], folders: Sequence[str]) -> list[str]:
     """What sets each run apart, by flat configurations (`fusion.n_layers` to 2): `seed=1`, or the folder's name where nothing does.
 
-    Where more than two keys differ, a run is named by those in which it is not as most runs are, and `base` is as most are in all. Paths
-    and loggers don't count; where a group makes another class its other keys don't either: `fusion=GatedFusion` is all.
+    Where more than two keys differ, a run is named by those in which it is not as most runs are, and `base` is as most are in all. Paths,
+    loggers and baselines don't count; where a group makes another class its other keys don't either: `fusion=GatedFusion` is all.
     """
     keys = _differing_keys(configs)
     if len(keys) > _MANY_KEYS:
@@ -25,7 +25,11 @@ def run_labels(configs: Sequence[Mapping[str, object]], folders: Sequence[str]) 
 
 
 def _differing_keys(configs: Sequence[Mapping[str, object]]) -> list[str]:
-    keys = [key for key in dict.fromkeys(key for config in configs for key in config) if not key.startswith(_NOT_COMPARED)]
+    keys = [
+        key
+        for key in dict.fromkeys(key for config in configs for key in config)
+        if not (key.startswith(_NOT_COMPARED) or key.endswith(".cache"))
+    ]
     differing = [key for key in keys if len({_shown(config.get(key)) for config in configs}) > 1]
     replaced = tuple(key.removesuffix("_target_") for key in differing if key.endswith("._target_"))
     return [key for key in differing if key.endswith("._target_") or not key.startswith(replaced)]

@@ -22,6 +22,7 @@ FULL = {"evidence.text": True, "evidence.image": True, "evidence.kg": True, "see
             [FULL, *(FULL | {f"evidence.{name}": False} for name in ("text", "image", "kg"))],
             ["base", "evidence.text=false", "evidence.image=false", "evidence.kg=false"],
         ),
+        ([{"seed": 1, "data.cache": "x", "baselines.ease": None}, {"seed": 2, "data.cache": "y"}], ["seed=1", "seed=2"]),
         (
             [{"seed": 1, "run_dir": "a", "paths.runs": "x", "logger.csv.save_dir": "a"}, {"seed": 1, "run_dir": "b", "paths.runs": "y"}],
             ["one", "two"],
