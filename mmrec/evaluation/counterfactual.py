@@ -15,7 +15,7 @@ from torch import Tensor
 from mmrec.data.counterfactual import change_spec, changes_of
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
-from mmrec.evaluation.significance import paired_test
+from mmrec.evaluation.significance import bootstrap_interval
 from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_users
 from mmrec.model import FrozenScorer, FusionRecommender
 from mmrec.types import COLLABORATIVE, USER_IDX, DatasetSpec
@@ -71,10 +71,10 @@ def measure_counterfactuals(
         for name, part in parts.items():
             after = _per_user(ranking, part, k)
             for metric in METRICS:
-                pair = (frame[f"{metric}@{k}"].to_numpy()[None] for frame in (after, before[name]))
-                test = paired_test(*pair, seed)
-                measured = (test.theirs, test.ours, test.mean, test.low, test.high, test.n_users)
-                rows.append((modality, change, name, f"{metric}@{k}", *measured))
+                values, intact_values = (frame[f"{metric}@{k}"].to_numpy()[None] for frame in (after, before[name]))
+                means = (float(intact_values.mean()), float(values.mean()), float((values - intact_values).mean()))
+                interval = bootstrap_interval(values, intact_values, seed)
+                rows.append((modality, change, name, f"{metric}@{k}", *means, *interval, len(after)))
     columns = ["modality", "change", "items", "metric", "intact", "changed", "difference", "low", "high", "n_users"]
     return pl.DataFrame(rows, schema=columns, orient="row")
 
