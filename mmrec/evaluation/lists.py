@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix, is_member
+from mmrec.data.csr import InteractionMatrix
 from mmrec.metrics.beyond_accuracy import (
     average_popularity,
     catalogue_coverage,
@@ -19,7 +19,7 @@ from mmrec.metrics.beyond_accuracy import (
     serendipity,
     tail_share,
 )
-from mmrec.metrics.full_ranking import Ranking
+from mmrec.metrics.full_ranking import Ranking, find_relevant
 from mmrec.types import Features
 
 HEAD_SHARE = 0.8
@@ -49,8 +49,7 @@ def describe_lists(
     }
     per_user |= {f"distance_{name}": intra_list_distance(lists, found.values, found.present) for name, found in features.items()}
     if expected is not None:
-        relevance = is_member(positives.keys(), (ranking.user_idx * positives.n_items)[:, None] + lists) & (lists >= 0)
-        per_user["serendipity"] = serendipity(lists, relevance, expected[:, :k])
+        per_user["serendipity"] = serendipity(lists, find_relevant(ranking, positives)[:, :k], expected[:, :k])
     values = {"coverage": catalogue_coverage(exposure), "gini": gini(exposure)}
     values |= {name: float(torch.nanmean(column)) for name, column in per_user.items()}
     return {f"{name}@{k}": float(value) for name, value in values.items() if math.isfinite(value)}

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import polars as pl
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mmrec.data.csr import InteractionMatrix, is_member
@@ -73,7 +73,11 @@ def top_k(scores: Float[Tensor, "batch n_items"], k: int) -> tuple[Float[Tensor,
 
 def evaluate_ranking(ranking: Ranking, positives: InteractionMatrix, ks: list[int]) -> pl.DataFrame:
     """Metrics of each ranked user: `user_idx` and one Float64 column a metric. Every ranked user must have a positive."""
-    offset = (ranking.user_idx * positives.n_items)[:, None]
-    relevance = is_member(positives.keys(), offset + ranking.item_idx) & (ranking.item_idx >= 0)
-    columns = all_metrics(relevance, positives.degree[ranking.user_idx], ks)
+    columns = all_metrics(find_relevant(ranking, positives), positives.degree[ranking.user_idx], ks)
     return pl.DataFrame({USER_IDX: ranking.user_idx.numpy()} | {name: values.numpy() for name, values in columns.items()})
+
+
+def find_relevant(ranking: Ranking, positives: InteractionMatrix) -> Bool[Tensor, "n_users k"]:
+    """Which ranked items are positives of their user."""
+    offset = (ranking.user_idx * positives.n_items)[:, None]
+    return is_member(positives.keys(), offset + ranking.item_idx) & (ranking.item_idx >= 0)
