@@ -1,6 +1,7 @@
 """Choosing a baseline's settings on the validation part, under a stated budget. What chooses is handed no test row."""
 
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ class Tuned(NamedTuple):
     """The validation mean that chose it."""
     n_trials: int
     """The settings fitted, each once."""
+    fit_s: float
+    """What fitting the chosen setting took, in seconds of wall time."""
 
 
 def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
@@ -38,11 +41,11 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
         known = next((value for other, value in tried if other == setting), None)
         if known is not None:
             return known
-        baseline = make(**setting).fit(spec)
+        baseline, fit_s = fit(make, setting, spec)
         value = rank_and_evaluate(baseline, valid, [int(metric.rpartition("@")[2])])[metric].mean() or 0.0
         tried.append((setting, value))
         if best is None or value > best.value:
-            best = Tuned(baseline, setting, value, 0)
+            best = Tuned(baseline, setting, value, 0, fit_s)
         return value
 
     space = read_space(search.space)
@@ -52,6 +55,12 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
     else:
         _search(measure, space, search)
     return best._replace(n_trials=len(tried))
+
+
+def fit(make: Callable[..., Baseline], setting: Setting, spec: DatasetSpec) -> tuple[Baseline, float]:
+    """A baseline at one setting, fitted, and the seconds that took."""
+    start = time.perf_counter()
+    return make(**setting).fit(spec), time.perf_counter() - start
 
 
 def _all_values(values: list[Any] | Range) -> list[Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmrec.baselines.baseline import Baseline
 from mmrec.baselines.space import Search
-from mmrec.baselines.tune import Tuned, tune
+from mmrec.baselines.tune import Tuned, fit, tune
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.storage import sha256_text, write_json
 from mmrec.types import DatasetSpec
@@ -34,7 +34,8 @@ def tune_once(
     path = folder / f"{_key(settings, search, spec, valid, metric)}.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     if kept is not None:
-        return Tuned(make(**kept["parameters"]).fit(spec), kept["parameters"], kept["value"], kept["n_trials"]), True
+        baseline, fit_s = fit(make, kept["parameters"], spec)
+        return Tuned(baseline, kept["parameters"], kept["value"], kept["n_trials"], fit_s), True
     tuned = tune(make, search, spec, valid, metric)
     found = {"parameters": tuned.parameters, "value": tuned.value, "n_trials": tuned.n_trials}
     write_json(path, {"baseline": settings, "metric": metric} | found)

@@ -38,8 +38,10 @@ _PACKAGES = (
 )
 
 
-def describe_run(cfg: DictConfig, evidence: Evidence, split: Split, times: dict[str, float], n_parameters: int) -> dict[str, Any]:
-    """What was run, as `run.json` holds it."""
+def describe_run(
+    cfg: DictConfig, evidence: Evidence, split: Split, times: dict[str, float], n_parameters: int, fit_s: dict[str, float]
+) -> dict[str, Any]:
+    """What was run, as `run.json` holds it; `fit_s` are the seconds that training or fitting each model took."""
     dataset, index = evidence.dataset, evidence.index
     test_users, known = split.test[USER_ID].n_unique(), split.train[USER_ID].n_unique()
     return {
@@ -74,6 +76,7 @@ def describe_run(cfg: DictConfig, evidence: Evidence, split: Split, times: dict[
         }
         | _graph_coverage(evidence),
         "times": {name: round(seconds, 2) for name, seconds in times.items()},
+        "fit_s": {name: round(seconds, 3) for name, seconds in fit_s.items()},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads",
         "n_parameters": n_parameters,
     }

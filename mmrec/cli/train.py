@@ -24,7 +24,7 @@ from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.evaluation.console import OURS, console_table
 from mmrec.evaluation.counterfactual import counterfactuals, describe_worth, measure_counterfactuals
 from mmrec.evaluation.report import write_report
-from mmrec.evaluation.summary import Result, evaluate
+from mmrec.evaluation.summary import Evaluated, Result, evaluate
 from mmrec.metrics.ranking import METRICS
 from mmrec.model import FusionRecommender
 from mmrec.types import CONTENT, DatasetSpec, Scorer
@@ -46,7 +46,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     split = make_split(cfg, evidence, run_dir / "split")  # the first that is written: bad data leaves no folder behind
     write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     results, first = _train_seeds(cfg, evidence, run_dir)
-    fit_s = time.perf_counter() - start - evidence.features_s
+    trained_s = time.perf_counter() - start - evidence.features_s
     results += _baselines(cfg, evidence, run_dir)
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("test")
@@ -55,8 +55,14 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set())
     _write_counterfactuals(cfg, run_dir, first, make_spec(evidence, data), results[0], data)
     total_s = time.perf_counter() - start
-    times = {"features_s": evidence.features_s, "fit_s": fit_s, "evaluate_s": total_s - fit_s - evidence.features_s, "total_s": total_s}
-    write_json(run_dir / "run.json", describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters())))
+    times = {
+        "features_s": evidence.features_s,
+        "fit_s": trained_s,
+        "evaluate_s": total_s - trained_s - evidence.features_s,
+        "total_s": total_s,
+    }
+    fit_s = {result.model: result.fit_s for result in reversed(results)}  # of the first seed
+    write_json(run_dir / "run.json", describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s))
     write_report(run_dir, evidence.dataset)
     Console().print(console_table(metrics, [f"{name}@{k}" for k in cfg.task.ks for name in ("recall", "ndcg")]))
     say(f"report: {run_dir / 'report.html'}")
@@ -77,16 +83,18 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     say(f"seed {cfg.seed}: {sum(p.numel() for p in model.parameters()):,} parameters, tokens {', '.join(model.modalities)}")
     task = build(cfg, "task")(model=model, graph=evidence.graph, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
     folder = checkpoint_folder(run_dir, cfg.seed)
+    start = time.perf_counter()
     make_trainer(cfg, folder).fit(task, datamodule=data, ckpt_path=_resume_from(cfg), weights_only=True)
+    fit_s = time.perf_counter() - start
     load_best(model, folder)
     data.setup("test")
-    return measure(OURS, cfg, model.freeze(), data, {}), model
+    return Result(OURS, cfg.seed, *measure(cfg, model.freeze(), data), {}, fit_s), model
 
 
-def measure(name: str, cfg: DictConfig, scorer: Scorer, data: LightningDataModule, parameters: dict[str, Any]) -> Result:
-    """A scorer on the validation and the test users of a data module set up for test."""
+def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule) -> tuple[Evaluated, Evaluated]:
+    """A scorer on the validation and on the test users of a data module set up for test."""
     ks = list(cfg.task.ks)
-    return Result(name, cfg.seed, evaluate(scorer, data.valid_set(), ks), evaluate(scorer, data.test_set(), ks), parameters)
+    return evaluate(scorer, data.valid_set(), ks), evaluate(scorer, data.test_set(), ks)
 
 
 def checkpoint_folder(run_dir: Path, seed: int) -> Path:
@@ -121,7 +129,11 @@ def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Resul
     data.setup("fit")
     tuned = {name: tune_baseline(cfg, name, make_spec(evidence, data), data.valid_set()) for name in cfg.baselines}
     data.setup("test")
-    return [measure(name, cfg, best.baseline, data, chosen(best)) for name, best in tuned.items() if best is not None]
+    return [
+        Result(name, cfg.seed, *measure(cfg, best.baseline, data), chosen(best), best.fit_s)
+        for name, best in tuned.items()
+        if best is not None
+    ]
 
 
 def _write_counterfactuals(

@@ -37,6 +37,8 @@ class Result(NamedTuple):
     test: Evaluated
     parameters: dict[str, Any]
     """What tuning chose; empty for a model that was not tuned."""
+    fit_s: float
+    """What training or fitting it once took, in seconds of wall time; the tuning that chose its parameters is not in it."""
 
 
 def evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int]) -> Evaluated:

@@ -113,6 +113,7 @@ def test_run_json_says_what_was_run(run_of: Callable[..., Path], shop_folder: Pa
     }
     assert "untrained" in about["features"]["image"]["encoder"]
     assert {"torch", "mmrec", "python"} <= set(about["versions"]) and about["times"]["total_s"] > 0 and about["n_parameters"] > 0
+    assert set(about["fit_s"]) == set(MODELS) and min(about["fit_s"].values()) > 0
 
 
 def test_metrics_json_follows_from_the_per_user_table(run_of: Callable[..., Path]) -> None:
