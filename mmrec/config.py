@@ -133,6 +133,33 @@ class EvaluateConfig:
 
 
 @dataclass
+class Board:
+    """What a leaderboard is of: every data set × split × model × seed is a run of `mmrec train` with these overrides."""
+
+    name: str = MISSING
+    data: dict[str, list[str]] = MISSING
+    splits: list[str] = MISSING
+    models: dict[str, list[str]] = MISSING
+    baselines: str = MISSING
+    seeds: list[int] = MISSING
+    overrides: list[str] = MISSING
+    columns: list[str] = MISSING
+    metric: str = MISSING
+
+
+@dataclass
+class LeaderboardConfig:
+    """The top level of `conf/leaderboard.yaml`."""
+
+    board: Board = field(default_factory=Board)
+    paths: Paths = field(default_factory=Paths)
+    output: str | None = None
+    run: bool = MISSING
+    jobs: int = MISSING
+    seed: int = MISSING
+
+
+@dataclass
 class RecommendConfig:
     """The top level of `conf/recommend.yaml`."""
 
@@ -149,6 +176,7 @@ def register_schemas() -> None:
         "pretrain": PretrainConfig,
         "graph": GraphCommandConfig,
         "evaluate": EvaluateConfig,
+        "leaderboard": LeaderboardConfig,
         "recommend": RecommendConfig,
     }
     for name, schema in schemas.items():
@@ -174,6 +202,15 @@ def check(cfg: DictConfig, schema: type) -> None:
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The configuration as dicts, lists and scalars, interpolations resolved."""
     return OmegaConf.to_container(cfg, resolve=True)
+
+
+def flat(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The leaves of nested dicts under dotted keys; a list is a leaf."""
+    if not isinstance(node, dict):
+        yield prefix, node
+        return
+    for name, child in node.items():
+        yield from flat(child, f"{prefix}.{name}" if prefix else str(name))
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:

@@ -1,7 +1,7 @@
 """`mmrec compare runs/a runs/b …`: runs of one split against the first of them, as tables, a page, and a verdict in words."""
 
 from argparse import ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from mmrec.cli.runs import find_run
+from mmrec.config import flat
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.evaluation.comparison_page import write_comparison
 from mmrec.evaluation.console import comparison_tables
@@ -77,7 +78,7 @@ def _read(paths: Sequence[str]) -> list[MeasuredRun]:
     twice = sorted({str(folder) for folder in folders if sum(folder.resolve() == other.resolve() for other in folders) > 1})
     if twice:
         raise ConfigError(f"compare: {twice[0]} is there twice")
-    configs = [dict(_flat(_config(folder), "")) for folder in folders]
+    configs = [dict(flat(_config(folder))) for folder in folders]
     labels = run_labels(configs, [folder.resolve().name for folder in folders])
     return [_measured(folder, label) for folder, label in zip(folders, labels, strict=True)]
 
@@ -95,15 +96,6 @@ def _measured(folder: Path, label: str) -> MeasuredRun:
     rows = pl.read_parquet(per_user).filter(model=ours).drop("model")
     slices = metrics.get("slices", {}).get(ours, {})
     return MeasuredRun(label, str(folder), metrics["models"][ours], slices, rows, about["split"]["hash"])
-
-
-def _flat(node: object, prefix: str) -> Iterator[tuple[str, object]]:
-    """The leaves of nested dicts under dotted keys; a list is a leaf."""
-    if not isinstance(node, Mapping):
-        yield prefix, node
-        return
-    for name, child in node.items():
-        yield from _flat(child, f"{prefix}.{name}" if prefix else str(name))
 
 
 def _target(arguments: Namespace) -> Path:

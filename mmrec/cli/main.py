@@ -27,6 +27,7 @@ HELP = """mmrec {version}: recommendation from interactions, text, pictures and 
   mmrec evaluate run=runs/…                     measure a run again from its checkpoints
   mmrec evaluate run=runs/… predictions=x.csv   any other system's lists under the protocol of that run
   mmrec compare runs/a runs/b …                 paired tests against the first run, a page and a verdict in words
+  mmrec leaderboard board=movielens_100k        data × splits × models × seeds into one table; started again it goes on
   mmrec recommend run=runs/… user=42 k=10       the best items for a user
   mmrec data graph data=…                       what is in the knowledge graph; output=graph.graphml writes it
   mmrec pretrain data=demo_shop                 train a small CLIP on a catalogue's pictures and texts
@@ -98,9 +99,17 @@ def recommend(cfg: DictConfig) -> None:
     run(cfg)
 
 
+def leaderboard(cfg: DictConfig) -> None:
+    """`mmrec leaderboard`."""
+    from mmrec.cli.leaderboard import leaderboard as run
+
+    run(cfg)
+
+
 VERBS: dict[str, tuple[Callable[[DictConfig], None], str]] = {
     "train": (train, "train"),
     "evaluate": (evaluate, "evaluate"),
+    "leaderboard": (leaderboard, "leaderboard"),
     "recommend": (recommend, "recommend"),
     "pretrain": (pretrain, "pretrain"),
     "data graph": (graph, "graph"),

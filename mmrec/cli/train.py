@@ -40,7 +40,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     if cfg.resume is not None:
         cfg = _resumed(cfg.resume, overrides)
     check(cfg, TrainConfig)
-    _check_selection(cfg)
+    check_selection(cfg)
     run_dir = _run_dir(cfg)
     evidence = load_evidence(cfg)
     split = make_split(cfg, evidence, run_dir / "split")  # the first that is written: bad data leaves no folder behind
@@ -199,7 +199,7 @@ def _with_seed(cfg: DictConfig, seed: int) -> DictConfig:
     return seeded
 
 
-def _check_selection(cfg: DictConfig) -> None:
+def check_selection(cfg: DictConfig) -> None:
     """Only a validation metric that is computed may choose."""
     if not cfg.task.ks or min(cfg.task.ks) < 1:
         raise ConfigError(f"task.ks: expected one cutoff or more, each at least 1, came {list(cfg.task.ks)}")

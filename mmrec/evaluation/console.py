@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrec.evaluation.comparison import Cell, compare, format_percent, format_value
+from mmrec.evaluation.leaderboard import Row, Section
+from mmrec.evaluation.report import format_duration
 from mmrec.evaluation.run_comparison import MeasuredRun, RunComparison, RunDifference
 from mmrec.evaluation.significance import align_users, paired_test
 
@@ -54,7 +56,7 @@ def markdown_table(metrics: dict, columns: Sequence[str]) -> str:
         lines.append([model, *(f"**{_cell(cell)}**" if cell.is_best else _cell(cell) for cell in cells)])
     if comparison.baselines:
         lines.append([DIFFERENCE_LABEL, *(format_percent(d.relative if d else None) for d in comparison.differences)])
-    return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in lines)
+    return _markdown(lines)
 
 
 def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str) -> Table:
@@ -92,6 +94,47 @@ def comparison_tables(comparison: RunComparison) -> tuple[Table, Table]:
     return values, tests
 
 
+def section_header(section: Section) -> tuple[str, ...]:
+    """The names of a leaderboard's columns."""
+    return ("model", *section.columns, f"Δ {section.metric}", "p (Holm)", f"coverage{_at(section.metric)}", "fit")
+
+
+def section_cells(section: Section, row: Row, separator: str = " ") -> list[tuple[str, bool]]:
+    """A row of a leaderboard, the model's name left out, each cell with whether it is bold; `separator` is between value and spread.
+
+    Metrics, bold the best of a column; the difference to the first model, bold where the two are told apart; coverage; time of one fit.
+    """
+    test, values = row.difference, [row.values[name] for name in section.columns]
+    cells = [
+        (_value(v.mean, v.std, f"{separator}± "), v.mean == section.best(name)) for name, v in zip(section.columns, values, strict=True)
+    ]
+    difference = "" if test is None else f"{test.mean:+.4f}{separator}[{test.low:+.4f}, {test.high:+.4f}]".replace("-", "−")
+    cells += [(difference, row.is_found), ("" if row.p_holm is None else f"{row.p_holm:.4f}", False)]
+    coverage, fit = "–" if row.coverage is None else f"{row.coverage:.2f}", "–" if row.fit_s is None else format_duration(row.fit_s)
+    return [*cells, (coverage, False), (fit, False)]
+
+
+def section_table(section: Section) -> Table:
+    """A section of a leaderboard for a terminal of 80 columns, best model first; of the difference to the first the mean alone."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=f"{section.data}, {section.split}", title_justify="left")
+    for name in ("model", *section.columns, "Δ", "fit"):
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+    for row in section.ranked:
+        *values, (difference, is_found), _p_value, _coverage, fit = section_cells(section, row, "\n")
+        cells = (*values, (difference.partition("\n")[0], is_found), fit)
+        table.add_row(Text(row.name), *(Text(text, "bold" if is_bold else "") for text, is_bold in cells))
+    return table
+
+
+def section_markdown(section: Section) -> str:
+    """The same in Markdown, ending with a newline."""
+    names = section_header(section)
+    lines = [names, ("---", *("---:" for _ in names[1:]))]
+    for row in section.ranked:
+        lines.append((row.name, *(f"**{text}**" if is_bold and text else text for text, is_bold in section_cells(section, row))))
+    return _markdown(lines)
+
+
 def difference_cells(difference: RunDifference) -> tuple[str, ...]:
     """A difference to the first run as a row of text: mean, interval, corrected p-value, effect size, share of users."""
     test = difference.test
@@ -115,8 +158,21 @@ def _beside(run: MeasuredRun, first: MeasuredRun, key: str) -> Text:
     return shown if run is first or not base else Text.assemble(shown, "\n", _styled_difference((value - base) / base))
 
 
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in lines)
+
+
+def _at(metric: str) -> str:
+    """`@20` of a metric; nothing where it has no cutoff."""
+    return "".join(metric.partition("@")[1:])
+
+
 def _cell(cell: Cell, plus_minus: str = " ± ") -> str:
-    return format_value(cell.value) + (f"{plus_minus}{cell.std:.4f}" if cell.std is not None else "")
+    return _value(cell.value, cell.std, plus_minus)
+
+
+def _value(value: float | None, std: float | None, plus_minus: str) -> str:
+    return format_value(value) + (f"{plus_minus}{std:.4f}" if std is not None else "")
 
 
 def _styled_difference(relative: float | None) -> Text:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 BASE = "base"
-_NOT_COMPARED = ("run_dir", "resume", "paths.", "logger.", "baselines.", "trainer.enable_progress_bar")
+_NOT_COMPARED = ("run_dir", "resume", "paths.", "logger.", "trainer.enable_progress_bar")
 _MANY_KEYS = 2
 
 
@@ -24,11 +24,14 @@ def run_labels(configs: Sequence[Mapping[str, object]], folders: Sequence[str]) 
     return [label if label and labels.count(label) == 1 else folder for label, folder in zip(labels, folders, strict=True)]
 
 
+def is_compared(key: str) -> bool:
+    """Whether a key of a flat configuration can change what a run measures, and is not merely where things are or how they are shown."""
+    return not (key.startswith(_NOT_COMPARED) or key.endswith(".cache"))
+
+
 def _differing_keys(configs: Sequence[Mapping[str, object]]) -> list[str]:
     keys = [
-        key
-        for key in dict.fromkeys(key for config in configs for key in config)
-        if not (key.startswith(_NOT_COMPARED) or key.endswith(".cache"))
+        key for key in dict.fromkeys(key for config in configs for key in config) if is_compared(key) and not key.startswith("baselines.")
     ]
     differing = [key for key in keys if len({_shown(config.get(key)) for config in configs}) > 1]
     replaced = tuple(key.removesuffix("_target_") for key in differing if key.endswith("._target_"))

@@ -69,6 +69,48 @@ def paired_test(ours: Values, theirs: Values, seed: int) -> PairedTest:
     )
 
 
+def paired_test_within_seeds(ours: Values, theirs: Values, seed: int) -> PairedTest:
+    """Tests two models whose rows are the same seeds, in which both met the same split, and whose columns are the same users.
+
+    NaN where a seed's test part has not the user: splits may differ from seed to seed. The mean is over seeds, of means over users; a
+    user's share in it is what the sign-flip test turns over. At least one user must be in a seed.
+    """
+    differences = ours - theirs
+    by_seed = np.nanmean(differences, axis=1)
+    n_users_of = (~np.isnan(differences)).sum(axis=1, keepdims=True)
+    shares = np.nansum(differences / n_users_of, axis=0) / len(differences)
+    of_users = np.nanmean(differences[:, ~np.isnan(differences).all(axis=0)], axis=0)
+    low, high = mean_interval(differences, seed)
+    return PairedTest(
+        ours=float(np.nanmean(ours, axis=1).mean()),
+        theirs=float(np.nanmean(theirs, axis=1).mean()),
+        mean=float(by_seed.mean()),
+        low=low,
+        high=high,
+        p_value=permutation_p_value(shares, seed),
+        d_z=cohens_d_z(of_users),
+        superiority=superiority(of_users),
+        n_users=len(of_users),
+    )
+
+
+def mean_interval(values: Values, seed: int, n_resamples: int = N_RESAMPLES) -> tuple[float, float]:
+    """Percentile bootstrap, 95%, of the mean over seeds of means over users; NaN where a seed has not the user.
+
+    Users are resampled, the same in all seeds, and seeds, where there are several, independently of them (Owen 2007).
+    """
+    rng, known = np.random.default_rng(seed), ~np.isnan(values)
+    filled, n_users = np.where(known, values, 0.0), values.shape[1]
+    means = np.empty(n_resamples)
+    for resample in range(n_resamples):
+        times = np.bincount(rng.integers(n_users, size=n_users), minlength=n_users)
+        counts = known @ times
+        by_seed = (filled @ times)[counts > 0] / counts[counts > 0]
+        means[resample] = _resampled(by_seed, rng) if len(by_seed) else np.nan
+    low, high = np.nanquantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def align_users(ours: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> tuple[Values, Values]:
     """The values of two models for the users that all seeds of both have, in the order of user_id.
 
