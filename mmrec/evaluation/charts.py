@@ -85,33 +85,33 @@ def line_chart(label: str, lines: Sequence[Line], x_label: str, y_label: str, ma
     if not points:
         return Markup("")
     top = _legend_height([line.name for line in finite]) + Y_LABEL
-    svg = _svg(label, top + PLOT_HEIGHT + BOTTOM)
+    svg = new_svg(label, top + PLOT_HEIGHT + BOTTOM)
     _legend(svg, [line.name for line in finite])
     ticks = nice_ticks(min(y for _, y in points), max(y for _, y in points))
     y = Scale(ticks[0], ticks[-1], top + PLOT_HEIGHT, top)
     x = Scale(min(p[0] for p in points), max(p[0] for p in points), LEFT + 8, WIDTH - RIGHT - 8)
-    _y_axis(svg, y, ticks, y_label)
+    draw_y_axis(svg, y, ticks, y_label)
     for tick in nice_ticks(x.low, x.high, 6):
         if x.low <= tick <= x.high and tick == int(tick):
-            _text(svg, x(tick), y.start + 17, f"{tick:g}", "muted", "middle")
-    _text(svg, (LEFT + WIDTH - RIGHT) / 2, y.start + 36, x_label, "muted", "middle")
+            draw_text(svg, x(tick), y.start + 17, f"{tick:g}", "muted", "middle")
+    draw_text(svg, (LEFT + WIDTH - RIGHT) / 2, y.start + 36, x_label, "muted", "middle")
     for s, line in enumerate(finite):
         _draw_line(svg, line, s, x, y, (x_label, y_label))
     for s, line in enumerate(finite):
         if mark_highest and line.points:
             px, py = max(line.points, key=lambda point: point[1])
-            SubElement(svg, "circle", _attributes(cx=x(px), cy=y(py), r=6, **{"class": f"ring stroke-{s % N_COLOURS}"}))
-    return _markup(svg)
+            SubElement(svg, "circle", attributes_of(cx=x(px), cy=y(py), r=6, **{"class": f"ring stroke-{s % N_COLOURS}"}))
+    return as_markup(svg)
 
 
 def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str) -> Markup:
     """Vertical bars from zero, a cluster for each group, in it a bar for each series; a zero is a hairline, an unmeasured value a gap."""
     top = _legend_height(grid.series) + Y_LABEL
-    svg = _svg(label, top + PLOT_HEIGHT + BOTTOM + 14)
+    svg = new_svg(label, top + PLOT_HEIGHT + BOTTOM + 14)
     _legend(svg, grid.series)
     ticks = nice_ticks(0.0, max((v for row in grid.values for v in row if v is not None), default=1.0))
     y = Scale(ticks[0], ticks[-1], top + PLOT_HEIGHT, top)
-    _y_axis(svg, y, ticks, y_label)
+    draw_y_axis(svg, y, ticks, y_label)
     group_width = (WIDTH - LEFT - RIGHT) / max(len(grid.groups), 1)
     bar_width = min(group_width * 0.82 / max(len(grid.series), 1), 34.0)
     for g, group in enumerate(grid.groups):
@@ -121,10 +121,10 @@ def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str) -> Markup:
                 height = max(y.start - y(value), 1.0)
                 left = centre + (s - len(grid.series) / 2) * bar_width
                 _bar(svg, (left, y.start - height, bar_width - 1.5, height), s, f"{name}, {group}: {value:.4f}")
-        _text(svg, centre, y.start + 17, group, "ink", "middle")
-        _text(svg, centre, y.start + 32, f"n = {grid.sizes[g]:,}", "muted small", "middle")
-    _text(svg, (LEFT + WIDTH - RIGHT) / 2, y.start + 51, x_label, "muted", "middle")
-    return _markup(svg)
+        draw_text(svg, centre, y.start + 17, group, "ink", "middle")
+        draw_text(svg, centre, y.start + 32, f"n = {grid.sizes[g]:,}", "muted small", "middle")
+    draw_text(svg, (LEFT + WIDTH - RIGHT) / 2, y.start + 51, x_label, "muted", "middle")
+    return as_markup(svg)
 
 
 def groups_fit(groups: Sequence[str]) -> bool:
@@ -136,47 +136,47 @@ def stacked_bars(label: str, grid: Grid, x_label: str) -> Markup:
     """A horizontal bar for each group, cut into the shares of the series: `values` are fractions, at most 1 in sum over the series."""
     top = _legend_height(grid.series) + 8
     bottom = top + len(grid.groups) * (ROW_HEIGHT + ROW_GAP)
-    svg = _svg(label, bottom + 38)
+    svg = new_svg(label, bottom + 38)
     _legend(svg, grid.series)
     x = Scale(0.0, 1.0, ROW_LABEL, WIDTH - RIGHT - 10)
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        SubElement(svg, "line", _attributes(x1=x(tick), x2=x(tick), y1=top - 4, y2=bottom, **{"class": "grid"}))
-        _text(svg, x(tick), bottom + 13, f"{tick:.0%}", "muted small", "middle")
+        SubElement(svg, "line", attributes_of(x1=x(tick), x2=x(tick), y1=top - 4, y2=bottom, **{"class": "grid"}))
+        draw_text(svg, x(tick), bottom + 13, f"{tick:.0%}", "muted small", "middle")
     for g, group in enumerate(grid.groups):
         _stacked_row(svg, grid, g, top + g * (ROW_HEIGHT + ROW_GAP), x)
-        _text(svg, ROW_LABEL - 8, top + g * (ROW_HEIGHT + ROW_GAP) + 12, group, "ink", "end")
-        _text(svg, ROW_LABEL - 8, top + g * (ROW_HEIGHT + ROW_GAP) + 25, f"n = {grid.sizes[g]:,}", "muted small", "end")
-    _text(svg, (x.start + x.end) / 2, bottom + 31, x_label, "muted", "middle")
-    return _markup(svg)
+        draw_text(svg, ROW_LABEL - 8, top + g * (ROW_HEIGHT + ROW_GAP) + 12, group, "ink", "end")
+        draw_text(svg, ROW_LABEL - 8, top + g * (ROW_HEIGHT + ROW_GAP) + 25, f"n = {grid.sizes[g]:,}", "muted small", "end")
+    draw_text(svg, (x.start + x.end) / 2, bottom + 31, x_label, "muted", "middle")
+    return as_markup(svg)
 
 
 def forest_plot(label: str, estimates: Sequence[Estimate], x_label: str) -> Markup:
     """A row for each estimate: its name, and beneath it a dot at the mean on a line from low to high; zero is a line through all rows."""
     bottom = len(estimates) * FOREST_ROW + 6
-    svg = _svg(label, bottom + 40)
+    svg = new_svg(label, bottom + 40)
     ticks = nice_ticks(min(0.0, *(e.low for e in estimates)), max(0.0, *(e.high for e in estimates)))
     x = Scale(ticks[0], ticks[-1], 14.0, WIDTH - 14.0)
     decimals = _decimals(ticks)
     for tick in ticks:
         kind = "line stroke-5" if tick == 0 else "grid"
-        SubElement(svg, "line", _attributes(x1=x(tick), x2=x(tick), y1=0, y2=bottom, **{"class": kind}))
-        _text(svg, x(tick), bottom + 15, f"{tick:.{decimals}f}", "muted small", "middle")
+        SubElement(svg, "line", attributes_of(x1=x(tick), x2=x(tick), y1=0, y2=bottom, **{"class": kind}))
+        draw_text(svg, x(tick), bottom + 15, f"{tick:.{decimals}f}", "muted small", "middle")
     for row, estimate in enumerate(estimates):
         _forest_row(svg, estimate, row * FOREST_ROW, x)
-    _text(svg, WIDTH / 2, bottom + 34, x_label, "muted", "middle")
-    return _markup(svg)
+    draw_text(svg, WIDTH / 2, bottom + 34, x_label, "muted", "middle")
+    return as_markup(svg)
 
 
 def _forest_row(svg: Element, estimate: Estimate, top: float, x: Scale) -> None:
     longest, y = int(WIDTH / CHARACTER), top + 32
     name = estimate.name if len(estimate.name) <= longest else f"{estimate.name[: longest - 1]}…"
-    _text(svg, 0, top + 16, name, "ink", "start")
+    draw_text(svg, 0, top + 16, name, "ink", "start")
     for x1, x2, y1, y2 in (
         (estimate.low, estimate.high, y, y),
         *((end, end, y - 5, y + 5) for end in (estimate.low, estimate.high)),
     ):
-        SubElement(svg, "line", _attributes(x1=x(x1), x2=x(x2), y1=y1, y2=y2, **{"class": "line stroke-0"}))
-    dot = SubElement(svg, "circle", _attributes(cx=x(estimate.mean), cy=y, r=4.5, **{"class": "fill-0"}))
+        SubElement(svg, "line", attributes_of(x1=x(x1), x2=x(x2), y1=y1, y2=y2, **{"class": "line stroke-0"}))
+    dot = SubElement(svg, "circle", attributes_of(cx=x(estimate.mean), cy=y, r=4.5, **{"class": "fill-0"}))
     SubElement(dot, "title").text = f"{estimate.name}: {estimate.mean:+.4f}, 95% interval {estimate.low:+.4f} to {estimate.high:+.4f}"
 
 
@@ -189,7 +189,7 @@ def _stacked_row(svg: Element, grid: Grid, g: int, top: float, x: Scale) -> None
         left, right = x(start), x(start + share)
         _bar(svg, (left, top, max(right - left - 1, 0.5), ROW_HEIGHT), s, f"{name}, {grid.groups[g]}: {share:.1%}")
         if right - left > 34:
-            _text(svg, (left + right) / 2, top + 17, f"{share:.0%}", "on-fill small", "middle")
+            draw_text(svg, (left + right) / 2, top + 17, f"{share:.0%}", "on-fill small", "middle")
         start += share
 
 
@@ -197,20 +197,21 @@ def _draw_line(svg: Element, line: Line, s: int, x: Scale, y: Scale, labels: tup
     if not line.points:
         return
     path = "M" + " L".join(f"{x(px):g} {y(py):g}" for px, py in line.points)
-    SubElement(svg, "path", _attributes(d=path, **{"class": f"line stroke-{s % N_COLOURS}"}))
+    SubElement(svg, "path", attributes_of(d=path, **{"class": f"line stroke-{s % N_COLOURS}"}))
     visible = len(line.points) <= MAX_DOTS
     for px, py in line.points:
         kind = f"fill-{s % N_COLOURS}" if visible else "invisible"
-        dot = SubElement(svg, "circle", _attributes(cx=x(px), cy=y(py), r=2.6 if visible else 4, **{"class": kind}))
+        dot = SubElement(svg, "circle", attributes_of(cx=x(px), cy=y(py), r=2.6 if visible else 4, **{"class": kind}))
         SubElement(dot, "title").text = f"{line.name}, {labels[0]} {px:g}: {labels[1]} {py:.4f}"
 
 
-def _y_axis(svg: Element, y: Scale, ticks: Sequence[float], label: str) -> None:
+def draw_y_axis(svg: Element, y: Scale, ticks: Sequence[float], label: str) -> None:
+    """A line across the plot and a number at each tick, the label above them."""
     decimals = _decimals(ticks)
     for tick in ticks:
-        SubElement(svg, "line", _attributes(x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick), **{"class": "grid"}))
-        _text(svg, LEFT - 7, y(tick) + 4, f"{tick:.{decimals}f}", "muted", "end")
-    _text(svg, 0, y.end - 13, label, "muted", "start")
+        SubElement(svg, "line", attributes_of(x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick), **{"class": "grid"}))
+        draw_text(svg, LEFT - 7, y(tick) + 4, f"{tick:.{decimals}f}", "muted", "end")
+    draw_text(svg, 0, y.end - 13, label, "muted", "start")
 
 
 def _decimals(ticks: Sequence[float]) -> int:
@@ -236,25 +237,28 @@ def _legend_height(names: Sequence[str]) -> int:
 def _legend(svg: Element, names: Sequence[str]) -> None:
     for s, (name, (x, line)) in enumerate(zip(names, _legend_positions(names), strict=True)):
         _bar(svg, (x, line * LEGEND_LINE + 3, 12.0, 12.0), s, name)
-        _text(svg, x + 18, line * LEGEND_LINE + 13, name, "ink", "start")
+        draw_text(svg, x + 18, line * LEGEND_LINE + 13, name, "ink", "start")
 
 
 def _bar(svg: Element, box: tuple[float, float, float, float], s: int, title: str) -> None:
     x, y, width, height = (round(v, 1) for v in box)
-    bar = SubElement(svg, "rect", _attributes(x=x, y=y, width=width, height=height, rx=1.5, **{"class": f"fill-{s % N_COLOURS}"}))
+    bar = SubElement(svg, "rect", attributes_of(x=x, y=y, width=width, height=height, rx=1.5, **{"class": f"fill-{s % N_COLOURS}"}))
     SubElement(bar, "title").text = title
 
 
-def _text(svg: Element, x: float, y: float, text: str, kind: str, anchor: str) -> None:
+def draw_text(svg: Element, x: float, y: float, text: str, kind: str, anchor: str) -> None:
+    """Text of the classes `kind` that starts, ends or has its middle (`anchor`) at x, on the baseline y."""
     attributes = {"class": kind, "text-anchor": anchor}
-    SubElement(svg, "text", _attributes(x=round(x, 1), y=round(y, 1), **attributes)).text = text
+    SubElement(svg, "text", attributes_of(x=round(x, 1), y=round(y, 1), **attributes)).text = text
 
 
-def _svg(label: str, height: float) -> Element:
+def new_svg(label: str, height: float) -> Element:
+    """An empty drawing, `WIDTH` wide, that screen readers call `label`."""
     return Element("svg", {"viewBox": f"0 0 {WIDTH} {height:g}", "role": "img", "aria-label": label})
 
 
-def _attributes(**values: str | float | int) -> dict[str, str]:
+def attributes_of(**values: str | float | int) -> dict[str, str]:
+    """XML attributes: numbers as short as they are."""
     return {name: value if isinstance(value, str) else f"{value:g}" for name, value in values.items()}
 
 
@@ -266,5 +270,6 @@ def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [points[round(i * (n - 1) / (MAX_POINTS - 1))] for i in range(MAX_POINTS)]
 
 
-def _markup(svg: Element) -> Markup:
+def as_markup(svg: Element) -> Markup:
+    """The finished drawing, for a template."""
     return Markup(tostring(svg, encoding="unicode"))

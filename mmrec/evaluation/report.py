@@ -26,6 +26,7 @@ from mmrec.evaluation.comparison import (
 )
 from mmrec.evaluation.counterfactual import describe_worth
 from mmrec.evaluation.examples import UserView, example_users
+from mmrec.evaluation.pareto import pareto_view
 from mmrec.evaluation.run_comparison import format_p
 from mmrec.evaluation.significance import PairedTest
 from mmrec.evaluation.user_groups import RECENCY
@@ -146,6 +147,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict:
         "attention": _attention(folder, comparison.ours),
         "worth": _worth(folder.counterfactuals),
         "lists": folder.metrics.get("lists", {}),
+        "pareto": pareto_view(folder.metrics, folder.run, HEADLINE),
         "slices": _slices(folder.metrics),
         "users": _users(folder, dataset),
         "has_times": folder.split is not None and "timestamp" in folder.split["train"].columns,

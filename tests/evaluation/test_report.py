@@ -146,6 +146,16 @@ def test_charts_show_cold_items_curves_and_attention(run_dir: Path, dataset: Dat
         assert shown in page.text
 
 
+def test_what_accuracy_costs_where_the_run_says_how_long_fitting_took(run_dir: Path, dataset: Dataset) -> None:
+    assert "What accuracy costs" not in write_report(run_dir, dataset).read_text(encoding="utf-8")
+    metrics, run = (json.loads((run_dir / name).read_text(encoding="utf-8")) for name in ("metrics.json", "run.json"))
+    write(run_dir / "metrics.json", metrics | {"lists": {"fusion": {"coverage@20": 0.3}, "ease": {"coverage@20": 0.3}}})
+    write(run_dir / "run.json", run | {"fit_s": {"fusion": 192.0, "ease": 0.5}})
+    page = Page(write_report(run_dir, dataset).read_text(encoding="utf-8"))
+    assert "What accuracy costs" in page.text and "fusion is not on it: ease dominates it" in page.text
+    assert "ndcg@20 by the time to fit, a dot for each model, larger with coverage" in [svg["aria-label"] for svg in page.all("svg")]
+
+
 def test_slices_of_users_are_shown_too_and_too_many_as_numbers_only(run_dir: Path, dataset: Dataset) -> None:
     metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
     many = {f"occupation {i}": {"n": 1, "ndcg@20": i / 100} for i in range(20)}
