@@ -9,7 +9,19 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mmrec.config import EvaluateConfig, GraphCommandConfig, PretrainConfig, RecommendConfig, TrainConfig, build, check, fits, plain, refine
+from mmrec.config import (
+    EvaluateConfig,
+    GraphCommandConfig,
+    LeaderboardConfig,
+    PretrainConfig,
+    RecommendConfig,
+    TrainConfig,
+    build,
+    check,
+    fits,
+    plain,
+    refine,
+)
 from mmrec.errors import ConfigError, DataError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -20,7 +32,9 @@ VERBS = {
     "graph": (GraphCommandConfig, []),
     "evaluate": (EvaluateConfig, ["run=runs/one"]),
     "recommend": (RecommendConfig, ["run=runs/one", "user=42"]),
+    "leaderboard": (LeaderboardConfig, []),
 }
+OF_LEADERBOARD = "board/"
 OPTIONAL = {"logger/wandb": "wandb"}
 Compose = Callable[..., DictConfig]
 
@@ -43,7 +57,17 @@ def test_files_are_found() -> None:
     assert {"fusion/attention", "split/cold_item", "trainer/ddp", "ablation/no_text"} <= set(CHOICES)
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice.startswith(OF_LEADERBOARD)])
+def test_every_board_composes_and_so_do_its_runs(choice: str, compose: Compose) -> None:
+    board = compose(f"board={choice.removeprefix(OF_LEADERBOARD)}", name="leaderboard").board
+    assert f"{OF_LEADERBOARD}{board.name}" == choice
+    for data in board.data.values():
+        for model in board.models.values():
+            cfg = compose(*data, f"split={board.splits[0]}", f"baselines={board.baselines}", *model)
+            assert set(OmegaConf.missing_keys(cfg)) <= {"data.path"}
+
+
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if not choice.startswith(OF_LEADERBOARD)])
 def test_every_choice_composes_and_binds(choice: str, compose: Compose) -> None:
     group, name = choice.split("/")
     if choice in OPTIONAL and importlib.util.find_spec(OPTIONAL[choice]) is None:

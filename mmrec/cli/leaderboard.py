@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from mmrec.cli.hydra_errors import explain
 from mmrec.cli.prepare import say
 from mmrec.cli.train import check_selection, train
 from mmrec.config import LeaderboardConfig, TrainConfig, check, flat, plain
@@ -105,7 +109,9 @@ def run_cell(cfg: DictConfig, cells: Sequence[Cell]) -> str | None:
     """One run, its output in log.txt of its folder; returns what a person can put right where it fails. Other errors go through."""
     cell = cells[HydraConfig.get().job.num]
     start = time.perf_counter()
-    cell.folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(cell.folder, ignore_errors=True)  # what a run left that was stopped
+    cell.folder.mkdir(parents=True)
+    (cell.folder / "metrics.json").unlink(missing_ok=True)  # of a run that was stopped while it wrote its results
     with (cell.folder / "log.txt").open("w", encoding="utf-8") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:
             train(cfg, cell.overrides)
@@ -148,14 +154,16 @@ def _launch(cells: Sequence[Cell]) -> dict[Cell, str]:
 def _composed(overrides: Sequence[str], what: str) -> DictConfig:
     """The configuration of a run, checked as `mmrec train` does."""
     hydra = GlobalHydra.instance().hydra
-    composed = hydra.compose_config("train", list(overrides), run_mode=RunMode.MULTIRUN, with_log_configuration=False)
-    with open_dict(composed):
-        del composed["hydra"]
     try:
+        composed = hydra.compose_config("train", list(overrides), run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+        with open_dict(composed):
+            del composed["hydra"]
         check(composed, TrainConfig)
         check_selection(composed)
     except ConfigError as error:
         raise ConfigError(f"{what}: {error}") from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"{what}: {explain(error, 'train')}") from None
     return composed
 
 

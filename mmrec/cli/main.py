@@ -10,12 +10,13 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from mmrec import __version__
+from mmrec.cli.hydra_errors import explain, no_choice
 from mmrec.config import register_schemas
 from mmrec.errors import MmrecError, nearest
 
@@ -150,7 +151,7 @@ def _check_choices(words: list[str]) -> None:
         if equals and not key:
             raise MmrecError(f"`{word}` is no override; expected key=value")
         if key in groups and re.fullmatch(r"[-+.\d]+", value):
-            raise MmrecError(_no_choice(key, value))
+            raise MmrecError(no_choice(key, value))
 
 
 def _quietly(run: Callable[[DictConfig], None], verb: str) -> Callable[[DictConfig], None]:
@@ -171,49 +172,9 @@ def errors_as_messages(verb: str) -> Iterator[None]:
     except MmrecError as error:
         _stop(str(error), error.exit_code)
     except (HydraException, OmegaConfBaseException) as error:
-        _stop(explain(error, verb), MmrecError.exit_code)
+        _stop(explain(error, VERBS[verb][1]), MmrecError.exit_code)
     except KeyboardInterrupt:
         _stop("interrupted", 130)
-
-
-def explain(error: Exception, verb: str) -> str:
-    """Hydra's errors in our words: what was wrong, and the nearest valid name."""
-    text = str(error.__cause__ or error)
-    if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return _no_choice(group, name)
-    unknown = re.search(r"Could not (?:override|delete from config\.) '([^']+)'", str(error)) or re.search(
-        r"Key '([^']+)' (?:is )?not in", text
-    )
-    if unknown:
-        key = getattr(error.__cause__, "full_key", None) or unknown[1]
-        return f"{key}: there is no such key; {nearest(key, _all_keys(verb))}"
-    if isinstance(error, OverrideParseException):
-        return f"`{error.override}` is no override; expected key=value, a list as key=[a,b], text with blanks or commas as key='\"a, b\"'"
-    override = re.search(r"Error merging override (.+)", str(error))
-    first = text.split("\n")[0]
-    return f"{override[1]}: {first}" if override else first
-
-
-def _no_choice(group: str, name: str) -> str:
-    choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()]
-    return f"{group}: there is no choice `{name}`; {nearest(name, choices)}"
-
-
-def _all_keys(verb: str) -> list[str]:
-    """Every key of a verb's configuration, dotted, without overrides."""
-    config_name = VERBS[verb][1]
-    hydra.core.global_hydra.GlobalHydra.instance().clear()
-    with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
-        cfg = OmegaConf.to_container(hydra.compose(config_name), resolve=False)
-    return list(_dotted(cfg, ""))
-
-
-def _dotted(node: object, prefix: str) -> Iterator[str]:
-    if isinstance(node, dict):
-        for name, child in node.items():
-            yield f"{prefix}{name}"
-            yield from _dotted(child, f"{prefix}{name}.")
 
 
 def _stop(message: str, code: int) -> None:

@@ -11,6 +11,7 @@ from mmrec.data.storage import write_json, write_text
 from mmrec.evaluation.charts import Estimate, forest_plot
 from mmrec.evaluation.console import section_cells, section_header, section_markdown
 from mmrec.evaluation.leaderboard import Row, Section, describe_section
+from mmrec.evaluation.pareto import ParetoView, Standing, view_standings
 from mmrec.evaluation.report import render
 
 
@@ -29,6 +30,7 @@ def write_leaderboard(folder: Path, name: str, sections: Sequence[Section], unfi
                 "header": section_header(section),
                 "rows": [(row, section_cells(section, row)) for row in section.ranked],
                 "forest": _forest(section),
+                "pareto": _pareto(section),
             }
             for section in sections
         ],
@@ -58,6 +60,12 @@ def _forest(section: Section) -> Markup:
     estimates = [Estimate(row.name, row.difference.mean, row.difference.low, row.difference.high) for row in tested]
     label = f"Difference in {section.metric} to {section.first.name}, with 95% intervals"
     return forest_plot(label, estimates, f"{section.metric}, difference to {section.first.name}")
+
+
+def _pareto(section: Section) -> ParetoView | None:
+    measured = [row for row in section.rows if row.fit_s is not None and row.coverage is not None]
+    standings = [Standing(row.name, row.values[section.metric].mean, row.fit_s, row.coverage) for row in measured]
+    return view_standings(standings, section.metric, section.first.name)
 
 
 def _plain(section: Section) -> dict[str, Any]:

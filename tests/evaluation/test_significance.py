@@ -11,7 +11,9 @@ from mmrec.evaluation.significance import (
     bootstrap_interval,
     cohens_d_z,
     holm,
+    mean_interval,
     paired_test,
+    paired_test_within_seeds,
     permutation_p_value,
     superiority,
 )
@@ -121,3 +123,43 @@ def test_users_are_aligned_by_id_and_kept_where_all_seeds_of_both_have_them() ->
     first, second = align_users(ours, theirs, "ndcg@20")
     assert first.tolist() == [[0.2, 0.1], [0.4, 0.3]]
     assert second.tolist() == [[0.7, 0.6]]
+
+
+def test_within_seeds_the_first_two_moments_are_hand_worked() -> None:
+    ours = np.array([[0.3, 0.5, np.nan], [0.2, np.nan, 0.8]])
+    theirs = np.array([[0.1, 0.5, np.nan], [0.1, np.nan, 0.5]])
+    found = paired_test_within_seeds(ours, theirs, seed=0)
+    assert (found.ours, found.theirs) == (pytest.approx((0.4 + 0.5) / 2), pytest.approx((0.3 + 0.3) / 2))
+    assert found.mean == pytest.approx((0.1 + 0.2) / 2)
+    assert found.low <= found.mean <= found.high
+    # Of users' shares .15/2, 0, .3/4 the second changes nothing: of four sign patterns two reach the sum.
+    assert found.p_value == 0.5
+    assert (found.n_users, found.superiority) == (3, pytest.approx((1 + 0.5 + 1) / 3))
+
+
+def test_within_seeds_of_one_seed_is_the_paired_test() -> None:
+    rng = np.random.default_rng(3)
+    ours, theirs = rng.random((1, 60)), rng.random((1, 60))
+    one, other = paired_test_within_seeds(ours, theirs, seed=5), paired_test(ours, theirs, seed=5)
+    assert (one.mean, one.p_value, one.d_z) == (pytest.approx(other.mean), other.p_value, pytest.approx(other.d_z))
+    assert (one.low, one.high) == (pytest.approx(other.low, abs=0.02), pytest.approx(other.high, abs=0.02))
+
+
+def test_the_interval_of_a_mean_covers_it_with_users_and_seeds_that_vary() -> None:
+    """Of μ + user + seed + noise, with gaps, 95% intervals hold μ about that often; ten seeds, lest they be too few."""
+    covered = 0
+    for trial in range(200):
+        rng = np.random.default_rng(trial)
+        values = 0.5 + rng.normal(0, 0.2, (1, 50)) + rng.normal(0, 0.05, (10, 1)) + rng.normal(0, 0.1, (10, 50))
+        values[rng.random(values.shape) < 0.2] = np.nan
+        low, high = mean_interval(values, trial, n_resamples=200)
+        covered += low <= 0.5 <= high
+    assert 0.87 <= covered / 200 <= 0.99
+
+
+def test_seeds_that_disagree_widen_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    users = rng.random((1, 200))
+    alike, apart = users + np.zeros((3, 1)), users + np.array([[-0.1], [0.0], [0.1]])
+    (a, b), (c, d) = mean_interval(alike, 0), mean_interval(apart, 0)
+    assert d - c > 2 * (b - a)

@@ -1,0 +1,52 @@
+"""Hydra's errors in our words."""
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+
+from mmrec.errors import nearest
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """An error of Hydra while it composed the primary configuration `config_name`: what was wrong, and the nearest valid name."""
+    text = str(error.__cause__ or error)
+    if isinstance(error, MissingConfigException) and "/" in str(error.missing_cfg_file):
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return no_choice(group, name)
+    unknown = re.search(r"Could not (?:override|delete from config\.) '([^']+)'", str(error)) or re.search(
+        r"Key '([^']+)' (?:is )?not in", text
+    )
+    if unknown:
+        key = getattr(error.__cause__, "full_key", None) or unknown[1]
+        return f"{key}: there is no such key; {nearest(key, _all_keys(config_name))}"
+    if isinstance(error, OverrideParseException):
+        return f"`{error.override}` is no override; expected key=value, a list as key=[a,b], text with blanks or commas as key='\"a, b\"'"
+    override = re.search(r"Error merging override (.+)", str(error))
+    first = text.split("\n")[0]
+    return f"{override[1]}: {first}" if override else first
+
+
+def no_choice(group: str, name: str) -> str:
+    """What to say of a group that has no such choice."""
+    choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()]
+    return f"{group}: there is no choice `{name}`; {nearest(name, choices)}"
+
+
+def _all_keys(config_name: str) -> list[str]:
+    """Every key of a primary configuration, dotted, without overrides."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
+        cfg = OmegaConf.to_container(hydra.compose(config_name), resolve=False)
+    return list(_dotted(cfg, ""))
+
+
+def _dotted(node: object, prefix: str) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, child in node.items():
+            yield f"{prefix}{name}"
+            yield from _dotted(child, f"{prefix}{name}.")

@@ -1,0 +1,126 @@
+"""`mmrec leaderboard` on the small shop: what it runs, what it does not run again, what it says of a board that is wrong."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mmrec.cli.main import main
+
+Leaderboard = Callable[..., tuple[int, str, str]]
+DATA = ("~board.data.movielens_100k", "~board.models.no_text", "~board.models.no_kg", "~board.models.only_collaborative")
+
+
+def listed(values: list[str]) -> str:
+    """A list of overrides in Hydra's grammar."""
+    return "[" + ",".join('"' + value.replace('"', '\\"') + '"' for value in values) + "]"
+
+
+@pytest.fixture
+def leaderboard(
+    shop_overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Leaderboard:
+    """`leaderboard(*arguments)`: exit code, stdout and stderr of one of two models and two seeds on the small shop."""
+    shop = [o for o in shop_overrides if not o.startswith("paths.")] + ["evidence.image=false", "evidence.text=false"]
+    cache = next(o for o in shop_overrides if o.startswith("paths."))
+    board = [
+        cache,
+        f"output={tmp_path / 'board'}",
+        *DATA,
+        f"+board.data.shop={listed(shop)}",
+        f"+board.models.no_graph={listed(['ablation=no_kg'])}",
+        "board.splits=[random_ratio]",
+        "board.seeds=[1,2]",
+        "board.baselines=none",
+    ]
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mmrec", "leaderboard", *board, *arguments])
+        capfd.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, *capfd.readouterr()
+
+    return run
+
+
+def test_runs_what_is_not_finished_and_makes_one_table(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    code, out, err = leaderboard()
+    assert code == 0 and "shop, random_ratio" in out
+    assert "4 runs, 0 of them finished" in err and "4 of 4 are finished" in err and "best of" not in err
+    assert "epoch 0" in next((tmp_path / "board").rglob("log.txt")).read_text(encoding="utf-8")
+    assert "epoch 0" not in err  # the runs' own words are in their logs
+    found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+    (section,) = found["sections"]
+    assert list(section["models"]) == ["fusion", "no_graph", "popularity"] and section["seeds"] == [1, 2]
+    assert [row["is_baseline"] for row in section["models"].values()] == [False, False, True]
+    runs = (tmp_path / "board").glob("*/*/fusion/*/metrics.json")
+    by_run = [json.loads(path.read_text(encoding="utf-8"))["models"]["fusion"]["test/ndcg@20"] for path in runs]
+    assert section["models"]["fusion"]["metrics"]["ndcg@20"]["mean"] == pytest.approx(sum(by_run) / 2)
+    assert len(by_run) == 2 and by_run[0] != by_run[1]
+
+    tables = {path.name: path.read_bytes() for path in (tmp_path / "board").glob("leaderboard.*")}
+    assert set(tables) == {"leaderboard.md", "leaderboard.html", "leaderboard.json"}
+    next((tmp_path / "board").glob("*/*/no_graph/1-*/run.json")).unlink()  # interrupted before its last file
+    code, _, err = leaderboard()
+    assert code == 0 and "4 runs, 3 of them finished" in err and err.count(" done in ") == 1
+    again = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+    for one in (again, found):
+        for row in one["sections"][0]["models"].values():
+            row.pop("fit_s")
+    assert again == found
+
+    code, out, err = leaderboard("board.models.no_graph=[]", "run=false")  # other settings are other runs, and nothing is lost
+    assert code == 0 and "4 runs, 2 of them finished" in err and "done in" not in err
+    assert "Not finished" in (tmp_path / "board" / "leaderboard.md").read_text(encoding="utf-8")
+
+
+def test_processes_side_by_side_give_the_numbers_of_one(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    def run(*arguments: str) -> dict:
+        code, _, err = leaderboard(*arguments)
+        assert code == 0, err
+        found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+        return {name: row["metrics"] for name, row in found["sections"][0]["models"].items()}
+
+    one = run()
+    (tmp_path / "board").rename(tmp_path / "before")
+    assert run("jobs=2") == one
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_kept(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    code, _, err = leaderboard(f"board.models.no_graph={listed(['split.test_ratio=0.0001'])}")
+    assert code == 2 and "Traceback" not in err
+    assert "mmrec: shop random_ratio no_graph seed 1: split random_ratio: the test part" in err
+    found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+    assert list(found["sections"][0]["models"]) == ["fusion", "popularity"]
+    assert found["unfinished"] == ["shop random_ratio no_graph seed 1", "shop random_ratio no_graph seed 2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["board=movielens"], "mmrec: board: there is no choice `movielens`; did you mean `movielens_"),
+        (["board.seeds=[]"], "mmrec: board.seeds: expected one or more, came none"),
+        (["board.metric=ndgc@20"], "mmrec: board.metric: `ndgc@20` is not measured; did you mean `ndcg@20`?"),
+        (["board.columns=[ndcg@7]"], "mmrec: board.columns: `ndcg@7` is not measured"),
+        (
+            [f"board.models.fusion={listed(['fusion=gatd'])}"],
+            "mmrec: board: shop random_ratio fusion: fusion: there is no choice `gatd`; did you",
+        ),
+        ([f"board.models.fusion={listed(['fusion.n_heds=2'])}"], "fusion.n_heds: there is no such key; did you mean `fusion.n_heads`?"),
+        ([f"+board.models.x={listed(['+fusion.depth=2'])}"], "mmrec: board: shop random_ratio x: fusion.depth: "),
+        (["board.splits=[warm]"], "mmrec: board: shop warm fusion: split: there is no choice `warm`"),
+        (["bord.seeds=[1]"], "mmrec: bord"),
+    ],
+)
+def test_a_wrong_board_is_refused_before_anything_runs(arguments: list[str], said: str, leaderboard: Leaderboard, tmp_path: Path) -> None:
+    code, out, err = leaderboard(*arguments)
+    assert code == 2 and not out and "Traceback" not in err
+    assert said in err and len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "board").exists()
