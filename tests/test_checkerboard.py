@@ -20,6 +20,7 @@ from mmrec.baselines.lightgcn import LightGCNBaseline
 from mmrec.baselines.popularity import Popularity
 from mmrec.baselines.random import Random
 from mmrec.baselines.rp3beta import RP3Beta
+from mmrec.baselines.sasrec import SASRec
 from mmrec.baselines.slim import SLIM
 from mmrec.baselines.user_knn import UserKNN
 from mmrec.data.csr import InteractionMatrix
@@ -81,7 +82,8 @@ def own_colour_first(scorer: Scorer, train: InteractionMatrix) -> Tensor:
 
 def make_spec(train: InteractionMatrix, features: dict[str, Features], graph: Graph | None = None) -> DatasetSpec:
     users, items = train.rows(torch.arange(N_USERS))
-    return DatasetSpec(N_USERS, train.n_items, Interactions(users, items), features, graph)
+    times = torch.randperm(len(users), generator=torch.Generator().manual_seed(0))
+    return DatasetSpec(N_USERS, train.n_items, Interactions(users, items, times), features, graph)
 
 
 def fit(
@@ -119,8 +121,9 @@ def noise(n_items: int, dim: int = 4) -> Tensor:
         EASE(regularization=10.0),
         SLIM(l1=0.5, l2=5.0),
         IALS(embedding_dim=4, regularization=1.0, alpha=1.0, n_iterations=10, seed=0),
-        BPRMF(embedding_dim=4, learning_rate=0.1, regularization=0.01, n_iterations=100, seed=0),
-        LightGCNBaseline(embedding_dim=8, n_layers=2, learning_rate=0.02, weight_decay=1.0, n_epochs=30, seed=0),
+        BPRMF(embedding_dim=4, learning_rate=0.05, regularization=0.01, n_epochs=100, seed=0),
+        LightGCNBaseline(embedding_dim=8, n_layers=2, learning_rate=0.02, temperature=0.2, n_epochs=30, seed=0),
+        SASRec(embedding_dim=8, n_layers=1, n_heads=1, dropout=0.2, max_length=20, learning_rate=0.01, n_epochs=20, seed=0),
     ],
     ids=lambda baseline: type(baseline).__name__,
 )

@@ -12,7 +12,7 @@ SPEC = DatasetSpec(N_USERS, N_ITEMS, Interactions(*X.nonzero().unbind(1)))
 
 
 def scores_of(n_epochs: int, seed: int = 0) -> torch.Tensor:
-    baseline = LightGCNBaseline(embedding_dim=8, n_layers=2, learning_rate=0.05, weight_decay=0.0, n_epochs=n_epochs, seed=seed)
+    baseline = LightGCNBaseline(embedding_dim=8, n_layers=2, learning_rate=0.05, temperature=0.2, n_epochs=n_epochs, seed=seed)
     return baseline.fit(SPEC).score_users(torch.arange(N_USERS))
 
 

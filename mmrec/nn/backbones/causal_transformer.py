@@ -1,0 +1,54 @@
+"""A causal transformer over histories: what each position knows is the items up to it."""
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from mmrec.nn.backbones.backbone import embedding_table
+
+_INIT_SCALE = 0.02
+
+
+class CausalTransformer(nn.Module):
+    """The state after every item of a history (Kang & McAuley 2018, §III-A to C), of histories padded on the right.
+
+    Padding comes after all that is real, so the causal order alone keeps it unseen and attention needs no other mask. Sublayers normalise
+    their input, and one more norm ends the stack, as in the authors' code; dropout is of embeddings and of what sublayers add, not of
+    attention weights, which fused attention never holds.
+    """
+
+    def __init__(self, n_items: int, embedding_dim: int, n_layers: int, n_heads: int, dropout: float, max_length: int) -> None:
+        super().__init__()
+        if embedding_dim % n_heads:
+            raise ValueError(f"n_heads: expected a divisor of embedding_dim ({embedding_dim}), came {n_heads}")
+        self.items = embedding_table(n_items, embedding_dim, _INIT_SCALE)
+        self.positions = embedding_table(max_length, embedding_dim, _INIT_SCALE)
+        self.layers = nn.ModuleList(CausalLayer(embedding_dim, n_heads, dropout) for _ in range(n_layers))
+        self.norm, self.dropout = nn.LayerNorm(embedding_dim), nn.Dropout(dropout)
+
+    def forward(self, history: Int64[Tensor, "batch length"]) -> Float[Tensor, "batch length dim"]:
+        """The states; their inner products with `items.weight` score the item that comes next. `length` is at most `max_length`."""
+        embedded = self.items(history) * self.items.embedding_dim**0.5 + self.positions.weight[: history.shape[1]]
+        states = self.dropout(embedded)
+        for layer in self.layers:
+            states = layer(states)
+        return self.norm(states)
+
+
+class CausalLayer(nn.Module):
+    """Self-attention over the past and a pointwise network of one hidden layer, each added to its input."""
+
+    def __init__(self, dim: int, n_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.norm_attention, self.norm_pointwise = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.query_key_value, self.output = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.pointwise = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dim, dim))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Float[Tensor, "batch length dim"]) -> Float[Tensor, "batch length dim"]:
+        heads = self.query_key_value(self.norm_attention(states)).unflatten(2, (3, self.n_heads, -1))
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True).transpose(1, 2).flatten(2)
+        states = states + self.dropout(self.output(attended))
+        return states + self.dropout(self.pointwise(self.norm_pointwise(states)))
