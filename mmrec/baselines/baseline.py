@@ -20,7 +20,8 @@ class LackingData(ConfigError):
 class Baseline(ABC):
     """A recommender to compare with. Fitting the same data twice gives the same scores.
 
-    One that knows nothing of an item without training interactions gives it a score that no item of a user's row is below.
+    One that knows nothing of an item without training interactions gives it a score that no item of a user's row is below. One that
+    knows nothing of a user without training interactions scores by popularity, as a service would; but for `Random`.
     """
 
     @abstractmethod
@@ -68,3 +69,11 @@ def put_last(scores: Float[Tensor, "batch n_items"], unknown: Bool[Tensor, " n_i
         return scores
     lowest = scores[:, ~unknown].amin(dim=1, keepdim=True)
     return torch.where(unknown, lowest - 1, scores)
+
+
+def popular_for_new(
+    scores: Float[Tensor, "batch n_items"], user_idx: Int64[Tensor, " batch"], train: InteractionMatrix
+) -> Float[Tensor, "batch n_items"]:
+    """The scores, written over where a user has no training interaction: what is popular is all that there is to say to them."""
+    scores[train.degree[user_idx] == 0] = train.item_degree.to(scores.dtype)
+    return scores

@@ -18,7 +18,7 @@ _BATCH_TRIPLES, _INIT_SCALE = 2048, 0.1
 class BPRMF(Baseline):
     """Maximises `Σ ln σ(s_ui - s_uj) - regularization ‖Θ_uij‖²`, `s_ui = p_u·q_i + b_i`, over triples of a user, one of their items i and
     an item j that they have not (Rendle et al. 2009, BPR-OPT). An epoch takes every interaction once, with a j drawn uniformly from the
-    training items that are not the user's; Adam in place of LearnBPR's plain steps, which take far longer to get as far. On the CPU.
+    training items that are not the user's; Adam in place of LearnBPR's plain steps. On the CPU.
     """
 
     def __init__(self, embedding_dim: int, learning_rate: float, regularization: float, n_epochs: int, seed: int) -> None:
@@ -43,7 +43,7 @@ class BPRMF(Baseline):
                 self._loss(users[user[batch]], items[item[batch]], items[negative[batch]]).backward()
                 optimizer.step()
         with torch.no_grad():
-            self._factors = Factors(torch.cat([users, torch.ones(spec.n_users, 1)], dim=1), items.detach(), train.item_degree == 0)
+            self._factors = Factors(torch.cat([users, torch.ones(spec.n_users, 1)], dim=1), items.detach(), train)
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:

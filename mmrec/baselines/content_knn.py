@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.baselines.baseline import Baseline, LackingData, interaction_matrix, put_last, sparse_matrix
+from mmrec.baselines.baseline import Baseline, LackingData, interaction_matrix, popular_for_new, put_last, sparse_matrix
 from mmrec.types import DatasetSpec
 
 
@@ -24,7 +24,7 @@ class ContentKNN(Baseline):
 
     def fit(self, spec: DatasetSpec) -> Self:
         """Raises LackingData where no training item has the modality."""
-        train = interaction_matrix(spec)
+        self._train = train = interaction_matrix(spec)
         features = spec.features.get(self.modality)
         known = features.present & (train.item_degree > 0) if features is not None else None
         if known is None or not known.any():
@@ -37,4 +37,5 @@ class ContentKNN(Baseline):
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return put_last(self._profiles[user_idx] @ self._items.T, self._absent)
+        scores = put_last(self._profiles[user_idx] @ self._items.T, self._absent)
+        return popular_for_new(scores, user_idx, self._train)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, item_gram, put_last
+from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, item_gram, popular_for_new, put_last
 from mmrec.types import DatasetSpec
 
 
@@ -30,4 +30,5 @@ class EASE(Baseline):
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return put_last(dense_rows(self._train, user_idx) @ self._weights, self._train.item_degree == 0)
+        scores = put_last(dense_rows(self._train, user_idx) @ self._weights, self._train.item_degree == 0)
+        return popular_for_new(scores, user_idx, self._train)

@@ -2,19 +2,21 @@
 
 from typing import NamedTuple
 
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.baselines.baseline import put_last
+from mmrec.baselines.baseline import popular_for_new, put_last
+from mmrec.data.csr import InteractionMatrix
 
 
 class Factors(NamedTuple):
-    """Fitted vectors, and which items have no training interaction."""
+    """Fitted vectors, and what they were fitted to."""
 
     users: Float[Tensor, "n_users dim"]
     items: Float[Tensor, "n_items dim"]
-    cold: Bool[Tensor, " n_items"]
+    train: InteractionMatrix
 
     def score(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        """The inner products, cold items last."""
-        return put_last(self.users[user_idx] @ self.items.T, self.cold)
+        """The inner products, cold items last; for users without training interactions what is popular."""
+        scores = put_last(self.users[user_idx] @ self.items.T, self.train.item_degree == 0)
+        return popular_for_new(scores, user_idx, self.train)

@@ -30,7 +30,7 @@ class IALS(Baseline):
                 **sizes, iterations=self.n_iterations, use_cg=False, num_threads=1, random_state=self.seed % 2**32
             )
             model.fit(sparse_matrix(train), show_progress=False)
-        self._factors = Factors(torch.from_numpy(model.user_factors), torch.from_numpy(model.item_factors), train.item_degree == 0)
+        self._factors = Factors(torch.from_numpy(model.user_factors), torch.from_numpy(model.item_factors), train)
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:

@@ -20,7 +20,7 @@ _BATCH_USERS, _N_NEGATIVES, _INIT_SCALE = 128, 4096, 0.1
 class LightGCNBaseline(Baseline):
     """Scores are cosines of LightGCN's vectors (He et al. 2020), learned by Adam on the softmax of `cosine / temperature` of users'
     positives against negatives that a batch shares, for `n_epochs`: the SSM loss (Wu et al. 2022, "On the Effectiveness of
-    Sampled Softmax Loss for Item Recommendation"), which gets further than the BPR loss of the paper, and in fewer epochs. On the CPU.
+    Sampled Softmax Loss for Item Recommendation"), in place of the paper's BPR loss. On the CPU.
     """
 
     def __init__(self, embedding_dim: int, n_layers: int, learning_rate: float, temperature: float, n_epochs: int, seed: int) -> None:
@@ -41,7 +41,7 @@ class LightGCNBaseline(Baseline):
                 self._loss(model, batch).backward()
                 optimizer.step()
         with torch.no_grad():
-            self._factors = Factors(*_directions(model), train.item_degree == 0)
+            self._factors = Factors(*_directions(model), train)
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from scipy.sparse import csr_array, diags_array, vstack
 from torch import Tensor
 
-from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, sparse_matrix
+from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, popular_for_new, sparse_matrix
 from mmrec.types import DatasetSpec
 
 _BLOCK = 1024
@@ -36,7 +36,8 @@ class RP3Beta(Baseline):
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return torch.from_numpy(self._weights_t @ dense_rows(self._train, user_idx).T.numpy()).T
+        scores = torch.from_numpy(self._weights_t @ dense_rows(self._train, user_idx).T.numpy()).T
+        return popular_for_new(scores, user_idx, self._train)
 
     def _nearest(self, rows: csr_array, start: int) -> csr_array:
         """The largest entries of each row of a block that begins at item `start`, without the item itself."""

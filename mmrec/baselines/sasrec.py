@@ -63,7 +63,7 @@ class SASRec(Baseline):
     """A causal transformer over a user's latest `max_length` events scores what comes next (Kang & McAuley 2018), trained by Adam with the
     softmax cross-entropy of every position, with which it is ahead of BERT4Rec (Klenitskiy & Vasilev 2023, "Turning Dross Into Gold Loss"),
     over all training items, or 4096 of them that a batch shares. Longer histories train in windows.
-    Users without history get items by their number of training events. On the CPU.
+    On the CPU.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, item_gram
+from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, item_gram, popular_for_new
 from mmrec.types import DatasetSpec
 
 
@@ -28,7 +28,7 @@ class SLIM(Baseline):
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return dense_rows(self._train, user_idx) @ self._weights
+        return popular_for_new(dense_rows(self._train, user_idx) @ self._weights, user_idx, self._train)
 
 
 def elastic_net_weights(

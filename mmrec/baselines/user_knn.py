@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, sparse_matrix
+from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, popular_for_new, sparse_matrix
 from mmrec.types import DatasetSpec
 
 
@@ -32,4 +32,5 @@ class UserKNN(Baseline):
         similarity.scatter_(1, user_idx[:, None], 0)
         kept = similarity.topk(min(self.n_neighbors, self._train.n_users), dim=1)
         weights = torch.zeros_like(similarity).scatter_(1, kept.indices, kept.values)
-        return torch.from_numpy(self._rows.T @ weights.T.contiguous().numpy()).T
+        scores = torch.from_numpy(self._rows.T @ weights.T.contiguous().numpy()).T
+        return popular_for_new(scores, user_idx, self._train)

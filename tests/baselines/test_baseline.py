@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, item_gram, put_last, sparse_matrix
+from mmrec.baselines.baseline import Baseline, dense_rows, interaction_matrix, item_gram, popular_for_new, put_last, sparse_matrix
 from mmrec.data.csr import InteractionMatrix
 from mmrec.types import DatasetSpec, Interactions
 
@@ -33,6 +33,11 @@ def test_what_is_unknown_is_put_last() -> None:
     assert put_last(scores, torch.tensor([True, False, False])).tolist() == [[-5.0, 3.0, -4.0], [0.0, 1.0, 2.0]]
     for all_or_none in (True, False):
         assert torch.equal(put_last(scores, torch.full((3,), all_or_none)), scores)
+
+
+def test_new_users_get_what_is_popular() -> None:
+    scores = popular_for_new(torch.full((3, 6), 0.5), torch.tensor([3, 0, 3]), TRAIN)
+    assert torch.equal(scores[[0, 2]], X.sum(dim=0).repeat(2, 1)) and torch.equal(scores[1], torch.full((6,), 0.5))
 
 
 def test_a_baseline_must_fit_and_score() -> None:

@@ -17,11 +17,12 @@ def make_spec(values: torch.Tensor, present: list[bool], name: str = "text") -> 
 def test_by_hand() -> None:
     """Over the training items 0, 1, 2 the features have mean (2, 0) and deviation (√(8/3), 0): of the second nothing is left.
 
-    User 0 has items 0 and 1, a profile of 0 + (-); item 3 is new and like item 0; item 4 is without text; user 2 has no history.
+    User 0 has items 0 and 1, a profile of 0 + (-); item 3 is new and like item 0; item 4 is without text; user 2, without history, gets
+    what is popular.
     """
     values = torch.tensor([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0], [1.0, 7.0], [0.0, 0.0]])
     scores = ContentKNN("text").fit(make_spec(values, [True, True, True, True, False])).score_users(torch.tensor([0, 1, 2]))
-    torch.testing.assert_close(scores, torch.tensor([[1.0, 0, -1, 1, -2], [-1.0, 0, 1, -1, -2], [0.0, 0, 0, 0, -1]]))
+    torch.testing.assert_close(scores, torch.tensor([[1.0, 0, -1, 1, -2], [-1.0, 0, 1, -1, -2], [1.0, 1, 1, 0, 0]]))
 
 
 def test_equal_to_loops() -> None:

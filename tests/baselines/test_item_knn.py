@@ -40,7 +40,9 @@ def test_equal_to_loops(n_neighbors: int, shrinkage: float) -> None:
     train, users = draw_train(seed=0)
     scores = ItemKNN(n_neighbors, shrinkage).fit(train).score_users(torch.arange(N_USERS))
     expected = torch.tensor([by_loops(users, user, n_neighbors, shrinkage) for user in range(N_USERS)])
-    torch.testing.assert_close(scores, expected)
+    known = [user for user in range(N_USERS) if any(user in of_item for of_item in users)]
+    assert len(known) > 20
+    torch.testing.assert_close(scores[known], expected[known])
 
 
 def test_by_hand() -> None:

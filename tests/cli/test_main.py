@@ -80,7 +80,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         (["trian"], "mmrec: there is no `mmrec trian`; did you mean `train`?"),
         (
             ["--data=x"],
-            "mmrec: there is no `mmrec --data=x`; choose from `compare`, `data graph`, `evaluate`, `leaderboard`, `pretrain`, `recommend`, `train`",
+            "mmrec: there is no `mmrec --data=x`; choose from `compare`, `data graph`, `evaluate`, `leaderboard`, `pretrain`, ",
         ),
         (["data"], "mmrec: there is no `mmrec data`; choose from `compare`, `data graph`, "),
         (["data", "grap"], "mmrec: there is no `mmrec data grap`; did you mean `data graph`?"),
