@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmrec.data.csr import InteractionMatrix
+from mmrec.evaluation.item_groups import make_item_groups
 from mmrec.evaluation.lists import describe_lists
 from mmrec.metrics.full_ranking import Ranking
 from mmrec.types import Features
@@ -14,12 +15,15 @@ POSITIVES = InteractionMatrix.from_pairs(torch.tensor([2, 3]), torch.tensor([1, 
 RANKING = Ranking(torch.tensor([2, 3]), torch.tensor([[1, 2, 0], [1, 3, 0]]), torch.tensor([[3.0, 2.0, 1.0]] * 2))
 
 
+GROUPS = make_item_groups(TRAIN)
+
+
 def describe(
     ranking: Ranking = RANKING, present: tuple[bool, ...] = (True,) * 4, expected: list[list[int]] | None = None
 ) -> dict[str, float]:
     vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     features = {"text": Features(vectors, torch.tensor(present))}
-    return describe_lists(ranking, TRAIN, POSITIVES, features, None if expected is None else torch.tensor(expected), k=2)
+    return describe_lists(ranking, TRAIN, POSITIVES, features, None if expected is None else torch.tensor(expected), GROUPS, k=2)
 
 
 def test_by_hand() -> None:
