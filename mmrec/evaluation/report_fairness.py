@@ -92,14 +92,10 @@ def _exposure_view(kind: str, due: dict[str, dict], models: dict[str, dict[str, 
     owed = {_DUE[what]: [shares[group] for group in groups] for what, shares in due.items()}
     shown = {model: [one["exposure"][group] for group in groups] for model, one in models.items()}
     grid = Grid(groups, [*owed, *shown], [*owed.values(), *shown.values()], [])
-    chart = (
-        grouped_bars(f"Share of the exposure by {name}", grid, name, "share of the exposure", len(owed))
-        if groups_fit(groups)
-        else Markup("")
-    )
+    chart = grouped_bars(f"Share of the exposure by {name}", grid, name, "share of the exposure", len(owed))
     exposure = {model: [(one["exposure"][group], one[f"{MERIT}_ratio"][group]) for group in groups] for model, one in models.items()}
     disparities = {model: (one[f"{CATALOGUE}_disparity"], one[f"{MERIT}_disparity"]) for model, one in models.items()}
-    return ExposureView(name, chart, groups, owed, exposure, disparities)
+    return ExposureView(name, chart if groups_fit(groups) else Markup(""), groups, owed, exposure, disparities)
 
 
 def _gap(found: dict[str, Any] | None, metric: str) -> UserGap | None:

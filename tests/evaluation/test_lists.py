@@ -1,5 +1,7 @@
 """What lists are like: hand-worked on four items and two users, and left out where it is undefined."""
 
+import math
+
 import pytest
 import torch
 
@@ -37,6 +39,7 @@ def test_by_hand() -> None:
             "popularity@2": (1.0 + 0.5) / 2,
             "tail_share@2": (0.5 + 0.5) / 2,  # the head: items 0 and 1, the first of the equals
             "distance_text@2": (1.0 + 0.0) / 2,
+            "miscalibration@2": math.log(100),  # both had item 0 alone, of the head, and are shown the tail and a cold one: the worst
             "serendipity@2": (0.0 + 0.5) / 2,  # item 1 is right for the first user and expected, item 3 for the second and not
         }
     )
@@ -49,4 +52,4 @@ def test_only_the_first_k_count() -> None:
 
 def test_what_is_undefined_is_left_out() -> None:
     found = describe(present=(False,) * 4)
-    assert "distance_text@2" not in found and "serendipity@2" not in found and len(found) == 5
+    assert "distance_text@2" not in found and "serendipity@2" not in found and len(found) == 6
