@@ -73,7 +73,7 @@ def describe_slice_tests(metrics: dict) -> str:
     found = metrics.get("slice_tests")
     if not found or not found["groups"]:
         return ""
-    tests = {f"{_name(kind)} {group}": _test(t) for kind, groups in found["groups"].items() for group, t in groups.items()}
+    tests = {_in_words(kind, group): _test(t) for kind, groups in found["groups"].items() for group, t in groups.items()}
     better = [name for name, test in tests.items() if test.is_found and test.difference > 0]
     worse = [name for name, test in tests.items() if test.is_found and test.difference < 0]
     rest = len(tests) - len(better) - len(worse)
@@ -114,8 +114,13 @@ def _test(values: dict[str, float]) -> SliceTest:
     return SliceTest(values["difference"], values["p_holm"])
 
 
-def _name(kind: str) -> str:
-    return {ITEM_DEGREE: "items", USER_DEGREE: "users"}.get(kind, kind.removeprefix("users."))
+def _in_words(kind: str, group: str) -> str:
+    """`cold items`, `users with many interactions`, `age 18–25`."""
+    if kind == ITEM_DEGREE:
+        return f"{group} items"
+    if kind == USER_DEGREE:
+        return "cold users" if group == "cold" else f"users with {group} interactions"
+    return f"{kind.removeprefix('users.')} {group}"
 
 
 def _listed(names: list[str]) -> str:
