@@ -55,6 +55,14 @@ class FeaturesConfig:
 
 
 @dataclass
+class EvaluationConfig:
+    """What is measured beside the rankings."""
+
+    auc: bool = MISSING
+    item_column: str | None = None
+
+
+@dataclass
 class Selection:
     """What chooses an epoch and the baselines' hyper-parameters."""
 
@@ -92,6 +100,7 @@ class TrainConfig:
     evidence: Evidence = field(default_factory=Evidence)
     graph: GraphConfig = field(default_factory=GraphConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     selection: Selection = field(default_factory=Selection)
     paths: Paths = field(default_factory=Paths)
     seed: int = MISSING

@@ -11,6 +11,7 @@ from mmrec.cli.runs import find_run
 from mmrec.cli.train import checkpoint_folder, load_best
 from mmrec.config import EvaluateConfig, TrainConfig, check
 from mmrec.errors import DataError
+from mmrec.evaluation.grades import read_grades
 from mmrec.evaluation.summary import evaluate as evaluate_scorer
 from mmrec.evaluation.summary import mean_over_seeds, means
 
@@ -28,7 +29,9 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     run_dir = find_run(cfg.run)
     saved = OmegaConf.load(run_dir / "config.yaml")
     check(saved, TrainConfig)
-    recorded, reported = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")["models"]
+    recorded = read_json(run_dir / "run.json")
+    reported = read_json(run_dir / "metrics.json")["models"][recorded["model"]]
+    has_grades = any(name.startswith("test/graded_ndcg@") for name in reported)
     evidence = load_evidence(saved)
     if evidence.dataset.content_hash != recorded["data"]["hash"]:
         raise DataError(f"the data of {evidence.dataset.name} have changed since {run_dir} was made; train again")
@@ -39,11 +42,13 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         data.setup("test")
         model = make_model(seeded, make_spec(evidence, data))
         load_best(model, checkpoint_folder(run_dir, seed))
-        by_seed.append(means(evaluate_scorer(model.freeze(), data.test_set(), list(saved.task.ks)).per_user, "test"))
+        graded = read_grades(run_dir / "split", evidence.index).test if has_grades else None
+        evaluated = evaluate_scorer(model.freeze(), data.test_set(), list(saved.task.ks), graded, "test/auc" in reported)
+        by_seed.append(means(evaluated.per_user, "test"))
         say(f"seed {seed}: evaluated")
     found = mean_over_seeds(by_seed)
-    Console().print(_table(found, reported[recorded["model"]]))
-    differing = [name for name, value in found.items() if abs(value - reported[recorded["model"]][name]) > TOLERANCE]
+    Console().print(_table(found, reported))
+    differing = [name for name, value in found.items() if abs(value - reported[name]) > TOLERANCE]
     if differing:
         raise DataError(f"{', '.join(differing)} differ from {run_dir / 'metrics.json'} by more than {TOLERANCE}; were its files changed?")
     return found

@@ -14,16 +14,20 @@ from mmrec.cli.runs import find_run
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.index import Index
 from mmrec.data.sample import EvaluationSet
-from mmrec.data.storage import write_json
+from mmrec.data.storage import write_json, write_parquet
 from mmrec.errors import MissingFile
-from mmrec.evaluation.comparison import paired_difference
+from mmrec.evaluation.calibration import describe_calibration
+from mmrec.evaluation.comparison import cutoffs, paired_difference
 from mmrec.evaluation.console import console_table
+from mmrec.evaluation.fairness import describe_fairness
+from mmrec.evaluation.grades import read_grades
+from mmrec.evaluation.item_groups import make_item_groups
 from mmrec.evaluation.predictions import describe_cleaning, rank_predictions, read_predictions
 from mmrec.evaluation.report import read_json
 from mmrec.evaluation.significance import PairedTest
-from mmrec.evaluation.summary import LIST_LENGTH, Evaluated, confidence, means, slices
+from mmrec.evaluation.slices import make_groups, slices
+from mmrec.evaluation.summary import LIST_LENGTH, confidence, evaluate_lists, means
 from mmrec.evaluation.user_groups import user_groups
-from mmrec.metrics.full_ranking import evaluate_ranking
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
 BESIDE = "vs. the run's best"
@@ -32,20 +36,24 @@ BESIDE = "vs. the run's best"
 def evaluate_predictions(run: str, predictions: str) -> dict[str, float]:
     """Prints the file's metrics beside the run's models, writes them to `<stem>.metrics.json` beside the file, and returns them.
 
+    Those of each user go to `<stem>.per_user.parquet`.
+
     Raises MissingFile where there is no such run or file, DataError where the file cannot be used.
     """
     run_dir, path = find_run(run), Path(predictions)
     about, measured = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
     ours, seed = about["model"], about["seed"]
-    ks = sorted({int(name.rpartition("@")[2]) for name in measured["models"][ours] if name.startswith("test/")})
+    ks = cutoffs(name for name in measured["models"][ours] if name.startswith("test/"))
     index, parts = read_index(run_dir), _read_split(run_dir)
     train, data = _evaluation_set(index, parts)
     ranking, cleaning = rank_predictions(read_predictions(path), index, data, max(LIST_LENGTH, *ks), ks[-1])
     for line in describe_cleaning(cleaning, ks[-1]):
         say(f"  {line}")
-    per_user = evaluate_ranking(ranking, data.positives, ks)
+    evaluated = evaluate_lists(ranking, data, ks, read_grades(run_dir / "split", index).test)
+    per_user = evaluated.per_user
     found, name = means(per_user, "test"), _name(path, measured["models"])
-    groups = user_groups(pl.read_parquet(run_dir / "users.parquet"), index.user_ids, parts["train"], parts["test"])
+    kinds = user_groups(pl.read_parquet(run_dir / "users.parquet"), index.user_ids, parts["train"], parts["test"])
+    groups, item_groups = make_groups(train, kinds), make_item_groups(train)
     test = _test(run_dir, index, per_user, (name, ours, f"ndcg@{ks[-1]}"), seed)
     metrics = {
         "run": str(run_dir),
@@ -53,7 +61,9 @@ def evaluate_predictions(run: str, predictions: str) -> dict[str, float]:
         "cleaning": asdict(cleaning),
         "models": {name: found},
         "confidence": {name: confidence([per_user], "test", seed)},
-        "slices": {name: slices(Evaluated(ranking, per_user), train, data, ks[-1], groups)},
+        "slices": {name: slices(evaluated, data.positives, groups, ks[-1], seed)},
+        "fairness": describe_fairness({name: evaluated}, train, groups.users, item_groups, ks[-1]),
+        "calibration": describe_calibration({name: ranking}, train, item_groups, ks[-1]),
         f"against {ours}": {f"ndcg@{ks[-1]}": asdict(test)} if test else {},
     }
     _show(measured | {"models": {name: found} | measured["models"], "seeds": {}}, ks)
@@ -62,6 +72,7 @@ def evaluate_predictions(run: str, predictions: str) -> dict[str, float]:
         say(f"{name} minus {ours} in ndcg@{ks[-1]}: {test.mean:+.4f}, {interval}, p = {test.p_value:.4f}")
     target = path.with_name(f"{path.stem}.metrics.json")
     write_json(target, metrics)
+    write_parquet(path.with_name(f"{path.stem}.per_user.parquet"), _with_ids(per_user, index))
     say(f"metrics: {target}")
     return found
 
@@ -98,10 +109,16 @@ def _test(run_dir: Path, index: Index, per_user: pl.DataFrame, names: tuple[str,
     path, (name, ours, metric) = run_dir / "per_user.parquet", names
     if not path.is_file():
         return None
-    users = index.user_id(torch.from_numpy(per_user[USER_IDX].to_numpy(writable=True)))
-    theirs = pl.DataFrame({USER_ID: users, "model": name, "seed": 0, metric: per_user[metric]}, schema_overrides={"seed": pl.Int64})
+    keys = {"model": pl.lit(name), "seed": pl.lit(0, dtype=pl.Int64)}
+    theirs = _with_ids(per_user, index).select(USER_ID, metric).with_columns(**keys)
     both = pl.concat([pl.read_parquet(path).select(theirs.columns), theirs])
     return paired_difference(both, name, ours, metric, seed)
+
+
+def _with_ids(per_user: pl.DataFrame, index: Index) -> pl.DataFrame:
+    """The same with user_id for user_idx."""
+    users = index.user_id(torch.from_numpy(per_user[USER_IDX].to_numpy(writable=True)))
+    return per_user.drop(USER_IDX).insert_column(0, users)
 
 
 def _name(path: Path, taken: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import json
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,14 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_json, write_parquet, write_tensors
+from mmrec.evaluation.calibration import describe_calibration
+from mmrec.evaluation.comparison import best_baseline, cutoffs
 from mmrec.evaluation.console import OURS, SweepRun
+from mmrec.evaluation.fairness import describe_fairness
+from mmrec.evaluation.item_groups import ItemGroups
 from mmrec.evaluation.lists import describe_lists
-from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means, slices
+from mmrec.evaluation.slices import compare_slices, make_groups, slices
+from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means
 from mmrec.evaluation.user_groups import sliced_columns, user_groups
 from mmrec.model import FusionRecommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
@@ -83,26 +88,41 @@ def describe_run(
 
 
 def write_results(
-    run_dir: Path, evidence: Evidence, split: Split, results: Sequence[Result], train: InteractionMatrix, test: EvaluationSet
+    run_dir: Path,
+    evidence: Evidence,
+    split: Split,
+    results: Sequence[Result],
+    train: InteractionMatrix,
+    test: EvaluationSet,
+    item_groups: Mapping[str, ItemGroups],
 ) -> dict[str, Any]:
     """Writes metrics.json (returned), per_user.parquet and recommendations.parquet; the first result is our model's first seed."""
     by_model: dict[str, list[Result]] = {}
     for result in results:
         by_model.setdefault(result.model, []).append(result)
     values = {name: [means(r.valid.per_user, "val") | means(r.test.per_user, "test") for r in group] for name, group in by_model.items()}
-    ours = results[0].model
-    k = max(int(name.rpartition("@")[2]) for name in results[0].test.per_user.columns if "@" in name)
-    first = {name: group[0].test.ranking for name, group in by_model.items()}
-    expected = first["popularity"].item_idx if "popularity" in first else None
-    groups = user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test)
-    metrics = {
+    ours, seed = results[0].model, results[0].seed
+    k = cutoffs(results[0].test.per_user.columns)[-1]
+    first = {name: group[0].test for name, group in by_model.items()}
+    expected = first["popularity"].ranking.item_idx if "popularity" in first else None
+    kinds = user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test)
+    groups = make_groups(train, kinds)
+    metrics: dict[str, Any] = {
         "models": {name: mean_over_seeds(group) for name, group in values.items()},
         "seeds": {str(r.seed): v for r, v in zip(by_model[ours], values[ours], strict=True)},
-        "confidence": {name: confidence([r.test.per_user for r in group], "test", results[0].seed) for name, group in by_model.items()},
+        "confidence": {name: confidence([r.test.per_user for r in group], "test", seed) for name, group in by_model.items()},
         "tuned": {name: group[0].parameters for name, group in by_model.items() if group[0].parameters},
-        "lists": {name: describe_lists(lists, train, test.positives, evidence.features, expected, k) for name, lists in first.items()},
-        "slices": {name: slices(group[0].test, train, test, k, groups) for name, group in by_model.items()},
+        "lists": {
+            name: describe_lists(one.ranking, train, test.positives, evidence.features, expected, item_groups, k)
+            for name, one in first.items()
+        },
+        "slices": {name: slices(one, test.positives, groups, k, seed) for name, one in first.items()},
+        "fairness": describe_fairness(first, train, groups.users, item_groups, k),
+        "calibration": describe_calibration({name: one.ranking for name, one in first.items()}, train, item_groups, k),
     }
+    if best := best_baseline(metrics, f"ndcg@{k}"):
+        tests = compare_slices(first[ours], first[best], test.positives, groups, k, seed)
+        metrics["slice_tests"] = {"metric": f"ndcg@{k}", "baseline": best, "groups": tests}
     write_json(run_dir / "metrics.json", metrics)
     write_parquet(run_dir / "per_user.parquet", pl.concat([_named(r, evidence) for r in results]))
     write_parquet(run_dir / "recommendations.parquet", _recommendations(results[0], evidence))

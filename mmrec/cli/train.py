@@ -23,6 +23,8 @@ from mmrec.data.storage import write_json, write_parquet, write_text
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.evaluation.console import OURS, console_table
 from mmrec.evaluation.counterfactual import counterfactuals, describe_worth, measure_counterfactuals
+from mmrec.evaluation.grades import HeldOutGrades, read_grades
+from mmrec.evaluation.item_groups import check_item_column, make_item_groups
 from mmrec.evaluation.report import write_report
 from mmrec.evaluation.summary import Evaluated, Result, evaluate
 from mmrec.metrics.ranking import METRICS
@@ -43,6 +45,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     check_selection(cfg)
     run_dir = _run_dir(cfg)
     evidence = load_evidence(cfg)
+    check_item_column(evidence.dataset.items, cfg.evaluation.item_column)
     split = make_split(cfg, evidence, run_dir / "split")  # the first that is written: bad data leaves no folder behind
     write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     results, first = _train_seeds(cfg, evidence, run_dir)
@@ -52,7 +55,8 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     data.setup("test")
     write_model(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == OURS])
-    metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set())
+    grouping = evidence.dataset.items, evidence.index, cfg.evaluation.item_column, cfg.graph.separator
+    metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set(), make_item_groups(data.train, *grouping))
     _write_counterfactuals(cfg, run_dir, first, make_spec(evidence, data), results[0], data)
     total_s = time.perf_counter() - start
     times = {
@@ -88,13 +92,15 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     fit_s = time.perf_counter() - start
     load_best(model, folder)
     data.setup("test")
-    return Result(OURS, cfg.seed, *measure(cfg, model.freeze(), data), {}, fit_s), model
+    measured = measure(cfg, model.freeze(), data, read_grades(run_dir / "split", evidence.index))
+    return Result(OURS, cfg.seed, *measured, {}, fit_s), model
 
 
-def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule) -> tuple[Evaluated, Evaluated]:
+def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades) -> tuple[Evaluated, Evaluated]:
     """A scorer on the validation and on the test users of a data module set up for test."""
-    ks = list(cfg.task.ks)
-    return evaluate(scorer, data.valid_set(), ks), evaluate(scorer, data.test_set(), ks)
+    parts = (data.valid_set(), grades.valid), (data.test_set(), grades.test)
+    valid, test = (evaluate(scorer, part, list(cfg.task.ks), graded, cfg.evaluation.auc) for part, graded in parts)
+    return valid, test
 
 
 def checkpoint_folder(run_dir: Path, seed: int) -> Path:
@@ -129,8 +135,9 @@ def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Resul
     data.setup("fit")
     tuned = {name: tune_baseline(cfg, name, make_spec(evidence, data), data.valid_set()) for name in cfg.baselines}
     data.setup("test")
+    grades = read_grades(run_dir / "split", evidence.index)
     return [
-        Result(name, cfg.seed, *measure(cfg, best.baseline, data), chosen(best), best.fit_s)
+        Result(name, cfg.seed, *measure(cfg, best.baseline, data, grades), chosen(best), best.fit_s)
         for name, best in tuned.items()
         if best is not None
     ]

@@ -1,7 +1,8 @@
-"""Charts as inline SVG: lines, grouped bars, stacked horizontal bars, forest plots. No script, no external request.
+"""Charts as inline SVG: lines, grouped bars, stacked horizontal bars, forest plots, deviations. No script, no external request.
 
-A chart names its colours by class (`fill-0`, `stroke-0`, … `fill-7`; `ink`, `muted`, `grid`, `on-fill`), so that the page's style sheet
-decides them and follows the reader's light or dark mode. All text is escaped by ElementTree. Lengths are units of the view box.
+A chart names its colours by class (`fill-0`, `stroke-0`, … `fill-7`; `due-0`, `due-1`; `ink`, `muted`, `grid`, `on-fill`), so that the
+page's style sheet decides them and follows the reader's light or dark mode. All text is escaped by ElementTree. Lengths are units of the
+view box.
 """
 
 import math
@@ -16,6 +17,7 @@ N_COLOURS = 8
 LEFT, RIGHT, BOTTOM, PLOT_HEIGHT = 48, 12, 44, 170
 ROW_HEIGHT, ROW_GAP, ROW_LABEL = 26, 10, 116
 FOREST_ROW = 46
+LANE, LANES_GAP = 9, 18
 LEGEND_LINE, Y_LABEL, CHARACTER = 20, 30, 7.2
 MAX_POINTS, MAX_DOTS = 200, 40
 
@@ -37,7 +39,9 @@ class Grid:
     values: list[list[float | None]]
     """`values[s][g]`; None where nothing was measured."""
     sizes: list[int]
-    """How many items, users, … each group holds."""
+    """How many items, users, … each group holds; empty where that is not told."""
+    intervals: list[list[tuple[float, float] | None]] | None = None
+    """95% intervals of the values."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,17 @@ def line_chart(label: str, lines: Sequence[Line], x_label: str, y_label: str, ma
     return as_markup(svg)
 
 
-def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str) -> Markup:
-    """Vertical bars from zero, a cluster for each group, in it a bar for each series; a zero is a hairline, an unmeasured value a gap."""
+def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str, n_due: int = 0) -> Markup:
+    """Vertical bars from zero, a cluster for each group, in it a bar for each series; a zero is a hairline, an unmeasured value a gap.
+
+    Values with an interval have whiskers. The first `n_due` series are what the others should be, and are drawn in grey.
+    """
     top = _legend_height(grid.series) + Y_LABEL
+    marks = [*(f"due-{s}" for s in range(n_due)), *map(_fill, range(len(grid.series) - n_due))]
     svg = new_svg(label, top + PLOT_HEIGHT + BOTTOM + 14)
-    _legend(svg, grid.series)
-    ticks = nice_ticks(0.0, max((v for row in grid.values for v in row if v is not None), default=1.0))
+    _legend(svg, grid.series, marks)
+    highest = [v for row in grid.values for v in row if v is not None] + [ends[1] for row in grid.intervals or [] for ends in row if ends]
+    ticks = nice_ticks(0.0, max(highest, default=1.0))
     y = Scale(ticks[0], ticks[-1], top + PLOT_HEIGHT, top)
     draw_y_axis(svg, y, ticks, y_label)
     group_width = (WIDTH - LEFT - RIGHT) / max(len(grid.groups), 1)
@@ -120,9 +129,14 @@ def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str) -> Markup:
             if (value := grid.values[s][g]) is not None:
                 height = max(y.start - y(value), 1.0)
                 left = centre + (s - len(grid.series) / 2) * bar_width
-                _bar(svg, (left, y.start - height, bar_width - 1.5, height), s, f"{name}, {group}: {value:.4f}")
+                ends = grid.intervals[s][g] if grid.intervals else None
+                said = f"{name}, {group}: {value:.4f}" + (f", 95% interval {ends[0]:.4f} to {ends[1]:.4f}" if ends else "")
+                _bar(svg, (left, y.start - height, bar_width - 1.5, height), marks[s], said)
+                if ends:
+                    _whisker(svg, left + (bar_width - 1.5) / 2, min(bar_width / 4, 4.0), (y(ends[0]), y(ends[1])))
         draw_text(svg, centre, y.start + 17, group, "ink", "middle")
-        draw_text(svg, centre, y.start + 32, f"n = {grid.sizes[g]:,}", "muted small", "middle")
+        if grid.sizes:
+            draw_text(svg, centre, y.start + 32, f"n = {grid.sizes[g]:,}", "muted small", "middle")
     draw_text(svg, (LEFT + WIDTH - RIGHT) / 2, y.start + 51, x_label, "muted", "middle")
     return as_markup(svg)
 
@@ -150,6 +164,30 @@ def stacked_bars(label: str, grid: Grid, x_label: str) -> Markup:
     return as_markup(svg)
 
 
+def deviation_chart(label: str, grid: Grid, due: Sequence[float], x_label: str) -> Markup:
+    """Groups beneath one another; in each an upright line at what is `due`, and from it a line to a dot at the value of every series."""
+    row_height = LANE * len(grid.series) + LANES_GAP
+    top = _legend_height(grid.series) + 8
+    bottom = top + row_height * len(grid.groups)
+    svg = new_svg(label, bottom + 32)
+    _legend(svg, grid.series)
+    ticks = nice_ticks(0.0, max([*due, *(v for row in grid.values for v in row if v is not None)]))
+    x = Scale(ticks[0], ticks[-1], ROW_LABEL, WIDTH - RIGHT - 10)
+    for tick in ticks:
+        SubElement(svg, "line", attributes_of(x1=x(tick), x2=x(tick), y1=top, y2=bottom, **{"class": "grid"}))
+        draw_text(svg, x(tick), bottom + 13, f"{tick:.0%}", "muted small", "middle")
+    for g, (group, share) in enumerate(zip(grid.groups, due, strict=True)):
+        start = top + row_height * g
+        for s, name in enumerate(grid.series):
+            if (value := grid.values[s][g]) is not None:
+                _deviation(svg, (x(share), x(value)), start + (LANES_GAP + LANE) / 2 + LANE * s, s, f"{name}, {group}: {value:.1%}")
+        mark = SubElement(svg, "line", attributes_of(x1=x(share), x2=x(share), y1=start + 6, y2=start + row_height - 6, **{"class": "due"}))
+        SubElement(mark, "title").text = f"{group}: {share:.1%}"
+        draw_text(svg, ROW_LABEL - 10, start + row_height / 2 + 4, group, "ink", "end")
+    draw_text(svg, (x.start + x.end) / 2, bottom + 29, x_label, "muted", "middle")
+    return as_markup(svg)
+
+
 def forest_plot(label: str, estimates: Sequence[Estimate], x_label: str) -> Markup:
     """A row for each estimate: its name, and beneath it a dot at the mean on a line from low to high; zero is a line through all rows."""
     bottom = len(estimates) * FOREST_ROW + 6
@@ -165,6 +203,18 @@ def forest_plot(label: str, estimates: Sequence[Estimate], x_label: str) -> Mark
         _forest_row(svg, estimate, row * FOREST_ROW, x)
     draw_text(svg, WIDTH / 2, bottom + 34, x_label, "muted", "middle")
     return as_markup(svg)
+
+
+def _deviation(svg: Element, ends: tuple[float, float], y: float, s: int, title: str) -> None:
+    SubElement(svg, "line", attributes_of(x1=ends[0], x2=ends[1], y1=y, y2=y, **{"class": f"line stroke-{s % N_COLOURS}"}))
+    dot = SubElement(svg, "circle", attributes_of(cx=ends[1], cy=y, r=3.4, **{"class": _fill(s)}))
+    SubElement(dot, "title").text = title
+
+
+def _whisker(svg: Element, x: float, half: float, ends: tuple[float, float]) -> None:
+    low, high = ends
+    path = f"M{x - half:.1f} {high:g} h{2 * half:.1f} M{x:.1f} {high:g} V{low:g} M{x - half:.1f} {low:g} h{2 * half:.1f}"
+    SubElement(svg, "path", attributes_of(d=path, **{"class": "whisker"}))
 
 
 def _forest_row(svg: Element, estimate: Estimate, top: float, x: Scale) -> None:
@@ -187,7 +237,7 @@ def _stacked_row(svg: Element, grid: Grid, g: int, top: float, x: Scale) -> None
         if not share:
             continue
         left, right = x(start), x(start + share)
-        _bar(svg, (left, top, max(right - left - 1, 0.5), ROW_HEIGHT), s, f"{name}, {grid.groups[g]}: {share:.1%}")
+        _bar(svg, (left, top, max(right - left - 1, 0.5), ROW_HEIGHT), _fill(s), f"{name}, {grid.groups[g]}: {share:.1%}")
         if right - left > 34:
             draw_text(svg, (left + right) / 2, top + 17, f"{share:.0%}", "on-fill small", "middle")
         start += share
@@ -234,15 +284,20 @@ def _legend_height(names: Sequence[str]) -> int:
     return LEGEND_LINE * (_legend_positions(names)[-1][1] + 1) if names else 0
 
 
-def _legend(svg: Element, names: Sequence[str]) -> None:
-    for s, (name, (x, line)) in enumerate(zip(names, _legend_positions(names), strict=True)):
-        _bar(svg, (x, line * LEGEND_LINE + 3, 12.0, 12.0), s, name)
+def _legend(svg: Element, names: Sequence[str], marks: Sequence[str] | None = None) -> None:
+    marks = marks or [_fill(s) for s in range(len(names))]
+    for name, mark, (x, line) in zip(names, marks, _legend_positions(names), strict=True):
+        _bar(svg, (x, line * LEGEND_LINE + 3, 12.0, 12.0), mark, name)
         draw_text(svg, x + 18, line * LEGEND_LINE + 13, name, "ink", "start")
 
 
-def _bar(svg: Element, box: tuple[float, float, float, float], s: int, title: str) -> None:
+def _fill(s: int) -> str:
+    return f"fill-{s % N_COLOURS}"
+
+
+def _bar(svg: Element, box: tuple[float, float, float, float], mark: str, title: str) -> None:
     x, y, width, height = (round(v, 1) for v in box)
-    bar = SubElement(svg, "rect", attributes_of(x=x, y=y, width=width, height=height, rx=1.5, **{"class": f"fill-{s % N_COLOURS}"}))
+    bar = SubElement(svg, "rect", attributes_of(x=x, y=y, width=width, height=height, rx=1.5, **{"class": mark}))
     SubElement(bar, "title").text = title
 
 

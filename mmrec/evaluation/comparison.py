@@ -3,7 +3,7 @@
 Takes the content of a run's `metrics.json`; the first model in it is ours, every other one is a baseline.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 
@@ -63,6 +63,16 @@ def metric_key(column: str) -> str:
     return column if "/" in column else f"test/{column}"
 
 
+def cutoff(name: str) -> int:
+    """The k of `ndcg@20`; 0 for a metric without one, such as `auc`."""
+    return int(name.rpartition("@")[2]) if "@" in name else 0
+
+
+def cutoffs(names: Iterable[str]) -> list[int]:
+    """All k of some metrics, ascending; those without one have no part in it."""
+    return sorted({cutoff(name) for name in names} - {0})
+
+
 def compare(metrics: dict, columns: Sequence[str]) -> Comparison:
     """Arranges `metrics.json` by the given columns, `recall@20` (test) or `val/recall@20`."""
     rows: dict[str, list[Cell]] = {model: [] for model in metrics["models"]}
@@ -77,6 +87,12 @@ def compare(metrics: dict, columns: Sequence[str]) -> Comparison:
             rows[model].append(Cell(value, std, interval, value is not None and value == best and len(values) > 1))
     differences = tuple(_difference({model: cells[c].value for model, cells in rows.items()}) for c in range(len(columns)))
     return Comparison(tuple(columns), {model: tuple(cells) for model, cells in rows.items()}, differences)
+
+
+def best_baseline(metrics: dict, column: str) -> str | None:
+    """The highest baseline of one metric; None where ours or all baselines lack it."""
+    (difference,) = compare(metrics, [column]).differences
+    return difference.baseline if difference else None
 
 
 def paired_difference(per_user: pl.DataFrame, ours: str, baseline: str, metric: str, seed: int) -> PairedTest | None:
@@ -108,6 +124,12 @@ def describe_standing(comparison: Comparison, column: str) -> str:
 def format_value(value: float | None) -> str:
     """Four decimals; a dash where there is none."""
     return "–" if value is None else f"{value:.4f}"
+
+
+def format_signed(value: float) -> str:
+    """`+0.0120`, `−0.0040`, `0.0000`."""
+    text = f"{value:+.4f}".replace("-", "−")
+    return "0.0000" if text[1:] == "0.0000" else text
 
 
 def format_percent(ratio: float | None) -> str:

@@ -7,7 +7,8 @@ from markupsafe import Markup
 from mmrec.data.storage import write_text
 from mmrec.evaluation.charts import Estimate, Grid, forest_plot, grouped_bars, groups_fit
 from mmrec.evaluation.console import difference_cells
-from mmrec.evaluation.report import SLICES, render, slice_grid
+from mmrec.evaluation.report import render
+from mmrec.evaluation.report_slices import SLICES, caption_of, slice_grid
 from mmrec.evaluation.run_comparison import RunComparison, RunDifference, seed_caveat, verdicts
 
 
@@ -48,7 +49,7 @@ def _slices(comparison: RunComparison) -> list[tuple[str, str, Grid, Markup]]:
         models = {run.label: run.slices.get(kind, {}) for run in comparison.runs}
         if not all(any(comparison.metric in group for group in groups.values()) for groups in models.values()):
             continue
-        grid, (name, caption) = slice_grid(models, comparison.metric), SLICES.get(kind, (kind.removeprefix("users."), ""))
+        grid, (name, caption) = slice_grid(models, comparison.metric), caption_of(kind, "")
         chart = grouped_bars(f"{comparison.metric} by {name}", grid, name, f"test {comparison.metric}")
         found.append((name, caption, grid, chart if groups_fit(grid.groups) else Markup("")))
     return found

@@ -9,16 +9,14 @@ from typing import NamedTuple
 
 import polars as pl
 import torch
-from jaxtyping import Bool
-from torch import Tensor
 
 from mmrec.data.counterfactual import change_spec, changes_of
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
 from mmrec.evaluation.significance import bootstrap_interval
-from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_users
+from mmrec.metrics.full_ranking import Ranking, evaluate_part, rank_users
 from mmrec.model import FrozenScorer, FusionRecommender
-from mmrec.types import COLLABORATIVE, USER_IDX, DatasetSpec
+from mmrec.types import COLLABORATIVE, DatasetSpec
 
 DROPPED, ALONE = "dropped", "all content"
 METRICS = ("recall", "ndcg")
@@ -64,12 +62,12 @@ def measure_counterfactuals(
     parts = {name: data.positives.of_items(inside) for name, inside in groups.items()}
     if not (len(parts["warm"].indices) and len(parts["cold"].indices)):
         parts = {"all": parts["all"]}
-    before = {name: _per_user(intact, part, k) for name, part in parts.items()}
+    before = {name: evaluate_part(intact, part, [k]) for name, part in parts.items()}
     rows = []
     for modality, change, scorer in changed:
         ranking = rank_users(scorer, data.user_idx, data.seen, intact.item_idx.shape[1])
         for name, part in parts.items():
-            after = _per_user(ranking, part, k)
+            after = evaluate_part(ranking, part, [k])
             for metric in METRICS:
                 values, intact_values = (frame[f"{metric}@{k}"].to_numpy()[None] for frame in (after, before[name]))
                 means = (float(intact_values.mean()), float(values.mean()), float((values - intact_values).mean()))
@@ -95,8 +93,3 @@ def _in_words(row: dict) -> str:
         return f"{where}changes by no more than chance ({row['difference']:+.4f})".replace("-", "−")
     share = f", {abs(row['difference']) / row['intact']:.0%} of it" if row["intact"] else ""
     return f"{where}{'falls' if row['difference'] < 0 else 'rises'} by {abs(row['difference']):.4f}{share}"
-
-
-def _per_user(ranking: Ranking, positives: InteractionMatrix, k: int) -> pl.DataFrame:
-    having: Bool[Tensor, " n_users"] = positives.degree[ranking.user_idx] > 0
-    return evaluate_ranking(Ranking(*(column[having] for column in ranking)), positives, [k]).drop(USER_IDX)

@@ -8,6 +8,9 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mmrec.data.csr import InteractionMatrix
+from mmrec.evaluation.calibration import miscalibration
+from mmrec.evaluation.item_groups import ItemGroups
+from mmrec.evaluation.slices import ITEM_DEGREE
 from mmrec.metrics.beyond_accuracy import (
     average_popularity,
     catalogue_coverage,
@@ -32,13 +35,15 @@ def describe_lists(
     positives: InteractionMatrix,
     features: Mapping[str, Features],
     expected: Int64[Tensor, "n_users m"] | None,
+    item_groups: Mapping[str, ItemGroups],
     k: int,
 ) -> dict[str, float]:
     """Measures of `mmrec.metrics.beyond_accuracy` of the first k of every list, mean over users; one that is undefined is left out.
 
     `coverage`, `gini`: over the catalogue. `novelty` (bits), `popularity` (training users of an item), `tail_share`: by the training part.
     `distance_<modality>`: 1 - cosine of frozen features within a list. `serendipity`: relevant and not among the first k of the `expected`
-    lists of the same users, those of the popularity baseline.
+    lists of the same users, those of the popularity baseline. `miscalibration`: from the proportions of the item degrees in a user's
+    training items, and `miscalibration_<column>` of other `item_groups`.
     """
     lists, degree = ranking.item_idx[:, :k], train.item_degree
     exposure = count_exposure(lists, train.n_items)
@@ -48,8 +53,13 @@ def describe_lists(
         "tail_share": tail_share(lists, long_tail(degree, HEAD_SHARE)),
     }
     per_user |= {f"distance_{name}": intra_list_distance(lists, found.values, found.present) for name, found in features.items()}
+    per_user |= {_miscalibration(kind): miscalibration(ranking, train, groups, k) for kind, groups in item_groups.items()}
     if expected is not None:
         per_user["serendipity"] = serendipity(lists, find_relevant(ranking, positives)[:, :k], expected[:, :k])
     values = {"coverage": catalogue_coverage(exposure), "gini": gini(exposure)}
     values |= {name: float(torch.nanmean(column)) for name, column in per_user.items()}
     return {f"{name}@{k}": float(value) for name, value in values.items() if math.isfinite(value)}
+
+
+def _miscalibration(kind: str) -> str:
+    return "miscalibration" if kind == ITEM_DEGREE else f"miscalibration_{kind.removeprefix('items.')}"

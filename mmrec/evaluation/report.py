@@ -15,43 +15,31 @@ from markupsafe import Markup
 
 from mmrec.data.storage import write_text
 from mmrec.errors import DataError, MissingFile
-from mmrec.evaluation.charts import Estimate, Grid, Line, forest_plot, grouped_bars, groups_fit, line_chart, stacked_bars
+from mmrec.evaluation.charts import Estimate, Grid, Line, forest_plot, line_chart, stacked_bars
 from mmrec.evaluation.comparison import (
     Comparison,
     compare,
+    cutoff,
     describe_standing,
     format_percent,
+    format_signed,
     format_value,
     paired_difference,
 )
 from mmrec.evaluation.counterfactual import describe_worth
 from mmrec.evaluation.examples import UserView, example_users
 from mmrec.evaluation.pareto import pareto_view
+from mmrec.evaluation.report_fairness import calibration_views, fairness_view
+from mmrec.evaluation.report_slices import describe_slice_tests, slice_views
 from mmrec.evaluation.run_comparison import format_p
 from mmrec.evaluation.significance import PairedTest
-from mmrec.evaluation.user_groups import RECENCY
 from mmrec.types import ITEM_ID, MODALITIES, Dataset
 
-METRICS, CUTOFFS = ("recall", "ndcg", "hit_rate", "mrr", "map", "precision"), (10, 20)
-HEADLINE, VALIDATION, CHARTED = "ndcg@20", "val/ndcg@20", ("ndcg@20", "recall@20")
+METRICS, CUTOFFS = ("recall", "ndcg", "graded_ndcg", "hit_rate", "mrr", "map", "precision"), (10, 20)
+HEADLINE, VALIDATION, AUC = "ndcg@20", "val/ndcg@20", "auc"
 SPLIT_PARTS = {"train": "to train", "valid": "to validate", "test": "to test"}
 DEGREE_EDGES = (1, 10, 100)
 N_EXAMPLES, N_RECOMMENDATIONS = 20, 10
-SLICES = {
-    "item_degree": (
-        "item degree",
-        "Only items of the group count as found; training never saw the cold ones. n counts what there is to find.",
-    ),
-    "user_degree": (
-        "user degree",
-        "Users in three groups by how many interactions training holds of them, cold ones with none; n counts users.",
-    ),
-    RECENCY: (
-        "time since the last interaction",
-        "From a user's last interaction in training to the first in test; overlap: training goes past it. n counts users.",
-    ),
-}
-COLUMN_CAPTION = "A column of the users table; n counts users."
 
 
 @dataclass(frozen=True)
@@ -67,16 +55,6 @@ class RunFolder:
     curves: pl.DataFrame | None
     attention: pl.DataFrame | None
     counterfactuals: pl.DataFrame | None
-
-
-@dataclass(frozen=True)
-class SliceView:
-    """One way of slicing: a chart for each metric, unless there are too many groups for one, and the numbers behind them."""
-
-    name: str
-    caption: str
-    charts: list[Markup]
-    grids: dict[str, Grid]
 
 
 def write_report(run_dir: Path, dataset: Dataset) -> Path:
@@ -101,6 +79,8 @@ def render(template: str, context: dict) -> str:
         "duration": format_duration,
         "count": "{:,}".format,
         "p_value": format_p,
+        "share": lambda ratio: "–" if ratio is None else f"{ratio:.1%}",
+        "signed": format_signed,
     }
     return environment.get_template(template).render(context)
 
@@ -148,7 +128,10 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict:
         "worth": _worth(folder.counterfactuals),
         "lists": folder.metrics.get("lists", {}),
         "pareto": pareto_view(folder.metrics, folder.run, HEADLINE),
-        "slices": _slices(folder.metrics),
+        "slices": slice_views(folder.metrics),
+        "for_whom": describe_slice_tests(folder.metrics),
+        "fairness": fairness_view(folder.metrics),
+        "calibration": calibration_views(folder.metrics),
         "users": _users(folder, dataset),
         "has_times": folder.split is not None and "timestamp" in folder.split["train"].columns,
         "n_recommendations": N_RECOMMENDATIONS,
@@ -193,7 +176,7 @@ def _circumstances(run: dict, ours: str) -> list[str]:
 def _columns(metrics: dict) -> list[str]:
     """The columns of the table that at least one model has, validation last."""
     measured = {key for values in metrics["models"].values() for key in values}
-    names = [f"{metric}@{k}" for metric in METRICS for k in CUTOFFS]
+    names = [*(f"{metric}@{k}" for metric in METRICS for k in CUTOFFS), AUC]
     return [name for name in names if f"test/{name}" in measured] + [VALIDATION] * (VALIDATION in measured)
 
 
@@ -237,7 +220,7 @@ def _curves_shown(metrics: list[str]) -> list[str]:
     shown = sorted(name for name in metrics if name.startswith("train/"))
     for name in ("val/ndcg", "val/recall"):
         at = [metric for metric in metrics if metric.startswith(f"{name}@")]
-        shown += [max(at, key=lambda metric: int(metric.rpartition("@")[2]))] if at else []
+        shown += [max(at, key=cutoff)] if at else []
     return shown
 
 
@@ -258,7 +241,7 @@ def _worth(table: pl.DataFrame | None) -> tuple[list[str], list[Markup]] | None:
     """A sentence for each modality, and a forest plot of every change for each group of items."""
     if table is None:
         return None
-    metric = max((name for name in table["metric"].unique() if name.startswith("ndcg@")), key=lambda name: int(name.rpartition("@")[2]))
+    metric = max((name for name in table["metric"].unique() if name.startswith("ndcg@")), key=cutoff)
     charts = []
     for (items,), part in table.filter(pl.col("metric") == metric).group_by("items", maintain_order=True):
         rows = part.sort("modality", maintain_order=True).iter_rows(named=True)
@@ -283,43 +266,10 @@ def _by_degree(weights: pl.DataFrame, split: dict[str, pl.DataFrame] | None) -> 
     return {name: part for name, part in parts.items() if len(part)}
 
 
-def _slices(metrics: dict) -> list[SliceView]:
-    """Every kind of slice that ours has, all models side by side; columns of the users table last."""
-    slices = {model: measured for model, measured in metrics.get("slices", {}).items() if model in metrics["models"]}
-    kinds = dict.fromkeys([*SLICES, *(kind for measured in slices.values() for kind in measured)])
-    views = []
-    for kind in kinds:
-        having = {model: measured[kind] for model, measured in slices.items() if measured.get(kind)}
-        if having:
-            views.append(_slice_view(having, *SLICES.get(kind, (kind.removeprefix("users."), COLUMN_CAPTION))))
-    return views
-
-
-def _slice_view(models: dict[str, dict], name: str, caption: str) -> SliceView:
-    grids = {metric: slice_grid(models, metric) for metric in CHARTED}
-    grids = {metric: grid for metric, grid in grids.items() if any(v is not None for row in grid.values for v in row)}
-    charts = [
-        grouped_bars(f"{metric} by {name}", grid, name, f"test {metric}") for metric, grid in grids.items() if groups_fit(grid.groups)
-    ]
-    return SliceView(name, caption, charts, grids)
-
-
-def slice_grid(models: dict[str, dict], metric: str) -> Grid:
-    """The groups of one kind of slice, in the order of the first model, by models."""
-    groups = list(next(iter(models.values())))
-    values = [[_float(buckets.get(group, {}).get(metric)) for group in groups] for buckets in models.values()]
-    sizes = [int(next(iter(models.values()))[group].get("n", 0)) for group in groups]
-    return Grid(groups, list(models), values, sizes)
-
-
 def _users(folder: RunFolder, dataset: Dataset) -> Sequence[UserView]:
     if folder.split is None or folder.recommendations is None:
         return []
     return example_users(folder.recommendations, folder.split, dataset, N_EXAMPLES, N_RECOMMENDATIONS)
-
-
-def _float(value: float | int | None) -> float | None:
-    return None if value is None else float(value)
 
 
 def _read_table(path: Path) -> pl.DataFrame | None:

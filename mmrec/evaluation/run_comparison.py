@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from mmrec.errors import ConfigError, DataError, nearest
-from mmrec.evaluation.comparison import format_percent, format_value
+from mmrec.evaluation.comparison import cutoff, format_percent, format_value
 from mmrec.evaluation.significance import PairedTest, align_users, bootstrap_interval, holm, paired_test
 from mmrec.types import USER_ID
 
@@ -21,7 +22,7 @@ class MeasuredRun:
     folder: str
     metrics: dict[str, float]
     """Of our model, mean over seeds: `test/ndcg@20` and so on."""
-    slices: dict[str, dict[str, dict[str, float]]]
+    slices: dict[str, dict[str, dict[str, Any]]]
     per_user: pl.DataFrame
     """Our model's rows: `user_id, seed, <metric>, …` of the test part."""
     split_hash: str
@@ -162,7 +163,7 @@ def _default_metric(columns: Sequence[str]) -> str:
     at = [name for name in columns if name.startswith("ndcg@")] or list(columns)
     if not at:
         raise DataError("the runs have no metric of the test part in common")
-    return max(at, key=lambda name: int(name.rpartition("@")[2]))
+    return max(at, key=cutoff)
 
 
 def _without_zero(value: float, decimals: int) -> str:

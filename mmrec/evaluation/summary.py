@@ -1,23 +1,21 @@
-"""From per-user metrics to what a run reports: means, confidence intervals, and slices of items and users."""
+"""From a scorer to per-user metrics, and from those to what a run reports: means and confidence intervals."""
 
 import math
-from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import torch
-from jaxtyping import Bool, Int64
-from torch import Tensor
+from jaxtyping import Float64
 
-from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
+from mmrec.evaluation.grades import Graded, graded_columns
+from mmrec.metrics.auc import auc_of_users
 from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_users
 from mmrec.types import USER_IDX, Scorer
 
 LIST_LENGTH = 100
 """The length of the lists that a run keeps."""
-_SLICED = ("recall", "ndcg")
 
 
 class Evaluated(NamedTuple):
@@ -25,7 +23,7 @@ class Evaluated(NamedTuple):
 
     ranking: Ranking
     per_user: pl.DataFrame
-    """`user_idx` and one column a metric."""
+    """`user_idx` and one column a metric; null where a metric is undefined for a user."""
 
 
 class Result(NamedTuple):
@@ -41,10 +39,25 @@ class Result(NamedTuple):
     """What training or fitting it once took, in seconds of wall time; the tuning that chose its parameters is not in it."""
 
 
-def evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int]) -> Evaluated:
-    """Ranks the catalogue for every user of `data`; lists are `LIST_LENGTH` long, or as long as the greatest of `ks`."""
+def evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int], graded: Graded | None = None, with_auc: bool = False) -> Evaluated:
+    """Ranks the catalogue for every user of `data`; lists are `LIST_LENGTH` long, or as long as the greatest of `ks`.
+
+    `graded` adds `graded_ndcg@k`. `with_auc` adds `auc`, of all that the user has not seen, at the cost of scoring and sorting once more.
+    """
     ranking = rank_users(scorer, data.user_idx, data.seen, max(LIST_LENGTH, *ks))
-    return Evaluated(ranking, evaluate_ranking(ranking, data.positives, ks))
+    evaluated = evaluate_lists(ranking, data, ks, graded)
+    if not with_auc:
+        return evaluated
+    auc = pl.Series("auc", auc_of_users(scorer, data).numpy()).fill_nan(None)
+    return evaluated._replace(per_user=evaluated.per_user.with_columns(auc))
+
+
+def evaluate_lists(ranking: Ranking, data: EvaluationSet, ks: list[int], graded: Graded | None) -> Evaluated:
+    """What `evaluate` finds, of lists that are there already; what needs all scores is missing."""
+    per_user = evaluate_ranking(ranking, data.positives, ks)
+    if graded is not None:
+        per_user = per_user.with_columns(**{name: values.numpy() for name, values in graded_columns(ranking, graded, ks).items()})
+    return Evaluated(ranking, per_user)
 
 
 def means(per_user: pl.DataFrame, prefix: str) -> dict[str, float]:
@@ -59,66 +72,22 @@ def mean_over_seeds(by_seed: list[dict[str, float]]) -> dict[str, float]:
 
 
 def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples: int = 1000) -> dict[str, list[float]]:
-    """Percentile bootstrap over users, 95%, of each mean (Efron & Tibshirani 1993, ch. 13); a user counts with the mean over seeds."""
-    values = np.mean([frame.drop(USER_IDX).to_numpy() for frame in per_user], axis=0)
+    """Percentile bootstrap over users, 95%, of each mean (Efron & Tibshirani 1993, ch. 13); a user counts with the mean over seeds.
+
+    A user for whom a metric is undefined has no part in it.
+    """
+    values = np.mean([frame.drop(USER_IDX).cast(pl.Float64).to_numpy() for frame in per_user], axis=0)
+    known = ~np.isnan(values).all(axis=0)
+    names, values = [name for name, any_user in zip(per_user[0].drop(USER_IDX).columns, known, strict=True) if any_user], values[:, known]
     if not len(values):
         return {}
     rng = np.random.default_rng(seed)
-    resampled = [values[rng.integers(len(values), size=len(values))].mean(axis=0) for _ in range(n_resamples)]
-    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
-    names = per_user[0].drop(USER_IDX).columns
+    mean = _mean_of_known if np.isnan(values).any() else partial(np.mean, axis=0)
+    resampled = [mean(values[rng.integers(len(values), size=len(values))]) for _ in range(n_resamples)]
+    low, high = np.nanquantile(resampled, [0.025, 0.975], axis=0)
     return {f"{prefix}/{name}": [float(a), float(b)] for name, a, b in zip(names, low, high, strict=True)}
 
 
-def slices(
-    evaluated: Evaluated,
-    train: InteractionMatrix,
-    data: EvaluationSet,
-    k: int,
-    user_groups: Mapping[str, Mapping[str, Bool[Tensor, " n_users"]]] | None = None,
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Recall and ndcg at k by the degree of the positives and of the users in the training part, and by other groups of users.
-
-    An item slice keeps the lists and counts only the positives that fall in it, over the users who have one there. `n` is that number of
-    positives, or, of a user slice, of users. `user_groups` are further kinds, as `mmrec.evaluation.user_groups` makes them.
-    """
-    by_item = {name: _item_slice(evaluated.ranking, data.positives, inside, k) for name, inside in degree_groups(train.item_degree).items()}
-    kinds = {"user_degree": degree_groups(train.degree, names=("few", "mid", "many"))} | dict(user_groups or {})
-    by_user = {
-        kind: {name: _user_slice(evaluated.per_user, inside, k) for name, inside in groups.items()} for kind, groups in kinds.items()
-    }
-    return {kind: _nonempty(found) for kind, found in ({"item_degree": by_item} | by_user).items()}
-
-
-def degree_groups(degree: Int64[Tensor, " n"], names: tuple[str, str, str] = ("tail", "mid", "head")) -> dict[str, Bool[Tensor, " n"]]:
-    """`cold` (degree 0), and the others in three groups of about equal size by degree; equal degrees stay together."""
-    warm = degree[degree > 0]
-    if not len(warm):
-        return {"cold": degree == 0}
-    low, high = torch.quantile(warm.double(), torch.tensor([1 / 3, 2 / 3], dtype=torch.float64)).tolist()
-    return {
-        "cold": degree == 0,
-        names[0]: (degree > 0) & (degree <= low),
-        names[1]: (degree > low) & (degree <= high),
-        names[2]: (degree > high) & (degree > 0),
-    }
-
-
-def _item_slice(ranking: Ranking, positives: InteractionMatrix, inside: Bool[Tensor, " n_items"], k: int) -> dict[str, float]:
-    part = positives.of_items(inside)
-    rows = part.degree[ranking.user_idx] > 0
-    kept = Ranking(*(column[rows] for column in ranking))
-    return {"n": len(part.indices)} | _sliced_means(evaluate_ranking(kept, part, [k]), k)
-
-
-def _user_slice(per_user: pl.DataFrame, inside: Bool[Tensor, " n_users"], k: int) -> dict[str, float]:
-    rows = per_user.filter(pl.Series(inside[torch.from_numpy(per_user[USER_IDX].to_numpy(writable=True))].numpy()))
-    return {"n": len(rows)} | _sliced_means(rows, k)
-
-
-def _sliced_means(per_user: pl.DataFrame, k: int) -> dict[str, float]:
-    return {f"{name}@{k}": float(per_user[f"{name}@{k}"].mean() or 0.0) for name in _SLICED}
-
-
-def _nonempty(groups: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    return {name: values for name, values in groups.items() if values["n"]}
+def _mean_of_known(values: Float64[np.ndarray, "n_users n"]) -> Float64[np.ndarray, " n"]:
+    with np.errstate(invalid="ignore"):  # a resample may know nobody
+        return np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)

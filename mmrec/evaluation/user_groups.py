@@ -5,11 +5,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from mmrec.evaluation.bins import MAX_GROUPS, bin_quartiles, is_measured
 from mmrec.types import TIMESTAMP, USER_ID
 
 Groups = dict[str, Bool[Tensor, " n_users"]]
 """Disjoint, in the order in which they are shown; a True is at a user_idx."""
-MAX_GROUPS = 20
 RECENCY = "recency"
 DAY = 86_400
 _WITHIN = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY}
@@ -25,19 +25,22 @@ def user_groups(
 
 
 def column_groups(users: pl.DataFrame | None, user_ids: pl.Series) -> dict[str, dict[str, Bool[Tensor, " n_users"]]]:
-    """A kind `users.<column>` for every one of the `sliced_columns`, its groups in their order, last `not given`."""
-    sliced = sliced_columns(users, user_ids)
-    return {f"users.{name}": _by_value(sliced[name]) for name in sliced.columns if name != USER_ID}
+    """A kind `users.<column>` for every one of the `sliced_columns`, its groups in their order, last `not given`; numbers in quartiles."""
+    sliced = sliced_columns(users, user_ids).drop(USER_ID)
+    return {f"users.{column.name}": _by_value(bin_quartiles(column) if is_measured(column) else column) for column in sliced}
 
 
 def sliced_columns(users: pl.DataFrame | None, user_ids: pl.Series) -> pl.DataFrame:
-    """`user_id` in the order of user_idx, and the columns of the users table that have two to twenty distinct values among these users."""
+    """`user_id` in the order of user_idx, and the columns of the users table that make groups of these users.
+
+    They have two to twenty distinct values, or they are of numbers that can be binned (`is_measured`).
+    """
     known = user_ids.alias(USER_ID).to_frame()
     if users is None:
         return known
     aligned = known.join(users, on=USER_ID, how="left", maintain_order="left")
-    flat = [name for name, dtype in aligned.schema.items() if name != USER_ID and not dtype.is_nested()]
-    return aligned.select(USER_ID, *(name for name in flat if 2 <= aligned[name].drop_nulls().n_unique() <= MAX_GROUPS))
+    flat = [column for column in aligned.drop(USER_ID) if not column.dtype.is_nested()]
+    return aligned.select(USER_ID, *(one.name for one in flat if 2 <= one.drop_nulls().n_unique() <= MAX_GROUPS or is_measured(one)))
 
 
 def recency_groups(user_ids: pl.Series, train: pl.DataFrame, test: pl.DataFrame) -> dict[str, Bool[Tensor, " n_users"]]:

@@ -66,7 +66,7 @@ def build_graph(dataset: Dataset, item_columns: Sequence[str], separator: str) -
         _add(network, dataset.triples.select(HEAD, RELATION, TAIL).drop_nulls().iter_rows())
     item_entity = {item: entity for item, entity in _alignment(dataset).items() if entity in network}
     for column in item_columns:
-        values = _column_values(dataset.items, column, separator)
+        values = column_values(dataset.items, column, separator)
         for item in values[ITEM_ID].unique():
             item_entity.setdefault(item, f"item:{item}")
         _add(network, ((item_entity[item], column, f"{column}:{value}") for item, value in values.iter_rows()))
@@ -93,10 +93,13 @@ def _alignment(dataset: Dataset) -> dict[str, str]:
     return dict(named.join(items.to_frame(), on=ITEM_ID, how="semi").iter_rows())
 
 
-def _column_values(items: pl.DataFrame, column: str, separator: str) -> pl.DataFrame:
-    """`item_id, value`, one row a value, stripped, none empty. Lists are taken as they are, other types as text."""
+def column_values(items: pl.DataFrame, column: str, separator: str) -> pl.DataFrame:
+    """`item_id, value`, one row a value, stripped, none empty. Lists are taken as they are, other types as text, split at `separator`.
+
+    Raises DataError where there is no such column.
+    """
     if column not in items.columns:
-        raise DataError(f"the items have no column `{column}`, which the knowledge graph asks for: {nearest(column, items.columns)}")
+        raise DataError(f"the items have no column `{column}`; {nearest(column, items.columns)}")
     values = pl.col(column)
     if items.schema[column].base_type() in (pl.List, pl.Array):
         values = values.cast(pl.List(pl.String))

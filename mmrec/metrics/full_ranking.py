@@ -77,6 +77,12 @@ def evaluate_ranking(ranking: Ranking, positives: InteractionMatrix, ks: list[in
     return pl.DataFrame({USER_IDX: ranking.user_idx.numpy()} | {name: values.numpy() for name, values in columns.items()})
 
 
+def evaluate_part(ranking: Ranking, positives: InteractionMatrix, ks: list[int]) -> pl.DataFrame:
+    """`evaluate_ranking` of the ranked users who have one of these positives, such as those of some items, at all."""
+    having: Bool[Tensor, " n_users"] = positives.degree[ranking.user_idx] > 0
+    return evaluate_ranking(Ranking(*(column[having] for column in ranking)), positives, ks)
+
+
 def find_relevant(ranking: Ranking, positives: InteractionMatrix) -> Bool[Tensor, "n_users k"]:
     """Which ranked items are positives of their user."""
     offset = (ranking.user_idx * positives.n_items)[:, None]

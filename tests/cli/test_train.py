@@ -23,7 +23,7 @@ from mmrec.data.sample import EvaluationSet
 from mmrec.errors import ConfigError, DataError, MissingFile
 from mmrec.types import DatasetSpec
 
-METRICS = [f"{name}@{k}" for name in ("recall", "ndcg", "hit_rate", "mrr", "map", "precision") for k in (10, 20)]
+METRICS = [*(f"{name}@{k}" for name in ("recall", "ndcg", "hit_rate", "mrr", "map", "precision") for k in (10, 20)), "auc"]
 MODELS = ["fusion", "popularity", "item_knn", "ease", "ials", "content_knn_text", "content_knn_image"]
 Compose = Callable[..., DictConfig]
 
@@ -131,9 +131,38 @@ def test_metrics_json_follows_from_the_per_user_table(run_of: Callable[..., Path
     for sliced in metrics["slices"].values():
         assert list(sliced) == ["item_degree", "user_degree", "recency"]
         assert sum(group["n"] for group in sliced["recency"].values()) == n_test_users
+    assert metrics["slice_tests"]["metric"] == "ndcg@20" and metrics["slice_tests"]["baseline"] in MODELS[1:]
+    assert set(metrics["fairness"]["models"]) == set(metrics["calibration"]["item_degree"]["lists"]) == set(MODELS)
+    assert all("miscalibration@20" in measured for measured in metrics["lists"].values())
     assert set(metrics["tuned"]) == {"item_knn", "ease", "ials"} and metrics["tuned"]["ease"]["regularization"] >= 50
     assert {name: chosen["n_trials"] for name, chosen in metrics["tuned"].items()} == {"item_knn": 8, "ease": 6, "ials": 10}
     assert metrics["models"]["fusion"]["test/ndcg@20"] > metrics["models"]["popularity"]["test/ndcg@20"]
+
+
+def test_ratings_add_graded_ndcg_and_a_column_of_items_its_groups(
+    compose: Compose, shop_overrides: list[str], shop_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(shop_folder, tmp_path / "shop"))
+    rows = pl.read_csv(folder / "interactions.csv")
+    rows.with_columns(rating=pl.Series([float(i % 3) for i in range(len(rows))])).write_csv(folder / "interactions.csv")
+    overrides = [word for word in shop_overrides if not word.startswith("data.path=")]
+    more = f"data.path={folder}", "trainer.max_epochs=1", "evaluation.auc=false", "evaluation.item_column=genre"
+    run = train(compose(*overrides, *more, f"run_dir={tmp_path / 'run'}"))
+    metrics, per_user = read(run, "metrics.json"), pl.read_parquet(run / "per_user.parquet")
+    assert "auc" not in per_user.columns and per_user["graded_ndcg@20"].null_count() == 0
+    assert 0 < metrics["models"]["fusion"]["val/graded_ndcg@10"] != metrics["models"]["fusion"]["val/ndcg@10"]
+    found = evaluate(compose(f"run={run}", name="evaluate"))
+    assert "test/graded_ndcg@20" in found and "test/auc" not in found
+    shares = metrics["fairness"]["models"]["fusion"]["items"]["items.genre"]["exposure"]
+    assert set(shares) == {"lamp", "chair"} and sum(shares.values()) == pytest.approx(1.0)
+    assert "miscalibration_genre@20" in metrics["lists"]["fusion"]
+    html = (run / "report.html").read_text(encoding="utf-8")
+    assert all(shown in html for shown in ("Is it fair", "To items by genre", "Is it true to a taste", "graded_ndcg"))
+
+
+def test_an_item_column_that_is_not_there_is_a_message(run_of: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match=r"^evaluation\.item_column: .*`gnre`.*genre"):
+        run_of("evaluation.item_column=gnre")
 
 
 def test_the_split_parts_the_rows(run_of: Callable[..., Path], shop_folder: Path) -> None:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from mmrec.evaluation.charts import (
     MAX_POINTS,
+    ROW_LABEL,
     WIDTH,
     Estimate,
     Grid,
     Line,
+    deviation_chart,
     forest_plot,
     grouped_bars,
     groups_fit,
@@ -153,3 +155,22 @@ def test_legend_wraps_within_the_width() -> None:
     assert max(float(text.get("x")) for text in legend) < WIDTH
     height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', svg).group(1))
     assert all(float(bar.get("y")) >= 0 and float(bar.get("y")) + float(bar.get("height")) <= height for bar in bars(svg).values())
+
+
+def test_whiskers_reach_from_low_to_high_and_the_axis_holds_them() -> None:
+    grid = Grid(["cold"], ["fusion", "ease"], [[0.1], [0.2]], [3], [[(0.05, 0.4)], [None]])
+    svg = grouped_bars("x", grid, "x", "y")
+    (whisker,) = (path for path in fromstring(svg).iter("path") if path.get("class") == "whisker")
+    high, low = (float(re.search(pattern, whisker.get("d"))[1]) for pattern in (r"^M[\d.]+ ([\d.]+)", r"V([\d.]+)"))
+    height = float(bars(svg)["fusion, cold: 0.1000, 95% interval 0.0500 to 0.4000"].get("height"))
+    assert low - high == pytest.approx(3.5 * height, abs=0.3)
+    assert "0.4" in texts(svg) and "ease, cold: 0.2000" in bars(svg)
+
+
+def test_a_deviation_goes_from_what_is_due_to_the_value() -> None:
+    svg = fromstring(deviation_chart("x", Grid(["tail", "head"], ["fusion"], [[0.0, 1.0]], []), [0.25, 0.75], "share"))
+    lines = [line for line in svg.iter("line") if line.get("class") == "line stroke-0"]
+    due = [float(line.get("x1")) for line in svg.iter("line") if line.get("class") == "due"]
+    assert [float(line.get("x1")) for line in lines] == due
+    assert [float(line.get("x2")) for line in lines] == [ROW_LABEL, WIDTH - 22]
+    assert due[0] - ROW_LABEL == pytest.approx(WIDTH - 22 - due[1], abs=0.2)

@@ -1,9 +1,12 @@
 """What lists are like: hand-worked on four items and two users, and left out where it is undefined."""
 
+import math
+
 import pytest
 import torch
 
 from mmrec.data.csr import InteractionMatrix
+from mmrec.evaluation.item_groups import make_item_groups
 from mmrec.evaluation.lists import describe_lists
 from mmrec.metrics.full_ranking import Ranking
 from mmrec.types import Features
@@ -14,12 +17,15 @@ POSITIVES = InteractionMatrix.from_pairs(torch.tensor([2, 3]), torch.tensor([1, 
 RANKING = Ranking(torch.tensor([2, 3]), torch.tensor([[1, 2, 0], [1, 3, 0]]), torch.tensor([[3.0, 2.0, 1.0]] * 2))
 
 
+GROUPS = make_item_groups(TRAIN)
+
+
 def describe(
     ranking: Ranking = RANKING, present: tuple[bool, ...] = (True,) * 4, expected: list[list[int]] | None = None
 ) -> dict[str, float]:
     vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     features = {"text": Features(vectors, torch.tensor(present))}
-    return describe_lists(ranking, TRAIN, POSITIVES, features, None if expected is None else torch.tensor(expected), k=2)
+    return describe_lists(ranking, TRAIN, POSITIVES, features, None if expected is None else torch.tensor(expected), GROUPS, k=2)
 
 
 def test_by_hand() -> None:
@@ -33,6 +39,7 @@ def test_by_hand() -> None:
             "popularity@2": (1.0 + 0.5) / 2,
             "tail_share@2": (0.5 + 0.5) / 2,  # the head: items 0 and 1, the first of the equals
             "distance_text@2": (1.0 + 0.0) / 2,
+            "miscalibration@2": math.log(100),  # both had item 0 alone, of the head, and are shown the tail and a cold one: the worst
             "serendipity@2": (0.0 + 0.5) / 2,  # item 1 is right for the first user and expected, item 3 for the second and not
         }
     )
@@ -45,4 +52,4 @@ def test_only_the_first_k_count() -> None:
 
 def test_what_is_undefined_is_left_out() -> None:
     found = describe(present=(False,) * 4)
-    assert "distance_text@2" not in found and "serendipity@2" not in found and len(found) == 5
+    assert "distance_text@2" not in found and "serendipity@2" not in found and len(found) == 6

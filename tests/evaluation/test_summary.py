@@ -1,4 +1,4 @@
-"""mmrec.evaluation.summary: means, bootstrap intervals, and slices by degree on an example worked by hand."""
+"""mmrec.evaluation.summary: means and bootstrap intervals on an example worked by hand; auc and graded nDCG beside them."""
 
 import math
 
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
-from mmrec.evaluation.summary import confidence, degree_groups, evaluate, mean_over_seeds, means, slices
+from mmrec.evaluation.grades import Graded
+from mmrec.evaluation.summary import confidence, evaluate, mean_over_seeds, means
 
 D2 = 1 / math.log2(3)  # the gain of rank 2; that of rank 1 is 1
 # Training degrees of the items 0, 1 1, 2 2, 3 3 and of the users 5, 4, 3, 0.
@@ -59,68 +60,29 @@ def test_lists_are_as_long_as_the_greatest_cutoff() -> None:
     assert evaluate(Flat(), wide, [10, 150]).per_user["recall@150"].to_list() == [1.0]
 
 
-def test_slices_by_hand(data: EvaluationSet) -> None:
-    """Item 0 is cold, 1 and 2 are the tail, 3 and 4 the middle, 5 and 6 the head. User 3 is cold, 2 has few, 1 some, 0 many."""
-    found = slices(evaluate(Lists(), data, [2]), data.seen, data, k=2)
-    cold = {"n": 2, "recall@2": 1.0, "ndcg@2": D2}  # users 1 and 3 have it second
-    tail = {"n": 2, "recall@2": 0.5, "ndcg@2": 0.5}  # user 0 has item 2 first, user 2 has item 1 third
-    mid = {"n": 2, "recall@2": 0.5, "ndcg@2": 0.5}  # user 2 has item 3 first, user 1 has item 4 third
-    head = {"n": 1, "recall@2": 1.0, "ndcg@2": 1.0}
-    expected = {"cold": cold, "tail": tail, "mid": mid, "head": head}
-    assert list(found["item_degree"]) == list(expected)
-    assert {name: pytest.approx(values) for name, values in expected.items()} == found["item_degree"]
-    assert found["user_degree"] == {
-        "cold": pytest.approx({"n": 1, "recall@2": 1.0, "ndcg@2": 1.0}),
-        "few": pytest.approx({"n": 1, "recall@2": 0.5, "ndcg@2": 1 / (1 + D2)}),
-        "mid": pytest.approx({"n": 1, "recall@2": 0.5, "ndcg@2": D2 / (1 + D2)}),
-        "many": pytest.approx({"n": 1, "recall@2": 1.0, "ndcg@2": 1.0}),
-    }
+def test_auc_and_graded_ndcg_stand_beside_the_others_where_asked_for(data: EvaluationSet) -> None:
+    graded = Graded(data.positives, torch.tensor([2.0, 1.0, 3.0, 4.0, 1.0, 1.0, 5.0], dtype=torch.float64))
+    found = evaluate(Lists(), data, [1, 2], graded, with_auc=True).per_user
+    assert evaluate(Lists(), data, [1, 2]).per_user.columns == [name for name in found.columns if not name.startswith(("auc", "graded"))]
+    # User 0 ranks 2, 0 and likes 2. User 1: 1, 0, 4 and likes 0 and 4, below the one other. User 2: 3, 0, 1, 2 and likes 3 and 1:
+    # of four pairs it wins three. User 3: 5, 0, 1, … and likes 5 and 0.
+    assert found["auc"].to_list() == [1.0, 0.0, 0.75, 1.0]
+    assert found["graded_ndcg@1"].to_list() == pytest.approx([1.0, 0.0, 1 / 4, 1.0])  # user 2 has a 1 first and could have a 4
+    assert found["graded_ndcg@2"].to_list() == pytest.approx([1.0, D2 / (3 + D2), 1 / (4 + D2), 1.0])
 
 
-def test_further_groups_of_users_are_sliced_as_well(data: EvaluationSet) -> None:
-    groups = {"users.kind": {"old": torch.tensor([True, False, False, True]), "new": torch.tensor([False, True, True, False])}}
-    nobody = {"recency": {"day": torch.zeros(4, dtype=torch.bool)}}
-    found = slices(evaluate(Lists(), data, [2]), data.seen, data, k=2, user_groups=groups | nobody)
-    assert list(found) == ["item_degree", "user_degree", "users.kind", "recency"] and found["recency"] == {}
-    assert found["users.kind"] == {
-        "old": pytest.approx({"n": 2, "recall@2": 1.0, "ndcg@2": 1.0}),
-        "new": pytest.approx({"n": 2, "recall@2": 0.5, "ndcg@2": 0.5}),  # ndcg 1 / (1 + D2) and D2 / (1 + D2)
-    }
+def test_a_metric_that_is_undefined_for_a_user_leaves_that_user_out(data: EvaluationSet) -> None:
+    alone = EvaluationSet.build(make_matrix([(0, 1)], 2, 2), make_matrix([(0, 0), (1, 0)], 2, 2))
 
-
-def test_slices_that_nothing_falls_into_are_left_out() -> None:
-    train = make_matrix([(0, 0), (1, 1)], 2, 3)
-    data = EvaluationSet.build(train, make_matrix([(0, 1)], 2, 3))
-
-    class Flat:
+    class Descending:
         def score_users(self, user_idx: Tensor) -> Tensor:
-            return torch.zeros(len(user_idx), 3)
+            return torch.tensor([[2.0, 1.0]]).repeat(len(user_idx), 1)
 
-    found = slices(evaluate(Flat(), data, [1]), train, data, k=1)
-    assert found == {
-        "item_degree": {"tail": {"n": 1, "recall@1": 1.0, "ndcg@1": 1.0}},
-        "user_degree": {"few": {"n": 1, "recall@1": 1.0, "ndcg@1": 1.0}},
-    }
-
-
-def test_groups_part_all_and_keep_equals_together() -> None:
-    degree = torch.tensor([0, 5, 1, 1, 1, 1, 0, 2, 9])
-    groups = degree_groups(degree)
-    assert torch.stack(list(groups.values())).sum(dim=0).tolist() == [1] * 9
-    assert {name: degree[inside].tolist() for name, inside in groups.items()} == {
-        "cold": [0, 0],
-        "tail": [1] * 4,
-        "mid": [2],
-        "head": [5, 9],
-    }
-    assert list(degree_groups(degree, names=("few", "mid", "many"))) == ["cold", "few", "mid", "many"]
-    assert {name: int(inside.sum()) for name, inside in degree_groups(torch.arange(1, 31)).items()} == {
-        "cold": 0,
-        "tail": 10,
-        "mid": 10,
-        "head": 10,
-    }
-    assert {name: inside.tolist() for name, inside in degree_groups(torch.zeros(2, dtype=torch.int64)).items()} == {"cold": [True, True]}
+    per_user = evaluate(Descending(), alone, [1], with_auc=True).per_user
+    assert per_user["auc"].to_list() == [None, 1.0]  # the first has nothing to be told from
+    assert means(per_user, "test")["test/auc"] == 1.0
+    assert confidence([per_user], "test", seed=0)["test/auc"] == [1.0, 1.0]
+    assert "test/auc" not in confidence([per_user.head(1)], "test", seed=0)
 
 
 def test_means_by_hand() -> None:

@@ -32,6 +32,15 @@ def test_a_column_of_one_value_or_of_more_than_twenty_is_no_way_to_slice() -> No
     assert column_groups(None, ids) == {} and sliced_columns(None, ids).columns == ["user_id"]
 
 
+def test_numbers_of_many_values_are_binned_in_quartiles_and_keys_are_not() -> None:
+    ids = pl.Series([str(i) for i in range(48)])
+    users = pl.DataFrame({"user_id": ids, "age": [18 + i // 2 for i in range(48)], "postcode": range(48)})
+    found = column_groups(users, ids)
+    assert list(found) == ["users.age"]
+    assert {name: int(inside.sum()) for name, inside in found["users.age"].items()} == {"18–23": 12, "24–29": 12, "30–35": 12, "36–41": 12}
+    assert sliced_columns(users, ids).columns == ["user_id", "age"]
+
+
 def test_recency_counts_from_the_last_in_training_to_the_first_in_test() -> None:
     train = pl.concat([times(a=0, b=0, c=500), times(a=100, b=0, c=300)])
     test = pl.concat([times(a=100 + DAY, b=7 * DAY + 1, c=499, d=10), times(a=50 * DAY, c=900)])

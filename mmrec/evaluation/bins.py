@@ -1,0 +1,51 @@
+"""Numbers in quartiles with names that a person can read: an age of 18, 19, … 73 becomes `18–25`, `26–31`, `32–43`, `44–73`."""
+
+import numpy as np
+import polars as pl
+
+MAX_GROUPS = 20
+"""A column of more distinct values than this is no way to group, unless it is of numbers."""
+
+
+def is_measured(values: pl.Series) -> bool:
+    """Whether a column is of numbers to be binned: more than `MAX_GROUPS` distinct ones, and not a whole number of its own for each row.
+
+    Such a column of whole numbers, all different, is a key or a postcode and says nothing of a group.
+
+    >>> is_measured(pl.Series(range(30))), is_measured(pl.Series([*range(30), 0]))
+    (False, True)
+    """
+    if not values.dtype.is_numeric():
+        return False
+    known = finite(values).drop_nulls()
+    n_distinct = known.n_unique()
+    is_key = n_distinct == len(known) and bool((known == known.round()).all())
+    return n_distinct > MAX_GROUPS and not is_key
+
+
+def bin_quartiles(values: pl.Series) -> pl.Series:
+    """The name of each number's quartile, `least–greatest` of the numbers in it; null where there is none. Equals stay together.
+
+    The names are an Enum, so that sorting them sorts by number.
+
+    >>> bin_quartiles(pl.Series([9, 1, 2, None, 3, 30])).to_list()
+    ['9', '1–2', '1–2', None, '3', '30']
+    """
+    known = finite(values)
+    edges = np.unique(np.quantile(known.drop_nulls().to_numpy(), [0.25, 0.5, 0.75]))
+    bins = pl.Series(np.searchsorted(edges, known.fill_null(0).to_numpy()))
+    parts = [known.filter(bins == i).drop_nulls() for i in range(len(edges) + 1)]
+    names = [_name(part) if len(part) else "" for part in parts]
+    labels = [names[i] if given else None for i, given in zip(bins, known.is_not_null(), strict=True)]
+    return pl.Series(values.name, labels, dtype=pl.Enum([name for name in names if name]))
+
+
+def finite(values: pl.Series) -> pl.Series:
+    """The same as Float64, null for what is not finite."""
+    known = values.cast(pl.Float64)
+    return known.set(~known.is_finite().fill_null(False), None)
+
+
+def _name(part: pl.Series) -> str:
+    low, high = f"{part.min():g}", f"{part.max():g}"
+    return low if low == high else f"{low}–{high}"
