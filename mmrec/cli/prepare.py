@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from mmrec.config import build, refine
@@ -19,6 +19,7 @@ from mmrec.data.index import Index
 from mmrec.data.split import Split
 from mmrec.data.storage import write_parquet
 from mmrec.errors import DataError
+from mmrec.evaluation.item_groups import check_item_column
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
 from mmrec.model import FusionRecommender
 from mmrec.types import IMAGE, ITEM_ID, TEXT, Dataset, DatasetSpec, Features, Graph
@@ -53,6 +54,7 @@ def quiet_lightning() -> None:
 def load_evidence(cfg: DictConfig) -> Evidence:
     """Reads the dataset, extracts or looks up features, builds the graph; only what `evidence` allows and the data has."""
     dataset: Dataset = build(cfg, "data")
+    check_item_column(dataset.items, OmegaConf.select(cfg, "evaluation.item_column"))
     index = Index.build(dataset, cfg.seed)
     say(f"{dataset.name}: {len(dataset.interactions):,} interactions, {index.n_users:,} users, {index.n_items:,} items")
     for note in dataset.notes:

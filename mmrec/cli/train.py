@@ -24,7 +24,7 @@ from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.evaluation.console import OURS, console_table
 from mmrec.evaluation.counterfactual import counterfactuals, describe_worth, measure_counterfactuals
 from mmrec.evaluation.grades import HeldOutGrades, read_grades
-from mmrec.evaluation.item_groups import check_item_column, make_item_groups
+from mmrec.evaluation.item_groups import make_item_groups
 from mmrec.evaluation.report import write_report
 from mmrec.evaluation.summary import Evaluated, Result, evaluate
 from mmrec.metrics.ranking import METRICS
@@ -45,7 +45,6 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     check_selection(cfg)
     run_dir = _run_dir(cfg)
     evidence = load_evidence(cfg)
-    check_item_column(evidence.dataset.items, cfg.evaluation.item_column)
     split = make_split(cfg, evidence, run_dir / "split")  # the first that is written: bad data leaves no folder behind
     write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     results, first = _train_seeds(cfg, evidence, run_dir)

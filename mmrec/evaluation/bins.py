@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-MAX_GROUPS = 20
+MAX_GROUPS = 25
 """A column of more distinct values than this is no way to group, unless it is of numbers."""
 
 

@@ -19,7 +19,7 @@ OTHERS = "others"
 
 
 class ItemGroups(NamedTuple):
-    """Groups of items, at most twenty."""
+    """Groups of items, at most 25."""
 
     names: tuple[str, ...]
     shares: Float64[Tensor, "n_items n_groups"]
@@ -53,7 +53,7 @@ def by_mask(groups: dict[str, Bool[Tensor, " n_items"]]) -> ItemGroups:
 def by_column(items: pl.DataFrame, column: str, separator: str, index: Index, item_degree: Int64[Tensor, " n_items"]) -> ItemGroups:
     """By the values of a column, an item of n values belonging to each by 1 / n; text is split at `separator`, numbers go in quartiles.
 
-    Of more than twenty values the nineteen with the most training interactions (`item_degree`) stay, and the rest are `others`.
+    Of more than 25 values the 24 with the most training interactions (`item_degree`) stay, and the rest are `others`.
     """
     if is_measured(items[column]):
         items = items.with_columns(bin_quartiles(items[column]))

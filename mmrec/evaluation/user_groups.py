@@ -33,7 +33,7 @@ def column_groups(users: pl.DataFrame | None, user_ids: pl.Series) -> dict[str, 
 def sliced_columns(users: pl.DataFrame | None, user_ids: pl.Series) -> pl.DataFrame:
     """`user_id` in the order of user_idx, and the columns of the users table that make groups of these users.
 
-    They have two to twenty distinct values, or they are of numbers that can be binned (`is_measured`).
+    They have two to 25 distinct values, or they are of numbers that can be binned (`is_measured`).
     """
     known = user_ids.alias(USER_ID).to_frame()
     if users is None:

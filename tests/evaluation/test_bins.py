@@ -23,11 +23,11 @@ def test_names_sort_by_number_and_equals_stay_together() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (pl.Series([*range(21), 0]), True),
-        (pl.Series([*range(20), 0]), False),  # twenty distinct values are groups themselves
+        (pl.Series([*range(26), 0]), True),
+        (pl.Series([*range(25), 0]), False),  # 25 distinct values are groups themselves
         (pl.Series(range(30)), False),  # a number of its own for each: a key
         (pl.Series([i + 0.5 for i in range(30)]), True),
-        (pl.Series([*range(21), 0, None]), True),
+        (pl.Series([*range(26), 0, None]), True),
         (pl.Series([str(i % 25) for i in range(50)]), False),
         (pl.Series([float("nan")] * 30), False),
     ],

@@ -24,19 +24,19 @@ def test_an_item_of_several_values_is_shared_out_among_them() -> None:
 
 
 def test_of_too_many_values_the_most_asked_for_stay() -> None:
-    index = Index(pl.Series("user_id", ["u"]), pl.Series("item_id", [f"i{i}" for i in range(25)]))
-    items = pl.DataFrame({"item_id": index.item_ids, "brand": [f"b{i}" for i in range(25)]})
-    found = by_column(items, "brand", ", ", index, torch.arange(25))
-    assert found.names == (*(f"b{i}" for i in range(24, 5, -1)), "others")
-    assert found.shares.sum(dim=1).tolist() == [1.0] * 25
+    index = Index(pl.Series("user_id", ["u"]), pl.Series("item_id", [f"i{i}" for i in range(30)]))
+    items = pl.DataFrame({"item_id": index.item_ids, "brand": [f"b{i}" for i in range(30)]})
+    found = by_column(items, "brand", ", ", index, torch.arange(30))
+    assert found.names == (*(f"b{i}" for i in range(29, 5, -1)), "others")
+    assert found.shares.sum(dim=1).tolist() == [1.0] * 30
     assert found.shares[:, -1].nonzero().flatten().tolist() == list(range(6))
 
 
 def test_numbers_go_in_quartiles() -> None:
-    index = Index(pl.Series("user_id", ["u"]), pl.Series("item_id", [f"i{i}" for i in range(24)]))
-    items = pl.DataFrame({"item_id": index.item_ids, "price": [i + 0.5 for i in range(24)]})
-    found = by_column(items, "price", ", ", index, torch.arange(24))
-    assert set(found.names) == {"0.5–5.5", "6.5–11.5", "12.5–17.5", "18.5–23.5"} and found.shares.sum(dim=0).tolist() == [6.0] * 4
+    index = Index(pl.Series("user_id", ["u"]), pl.Series("item_id", [f"i{i}" for i in range(28)]))
+    items = pl.DataFrame({"item_id": index.item_ids, "price": [i + 0.5 for i in range(28)]})
+    found = by_column(items, "price", ", ", index, torch.arange(28))
+    assert set(found.names) == {"0.5–6.5", "7.5–13.5", "14.5–20.5", "21.5–27.5"} and found.shares.sum(dim=0).tolist() == [7.0] * 4
 
 
 def test_by_degree_always_and_by_a_column_where_one_is_named() -> None:
