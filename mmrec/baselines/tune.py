@@ -12,6 +12,8 @@ from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
+_ASKED_AT_MOST = 20
+"""Times the budget: an estimator that insists on what it knows comes to an end."""
 
 
 class Tuned(NamedTuple):
@@ -53,7 +55,7 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
         for values in itertools.product(*map(_all_values, space.values())):
             measure(dict(zip(space, values, strict=True)))
     else:
-        _search(measure, space, search)
+        _search(measure, space, search, lambda: len(tried))
     return best._replace(n_trials=len(tried))
 
 
@@ -67,13 +69,16 @@ def _all_values(values: list[Any] | Range) -> list[Any]:
     return list(range(int(values.low), int(values.high) + 1)) if isinstance(values, Range) else values
 
 
-def _search(measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search) -> None:
+def _search(measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, n_fitted: Callable[[], int]) -> None:
+    """Asks until `n_trials` settings were fitted; a setting that is asked for again costs nothing, and tells Optuna to look elsewhere."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=search.seed % 2**32, n_startup_trials=max(1, search.n_trials // 3))
+    sampler = optuna.samplers.TPESampler(seed=search.seed % 2**32, n_startup_trials=max(1, search.n_trials // 2))
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    for _ in range(search.n_trials):
+    for _ in range(_ASKED_AT_MOST * search.n_trials):
+        if n_fitted() == search.n_trials:
+            break
         trial = study.ask()
         study.tell(trial, measure(_suggest(trial, space)))
 
