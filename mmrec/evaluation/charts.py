@@ -6,7 +6,7 @@ view box.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -42,6 +42,12 @@ class Grid:
     """How many items, users, … each group holds; empty where that is not told."""
     intervals: list[list[tuple[float, float] | None]] | None = None
     """95% intervals of the values."""
+
+    def of(self, series: Collection[str]) -> "Grid":
+        """The same with these series alone, in the order in which they were."""
+        kept = [s for s, name in enumerate(self.series) if name in series]
+        intervals = None if self.intervals is None else [self.intervals[s] for s in kept]
+        return Grid(self.groups, [self.series[s] for s in kept], [self.values[s] for s in kept], self.sizes, intervals)
 
 
 @dataclass(frozen=True)

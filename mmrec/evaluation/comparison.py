@@ -11,6 +11,8 @@ import polars as pl
 
 from mmrec.evaluation.significance import PairedTest, align_users, paired_test
 
+MAX_CHARTED = 6
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -93,6 +95,17 @@ def best_baseline(metrics: dict, column: str) -> str | None:
     """The highest baseline of one metric; None where ours or all baselines lack it."""
     (difference,) = compare(metrics, [column]).differences
     return difference.baseline if difference else None
+
+
+def charted_models(metrics: dict) -> list[str]:
+    """Ours and the best five baselines by ndcg at the greatest k on the test part: more a chart of bars cannot tell apart."""
+    ours, *baselines = metrics["models"]
+    named = [name for name in metrics["models"][ours] if name.startswith("test/ndcg@")]
+    if not named:
+        return [ours, *baselines][:MAX_CHARTED]
+    key = max(named, key=cutoff)
+    ranked = sorted(baselines, key=lambda name: -(metrics["models"][name].get(key) or 0.0))
+    return [ours, *ranked[: MAX_CHARTED - 1]]
 
 
 def paired_difference(per_user: pl.DataFrame, ours: str, baseline: str, metric: str, seed: int) -> PairedTest | None:

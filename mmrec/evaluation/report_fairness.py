@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from mmrec.evaluation.charts import Grid, deviation_chart, grouped_bars, groups_fit
+from mmrec.evaluation.comparison import charted_models
 from mmrec.evaluation.fairness import CATALOGUE, MERIT
 from mmrec.evaluation.report_slices import caption_of
 from mmrec.evaluation.slices import ITEM_DEGREE
@@ -69,7 +70,7 @@ def fairness_view(metrics: dict) -> FairnessView | None:
     metric = next((name for gaps in users.values() for gap in gaps.values() for name in gap if "@" in name), "")
     gaps = {model: [_gap(of.get(kind), metric) for kind in kinds] for model, of in users.items()}
     items = [
-        _exposure_view(kind, due, {model: one["items"][kind] for model, one in found["models"].items()})
+        _exposure_view(kind, due, {model: one["items"][kind] for model, one in found["models"].items()}, charted_models(metrics))
         for kind, due in found["due"].items()
     ]
     return FairnessView(metric, [caption_of(kind)[0] for kind in kinds], gaps, items)
@@ -82,17 +83,18 @@ def calibration_views(metrics: dict) -> list[CalibrationView]:
         groups = [name for name in found["profiles"] if found["profiles"][name] or any(of[name] for of in found["lists"].values())]
         grid = Grid(groups, list(found["lists"]), [[of[name] for name in groups] for of in found["lists"].values()], [])
         profiles, name = [found["profiles"][group] for group in groups], _name(kind)
-        chart = deviation_chart(f"Share of lists beside share of profiles by {name}", grid, profiles, "share, mean over users")
+        shown = grid.of(charted_models(metrics))
+        chart = deviation_chart(f"Share of lists beside share of profiles by {name}", shown, profiles, "share, mean over users")
         views.append(CalibrationView(name, chart, grid, profiles))
     return views
 
 
-def _exposure_view(kind: str, due: dict[str, dict], models: dict[str, dict[str, Any]]) -> ExposureView:
+def _exposure_view(kind: str, due: dict[str, dict], models: dict[str, dict[str, Any]], charted: list[str]) -> ExposureView:
     groups, name = list(next(iter(due.values()))), _name(kind)
     owed = {_DUE[what]: [shares[group] for group in groups] for what, shares in due.items()}
     shown = {model: [one["exposure"][group] for group in groups] for model, one in models.items()}
     grid = Grid(groups, [*owed, *shown], [*owed.values(), *shown.values()], [])
-    chart = grouped_bars(f"Share of the exposure by {name}", grid, name, "share of the exposure", len(owed))
+    chart = grouped_bars(f"Share of the exposure by {name}", grid.of([*owed, *charted]), name, "share of the exposure", len(owed))
     exposure = {model: [(one["exposure"][group], one[f"{MERIT}_ratio"][group]) for group in groups] for model, one in models.items()}
     disparities = {model: (one[f"{CATALOGUE}_disparity"], one[f"{MERIT}_disparity"]) for model, one in models.items()}
     return ExposureView(name, chart if groups_fit(groups) else Markup(""), groups, owed, exposure, disparities)

@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from mmrec.evaluation.charts import Grid, grouped_bars, groups_fit
+from mmrec.evaluation.comparison import charted_models
 from mmrec.evaluation.run_comparison import LEVEL
 from mmrec.evaluation.slices import ITEM_DEGREE, USER_DEGREE
 from mmrec.evaluation.user_groups import RECENCY
@@ -64,7 +65,7 @@ def slice_views(metrics: dict) -> list[SliceView]:
     for kind in kinds:
         having = {model: measured[kind] for model, measured in slices.items() if measured.get(kind)}
         if having:
-            views.append(_view(having, kind, metrics.get("slice_tests", {})))
+            views.append(_view(having, kind, metrics.get("slice_tests", {}), charted_models(metrics)))
     return views
 
 
@@ -98,12 +99,14 @@ def caption_of(kind: str, otherwise: str = COLUMN_CAPTION) -> tuple[str, str]:
     return SLICES.get(kind, (kind.removeprefix("users."), otherwise))
 
 
-def _view(models: dict[str, dict], kind: str, found: dict[str, Any]) -> SliceView:
+def _view(models: dict[str, dict], kind: str, found: dict[str, Any], charted: list[str]) -> SliceView:
     name, caption = caption_of(kind)
     grids = {metric: slice_grid(models, metric) for metric in CHARTED}
     grids = {metric: grid for metric, grid in grids.items() if any(v is not None for row in grid.values for v in row)}
     charts = [
-        grouped_bars(f"{metric} by {name}", grid, name, f"test {metric}") for metric, grid in grids.items() if groups_fit(grid.groups)
+        grouped_bars(f"{metric} by {name}", grid.of(charted), name, f"test {metric}")
+        for metric, grid in grids.items()
+        if groups_fit(grid.groups)
     ]
     tested = found.get("groups", {}).get(kind, {})
     tests = [_test(tested[group]) if group in tested else None for group in next(iter(models.values()))] if tested else []

@@ -75,6 +75,13 @@ def test_grouped_bars_name_axes_groups_and_sizes() -> None:
     assert fromstring(svg).get("role") == "img"
 
 
+def test_a_grid_of_some_series_keeps_their_order_and_all_that_is_theirs() -> None:
+    grid = Grid(
+        ["g", "h"], ["a", "b", "c"], [[1.0, 2.0], [3.0, None], [5.0, 6.0]], [7, 8], [[(0, 2), None], [None, None], [(4, 6), (5, 7)]]
+    )
+    assert grid.of({"c", "a", "x"}) == Grid(["g", "h"], ["a", "c"], [[1.0, 2.0], [5.0, 6.0]], [7, 8], [[(0, 2), None], [(4, 6), (5, 7)]])
+
+
 def test_names_of_groups_stand_side_by_side_or_do_not_fit() -> None:
     assert groups_fit(["day", "week", "month", "longer", "overlap", "never"]) and groups_fit([])
     assert not groups_fit(["administrator", "technician", "programmer", "student", "writer"]) and not groups_fit(

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from mmrec.evaluation.comparison import compare, describe_standing, format_percent, paired_difference
+from mmrec.evaluation.comparison import charted_models, compare, describe_standing, format_percent, paired_difference
 
 METRICS = {
     "models": {
@@ -44,6 +44,13 @@ def test_standing_says_what_is_the_case(ours: float | None, theirs: dict[str, fl
     models = {"m": ours} | theirs
     comparison = compare({"models": {name: {"test/ndcg@20": value} for name, value in models.items()}}, ["ndcg@20"])
     assert describe_standing(comparison, "ndcg@20") == words
+
+
+def test_charts_show_ours_and_the_best_five_baselines() -> None:
+    values = {"fusion": 0.1, "a": 0.2, "b": 0.7, "c": 0.3, "d": 0.6, "e": 0.5, "f": 0.4}
+    metrics = {"models": {name: {"test/ndcg@10": 1 - value, "test/ndcg@20": value} for name, value in values.items()}}
+    assert charted_models(metrics) == ["fusion", "b", "d", "e", "f", "c"]
+    assert charted_models({"models": {"fusion": {"test/auc": 0.5}, "a": {}}}) == ["fusion", "a"]
 
 
 def test_paired_difference_averages_seeds_and_keeps_users_that_all_seeds_of_both_have() -> None:

@@ -15,7 +15,7 @@ MODELS = {"fusion": {"users": GAPS, "items": {"item_degree": ITEMS}}, "ease": {"
 
 
 def test_gaps_shares_ratios_and_what_would_have_to_move() -> None:
-    view = fairness_view({"fairness": {"due": DUE, "models": MODELS}})
+    view = fairness_view({"models": {"fusion": {}, "ease": {}}, "fairness": {"due": DUE, "models": MODELS}})
     assert (view.metric, view.kinds) == ("ndcg@20", ["age"])
     assert view.gaps == {"fusion": [UserGap(0.2, "18–25", "26–40")], "ease": [None]}
     (items,) = view.items
@@ -26,7 +26,7 @@ def test_gaps_shares_ratios_and_what_would_have_to_move() -> None:
 
 def test_calibration_leaves_out_groups_that_nobody_had_or_is_shown() -> None:
     shares = {"profiles": {"cold": 0.0, "tail": 0.25, "head": 0.75}, "lists": {"fusion": {"cold": 0.0, "tail": 0.0, "head": 1.0}}}
-    (view,) = calibration_views({"calibration": {"item_degree": shares}})
+    (view,) = calibration_views({"models": {"fusion": {}}, "calibration": {"item_degree": shares}})
     assert view.grid.groups == ["tail", "head"] and view.grid.values == [[0.0, 1.0]] and view.profiles == [0.25, 0.75]
     assert "fusion, tail: 0.0%" in view.chart and "head: 75.0%" in view.chart
 
