@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from mmrec.cli.compare import make_parser
 from mmrec.cli.main import VERBS
-from mmrec.config import EvaluateConfig, GraphCommandConfig, PretrainConfig, RecommendConfig, TrainConfig, check
+from mmrec.config import EvaluateConfig, GraphCommandConfig, LeaderboardConfig, PretrainConfig, RecommendConfig, TrainConfig, check
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 FENCES = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
@@ -21,6 +21,7 @@ SCHEMAS = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "recommend": RecommendConfig,
+    "leaderboard": LeaderboardConfig,
     "pretrain": PretrainConfig,
     "data graph": GraphCommandConfig,
 }
