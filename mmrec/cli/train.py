@@ -87,7 +87,10 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     task = build(cfg, "task")(model=model, graph=evidence.graph, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
     folder = checkpoint_folder(run_dir, cfg.seed)
     start = time.perf_counter()
-    make_trainer(cfg, folder).fit(task, datamodule=data, ckpt_path=_resume_from(cfg), weights_only=True)
+    try:
+        make_trainer(cfg, folder).fit(task, datamodule=data, ckpt_path=_resume_from(cfg), weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C, without a word
+        raise KeyboardInterrupt from None
     fit_s = time.perf_counter() - start
     load_best(model, folder)
     data.setup("test")
