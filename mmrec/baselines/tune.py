@@ -12,6 +12,7 @@ from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
+_HOPELESS = 3
 _ASKED_AT_MOST = 20
 """Times the budget: an estimator that insists on what it knows comes to an end."""
 
@@ -33,7 +34,9 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
     """Fits `make(**setting)` on `spec` for settings of the space; the first of the best on `valid` wins. `metric` is like `ndcg@20`.
 
     A space of at most `n_trials` settings is tried as a whole, in order; of a larger one `n_trials` are drawn by the tree-structured Parzen
-    estimator (Bergstra et al. 2011; Optuna's), seeded. Raises ConfigError for a space without values, LackingData as `Baseline.fit` does.
+    estimator (Bergstra et al. 2011; Optuna's), seeded. After three settings that find nothing at all no more are tried: a model of
+    interactions alone has no chance where all held-out items are new. Raises ConfigError for a space without values, LackingData as
+    `Baseline.fit` does.
     """
     best: Tuned | None = None
     tried: list[tuple[Setting, float]] = []
@@ -50,12 +53,18 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
             best = Tuned(baseline, setting, value, 0, fit_s)
         return value
 
+    def is_done() -> bool:
+        return len(tried) >= search.n_trials or (len(tried) == _HOPELESS and best.value == 0)
+
     space = read_space(search.space)
     if n_settings(space) <= max(search.n_trials, 1):
-        for values in itertools.product(*map(_all_values, space.values())):
-            measure(dict(zip(space, values, strict=True)))
+        settings = (dict(zip(space, values, strict=True)) for values in itertools.product(*map(_all_values, space.values())))
+        for setting in settings:
+            measure(setting)
+            if is_done():
+                break
     else:
-        _search(measure, space, search, lambda: len(tried))
+        _search(measure, space, search, is_done)
     return best._replace(n_trials=len(tried))
 
 
@@ -69,18 +78,18 @@ def _all_values(values: list[Any] | Range) -> list[Any]:
     return list(range(int(values.low), int(values.high) + 1)) if isinstance(values, Range) else values
 
 
-def _search(measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, n_fitted: Callable[[], int]) -> None:
-    """Asks until `n_trials` settings were fitted; a setting that is asked for again costs nothing, and tells Optuna to look elsewhere."""
+def _search(measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, is_done: Callable[[], bool]) -> None:
+    """Asks until it is done; a setting that is asked for again costs nothing, and tells Optuna to look elsewhere."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=search.seed % 2**32, n_startup_trials=max(1, search.n_trials // 2))
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for _ in range(_ASKED_AT_MOST * search.n_trials):
-        if n_fitted() == search.n_trials:
-            break
         trial = study.ask()
         study.tell(trial, measure(_suggest(trial, space)))
+        if is_done():
+            break
 
 
 def _suggest(trial: Any, space: dict[str, list[Any] | Range]) -> Setting:

@@ -3,6 +3,7 @@
 import inspect
 from typing import Any, Self
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -104,6 +105,14 @@ def test_a_large_space_is_searched_within_the_budget_and_no_setting_twice() -> N
     few = tune(Favourite, Search({"item": [0, 4, "int"], "unused": ["a", "b"]}, 9, seed=0), SPEC, VALID, "ndcg@2")
     settings = [tuple(made.values()) for made in Favourite.made]
     assert len(set(settings)) == len(settings) == few.n_trials == 9
+
+
+@pytest.mark.parametrize("space", [{"item": [4, 0, 1, 2, 3], "unused": ["a"]}, {"item": [4], "unused": [1.0, 2.0, "linear"]}])
+def test_where_three_settings_find_nothing_no_more_are_tried(space: dict[str, list]) -> None:
+    Favourite.made = []
+    nobody_likes = EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(torch.tensor([1]), torch.tensor([3]), 2, 5))
+    best = tune(Favourite, Search(space, 5, seed=0), SPEC, nobody_likes, "ndcg@1")
+    assert best.n_trials == len(Favourite.made) == 3 and best.value == 0.0
 
 
 def test_the_same_seed_tries_the_same_settings() -> None:
