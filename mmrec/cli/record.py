@@ -81,7 +81,7 @@ def describe_run(
         }
         | _graph_coverage(evidence),
         "times": {name: round(seconds, 2) for name, seconds in times.items()},
-        "fit_s": {name: round(seconds, 3) for name, seconds in fit_s.items()},
+        "fit_s": {name: round(seconds, 6) for name, seconds in fit_s.items()},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads",
         "n_parameters": n_parameters,
     }

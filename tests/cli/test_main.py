@@ -1,5 +1,6 @@
 """The `mmrec` command as a person meets it: what it says, on which stream, and with which exit code."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 import mmrec
 from mmrec.cli.main import PLAIN_VERBS, VERBS, main
+from mmrec.tasks.ranking import RankingTask
 
 FOLDER = ["train", "data=folder"]
 Command = Callable[..., tuple[int, str, str]]
@@ -234,3 +236,18 @@ def test_a_sweep_stops_at_a_mistake_with_a_message(command: Command, shop_overri
 def test_data_graph_prints_and_writes(command: Command, shop_folder: Path, tmp_path: Path) -> None:
     code, out, _ = command("data", "graph", "data=folder", f"data.path={shop_folder}", "output=graph.graphml")
     assert code == 0 and "of_kind" in out and (tmp_path / "graph.graphml").is_file()
+
+
+def test_ctrl_c_in_training_says_so(command: Command, shop_overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning catches it, ignores the next ones, and would exit without a word."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RankingTask, "training_step", interrupt)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        code, _, err = command("train", *shop_overrides, "evidence.text=false", "evidence.image=false")
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert code == 130 and err.rstrip().endswith("mmrec: interrupted")

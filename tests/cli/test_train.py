@@ -4,7 +4,6 @@ import json
 import math
 import re
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
 from mmrec.data.sample import EvaluationSet
 from mmrec.errors import ConfigError, DataError, MissingFile
-from mmrec.tasks.ranking import RankingTask
 from mmrec.types import DatasetSpec
 
 METRICS = [*(f"{name}@{k}" for name in ("recall", "ndcg", "hit_rate", "mrr", "map", "precision") for k in (10, 20)), "auc"]
@@ -322,21 +320,6 @@ def test_checkpoints_hold_tensors_and_plain_values_only(run_of: Callable[..., Pa
             value is None or isinstance(value, dict | list | tuple | set | Tensor | str | int | float | bool) for value in leaves(state)
         )
         assert not [name for name in state["state_dict"] if "features_" in name or "present" in name]
-
-
-def test_ctrl_c_is_an_interruption(run_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lightning catches it, ignores the next ones, and exits without a word."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(RankingTask, "training_step", interrupt)
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run_of(again=True)
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_of: Callable[..., Path], compose: Compose) -> None:
