@@ -40,7 +40,8 @@ class BPRMF(Baseline):
             negative = sample_rejecting(train, user, 1, warm, generator)[:, 0]
             for batch in torch.randperm(len(user), generator=generator).split(_BATCH_TRIPLES):
                 optimizer.zero_grad()
-                self._loss(users[user[batch]], items[item[batch]], items[negative[batch]]).backward()
+                rows = (users, user), (items, item), (items, negative)  # index_select: the backward of `[]` adds up in no fixed order
+                self._loss(*(table.index_select(0, index[batch]) for table, index in rows)).backward()
                 optimizer.step()
         with torch.no_grad():
             self._factors = Factors(torch.cat([users, torch.ones(spec.n_users, 1)], dim=1), items.detach(), train)

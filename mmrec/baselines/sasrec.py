@@ -77,6 +77,8 @@ class SASRec(Baseline):
         n_epochs: int,
         seed: int,
     ) -> None:
+        if embedding_dim % n_heads:
+            raise ValueError(f"embedding_dim: expected a multiple of n_heads, {n_heads}, came {embedding_dim}")
         self.embedding_dim, self.n_layers, self.n_heads, self.dropout = embedding_dim, n_layers, n_heads, dropout
         self.max_length, self.learning_rate, self.n_epochs, self.seed = max_length, learning_rate, n_epochs, seed
 
@@ -115,10 +117,10 @@ class SASRec(Baseline):
         target = self._histories.read(windows, shift=1)[real]
         items, warm = self._model.items.weight, self._n_events.nonzero().flatten()
         if len(warm) <= _N_CANDIDATES:
-            return F.cross_entropy(states @ items[warm].T, torch.searchsorted(warm, target))
+            return F.cross_entropy(states @ items.index_select(0, warm).T, torch.searchsorted(warm, target))
         pool = warm[torch.randperm(len(warm))[:_N_CANDIDATES]]
-        positive = (states * items[target]).sum(dim=1)
-        return sampled_softmax(positive, torch.arange(len(target)), states @ items[pool].T, pool != target[:, None])
+        positive = (states * items.index_select(0, target)).sum(dim=1)
+        return sampled_softmax(positive, torch.arange(len(target)), states @ items.index_select(0, pool).T, pool != target[:, None])
 
 
 def _batches(windows: Windows) -> Iterator[Windows]:

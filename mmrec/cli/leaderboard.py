@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +38,7 @@ from mmrec.metrics.ranking import METRICS
 
 
 @dataclass(frozen=True)
-class Cell:
+class BoardRun:
     """One run of a leaderboard."""
 
     data: str
@@ -47,7 +48,7 @@ class Cell:
     overrides: tuple[str, ...]
     """Of `mmrec train`, the run folder left out."""
     folder: Path
-    """Named by a hash of all that decides the result: another configuration is another folder."""
+    """Named by a hash of its configuration: another one is another folder."""
 
     def __str__(self) -> str:
         return f"{self.data} {self.split} {self.model} seed {self.seed}"
@@ -66,89 +67,110 @@ def leaderboard(cfg: DictConfig) -> list[Section]:
     """
     check(cfg, LeaderboardConfig)
     folder = Path(cfg.output or Path(cfg.paths.runs) / "leaderboard" / cfg.board.name)
-    cells = plan(cfg, folder)
-    waiting = [cell for cell in cells if not cell.is_finished]
-    say(f"{len(cells)} runs, {len(cells) - len(waiting)} of them finished; runs and logs under {folder}")
-    failures = _launch(waiting) if cfg.run and waiting else {}
-    sections = read_sections(cfg, cells)
-    if sections:
-        write_leaderboard(folder, cfg.board.name, sections, [str(cell) for cell in cells if not cell.is_finished])
-        for section in sections:
-            Console().print(section_table(section))
-            say(f"{describe_section(section)}.")
-        say(f"tables: {folder / 'leaderboard.md'}, {folder / 'leaderboard.html'}")
-    else:
-        say("no run is finished, so there is no table")
+    runs = plan(cfg, folder)
+    waiting = [run for run in runs if not run.is_finished]
+    say(f"{len(runs)} runs, {len(runs) - len(waiting)} of them finished; runs and logs under {folder}")
+    try:
+        failures = _launch(cfg, folder, waiting) if cfg.run and waiting else {}
+    except Exception:
+        _write_tables(cfg, folder, runs)
+        raise
+    sections = _write_tables(cfg, folder, runs)
     if failures:
-        raise MmrecError("\n".join(f"{cell}: {message}" for cell, message in failures.items()))
+        raise MmrecError("\n".join(f"{run}: {message}" for run, message in failures.items()))
     return sections
 
 
-def plan(cfg: DictConfig, folder: Path) -> list[Cell]:
+def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
     """Every run of a board, its configuration composed and checked. Raises ConfigError, naming the run, for one that is wrong."""
     board = plain(cfg)["board"]
     for key in ("data", "splits", "models", "seeds", "columns"):
         if not board[key]:
             raise ConfigError(f"board.{key}: expected one or more, came none")
+        if twice := [value for value in board[key] if list(board[key]).count(value) > 1]:
+            raise ConfigError(f"board.{key}: `{twice[0]}` is there twice")
     first = next(iter(board["models"]))
-    cells = []
+    runs = []
     for data, split, model in itertools.product(board["data"], board["splits"], board["models"]):
         baselines = board["baselines"] if model == first else "none"
-        fixed = (f"split={split}", f"baselines={baselines}", "n_seeds=1", f"paths.cache={_quoted(cfg.paths.cache)}")
-        overrides = (*board["data"][data], *fixed, *board["overrides"], *board["models"][model])
+        fixed = (f"split={split}", f"baselines={baselines}", f"paths.cache={_quoted(cfg.paths.cache)}")
+        overrides = (*board["data"][data], *fixed, *board["overrides"], *board["models"][model], "n_seeds=1")
         composed = _composed(overrides, f"board: {data} {split} {model}")
         _check_columns(board, composed)
+        if clash := set(composed.baselines) & set(board["models"]):
+            raise ConfigError(f"board.models: `{min(clash)}` is what a baseline is called; choose another name")
         for seed in board["seeds"]:
             composed.seed = seed
             run_dir = folder / data / split / model / f"{seed}-{_fingerprint(composed)}"
-            cells.append(Cell(data, split, model, seed, (*overrides, f"seed={seed}"), run_dir))
-    return cells
+            runs.append(BoardRun(data, split, model, seed, (*overrides, f"seed={seed}"), run_dir))
+    return runs
 
 
-def run_cell(cfg: DictConfig, cells: Sequence[Cell]) -> str | None:
+def run_one(cfg: DictConfig, runs: Sequence[BoardRun]) -> str | None:
     """One run, its output in log.txt of its folder; returns what a person can put right where it fails. Other errors go through."""
-    cell = cells[HydraConfig.get().job.num]
+    run = runs[HydraConfig.get().job.num]
     start = time.perf_counter()
-    shutil.rmtree(cell.folder, ignore_errors=True)  # what a run left that was stopped
-    cell.folder.mkdir(parents=True)
-    (cell.folder / "metrics.json").unlink(missing_ok=True)  # of a run that was stopped while it wrote its results
-    with (cell.folder / "log.txt").open("w", encoding="utf-8") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+    if run.folder.exists():
+        shutil.rmtree(run.folder)  # what a run left that was stopped
+    run.folder.mkdir(parents=True)
+    with (run.folder / "log.txt").open("w", encoding="utf-8") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:
-            train(cfg, cell.overrides)
+            train(cfg, run.overrides)
             problem = None
         except MmrecError as error:
             problem = str(error)
-    n_finished = sum(one.is_finished for one in cells)
-    say(f"{cell}: {problem or f'done in {time.perf_counter() - start:.0f} s'}; {n_finished} of {len(cells)} are finished")
+        except Exception:
+            traceback.print_exc(file=log)
+            raise
+    n_finished = sum(one.is_finished for one in runs)
+    say(f"{run}: {problem or f'done in {time.perf_counter() - start:.0f} s'}; {n_finished} of {len(runs)} are finished")
     return problem
 
 
-def read_sections(cfg: DictConfig, cells: Sequence[Cell]) -> list[Section]:
+def read_sections(cfg: DictConfig, runs: Sequence[BoardRun]) -> list[Section]:
     """What the finished runs say, a section for each data set and split, its first model the board's first."""
     board, sections = plain(cfg)["board"], []
     first = next(iter(board["models"]))
     for data in board["data"]:
         for split in board["splits"]:
-            finished = [cell for cell in cells if (cell.data, cell.split) == (data, split) and cell.is_finished]
+            finished = [run for run in runs if (run.data, run.split) == (data, split) and run.is_finished]
             _check_same_splits(finished)
             models = list(_measured_models(finished, first))
-            if models and models[0].name == first:
-                sections.append(make_section(data, split, models, board["columns"], board["metric"], cfg.seed))
+            if models and models[0].name == first:  # a model that lacks a seed of the first was not measured on the same rows
+                complete = [model for model in models if set(models[0].fit_s) <= set(model.fit_s)]
+                sections.append(make_section(data, split, complete, board["columns"], board["metric"], cfg.seed))
     return sections
 
 
-def _launch(cells: Sequence[Cell]) -> dict[Cell, str]:
-    """Runs cells by the launcher that Hydra was given; what went wrong, by cell. An error that is none of a person's is raised."""
+def _write_tables(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> list[Section]:
+    """Writes and prints what the finished runs say."""
+    sections = read_sections(cfg, runs)
+    if not sections:
+        say("no table yet: the board's first model has no finished run")
+        return []
+    write_leaderboard(folder, cfg.board.name, sections, [str(run) for run in runs if not run.is_finished])
+    for section in sections:
+        Console().print(section_table(section))
+        say(f"{describe_section(section)}.")
+    say(f"tables: {folder / 'leaderboard.md'}, {folder / 'leaderboard.html'}")
+    return sections
+
+
+def _launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[BoardRun, str]:
+    """Starts runs by the launcher that Hydra was given; what went wrong, by run. An error that is none of a person's is raised."""
     hydra = GlobalHydra.instance().hydra
     config = hydra.compose_config("train", [], run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+    launcher_config = plain(HydraConfig.get().launcher)
+    if "n_jobs" in launcher_config:
+        launcher_config["n_jobs"] = cfg.jobs
     with open_dict(config):
-        config.hydra.launcher = plain(HydraConfig.get().launcher)
+        config.hydra.launcher, config.hydra.sweep.dir = launcher_config, str(folder)
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
-    task = partial(run_cell, cells=tuple(cells))
+    task = partial(run_one, runs=tuple(runs))
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
-    jobs = [[*cell.overrides, f"run_dir={_quoted(cell.folder)}"] for cell in cells]
+    jobs = [[*run.overrides, f"run_dir={_quoted(run.folder)}"] for run in runs]
     problems = [job.return_value for job in launcher.launch(jobs, initial_job_idx=0)]
-    return {cell: problem for cell, problem in zip(cells, problems, strict=True) if problem}
+    return {run: problem for run, problem in zip(runs, problems, strict=True) if problem}
 
 
 def _composed(overrides: Sequence[str], what: str) -> DictConfig:
@@ -171,7 +193,7 @@ def _check_columns(board: dict[str, Any], composed: DictConfig) -> None:
     valid = [f"{name}@{k}" for name in METRICS for k in sorted(composed.task.ks)]
     for key, column in (*(("columns", column) for column in board["columns"]), ("metric", board["metric"])):
         if column not in valid:
-            raise ConfigError(f"board.{key}: `{column}` is not measured; {nearest(column, valid)}")
+            raise ConfigError(f"board.{key}: `{column}` is no column of a board; {nearest(column, valid)}")
 
 
 def _fingerprint(composed: DictConfig) -> str:
@@ -184,33 +206,34 @@ def _quoted(value: object) -> str:
     return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _check_same_splits(cells: Sequence[Cell]) -> None:
-    """The runs of one seed must have met the same rows."""
-    by_seed: dict[int, tuple[str, Cell]] = {}
-    for cell in cells:
-        found = read_json(cell.folder / "run.json")["split"]["hash"]
-        known, other = by_seed.setdefault(cell.seed, (found, cell))
+def _check_same_splits(runs: Sequence[BoardRun]) -> None:
+    """The runs of one seed must have met the same data, split into the same rows."""
+    by_seed: dict[int, tuple[tuple[str, str], BoardRun]] = {}
+    for run in runs:
+        about = read_json(run.folder / "run.json")
+        found = about["data"]["hash"], about["split"]["hash"]
+        known, other = by_seed.setdefault(run.seed, (found, run))
         if known != found:
-            raise DataError(f"{other.folder} and {cell.folder} are of different splits: the data changed in between; remove the older one")
+            raise DataError(f"{other.folder} and {run.folder} are of different data: they changed in between; remove the older folder")
 
 
-def _measured_models(cells: Sequence[Cell], first: str) -> Iterator[MeasuredModel]:
+def _measured_models(runs: Sequence[BoardRun], first: str) -> Iterator[MeasuredModel]:
     """Ours in the order of the board, and after them the baselines, which stand in the runs of the first."""
-    for model in dict.fromkeys(cell.model for cell in cells):
-        yield _measured(model, OURS, [cell for cell in cells if cell.model == model])
-    beside = [cell for cell in cells if cell.model == first]
-    for name in dict.fromkeys(name for cell in beside for name in read_json(cell.folder / "metrics.json")["models"] if name != OURS):
+    for model in dict.fromkeys(run.model for run in runs):
+        yield _measured(model, OURS, [run for run in runs if run.model == model])
+    beside = [run for run in runs if run.model == first]
+    for name in dict.fromkeys(name for run in beside for name in read_json(run.folder / "metrics.json")["models"] if name != OURS):
         yield _measured(name, name, beside)
 
 
-def _measured(name: str, inside: str, cells: Sequence[Cell]) -> MeasuredModel:
+def _measured(name: str, inside: str, runs: Sequence[BoardRun]) -> MeasuredModel:
     """A model of several runs; `inside` is what the runs call it."""
     tables, fit_s, lists, tuned = [], {}, {}, {}
-    for cell in cells:
-        metrics, about = read_json(cell.folder / "metrics.json"), read_json(cell.folder / "run.json")
+    for run in runs:
+        metrics, about = read_json(run.folder / "metrics.json"), read_json(run.folder / "run.json")
         if inside in metrics["models"]:
-            tables.append(pl.read_parquet(cell.folder / "per_user.parquet").filter(model=inside).drop("model"))
-            fit_s[cell.seed] = about["fit_s"][inside]
-            lists[cell.seed] = metrics["lists"][inside]
-            tuned[cell.seed] = metrics["tuned"].get(inside, {})
+            tables.append(pl.read_parquet(run.folder / "per_user.parquet").filter(model=inside).drop("model"))
+            fit_s[run.seed] = about["fit_s"][inside]
+            lists[run.seed] = metrics["lists"][inside]
+            tuned[run.seed] = metrics["tuned"].get(inside, {})
     return MeasuredModel(name, inside != OURS, pl.concat(tables), fit_s, lists, tuned)

@@ -47,5 +47,10 @@ def finite(values: pl.Series) -> pl.Series:
 
 
 def _name(part: pl.Series) -> str:
-    low, high = f"{part.min():g}", f"{part.max():g}"
+    low, high = _number(part.min()), _number(part.max())
     return low if low == high else f"{low}–{high}"
+
+
+def _number(value: float) -> str:
+    """As short as it can be and still be this number: two quartiles must not share a name."""
+    return str(int(value)) if value == int(value) else repr(value)

@@ -24,7 +24,7 @@ def miscalibration(ranking: Ranking, train: InteractionMatrix, groups: ItemGroup
 
     NaN for a user of whom training, or whose list, holds no item of a known group.
     """
-    parts = [calibration(items, users, train, groups.shares) for users, items in _chunks(ranking, groups, k)]
+    parts = [calibration(items, users, train, groups.shares) for users, items in _chunks(ranking, train, groups, k)]
     return torch.cat([torch.empty(0, dtype=torch.float64), *parts])
 
 
@@ -33,14 +33,18 @@ def describe_calibration(
 ) -> dict[str, Any]:
     """The share of each group in users' training items (`profiles`) and in the first k of each model's `lists`, mean over users.
 
-    By kind of groups; a user with no item of a known group is left out. All rankings are of the same users.
+    By kind of groups, over users with a training item of a known group; a list without any has no part in its mean. All rankings must be
+    of the same users in the same order.
     """
     described = {}
     for kind, groups in item_groups.items():
         users = next(iter(rankings.values())).user_idx
-        profiles = _mean_share([_profiles(part, train, groups) for part in users.split(_chunk(groups, k))])
+        profiled = torch.cat([_profiles(part, train, groups) for part in users.split(_chunk(train, groups, k))])
+        known = profiled.sum(dim=1) > 0
+        profiles = _mean_share(profiled[known])
         lists = {
-            name: _mean_share([_listed(items, groups) for _, items in _chunks(ranking, groups, k)]) for name, ranking in rankings.items()
+            name: _mean_share(torch.cat([_listed(items, groups) for _, items in _chunks(ranking, train, groups, k)])[known])
+            for name, ranking in rankings.items()
         }
         described[kind] = {
             "profiles": dict(zip(groups.names, profiles, strict=True)),
@@ -58,16 +62,19 @@ def _listed(item_idx: Int64[Tensor, "n k"], groups: ItemGroups) -> Float64[Tenso
     return groups.shares[item_idx].masked_fill((item_idx < 0)[..., None], 0).sum(dim=1)
 
 
-def _mean_share(parts: list[Float64[Tensor, "n n_groups"]]) -> list[float]:
+def _mean_share(rows: Float64[Tensor, "n n_groups"]) -> list[float]:
     """Each row as shares, and the mean of those that have any."""
-    known = torch.cat([part[part.sum(dim=1) > 0] for part in parts])
+    known = rows[rows.sum(dim=1) > 0]
     return (known / known.sum(dim=1, keepdim=True)).mean(dim=0).nan_to_num(0.0).tolist()
 
 
-def _chunk(groups: ItemGroups, k: int) -> int:
-    return max(1, _CHUNK_BYTES // (8 * k * len(groups.names)))
+def _chunk(train: InteractionMatrix, groups: ItemGroups, k: int) -> int:
+    """Users whose lists and histories, with the groups of each item, fit 64 MiB whatever users they are."""
+    return max(1, _CHUNK_BYTES // (8 * max(k, int(train.degree.max())) * len(groups.names)))
 
 
-def _chunks(ranking: Ranking, groups: ItemGroups, k: int) -> Iterator[tuple[Int64[Tensor, " n"], Int64[Tensor, "n k"]]]:
-    size = _chunk(groups, k)
+def _chunks(
+    ranking: Ranking, train: InteractionMatrix, groups: ItemGroups, k: int
+) -> Iterator[tuple[Int64[Tensor, " n"], Int64[Tensor, "n k"]]]:
+    size = _chunk(train, groups, k)
     return zip(ranking.user_idx.split(size), ranking.item_idx[:, :k].split(size), strict=True)

@@ -96,7 +96,7 @@ def comparison_tables(comparison: RunComparison) -> tuple[Table, Table]:
 
 def section_header(section: Section) -> tuple[str, ...]:
     """The names of a leaderboard's columns."""
-    return ("model", *section.columns, f"Δ {section.metric}", "p (Holm)", f"coverage{_at(section.metric)}", "fit")
+    return ("model", *section.columns, f"Δ {section.metric}", "p (Holm)", "coverage", "fit")
 
 
 def section_cells(section: Section, row: Row, separator: str = " ") -> list[tuple[str, bool]]:
@@ -160,11 +160,6 @@ def _beside(run: MeasuredRun, first: MeasuredRun, key: str) -> Text:
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in lines)
-
-
-def _at(metric: str) -> str:
-    """`@20` of a metric; nothing where it has no cutoff."""
-    return "".join(metric.partition("@")[1:])
 
 
 def _cell(cell: Cell, plus_minus: str = " ± ") -> str:

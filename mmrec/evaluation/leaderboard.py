@@ -53,7 +53,7 @@ class Row:
     model: MeasuredModel
     values: dict[str, Measured]
     coverage: float | None
-    """Share of the catalogue in the lists, mean over seeds."""
+    """Share of the catalogue in the lists, as long as runs describe them, mean over seeds."""
     fit_s: float | None
     """Median over seeds."""
     difference: PairedTest | None
@@ -119,7 +119,7 @@ def make_section(data: str, split: str, models: Sequence[MeasuredModel], columns
         Row(
             model,
             {name: _measure(model, name, seed) for name in names},
-            _mean([values.get(_coverage(metric)) for values in model.lists.values()]),
+            _mean([value for values in model.lists.values() for name, value in values.items() if name.startswith("coverage@")]),
             float(np.median(list(model.fit_s.values()))) if model.fit_s else None,
             test,
             None if test is None else next(corrected),
@@ -176,10 +176,5 @@ def _aligned(models: Sequence[MeasuredModel], metric: str) -> list[Values]:
     return [frame.select(sorted(frame.columns)).cast(pl.Float64).fill_null(float("nan")).to_numpy().T for frame in wide]
 
 
-def _coverage(metric: str) -> str:
-    return f"coverage@{metric.rpartition('@')[2]}"
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None

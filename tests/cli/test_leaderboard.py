@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
+import mmrec.cli.leaderboard
 from mmrec.cli.main import main
 
 Leaderboard = Callable[..., tuple[int, str, str]]
@@ -94,7 +96,7 @@ def test_processes_side_by_side_give_the_numbers_of_one(leaderboard: Leaderboard
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_kept(leaderboard: Leaderboard, tmp_path: Path) -> None:
-    code, _, err = leaderboard(f"board.models.no_graph={listed(['split.test_ratio=0.0001'])}")
+    code, _, err = leaderboard(f"board.models.no_graph={listed(['split.test_ratio=0.0001'])}", "hydra/launcher=basic")
     assert code == 2 and "Traceback" not in err
     assert "mmrec: shop random_ratio no_graph seed 1: split random_ratio: the test part" in err
     found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
@@ -102,13 +104,50 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept(leaderboard: Leaderbo
     assert found["unfinished"] == ["shop random_ratio no_graph seed 1", "shop random_ratio no_graph seed 2"]
 
 
+def test_a_model_that_lacks_a_seed_waits_for_it_and_data_that_changed_are_refused(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    def tables() -> tuple[list[str], list[str]]:
+        found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+        return list(found["sections"][0]["models"]), found["unfinished"]
+
+    assert leaderboard()[0] == 0
+    run = next((tmp_path / "board").glob("*/*/no_graph/1-*/run.json"))
+    about = json.loads(run.read_text(encoding="utf-8"))
+    run.unlink()
+    assert leaderboard("run=false")[0] == 0
+    assert tables() == (["fusion", "popularity"], ["shop random_ratio no_graph seed 1"])
+
+    about["data"]["hash"] = "of other texts"
+    run.write_text(json.dumps(about), encoding="utf-8")
+    code, _, err = leaderboard("run=false")
+    assert code == 2 and f"and {run.parent} are of different data" in err
+
+
+def test_a_crash_is_in_the_log_and_costs_no_other_run(leaderboard: Leaderboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = mmrec.cli.leaderboard.train
+
+    def crash(cfg: DictConfig, overrides: tuple[str, ...]) -> Path:
+        if "ablation=no_kg" in overrides:
+            raise RuntimeError("out of memory")
+        return train(cfg, overrides)
+
+    monkeypatch.setattr(mmrec.cli.leaderboard, "train", crash)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        leaderboard()
+    found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+    assert list(found["sections"][0]["models"]) == ["fusion", "popularity"] and len(found["unfinished"]) == 2
+    log = next((tmp_path / "board").glob("*/*/no_graph/1-*/log.txt")).read_text(encoding="utf-8")
+    assert "Traceback" in log and "out of memory" in log
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["board=movielens"], "mmrec: board: there is no choice `movielens`; did you mean `movielens_"),
         (["board.seeds=[]"], "mmrec: board.seeds: expected one or more, came none"),
-        (["board.metric=ndgc@20"], "mmrec: board.metric: `ndgc@20` is not measured; did you mean `ndcg@20`?"),
-        (["board.columns=[ndcg@7]"], "mmrec: board.columns: `ndcg@7` is not measured"),
+        (["board.metric=ndgc@20"], "mmrec: board.metric: `ndgc@20` is no column of a board; did you mean `ndcg@20`?"),
+        (["board.columns=[ndcg@7]"], "mmrec: board.columns: `ndcg@7` is no column of a board"),
+        (["board.seeds=[1,2,1]"], "mmrec: board.seeds: `1` is there twice"),
+        (["+board.models.popularity=[]"], "mmrec: board.models: `popularity` is what a baseline is called; choose another name"),
         (
             [f"board.models.fusion={listed(['fusion=gatd'])}"],
             "mmrec: board: shop random_ratio fusion: fusion: there is no choice `gatd`; did you",

@@ -36,6 +36,11 @@ def test_what_is_measured_and_what_is_a_key(values: pl.Series, expected: bool) -
     assert is_measured(values) is expected
 
 
+def test_large_numbers_that_lie_close_have_names_of_their_own() -> None:
+    seconds = pl.Series([1_700_000_000 + i for i in range(40)])
+    assert bin_quartiles(seconds).unique().sort().to_list()[:2] == ["1700000000–1700000009", "1700000010–1700000019"]
+
+
 def test_what_is_not_finite_is_not_known() -> None:
     assert finite(pl.Series([1, None])).to_list() == [1.0, None]
     assert finite(pl.Series([1.0, float("inf"), float("nan")])).to_list() == [1.0, None, None]

@@ -28,7 +28,7 @@ def test_by_hand(chunk_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found[2].isnan()
     described = describe_calibration({"ours": RANKING}, TRAIN, {"items.kind": GROUPS}, k=2)["items.kind"]
     assert described["profiles"] == {"x": 0.75, "y": 0.25}  # halves, and x alone; user 2 has none
-    assert described["lists"] == {"ours": {"x": pytest.approx((0.75 + 0 + 1) / 3), "y": pytest.approx((0.25 + 1 + 0) / 3)}}
+    assert described["lists"] == {"ours": {"x": (0.75 + 0) / 2, "y": (0.25 + 1) / 2}}  # of the users who have a profile
 
 
 def test_without_users_there_is_nothing_and_no_error() -> None:

@@ -13,8 +13,8 @@ class CausalTransformer(nn.Module):
     """The state after every item of a history (Kang & McAuley 2018, §III-A to C), of histories padded on the right.
 
     Padding comes after all that is real, so the causal order alone keeps it unseen and attention needs no other mask. Sublayers normalise
-    their input, and one more norm ends the stack, as in the authors' code; dropout is of embeddings and of what sublayers add, not of
-    attention weights, which fused attention never holds.
+    their input, and one more norm ends the stack (pre-norm); dropout is of embeddings and of what sublayers add, not of attention weights,
+    which fused attention never holds.
     """
 
     def __init__(self, n_items: int, embedding_dim: int, n_layers: int, n_heads: int, dropout: float, max_length: int) -> None:
