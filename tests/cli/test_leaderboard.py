@@ -12,7 +12,6 @@ import mmrec.cli.leaderboard
 from mmrec.cli.main import main
 
 Leaderboard = Callable[..., tuple[int, str, str]]
-DATA = ("~board.data.movielens_100k", "~board.models.no_text", "~board.models.no_kg", "~board.models.only_collaborative")
 
 
 def listed(values: list[str]) -> str:
@@ -30,7 +29,7 @@ def leaderboard(
     board = [
         cache,
         f"output={tmp_path / 'board'}",
-        *DATA,
+        "~board.data.movielens_100k",
         f"+board.data.shop={listed(shop)}",
         f"+board.models.no_graph={listed(['ablation=no_kg'])}",
         "board.splits=[random_ratio]",
