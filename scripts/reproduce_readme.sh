@@ -25,7 +25,7 @@ done
 if [ -n "$movielens_1m" ]; then
   pretrain movielens_1m data=folder data.path="$movielens_1m"
   weights=image_encoder.pretrained=$runs/movielens_1m.safetensors
-  mmrec leaderboard board=movielens_1m paths.runs=$runs jobs=2 "board.overrides=[\"trainer.max_epochs=40\",\"data.path='$movielens_1m'\",\"$weights\"]"
+  mmrec leaderboard board=movielens_1m paths.runs=$runs jobs=2 "board.overrides=[\"data.path='$movielens_1m'\",\"$weights\"]"
   for split in global_time cold_item; do
     $train -m experiment=movielens_1m data.path="$movielens_1m" split=$split trainer.max_epochs=40 $weights \
       "ablation=[],[no_collaborative],[no_text],[no_image],[no_kg]"
