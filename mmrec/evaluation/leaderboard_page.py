@@ -49,7 +49,7 @@ def _markdown(sections: Sequence[Section], unfinished: Sequence[str]) -> str:
 def _caption(section: Section) -> str:
     n = len(section.seeds)
     seeds = f"{n} seeds ({', '.join(map(str, section.seeds))})" if n > 1 else f"one seed ({section.seeds[0]})"
-    spread = ", ± the deviation between them" if n > 1 else ""
+    spread = ", ± the deviation between them" if n > 1 else ", so that intervals hold what varies between users alone"
     return f"Mean over {seeds}{spread}; {section.n_users:,} users; Δ: against {section.first.name}, user by user."
 
 
