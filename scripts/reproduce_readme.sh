@@ -14,7 +14,8 @@ pretrain() {  # once: name, overrides
 
 $train experiment=demo
 
-mmrec leaderboard board=movielens_100k paths.runs=$runs jobs=2
+columns="board.columns=[recall@20,ndcg@20]"
+mmrec leaderboard board=movielens_100k paths.runs=$runs jobs=2 "$columns"
 
 pretrain demo_shop data=demo_shop
 for split in "random_ratio n_seeds=1" "cold_item n_seeds=3"; do
@@ -25,7 +26,7 @@ done
 if [ -n "$movielens_1m" ]; then
   pretrain movielens_1m data=folder data.path="$movielens_1m"
   weights=image_encoder.pretrained=$runs/movielens_1m.safetensors
-  mmrec leaderboard board=movielens_1m paths.runs=$runs jobs=2 "board.overrides=[\"data.path='$movielens_1m'\",\"$weights\"]"
+  mmrec leaderboard board=movielens_1m paths.runs=$runs jobs=2 "$columns" "board.overrides=[\"data.path='$movielens_1m'\",\"$weights\"]"
   for split in global_time cold_item; do
     $train -m experiment=movielens_1m data.path="$movielens_1m" split=$split trainer.max_epochs=40 $weights \
       "ablation=[],[no_collaborative],[no_text],[no_image],[no_kg]"
