@@ -12,6 +12,8 @@ from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
+VERSION = 2
+"""Of the search: another one may choose otherwise, so what an earlier one chose is not taken for its own."""
 _HOPELESS = 3
 _ASKED_AT_MOST = 20
 """Times the budget: an estimator that insists on what it knows comes to an end."""

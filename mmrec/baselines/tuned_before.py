@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmrec.baselines.baseline import Baseline
 from mmrec.baselines.space import Search
-from mmrec.baselines.tune import Tuned, fit, tune
+from mmrec.baselines.tune import VERSION, Tuned, fit, tune
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.storage import sha256_text, write_json
 from mmrec.types import DatasetSpec
@@ -43,7 +43,7 @@ def tune_once(
 
 
 def _key(settings: dict[str, Any], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> str:
-    text = json.dumps([version("mmrec"), settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
+    text = json.dumps([version("mmrec"), VERSION, settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
     tensors = {"user_idx": spec.train.user_idx, "item_idx": spec.train.item_idx, "timestamp": spec.train.timestamp}
     tensors |= {"valid_indptr": valid.positives.indptr, "valid_indices": valid.positives.indices}
     for modality, features in spec.features.items():
