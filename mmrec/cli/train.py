@@ -230,7 +230,7 @@ def _run_dir(cfg: DictConfig) -> Path:
     if cfg.run_dir is None:
         data, split = (node["_target_"].rpartition(".")[2] for node in (cfg.data, cfg.split))
         data = Path(cfg.data.path).resolve().name if "path" in cfg.data else data
-        name = f"{data}-{split}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        name = f"{data}-{split}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"  # a sweep may start several at once
         taken = [name, *(f"{name}-{n}" for n in range(2, 1000))]
         with open_dict(cfg):
             cfg.run_dir = str(next(path for path in (Path(cfg.paths.runs) / one for one in taken) if not path.exists()))
