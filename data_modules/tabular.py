@@ -8,7 +8,7 @@ from lightning.pytorch import LightningDataModule
 
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.index import Index
-from mmrec.data.sample import EvaluationSet, TrainBatches
+from mmrec.data.sample import EvaluationSet, PairBatches, TrainBatches
 from mmrec.errors import MissingFile
 from mmrec.types import Interactions
 
@@ -17,15 +17,20 @@ class TabularDataModule(LightningDataModule):
     """Reads `split_dir/{train,valid,test}.parquet` and gives batches of positives with sampled negatives.
 
     What selects a model cannot see the test rows: `setup("fit")` reads train and valid only, and `test` exists after `setup("test")` alone.
-    With `shared_negatives` a batch shares one pool of `n_negatives` items, all of them if the catalogue has fewer; otherwise every positive
-    draws its own. Either way no negative that counts is a training positive of its user.
+    With `batch_of: users` a batch is `batch_size` users with all of their positives; with `shared_negatives` it shares one pool of
+    `n_negatives` items, all of them if the catalogue has fewer, otherwise every user draws its own. With `batch_of: interactions` it is
+    `batch_size` interactions, each with `n_negatives` of its own. No negative that counts is a training positive of its user.
     """
 
-    def __init__(self, split_dir: Path, index: Index, batch_size: int, n_negatives: int, shared_negatives: bool, seed: int) -> None:
+    def __init__(
+        self, split_dir: Path, index: Index, batch_of: str, batch_size: int, n_negatives: int, shared_negatives: bool, seed: int
+    ) -> None:
         super().__init__()
         if batch_size < 1 or n_negatives < 1:
             raise ValueError(f"batch_size and n_negatives: expected at least 1, came {batch_size} and {n_negatives}")
-        self.split_dir, self.index = Path(split_dir), index
+        if batch_of not in ("users", "interactions"):
+            raise ValueError(f"batch_of: expected users or interactions, came {batch_of}")
+        self.split_dir, self.index, self.batch_of = Path(split_dir), index, batch_of
         self.batch_size, self.n_negatives, self.shared_negatives, self.seed = batch_size, n_negatives, shared_negatives, seed
 
     def setup(self, stage: str) -> None:
@@ -36,17 +41,15 @@ class TabularDataModule(LightningDataModule):
         if stage == "test":
             self.test = self._matrix(self._read("test"))
 
-    def train_dataloader(self) -> TrainBatches:
-        return TrainBatches(
-            self.train,
-            self.batch_size,
-            self.n_negatives,
-            self.shared_negatives,
-            self.seed,
-            epoch=lambda: self.trainer.current_epoch,
-            rank=self.trainer.global_rank,
-            world_size=self.trainer.world_size,
-        )
+    def train_dataloader(self) -> TrainBatches | PairBatches:
+        common = {
+            "epoch": lambda: self.trainer.current_epoch,
+            "rank": self.trainer.global_rank,
+            "world_size": self.trainer.world_size,
+        }
+        if self.batch_of == "interactions":
+            return PairBatches(self.train, self.batch_size, self.n_negatives, self.seed, **common)
+        return TrainBatches(self.train, self.batch_size, self.n_negatives, self.shared_negatives, self.seed, **common)
 
     def val_dataloader(self) -> "OneBatch":
         """This process's part of the users that `valid_set` has, as one batch."""

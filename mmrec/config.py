@@ -229,7 +229,11 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
     """
     node = OmegaConf.select(cfg, key)
     made = refine(key, partial(instantiate, node, _convert_="all", **arguments))
-    return partial(_call, key, made) if node.get("_partial_") else made
+    if not node.get("_partial_"):
+        return made
+    call = partial(_call, key, made)
+    call.__signature__ = inspect.signature(made)  # what it still takes
+    return call
 
 
 def refine(key: str, make: Callable[[], Any]) -> Any:

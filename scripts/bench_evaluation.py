@@ -37,7 +37,7 @@ from torch import Tensor
 from mmrec.data.csr import InteractionMatrix
 from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_users
 from mmrec.metrics.ranking import METRICS
-from mmrec.model import FrozenScorer
+from mmrec.models.recommender import FrozenScorer
 
 DIM, K, N_SEEN, N_POSITIVES, TURN = 64, 100, 20, 5, 500
 KS, N_METRIC_USERS, N_METRIC_TURNS = [10, 20], 2000, 9

@@ -27,7 +27,7 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatches
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.metrics.full_ranking import rank_users
-from mmrec.model import FusionRecommender, score_batch
+from mmrec.models.fusion import FusionRecommender
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -100,9 +100,8 @@ def fit(
     generator = torch.Generator().manual_seed(0)
     for _ in range(n_steps):
         optimizer.zero_grad()
-        encoded = model.encode(model.draw_visible(generator))
-        positive, negative = (2 * scores for scores in score_batch(encoded, batch, model.history_dropout))
-        loss(positive, batch.row, negative, batch.valid).backward()
+        scores = model.score_batch(batch, generator)
+        loss(2 * scores.positive, batch.row, 2 * scores.negative, batch.valid).backward()
         optimizer.step()
     return model.freeze()
 

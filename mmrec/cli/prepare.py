@@ -1,5 +1,6 @@
 """From a configuration to what a model is built from: data, split, features, graph. Shared by the verbs that need a model."""
 
+import inspect
 import logging
 import time
 import warnings
@@ -18,10 +19,10 @@ from mmrec.data.features import Problem, extract_features, item_texts, read_pict
 from mmrec.data.index import Index
 from mmrec.data.split import Split
 from mmrec.data.storage import write_parquet
-from mmrec.errors import DataError
+from mmrec.errors import ConfigError, DataError
 from mmrec.evaluation.item_groups import check_item_column
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
-from mmrec.model import FusionRecommender
+from mmrec.models.recommender import Recommender
 from mmrec.types import IMAGE, ITEM_ID, TEXT, Dataset, DatasetSpec, Features, Graph
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -93,15 +94,19 @@ def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
     return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
 
 
-def make_model(cfg: DictConfig, spec: DatasetSpec) -> FusionRecommender:
-    """A fresh model, drawn from `cfg.seed`."""
+def make_model(cfg: DictConfig, spec: DatasetSpec) -> Recommender:
+    """A fresh model, drawn from `cfg.seed`; of the parts it is given those that its constructor names."""
     torch.manual_seed(cfg.seed)
+    model = build(cfg, "model")
+    takes = inspect.signature(model).parameters
     parts: dict[str, Any] = {
         "fusion": build(cfg, "fusion"),
         "backbone": build(cfg, "backbone") if cfg.evidence.collaborative else None,
         "kg_encoder": build(cfg, "kg_encoder") if spec.graph else None,
     }
-    return refine("model", lambda: build(cfg, "model")(spec=spec, **parts))
+    if not cfg.evidence.collaborative and "backbone" not in takes:
+        raise ConfigError("evidence.collaborative: this model learns from interactions; only model=fusion can do without")
+    return refine("model", lambda: model(spec=spec, **{name: part for name, part in parts.items() if name in takes}))
 
 
 def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dict[str, Features], tuple[str, ...]]:

@@ -26,7 +26,7 @@ from mmrec.evaluation.lists import describe_lists
 from mmrec.evaluation.slices import compare_slices, make_groups, slices
 from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means
 from mmrec.evaluation.user_groups import sliced_columns, user_groups
-from mmrec.model import FusionRecommender
+from mmrec.models.recommender import Recommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
 _PACKAGES = (
@@ -129,19 +129,21 @@ def write_results(
     return metrics
 
 
-def write_model(run_dir: Path, evidence: Evidence, model: FusionRecommender) -> None:
-    """Writes attention.parquet, and the vectors with the ids and titles of their rows, which is all that recommending needs.
+def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
+    """Writes attention.parquet for a model that tells of it, and the vectors with the ids and titles of their rows, which is all that
+    recommending needs.
 
     Beside the ids of the users stand the columns that slices are made of.
     """
     scorer, index, dataset = model.freeze(), evidence.index, evidence.dataset
-    item, modality = model.present.nonzero().unbind(1)
-    mass = {
-        ITEM_ID: index.item_id(item),
-        "modality": pl.Series([model.modalities[m] for m in modality.tolist()], dtype=pl.String),
-        "weight": scorer.attention[item, modality].numpy(),
-    }
-    write_parquet(run_dir / "attention.parquet", pl.DataFrame(mass))
+    if model.modalities:
+        item, modality = model.present.nonzero().unbind(1)
+        mass = {
+            ITEM_ID: index.item_id(item),
+            "modality": pl.Series([model.modalities[m] for m in modality.tolist()], dtype=pl.String),
+            "weight": scorer.attention[item, modality].numpy(),
+        }
+        write_parquet(run_dir / "attention.parquet", pl.DataFrame(mass))
     write_tensors(run_dir / "vectors.safetensors", {"users": scorer.users.contiguous(), "items": scorer.items.contiguous()})
     write_parquet(run_dir / "items.parquet", index.align(dataset.items).select(ITEM_ID, *dataset.text_columns[:1]))
     write_parquet(run_dir / "users.parquet", sliced_columns(dataset.users, index.user_ids))

@@ -28,7 +28,7 @@ from mmrec.evaluation.item_groups import make_item_groups
 from mmrec.evaluation.report import write_report
 from mmrec.evaluation.summary import Evaluated, Result, evaluate
 from mmrec.metrics.ranking import METRICS
-from mmrec.model import FusionRecommender
+from mmrec.models.recommender import Recommender
 from mmrec.types import CONTENT, DatasetSpec, Scorer
 
 
@@ -72,19 +72,22 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     return run_dir
 
 
-def _train_seeds(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[list[Result], FusionRecommender]:
+def _train_seeds(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[list[Result], Recommender]:
     """The results of all seeds, and the trained model of the first."""
     trained = [_train_one(_with_seed(cfg, cfg.seed + i), evidence, run_dir) for i in range(cfg.n_seeds)]
     return [result for result, _ in trained], trained[0][1]
 
 
-def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Result, FusionRecommender]:
+def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Result, Recommender]:
     """Trains one seed, keeps the epoch that is best on validation, and only then reads the test part."""
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
     model = make_model(cfg, make_spec(evidence, data))
-    say(f"seed {cfg.seed}: {sum(p.numel() for p in model.parameters()):,} parameters, tokens {', '.join(model.modalities)}")
-    task = build(cfg, "task")(model=model, graph=evidence.graph, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
+    say(
+        f"seed {cfg.seed}: {sum(p.numel() for p in model.parameters()):,} parameters"
+        + (f", tokens {', '.join(model.modalities)}" if model.modalities else "")
+    )
+    task = build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
     folder = checkpoint_folder(run_dir, cfg.seed)
     start = time.perf_counter()
     try:
@@ -122,7 +125,7 @@ def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     return build(cfg, "trainer")(logger=_loggers(cfg), callbacks=callbacks)
 
 
-def load_best(model: FusionRecommender, folder: Path) -> None:
+def load_best(model: Recommender, folder: Path) -> None:
     """Gives the model the weights of `folder/best.ckpt`. Nothing but tensors and plain values is read from the file."""
     path = folder / "best.ckpt"
     if not path.is_file():
@@ -146,7 +149,7 @@ def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Resul
 
 
 def _write_counterfactuals(
-    cfg: DictConfig, run_dir: Path, model: FusionRecommender, spec: DatasetSpec, result: Result, data: LightningDataModule
+    cfg: DictConfig, run_dir: Path, model: Recommender, spec: DatasetSpec, result: Result, data: LightningDataModule
 ) -> None:
     """What the first seed's model relies on: counterfactuals.parquet, and a sentence a modality."""
     changed = counterfactuals(model, spec, partial(make_model, cfg), cfg.seed)

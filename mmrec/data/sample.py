@@ -15,7 +15,10 @@ _ROUNDS = 50
 
 
 class TrainBatch(NamedTuple):
-    """Some users with all of their positives, and the negatives that they share or have for their own."""
+    """Some users with all of their positives, and the negatives that they share or have for their own.
+
+    A batch of single interactions is one too: its users repeat, and each has the one positive and negatives of its own.
+    """
 
     user_idx: Int64[Tensor, " users"]
     row: Int64[Tensor, " n"]
@@ -147,4 +150,52 @@ class TrainBatches:
         return valid
 
     def _generator(self, step: int) -> torch.Generator:
-        return torch.Generator().manual_seed(((self.seed * 1_000_003 + self.epoch()) * 1_000_003 + step) % 2**63)
+        return _generator(self.seed, self.epoch(), step)
+
+
+class PairBatches:
+    """One epoch of training batches at a time: every interaction once, shuffled, `batch_size` a batch, each with its own `n_negatives`.
+
+    The negatives of an epoch are drawn at its beginning, which takes memory linear in interactions times negatives, so that a step only
+    slices. They come from the items that occur in training, and none is a training positive of its user. A process of several gets its
+    contiguous part of every global batch.
+    """
+
+    def __init__(
+        self,
+        positives: InteractionMatrix,
+        batch_size: int,
+        n_negatives: int,
+        seed: int,
+        epoch: Callable[[], int] = lambda: 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.positives, self.batch_size, self.n_negatives, self.seed = positives, batch_size, n_negatives, seed
+        self.epoch, self.rank, self.world_size = epoch, rank, world_size
+        self._candidates = positives.item_degree.nonzero().flatten()
+
+    def __len__(self) -> int:
+        """Steps an epoch; the last batch may be smaller."""
+        return -(-len(self.positives.indices) // self.batch_size)
+
+    def __iter__(self) -> Iterator[TrainBatch]:
+        generator = _generator(self.seed, self.epoch(), 0)
+        keys = self.positives.keys()
+        keys = keys[torch.randperm(len(keys), generator=generator)]
+        user_idx, item_idx = keys // self.positives.n_items, keys % self.positives.n_items
+        negatives = sample_rejecting(self.positives, user_idx, self.n_negatives, self._candidates, generator)
+        for start in range(0, len(keys), self.batch_size):
+            n = min(self.batch_size, len(keys) - start)
+            part = slice(start + n * self.rank // self.world_size, start + n * (self.rank + 1) // self.world_size)
+            yield self._batch(user_idx[part], item_idx[part], negatives[part], n)
+
+    def _batch(self, user_idx: Tensor, item_idx: Tensor, negatives: Tensor, n_of_all: int) -> TrainBatch:
+        n = len(user_idx)
+        valid, noise = torch.ones_like(negatives, dtype=torch.bool), torch.zeros(n)
+        weight = torch.tensor(n * self.world_size / n_of_all)
+        return TrainBatch(user_idx, torch.arange(n), item_idx, negatives, valid, noise, weight)
+
+
+def _generator(seed: int, epoch: int, step: int) -> torch.Generator:
+    return torch.Generator().manual_seed(((seed * 1_000_003 + epoch) * 1_000_003 + step) % 2**63)

@@ -15,7 +15,7 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
 from mmrec.evaluation.significance import bootstrap_interval
 from mmrec.metrics.full_ranking import Ranking, evaluate_part, rank_users
-from mmrec.model import FrozenScorer, FusionRecommender
+from mmrec.models.recommender import FrozenScorer, Recommender
 from mmrec.types import COLLABORATIVE, DatasetSpec
 
 DROPPED, ALONE = "dropped", "all content"
@@ -32,7 +32,7 @@ class Counterfactual(NamedTuple):
 
 
 def counterfactuals(
-    model: FusionRecommender, spec: DatasetSpec, build: Callable[[DatasetSpec], FusionRecommender], seed: int
+    model: Recommender, spec: DatasetSpec, build: Callable[[DatasetSpec], Recommender], seed: int
 ) -> Iterator[Counterfactual]:
     """Every change of every modality of a trained model. `build` makes an untrained model like it for a changed spec."""
     content = [name for name in model.modalities if name != COLLABORATIVE]

@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from mmrec.data.sample import EvaluationSet, TrainBatch
 from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.model import FusionRecommender, score_batch
-from mmrec.nn.link_prediction import link_prediction_loss, sample_triples
-from mmrec.types import USER_IDX, Graph
+from mmrec.models.fusion import FusionRecommender
+from mmrec.models.recommender import EpochRecommender, Recommender
+from mmrec.types import USER_IDX
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 COLD_LIFTS = (0.0, 0.5, 1.0, 2.0, 4.0)
-_N_TRIPLES, _N_CORRUPTED = 2048, 16
 
 
 class RankingTask(LightningModule):
-    """Minimises a loss of `mmrec.losses` plus, where `kg_loss_weight` is positive, that times the link-prediction loss of
-    2,048 triples a step. Embedding tables learn at `embedding_lr` without weight decay, all else at the optimizer's own rate: on small
-    catalogues the networks would otherwise learn the training rows by heart before the tables have settled.
+    """Minimises a loss of `mmrec.losses` over a model's scores, plus what the model adds to it.
+
+    Embedding tables learn at `embedding_lr` without weight decay, all else at the optimizer's own rate: on small catalogues the networks
+    would otherwise learn the training rows by heart before the tables have settled.
 
     Logs `train/loss` once an epoch and `val/<metric>@<k>` after each: per user first, then the mean over all users of all processes, in the
     same order whatever their number. Where validation has items without training interactions, it also chooses the model's `cold_lift`, by
@@ -31,47 +31,46 @@ class RankingTask(LightningModule):
 
     def __init__(
         self,
-        model: FusionRecommender,
-        graph: Graph | None,
+        model: Recommender,
         loss: Loss,
         optimizer: Callable[..., torch.optim.Optimizer],
         embedding_lr: float,
-        kg_loss_weight: float,
         ks: list[int],
         seed: int,
     ) -> None:
         super().__init__()
         if embedding_lr < 0:
             raise ValueError(f"embedding_lr: expected at least 0, came {embedding_lr}")
-        self.model, self.graph, self.loss, self.optimizer = model, graph, loss, optimizer
-        self.embedding_lr, self.kg_loss_weight, self.ks, self.seed = embedding_lr, kg_loss_weight, ks, seed
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.embedding_lr, self.ks, self.seed = embedding_lr, ks, seed
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         tables = [module.weight for module in self.modules() if isinstance(module, nn.Embedding)]
         rest = [parameter for parameter in self.parameters() if all(parameter is not table for table in tables)]
         return self.optimizer(params=[{"params": tables, "lr": self.embedding_lr, "weight_decay": 0.0}, {"params": rest}])
 
+    def on_train_epoch_start(self) -> None:
+        if isinstance(self.model, EpochRecommender):
+            self.model.start_epoch(torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch))
+
     def training_step(self, batch: TrainBatch, batch_idx: int) -> Float[Tensor, ""]:
         step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(step_seed)  # dropout too is a function of (seed, step): alike in every process, and after a resume
         generator = torch.Generator().manual_seed(step_seed)
-        encoded = self.model.encode(self.model.draw_visible(generator))
-        positive, negative = score_batch(encoded, batch, self.model.history_dropout)
-        loss = self.loss(positive, batch.row, negative, batch.valid)
-        loss = loss * batch.weight
+        scores = self.model.score_batch(batch, generator)
+        loss = (self.loss(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra) * batch.weight
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=1, sync_dist=True)  # a mean over steps
-        if self.kg_loss_weight and self.model.kg_encoder is not None:
-            loss = loss + self.kg_loss_weight * self._link_prediction(generator)
         return loss
 
     def validation_step(self, batch: EvaluationSet, batch_idx: int) -> None:
-        lifts = COLD_LIFTS if (batch.positives.item_degree[~self.model.known_items] > 0).any() else (0.0,)
-        scorer = self.model.freeze(cold_lift=1.0)
+        lifts = self._cold_lifts(batch)
+        scorer = self.model.freeze(cold_lift=1.0) if len(lifts) > 1 else self.model.freeze()
         if not all(vectors.isfinite().all() for vectors in scorer[:2]):
             raise ConfigError(
                 f"training diverged in epoch {self.current_epoch}: lower optimizer.lr, or task.embedding_lr, now {self.embedding_lr}"
             )
-        self._per_user = {lift: rank_and_evaluate(scorer.lifted(lift), batch, self.ks).drop(USER_IDX) for lift in lifts}
+        scorers = {lift: scorer.lifted(lift) if len(lifts) > 1 else scorer for lift in lifts}
+        self._per_user = {lift: rank_and_evaluate(one, batch, self.ks).drop(USER_IDX) for lift, one in scorers.items()}
 
     def on_validation_epoch_end(self) -> None:
         means = {}
@@ -79,14 +78,16 @@ class RankingTask(LightningModule):
             values = gather_rows(torch.from_numpy(frame.to_numpy(writable=True)).to(self.device))
             means[lift] = dict(zip(frame.columns, values.mean(dim=0).tolist(), strict=True))
         best = max(means, key=lambda lift: (means[lift][f"ndcg@{max(self.ks)}"], -lift))
-        self.model.cold_lift.fill_(best)
+        if isinstance(self.model, FusionRecommender):
+            self.model.cold_lift.fill_(best)
         for name, value in means[best].items():
             self.log(f"val/{name}", value, prog_bar=name.startswith("ndcg"), rank_zero_only=False)
 
-    def _link_prediction(self, generator: torch.Generator) -> Float[Tensor, ""]:
-        triples, negatives = sample_triples(self.graph, _N_TRIPLES, _N_CORRUPTED, generator)
-        encoder = self.model.kg_encoder
-        return link_prediction_loss(encoder(), encoder.relation_embeddings, triples.to(self.device), negatives.to(self.device))
+    def _cold_lifts(self, batch: EvaluationSet) -> tuple[float, ...]:
+        """What to try for `cold_lift`."""
+        if not isinstance(self.model, FusionRecommender):
+            return (0.0,)
+        return COLD_LIFTS if (batch.positives.item_degree[~self.model.known_items] > 0).any() else (0.0,)
 
 
 def gather_rows(rows: Float[Tensor, "n columns"]) -> Float[Tensor, "total columns"]:

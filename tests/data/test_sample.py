@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import EvaluationSet, TrainBatch, TrainBatches, sample_rejecting
+from mmrec.data.sample import EvaluationSet, PairBatches, TrainBatch, TrainBatches, sample_rejecting
 from mmrec.errors import DataError
 
 N_USERS, N_ITEMS, N_WARM = 12, 15, 11
@@ -174,3 +174,29 @@ def test_parts_of_an_evaluation_set_are_all_users_once_and_in_order(positives: I
     assert torch.equal(torch.cat([part.user_idx for part in parts]), data.user_idx)
     sizes = [len(part.user_idx) for part in parts]
     assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("world_size", [1, 3])
+def test_an_epoch_of_pairs_is_every_interaction_once_with_negatives_of_its_user(world_size: int) -> None:
+    generator = torch.Generator().manual_seed(3)
+    positives = InteractionMatrix.from_pairs(
+        torch.randint(20, (150,), generator=generator), torch.randint(30, (150,), generator=generator), n_users=20, n_items=40
+    )
+    parts = [list(PairBatches(positives, 16, 3, seed=1, rank=rank, world_size=world_size)) for rank in range(world_size)]
+    batches = [batch for part in parts for batch in part]
+    keys = torch.cat([batch.user_idx * 40 + batch.item_idx for batch in batches])
+    assert torch.equal(keys.sort().values, positives.keys()) and not torch.equal(keys, positives.keys())
+    drawn = torch.cat([(batch.user_idx[:, None] * 40 + batch.negatives).flatten() for batch in batches])
+    assert not torch.isin(drawn, positives.keys()).any() and int((drawn % 40).max()) < 30  # items 30 to 39 have no interaction
+    for step in zip(*parts, strict=True):  # the weighted mean over processes is the mean over the batch
+        assert sum(float(batch.weight) for batch in step) / world_size == pytest.approx(1.0)
+        assert all(torch.equal(batch.row, torch.arange(len(batch.user_idx))) for batch in step)
+
+
+def test_pairs_differ_between_epochs_and_seeds_and_not_between_repetitions() -> None:
+    positives = InteractionMatrix.from_pairs(torch.arange(50) % 10, torch.arange(50) % 23, n_users=10, n_items=23)
+
+    def order(seed: int, epoch: int) -> list[int]:
+        return torch.cat([batch.negatives.flatten() for batch in PairBatches(positives, 7, 2, seed, epoch=lambda: epoch)]).tolist()
+
+    assert order(0, 0) == order(0, 0) and len({tuple(order(*pair)) for pair in [(0, 0), (0, 1), (1, 0)]}) == 3

@@ -10,7 +10,8 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
 from mmrec.evaluation.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
 from mmrec.metrics.full_ranking import rank_users
-from mmrec.model import FrozenScorer, FusionRecommender
+from mmrec.models.fusion import FusionRecommender
+from mmrec.models.recommender import FrozenScorer
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
 from mmrec.nn.fusion.mean import MeanFusion

@@ -20,7 +20,8 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet, TrainBatch, TrainBatches
 from mmrec.losses import sampled_softmax
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.model import Encoded, FrozenScorer, score_batch
+from mmrec.models.fusion import Encoded, score_with_history
+from mmrec.models.recommender import FrozenScorer
 from mmrec.tasks.ranking import gather_rows
 
 PLAIN_DESCENT = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.05", "task.embedding_lr=5.0"]
@@ -45,12 +46,12 @@ def batch(negatives: torch.Tensor) -> TrainBatch:
     ],
 )
 def test_scores_by_hand_without_history(negatives: torch.Tensor, expected: list[list[float]]) -> None:
-    positive, negative = score_batch(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(negatives), history_dropout=0.5)
+    positive, negative = score_with_history(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(negatives), history_dropout=0.5)
     assert positive.tolist() == [4.0, 6.0, 6.0] and negative.tolist() == expected
 
 
 def test_a_user_is_also_what_they_had_and_the_item_scored_is_left_out_of_it() -> None:
-    positive, negative = score_batch(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(torch.tensor([3])), history_dropout=0.0)
+    positive, negative = score_with_history(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(torch.tensor([3])), history_dropout=0.0)
     root = 2**0.5
     torch.testing.assert_close(positive, torch.tensor([4 + 2 / root, 6 + 2 / root, 6.0]))  # user 1 has but the one item
     torch.testing.assert_close(negative, torch.tensor([[2 + 2 / root], [-5.0]]))
@@ -58,7 +59,7 @@ def test_a_user_is_also_what_they_had_and_the_item_scored_is_left_out_of_it() ->
 
 def test_scores_are_float32_whatever_the_model_computes_in() -> None:
     encoded = Encoded(USERS.bfloat16(), ITEMS.bfloat16(), torch.ones(4, 1))
-    assert [scores.dtype for scores in score_batch(encoded, batch(torch.tensor([3])), 0.0)] == [torch.float32] * 2
+    assert [scores.dtype for scores in score_with_history(encoded, batch(torch.tensor([3])), 0.0)] == [torch.float32] * 2
 
 
 def test_the_rows_of_one_process_are_themselves() -> None:
@@ -98,7 +99,7 @@ def test_the_weighted_mean_over_processes_is_the_loss_of_one(shared: bool, world
 
     def losses(rank: int, world_size: int) -> list[torch.Tensor]:
         batches = TrainBatches(positives, 17, 12, shared, seed=5, rank=rank, world_size=world_size)
-        scored = ((one, *score_batch(encoded, one, 0.3)) for one in batches)
+        scored = ((one, *score_with_history(encoded, one, 0.3)) for one in batches)
         return [one.weight * sampled_softmax(positive, one.row, negative, one.valid) for one, positive, negative in scored]
 
     parts = torch.tensor([losses(rank, world_size) for rank in range(world_size)])
@@ -117,7 +118,7 @@ def test_the_parts_of_the_users_are_ranked_as_the_whole(world_size: int, positiv
 
 @pytest.mark.slow
 def test_two_processes_train_and_validate_as_one(compose: Callable[..., DictConfig], shop_overrides: list[str], tmp_path: Path) -> None:
-    common = [*shop_overrides, "~baselines", "data_module.batch_size=17", "task.kg_loss_weight=0.1", *PLAIN_DESCENT]
+    common = [*shop_overrides, "~baselines", "data_module.batch_size=17", *PLAIN_DESCENT]
     two_processes = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]
     command = [sys.executable, "-m", "mmrec.cli.main", "train", *common, *two_processes, f"run_dir={tmp_path / 'two'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatch
+from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
@@ -24,7 +25,7 @@ class Encoded(NamedTuple):
     attention: Float[Tensor, "n_items modalities"]
 
 
-class FusionRecommender(nn.Module):
+class FusionRecommender(Recommender):
     """Scores `(u + h)·i`: `i` is fused from the item's modality tokens, `u` is the backbone's user vector, and `h = Σ_j i_j / √n` over the
     user's n training items says what they liked in the terms of all modalities.
 
@@ -112,8 +113,13 @@ class FusionRecommender(nn.Module):
         kept = self.present & (torch.rand(self.present.shape, generator=generator) >= self.modality_dropout).to(self.present.device)
         return torch.where(kept.any(dim=1, keepdim=True), kept, self.present)
 
+    def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
+        encoded = self.encode(self.draw_visible(generator))
+        positive, negative = score_with_history(encoded, batch, self.history_dropout)
+        return TrainScores(positive, negative, positive.new_zeros(()))
+
     @torch.no_grad()
-    def freeze(self, cold_lift: float | None = None, hidden: Collection[str] = ()) -> "FrozenScorer":
+    def freeze(self, hidden: Collection[str] = (), cold_lift: float | None = None) -> FrozenScorer:
         """The trained model as a scorer: two matrices. A user without training interactions gets the mean vector of those with some.
 
         Items without training interactions score `cold_lift` (None: the model's own) standard deviations of the user's scores higher. The
@@ -134,7 +140,9 @@ class FusionRecommender(nn.Module):
         )
 
 
-def score_batch(encoded: Encoded, batch: TrainBatch, history_dropout: float) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
+def score_with_history(
+    encoded: Encoded, batch: TrainBatch, history_dropout: float
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
     """The scores `(u + h)·i` of the positives and of the negatives of a training batch, see `FusionRecommender`.
 
     The history `h` is that of the batch itself, which holds all of a user's positives; the one being scored is left out. A shared pool of
@@ -163,21 +171,6 @@ class FeatureProjection(nn.Module):
 
     def forward(self, features: Float[Tensor, "n feature_dim"]) -> Float[Tensor, "n dim"]:
         return self.layers(features)
-
-
-class FrozenScorer(NamedTuple):
-    """User and item vectors after training; ranks by their inner product."""
-
-    users: Float[Tensor, "n_users dim"]
-    items: Float[Tensor, "n_items dim"]
-    attention: Float[Tensor, "n_items modalities"]
-
-    def lifted(self, factor: float) -> "FrozenScorer":
-        """The same with the lift of cold items, the last column, `factor` times as high."""
-        return self._replace(items=torch.cat([self.items[:, :-1], factor * self.items[:, -1:]], dim=1))
-
-    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return self.users[user_idx] @ self.items.T
 
 
 def _history(spec: DatasetSpec) -> Tensor:

@@ -1,4 +1,4 @@
-"""mmrec.model: which tokens an item has, what hiding them may do, how frozen features are scaled, and where gradients go."""
+"""The fused recommender: which tokens an item has, what hiding them may do, how frozen features are scaled, and where gradients go."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmrec.model import FusionRecommender
+from mmrec.models.fusion import FusionRecommender
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
 from mmrec.nn.fusion.attention import AttentionFusion
@@ -237,7 +237,7 @@ def test_a_checkpoint_holds_what_was_learned_and_no_evidence() -> None:
 
 def test_a_cold_item_is_lifted_by_deviations_of_each_users_scores_and_no_other_is() -> None:
     model = make_model()
-    plain = model.freeze(0.0).score_users(torch.arange(N_USERS))
+    plain = model.freeze(cold_lift=0.0).score_users(torch.arange(N_USERS))
     model.cold_lift.fill_(2.0)
     lifted = model.freeze().score_users(torch.arange(N_USERS))
     warm = torch.arange(N_ITEMS) != COLD
