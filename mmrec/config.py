@@ -88,6 +88,8 @@ class TrainConfig:
     image_encoder: Node = field(default_factory=dict)
     kg_encoder: Node = field(default_factory=dict)
     backbone: Node = field(default_factory=dict)
+    linear: Node = field(default_factory=dict)
+    trend: Node = field(default_factory=dict)
     fusion: Node = field(default_factory=dict)
     loss: Node = field(default_factory=dict)
     baselines: Node = field(default_factory=dict)

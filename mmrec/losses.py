@@ -12,27 +12,37 @@ from torch import Tensor
 
 
 def bpr(
-    positive: Float[Tensor, " n"], row: Int64[Tensor, " n"], negative: Float[Tensor, "users pool"], valid: Bool[Tensor, "users pool"]
+    positive: Float[Tensor, " n"],
+    row: Int64[Tensor, " n"],
+    negative: Float[Tensor, "users pool"],
+    valid: Bool[Tensor, "users pool"],
+    temperature: float,
 ) -> Float[Tensor, ""]:
-    """Bayesian personalised ranking (Rendle et al. 2009, BPR-OPT): `-mean ln σ(s⁺ - s⁻)` over positives and their user's valid negatives.
+    """Bayesian personalised ranking (Rendle et al. 2009, BPR-OPT): `-mean ln σ((s⁺ - s⁻) / temperature)` over positives and their user's
+    valid negatives.
 
     Memory is positives times pool: meant for few negatives a user.
     """
     counted = valid[row]
-    losses = F.softplus(negative[row] - positive[:, None]) * counted
+    losses = F.softplus((negative[row] - positive[:, None]) / temperature) * counted
     return _mean(losses.sum(dim=1) / counted.sum(dim=1).clamp(min=1))
 
 
 def sampled_softmax(
-    positive: Float[Tensor, " n"], row: Int64[Tensor, " n"], negative: Float[Tensor, "users pool"], valid: Bool[Tensor, "users pool"]
+    positive: Float[Tensor, " n"],
+    row: Int64[Tensor, " n"],
+    negative: Float[Tensor, "users pool"],
+    valid: Bool[Tensor, "users pool"],
+    temperature: float,
 ) -> Float[Tensor, ""]:
-    """Softmax cross-entropy of each positive among itself and its user's valid negatives, `-mean ln (e^s⁺ / (e^s⁺ + Σ e^s⁻))`.
+    """Softmax cross-entropy of each positive among itself and its user's valid negatives, `-mean ln (e^s⁺ / (e^s⁺ + Σ e^s⁻))`, with `s`
+    the scores over the temperature (of cosines: SSM, Wu et al. 2022, "On the Effectiveness of Sampled Softmax Loss").
 
     Computed as `softplus(ln Σ e^s⁻ - s⁺)`, so the negatives are summed once a user. They are drawn uniformly: the logQ correction
     (Bengio & Senécal 2008) is one constant for all of them and is left out. A user without a valid negative adds nothing.
     """
-    log_sum = torch.logsumexp(negative.masked_fill(~valid, -torch.inf), dim=1)
-    return _mean(F.softplus(log_sum[row] - positive))
+    log_sum = torch.logsumexp((negative / temperature).masked_fill(~valid, -torch.inf), dim=1)
+    return _mean(F.softplus(log_sum[row] - positive / temperature))
 
 
 def _mean(losses: Float[Tensor, " n"]) -> Float[Tensor, ""]:

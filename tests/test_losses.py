@@ -28,21 +28,21 @@ def test_bpr_by_hand() -> None:
     positive, row = torch.tensor([2.0, math.log(3)]), torch.tensor([0, 1])
     negative, valid = torch.tensor([[1.0, 3.0], [0.0, 99.0]]), torch.tensor([[True, True], [True, False]])
     first = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(1))) / 2
-    assert bpr(positive, row, negative, valid).item() == pytest.approx((first + math.log(4 / 3)) / 2)
+    assert bpr(positive, row, negative, valid, temperature=1.0).item() == pytest.approx((first + math.log(4 / 3)) / 2)
 
 
 def test_sampled_softmax_by_hand() -> None:
     """One among three equals: ln 3. Of the same user, one of e^s⁺ = 2 against 1 and 1: ln 2. The third negative is masked."""
     positive, row = torch.tensor([0.0, math.log(2)]), torch.tensor([0, 0])
     negative, valid = torch.tensor([[0.0, 0.0, 5.0]]), torch.tensor([[True, True, False]])
-    assert sampled_softmax(positive, row, negative, valid).item() == pytest.approx((math.log(3) + math.log(2)) / 2)
+    assert sampled_softmax(positive, row, negative, valid, temperature=1.0).item() == pytest.approx((math.log(3) + math.log(2)) / 2)
 
 
 def test_sampled_softmax_is_cross_entropy() -> None:
     positive, negative, valid = draw()
     logits = torch.cat([positive[:, None], negative.masked_fill(~valid, -torch.inf)[ROW]], dim=1)
     expected = F.cross_entropy(logits, torch.zeros(len(ROW), dtype=torch.int64))
-    torch.testing.assert_close(sampled_softmax(positive, ROW, negative, valid), expected)
+    torch.testing.assert_close(sampled_softmax(positive, ROW, negative, valid, temperature=1.0), expected)
 
 
 @every_loss

@@ -49,9 +49,9 @@ class LightGCNBaseline(Baseline):
 
     def _loss(self, model: LightGCN, batch: TrainBatch) -> Float[Tensor, ""]:
         users, items = _directions(model)
-        mine = users.index_select(0, batch.user_idx) / self.temperature  # the backward of `[]` would add up in no fixed order
+        mine = users.index_select(0, batch.user_idx)  # the backward of `[]` would add up in no fixed order
         positive = (mine.index_select(0, batch.row) * items.index_select(0, batch.item_idx)).sum(dim=1)
-        return sampled_softmax(positive, batch.row, mine @ items.index_select(0, batch.negatives).T, batch.valid)
+        return sampled_softmax(positive, batch.row, mine @ items.index_select(0, batch.negatives).T, batch.valid, self.temperature)
 
 
 def _directions(model: LightGCN) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:

@@ -120,7 +120,9 @@ class SASRec(Baseline):
             return F.cross_entropy(states @ items.index_select(0, warm).T, torch.searchsorted(warm, target))
         pool = warm[torch.randperm(len(warm))[:_N_CANDIDATES]]
         positive = (states * items.index_select(0, target)).sum(dim=1)
-        return sampled_softmax(positive, torch.arange(len(target)), states @ items.index_select(0, pool).T, pool != target[:, None])
+        return sampled_softmax(
+            positive, torch.arange(len(target)), states @ items.index_select(0, pool).T, pool != target[:, None], temperature=1.0
+        )
 
 
 def _batches(windows: Windows) -> Iterator[Windows]:

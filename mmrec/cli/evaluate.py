@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmrec.cli.predictions import evaluate_predictions
-from mmrec.cli.prepare import load_evidence, make_data_module, make_model, make_spec, say
+from mmrec.cli.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, say
 from mmrec.cli.record import read_json
 from mmrec.cli.runs import find_run
 from mmrec.cli.train import checkpoint_folder, load_best
@@ -40,7 +40,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         seeded = OmegaConf.merge(saved, {"seed": seed})
         data = make_data_module(seeded, evidence, run_dir / "split")
         data.setup("test")
-        model = make_model(seeded, make_spec(evidence, data))
+        spec = make_spec(evidence, data)
+        model = make_model(seeded, spec, fit_priors(seeded, spec, data.valid_set()))
         load_best(model, checkpoint_folder(run_dir, seed))
         graded = read_grades(run_dir / "split", evidence.index).test if has_grades else None
         evaluated = evaluate_scorer(model.freeze(), data.test_set(), list(saved.task.ks), graded, "test/auc" in reported)

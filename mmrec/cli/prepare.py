@@ -17,6 +17,7 @@ from mmrec.config import build, refine
 from mmrec.data.counterfactual import change_features, change_graph
 from mmrec.data.features import Problem, extract_features, item_texts, read_pictures
 from mmrec.data.index import Index
+from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_parquet
 from mmrec.errors import ConfigError, DataError
@@ -94,8 +95,19 @@ def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
     return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
 
 
-def make_model(cfg: DictConfig, spec: DatasetSpec) -> Recommender:
-    """A fresh model, drawn from `cfg.seed`; of the parts it is given those that its constructor names."""
+def fit_priors(cfg: DictConfig, spec: DatasetSpec, valid: EvaluationSet) -> dict[str, Any]:
+    """What a model starts from and adds to its scores, fitted in closed form and chosen on the validation part: `linear` and `trend`.
+
+    None where the configuration has none, or the model takes none or may not use interactions.
+    """
+    takes = inspect.signature(build(cfg, "model")).parameters
+    wanted = [name for name in ("linear", "trend") if cfg[name] and name in takes and cfg.evidence.collaborative]
+    fitted = {name: refine(name, lambda: build(cfg, name)().fit(spec, valid, max(cfg.task.ks))) for name in wanted}  # noqa: B023
+    return {"linear": None, "trend": None} | fitted
+
+
+def make_model(cfg: DictConfig, spec: DatasetSpec, priors: dict[str, Any]) -> Recommender:
+    """A fresh model, drawn from `cfg.seed`; of its parts and of what `fit_priors` gave it takes those that its constructor names."""
     torch.manual_seed(cfg.seed)
     model = build(cfg, "model")
     takes = inspect.signature(model).parameters
@@ -103,6 +115,7 @@ def make_model(cfg: DictConfig, spec: DatasetSpec) -> Recommender:
         "fusion": build(cfg, "fusion"),
         "backbone": build(cfg, "backbone") if cfg.evidence.collaborative else None,
         "kg_encoder": build(cfg, "kg_encoder") if spec.graph else None,
+        **priors,
     }
     if not cfg.evidence.collaborative and "backbone" not in takes:
         raise ConfigError("evidence.collaborative: this model learns from interactions; only model=fusion can do without")

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
 from mmrec.cli.baselines import chosen, tune_baseline
-from mmrec.cli.prepare import Evidence, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning, say
+from mmrec.cli.prepare import Evidence, fit_priors, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning, say
 from mmrec.cli.record import describe_run, write_curves, write_model, write_results
 from mmrec.config import TrainConfig, build, check
 from mmrec.data.counterfactual import changes_of
@@ -82,7 +82,9 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     """Trains one seed, keeps the epoch that is best on validation, and only then reads the test part."""
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
-    model = make_model(cfg, make_spec(evidence, data))
+    spec = make_spec(evidence, data)
+    priors = fit_priors(cfg, spec, data.valid_set())
+    model = make_model(cfg, spec, priors)
     say(
         f"seed {cfg.seed}: {sum(p.numel() for p in model.parameters()):,} parameters"
         + (f", tokens {', '.join(model.modalities)}" if model.modalities else "")
@@ -152,7 +154,7 @@ def _write_counterfactuals(
     cfg: DictConfig, run_dir: Path, model: Recommender, spec: DatasetSpec, result: Result, data: LightningDataModule
 ) -> None:
     """What the first seed's model relies on: counterfactuals.parquet, and a sentence a modality."""
-    changed = counterfactuals(model, spec, partial(make_model, cfg), cfg.seed)
+    changed = counterfactuals(model, spec, partial(make_model, cfg, priors=fit_priors(cfg, spec, data.valid_set())), cfg.seed)
     k = max(cfg.task.ks)
     table = measure_counterfactuals(result.test.ranking, changed, data.test_set(), data.train, k, cfg.seed)
     if len(table):

@@ -10,11 +10,15 @@ from torch import Tensor, nn
 
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatch
-from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
+from mmrec.models.linear import LinearFactors
+from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
 from mmrec.types import COLLABORATIVE, KG, DatasetSpec
+
+DROPOUT = ("modality", "feature", "history")
+"""The shares that are hidden in training: of tokens, of the numbers of a frozen feature, of a user's items in their history."""
 
 
 class Encoded(NamedTuple):
@@ -25,21 +29,22 @@ class Encoded(NamedTuple):
     attention: Float[Tensor, "n_items modalities"]
 
 
-class FusionRecommender(Recommender):
-    """Scores `(u + h)·i`: `i` is fused from the item's modality tokens, `u` is the backbone's user vector, and `h = Σ_j i_j / √n` over the
-    user's n training items says what they liked in the terms of all modalities.
+class FusionRecommender(MixedRecommender):
+    """Scores the cosine of `u + h` and `i`: `i` is fused from the item's modality tokens, `u` is the backbone's user vector, and
+    `h = Σ_j i_j / √n` over the user's n training items says what they liked in the terms of all modalities.
 
     In training an item is left out of the history that scores it (as in FISM, Kabbur et al. 2013, eq. 6; otherwise every positive would
-    find itself), and a share of the history is dropped (`history_dropout`, after denoising autoencoders, Wu et al. 2016).
+    find itself), and a share of the history is dropped (`dropout.history`, after denoising autoencoders, Wu et al. 2016).
 
     The tokens of an item, in order: its collaborative vector (present where it has training interactions), one projection of each frozen
-    feature (present where the item has that modality), its entity's vector of the knowledge graph (present where it is aligned). An item
-    nobody has interacted with is simply an item without its first token, which is why training hides tokens at random (`modality_dropout`,
-    after DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training.
+    feature (present where the item has that modality), its entity's vector of the knowledge graph (present where it is aligned). The
+    collaborative token is added to what fusion makes of all, so that fusion learns what content says beyond it. An item nobody has
+    interacted with is simply an item without its first token, which is why training hides tokens at random (`dropout.modality`, after
+    DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training.
 
-    What has no training interactions is told apart: such a user is taken for the average one, and such an item is lifted by `cold_lift`,
-    which validation chooses. Training can only make the content of items it has seen fit their users, so what it has not seen would
-    otherwise come out too low beside them.
+    What linear models know is not learned again: the collaborative vectors start from `linear`, and once trained the scores are mixed of
+    the fused ones, the linear ones and `trend`, what is popular now, by the weights that validation chooses (`Weights`). A user without
+    training interactions is taken for the average one, to whom the trend may say more.
 
     Without a backbone (the `no_collaborative` ablation) users keep a free vector, learned against content alone.
     """
@@ -51,27 +56,38 @@ class FusionRecommender(Recommender):
         fusion: Callable[..., Fusion],
         backbone: Callable[..., Backbone] | None,
         kg_encoder: Callable[..., nn.Module] | None,
-        modality_dropout: float,
-        feature_dropout: float,
-        history_dropout: float,
+        linear: LinearFactors | None,
+        trend: Tensor | None,
+        dropout: dict[str, float],
     ) -> None:
         super().__init__()
         if embedding_dim < 1:
             raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
-        for name, share in {"modality_dropout": modality_dropout, "history_dropout": history_dropout}.items():
+        if set(dropout) != set(DROPOUT):
+            raise ValueError(f"dropout: expected {', '.join(DROPOUT)}, came {', '.join(dropout) or 'nothing'}")
+        for name, share in dropout.items():
             if not 0 <= share < 1:
-                raise ValueError(f"{name}: expected a share from 0 up to, not including, 1, came {share}")
-        self.modality_dropout, self.history_dropout = modality_dropout, history_dropout
+                raise ValueError(f"dropout.{name}: expected a share from 0 up to, not including, 1, came {share}")
+        self.modality_dropout, self.history_dropout = dropout["modality"], dropout["history"]
         self.backbone = backbone(spec=spec, embedding_dim=embedding_dim) if backbone else None
+        if self.backbone and linear is not None:
+            self.backbone.start_from(*linear)
         self.users = None if backbone else embedding_table(spec.n_users, embedding_dim, scale=0.1)
         self.kg_encoder = kg_encoder(graph=spec.graph, embedding_dim=embedding_dim) if kg_encoder and spec.graph else None
         self.projections = nn.ModuleDict(
-            {name: FeatureProjection(features.values.shape[1], embedding_dim, feature_dropout) for name, features in spec.features.items()}
+            {
+                name: FeatureProjection(features.values.shape[1], embedding_dim, dropout["feature"])
+                for name, features in spec.features.items()
+            }
         )
         self.history = CsrBuffer(_history(spec))
         self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
         self.register_buffer("known_items", torch.bincount(spec.train.item_idx, minlength=spec.n_items) > 0, persistent=False)
-        self.register_buffer("cold_lift", torch.zeros(()))
+        users, items = linear or (torch.zeros(spec.n_users, 0), torch.zeros(spec.n_items, 0))
+        self.register_buffer("linear_users", users, persistent=False)
+        self.register_buffer("linear_items", items, persistent=False)
+        self.register_buffer("trend", torch.zeros(spec.n_items) if trend is None else trend, persistent=False)
+        self.register_buffer("mixture", torch.tensor(Weights()))
         self.modalities = self._register_evidence(spec)
         self.fusion = fusion(n_modalities=len(self.modalities), embedding_dim=embedding_dim)
 
@@ -105,7 +121,10 @@ class FusionRecommender(Recommender):
     def encode(self, visible: Bool[Tensor, "n_items modalities"] | None = None) -> Encoded:
         """Vectors of the whole catalogue, from the tokens that items have or, of those, the `visible` ones alone."""
         users, tokens = self.tokens()
-        items, attention = self.fusion(tokens, self.present if visible is None else self.present & visible)
+        present = self.present if visible is None else self.present & visible
+        items, attention = self.fusion(tokens, present)
+        if self.backbone:
+            items = items + tokens[:, 0] * present[:, :1]
         return Encoded(users, items, attention)
 
     def draw_visible(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
@@ -118,32 +137,45 @@ class FusionRecommender(Recommender):
         positive, negative = score_with_history(encoded, batch, self.history_dropout)
         return TrainScores(positive, negative, positive.new_zeros(()))
 
-    @torch.no_grad()
-    def freeze(self, hidden: Collection[str] = (), cold_lift: float | None = None) -> FrozenScorer:
-        """The trained model as a scorer: two matrices. A user without training interactions gets the mean vector of those with some.
+    @property
+    def weights(self) -> Weights:
+        return Weights(*self.mixture.tolist())
 
-        Items without training interactions score `cold_lift` (None: the model's own) standard deviations of the user's scores higher. The
-        two matrices have one column more for it: the deviation, `√(uᵀ Cov(i) u)`, of each user, and the lift of each item. Tokens of the
-        modalities in `hidden` are left out of every item.
-        """
+    @weights.setter
+    def weights(self, weights: Weights) -> None:
+        self.mixture.copy_(torch.tensor(weights))
+
+    def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
+        return self.parts(hidden).mix(self.weights)
+
+    @torch.no_grad()
+    def parts(self, hidden: Collection[str] = ()) -> Parts:
+        """Tokens of the modalities in `hidden` are left out of every item; without the collaborative one, linear scores and trend go too."""
         self.eval()
         visible = torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
         encoded = self.encode(visible.expand_as(self.present))
-        items, lift = encoded.items.float(), float(self.cold_lift if cold_lift is None else cold_lift)
+        items = encoded.items.float()
         with torch.autocast(items.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
-            users = encoded.users.float() + self.history.matrix @ items
+            users = F.normalize(encoded.users.float() + self.history.matrix @ items, dim=1)
         users = torch.where(self.known_users[:, None], users, users[self.known_users].mean(dim=0))
-        deviation = torch.einsum("ud,de,ue->u", users, items.T.cov(), users).clamp(min=0).sqrt()
-        lifts = lift * (~self.known_items).float()
-        return FrozenScorer(
-            torch.cat([users, deviation[:, None]], dim=1), torch.cat([items, lifts[:, None]], dim=1), encoded.attention.float()
+        items = F.normalize(items, dim=1)
+        kept = float(COLLABORATIVE not in hidden)
+        return Parts(
+            to_unit_deviation(users, items),
+            items,
+            to_unit_deviation(self.linear_users, self.linear_items),
+            self.linear_items * kept,
+            self.trend * kept,
+            self.known_users,
+            self.known_items,
+            encoded.attention.float(),
         )
 
 
 def score_with_history(
     encoded: Encoded, batch: TrainBatch, history_dropout: float
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
-    """The scores `(u + h)·i` of the positives and of the negatives of a training batch, see `FusionRecommender`.
+    """The cosines of users with the positives and with the negatives of a training batch, see `FusionRecommender`.
 
     The history `h` is that of the batch itself, which holds all of a user's positives; the one being scored is left out. A shared pool of
     negatives costs one matrix product.
@@ -154,8 +186,8 @@ def score_with_history(
     kept = (batch.noise >= history_dropout) / (1 - history_dropout)
     share = (kept * counts.rsqrt()[batch.row])[:, None]
     users = F.embedding(batch.user_idx, encoded.users.float()).index_add(0, batch.row, share * liked)
-    positive = ((F.embedding(batch.row, users) - share * liked) * liked).sum(dim=1)
-    negatives = F.embedding(batch.negatives, items)
+    positive = F.cosine_similarity(F.embedding(batch.row, users) - share * liked, liked, dim=1)
+    users, negatives = F.normalize(users, dim=1), F.normalize(F.embedding(batch.negatives, items), dim=-1)
     negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
     return positive.float(), negative.float()
 

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from mmrec.data.sample import EvaluationSet, TrainBatch
 from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.models.fusion import FusionRecommender
-from mmrec.models.recommender import EpochRecommender, Recommender
-from mmrec.types import USER_IDX
+from mmrec.models.recommender import EpochRecommender, MixedRecommender, Recommender
+from mmrec.tasks.mixing import climb, weight_grids
+from mmrec.types import USER_IDX, Scorer
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-COLD_LIFTS = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 
 class RankingTask(LightningModule):
@@ -25,8 +24,7 @@ class RankingTask(LightningModule):
     would otherwise learn the training rows by heart before the tables have settled.
 
     Logs `train/loss` once an epoch and `val/<metric>@<k>` after each: per user first, then the mean over all users of all processes, in the
-    same order whatever their number. Where validation has items without training interactions, it also chooses the model's `cold_lift`, by
-    ndcg at the largest k.
+    same order whatever their number. Validation also chooses the weights of a model that mixes its scores of parts, by ndcg at the largest k.
     """
 
     def __init__(
@@ -63,31 +61,36 @@ class RankingTask(LightningModule):
         return loss
 
     def validation_step(self, batch: EvaluationSet, batch_idx: int) -> None:
-        lifts = self._cold_lifts(batch)
-        scorer = self.model.freeze(cold_lift=1.0) if len(lifts) > 1 else self.model.freeze()
-        if not all(vectors.isfinite().all() for vectors in scorer[:2]):
+        if isinstance(self.model, MixedRecommender):
+            parts = self.model.parts()
+            self._refuse_divergence(parts.users, parts.items)
+            grids = weight_grids(parts, batch)
+            self.model.weights, self._means = climb(
+                self.model.weights, grids, lambda weights: self._measure(parts.mix(weights), batch), self._best
+            )
+        else:
+            scorer = self.model.freeze()
+            self._refuse_divergence(scorer.users, scorer.items)
+            self._means = self._measure(scorer, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        for name, value in self._means.items():
+            self.log(f"val/{name}", value, prog_bar=name.startswith("ndcg"), rank_zero_only=False)
+
+    def _measure(self, scorer: Scorer, batch: EvaluationSet) -> dict[str, float]:
+        """The mean metrics of the users of all processes."""
+        frame = rank_and_evaluate(scorer, batch, self.ks).drop(USER_IDX)
+        values = gather_rows(torch.from_numpy(frame.to_numpy(writable=True)).to(self.device))
+        return dict(zip(frame.columns, values.mean(dim=0).tolist(), strict=True))
+
+    def _best(self, means: dict[str, float]) -> float:
+        return means[f"ndcg@{max(self.ks)}"]
+
+    def _refuse_divergence(self, *vectors: Tensor) -> None:
+        if not all(part.isfinite().all() for part in vectors):
             raise ConfigError(
                 f"training diverged in epoch {self.current_epoch}: lower optimizer.lr, or task.embedding_lr, now {self.embedding_lr}"
             )
-        scorers = {lift: scorer.lifted(lift) if len(lifts) > 1 else scorer for lift in lifts}
-        self._per_user = {lift: rank_and_evaluate(one, batch, self.ks).drop(USER_IDX) for lift, one in scorers.items()}
-
-    def on_validation_epoch_end(self) -> None:
-        means = {}
-        for lift, frame in self._per_user.items():
-            values = gather_rows(torch.from_numpy(frame.to_numpy(writable=True)).to(self.device))
-            means[lift] = dict(zip(frame.columns, values.mean(dim=0).tolist(), strict=True))
-        best = max(means, key=lambda lift: (means[lift][f"ndcg@{max(self.ks)}"], -lift))
-        if isinstance(self.model, FusionRecommender):
-            self.model.cold_lift.fill_(best)
-        for name, value in means[best].items():
-            self.log(f"val/{name}", value, prog_bar=name.startswith("ndcg"), rank_zero_only=False)
-
-    def _cold_lifts(self, batch: EvaluationSet) -> tuple[float, ...]:
-        """What to try for `cold_lift`."""
-        if not isinstance(self.model, FusionRecommender):
-            return (0.0,)
-        return COLD_LIFTS if (batch.positives.item_degree[~self.model.known_items] > 0).any() else (0.0,)
 
 
 def gather_rows(rows: Float[Tensor, "n columns"]) -> Float[Tensor, "total columns"]:

@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmrec.nn.backbones.backbone import Backbone, embedding_table
+from mmrec.nn.backbones.backbone import Backbone, embedding_table, set_table
 from mmrec.nn.propagation import Propagation, normalized_bipartite
 from mmrec.types import DatasetSpec
 
@@ -16,7 +16,7 @@ class LightGCN(Backbone):
 
     def __init__(self, spec: DatasetSpec, embedding_dim: int, n_layers: int, init_scale: float) -> None:
         super().__init__()
-        self.n_layers, self.sizes = n_layers, (spec.n_users, spec.n_items)
+        self.n_layers, self.sizes, self.init_scale = n_layers, (spec.n_users, spec.n_items), init_scale
         self.embedding = embedding_table(spec.n_users + spec.n_items, embedding_dim, init_scale)
         adjacency = normalized_bipartite(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
         self.propagation: nn.Module = Propagation(adjacency, symmetric=True)
@@ -28,3 +28,7 @@ class LightGCN(Backbone):
             total = total + layer
         users, items = (total / (self.n_layers + 1)).split(self.sizes)
         return users, items
+
+    def start_from(self, users: Float[Tensor, "n_users rank"], items: Float[Tensor, "n_items rank"]) -> None:
+        set_table(self.embedding, 0, users, self.init_scale)
+        set_table(self.embedding, self.sizes[0], items, self.init_scale)
