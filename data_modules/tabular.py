@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
+import torch
 from lightning.pytorch import LightningDataModule
 
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.index import Index
+from mmrec.data.loader import BatchLoader
 from mmrec.data.sample import EvaluationSet, TrainBatches
 from mmrec.errors import MissingFile
 from mmrec.types import Interactions
+
+_SHOWN = 5
 
 
 class TabularDataModule(LightningDataModule):
@@ -18,15 +23,19 @@ class TabularDataModule(LightningDataModule):
 
     What selects a model cannot see the test rows: `setup("fit")` reads train and valid only, and `test` exists after `setup("test")` alone.
     With `shared_negatives` a batch shares one pool of `n_negatives` items, all of them if the catalogue has fewer; otherwise every positive
-    draws its own. Either way no negative that counts is a training positive of its user.
+    draws its own. Either way no negative that counts is a training positive of its user. `n_workers` processes build the batches, or with 0
+    the training process itself; not a bit of them depends on it.
     """
 
-    def __init__(self, split_dir: Path, index: Index, batch_size: int, n_negatives: int, shared_negatives: bool, seed: int) -> None:
+    def __init__(
+        self, split_dir: Path, index: Index, batch_size: int, n_negatives: int, shared_negatives: bool, seed: int, n_workers: int
+    ) -> None:
         super().__init__()
         if batch_size < 1 or n_negatives < 1:
             raise ValueError(f"batch_size and n_negatives: expected at least 1, came {batch_size} and {n_negatives}")
         self.split_dir, self.index = Path(split_dir), index
         self.batch_size, self.n_negatives, self.shared_negatives, self.seed = batch_size, n_negatives, shared_negatives, seed
+        self.n_workers = n_workers
 
     def setup(self, stage: str) -> None:
         """Reads the tables that `stage` may see. Raises MissingFile where one is not there."""
@@ -36,8 +45,9 @@ class TabularDataModule(LightningDataModule):
         if stage == "test":
             self.test = self._matrix(self._read("test"))
 
-    def train_dataloader(self) -> TrainBatches:
-        return TrainBatches(
+    def train_dataloader(self) -> BatchLoader:
+        """The batches of an epoch from where the trainer stands in it: at its start, or where a checkpoint was taken."""
+        batches = TrainBatches(
             self.train,
             self.batch_size,
             self.n_negatives,
@@ -47,6 +57,16 @@ class TabularDataModule(LightningDataModule):
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
         )
+        return BatchLoader(batches, start=lambda: self.trainer.fit_loop.batch_idx + 1, n_workers=self.n_workers)
+
+    def describe_batch(self, batch: NamedTuple) -> str:
+        """Whose batch it is, and which rows of the training part, counted from 1, are in it; the first few of each."""
+        users, items, n_items = batch.user_idx.cpu(), batch.item_idx.cpu(), self.index.n_items
+        owners = users[batch.row.cpu()] if "row" in batch._fields else users
+        train = self.train_interactions
+        rows = torch.isin(train.user_idx * n_items + train.item_idx, owners * n_items + items).nonzero().flatten() + 1
+        names = [f"`{name}`" for name in self.index.user_id(users.unique())]
+        return f"users {_first(names)}, rows {_first([str(row) for row in rows.tolist()])} of {self.split_dir / 'train.parquet'}"
 
     def val_dataloader(self) -> "OneBatch":
         """This process's part of the users that `valid_set` has, as one batch."""
@@ -68,6 +88,10 @@ class TabularDataModule(LightningDataModule):
 
     def _matrix(self, interactions: Interactions) -> InteractionMatrix:
         return InteractionMatrix.from_pairs(interactions.user_idx, interactions.item_idx, self.index.n_users, self.index.n_items)
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f", … ({len(names)})" if len(names) > _SHOWN else "")
 
 
 class OneBatch:

@@ -118,9 +118,13 @@ class TrainBatches:
         return -(-len(self._users) // self.batch_size)
 
     def __iter__(self) -> Iterator[TrainBatch]:
+        return self.batches(range(len(self)))
+
+    def batches(self, steps: range) -> Iterator[TrainBatch]:
+        """Those of these steps of the epoch alone: no batch depends on another having been drawn."""
         order = self._users[torch.randperm(len(self._users), generator=self._generator(0))]
-        for step, users in enumerate(order.split(self.batch_size)):
-            yield self._batch(users, self._generator(step + 1))
+        for step in steps:
+            yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], self._generator(step + 1))
 
     def _batch(self, users: Tensor, generator: torch.Generator) -> TrainBatch:
         part = slice(len(users) * self.rank // self.world_size, len(users) * (self.rank + 1) // self.world_size)

@@ -39,7 +39,7 @@ def split_dir(tmp_path: Path) -> Path:
 
 
 def make_module(split_dir: Path, index: Index, shared_negatives: bool = True) -> TabularDataModule:
-    module = TabularDataModule(split_dir, index, batch_size=2, n_negatives=3, shared_negatives=shared_negatives, seed=1)
+    module = TabularDataModule(split_dir, index, batch_size=2, n_negatives=3, shared_negatives=shared_negatives, seed=1, n_workers=0)
     module.trainer = SimpleNamespace(current_epoch=0, global_rank=0, world_size=1)
     return module
 
