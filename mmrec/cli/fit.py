@@ -49,12 +49,18 @@ def fit(cfg: DictConfig, task: LightningModule, data: LightningDataModule, folde
         except SystemExit:  # Lightning's answer to Ctrl-C, without a word
             raise KeyboardInterrupt from None
         except (ProcessExitedException, ProcessRaisedException) as error:
-            if keeper.signum is None and (told := _ERROR.search(error.msg)):
-                raise getattr(errors, told[1], MmrecError)(told[2].strip()) from error
-            if keeper.signum is None:
-                raise
+            _explain(error, keeper)
     if keeper.signum is not None:
         raise Terminated(keeper.signum)
+
+
+def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: CheckpointKeeper) -> None:
+    """Raises what a training process told when it ended, a person's mistake as such."""
+    if keeper.signum is not None or getattr(error, "exit_code", None) == 128 + signal.SIGTERM:
+        raise Terminated(keeper.signum or signal.SIGTERM) from error
+    if told := _ERROR.search(error.msg):
+        raise getattr(errors, told[1], MmrecError)(told[2].strip()) from error
+    raise error
 
 
 def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:

@@ -65,6 +65,7 @@ def train_in(cfg: DictConfig, evidence: Evidence, run_dir: Path, kill: Kill, mon
     quiet_lightning()
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
+    data.setup = lambda stage: None  # once is enough, and polars does not work in a fork of a process that has used it
     model = make_model(cfg, make_spec(evidence, data))
     task = build(cfg, "task")(model=model, graph=evidence.graph, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
 
