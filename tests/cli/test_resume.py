@@ -97,8 +97,10 @@ def test_stopped_at_any_batch_in_two_processes(overrides: list[str], evidence: t
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     script, common = Path(__file__).with_name("two_processes.py"), ["trainer.strategy=ddp_find_unused_parameters_true", "trainer.devices=2"]
-    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(script), str(tmp_path), *overrides, *common]
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
+    group |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parent)}
+    run = "import mmrec, runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"  # mmrec before Lightning
+    command = [sys.executable, "-c", run, str(script), str(tmp_path), *overrides, *common]
     processes = []
     for rank in ("0", "1"):
         environment = os.environ | group | {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
