@@ -90,6 +90,7 @@ def test_stopped_at_any_batch_that_workers_build(at: int, killed: Callable, whol
     assert killed([(at, signal.SIGTERM, "batch")], common, "data_module.n_workers=2") == whole(common)
 
 
+@pytest.mark.slow
 def test_stopped_at_any_batch_in_two_processes(overrides: list[str], evidence: tuple[Evidence, Path], tmp_path: Path) -> None:
     """Both are started once and train again and again, for starting takes far longer than training: see two_processes.py."""
     shutil.copytree(evidence[1], tmp_path / "split")

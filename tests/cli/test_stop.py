@@ -52,17 +52,18 @@ def wait_for(path: Path, pattern: str) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_the_command_is_killed_then_asked_to_stop_then_ends_as_if_neither(
     start: Callable, compose: Compose, shop_overrides: list[str], tmp_path: Path
 ) -> None:
-    common = [*shop_overrides, *SMALL, "trainer.max_epochs=60", "selection.patience=99", "checkpoint.every_n_steps=3"]
+    common = [*shop_overrides, *SMALL, "trainer.max_epochs=20", "selection.patience=99", "checkpoint.every_n_steps=3"]
     whole, run = tmp_path / "whole", tmp_path / "run"
     process = start(*common, f"run_dir={run}")
-    wait_for(run, "checkpoints/seed_2026/epoch_0003_*")
+    wait_for(run, "checkpoints/seed_2026/epoch_0001_*")
     process.send_signal(signal.SIGKILL)
     process.wait()
     process = start(f"resume={run}")
-    wait_for(run, "checkpoints/seed_2026/epoch_0008_*")
+    wait_for(run, "checkpoints/seed_2026/epoch_0003_*")
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=10)
     assert process.returncode == 143, said
