@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
+import torch
 from lightning.pytorch import LightningDataModule
 
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.index import Index
+from mmrec.data.loader import BatchLoader
 from mmrec.data.sample import EvaluationSet, PairBatches, TrainBatches
 from mmrec.errors import MissingFile
 from mmrec.types import Interactions
+
+_SHOWN = 5
 
 
 class TabularDataModule(LightningDataModule):
@@ -19,11 +24,20 @@ class TabularDataModule(LightningDataModule):
     What selects a model cannot see the test rows: `setup("fit")` reads train and valid only, and `test` exists after `setup("test")` alone.
     With `batch_of: users` a batch is `batch_size` users with all of their positives; with `shared_negatives` it shares one pool of
     `n_negatives` items, all of them if the catalogue has fewer, otherwise every user draws its own. With `batch_of: interactions` it is
-    `batch_size` interactions, each with `n_negatives` of its own. No negative that counts is a training positive of its user.
+    `batch_size` interactions, each with `n_negatives` of its own. No negative that counts is a training positive of its user. `n_workers`
+    processes build the batches, or with 0 the training process itself; not a bit of them depends on it.
     """
 
     def __init__(
-        self, split_dir: Path, index: Index, batch_of: str, batch_size: int, n_negatives: int, shared_negatives: bool, seed: int
+        self,
+        split_dir: Path,
+        index: Index,
+        batch_of: str,
+        batch_size: int,
+        n_negatives: int,
+        shared_negatives: bool,
+        seed: int,
+        n_workers: int,
     ) -> None:
         super().__init__()
         if batch_size < 1 or n_negatives < 1:
@@ -32,6 +46,7 @@ class TabularDataModule(LightningDataModule):
             raise ValueError(f"batch_of: expected users or interactions, came {batch_of}")
         self.split_dir, self.index, self.batch_of = Path(split_dir), index, batch_of
         self.batch_size, self.n_negatives, self.shared_negatives, self.seed = batch_size, n_negatives, shared_negatives, seed
+        self.n_workers = n_workers
 
     def setup(self, stage: str) -> None:
         """Reads the tables that `stage` may see. Raises MissingFile where one is not there."""
@@ -41,15 +56,27 @@ class TabularDataModule(LightningDataModule):
         if stage == "test":
             self.test = self._matrix(self._read("test"))
 
-    def train_dataloader(self) -> TrainBatches | PairBatches:
+    def train_dataloader(self) -> BatchLoader:
+        """The batches of an epoch from where the trainer stands in it: at its start, or where a checkpoint was taken."""
         common = {
             "epoch": lambda: self.trainer.current_epoch,
             "rank": self.trainer.global_rank,
             "world_size": self.trainer.world_size,
         }
         if self.batch_of == "interactions":
-            return PairBatches(self.train, self.batch_size, self.n_negatives, self.seed, **common)
-        return TrainBatches(self.train, self.batch_size, self.n_negatives, self.shared_negatives, self.seed, **common)
+            batches = PairBatches(self.train, self.batch_size, self.n_negatives, self.seed, **common)
+        else:
+            batches = TrainBatches(self.train, self.batch_size, self.n_negatives, self.shared_negatives, self.seed, **common)
+        return BatchLoader(batches, start=lambda: self.trainer.fit_loop.batch_idx + 1, n_workers=self.n_workers)
+
+    def describe_batch(self, batch: NamedTuple) -> str:
+        """Whose batch it is, and which rows of the training part, counted from 1, are in it; the first few of each."""
+        users, items, n_items = batch.user_idx.cpu(), batch.item_idx.cpu(), self.index.n_items
+        owners = users[batch.row.cpu()] if "row" in batch._fields else users
+        train = self.train_interactions
+        rows = torch.isin(train.user_idx * n_items + train.item_idx, owners * n_items + items).nonzero().flatten() + 1
+        names = [f"`{name}`" for name in self.index.user_id(users.unique())]
+        return f"users {_first(names)}, rows {_first([str(row) for row in rows.tolist()])} of {self.split_dir / 'train.parquet'}"
 
     def val_dataloader(self) -> "OneBatch":
         """This process's part of the users that `valid_set` has, as one batch."""
@@ -71,6 +98,10 @@ class TabularDataModule(LightningDataModule):
 
     def _matrix(self, interactions: Interactions) -> InteractionMatrix:
         return InteractionMatrix.from_pairs(interactions.user_idx, interactions.item_idx, self.index.n_users, self.index.n_items)
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f", … ({len(names)})" if len(names) > _SHOWN else "")
 
 
 class OneBatch:

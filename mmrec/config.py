@@ -63,6 +63,13 @@ class EvaluationConfig:
 
 
 @dataclass
+class CheckpointConfig:
+    """When checkpoints are written beside those of each epoch."""
+
+    every_n_steps: int | None = None
+
+
+@dataclass
 class Selection:
     """What chooses an epoch and the baselines' hyper-parameters."""
 
@@ -104,6 +111,7 @@ class TrainConfig:
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     selection: Selection = field(default_factory=Selection)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     paths: Paths = field(default_factory=Paths)
     seed: int = MISSING
     n_seeds: int = MISSING

@@ -4,9 +4,15 @@ MmrecError
 ├── ConfigError     a key, a value or a `_target_` of the configuration; names the key and the nearest valid one
 ├── DataError       the content of a person's files; names file, line and column
 ├── MissingFile     a file or folder that is not there; names the nearest one that is
-└── DownloadError   something that could not be fetched, or came with the wrong hash
+├── DownloadError   something that could not be fetched, or came with the wrong hash
+├── StorageError    a disk that is full or refuses
+│   └── DamagedCheckpoint   a checkpoint that is not as it was written; names the file
+└── DivergedError   a loss, a gradient or a parameter that is no longer finite
+
+Terminated is no error: someone asked the process to stop, and it ends with 128 + the number of the signal.
 """
 
+import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -31,6 +37,30 @@ class MissingFile(MmrecError):
 
 class DownloadError(MmrecError):
     """A file that could not be fetched, or whose hash is not the pinned one."""
+
+
+class StorageError(MmrecError):
+    """Something that could not be written or read back."""
+
+
+class DamagedCheckpoint(StorageError):
+    """A checkpoint whose bytes are not those that were written."""
+
+
+class DivergedError(MmrecError):
+    """Training has left the finite numbers."""
+
+
+class Terminated(SystemExit):
+    """The process was asked to stop by SIGTERM or SIGINT, and has kept what it could. Exits with 128 + `signum`."""
+
+    def __init__(self, signum: int, detail: str = "") -> None:
+        super().__init__(128 + signum)
+        self.signum, self.detail = signum, detail
+
+    def __str__(self) -> str:
+        word = "interrupted" if self.signum == signal.SIGINT else "terminated"
+        return f"{word}{self.detail}"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -93,7 +93,7 @@ def fit(
     torch.manual_seed(0)
     kg_encoder = partial(CompGCNEncoder, n_layers=1, dropout=0.0)
     model = FusionRecommender(
-        spec, DIM, FUSIONS[fusion], BACKBONES[backbone], kg_encoder, modality_dropout=0.4, feature_dropout=0.0, history_dropout=0.5
+        spec, DIM, FUSIONS[fusion], BACKBONES[backbone], kg_encoder, None, None, {"modality": 0.4, "feature": 0.0, "history": 0.5}
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.02, weight_decay=1.0)  # against learning the two left out by heart
     (batch,) = TrainBatches(train, N_USERS, n_negatives=train.n_items, shared=True, seed=0)
@@ -101,7 +101,7 @@ def fit(
     for _ in range(n_steps):
         optimizer.zero_grad()
         scores = model.score_batch(batch, generator)
-        loss(2 * scores.positive, batch.row, 2 * scores.negative, batch.valid).backward()
+        loss(scores.positive, batch.row, scores.negative, batch.valid, temperature=0.2).backward()
         optimizer.step()
     return model.freeze()
 

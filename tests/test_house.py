@@ -42,7 +42,7 @@ LIBRARY_ROOMS = {
 DATA_MODULES_MAY_IMPORT = {"types", "errors", "data", "kg"}
 
 BANNED_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-BANNED_CALLS = {"eval", "exec", "torch.save", "yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load"}
+BANNED_CALLS = {"eval", "exec", "torch.load", "torch.save", "yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_CONSTRUCTOR_ARGUMENTS = 400, 60, 8
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -146,8 +146,6 @@ def banned_in_call(call: ast.Call) -> Iterator[str]:
 
     if name in BANNED_CALLS:
         yield f"{name} is banned"
-    if name == "torch.load" and not is_constant("weights_only", True):
-        yield "torch.load without weights_only=True"
     for argument in ("trust_remote_code", "allow_pickle"):
         if argument in given and not is_constant(argument, False):
             yield f"{argument} is banned"
@@ -253,7 +251,7 @@ SOUND = [
     ("data_modules/tabular.py", "from lightning import LightningDataModule\nfrom mmrec.data.split import random_ratio"),
     ("mmrec/kg/graph.py", "import networkx as nx\nfrom mmrec.data.csr import InteractionMatrix"),
     ("mmrec/nn/encoders/text.py", "AutoModel.from_pretrained(name, trust_remote_code=False)"),
-    ("mmrec/cli/main.py", "torch.load(path, weights_only=True)\nmodel.eval()\nyaml.safe_load(text)"),
+    ("mmrec/cli/main.py", "model.eval()\nyaml.safe_load(text)"),
     ("mmrec/losses.py", "class _A:\n    def __init__(self, a: int, b: int, c: int, d: int, *, e: int, f: int, g: int, h: int): ..."),
     ("mmrec/losses.py", "def _f() -> None:\n" + "    x = 1\n" * 59),
 ]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 from mmrec.losses import bpr, sampled_softmax
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-every_loss = pytest.mark.parametrize("loss", [bpr, sampled_softmax])
+every_loss = pytest.mark.parametrize(
+    "loss", [partial(bpr, temperature=1.0), partial(sampled_softmax, temperature=1.0)], ids=["bpr", "softmax"]
+)
 ROW = torch.tensor([0, 0, 1, 2, 2, 2, 4])  # three users have several positives, user 3 has none
 
 
@@ -109,3 +112,10 @@ def test_weighted_parts_have_the_gradient_of_the_whole(loss: Loss, n_parts: int)
         weight = mine.sum() * n_parts / len(ROW)
         (loss(parted[mine], ROW[mine] - first, negative[first:last], valid[first:last]) * weight / n_parts).backward()
     torch.testing.assert_close(parted.grad, whole.grad)
+
+
+@pytest.mark.parametrize("loss", [bpr, sampled_softmax])
+def test_a_temperature_divides_the_scores(loss: Callable[..., Tensor]) -> None:
+    positive, negative, valid = draw()
+    expected = loss(positive / 0.2, ROW, negative / 0.2, valid, temperature=1.0)
+    torch.testing.assert_close(loss(positive, ROW, negative, valid, temperature=0.2), expected)

@@ -1,5 +1,6 @@
 """`mmrec`: the verbs, and the one place where errors become messages."""
 
+import errno
 import os
 import re
 import sys
@@ -17,14 +18,17 @@ from rich.console import Console
 
 from mmrec import __version__
 from mmrec.cli.hydra_errors import explain, no_choice
+from mmrec.cli.terminate import terminable
 from mmrec.config import register_schemas
-from mmrec.errors import MmrecError, nearest
+from mmrec.errors import MmrecError, StorageError, Terminated, nearest
 
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 HELP = """mmrec {version}: recommendation from interactions, text, pictures and a knowledge graph
 
   mmrec train data=movielens_100k               train, measure beside baselines, report
   mmrec train data=folder data.path=my_shop/    your own files (interactions.csv; items, images, triples optional)
   mmrec train -m "ablation=[],[no_text]"        one run an ablation
+  mmrec train resume=runs/…                     go on with a run that was stopped, to the bit
   mmrec evaluate run=runs/…                     measure a run again from its checkpoints
   mmrec evaluate run=runs/… predictions=x.csv   any other system's lists under the protocol of that run
   mmrec compare runs/a runs/b …                 paired tests against the first run, a page and a verdict in words
@@ -47,7 +51,7 @@ def main() -> None:
         print(__version__)
         return
     verb, rest = (" ".join(arguments[:2]), arguments[2:]) if arguments[0] == "data" else (arguments[0], arguments[1:])
-    with errors_as_messages(verb):
+    with errors_as_messages(verb), terminable():
         if verb in PLAIN_VERBS:
             PLAIN_VERBS[verb](rest)
             return
@@ -176,6 +180,13 @@ def errors_as_messages(verb: str) -> Iterator[None]:
         _stop(explain(error, VERBS[verb][1]), MmrecError.exit_code)
     except KeyboardInterrupt:
         _stop("interrupted", 130)
+    except Terminated as end:
+        _stop(str(end), end.code)
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        _stop(f"{error.strerror}{where}; make room, and go on with `mmrec train resume=` and the folder of the run", StorageError.exit_code)
 
 
 def _stop(message: str, code: int) -> None:

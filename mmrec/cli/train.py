@@ -2,25 +2,25 @@
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
 from mmrec.cli.baselines import chosen, tune_baseline
+from mmrec.cli.fit import checkpoint_folder, fit, load_best
 from mmrec.cli.prepare import Evidence, fit_priors, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning, say
 from mmrec.cli.record import describe_run, write_curves, write_model, write_results
 from mmrec.config import TrainConfig, build, check
 from mmrec.data.counterfactual import changes_of
-from mmrec.data.storage import write_json, write_parquet, write_text
-from mmrec.errors import ConfigError, MissingFile, nearest
+from mmrec.data.split import Split
+from mmrec.data.storage import sha256_tensors, write_json, write_parquet, write_text
+from mmrec.errors import ConfigError, MissingFile, Terminated, nearest
 from mmrec.evaluation.console import OURS, console_table
 from mmrec.evaluation.counterfactual import counterfactuals, describe_worth, measure_counterfactuals
 from mmrec.evaluation.grades import HeldOutGrades, read_grades
@@ -47,6 +47,13 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
     evidence = load_evidence(cfg)
     split = make_split(cfg, evidence, run_dir / "split")  # the first that is written: bad data leaves no folder behind
     write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    with _resumable(run_dir):
+        _train_and_measure(cfg, evidence, split, run_dir, start)
+    return run_dir
+
+
+def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_dir: Path, start: float) -> None:
+    """Our model and the baselines, and all that the run folder holds of them; `start` is when the run began."""
     results, first = _train_seeds(cfg, evidence, run_dir)
     trained_s = time.perf_counter() - start - evidence.features_s
     results += _baselines(cfg, evidence, run_dir)
@@ -65,11 +72,20 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
         "total_s": total_s,
     }
     fit_s = {result.model: result.fit_s for result in reversed(results)}  # of the first seed
-    write_json(run_dir / "run.json", describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s))
+    about = describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
+    write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict())})
     write_report(run_dir, evidence.dataset)
     Console().print(console_table(metrics, [f"{name}@{k}" for k in cfg.task.ks for name in ("recall", "ndcg")]))
     say(f"report: {run_dir / 'report.html'}")
-    return run_dir
+
+
+@contextmanager
+def _resumable(run_dir: Path) -> Iterator[None]:
+    """Whoever ends the run is told how to go on with it."""
+    try:
+        yield
+    except Terminated as end:
+        raise Terminated(end.signum, f"; `mmrec train resume={run_dir}` goes on from here") from None
 
 
 def _train_seeds(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[list[Result], Recommender]:
@@ -92,10 +108,7 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     task = build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
     folder = checkpoint_folder(run_dir, cfg.seed)
     start = time.perf_counter()
-    try:
-        make_trainer(cfg, folder).fit(task, datamodule=data, ckpt_path=_resume_from(cfg), weights_only=True)
-    except SystemExit:  # Lightning's answer to Ctrl-C, without a word
-        raise KeyboardInterrupt from None
+    fit(cfg, task, data, folder)
     fit_s = time.perf_counter() - start
     load_best(model, folder)
     data.setup("test")
@@ -108,32 +121,6 @@ def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule, grades: 
     parts = (data.valid_set(), grades.valid), (data.test_set(), grades.test)
     valid, test = (evaluate(scorer, part, list(cfg.task.ks), graded, cfg.evaluation.auc) for part, graded in parts)
     return valid, test
-
-
-def checkpoint_folder(run_dir: Path, seed: int) -> Path:
-    """Where a seed's checkpoints are."""
-    return run_dir / "checkpoints" / f"seed_{seed}"
-
-
-def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
-    """A Lightning trainer that stops early and keeps the best and the last checkpoint in `folder`, by the validation metric alone."""
-    metric = cfg.selection.metric
-    callbacks: list[Callback] = [
-        EarlyStopping(metric, mode="max", patience=cfg.selection.patience, check_finite=True),
-        ModelCheckpoint(folder, filename="best", monitor=metric, mode="max", enable_version_counter=False),
-        ModelCheckpoint(folder, filename="last", enable_version_counter=False),  # of every epoch; `save_last` is of the best ones only
-        RichProgressBar() if Console().is_terminal and cfg.trainer.enable_progress_bar else _EpochLines(metric),
-    ]
-    return build(cfg, "trainer")(logger=_loggers(cfg), callbacks=callbacks)
-
-
-def load_best(model: Recommender, folder: Path) -> None:
-    """Gives the model the weights of `folder/best.ckpt`. Nothing but tensors and plain values is read from the file."""
-    path = folder / "best.ckpt"
-    if not path.is_file():
-        raise MissingFile(f"expected a checkpoint at {path}, and there is no such file")
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
 
 
 def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Result]:
@@ -161,37 +148,6 @@ def _write_counterfactuals(
         write_parquet(run_dir / "counterfactuals.parquet", table)
     for sentence in describe_worth(table, f"ndcg@{k}"):
         say(sentence)
-
-
-class _EpochLines(Callback):
-    """One line an epoch, where there is no terminal for a progress bar."""
-
-    def __init__(self, metric: str) -> None:
-        self.metric = metric
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        values = trainer.callback_metrics
-        if trainer.is_global_zero:
-            say(
-                f"epoch {trainer.current_epoch}: loss {values['train/loss']:.4f}, {self.metric} {values.get(self.metric, float('nan')):.4f}"
-            )
-
-
-def _loggers(cfg: DictConfig) -> list[Any]:
-    version = f"seed_{cfg.seed}"
-    if cfg.resume is not None:  # a logger begins its files anew: what was logged before stays under its own version
-        version += f"-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    files = {"version": version}  # for W&B a version would be the id of the run, one for all runs of a project
-    return [build(cfg.logger, name, **({} if node._target_.endswith("WandbLogger") else files)) for name, node in cfg.logger.items()]
-
-
-def _resume_from(cfg: DictConfig) -> Path | None:
-    if cfg.resume is None:
-        return None
-    path = checkpoint_folder(Path(cfg.resume), cfg.seed) / "last.ckpt"
-    if not path.is_file():
-        raise MissingFile(f"resume: expected a checkpoint at {path}, and there is no such file")
-    return path
 
 
 def _resumed(run: str, overrides: Sequence[str]) -> DictConfig:

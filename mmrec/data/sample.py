@@ -121,9 +121,13 @@ class TrainBatches:
         return -(-len(self._users) // self.batch_size)
 
     def __iter__(self) -> Iterator[TrainBatch]:
+        return self.batches(range(len(self)))
+
+    def batches(self, steps: range) -> Iterator[TrainBatch]:
+        """Those of these steps of the epoch alone: no batch depends on another having been drawn."""
         order = self._users[torch.randperm(len(self._users), generator=self._generator(0))]
-        for step, users in enumerate(order.split(self.batch_size)):
-            yield self._batch(users, self._generator(step + 1))
+        for step in steps:
+            yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], self._generator(step + 1))
 
     def _batch(self, users: Tensor, generator: torch.Generator) -> TrainBatch:
         part = slice(len(users) * self.rank // self.world_size, len(users) * (self.rank + 1) // self.world_size)
@@ -180,12 +184,17 @@ class PairBatches:
         return -(-len(self.positives.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[TrainBatch]:
+        return self.batches(range(len(self)))
+
+    def batches(self, steps: range) -> Iterator[TrainBatch]:
+        """Those of these steps of the epoch."""
         generator = _generator(self.seed, self.epoch(), 0)
         keys = self.positives.keys()
         keys = keys[torch.randperm(len(keys), generator=generator)]
         user_idx, item_idx = keys // self.positives.n_items, keys % self.positives.n_items
         negatives = sample_rejecting(self.positives, user_idx, self.n_negatives, self._candidates, generator)
-        for start in range(0, len(keys), self.batch_size):
+        for step in steps:
+            start = step * self.batch_size
             n = min(self.batch_size, len(keys) - start)
             part = slice(start + n * self.rank // self.world_size, start + n * (self.rank + 1) // self.world_size)
             yield self._batch(user_idx[part], item_idx[part], negatives[part], n)

@@ -150,7 +150,7 @@ class FusionRecommender(MixedRecommender):
 
     @torch.no_grad()
     def parts(self, hidden: Collection[str] = ()) -> Parts:
-        """Tokens of the modalities in `hidden` are left out of every item; without the collaborative one, linear scores and trend go too."""
+        """Without the tokens of the modalities in `hidden`; without the collaborative one, linear scores and trend go too."""
         self.eval()
         visible = torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
         encoded = self.encode(visible.expand_as(self.present))

@@ -35,7 +35,7 @@ class FrozenScorer(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What a score is mixed from. Both parts of inner products are scaled so that the scores of every user deviate by 1 over the catalogue."""
+    """What a score is mixed from. The inner products of both kinds deviate by 1 over the catalogue, for every user."""
 
     users: Float[Tensor, "n_users dim"]
     items: Float[Tensor, "n_items dim"]

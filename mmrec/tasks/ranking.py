@@ -1,6 +1,7 @@
 """Training a recommender to rank: positives above sampled negatives, selected by full-catalogue ranking on the validation part."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -24,7 +25,8 @@ class RankingTask(LightningModule):
     would otherwise learn the training rows by heart before the tables have settled.
 
     Logs `train/loss` once an epoch and `val/<metric>@<k>` after each: per user first, then the mean over all users of all processes, in the
-    same order whatever their number. Validation also chooses the weights of a model that mixes its scores of parts, by ndcg at the largest k.
+    same order whatever their number. Validation also chooses the weights of a model that mixes its scores of parts, by ndcg at the largest
+    k.
     """
 
     def __init__(
@@ -41,6 +43,8 @@ class RankingTask(LightningModule):
             raise ValueError(f"embedding_lr: expected at least 0, came {embedding_lr}")
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.embedding_lr, self.ks, self.seed = embedding_lr, ks, seed
+        self._losses: Tensor | float = 0.0  # of this process since the epoch began; no buffer, those are one process's in all
+        self._n_losses = 0
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         tables = [module.weight for module in self.modules() if isinstance(module, nn.Embedding)]
@@ -57,8 +61,28 @@ class RankingTask(LightningModule):
         generator = torch.Generator().manual_seed(step_seed)
         scores = self.model.score_batch(batch, generator)
         loss = (self.loss(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra) * batch.weight
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=1, sync_dist=True)  # a mean over steps
+        self._losses, self._n_losses = self._losses + loss.detach(), self._n_losses + 1
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train/loss", torch.as_tensor(self._losses / self._n_losses), prog_bar=True, sync_dist=True)
+        self._losses, self._n_losses = 0.0, 0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The losses of the epoch so far, process by process."""
+        sums = self._losses_of_all if self.trainer.validating else self._gather_losses()
+        checkpoint["epoch_loss"] = {"sums": sums, "n": self._n_losses}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        sums, self._n_losses = checkpoint["epoch_loss"]["sums"], checkpoint["epoch_loss"]["n"]
+        is_as_before = len(sums) == self.trainer.world_size
+        self._losses = (sums[self.trainer.global_rank] if is_as_before else sums.mean()).to(self.trainer.strategy.root_device)
+
+    def on_validation_start(self) -> None:
+        self._losses_of_all = self._gather_losses()  # now: while they validate, the processes don't meet
+
+    def _gather_losses(self) -> Float[Tensor, " processes"]:
+        return gather_rows(torch.as_tensor(self._losses, device=self.device, dtype=torch.float32).reshape(1, 1)).flatten()
 
     def validation_step(self, batch: EvaluationSet, batch_idx: int) -> None:
         if isinstance(self.model, MixedRecommender):

@@ -1,5 +1,6 @@
 """data_modules.tabular: from split tables to batches and evaluation sets, and what selection cannot see."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,9 +39,16 @@ def split_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def at_start(rank: int, world_size: int) -> SimpleNamespace:
+    """A trainer that has not begun."""
+    return SimpleNamespace(current_epoch=0, global_rank=rank, world_size=world_size, fit_loop=SimpleNamespace(batch_idx=-1))
+
+
 def make_module(split_dir: Path, index: Index, shared_negatives: bool = True) -> TabularDataModule:
-    module = TabularDataModule(split_dir, index, batch_of="users", batch_size=2, n_negatives=3, shared_negatives=shared_negatives, seed=1)
-    module.trainer = SimpleNamespace(current_epoch=0, global_rank=0, world_size=1)
+    module = TabularDataModule(
+        split_dir, index, batch_of="users", batch_size=2, n_negatives=3, shared_negatives=shared_negatives, seed=1, n_workers=0
+    )
+    module.trainer = at_start(0, 1)
     return module
 
 
@@ -113,7 +121,7 @@ def test_batches_follow_the_trainers_epoch_and_rank(split_dir: Path, index: Inde
         epochs.append([batch.user_idx.tolist() for batch in loader])
     assert epochs[0] == first
     assert any(epoch != first for epoch in epochs)
-    module.trainer = SimpleNamespace(current_epoch=0, global_rank=1, world_size=2)
+    module.trainer = at_start(1, 2)
     assert [batch.user_idx.tolist() for batch in module.train_dataloader()] == [users[len(users) // 2 :] for users in first]
 
 
@@ -122,7 +130,7 @@ def test_validation_is_one_batch_of_this_processs_users(split_dir: Path, index: 
     module.setup("fit")
     users = []
     for rank in range(2):
-        module.trainer = SimpleNamespace(current_epoch=0, global_rank=rank, world_size=2)
+        module.trainer = at_start(rank, 2)
         loader = module.val_dataloader()
         assert len(loader) == 1
         (batch,) = loader
@@ -138,3 +146,12 @@ def test_training_rows_are_kept_as_events_too(split_dir: Path, index: Index) -> 
     module.setup("fit")
     assert module.train_interactions.timestamp.tolist() == [5, 6]
     assert len(module.train.indices) == 1
+
+
+def test_a_batch_is_told_by_its_users_and_its_rows(split_dir: Path, index: Index) -> None:
+    module = make_module(split_dir, index)
+    module.setup("fit")
+    batch = next(iter(module.train_dataloader()))
+    said, frame = module.describe_batch(batch), pl.read_parquet(split_dir / "train.parquet")
+    rows = [int(row) for row in re.search(r"rows ([\d, ]+)", said)[1].split(", ")]
+    assert set(frame[[row - 1 for row in rows]]["user_id"]) == set(index.user_id(batch.user_idx)) == set(re.findall("`(.*?)`", said))

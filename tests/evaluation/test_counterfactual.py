@@ -34,7 +34,7 @@ def build(spec: DatasetSpec) -> FusionRecommender:
     torch.manual_seed(0)
     kg_encoder = partial(CompGCNEncoder, n_layers=1, dropout=0.0)
     backbone = partial(LightGCN, n_layers=1, init_scale=0.1)
-    return FusionRecommender(spec, DIM, MeanFusion, backbone, kg_encoder, modality_dropout=0.0, feature_dropout=0.0, history_dropout=0.0)
+    return FusionRecommender(spec, DIM, MeanFusion, backbone, kg_encoder, None, None, {"modality": 0.0, "feature": 0.0, "history": 0.0})
 
 
 def held_out() -> EvaluationSet:

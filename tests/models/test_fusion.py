@@ -6,8 +6,11 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mmrec.models.fusion import FusionRecommender
+from mmrec.models.linear import LinearFactors
+from mmrec.models.recommender import Weights
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
 from mmrec.nn.fusion.attention import AttentionFusion
@@ -54,7 +57,13 @@ def make_spec(text: Tensor | None = None, graph: bool = True) -> DatasetSpec:
     )
 
 
-def make_model(fusion: str = "attention", backbone: str | None = "lightgcn", spec: DatasetSpec | None = None) -> FusionRecommender:
+def make_model(
+    fusion: str = "attention",
+    backbone: str | None = "lightgcn",
+    spec: DatasetSpec | None = None,
+    linear: LinearFactors | None = None,
+    trend: Tensor | None = None,
+) -> FusionRecommender:
     torch.manual_seed(0)
     return FusionRecommender(
         spec or make_spec(),
@@ -62,9 +71,9 @@ def make_model(fusion: str = "attention", backbone: str | None = "lightgcn", spe
         fusion=FUSIONS[fusion],
         backbone=BACKBONES[backbone] if backbone else None,
         kg_encoder=EntityTable,
-        modality_dropout=0.3,
-        feature_dropout=0.5,
-        history_dropout=0.5,
+        linear=linear,
+        trend=trend,
+        dropout={"modality": 0.3, "feature": 0.5, "history": 0.5},
     )
 
 
@@ -143,7 +152,7 @@ def test_the_share_of_visible_tokens(share: float) -> None:
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_frozen_scores_are_inner_products_without_dropout(fusion: str) -> None:
+def test_frozen_scores_are_cosines_in_deviations_without_dropout(fusion: str) -> None:
     model = make_model(fusion).train()
     scorer = model.freeze()
     model.eval()
@@ -153,10 +162,8 @@ def test_frozen_scores_are_inner_products_without_dropout(fusion: str) -> None:
     assert not scores.requires_grad
     history = {3: (encoded.items[3] + encoded.items[0]) / 2**0.5, 1: encoded.items[1]}
     for row, user in enumerate([3, 1]):
-        for item in range(N_ITEMS):
-            vector = encoded.users[user] + history[user]
-            by_hand = sum(a * b for a, b in zip(vector.tolist(), encoded.items[item].tolist(), strict=True))
-            assert scores[row, item].item() == pytest.approx(by_hand, abs=1e-5)
+        cosines = torch.cosine_similarity((encoded.users[user] + history[user])[None], encoded.items)
+        torch.testing.assert_close(scores[row], cosines / cosines.std(), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(scorer.attention, encoded.attention)
 
 
@@ -230,15 +237,15 @@ def test_a_checkpoint_holds_what_was_learned_and_no_evidence() -> None:
     for parameter in model.parameters():
         nn.init.normal_(parameter)
     state = model.state_dict()
-    assert set(state) == {name for name, _ in model.named_parameters()} | {"cold_lift"}
+    assert set(state) == {name for name, _ in model.named_parameters()} | {"mixture"}
     twin.load_state_dict(state)
     torch.testing.assert_close(twin.freeze(), model.freeze())
 
 
 def test_a_cold_item_is_lifted_by_deviations_of_each_users_scores_and_no_other_is() -> None:
     model = make_model()
-    plain = model.freeze(cold_lift=0.0).score_users(torch.arange(N_USERS))
-    model.cold_lift.fill_(2.0)
+    plain = model.freeze().score_users(torch.arange(N_USERS))
+    model.weights = Weights(cold_lift=2.0)
     lifted = model.freeze().score_users(torch.arange(N_USERS))
     warm = torch.arange(N_ITEMS) != COLD
     torch.testing.assert_close(lifted[:, warm], plain[:, warm])
@@ -247,7 +254,46 @@ def test_a_cold_item_is_lifted_by_deviations_of_each_users_scores_and_no_other_i
 
 def test_a_user_nobody_has_seen_is_the_average_one() -> None:
     stranger = DatasetSpec(N_USERS + 1, N_ITEMS, TRAIN, make_spec().features)
-    model = make_model(spec=stranger)
-    users = model.freeze().users[:, :DIM]
-    torch.testing.assert_close(users[N_USERS], users[:N_USERS].mean(dim=0))
-    torch.testing.assert_close(users[1], model.encode().users[1] + model.encode().items[1])
+    model = make_model(spec=stranger).eval()
+    encoded, known = model.encode(), model.freeze().users[:, :DIM]
+    directions = functional.normalize(encoded.users + model.history.matrix @ encoded.items)
+    torch.testing.assert_close(functional.normalize(known[:N_USERS]), directions[:N_USERS])
+    torch.testing.assert_close(functional.normalize(known[N_USERS], dim=0), functional.normalize(directions[:N_USERS].mean(dim=0), dim=0))
+
+
+def test_scores_are_mixed_of_fused_linear_and_recent_ones() -> None:
+    stranger = DatasetSpec(N_USERS + 1, N_ITEMS, TRAIN, make_spec().features)
+    linear = LinearFactors(torch.randn(N_USERS + 1, 3), torch.randn(N_ITEMS, 3))
+    model = make_model(spec=stranger, linear=linear, trend=torch.randn(N_ITEMS))
+    users = torch.arange(N_USERS + 1)
+    fused = model.freeze().score_users(users)
+    model.weights = Weights(linear=0.5, trend=2.0, trend_for_new=3.0)
+    inner = linear.users @ linear.items.T
+    trend = torch.where(users[:, None] < N_USERS, 2.0, 3.0) * model.trend
+    expected = fused + 0.5 * inner / inner.std(dim=1, keepdim=True) + trend
+    torch.testing.assert_close(model.freeze().score_users(users), expected, atol=1e-5, rtol=1e-4)
+    without = model.freeze(hidden=["collaborative"]).score_users(users)
+    model.weights = Weights()
+    torch.testing.assert_close(without, model.freeze(hidden=["collaborative"]).score_users(users))  # only the fused one is left
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_collaborative_vectors_start_from_the_linear_ones(backbone: str) -> None:
+    linear = LinearFactors(torch.randn(N_USERS, 3), 7 * torch.randn(N_ITEMS, 3))
+    drawn, model = make_model(backbone=backbone), make_model(backbone=backbone, linear=linear)
+    if backbone == "lightgcn":
+        tables = [model.backbone.embedding.weight.split([N_USERS, N_ITEMS]), drawn.backbone.embedding.weight.split([N_USERS, N_ITEMS])]
+    else:
+        tables = [(one.backbone.users.weight, one.backbone.items.weight) for one in (model, drawn)]
+    for started, random, vectors in zip(*tables, linear, strict=True):
+        torch.testing.assert_close(started[:, :3], vectors * 0.1 / vectors.std())
+        assert torch.equal(started[:, 3:], random[:, 3:])
+
+
+@pytest.mark.parametrize(
+    ("dropout", "said"),
+    [({"modality": 0.1}, "expected modality, feature, history"), ({"modality": 1.0, "feature": 0.0, "history": 0.0}, "dropout.modality")],
+)
+def test_a_wrong_dropout_is_named(dropout: dict[str, float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        FusionRecommender(make_spec(), DIM, FUSIONS["mean"], None, None, None, None, dropout)

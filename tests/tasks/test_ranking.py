@@ -47,14 +47,21 @@ def batch(negatives: torch.Tensor) -> TrainBatch:
 )
 def test_scores_by_hand_without_history(negatives: torch.Tensor, expected: list[list[float]]) -> None:
     positive, negative = score_with_history(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(negatives), history_dropout=0.5)
-    assert positive.tolist() == [4.0, 6.0, 6.0] and negative.tolist() == expected
+    lengths, length = ITEMS.norm(dim=1), USERS.norm(dim=1)[[2, 1]]
+    torch.testing.assert_close(positive, torch.tensor([4.0, 6.0, 6.0]) / (length[[0, 0, 1]] * lengths[[0, 1, 2]]))
+    torch.testing.assert_close(negative, torch.tensor(expected) / (length[:, None] * lengths[negatives]))
 
 
 def test_a_user_is_also_what_they_had_and_the_item_scored_is_left_out_of_it() -> None:
     positive, negative = score_with_history(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(torch.tensor([3])), history_dropout=0.0)
-    root = 2**0.5
-    torch.testing.assert_close(positive, torch.tensor([4 + 2 / root, 6 + 2 / root, 6.0]))  # user 1 has but the one item
-    torch.testing.assert_close(negative, torch.tensor([[2 + 2 / root], [-5.0]]))
+
+    def cosine(user: torch.Tensor, item: int) -> float:
+        return torch.cosine_similarity(user, ITEMS[item], dim=0).item()
+
+    both = USERS[2] + (ITEMS[0] + ITEMS[1]) / 2**0.5
+    one_left_out = [cosine(both - ITEMS[0] / 2**0.5, 0), cosine(both - ITEMS[1] / 2**0.5, 1), cosine(USERS[1], 2)]  # user 1 has but the one
+    torch.testing.assert_close(positive, torch.tensor(one_left_out))
+    torch.testing.assert_close(negative, torch.tensor([[cosine(both, 3)], [cosine(USERS[1] + ITEMS[2], 3)]]))
 
 
 def test_scores_are_float32_whatever_the_model_computes_in() -> None:

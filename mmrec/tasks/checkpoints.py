@@ -1,0 +1,218 @@
+"""Which checkpoints of a training are written, when, and which are kept; and how a signal ends it without losing a step.
+
+checkpoints/seed_2026/epoch_0003_step_000000/    after 3 epochs; `mmrec.data.checkpoint` says what is in it
+checkpoints/seed_2026/best.json                  which of them validation chose, and by what value
+"""
+
+import json
+import os
+import shutil
+import signal
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+
+from mmrec.data.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
+from mmrec.data.storage import write_json
+from mmrec.errors import DivergedError, MissingFile, Terminated
+from mmrec.tasks.finite import FiniteCheck, first_bad_value
+from mmrec.tasks.position import Position, position_between_epochs, position_in_epoch, take_up
+
+BEST = "best.json"
+_N_KEPT = 2
+
+
+class FolderCheckpointIO(CheckpointIO):
+    """Lightning's checkpoints as folders of safetensors and JSON."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        write_checkpoint(Path(path), checkpoint)
+
+    def load_checkpoint(self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Tensors are on the CPU: whoever they are for copies them to where its own are."""
+        return read_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        shutil.rmtree(path)
+
+
+class CheckpointKeeper(Checkpoint):
+    """Writes a checkpoint after each epoch and, if given, every `every_n_steps` optimizer steps; keeps the two newest and the best.
+
+    The best is that of the epoch with the highest `metric`, the first of equals. A checkpoint is taken between two optimizer steps, never
+    among the batches whose gradients one step adds up, and holds the position (`mmrec.tasks.position`), the model, the optimizer, early
+    stopping, and the best so far.
+
+    SIGTERM or SIGINT ends the training after the optimizer's next step, during validation at once, in both cases with a checkpoint: it
+    raises Terminated. Of several processes all stop after the same step. A second SIGINT does not wait.
+    """
+
+    def __init__(self, folder: Path, metric: str, every_n_steps: int | None) -> None:
+        if every_n_steps is not None and every_n_steps < 1:
+            raise ValueError(f"every_n_steps: expected at least 1, or null, came {every_n_steps}")
+        self.folder, self.metric, self.every_n_steps = folder, metric, every_n_steps
+        self.signum: int | None = None
+        self.best: dict[str, Any] | None = None
+        self._kept: list[tuple[str, str | None]] = []
+        self._position: Position | None = None
+        self._improved = self._is_stopping = self._in_validation_step = self._in_epoch = False
+        self._main_pid = os.getpid()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.folder)
+        self.catch_signals(trainer)
+
+    def catch_signals(self, trainer: Trainer) -> None:
+        """Answers SIGTERM and SIGINT from here on, in a thread that can."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+
+        def answer(signum: int, frame: FrameType | None) -> None:
+            is_launched = os.getpid() != self._main_pid
+            if signum == signal.SIGINT and is_launched and os.getppid() == self._main_pid:
+                return  # the terminal told the whole group; the main process passes on what is to be done
+            if signum == signal.SIGINT and (self.signum == signum or is_launched):
+                raise KeyboardInterrupt
+            if self.signum is None and trainer.strategy.launcher is not None:
+                trainer.strategy.launcher.kill(signal.SIGTERM)
+            self.signum = self.signum or signum
+            if self._in_validation_step:
+                self._in_validation_step = False
+                raise Terminated(self.signum)
+
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, answer)
+
+    def release_signals(self, handlers: dict[signal.Signals, Any]) -> None:
+        """Leaves the signals to `handlers`."""
+        if threading.current_thread() is threading.main_thread():
+            for signum, handler in handlers.items():
+                signal.signal(signum, handler)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Puts the position in the place of Lightning's account of its loops."""
+        del checkpoint["loops"]
+        checkpoint["position"], checkpoint["best"] = asdict(self._position), self.best
+        checkpoint["kept"] = self._kept
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Goes to where the checkpoint was taken. Early stopping that had its reasons still has them, under the patience given now."""
+        self._position, self.best = Position(**checkpoint["position"]), checkpoint["best"]
+        self._kept = [tuple(pair) for pair in checkpoint["kept"]]
+        take_up(trainer, self._position)
+        for stopping in (callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping)):
+            state = checkpoint["callbacks"].get(stopping.state_key, {})
+            state["patience"] = stopping.patience
+            trainer.should_stop |= state.get("wait_count", 0) >= stopping.patience
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.catch_signals(trainer)  # Lightning has just put its own handlers there, which broadcast among processes at any moment
+        self._in_epoch = False
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end_epoch(trainer)
+        self._in_epoch = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end_epoch(trainer)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.fit_loop._should_accumulate():
+            return
+        self._agree_to_stop(trainer)
+        if not self._is_stopping and (self.every_n_steps is None or trainer.global_step % self.every_n_steps):
+            return
+        if (position := position_in_epoch(trainer)) is not None:
+            self._save(trainer, position)
+            self._stop_if_asked()
+
+    def on_validation_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        self._in_validation_step = not trainer.sanity_checking
+        if self.signum is not None and self._in_validation_step:
+            raise Terminated(self.signum)
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        self._in_validation_step = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        value = trainer.callback_metrics.get(self.metric)
+        if value is not None and not trainer.sanity_checking and (self.best is None or float(value) > self.best["value"]):
+            self._improved = True
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """A validation that a signal cut short is begun again: what it was to measure is kept. Only the first process writes, alone."""
+        self._in_validation_step = False
+        if self.signum is not None and trainer.validating and trainer.is_global_zero and not isinstance(exception, KeyboardInterrupt):
+            self._write(trainer, position_in_epoch(trainer))
+
+    def _end_epoch(self, trainer: Trainer) -> None:
+        """After all that an epoch ends with, the loggers' lines included: a kill before repeats them, a kill after does not."""
+        if not self._in_epoch:
+            return
+        self._in_epoch = False
+        self._agree_to_stop(trainer)
+        self._save(trainer, position_between_epochs(trainer))
+        self._stop_if_asked()
+
+    def _agree_to_stop(self, trainer: Trainer) -> None:
+        asked = self.signum is not None
+        self._is_stopping = self._is_stopping or trainer.strategy.reduce_boolean_decision(asked, all=False)
+
+    def _stop_if_asked(self) -> None:
+        if self._is_stopping:
+            raise Terminated(self.signum or signal.SIGTERM)
+
+    def _save(self, trainer: Trainer, position: Position) -> None:
+        """Writes a checkpoint, chooses it if its epoch is the best, and lets go of those that are no longer needed."""
+        for check in (callback for callback in trainer.callbacks if isinstance(callback, FiniteCheck)):
+            check.settle(trainer, trainer.lightning_module)
+        if bad := first_bad_value(trainer.lightning_module):
+            raise DivergedError(f"training left the finite numbers in epoch {position.epoch}: {bad}; the last checkpoint is from before")
+        name = f"epoch_{position.epoch:04d}_step_{position.step:06d}"
+        if self._improved:
+            self.best = {"checkpoint": name, "metric": self.metric, "value": float(trainer.callback_metrics[self.metric])}
+            self._improved = False
+        best = self.best and self.best["checkpoint"]
+        self._kept = [*(pair for pair in self._kept if pair[0] != name), (name, best)][-_N_KEPT:]
+        self._write(trainer, position)
+        if trainer.is_global_zero:
+            if best and read_best(self.folder) != self.best:
+                write_json(self.folder / BEST, self.best)
+            needed = {one for pair in self._kept for one in pair}
+            for old in (folder for folder in checkpoints_in(self.folder) if folder.name not in needed):
+                shutil.rmtree(old)
+        trainer.strategy.barrier("checkpoint")
+
+    def _write(self, trainer: Trainer, position: Position) -> None:
+        self._position = position
+        checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        if trainer.is_global_zero:
+            path = self.folder / f"epoch_{position.epoch:04d}_step_{position.step:06d}"
+            trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, path)
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The checkpoints of a training, oldest first, sound or not."""
+    return sorted(folder.glob("epoch_*_step_*"))
+
+
+def read_best(folder: Path) -> dict[str, Any] | None:
+    """Which checkpoint validation chose so far: its name, the metric and the value; None before the first validation."""
+    path = folder / BEST
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """The checkpoint that validation chose. Raises MissingFile where there is none."""
+    best = read_best(folder)
+    if best is None or not (folder / best["checkpoint"]).is_dir():
+        raise MissingFile(f"expected a checkpoint that validation chose in {folder}, and there is none")
+    return folder / best["checkpoint"]

@@ -1,0 +1,93 @@
+"""Stops training at the first loss or gradient that is NaN or infinite, before anything is learned from it where that is possible."""
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from mmrec.errors import DivergedError
+
+
+class FiniteCheck(Callback):
+    """Raises DivergedError that names the first bad parameter and the rows of the batch.
+
+    On the CPU within the step, before the optimizer takes it. On an accelerator one step later: the verdict on a step is copied to the host
+    while the next one is computed, so nothing waits for it. All gradients are summed, which is one pass over them and carries NaN and
+    infinity along. Where gradients are scaled (16-mixed) infinite ones are the scaler's to skip, and only the loss is looked at.
+    """
+
+    def __init__(self) -> None:
+        self._batch: object = None
+        self._loss: Tensor | None = None
+        self._copied: tuple[Tensor, torch.cuda.Event, object] | None = None
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+        self._batch = batch
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        self._loss = loss.detach()
+
+    def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The gradients of a bad loss say which parameter is the first to suffer, also between two steps of the optimizer."""
+        if self._loss.device.type == "cpu" and not self._loss.isfinite():
+            raise DivergedError(_message(trainer, pl_module, self._batch, self._loss))
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer) -> None:
+        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+        gradients = [] if scaled else [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        verdict = torch.stack([self._loss.float(), *(_total(gradient) for gradient in gradients)]).sum()
+        if verdict.device.type == "cpu":
+            if not verdict.isfinite() and (first_bad(pl_module) or not self._loss.isfinite()):
+                raise DivergedError(_message(trainer, pl_module, self._batch, self._loss))
+            return
+        self.settle(trainer, pl_module)
+        event = torch.cuda.Event()
+        self._copied = verdict.to("cpu", non_blocking=True), event, self._batch
+        event.record()
+
+    def settle(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Waits for the verdict that is under way."""
+        if self._copied is None:
+            return
+        (verdict, event, batch), self._copied = self._copied, None
+        event.synchronize()
+        if not verdict.isfinite():
+            raise DivergedError(_message(trainer, pl_module, batch, None))
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.settle(trainer, pl_module)
+
+
+def first_bad(module: nn.Module) -> str | None:
+    """The first parameter, in the order of the module, whose gradient or value is not finite; None if all are."""
+    for name, parameter in module.named_parameters():
+        if parameter.grad is not None and not _values(parameter.grad).isfinite().all():
+            return f"the gradient of `{name}`"
+        if not parameter.isfinite().all():
+            return f"`{name}`"
+    return None
+
+
+def first_bad_value(module: nn.Module) -> str | None:
+    """The first parameter or buffer that is not finite; None if all are."""
+    for name, value in module.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            return f"`{name}`"
+    return None
+
+
+def _values(gradient: Tensor) -> Tensor:
+    return gradient._values() if gradient.is_sparse else gradient
+
+
+def _total(gradient: Tensor) -> Tensor:
+    return _values(gradient).sum(dtype=torch.float32)
+
+
+def _message(trainer: Trainer, module: LightningModule, batch: object, loss: Tensor | None) -> str:
+    about = getattr(trainer.datamodule, "describe_batch", None)
+    place = f"epoch {trainer.current_epoch}, step {trainer.fit_loop.batch_idx + 1}"
+    return (
+        f"training left the finite numbers in {place}{'' if loss is None else f', with a loss of {float(loss):.4g}'}; "
+        f"the first that is not finite: {first_bad(module) or 'the loss'}; the batch: {about(batch) if about else 'unknown'}. "
+        "The last checkpoint is from before; lower optimizer.lr or task.embedding_lr"
+    )

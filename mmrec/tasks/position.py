@@ -1,0 +1,65 @@
+"""Where training stands between two steps, and how a trainer takes it up again.
+
+Lightning's own account of its loops goes half way through a step, loses the place within an epoch, and leaves out what was logged. This one
+is five numbers and a flag, taken between steps alone, so what is resumed has the same future as what was not.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+from lightning.pytorch import Trainer
+
+
+@dataclass(frozen=True)
+class Position:
+    """The state of the loops between two steps."""
+
+    epoch: int
+    """Epochs that are complete."""
+    step: int
+    """Batches of the epoch that are done."""
+    n_batches: int
+    """Batches done since the very start."""
+    n_optimizer_steps: int
+    n_logged_steps: int
+    """The step that loggers are given."""
+    validation_is_due: bool
+    """Whether validation comes before the next batch or, after the last one, before the end of the epoch."""
+
+
+def position_in_epoch(trainer: Trainer) -> Position | None:
+    """The position after a batch that ended in an optimizer step, asked in `on_train_batch_end` or during the validation that follows.
+
+    None where the end of the epoch comes next: its position is that of the next epoch's start.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    due = trainer.validating or loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
+    step = loop.batch_progress.current.ready
+    if step == trainer.num_training_batches and not due:
+        return None
+    logged = loop._batches_that_stepped + (not due)  # raised after validation
+    return Position(trainer.current_epoch, step, loop.batch_progress.total.ready, trainer.global_step, logged, due)
+
+
+def position_between_epochs(trainer: Trainer) -> Position:
+    """The position in front of an epoch, or after the last."""
+    loop = trainer.fit_loop.epoch_loop
+    return Position(trainer.current_epoch, 0, loop.batch_progress.total.ready, trainer.global_step, loop._batches_that_stepped, False)
+
+
+def take_up(trainer: Trainer, position: Position) -> None:
+    """Puts the loops of a trainer that has not begun at `position`."""
+    warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch")  # here loaders start where it stood
+    fit, loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
+    for tracker in (fit.epoch_progress.total, fit.epoch_progress.current):
+        tracker.ready = tracker.started = tracker.processed = tracker.completed = position.epoch
+    for tracker, count in ((loop.batch_progress.total, position.n_batches), (loop.batch_progress.current, position.step)):
+        tracker.ready = tracker.started = tracker.processed = tracker.completed = count
+    optimizer = loop.automatic_optimization.optim_progress.optimizer
+    for progress in (optimizer.step, optimizer.zero_grad):
+        progress.total.ready = progress.total.completed = position.n_optimizer_steps
+    loop._batches_that_stepped = position.n_logged_steps
+    loop.restarting = position.step > 0  # else the epoch begins with its first batch
+    if position.validation_is_due:
+        started = loop.val_loop.batch_progress.total  # one begun and none done: Lightning goes back and validates before anything else
+        started.ready = started.started = 1

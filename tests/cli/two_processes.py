@@ -1,0 +1,53 @@
+"""One of two processes that train together: `two_processes.py FOLDER OVERRIDE…`, started with torchrun's variables.
+
+Trains to the end once for each number of accumulated batches; then stops at every batch, resumes, and compares.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import hydra
+import pytest
+import torch
+import torch.distributed as dist
+from resumed_training import Kill, ended, losses_of, train_in
+
+from mmrec.cli.prepare import load_evidence
+from mmrec.config import register_schemas
+
+
+def main(folder: Path, overrides: list[str]) -> None:
+    """Prints how many batches it was stopped at; fails at the first difference."""
+    torch.set_num_threads(1)
+    register_schemas()
+    rank, patch = int(os.environ["RANK"]), pytest.MonkeyPatch()
+    with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
+        cfg = hydra.compose("train", overrides)
+    evidence = load_evidence(cfg)
+
+    def training(name: str, accumulated: int, n_workers: int, stops: list[int | None]) -> tuple:
+        run_dir = folder / name
+        for number, at in enumerate(stops):
+            cfg.run_dir, cfg.resume = str(run_dir), str(run_dir) if number else None
+            cfg.trainer.accumulate_grad_batches, cfg.data_module.n_workers = accumulated, n_workers
+            run_dir.mkdir(exist_ok=True)
+            if rank == 0 and not number:
+                (run_dir / "split").symlink_to(folder / "split")
+            if dist.is_initialized():
+                dist.barrier()
+            assert train_in(cfg, evidence, run_dir, Kill(at, signal.SIGTERM, run_dir / "losses"), patch) == (at is None)
+            dist.barrier()
+        return losses_of(run_dir, rank), ended(run_dir, cfg.seed) if rank == 0 else None
+
+    whole = {accumulated: training(f"whole_{accumulated}", accumulated, 0, [None]) for accumulated in (1, 3)}
+    n_batches = len(whole[1][0])
+    for at in range(n_batches):
+        accumulated, n_workers = (1, 3)[at % 2], 2 * (at == n_batches // 2)
+        assert training(f"stopped_{at}", accumulated, n_workers, [at, None]) == whole[accumulated], f"stopped at {at}"
+    print(f"the same at {n_batches} batches")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
