@@ -94,6 +94,11 @@ def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
     return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
 
 
+def model_name(cfg: DictConfig) -> str:
+    """What a run calls the model that it trains: the last part of its module, `fusion` of mmrec.models.fusion.FusionRecommender."""
+    return cfg.model._target_.split(".")[-2]
+
+
 def make_model(cfg: DictConfig, spec: DatasetSpec) -> Recommender:
     """A fresh model, drawn from `cfg.seed`; of the parts it is given those that its constructor names."""
     torch.manual_seed(cfg.seed)
