@@ -1,0 +1,44 @@
+"""The frozen features of items as part of a model: on its device, outside its checkpoints, and with who has them."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from mmrec.types import Features
+
+
+class ItemFeatures(nn.Module):
+    """The features of all modalities that at least one item has. Raises ValueError, naming who needs them, where there are none."""
+
+    def __init__(self, features: Mapping[str, Features], needed_by: str) -> None:
+        super().__init__()
+        known = {name: found for name, found in features.items() if found.present.any()}
+        if not known:
+            raise ValueError(
+                f"{needed_by} needs items with text, pictures or other features, and the data have none (or `evidence` hides them)"
+            )
+        self.names = tuple(known)
+        self.dims = {name: found.values.shape[1] for name, found in known.items()}
+        for name, found in known.items():
+            self.register_buffer(f"values_{name}", found.values.float(), persistent=False)
+            self.register_buffer(f"present_{name}", found.present, persistent=False)
+
+    def values(self, name: str) -> Float[Tensor, "n_items dim"]:
+        """The features of a modality; where `present` is False they mean nothing."""
+        return getattr(self, f"values_{name}")
+
+    def present(self, name: str) -> Bool[Tensor, " n_items"]:
+        """Who has the modality."""
+        return getattr(self, f"present_{name}")
+
+    def items(self) -> Iterator[tuple[str, Float[Tensor, "n_items dim"], Bool[Tensor, " n_items"]]]:
+        """Name, values and presence of every modality."""
+        for name in self.names:
+            yield name, self.values(name), self.present(name)
+
+    @property
+    def any_present(self) -> Bool[Tensor, " n_items"]:
+        """Who has at least one modality."""
+        return torch.stack([self.present(name) for name in self.names]).any(dim=0)

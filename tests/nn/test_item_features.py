@@ -1,0 +1,23 @@
+"""The features that a model keeps: modalities that someone has, outside its checkpoint."""
+
+import pytest
+import torch
+
+from mmrec.nn.item_features import ItemFeatures
+from mmrec.types import Features
+
+VALUES = torch.arange(6.0).view(3, 2)
+
+
+def test_a_modality_that_no_item_has_is_none() -> None:
+    some, none = torch.tensor([True, False, False]), torch.zeros(3, dtype=torch.bool)
+    found = ItemFeatures({"image": Features(VALUES, none), "text": Features(VALUES, some), "audio": Features(VALUES[:, :1], ~some)}, "x")
+    assert found.names == ("text", "audio") and found.dims == {"text": 2, "audio": 1} and not found.state_dict()
+    assert [name for name, *_ in found.items()] == ["text", "audio"] and torch.equal(found.values("text"), VALUES)
+    assert found.present("text").tolist() == [True, False, False] and found.any_present.all()
+
+
+@pytest.mark.parametrize("features", [{}, {"text": Features(VALUES, torch.zeros(3, dtype=torch.bool))}])
+def test_none_at_all_is_refused(features: dict[str, Features]) -> None:
+    with pytest.raises(ValueError, match="freedom needs items with text"):
+        ItemFeatures(features, "freedom")
