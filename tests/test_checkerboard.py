@@ -28,6 +28,7 @@ from mmrec.data.sample import PairBatches, TrainBatches
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.metrics.full_ranking import rank_users
 from mmrec.models.fusion import FusionRecommender
+from mmrec.models.lattice import LATTICE
 from mmrec.models.recommender import EpochRecommender, Recommender
 from mmrec.models.vbpr import VBPR
 from mmrec.nn.backbones.lightgcn import LightGCN
@@ -195,8 +196,11 @@ def test_cold_items_without_content_are_not_known() -> None:
 
 FIELD: dict[str, Callable[..., Recommender]] = {
     "vbpr": partial(VBPR, embedding_dim=DIM, content_dim=DIM, init_scale=0.1, regularization=0.001),
+    "lattice": partial(
+        LATTICE, embedding_dim=DIM, content_dim=DIM, n_layers=2, init_scale=0.1, n_neighbours=5, initial_share=0.7, regularization=0.001
+    ),
 }
-KNOWS_COLD = ["vbpr"]
+KNOWS_COLD = ["vbpr", "lattice"]
 
 
 def fit_pairs(make: Callable[..., Recommender], spec: DatasetSpec, train: InteractionMatrix, n_epochs: int) -> Scorer:
