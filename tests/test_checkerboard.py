@@ -27,6 +27,7 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import PairBatches, TrainBatches
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.metrics.full_ranking import rank_users
+from mmrec.models.freedom import FREEDOM
 from mmrec.models.fusion import FusionRecommender
 from mmrec.models.lattice import LATTICE
 from mmrec.models.recommender import EpochRecommender, Recommender
@@ -199,8 +200,18 @@ FIELD: dict[str, Callable[..., Recommender]] = {
     "lattice": partial(
         LATTICE, embedding_dim=DIM, content_dim=DIM, n_layers=2, init_scale=0.1, n_neighbours=5, initial_share=0.7, regularization=0.001
     ),
+    "freedom": partial(
+        FREEDOM,
+        embedding_dim=DIM,
+        n_layers=2,
+        init_scale=0.1,
+        n_neighbours=5,
+        modality_weights={"text": 1.0},
+        edge_dropout=0.5,
+        content_weight=0.1,
+    ),
 }
-KNOWS_COLD = ["vbpr", "lattice"]
+KNOWS_COLD = ["vbpr", "lattice", "freedom"]
 
 
 def fit_pairs(make: Callable[..., Recommender], spec: DatasetSpec, train: InteractionMatrix, n_epochs: int) -> Scorer:

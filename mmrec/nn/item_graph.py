@@ -1,5 +1,6 @@
 """Item-item graphs: who is most like whom by content, found in chunks, and products with graphs whose weights are learned."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -61,6 +62,15 @@ def binary_graph(values: Float[Tensor, "n_items dim"], present: Bool[Tensor, " n
     row, col = neighbour_edges(values, present, k)
     positive = (edge_cosines(values, row, col) > 0).float()
     return csr_matrix(row, col, normalized_weights(row, col, positive, len(values)), (len(values), len(values)))
+
+
+def mixed_graph(graphs: Sequence[Tensor], shares: Sequence[Float[Tensor, " n_items"]]) -> Tensor:
+    """`Σ_m diag(share_m) S_m` of square CSR graphs."""
+    n_edges = [graph.crow_indices().diff() for graph in graphs]
+    row = torch.cat([torch.arange(len(n)).repeat_interleave(n) for n in n_edges])
+    col = torch.cat([graph.col_indices() for graph in graphs])
+    weight = torch.cat([graph.values() * share.repeat_interleave(n) for graph, share, n in zip(graphs, shares, n_edges, strict=True)])
+    return csr_matrix(row, col, weight, tuple(graphs[0].shape))
 
 
 class LearnedGraph(nn.Module):
