@@ -27,6 +27,7 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import PairBatches, TrainBatches
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.metrics.full_ranking import rank_users
+from mmrec.models.bm3 import BM3
 from mmrec.models.freedom import FREEDOM
 from mmrec.models.fusion import FusionRecommender
 from mmrec.models.lattice import LATTICE
@@ -210,6 +211,7 @@ FIELD: dict[str, Callable[..., Recommender]] = {
         edge_dropout=0.5,
         content_weight=0.1,
     ),
+    "bm3": partial(BM3, embedding_dim=DIM, n_layers=2, init_scale=0.1, dropout=0.3, content_weight=1.0, regularization=0.0),
 }
 KNOWS_COLD = ["vbpr", "lattice", "freedom"]
 

@@ -58,7 +58,8 @@ class RankingTask(LightningModule):
         torch.manual_seed(step_seed)  # dropout too is a function of (seed, step): alike in every process, and after a resume
         generator = torch.Generator().manual_seed(step_seed)
         scores = self.model.score_batch(batch, generator)
-        loss = (self.loss(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra) * batch.weight
+        row = batch.row[: len(scores.positive)]  # none where a model learns without negatives
+        loss = (self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra) * batch.weight
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=1, sync_dist=True)  # a mean over steps
         return loss
 
