@@ -31,6 +31,7 @@ from mmrec.models.bm3 import BM3
 from mmrec.models.freedom import FREEDOM
 from mmrec.models.fusion import FusionRecommender
 from mmrec.models.lattice import LATTICE
+from mmrec.models.mgcn import MGCN
 from mmrec.models.recommender import EpochRecommender, Recommender
 from mmrec.models.vbpr import VBPR
 from mmrec.nn.backbones.lightgcn import LightGCN
@@ -212,8 +213,18 @@ FIELD: dict[str, Callable[..., Recommender]] = {
         content_weight=0.1,
     ),
     "bm3": partial(BM3, embedding_dim=DIM, n_layers=2, init_scale=0.1, dropout=0.3, content_weight=1.0, regularization=0.0),
+    "mgcn": partial(
+        MGCN,
+        embedding_dim=DIM,
+        n_layers=2,
+        init_scale=0.1,
+        n_neighbours=5,
+        contrastive_weight=0.01,
+        temperature=0.2,
+        regularization=0.001,
+    ),
 }
-KNOWS_COLD = ["vbpr", "lattice", "freedom"]
+KNOWS_COLD = ["vbpr", "lattice", "freedom", "mgcn"]
 
 
 def fit_pairs(make: Callable[..., Recommender], spec: DatasetSpec, train: InteractionMatrix, n_epochs: int) -> Scorer:
