@@ -65,8 +65,8 @@ class BM3(Recommender):
         users, items = F.embedding(batch.user_idx[batch.row], all_users), F.embedding(batch.item_idx, all_items)
         item_views = self._view(items)
         loss = _bootstrap(self.predictor(users), item_views) + _bootstrap(self.predictor(items), self._view(users))
-        for name, values, present in self.features.items():
-            shown, has = self.projections[name](F.embedding(batch.item_idx, values)), present[batch.item_idx]
+        for name, projection in self.projections.items():
+            (shown,), has = self.features.project(name, projection, batch.item_idx), self.features.present(name)[batch.item_idx]
             online = self.predictor(shown)
             content = _bootstrap(online, item_views, has) + _bootstrap(online, self._view(shown), has)
             loss = loss + self.content_weight * content

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -85,8 +84,8 @@ class FREEDOM(EpochRecommender):
 
     def _content_loss(self, users: Float[Tensor, "rows dim"], batch: TrainBatch, name: str) -> Float[Tensor, ""]:
         """BPR of the users' products with what a modality says of the items."""
-        values, present, projection = self.features.values(name), self.features.present(name), self.projections[name]
-        positives, negatives = (projection(F.embedding(idx, values)) for idx in (batch.item_idx, batch.negatives))
+        present = self.features.present(name)
+        positives, negatives = self.features.project(name, self.projections[name], batch.item_idx, batch.negatives)
         positive, negative = BatchVectors(users, positives, negatives).scores(batch.row)
         has = present[batch.item_idx]
         return bpr(positive[has], batch.row[has], negative, batch.valid & present[batch.negatives])

@@ -44,9 +44,7 @@ class VBPR(Recommender):
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         own = BatchVectors.look_up(self.users.weight, self.items.weight, batch)
-        positives, negatives = (
-            self._item_vectors(table, idx) for table, idx in ((own.positives, batch.item_idx), (own.negatives, batch.negatives))
-        )
+        positives, negatives = self._item_vectors((own.positives, batch.item_idx), (own.negatives, batch.negatives))
         positive, negative = BatchVectors(self._user_vectors(own.users), positives, negatives).scores(batch.row)
         return TrainScores(positive, negative, self.regularization * own.squared_norm())
 
@@ -54,18 +52,22 @@ class VBPR(Recommender):
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         self.eval()
         own = torch.where(self.known_items[:, None], self.items.weight, 0.0)
-        items = self._item_vectors(own, torch.arange(len(own), device=own.device))
+        (items,) = self._item_vectors((own, torch.arange(len(own), device=own.device)))
         return freeze_vectors(self._user_vectors(self.users.weight), items, self.known_users)
 
     def _user_vectors(self, own: Float[Tensor, "n factors"]) -> Float[Tensor, "n dim"]:
         """[γ_u, θ_u, 1]"""
         return F.pad(own, (0, 1), value=1.0)
 
-    def _item_vectors(self, own: Float[Tensor, "*n factors"], item_idx: Int64[Tensor, "*n"]) -> Float[Tensor, "*n dim"]:
-        """[γ_i, E f_i, β_i + β'ᵀf_i] of some items, whose γ_i and β_i are `own`."""
-        shown = sum(
-            torch.where(present[item_idx][..., None], self.projections[name](F.embedding(item_idx, values)), 0.0)
-            for name, values, present in self.features.items()
-        )
-        factors, bias = own.split([self.embedding_dim, 1], dim=-1)
-        return torch.cat([factors, shown[..., :-1], bias + shown[..., -1:]], dim=-1)
+    def _item_vectors(self, *rows: tuple[Float[Tensor, "*n factors"], Int64[Tensor, "*n"]]) -> list[Float[Tensor, "*n dim"]]:
+        """[γ_i, E f_i, β_i + β'ᵀf_i] of items whose γ_i and β_i are given with their indices."""
+        shown = [0.0 for _ in rows]
+        for name, projection in self.projections.items():
+            present = self.features.present(name)
+            for part, projected in enumerate(self.features.project(name, projection, *(idx for _, idx in rows))):
+                shown[part] = shown[part] + torch.where(present[rows[part][1]][..., None], projected, 0.0)
+        vectors = []
+        for (own, _), content in zip(rows, shown, strict=True):
+            factors, bias = own.split([self.embedding_dim, 1], dim=-1)
+            vectors.append(torch.cat([factors, content[..., :-1], bias + content[..., -1:]], dim=-1))
+        return vectors

@@ -1,9 +1,9 @@
 """The frozen features of items as part of a model: on its device, outside its checkpoints, and with who has them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-import torch
-from jaxtyping import Bool, Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mmrec.types import Features
@@ -38,7 +38,10 @@ class ItemFeatures(nn.Module):
         for name in self.names:
             yield name, self.values(name), self.present(name)
 
-    @property
-    def any_present(self) -> Bool[Tensor, " n_items"]:
-        """Who has at least one modality."""
-        return torch.stack([self.present(name) for name in self.names]).any(dim=0)
+    def project(self, name: str, projection: Callable[[Tensor], Tensor], *item_idx: Int64[Tensor, "*n"]) -> list[Float[Tensor, "*n width"]]:
+        """The projected features of some items, for each of `item_idx`; of the whole catalogue first, where that is the smaller work."""
+        values = self.values(name)
+        if len(values) < sum(idx.numel() for idx in item_idx):
+            projected = projection(values)
+            return [F.embedding(idx, projected) for idx in item_idx]
+        return [projection(F.embedding(idx, values)) for idx in item_idx]
