@@ -3,12 +3,12 @@
 from collections.abc import Collection
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatch
-from mmrec.losses import bpr
 from mmrec.models.recommender import EpochRecommender, FrozenScorer, TrainScores
 from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
 from mmrec.nn.backbones.lightgcn import LightGCN
@@ -87,8 +87,10 @@ class FREEDOM(EpochRecommender):
         present = self.features.present(name)
         positives, negatives = self.features.project(name, self.projections[name], batch.item_idx, batch.negatives)
         positive, negative = BatchVectors(users, positives, negatives).scores(batch.row)
-        has = present[batch.item_idx]
-        return bpr(positive[has], batch.row[has], negative, batch.valid & present[batch.negatives])
+        has = present[batch.item_idx]  # a weight: taking these rows alone would make a GPU wait for their number
+        counted = (batch.valid & present[batch.negatives])[batch.row] * has[:, None]
+        losses = (F.softplus(negative[batch.row] - positive[:, None]) * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+        return losses.sum() / has.sum().clamp(min=1)
 
 
 def sample_edges(
