@@ -27,7 +27,7 @@ class BatchVectors(NamedTuple):
         """The inner products of the positives and of the negatives with their users; `row` is the batch's."""
         users, positives, negatives = (vectors.float() for vectors in self)
         negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
-        return (F.embedding(row, users) * positives).sum(dim=1), negative
+        return (F.embedding(row, users) * positives).sum(dim=1), negative.float()  # a product is half as precise under autocast
 
     def squared_norm(self) -> Float[Tensor, ""]:
         """`½ (‖u‖² + ‖i‖² + ‖j‖²)`, summed over the batch's users, positives and negatives, divided by its positives."""

@@ -29,6 +29,13 @@ def test_scores_are_inner_products(batches: PairBatches | TrainBatches) -> None:
         torch.testing.assert_close(negative, dense.gather(1, own))
 
 
+def test_scores_are_float32_whatever_the_products_are_computed_in() -> None:
+    (batch,) = PairBatches(POSITIVES, batch_size=9, n_negatives=2, seed=0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        positive, negative = BatchVectors.look_up(USERS, ITEMS, batch).scores(batch.row)
+    assert positive.dtype == negative.dtype == torch.float32
+
+
 def test_the_norm_is_that_of_a_positive() -> None:
     vectors = BatchVectors(torch.ones(2, 1), 2 * torch.ones(2, 1), torch.tensor([[[3.0]], [[1.0]]]))
     assert vectors.squared_norm().item() == 0.5 * (2 + 8 + 10) / 2
