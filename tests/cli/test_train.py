@@ -315,22 +315,6 @@ def test_a_baseline_called_as_the_model_is_told_apart(run_of: Callable[..., Path
     )
 
 
-@pytest.mark.parametrize("model", ["bm3", "freedom"])
-def test_a_model_of_the_field_is_trained_and_evaluated_like_any_other(run_of: Callable[..., Path], model: str) -> None:
-    run = run_of(f"model={model}", "~baselines", "data_module.batch_size=256", "trainer.max_epochs=1")
-    reported = read(run, "metrics.json")["models"]
-    assert read(run, "run.json")["model"] == model and list(reported) == [model]
-    assert not (run / "attention.parquet").exists() and set(pl.read_parquet(run / "per_user.parquet")["model"]) == {model}
-    found = evaluate(OmegaConf.create({"run": str(run), "predictions": None}))
-    assert found["test/ndcg@20"] == pytest.approx(reported[model]["test/ndcg@20"])
-
-
-def test_a_model_of_content_says_that_there_is_none(compose: Compose, shop_overrides: list[str], tmp_path: Path) -> None:
-    overrides = ["model=freedom", "~baselines", "evidence.text=false", "evidence.image=false", f"run_dir={tmp_path / 'run'}"]
-    with pytest.raises(ConfigError, match=r"^model: freedom needs items with text, pictures or other features"):
-        train(compose(*shop_overrides, *overrides))
-
-
 def leaves(value: object) -> Iterator[object]:
     """All that a container holds, containers included."""
     yield value
