@@ -24,10 +24,16 @@ from mmrec.baselines.sasrec import SASRec
 from mmrec.baselines.slim import SLIM
 from mmrec.baselines.user_knn import UserKNN
 from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import TrainBatches
+from mmrec.data.sample import PairBatches, TrainBatches
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.metrics.full_ranking import rank_users
+from mmrec.models.bm3 import BM3
+from mmrec.models.freedom import FREEDOM
 from mmrec.models.fusion import FusionRecommender
+from mmrec.models.lattice import LATTICE
+from mmrec.models.mgcn import MGCN
+from mmrec.models.recommender import EpochRecommender, Recommender
+from mmrec.models.vbpr import VBPR
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -189,3 +195,69 @@ def test_cold_items_without_content_are_not_known() -> None:
     train = all_warm_of_ones_colour()
     spec = make_spec(train, {"text": Features(noise(train.n_items), torch.ones(train.n_items, dtype=torch.bool))})
     assert not own_colour_first(fit(spec, train, "attention", "lightgcn"), train).all()
+
+
+FIELD: dict[str, Callable[..., Recommender]] = {
+    "vbpr": partial(VBPR, embedding_dim=DIM, content_dim=DIM, init_scale=0.1, regularization=0.001),
+    "lattice": partial(
+        LATTICE, embedding_dim=DIM, content_dim=DIM, n_layers=2, init_scale=0.1, n_neighbours=5, initial_share=0.7, regularization=0.001
+    ),
+    "freedom": partial(
+        FREEDOM,
+        embedding_dim=DIM,
+        n_layers=2,
+        init_scale=0.1,
+        n_neighbours=5,
+        modality_weights={"text": 1.0},
+        edge_dropout=0.5,
+        content_weight=0.1,
+    ),
+    "bm3": partial(BM3, embedding_dim=DIM, n_layers=2, init_scale=0.1, dropout=0.3, content_weight=1.0, regularization=0.0),
+    "mgcn": partial(
+        MGCN,
+        embedding_dim=DIM,
+        n_layers=2,
+        init_scale=0.1,
+        n_neighbours=5,
+        contrastive_weight=0.01,
+        temperature=0.2,
+        regularization=0.001,
+    ),
+}
+KNOWS_COLD = ["vbpr", "lattice", "freedom", "mgcn"]
+
+
+def fit_pairs(make: Callable[..., Recommender], spec: DatasetSpec, train: InteractionMatrix, n_epochs: int) -> Scorer:
+    """A model of the field as its paper trains it, only faster: batches of interactions, one negative each, BPR."""
+    torch.manual_seed(0)
+    model = make(spec)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for epoch in range(n_epochs):
+        generator = torch.Generator().manual_seed(epoch)
+        if isinstance(model, EpochRecommender):
+            model.start_epoch(generator)
+        for batch in PairBatches(train, batch_size=400, n_negatives=1, seed=0, epoch=lambda epoch=epoch: epoch):
+            optimizer.zero_grad()
+            scores = model.score_batch(batch, generator)
+            (bpr(scores.positive, batch.row[: len(scores.positive)], scores.negative, batch.valid) + scores.extra).backward()
+            optimizer.step()
+    return model.freeze()
+
+
+@pytest.mark.parametrize("name", FIELD)
+def test_models_of_the_field_learn_colours_from_interactions(name: str) -> None:
+    """The text says the colour too, of two items in three, among noise: these models learn from both."""
+    train = most_of_ones_colour()
+    present = torch.arange(N_WARM) % 3 > 0
+    values = torch.cat([(torch.arange(N_WARM) % 2 * 2.0 - 1)[:, None], 0.3 * noise(N_WARM)], dim=1)
+    spec = make_spec(train, {"text": Features(torch.where(present[:, None], values, 0.0), present)})
+    assert own_colour_first(fit_pairs(FIELD[name], spec, train, n_epochs=30), train).all()
+
+
+@pytest.mark.parametrize("name", KNOWS_COLD)
+def test_models_of_the_field_know_cold_items_by_their_text(name: str) -> None:
+    train = all_warm_of_ones_colour()
+    colour = torch.arange(train.n_items) % 2 * 2.0 - 1
+    values = torch.cat([colour[:, None] * 2, 0.3 * noise(train.n_items)], dim=1)
+    spec = make_spec(train, {"text": Features(values, torch.ones(train.n_items, dtype=torch.bool))})
+    assert own_colour_first(fit_pairs(FIELD[name], spec, train, n_epochs=30), train).all()

@@ -97,6 +97,16 @@ def test_every_primary_config_is_tested() -> None:
     assert {path.stem for path in CONF.glob("*.yaml")} - {"quiet"} == set(VERBS)
 
 
+def test_a_model_of_the_field_brings_how_it_is_trained_and_the_person_has_the_last_word(compose: Compose) -> None:
+    brought = plain(compose("model=lattice"))
+    assert brought["loss"]["_target_"] == "mmrec.losses.bpr" and brought["optimizer"]["_target_"] == "torch.optim.Adam"
+    assert (brought["data_module"]["batch_of"], brought["data_module"]["n_negatives"]) == ("interactions", 1)
+    said = ["loss=sampled_softmax", "optimizer.lr=0.5", "data_module.batch_size=7", "selection.patience=3", "model.n_neighbours=2"]
+    cfg = plain(compose("model=lattice", "experiment=demo_shop", *said))
+    assert cfg["loss"]["_target_"] == "mmrec.losses.sampled_softmax" and cfg["optimizer"]["lr"] == 0.5 and cfg["n_seeds"] == 3
+    assert (cfg["data_module"]["batch_size"], cfg["selection"]["patience"], cfg["model"]["n_neighbours"]) == (7, 3, 2)
+
+
 def test_ablations_combine(compose: Compose) -> None:
     cfg = compose("ablation=[no_text,no_kg]")
     assert plain(cfg)["evidence"] == {"collaborative": True, "text": False, "image": True, "kg": False}

@@ -92,7 +92,7 @@ def _measured(folder: Path, label: str) -> MeasuredRun:
     about, metrics, per_user = read_json(folder / "run.json"), read_json(folder / "metrics.json"), folder / "per_user.parquet"
     if not per_user.is_file():
         raise MissingFile(f"{per_user}: not found; users are compared one by one, train the run again")
-    ours = next(iter(metrics["models"]))
+    ours = about["model"]
     rows = pl.read_parquet(per_user).filter(model=ours).drop("model")
     slices = metrics.get("slices", {}).get(ours, {})
     return MeasuredRun(label, str(folder), metrics["models"][ours], slices, rows, about["split"]["hash"])

@@ -29,7 +29,7 @@ from mmrec.cli.prepare import say
 from mmrec.cli.train import check_selection, train
 from mmrec.config import LeaderboardConfig, TrainConfig, check, flat, plain
 from mmrec.errors import ConfigError, DataError, MmrecError, nearest
-from mmrec.evaluation.console import OURS, section_table
+from mmrec.evaluation.console import section_table
 from mmrec.evaluation.leaderboard import MeasuredModel, Section, describe_section, make_section
 from mmrec.evaluation.leaderboard_page import write_leaderboard
 from mmrec.evaluation.report import read_json
@@ -220,20 +220,21 @@ def _check_same_splits(runs: Sequence[BoardRun]) -> None:
 def _measured_models(runs: Sequence[BoardRun], first: str) -> Iterator[MeasuredModel]:
     """Ours in the order of the board, and after them the baselines, which stand in the runs of the first."""
     for model in dict.fromkeys(run.model for run in runs):
-        yield _measured(model, OURS, [run for run in runs if run.model == model])
+        yield _measured(model, None, [run for run in runs if run.model == model])
     beside = [run for run in runs if run.model == first]
-    for name in dict.fromkeys(name for run in beside for name in read_json(run.folder / "metrics.json")["models"] if name != OURS):
+    for name in dict.fromkeys(name for run in beside for name in list(read_json(run.folder / "metrics.json")["models"])[1:]):
         yield _measured(name, name, beside)
 
 
-def _measured(name: str, inside: str, runs: Sequence[BoardRun]) -> MeasuredModel:
-    """A model of several runs; `inside` is what the runs call it."""
+def _measured(name: str, baseline: str | None, runs: Sequence[BoardRun]) -> MeasuredModel:
+    """A baseline of several runs, or the model that they trained."""
     tables, fit_s, lists, tuned = [], {}, {}, {}
     for run in runs:
         metrics, about = read_json(run.folder / "metrics.json"), read_json(run.folder / "run.json")
+        inside = baseline or about["model"]
         if inside in metrics["models"]:
             tables.append(pl.read_parquet(run.folder / "per_user.parquet").filter(model=inside).drop("model"))
             fit_s[run.seed] = about["fit_s"][inside]
             lists[run.seed] = metrics["lists"][inside]
             tuned[run.seed] = metrics["tuned"].get(inside, {})
-    return MeasuredModel(name, inside != OURS, pl.concat(tables), fit_s, lists, tuned)
+    return MeasuredModel(name, baseline is not None, pl.concat(tables), fit_s, lists, tuned)

@@ -140,11 +140,11 @@ def _print_sweep(runs: list[tuple[list[str], Path]]) -> None:
     """The runs of a sweep side by side, each under the overrides that are not common to all."""
     from mmrec.cli.record import read_sweep_run
     from mmrec.evaluation.comparison import cutoffs
-    from mmrec.evaluation.console import OURS, sweep_table
+    from mmrec.evaluation.console import sweep_table
 
     common = set.intersection(*(set(overrides) for overrides, _ in runs))
     found = [read_sweep_run(run_dir, " ".join(o for o in overrides if o not in common)) for overrides, run_dir in runs]
-    ks = cutoffs(found[0].metrics["models"][OURS])
+    ks = cutoffs(found[0].metrics["models"][found[0].model])
     Console().print(sweep_table(found, [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")], f"ndcg@{ks[-1]}"))
 
 

@@ -95,6 +95,11 @@ def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
     return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
 
 
+def model_name(cfg: DictConfig) -> str:
+    """What a run calls the model that it trains: the last part of its module, `fusion` of mmrec.models.fusion.FusionRecommender."""
+    return cfg.model._target_.split(".")[-2]
+
+
 def fit_priors(cfg: DictConfig, spec: DatasetSpec, valid: EvaluationSet) -> dict[str, Any]:
     """What a model starts from and adds to its scores, fitted in closed form and chosen on the validation part: `linear` and `trend`.
 

@@ -12,14 +12,14 @@ import polars as pl
 import torch
 from omegaconf import DictConfig
 
-from mmrec.cli.prepare import Evidence
+from mmrec.cli.prepare import Evidence, model_name
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_json, write_parquet, write_tensors
 from mmrec.evaluation.calibration import describe_calibration
 from mmrec.evaluation.comparison import best_baseline, cutoffs
-from mmrec.evaluation.console import OURS, SweepRun
+from mmrec.evaluation.console import SweepRun
 from mmrec.evaluation.fairness import describe_fairness
 from mmrec.evaluation.item_groups import ItemGroups
 from mmrec.evaluation.lists import describe_lists
@@ -51,7 +51,7 @@ def describe_run(
     test_users, known = split.test[USER_ID].n_unique(), split.train[USER_ID].n_unique()
     return {
         "name": Path(cfg.run_dir).name,
-        "model": OURS,
+        "model": model_name(cfg),
         "seed": cfg.seed,
         "seeds": list(range(cfg.seed, cfg.seed + cfg.n_seeds)),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
@@ -171,8 +171,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_sweep_run(run_dir: Path, label: str) -> SweepRun:
     """What a sweep's table needs of a finished run."""
-    split_hash = read_json(run_dir / "run.json")["split"]["hash"]
-    return SweepRun(label, read_json(run_dir / "metrics.json"), pl.read_parquet(run_dir / "per_user.parquet"), split_hash)
+    about, metrics = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
+    return SweepRun(label, about["model"], metrics, pl.read_parquet(run_dir / "per_user.parquet"), about["split"]["hash"])
 
 
 def _named(result: Result, evidence: Evidence) -> pl.DataFrame:

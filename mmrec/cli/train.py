@@ -14,14 +14,25 @@ from rich.console import Console
 
 from mmrec.cli.baselines import chosen, tune_baseline
 from mmrec.cli.fit import checkpoint_folder, fit, load_best
-from mmrec.cli.prepare import Evidence, fit_priors, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning, say
+from mmrec.cli.prepare import (
+    Evidence,
+    fit_priors,
+    load_evidence,
+    make_data_module,
+    make_model,
+    make_spec,
+    make_split,
+    model_name,
+    quiet_lightning,
+    say,
+)
 from mmrec.cli.record import describe_run, write_curves, write_model, write_results
 from mmrec.config import TrainConfig, build, check
 from mmrec.data.counterfactual import changes_of
 from mmrec.data.split import Split
 from mmrec.data.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.errors import ConfigError, MissingFile, Terminated, nearest
-from mmrec.evaluation.console import OURS, console_table
+from mmrec.evaluation.console import console_table
 from mmrec.evaluation.counterfactual import counterfactuals, describe_worth, measure_counterfactuals
 from mmrec.evaluation.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.item_groups import make_item_groups
@@ -60,7 +71,7 @@ def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_di
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("test")
     write_model(run_dir, evidence, first)
-    write_curves(run_dir, [result.seed for result in results if result.model == OURS])
+    write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, cfg.evaluation.item_column, cfg.graph.separator
     metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set(), make_item_groups(data.train, *grouping))
     _write_counterfactuals(cfg, run_dir, first, make_spec(evidence, data), results[0], data)
@@ -113,7 +124,7 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     load_best(model, folder)
     data.setup("test")
     measured = measure(cfg, model.freeze(), data, read_grades(run_dir / "split", evidence.index))
-    return Result(OURS, cfg.seed, *measured, {}, fit_s), model
+    return Result(model_name(cfg), cfg.seed, *measured, {}, fit_s), model
 
 
 def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades) -> tuple[Evaluated, Evaluated]:
@@ -124,14 +135,23 @@ def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule, grades: 
 
 
 def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Result]:
-    """Every configured baseline, tuned on the validation part before the test part is read; one that the data cannot feed is left out."""
+    """Every configured baseline, tuned on the validation part before the test part is read; one that the data cannot feed is left out.
+
+    One that is called as the trained model is goes by `<name> (baseline)`.
+    """
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
     tuned = {name: tune_baseline(cfg, name, make_spec(evidence, data), data.valid_set()) for name in cfg.baselines}
     data.setup("test")
     grades = read_grades(run_dir / "split", evidence.index)
     return [
-        Result(name, cfg.seed, *measure(cfg, best.baseline, data, grades), chosen(best), best.fit_s)
+        Result(
+            f"{name} (baseline)" if name == model_name(cfg) else name,
+            cfg.seed,
+            *measure(cfg, best.baseline, data, grades),
+            chosen(best),
+            best.fit_s,
+        )
         for name, best in tuned.items()
         if best is not None
     ]

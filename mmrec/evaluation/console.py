@@ -15,7 +15,6 @@ from mmrec.evaluation.run_comparison import MeasuredRun, RunComparison, RunDiffe
 from mmrec.evaluation.significance import align_users, paired_test
 
 DIFFERENCE_LABEL = "vs. best baseline"
-OURS = "fusion"
 
 
 class SweepRun(NamedTuple):
@@ -23,6 +22,8 @@ class SweepRun(NamedTuple):
 
     label: str
     """The overrides that set it apart."""
+    model: str
+    """What its trained model is called."""
     metrics: dict
     """The content of its metrics.json."""
     per_user: pl.DataFrame
@@ -60,7 +61,7 @@ def markdown_table(metrics: dict, columns: Sequence[str]) -> str:
 
 
 def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str) -> Table:
-    """Our model of several runs, one row each, best bold; last, Δ: the paired difference in `tested`, such as `ndcg@20`, to the first.
+    """What several runs trained, one row each, best bold; last, Δ: the paired difference in `tested`, such as `ndcg@20`, to the first.
 
     That is the mean over the users both runs have, with its 95% interval; bold where it excludes zero. Runs of another split have none.
     """
@@ -145,7 +146,7 @@ def difference_cells(difference: RunDifference) -> tuple[str, ...]:
 def _against(first: SweepRun, run: SweepRun, metric: str) -> Text:
     if run is first or run.split_hash != first.split_hash:
         return Text("")
-    values = align_users(*(each.per_user.filter(pl.col("model") == OURS) for each in (run, first)), metric)
+    values = align_users(*(each.per_user.filter(pl.col("model") == each.model) for each in (run, first)), metric)
     if values[0].shape[1] < 2:
         return Text("")
     found = paired_test(*values, seed=0)

@@ -60,7 +60,8 @@ class RankingTask(LightningModule):
         torch.manual_seed(step_seed)  # dropout too is a function of (seed, step): alike in every process, and after a resume
         generator = torch.Generator().manual_seed(step_seed)
         scores = self.model.score_batch(batch, generator)
-        loss = (self.loss(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra) * batch.weight
+        row = batch.row[: len(scores.positive)]  # none where a model learns without negatives
+        loss = (self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra) * batch.weight
         self._losses, self._n_losses = self._losses + loss.detach(), self._n_losses + 1
         return loss
 

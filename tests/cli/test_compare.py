@@ -24,7 +24,7 @@ def make_run(tmp_path: Path) -> Runs:
         mean = sum(VALUES) / len(VALUES) + by
         models = {"fusion": {"test/ndcg@20": mean, "val/ndcg@20": 0.5}, "ease": {"test/ndcg@20": 0.9}}
         (folder / "metrics.json").write_text(json.dumps({"models": models}))
-        (folder / "run.json").write_text(json.dumps({"split": {"hash": split_hash}}))
+        (folder / "run.json").write_text(json.dumps({"model": "fusion", "split": {"hash": split_hash}}))
         (folder / "config.yaml").write_text(json.dumps({"run_dir": str(folder), "evidence": config}))
         rows = [(f"u{i}", model, 1, v) for model, more in (("fusion", by), ("ease", 0.3)) for i, v in enumerate(v + more for v in VALUES)]
         pl.DataFrame(rows, schema=["user_id", "model", "seed", "ndcg@20"], orient="row").write_parquet(folder / "per_user.parquet")

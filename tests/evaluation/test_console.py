@@ -56,15 +56,15 @@ def test_markdown_table() -> None:
     )
 
 
-def sweep_run(label: str, ndcg: float, per_user: list[float], split_hash: str = "a") -> SweepRun:
-    users = pl.DataFrame({"user_id": [str(u) for u in range(len(per_user))], "model": "fusion", "seed": 1, "ndcg@20": per_user})
-    return SweepRun(label, {"models": {"fusion": {"test/ndcg@20": ndcg}}}, users, split_hash)
+def sweep_run(label: str, ndcg: float, per_user: list[float], split_hash: str = "a", model: str = "fusion") -> SweepRun:
+    users = pl.DataFrame({"user_id": [str(u) for u in range(len(per_user))], "model": model, "seed": 1, "ndcg@20": per_user})
+    return SweepRun(label, model, {"models": {model: {"test/ndcg@20": ndcg}}}, users, split_hash)
 
 
 def test_a_sweep_shows_each_run_and_its_paired_difference_to_the_first() -> None:
     full = sweep_run("ablation=[]", 0.5, [0.5, 0.6, 0.4, 0.5])
     worse = sweep_run("ablation=[no_text]", 0.4, [0.4, 0.5, 0.3, 0.4])
-    alike = sweep_run("ablation=[no_kg]", 0.5, [0.6, 0.5, 0.5, 0.4])
+    alike = sweep_run("model=vbpr", 0.5, [0.6, 0.5, 0.5, 0.4], model="vbpr")
     elsewhere = sweep_run("split=cold_item", 0.1, [0.1, 0.1, 0.1, 0.1], "b")
     console = Console(width=100)
     with console.capture() as capture:

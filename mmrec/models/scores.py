@@ -1,0 +1,48 @@
+"""What models share whose score is the inner product of a user's and an item's vector."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from mmrec.data.sample import TrainBatch
+from mmrec.models.recommender import FrozenScorer
+
+
+class BatchVectors(NamedTuple):
+    """The vectors that a training batch meets."""
+
+    users: Float[Tensor, "rows dim"]
+    positives: Float[Tensor, "n dim"]
+    negatives: Float[Tensor, "pool dim"] | Float[Tensor, "rows pool dim"]
+
+    @classmethod
+    def look_up(cls, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], batch: TrainBatch) -> "BatchVectors":
+        """The rows of all users' and all items' vectors; by `embedding`, whose backward is far faster than that of indexing."""
+        return cls(*(F.embedding(idx, of) for idx, of in ((batch.user_idx, users), (batch.item_idx, items), (batch.negatives, items))))
+
+    def scores(self, row: Int64[Tensor, " n"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "rows pool"]]:
+        """The inner products of the positives and of the negatives with their users; `row` is the batch's."""
+        users, positives, negatives = (vectors.float() for vectors in self)
+        negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
+        return (F.embedding(row, users) * positives).sum(dim=1), negative.float()  # a product is half as precise under autocast
+
+    def squared_norm(self) -> Float[Tensor, ""]:
+        """`½ (‖u‖² + ‖i‖² + ‖j‖²)`, summed over the batch's users, positives and negatives, divided by its positives."""
+        return 0.5 * sum(vectors.float().pow(2).sum() for vectors in self) / max(1, len(self.positives))
+
+
+def occurring(idx: Int64[Tensor, " n"], size: int) -> Bool[Tensor, " size"]:
+    """Which of 0 … size - 1 are among `idx`."""
+    return torch.bincount(idx, minlength=size) > 0
+
+
+def freeze_vectors(
+    users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], known_users: Bool[Tensor, " n_users"]
+) -> FrozenScorer:
+    """A scorer of these vectors. A user without training interactions gets the mean vector of those with some."""
+    users, items = users.float(), items.float()
+    users = torch.where(known_users[:, None], users, users[known_users].mean(dim=0))
+    return FrozenScorer(users, items, items.new_zeros((len(items), 0)))

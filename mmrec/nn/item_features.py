@@ -1,0 +1,47 @@
+"""The frozen features of items as part of a model: on its device, outside its checkpoints, and with who has them."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from mmrec.types import Features
+
+
+class ItemFeatures(nn.Module):
+    """The features of all modalities that at least one item has. Raises ValueError, naming who needs them, where there are none."""
+
+    def __init__(self, features: Mapping[str, Features], needed_by: str) -> None:
+        super().__init__()
+        known = {name: found for name, found in features.items() if found.present.any()}
+        if not known:
+            raise ValueError(
+                f"{needed_by} needs items with text, pictures or other features, and the data have none (or `evidence` hides them)"
+            )
+        self.names = tuple(known)
+        self.dims = {name: found.values.shape[1] for name, found in known.items()}
+        for name, found in known.items():
+            self.register_buffer(f"values_{name}", found.values.float(), persistent=False)
+            self.register_buffer(f"present_{name}", found.present, persistent=False)
+
+    def values(self, name: str) -> Float[Tensor, "n_items dim"]:
+        """The features of a modality; where `present` is False they mean nothing."""
+        return getattr(self, f"values_{name}")
+
+    def present(self, name: str) -> Bool[Tensor, " n_items"]:
+        """Who has the modality."""
+        return getattr(self, f"present_{name}")
+
+    def items(self) -> Iterator[tuple[str, Float[Tensor, "n_items dim"], Bool[Tensor, " n_items"]]]:
+        """Name, values and presence of every modality."""
+        for name in self.names:
+            yield name, self.values(name), self.present(name)
+
+    def project(self, name: str, projection: Callable[[Tensor], Tensor], *item_idx: Int64[Tensor, "*n"]) -> list[Float[Tensor, "*n width"]]:
+        """The projected features of some items, for each of `item_idx`; of the whole catalogue first, where that is the smaller work."""
+        values = self.values(name)
+        if len(values) < sum(idx.numel() for idx in item_idx):
+            projected = projection(values)
+            return [F.embedding(idx, projected) for idx in item_idx]
+        return [projection(F.embedding(idx, values)) for idx in item_idx]
