@@ -4,6 +4,7 @@ Whoever has understood ranks the remaining items of a user's colour before all o
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -24,10 +25,13 @@ from mmrec.baselines.sasrec import SASRec
 from mmrec.baselines.slim import SLIM
 from mmrec.baselines.user_knn import UserKNN
 from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import TrainBatches
+from mmrec.data.sample import PairBatches, TrainBatches
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.metrics.full_ranking import rank_users
 from mmrec.models.fusion import FusionRecommender
+from mmrec.models.kgat import KGATRecommender
+from mmrec.models.kgin import KGINRecommender
+from mmrec.models.recommender import EpochRecommender
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -48,7 +52,14 @@ BACKBONES = {
     "lightgcn": partial(LightGCN, n_layers=2, init_scale=0.1),
     "matrix_factorization": partial(MatrixFactorization, init_scale=0.1),
 }
+GRAPH_MODELS = {
+    "kgat": partial(
+        KGATRecommender, embedding_dim=DIM, relation_dim=DIM, layer_dims=[DIM, DIM], dropout=0.0, n_triples=64, regularization=0.0
+    ),
+    "kgin": partial(KGINRecommender, embedding_dim=DIM, n_layers=2, n_intents=2, dropout=0.0, independence=1e-4, regularization=0.0),
+}
 every_fusion = pytest.mark.parametrize("fusion", FUSIONS)
+every_graph_model = pytest.mark.parametrize("name", GRAPH_MODELS)
 every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
 
 
@@ -104,6 +115,28 @@ def fit(
         loss(2 * scores.positive, batch.row, 2 * scores.negative, batch.valid).backward()
         optimizer.step()
     return model.freeze()
+
+
+def fit_pairs(name: str, spec: DatasetSpec, train: InteractionMatrix, n_epochs: int) -> Scorer:
+    """A model of interactions and graph, trained as published: BPR over single pairs, here all of them a step."""
+    torch.manual_seed(0)
+    model = GRAPH_MODELS[name](spec)
+    optimizer, generator = torch.optim.Adam(model.parameters(), lr=0.02), torch.Generator().manual_seed(0)
+    for epoch in range(n_epochs):
+        if isinstance(model, EpochRecommender):
+            model.start_epoch(torch.Generator().manual_seed(epoch))
+        for batch in PairBatches(train, len(train.indices), n_negatives=1, seed=0, epoch=lambda now=epoch: now):
+            optimizer.zero_grad()
+            scores = model.score_batch(batch, generator)
+            (bpr(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra).backward()
+            optimizer.step()
+    return model.freeze()
+
+
+def entities_of_colours(n_items: int) -> Graph:
+    """Every item is an entity of its own, related to that of its colour."""
+    items = torch.arange(n_items)
+    return Graph(torch.stack([items, n_items + items % 2]), torch.zeros_like(items), n_items + 2, 1, items)
 
 
 def noise(n_items: int, dim: int = 4) -> Tensor:
@@ -176,12 +209,27 @@ def test_cold_items_are_known_by_their_text(fusion: str, backbone: str) -> None:
 @every_fusion
 @every_backbone
 def test_cold_items_are_known_by_their_entity(fusion: str, backbone: str) -> None:
-    """Every item is an entity of its own, related to that of its colour."""
     train = all_warm_of_ones_colour()
-    items = torch.arange(train.n_items)
-    edges = torch.stack([items, train.n_items + items % 2])
-    graph = Graph(edges, torch.zeros_like(items), train.n_items + 2, 1, items)
-    assert own_colour_first(fit(make_spec(train, {}, graph), train, fusion, backbone), train).all()
+    spec = make_spec(train, {}, entities_of_colours(train.n_items))
+    assert own_colour_first(fit(spec, train, fusion, backbone), train).all()
+
+
+@every_graph_model
+def test_graph_models_learn_colours_from_interactions(name: str) -> None:
+    """The graph says nothing of them: pairs of items, one of each colour."""
+    train = most_of_ones_colour()
+    items = torch.arange(N_WARM)
+    graph = Graph(torch.stack([items, N_WARM + items // 2]), torch.zeros_like(items), N_WARM + N_WARM // 2, 1, items)
+    assert own_colour_first(fit_pairs(name, make_spec(train, {}, graph), train, n_epochs=40), train).all()
+
+
+@every_graph_model
+def test_graph_models_know_cold_items_by_their_entity(name: str) -> None:
+    train = all_warm_of_ones_colour()
+    spec = make_spec(train, {}, entities_of_colours(train.n_items))
+    assert own_colour_first(fit_pairs(name, spec, train, n_epochs=40), train).all()
+    outside = replace(spec.graph, item_entity=torch.where(train.item_degree > 0, spec.graph.item_entity, -1))
+    assert not own_colour_first(fit_pairs(name, replace(spec, graph=outside), train, n_epochs=40), train).all()
 
 
 def test_cold_items_without_content_are_not_known() -> None:
