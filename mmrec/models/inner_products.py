@@ -10,14 +10,19 @@ from mmrec.models.recommender import FrozenScorer, TrainScores
 
 
 def score_pairs(
-    users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], batch: TrainBatch, regularization: float
+    users: Float[Tensor, "n_users dim"],
+    items: Float[Tensor, "n_items dim"],
+    batch: TrainBatch,
+    regularization: float,
+    sparse: bool = False,
 ) -> TrainScores:
     """`u·i` of positives and negatives; extra is `regularization · ½ Σ ‖e‖² / n` over the vectors that the n positives bring.
 
-    Those are the users of the batch, its positives and its negatives, each as often as it occurs.
+    Those are the users of the batch, its positives and its negatives, each as often as it occurs. With `sparse`, which
+    takes parameters themselves, gradients hold their rows only.
     """
-    mine, liked = F.embedding(batch.user_idx, users), F.embedding(batch.item_idx, items)  # its backward is far faster than indexing's
-    others = F.embedding(batch.negatives, items)
+    mine = F.embedding(batch.user_idx, users, sparse=sparse)  # embedding: its backward is far faster than that of indexing
+    liked, others = (F.embedding(item_idx, items, sparse=sparse) for item_idx in (batch.item_idx, batch.negatives))
     positive = (F.embedding(batch.row, mine) * liked).sum(dim=1)
     negative = mine @ others.T if others.ndim == 2 else torch.einsum("bd,bnd->bn", mine, others)
     squares = sum(vectors.square().sum() for vectors in (mine, liked, others))
