@@ -42,11 +42,8 @@ class TabularDataModule(LightningDataModule):
             self.test = self._matrix(self._read("test"))
 
     def train_dataloader(self) -> TrainBatches | PairBatches:
-        common = {
-            "epoch": lambda: self.trainer.current_epoch,
-            "rank": self.trainer.global_rank,
-            "world_size": self.trainer.world_size,
-        }
+        parts = self.trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}  # divided tables: all processes see all
+        common = {"epoch": lambda: self.trainer.current_epoch, "rank": parts["rank"], "world_size": parts["num_replicas"]}
         if self.batch_of == "interactions":
             return PairBatches(self.train, self.batch_size, self.n_negatives, self.seed, **common)
         return TrainBatches(self.train, self.batch_size, self.n_negatives, self.shared_negatives, self.seed, **common)

@@ -10,19 +10,24 @@ from mmrec.models.recommender import FrozenScorer, TrainScores
 
 
 def score_pairs(
-    users: Float[Tensor, "n_users dim"],
-    items: Float[Tensor, "n_items dim"],
+    users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], batch: TrainBatch, regularization: float
+) -> TrainScores:
+    """What `score_rows` says of the vectors that a batch brings, from those of all users and all items."""
+    mine = F.embedding(batch.user_idx, users)  # embedding: its backward is far faster than that of indexing
+    return score_rows(mine, F.embedding(batch.item_idx, items), F.embedding(batch.negatives, items), batch, regularization)
+
+
+def score_rows(
+    mine: Float[Tensor, "users dim"],
+    liked: Float[Tensor, "n dim"],
+    others: Float[Tensor, "pool dim"] | Float[Tensor, "users pool dim"],
     batch: TrainBatch,
     regularization: float,
-    sparse: bool = False,
 ) -> TrainScores:
     """`u·i` of positives and negatives; extra is `regularization · ½ Σ ‖e‖² / n` over the vectors that the n positives bring.
 
-    Those are the users of the batch, its positives and its negatives, each as often as it occurs. With `sparse`, which
-    takes parameters themselves, gradients hold their rows only.
+    Those are the users of the batch, its positives and its negatives, each as often as it occurs.
     """
-    mine = F.embedding(batch.user_idx, users, sparse=sparse)  # embedding: its backward is far faster than that of indexing
-    liked, others = (F.embedding(item_idx, items, sparse=sparse) for item_idx in (batch.item_idx, batch.negatives))
     positive = (F.embedding(batch.row, mine) * liked).sum(dim=1)
     negative = mine @ others.T if others.ndim == 2 else torch.einsum("bd,bnd->bn", mine, others)
     squares = sum(vectors.square().sum() for vectors in (mine, liked, others))

@@ -3,15 +3,17 @@
 from collections.abc import Collection
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from mmrec.data.sample import TrainBatch
-from mmrec.models.inner_products import freeze_vectors, score_pairs
-from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
+from mmrec.models.inner_products import freeze_vectors, score_rows
+from mmrec.models.recommender import FrozenScorer, LookupRecommender, TrainScores
 from mmrec.types import DatasetSpec
 
 
-class MatrixFactorizationRecommender(Recommender):
+class MatrixFactorizationRecommender(LookupRecommender):
     """`score = u·i` of free vectors (Rendle et al. 2009, §5.1, BPR-MF under the loss bpr). Knows interactions alone.
 
     To the ranking loss it adds `regularization · ½ Σ ‖e‖² / n` over the vectors that the n positives of a batch bring. With
@@ -25,17 +27,23 @@ class MatrixFactorizationRecommender(Recommender):
         super().__init__()
         if embedding_dim < 1:
             raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
-        self.regularization, self.sparse_gradients = regularization, sparse_gradients
+        self.regularization = regularization
         self.users, self.items = (nn.Embedding(n, embedding_dim, sparse=sparse_gradients) for n in (spec.n_users, spec.n_items))
         for table in (self.users, self.items):
             nn.init.normal_(table.weight, std=init_scale)
         self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        return score_pairs(self.users.weight, self.items.weight, batch, self.regularization, self.sparse_gradients)
+        rows = self.users(batch.user_idx), self.items(batch.item_idx), self.items(batch.negatives)
+        return score_rows(*rows, batch, self.regularization)
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         """The vectors as they are. A user without training interactions gets the mean vector of those with some."""
         self.eval()
-        return freeze_vectors(self.users.weight, self.items.weight, self.known_users)
+        return freeze_vectors(_whole(self.users), _whole(self.items), self.known_users)
+
+
+def _whole(table: nn.Embedding) -> Float[Tensor, "n_rows dim"]:
+    """The rows of a table, gathered from all processes where they are divided among them."""
+    return table.weight.full_tensor() if isinstance(table.weight, DTensor) else table.weight

@@ -12,6 +12,7 @@ from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.fusion import FusionRecommender
 from mmrec.models.recommender import EpochRecommender, Recommender
+from mmrec.tasks.sharded import shard_tables
 from mmrec.types import USER_IDX
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -43,6 +44,11 @@ class RankingTask(LightningModule):
             raise ValueError(f"embedding_lr: expected at least 0, came {embedding_lr}")
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.embedding_lr, self.ks, self.seed = embedding_lr, ks, seed
+
+    def configure_model(self) -> None:
+        """Divides the embedding tables among processes where the trainer's strategy is to."""
+        if self.device_mesh is not None:
+            shard_tables(self.model, self.device_mesh["tensor_parallel"])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         tables = [module.weight for module in self.modules() if isinstance(module, nn.Embedding)]
