@@ -12,7 +12,7 @@ from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.fusion import FusionRecommender
 from mmrec.models.recommender import EpochRecommender, Recommender
-from mmrec.tasks.sharded import shard_tables
+from mmrec.tasks.sharded import gather_tables, shard_tables
 from mmrec.types import USER_IDX
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -49,6 +49,9 @@ class RankingTask(LightningModule):
         """Divides the embedding tables among processes where the trainer's strategy is to."""
         if self.device_mesh is not None:
             shard_tables(self.model, self.device_mesh["tensor_parallel"])
+
+    def on_fit_end(self) -> None:
+        gather_tables(self.model)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         tables = [module.weight for module in self.modules() if isinstance(module, nn.Embedding)]

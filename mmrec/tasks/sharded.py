@@ -4,7 +4,7 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import Replicate
+from torch.distributed.tensor import DTensor, Replicate
 from torch.distributed.tensor.parallel import RowwiseParallel, parallelize_module
 
 from mmrec.errors import ConfigError
@@ -41,3 +41,10 @@ def shard_tables(model: Recommender, mesh: DeviceMesh) -> None:
             "model.sparse_gradients: divided tables have dense gradients; set it to false, and optimizer._target_=torch.optim.Adam"
         )
     parallelize_module(model, mesh, {name: RowwiseParallel(input_layouts=Replicate()) for name in tables})
+
+
+def gather_tables(model: Recommender) -> None:
+    """Gives every process all rows of the tables that are divided, as plain parameters; to be called by all of them, after training."""
+    for module in model.modules():
+        if isinstance(module, nn.Embedding) and isinstance(module.weight, DTensor):
+            module.weight = nn.Parameter(module.weight.detach().full_tensor())
