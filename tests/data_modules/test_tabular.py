@@ -38,9 +38,15 @@ def split_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def make_trainer(rank: int, world_size: int, n_parts: int | None = None) -> SimpleNamespace:
+    """What a data module asks of its trainer; batches are divided into `n_parts`, by default one a process."""
+    parts = {"rank": rank, "num_replicas": world_size} if n_parts is None else {"rank": 0, "num_replicas": n_parts}
+    return SimpleNamespace(current_epoch=0, global_rank=rank, world_size=world_size, distributed_sampler_kwargs=parts)
+
+
 def make_module(split_dir: Path, index: Index, shared_negatives: bool = True) -> TabularDataModule:
     module = TabularDataModule(split_dir, index, batch_of="users", batch_size=2, n_negatives=3, shared_negatives=shared_negatives, seed=1)
-    module.trainer = SimpleNamespace(current_epoch=0, global_rank=0, world_size=1)
+    module.trainer = make_trainer(0, 1)
     return module
 
 
@@ -113,7 +119,7 @@ def test_batches_follow_the_trainers_epoch_and_rank(split_dir: Path, index: Inde
         epochs.append([batch.user_idx.tolist() for batch in loader])
     assert epochs[0] == first
     assert any(epoch != first for epoch in epochs)
-    module.trainer = SimpleNamespace(current_epoch=0, global_rank=1, world_size=2)
+    module.trainer = make_trainer(1, 2)
     assert [batch.user_idx.tolist() for batch in module.train_dataloader()] == [users[len(users) // 2 :] for users in first]
 
 
@@ -122,7 +128,7 @@ def test_validation_is_one_batch_of_this_processs_users(split_dir: Path, index: 
     module.setup("fit")
     users = []
     for rank in range(2):
-        module.trainer = SimpleNamespace(current_epoch=0, global_rank=rank, world_size=2)
+        module.trainer = make_trainer(rank, 2)
         loader = module.val_dataloader()
         assert len(loader) == 1
         (batch,) = loader
@@ -138,3 +144,12 @@ def test_training_rows_are_kept_as_events_too(split_dir: Path, index: Index) -> 
     module.setup("fit")
     assert module.train_interactions.timestamp.tolist() == [5, 6]
     assert len(module.train.indices) == 1
+
+
+def test_processes_that_divide_tables_see_the_same_whole_batches(split_dir: Path, index: Index) -> None:
+    module = make_module(split_dir, index)
+    module.setup("fit")
+    whole = list(module.train_dataloader())
+    module.trainer = make_trainer(1, 2, n_parts=1)
+    for one, seen in zip(whole, module.train_dataloader(), strict=True):
+        assert all(torch.equal(values, other) for values, other in zip(one, seen, strict=True))
