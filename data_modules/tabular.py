@@ -58,11 +58,8 @@ class TabularDataModule(LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         """The batches of an epoch from where the trainer stands in it: at its start, or where a checkpoint was taken."""
-        common = {
-            "epoch": lambda: self.trainer.current_epoch,
-            "rank": self.trainer.global_rank,
-            "world_size": self.trainer.world_size,
-        }
+        parts = self.trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}  # divided tables: all processes see all
+        common = {"epoch": lambda: self.trainer.current_epoch, "rank": parts["rank"], "world_size": parts["num_replicas"]}
         if self.batch_of == "interactions":
             batches = PairBatches(self.train, self.batch_size, self.n_negatives, self.seed, **common)
         else:

@@ -4,6 +4,7 @@ Whoever has understood ranks the remaining items of a user's colour before all o
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -30,6 +31,8 @@ from mmrec.metrics.full_ranking import rank_users
 from mmrec.models.bm3 import BM3
 from mmrec.models.freedom import FREEDOM
 from mmrec.models.fusion import FusionRecommender
+from mmrec.models.kgat import KGATRecommender
+from mmrec.models.kgin import KGINRecommender
 from mmrec.models.lattice import LATTICE
 from mmrec.models.mgcn import MGCN
 from mmrec.models.recommender import EpochRecommender, Recommender
@@ -54,7 +57,14 @@ BACKBONES = {
     "lightgcn": partial(LightGCN, n_layers=2, init_scale=0.1),
     "matrix_factorization": partial(MatrixFactorization, init_scale=0.1),
 }
+GRAPH_MODELS = {
+    "kgat": partial(
+        KGATRecommender, embedding_dim=DIM, relation_dim=DIM, layer_dims=[DIM, DIM], dropout=0.0, n_triples=64, regularization=0.0
+    ),
+    "kgin": partial(KGINRecommender, embedding_dim=DIM, n_layers=2, n_intents=2, dropout=0.0, independence=1e-4, regularization=0.0),
+}
 every_fusion = pytest.mark.parametrize("fusion", FUSIONS)
+every_graph_model = pytest.mark.parametrize("name", GRAPH_MODELS)
 every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
 
 
@@ -110,6 +120,30 @@ def fit(
         loss(scores.positive, batch.row, scores.negative, batch.valid, temperature=0.2).backward()
         optimizer.step()
     return model.freeze()
+
+
+def fit_pairs(make: Callable[..., Recommender], spec: DatasetSpec, train: InteractionMatrix, n_epochs: int) -> Scorer:
+    """A model of the field as its paper trains it, only faster: batches of interactions, one negative each, BPR."""
+    torch.manual_seed(0)
+    model = make(spec)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for epoch in range(n_epochs):
+        generator = torch.Generator().manual_seed(epoch)
+        if isinstance(model, EpochRecommender):
+            model.start_epoch(generator)
+        for batch in PairBatches(train, batch_size=400, n_negatives=1, seed=0, epoch=lambda epoch=epoch: epoch):
+            optimizer.zero_grad()
+            scores = model.score_batch(batch, generator)
+            row = batch.row[: len(scores.positive)]
+            (bpr(scores.positive, row, scores.negative, batch.valid, temperature=1.0) + scores.extra).backward()
+            optimizer.step()
+    return model.freeze()
+
+
+def entities_of_colours(n_items: int) -> Graph:
+    """Every item is an entity of its own, related to that of its colour."""
+    items = torch.arange(n_items)
+    return Graph(torch.stack([items, n_items + items % 2]), torch.zeros_like(items), n_items + 2, 1, items)
 
 
 def noise(n_items: int, dim: int = 4) -> Tensor:
@@ -182,12 +216,27 @@ def test_cold_items_are_known_by_their_text(fusion: str, backbone: str) -> None:
 @every_fusion
 @every_backbone
 def test_cold_items_are_known_by_their_entity(fusion: str, backbone: str) -> None:
-    """Every item is an entity of its own, related to that of its colour."""
     train = all_warm_of_ones_colour()
-    items = torch.arange(train.n_items)
-    edges = torch.stack([items, train.n_items + items % 2])
-    graph = Graph(edges, torch.zeros_like(items), train.n_items + 2, 1, items)
-    assert own_colour_first(fit(make_spec(train, {}, graph), train, fusion, backbone), train).all()
+    spec = make_spec(train, {}, entities_of_colours(train.n_items))
+    assert own_colour_first(fit(spec, train, fusion, backbone), train).all()
+
+
+@every_graph_model
+def test_graph_models_learn_colours_from_interactions(name: str) -> None:
+    """The graph says nothing of them: pairs of items, one of each colour."""
+    train = most_of_ones_colour()
+    items = torch.arange(N_WARM)
+    graph = Graph(torch.stack([items, N_WARM + items // 2]), torch.zeros_like(items), N_WARM + N_WARM // 2, 1, items)
+    assert own_colour_first(fit_pairs(GRAPH_MODELS[name], make_spec(train, {}, graph), train, n_epochs=40), train).all()
+
+
+@every_graph_model
+def test_graph_models_know_cold_items_by_their_entity(name: str) -> None:
+    train = all_warm_of_ones_colour()
+    spec = make_spec(train, {}, entities_of_colours(train.n_items))
+    assert own_colour_first(fit_pairs(GRAPH_MODELS[name], spec, train, n_epochs=40), train).all()
+    outside = replace(spec.graph, item_entity=torch.where(train.item_degree > 0, spec.graph.item_entity, -1))
+    assert not own_colour_first(fit_pairs(GRAPH_MODELS[name], replace(spec, graph=outside), train, n_epochs=40), train).all()
 
 
 def test_cold_items_without_content_are_not_known() -> None:
@@ -225,23 +274,6 @@ FIELD: dict[str, Callable[..., Recommender]] = {
     ),
 }
 KNOWS_COLD = ["vbpr", "lattice", "freedom", "mgcn"]
-
-
-def fit_pairs(make: Callable[..., Recommender], spec: DatasetSpec, train: InteractionMatrix, n_epochs: int) -> Scorer:
-    """A model of the field as its paper trains it, only faster: batches of interactions, one negative each, BPR."""
-    torch.manual_seed(0)
-    model = make(spec)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
-    for epoch in range(n_epochs):
-        generator = torch.Generator().manual_seed(epoch)
-        if isinstance(model, EpochRecommender):
-            model.start_epoch(generator)
-        for batch in PairBatches(train, batch_size=400, n_negatives=1, seed=0, epoch=lambda epoch=epoch: epoch):
-            optimizer.zero_grad()
-            scores = model.score_batch(batch, generator)
-            (bpr(scores.positive, batch.row[: len(scores.positive)], scores.negative, batch.valid) + scores.extra).backward()
-            optimizer.step()
-    return model.freeze()
 
 
 @pytest.mark.parametrize("name", FIELD)

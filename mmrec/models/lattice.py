@@ -75,7 +75,7 @@ class LATTICE(EpochRecommender):
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         vectors = BatchVectors.look_up(*self.encode(self.learned), batch)
-        return TrainScores(*vectors.scores(batch.row), self.regularization * vectors.squared_norm())
+        return vectors.regularized(batch.row, self.regularization)
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:

@@ -86,6 +86,13 @@ class Recommender(nn.Module, ABC):
         """The trained model as a scorer, in evaluation mode and without gradients; modalities in `hidden` are left out of every item."""
 
 
+class LookupRecommender(Recommender):
+    """A recommender that in training reads its embedding tables by calling them alone, the rows of a batch at a time.
+
+    So their gradients may be sparse, and their rows divided among processes.
+    """
+
+
 class EpochRecommender(Recommender):
     """A recommender that does some of its work once an epoch, such as dropping edges of its graphs."""
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mmrec.data.sample import TrainBatch
-from mmrec.models.recommender import FrozenScorer
+from mmrec.models.recommender import FrozenScorer, TrainScores
 
 
 class BatchVectors(NamedTuple):
@@ -28,6 +28,10 @@ class BatchVectors(NamedTuple):
         users, positives, negatives = (vectors.float() for vectors in self)
         negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
         return (F.embedding(row, users) * positives).sum(dim=1), negative.float()  # a product is half as precise under autocast
+
+    def regularized(self, row: Int64[Tensor, " n"], regularization: float) -> TrainScores:
+        """The scores, and as extra `regularization` times `squared_norm`."""
+        return TrainScores(*self.scores(row), regularization * self.squared_norm())
 
     def squared_norm(self) -> Float[Tensor, ""]:
         """`½ (‖u‖² + ‖i‖² + ‖j‖²)`, summed over the batch's users, positives and negatives, divided by its positives."""

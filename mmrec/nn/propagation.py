@@ -21,6 +21,12 @@ def csr_matrix(row: Int64[Tensor, " n"], col: Int64[Tensor, " n"], values: Float
     return torch.sparse_coo_tensor(torch.stack([row, col]), values, shape, check_invariants=True).coalesce().to_sparse_csr()
 
 
+def assemble_csr(crow: Int64[Tensor, " n_rows_plus_1"], col: Int64[Tensor, " nnz"], values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A sparse CSR matrix that shares the memory of its three parts; they are not checked."""
+    _silence_beta_warning()
+    return torch.sparse_csr_tensor(crow, col, values, shape, check_invariants=False)
+
+
 def transpose(matrix: Tensor) -> Tensor:
     """The transpose of a CSR matrix, in CSR again."""
     row, col = _rows(matrix), matrix.col_indices()
@@ -82,9 +88,8 @@ class CsrBuffer(nn.Module):
     @property
     def matrix(self) -> Tensor:
         """The matrix on the device where the module is now; shares the buffers' memory."""
-        _silence_beta_warning()
         values = self.values if self.values.dtype == torch.float64 else self.values.float()
-        return torch.sparse_csr_tensor(self.crow, self.col, values, self.shape, check_invariants=False)
+        return assemble_csr(self.crow, self.col, values, self.shape)
 
 
 class Propagation(nn.Module):

@@ -13,6 +13,7 @@ from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import EpochRecommender, MixedRecommender, Recommender
 from mmrec.tasks.mixing import climb, weight_grids
+from mmrec.tasks.sharded import gather_tables, shard_tables
 from mmrec.types import USER_IDX, Scorer
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -45,6 +46,14 @@ class RankingTask(LightningModule):
         self.embedding_lr, self.ks, self.seed = embedding_lr, ks, seed
         self._losses: Tensor | float = 0.0  # of this process since the epoch began; no buffer, those are one process's in all
         self._n_losses = 0
+
+    def configure_model(self) -> None:
+        """Divides the embedding tables among processes where the trainer's strategy is to."""
+        if self.device_mesh is not None:
+            shard_tables(self.model, self.device_mesh["tensor_parallel"])
+
+    def on_fit_end(self) -> None:
+        gather_tables(self.model)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         tables = [module.weight for module in self.modules() if isinstance(module, nn.Embedding)]

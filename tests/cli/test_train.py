@@ -388,14 +388,3 @@ def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monk
     run = run_of("trainer.max_epochs=1", f"paths.cache={tmp_path}", again=True)
     sizes = {part: len(rows) for part, rows in split_of(run).items()}
     assert len(fitted) == 1 and tuned == [(sizes["train"], sizes["valid"])] * 6
-
-
-@pytest.mark.parametrize("metric", ["test/ndcg@20", "val/ndcg@5", "ndcg@20", "val/loss"])
-def test_only_a_validation_metric_may_choose(metric: str, run_of: Callable[..., Path]) -> None:
-    with pytest.raises(ConfigError, match=r"^selection\.metric: .* is not computed on the validation part"):
-        run_of(f"selection.metric={metric}")
-
-
-def test_a_finished_run_is_not_overwritten(run_of: Callable[..., Path], compose: Compose, shop_overrides: list[str]) -> None:
-    with pytest.raises(ConfigError, match=r"^run_dir: .* holds a finished run"):
-        train(compose(*shop_overrides, f"run_dir={run_of()}"))

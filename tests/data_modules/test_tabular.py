@@ -39,16 +39,18 @@ def split_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def at_start(rank: int, world_size: int) -> SimpleNamespace:
-    """A trainer that has not begun."""
-    return SimpleNamespace(current_epoch=0, global_rank=rank, world_size=world_size, fit_loop=SimpleNamespace(batch_idx=-1))
+def make_trainer(rank: int, world_size: int, n_parts: int | None = None) -> SimpleNamespace:
+    """A trainer that has not begun; batches are divided into `n_parts`, by default one a process."""
+    parts = {"rank": rank, "num_replicas": world_size} if n_parts is None else {"rank": 0, "num_replicas": n_parts}
+    position = SimpleNamespace(batch_idx=-1)
+    return SimpleNamespace(current_epoch=0, global_rank=rank, world_size=world_size, distributed_sampler_kwargs=parts, fit_loop=position)
 
 
 def make_module(split_dir: Path, index: Index, shared_negatives: bool = True) -> TabularDataModule:
     module = TabularDataModule(
         split_dir, index, batch_of="users", batch_size=2, n_negatives=3, shared_negatives=shared_negatives, seed=1, n_workers=0
     )
-    module.trainer = at_start(0, 1)
+    module.trainer = make_trainer(0, 1)
     return module
 
 
@@ -121,7 +123,7 @@ def test_batches_follow_the_trainers_epoch_and_rank(split_dir: Path, index: Inde
         epochs.append([batch.user_idx.tolist() for batch in loader])
     assert epochs[0] == first
     assert any(epoch != first for epoch in epochs)
-    module.trainer = at_start(1, 2)
+    module.trainer = make_trainer(1, 2)
     assert [batch.user_idx.tolist() for batch in module.train_dataloader()] == [users[len(users) // 2 :] for users in first]
 
 
@@ -130,7 +132,7 @@ def test_validation_is_one_batch_of_this_processs_users(split_dir: Path, index: 
     module.setup("fit")
     users = []
     for rank in range(2):
-        module.trainer = at_start(rank, 2)
+        module.trainer = make_trainer(rank, 2)
         loader = module.val_dataloader()
         assert len(loader) == 1
         (batch,) = loader
@@ -155,3 +157,12 @@ def test_a_batch_is_told_by_its_users_and_its_rows(split_dir: Path, index: Index
     said, frame = module.describe_batch(batch), pl.read_parquet(split_dir / "train.parquet")
     rows = [int(row) for row in re.search(r"rows ([\d, ]+)", said)[1].split(", ")]
     assert set(frame[[row - 1 for row in rows]]["user_id"]) == set(index.user_id(batch.user_idx)) == set(re.findall("`(.*?)`", said))
+
+
+def test_processes_that_divide_tables_see_the_same_whole_batches(split_dir: Path, index: Index) -> None:
+    module = make_module(split_dir, index)
+    module.setup("fit")
+    whole = list(module.train_dataloader())
+    module.trainer = make_trainer(1, 2, n_parts=1)
+    for one, seen in zip(whole, module.train_dataloader(), strict=True):
+        assert all(torch.equal(values, other) for values, other in zip(one, seen, strict=True))

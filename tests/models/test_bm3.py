@@ -1,5 +1,7 @@
 """BM3 against its equations written out: no negatives, where gradients stop, which items a modality speaks of, what is ranked by."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -67,7 +69,7 @@ def test_loss_and_gradients_are_those_of_the_paper() -> None:
         torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("loss", [bpr, sampled_softmax])
+@pytest.mark.parametrize("loss", [partial(bpr, temperature=1.0), partial(sampled_softmax, temperature=1.0)], ids=["bpr", "softmax"])
 def test_it_learns_without_negatives(loss: object) -> None:
     """Its scores are none, so any ranking loss of them is zero, and other negatives change nothing."""
     model, batch = make_model(), batch_of_all()

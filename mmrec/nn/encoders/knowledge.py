@@ -18,7 +18,7 @@ from mmrec.nn.propagation import Propagation, csr_matrix
 from mmrec.types import Graph
 
 
-class _Messages(NamedTuple):
+class Messages(NamedTuple):
     """Every edge, forward and then back, as what it sends where: `relation` is below n_relations forward and above it on the way back."""
 
     source: Int64[Tensor, " n_messages"]
@@ -126,10 +126,11 @@ def _is_free(graph: Graph) -> Float[Tensor, "n_entities 1"]:
     return free
 
 
-def _both_ways(graph: Graph) -> _Messages:
+def both_ways(graph: Graph) -> Messages:
+    """Every triple as a message from head to tail, then every one as a message back, by the relation `n_relations` further."""
     head, tail = graph.edge_index
     relation = torch.cat([graph.edge_type, graph.edge_type + graph.n_relations])
-    return _Messages(torch.cat([head, tail]), relation, torch.cat([tail, head]))
+    return Messages(torch.cat([head, tail]), relation, torch.cat([tail, head]))
 
 
 def _compgcn_matrices(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
@@ -137,7 +138,7 @@ def _compgcn_matrices(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
 
     Messages are [A | -C]: A holds the weight of each message at (pair, source), C the same at (pair, relation); z_self's column is empty.
     """
-    source, relation, target = _both_ways(graph)
+    source, relation, target = both_ways(graph)
     offset = (relation >= graph.n_relations) * graph.n_entities
     pairs, pair, received = torch.unique(offset + target, return_inverse=True, return_counts=True)
     sent = torch.bincount(offset + source)
@@ -145,18 +146,18 @@ def _compgcn_matrices(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
     col = torch.cat([source, graph.n_entities + relation])
     shape = (len(pairs), graph.n_entities + 2 * graph.n_relations + 1)
     messages = csr_matrix(pair.repeat(2), col, torch.cat([weight, -weight]), shape)
-    return messages, *_sums_by_entity(pairs, graph.n_entities, n_blocks=2)
+    return messages, *sums_by_entity(pairs, graph.n_entities, n_blocks=2)
 
 
 def _rgcn_matrices(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
     """Means (n_pairs, n_entities) over neighbours of each (relation, target) pair, sums (n_entities, n_pairs), and block sizes."""
-    source, relation, target = _both_ways(graph)
+    source, relation, target = both_ways(graph)
     pairs, pair, count = torch.unique(relation * graph.n_entities + target, return_inverse=True, return_counts=True)
     means = csr_matrix(pair, source, count.float().reciprocal()[pair], (len(pairs), graph.n_entities))
-    return means, *_sums_by_entity(pairs, graph.n_entities, n_blocks=2 * graph.n_relations)
+    return means, *sums_by_entity(pairs, graph.n_entities, n_blocks=2 * graph.n_relations)
 
 
-def _sums_by_entity(pairs: Int64[Tensor, " n_pairs"], n_entities: int, n_blocks: int) -> tuple[Tensor, list[int]]:
+def sums_by_entity(pairs: Int64[Tensor, " n_pairs"], n_entities: int, n_blocks: int) -> tuple[Tensor, list[int]]:
     """For sorted `block * n_entities + entity`: the 0/1 matrix (n_entities, n_pairs) that adds up by entity, and the rows of each block."""
     idx = torch.arange(len(pairs), device=pairs.device)
     sums = csr_matrix(pairs % n_entities, idx, torch.ones_like(idx, dtype=torch.float32), (n_entities, len(pairs)))

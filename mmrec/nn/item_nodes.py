@@ -1,0 +1,42 @@
+"""Where the items, and the users, are among the nodes of a knowledge graph, for models that propagate over all of them at once."""
+
+import torch
+
+from mmrec.data.csr import InteractionMatrix
+from mmrec.errors import ConfigError
+from mmrec.types import DatasetSpec, Graph
+
+
+def graph_of_items(spec: DatasetSpec) -> Graph:
+    """The knowledge graph in which every item has a node: those outside it get one each, without edges, after all entities.
+
+    Raises ConfigError where the dataset has no graph.
+    """
+    graph = spec.graph
+    if graph is None:
+        raise ConfigError(
+            "model: it learns from a knowledge graph, and there is none; give data triples or set graph.item_columns=[…], "
+            "with evidence.kg=true, or choose a model that does without"
+        )
+    outside = graph.item_entity < 0
+    nodes = graph.item_entity.clone()
+    nodes[outside] = graph.n_entities + torch.arange(int(outside.sum()))
+    return Graph(graph.edge_index, graph.edge_type, graph.n_entities + int(outside.sum()), graph.n_relations, nodes)
+
+
+def collaborative_graph(spec: DatasetSpec) -> Graph:
+    """The collaborative knowledge graph (Wang et al. 2019, §2): that of `graph_of_items` and users, the last `n_users` nodes.
+
+    The last relation joins a user to each item they interacted with in training, once each. Raises ConfigError without a graph.
+    """
+    graph = graph_of_items(spec)
+    owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+    user, item = owned.rows(torch.arange(spec.n_users))
+    interactions = torch.stack([graph.n_entities + user, graph.item_entity[item]])
+    return Graph(
+        torch.cat([graph.edge_index, interactions], dim=1),
+        torch.cat([graph.edge_type, torch.full_like(user, graph.n_relations)]),
+        graph.n_entities + spec.n_users,
+        graph.n_relations + 1,
+        graph.item_entity,
+    )

@@ -1,0 +1,64 @@
+"""Row-wise Adagrad: an optimizer for large embedding tables, whose step costs what the rows of the batch cost, not the table."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+class RowWiseAdagrad(torch.optim.Optimizer):
+    """Adagrad (Duchi et al. 2011) with one accumulator a row, the sum over steps of its gradient's mean square:
+
+        a_r += mean(g_r²),   w_r -= lr · g_r / (√a_r + eps)
+
+    as in Gupta et al. 2014 and FBGEMM's exact row-wise Adagrad. Its memory is one number a row, where Adam's is two rows. A row without
+    gradient is not read and not written, so sparse gradients (`nn.Embedding(sparse=True)`) and dense ones give the same; a parameter
+    of fewer than two dimensions has an accumulator an element.
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float, eps: float, weight_decay: float) -> None:
+        if lr < 0 or eps <= 0:
+            raise ValueError(f"lr and eps: expected at least 0 and above 0, came {lr} and {eps}")
+        if weight_decay:
+            raise ValueError(f"weight_decay: expected 0, for it would touch every row in every step, came {weight_decay}")
+        super().__init__(params, {"lr": lr, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, parameter.grad, group["lr"], group["eps"])
+        return loss
+
+    def _update(self, parameter: Tensor, grad: Tensor, lr: float, eps: float) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["sum"] = parameter.new_zeros(len(parameter) if parameter.ndim > 1 else parameter.shape)
+        if grad.is_sparse:
+            grad = grad.coalesce()
+            _update_rows(parameter, state["sum"], grad.indices()[0], grad.values(), lr, eps)
+            return
+        state["sum"].add_(grad.square().flatten(1).mean(dim=1) if parameter.ndim > 1 else grad.square())
+        root = state["sum"].sqrt().add_(eps)
+        parameter.sub_(lr * grad / root.view(-1, *[1] * (parameter.ndim - 1)) if parameter.ndim > 1 else lr * grad / root)
+
+
+def _update_rows(
+    table: Float[Tensor, "n_rows dim"],
+    sums: Float[Tensor, " n_rows"],
+    rows: Int64[Tensor, " n"],
+    grad: Float[Tensor, "n dim"],
+    lr: float,
+    eps: float,
+) -> None:
+    """One step of some rows, each named once, in place."""
+    total = sums[rows] + grad.square().mean(dim=1)
+    sums[rows] = total
+    table.index_add_(0, rows, grad / (total.sqrt() + eps)[:, None], alpha=-lr)

@@ -1,0 +1,23 @@
+"""What a run refuses before it begins: to choose by what validation does not measure, and to write over a finished one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from mmrec.cli.train import train
+from mmrec.errors import ConfigError
+
+
+@pytest.mark.parametrize("metric", ["test/ndcg@20", "val/ndcg@5", "ndcg@20", "val/loss"])
+def test_only_a_validation_metric_may_choose(metric: str, run_of: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match=r"^selection\.metric: .* is not computed on the validation part"):
+        run_of(f"selection.metric={metric}")
+
+
+def test_a_finished_run_is_not_overwritten(
+    run_of: Callable[..., Path], compose: Callable[..., DictConfig], shop_overrides: list[str]
+) -> None:
+    with pytest.raises(ConfigError, match=r"^run_dir: .* holds a finished run"):
+        train(compose(*shop_overrides, f"run_dir={run_of()}"))
