@@ -9,15 +9,17 @@ from omegaconf import DictConfig
 from mmrec.cli.train import train
 from mmrec.errors import ConfigError
 
+Compose = Callable[..., DictConfig]
+
 
 @pytest.mark.parametrize("metric", ["test/ndcg@20", "val/ndcg@5", "ndcg@20", "val/loss"])
-def test_only_a_validation_metric_may_choose(metric: str, run_of: Callable[..., Path]) -> None:
+def test_only_a_validation_metric_may_choose(metric: str, compose: Compose, shop_overrides: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"^selection\.metric: .* is not computed on the validation part"):
-        run_of(f"selection.metric={metric}")
+        train(compose(*shop_overrides, f"selection.metric={metric}"))
 
 
-def test_a_finished_run_is_not_overwritten(
-    run_of: Callable[..., Path], compose: Callable[..., DictConfig], shop_overrides: list[str]
-) -> None:
+def test_a_finished_run_is_not_overwritten(tmp_path: Path, compose: Compose, shop_overrides: list[str]) -> None:
+    (tmp_path / "metrics.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"^run_dir: .* holds a finished run"):
-        train(compose(*shop_overrides, f"run_dir={run_of()}"))
+        train(compose(*shop_overrides, f"run_dir={tmp_path}"))
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
