@@ -24,10 +24,11 @@ from mmrec.baselines.sasrec import SASRec
 from mmrec.baselines.slim import SLIM
 from mmrec.baselines.user_knn import UserKNN
 from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import TrainBatches
+from mmrec.data.sample import PairBatches, TrainBatches
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.metrics.full_ranking import rank_users
 from mmrec.models.fusion import FusionRecommender
+from mmrec.models.lightgcn import LightGCNRecommender
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -129,6 +130,20 @@ def noise(n_items: int, dim: int = 4) -> Tensor:
 def test_baselines(baseline: Baseline) -> None:
     train = most_of_ones_colour()
     assert own_colour_first(baseline.fit(make_spec(train, {})), train).all()
+
+
+def test_lightgcn_learns_single_pairs() -> None:
+    train = most_of_ones_colour()
+    torch.manual_seed(0)
+    model = LightGCNRecommender(make_spec(train, {}), DIM, n_layers=2, init_scale=0.1, regularization=1e-4)
+    optimizer, generator = torch.optim.Adam(model.parameters(), lr=0.05), torch.Generator()
+    for epoch in range(10):
+        for batch in PairBatches(train, 256, n_negatives=1, seed=epoch):
+            optimizer.zero_grad()
+            scores = model.score_batch(batch, generator)
+            (bpr(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra).backward()
+            optimizer.step()
+    assert own_colour_first(model.freeze(), train).all()
 
 
 @pytest.mark.parametrize("baseline", [Popularity(), Random(seed=0)], ids=lambda baseline: type(baseline).__name__)
