@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import mmrec  # noqa: F401, I001  first: it looks after a torchvision that does not fit torch, which lightning imports
+import mmrec  # isort: skip  # noqa: F401  first: lightning imports torchvision, and mmrec looks after one that does not fit torch
 import hydra
 import polars as pl
 import torch

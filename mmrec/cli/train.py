@@ -115,14 +115,14 @@ def checkpoint_folder(run_dir: Path, seed: int) -> Path:
 
 def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     """A Lightning trainer that stops early and keeps the best and the last checkpoint in `folder`, by the validation metric alone."""
-    metric = cfg.selection.metric
+    metric, with_bar = cfg.selection.metric, Console().is_terminal and cfg.trainer.enable_progress_bar
     callbacks: list[Callback] = [
         EarlyStopping(metric, mode="max", patience=cfg.selection.patience, check_finite=True),
         ModelCheckpoint(folder, filename="best", monitor=metric, mode="max", enable_version_counter=False),
         ModelCheckpoint(folder, filename="last", enable_version_counter=False),  # of every epoch; `save_last` is of the best ones only
-        RichProgressBar() if Console().is_terminal and cfg.trainer.enable_progress_bar else _EpochLines(metric),
+        RichProgressBar() if with_bar else _EpochLines(metric),
     ]
-    return build(cfg, "trainer")(logger=_loggers(cfg), callbacks=callbacks)
+    return build(cfg, "trainer")(logger=_loggers(cfg), callbacks=callbacks, enable_progress_bar=with_bar)  # else it adds one of its own
 
 
 def load_best(model: Recommender, folder: Path) -> None:
@@ -170,9 +170,8 @@ class _EpochLines(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         values = trainer.callback_metrics
         if trainer.is_global_zero:
-            say(
-                f"epoch {trainer.current_epoch}: loss {values['train/loss']:.4f}, {self.metric} {values.get(self.metric, float('nan')):.4f}"
-            )
+            loss, metric = (values.get(name, float("nan")) for name in ("train/loss", self.metric))
+            say(f"epoch {trainer.current_epoch}: loss {loss:.4f}, {self.metric} {metric:.4f}")
 
 
 def _loggers(cfg: DictConfig) -> list[Any]:

@@ -1,6 +1,7 @@
 """Training a recommender to rank: positives above sampled negatives, selected by full-catalogue ranking on the validation part."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -49,17 +50,27 @@ class RankingTask(LightningModule):
         rest = [parameter for parameter in self.parameters() if all(parameter is not table for table in tables)]
         return self.optimizer(params=[{"params": tables, "lr": self.embedding_lr, "weight_decay": 0.0}, {"params": rest}])
 
+    def transfer_batch_to_device(self, batch: TrainBatch | EvaluationSet, device: torch.device, dataloader_idx: int) -> Any:
+        """Lightning's own would look through every field for more fields, at every step."""
+        if isinstance(batch, EvaluationSet):
+            return batch.to(device)
+        return TrainBatch(*(field.to(device, non_blocking=True) for field in batch)) if device.type != "cpu" else batch
+
     def on_train_epoch_start(self) -> None:
+        self._loss_sum, self._n_steps = torch.zeros((), device=self.device), 0
         if isinstance(self.model, EpochRecommender):
             self.model.start_epoch(torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch))
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> Float[Tensor, ""]:
         step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
-        torch.manual_seed(step_seed)  # dropout too is a function of (seed, step): alike in every process, and after a resume
+        _seed_dropout(step_seed, self.device)  # it too is a function of (seed, step): alike in every process, and after a resume
         generator = torch.Generator().manual_seed(step_seed)
         scores = self.model.score_batch(batch, generator)
         loss = (self.loss(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra) * batch.weight
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=1, sync_dist=True)  # a mean over steps
+        self._loss_sum, self._n_steps = self._loss_sum + loss.detach(), self._n_steps + 1
+        if self.trainer.is_last_batch:  # once an epoch: to log costs more than many a step
+            mean = self._loss_sum / self._n_steps
+            self.log("train/loss", mean, on_step=False, on_epoch=True, prog_bar=True, batch_size=1, sync_dist=True)
         return loss
 
     def validation_step(self, batch: EvaluationSet, batch_idx: int) -> None:
@@ -88,6 +99,13 @@ class RankingTask(LightningModule):
         if not isinstance(self.model, FusionRecommender):
             return (0.0,)
         return COLD_LIFTS if (batch.positives.item_degree[~self.model.known_items] > 0).any() else (0.0,)
+
+
+def _seed_dropout(seed: int, device: torch.device) -> None:
+    """Seeds torch's own generators of the CPU and of the device; `torch.manual_seed` sees to every kind of device and takes milliseconds."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def gather_rows(rows: Float[Tensor, "n columns"]) -> Float[Tensor, "total columns"]:
