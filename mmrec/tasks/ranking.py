@@ -102,7 +102,7 @@ class RankingTask(LightningModule):
 
 
 def _seed_dropout(seed: int, device: torch.device) -> None:
-    """Seeds torch's own generators of the CPU and of the device; `torch.manual_seed` sees to every kind of device and takes milliseconds."""
+    """Seeds torch's own generators of the CPU and of the device; `torch.manual_seed` sees to every kind of device, in milliseconds."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
