@@ -111,6 +111,14 @@ def test_the_mean_of_powers_is_the_mean_over_layers(n: int, adjacency: torch.Ten
     assert torch.autograd.gradgradcheck(lambda x: PowersPropagation.apply(adjacency.double(), n, x).square(), (x,))
 
 
+def test_rows_without_entries_are_zero_and_entries_may_come_last():
+    """The kernel of embedding bags takes a bag's end from the next one's beginning."""
+    matrix, x = rectangular(), torch.randn(4, 6)
+    torch.testing.assert_close(propagate(matrix, transpose(matrix), x), matrix.to_dense() @ x)
+    torch.testing.assert_close(propagate(transpose(matrix), matrix, x[:3]), matrix.to_dense().T @ x[:3])
+    torch.testing.assert_close(propagate(matrix, transpose(matrix), x.T.contiguous().T), matrix.to_dense() @ x)
+
+
 def test_powers_of_a_matrix_that_is_not_symmetric_are_refused():
     with pytest.raises(ValueError, match="symmetric"):
         Propagation(rectangular(), symmetric=False).mean_of_powers(torch.ones(4, 2), 1)
