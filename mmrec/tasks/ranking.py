@@ -1,7 +1,6 @@
 """Training a recommender to rank: positives above sampled negatives, selected by full-catalogue ranking on the validation part."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -49,12 +48,6 @@ class RankingTask(LightningModule):
         tables = [module.weight for module in self.modules() if isinstance(module, nn.Embedding)]
         rest = [parameter for parameter in self.parameters() if all(parameter is not table for table in tables)]
         return self.optimizer(params=[{"params": tables, "lr": self.embedding_lr, "weight_decay": 0.0}, {"params": rest}])
-
-    def transfer_batch_to_device(self, batch: TrainBatch | EvaluationSet, device: torch.device, dataloader_idx: int) -> Any:
-        """Lightning's own would look through every field for more fields, at every step."""
-        if isinstance(batch, EvaluationSet):
-            return batch.to(device)
-        return TrainBatch(*(field.to(device, non_blocking=True) for field in batch)) if device.type != "cpu" else batch
 
     def on_train_epoch_start(self) -> None:
         self._loss_sum, self._n_steps = torch.zeros((), device=self.device), 0
