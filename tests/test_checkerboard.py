@@ -34,6 +34,7 @@ from mmrec.models.fusion import FusionRecommender
 from mmrec.models.kgat import KGATRecommender
 from mmrec.models.kgin import KGINRecommender
 from mmrec.models.lattice import LATTICE
+from mmrec.models.lightgcn import LightGCNRecommender
 from mmrec.models.mgcn import MGCN
 from mmrec.models.recommender import EpochRecommender, Recommender
 from mmrec.models.vbpr import VBPR
@@ -169,6 +170,20 @@ def noise(n_items: int, dim: int = 4) -> Tensor:
 def test_baselines(baseline: Baseline) -> None:
     train = most_of_ones_colour()
     assert own_colour_first(baseline.fit(make_spec(train, {})), train).all()
+
+
+def test_lightgcn_learns_single_pairs() -> None:
+    train = most_of_ones_colour()
+    torch.manual_seed(0)
+    model = LightGCNRecommender(make_spec(train, {}), DIM, n_layers=2, init_scale=0.1, regularization=1e-4)
+    optimizer, generator = torch.optim.Adam(model.parameters(), lr=0.05), torch.Generator()
+    for epoch in range(10):
+        for batch in PairBatches(train, 256, n_negatives=1, seed=epoch):
+            optimizer.zero_grad()
+            scores = model.score_batch(batch, generator)
+            (bpr(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra).backward()
+            optimizer.step()
+    assert own_colour_first(model.freeze(), train).all()
 
 
 @pytest.mark.parametrize("baseline", [Popularity(), Random(seed=0)], ids=lambda baseline: type(baseline).__name__)

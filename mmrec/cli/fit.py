@@ -65,14 +65,15 @@ def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: Che
 
 def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     """A Lightning trainer that stops early and keeps its checkpoints in `folder`, by the validation metric alone."""
-    metric = cfg.selection.metric
+    metric, with_bar = cfg.selection.metric, Console().is_terminal and cfg.trainer.enable_progress_bar
     callbacks: list[Callback] = [
         FiniteCheck(),
         EarlyStopping(metric, mode="max", patience=cfg.selection.patience, check_finite=True),
-        RichProgressBar() if Console().is_terminal and cfg.trainer.enable_progress_bar else _EpochLines(metric),
+        RichProgressBar() if with_bar else _EpochLines(metric),
         refine("checkpoint", lambda: CheckpointKeeper(folder, metric, cfg.checkpoint.every_n_steps)),
     ]
-    return build(cfg, "trainer")(logger=_loggers(cfg), callbacks=callbacks, plugins=[FolderCheckpointIO()])
+    settings = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # else it adds a bar of its own
+    return build(cfg, "trainer")(logger=_loggers(cfg), **settings)
 
 
 def load_best(model: Recommender, folder: Path) -> None:

@@ -72,12 +72,14 @@ def sample_rejecting(
     keys = positives.keys()
     drawn = candidates[torch.randint(len(candidates), (len(user_idx), n), generator=generator)]
     offset = (user_idx * positives.n_items)[:, None].expand(-1, n)
-    for _ in range(_ROUNDS):
-        collision = is_member(keys, offset + drawn)
-        count = int(collision.sum())
-        if not count:
+    collided = is_member(keys, offset + drawn).nonzero(as_tuple=True)
+    for _ in range(_ROUNDS):  # only what was drawn again can collide again
+        if not len(collided[0]):
             return drawn
-        drawn[collision] = candidates[torch.randint(len(candidates), (count,), generator=generator)]
+        again = candidates[torch.randint(len(candidates), (len(collided[0]),), generator=generator)]
+        drawn[collided] = again
+        still = is_member(keys, offset[collided] + again)
+        collided = tuple(index[still] for index in collided)
     for row in is_member(keys, offset + drawn).any(dim=1).nonzero().flatten().tolist():
         free = candidates[~torch.isin(candidates, positives.rows(user_idx[row : row + 1])[1])]
         if not len(free):
@@ -115,6 +117,8 @@ class TrainBatches:
         self.epoch, self.rank, self.world_size = epoch, rank, world_size
         self._users = positives.degree.nonzero().flatten()
         self._candidates = positives.item_degree.nonzero().flatten()
+        self._column = torch.full((positives.n_items,), -1)
+        """Of each item its place in the pool at hand, -1 between batches: made once, as a step's work must not grow with the catalogue."""
 
     def __len__(self) -> int:
         """Steps an epoch; the last batch may be smaller."""
@@ -138,19 +142,20 @@ class TrainBatches:
         noise = torch.rand(int(counts.sum()), generator=generator)[int(counts[: part.start].sum()) :][: len(row)]
         if self.shared:
             n = min(self.n_negatives, len(self._candidates))
-            pool = self._candidates[torch.randperm(len(self._candidates), generator=generator)[:n]]
+            pool = self._candidates[_draw_distinct(len(self._candidates), n, generator)]
             return TrainBatch(mine, row, item, pool, self._not_positive(mine, pool), noise, weight)
         negatives = sample_rejecting(self.positives, users, self.n_negatives, self._candidates, generator)[part]
         return TrainBatch(mine, row, item, negatives, torch.ones_like(negatives, dtype=torch.bool), noise, weight)
 
     def _not_positive(self, users: Tensor, pool: Tensor) -> Bool[Tensor, "users pool"]:
         """Which items of the pool are no training positive of each user. Work is linear in the users' histories and in the mask."""
-        column = torch.full((self.positives.n_items,), -1)
-        column[pool] = torch.arange(len(pool))
+        self._column[pool] = torch.arange(len(pool))
         row, item = self.positives.rows(users)
-        hit = column[item] >= 0
+        column = self._column[item]
+        hit = column >= 0
         valid = torch.ones((len(users), len(pool)), dtype=torch.bool)
-        valid[row[hit], column[item[hit]]] = False
+        valid[row[hit], column[hit]] = False
+        self._column[pool] = -1
         return valid
 
     def _generator(self, step: int) -> torch.Generator:
@@ -193,17 +198,25 @@ class PairBatches:
         keys = keys[torch.randperm(len(keys), generator=generator)]
         user_idx, item_idx = keys // self.positives.n_items, keys % self.positives.n_items
         negatives = sample_rejecting(self.positives, user_idx, self.n_negatives, self._candidates, generator)
+        n_most = min(self.batch_size, len(keys))
+        row, valid, noise = torch.arange(n_most), torch.ones((n_most, self.n_negatives), dtype=torch.bool), torch.zeros(n_most)
         for step in steps:
             start = step * self.batch_size
             n = min(self.batch_size, len(keys) - start)
             part = slice(start + n * self.rank // self.world_size, start + n * (self.rank + 1) // self.world_size)
-            yield self._batch(user_idx[part], item_idx[part], negatives[part], n)
+            mine = part.stop - part.start
+            weight = torch.tensor(mine * self.world_size / n)
+            yield TrainBatch(user_idx[part], row[:mine], item_idx[part], negatives[part], valid[:mine], noise[:mine], weight)
 
-    def _batch(self, user_idx: Tensor, item_idx: Tensor, negatives: Tensor, n_of_all: int) -> TrainBatch:
-        n = len(user_idx)
-        valid, noise = torch.ones_like(negatives, dtype=torch.bool), torch.zeros(n)
-        weight = torch.tensor(n * self.world_size / n_of_all)
-        return TrainBatch(user_idx, torch.arange(n), item_idx, negatives, valid, noise, weight)
+
+def _draw_distinct(n: int, n_drawn: int, generator: torch.Generator) -> Int64[Tensor, " n_drawn"]:
+    """`n_drawn` distinct numbers below n, every set of them equally likely; work is linear in `n_drawn` where that is far below n."""
+    if 4 * n_drawn > n:
+        return torch.randperm(n, generator=generator)[:n_drawn]
+    found = torch.empty(0, dtype=torch.int64)
+    while len(found) < n_drawn:
+        found = torch.cat([found, torch.randint(n, (2 * n_drawn,), generator=generator)]).unique()
+    return found[torch.randperm(len(found), generator=generator)[:n_drawn]]
 
 
 def _generator(seed: int, epoch: int, step: int) -> torch.Generator:

@@ -66,7 +66,7 @@ class RankingTask(LightningModule):
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> Float[Tensor, ""]:
         step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
-        torch.manual_seed(step_seed)  # dropout too is a function of (seed, step): alike in every process, and after a resume
+        _seed_dropout(step_seed, self.device)  # it too is a function of (seed, step): alike in every process, and after a resume
         generator = torch.Generator().manual_seed(step_seed)
         scores = self.model.score_batch(batch, generator)
         row = batch.row[: len(scores.positive)]  # none where a model learns without negatives
@@ -125,6 +125,13 @@ class RankingTask(LightningModule):
             raise ConfigError(
                 f"training diverged in epoch {self.current_epoch}: lower optimizer.lr, or task.embedding_lr, now {self.embedding_lr}"
             )
+
+
+def _seed_dropout(seed: int, device: torch.device) -> None:
+    """Seeds torch's own generators of the CPU and of the device; `torch.manual_seed` sees to every kind of device, in milliseconds."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def gather_rows(rows: Float[Tensor, "n columns"]) -> Float[Tensor, "total columns"]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import EvaluationSet, PairBatches, TrainBatch, TrainBatches, sample_rejecting
+from mmrec.data.sample import EvaluationSet, PairBatches, TrainBatch, TrainBatches, _draw_distinct, sample_rejecting
 from mmrec.errors import DataError
 
 N_USERS, N_ITEMS, N_WARM = 12, 15, 11
@@ -200,3 +200,24 @@ def test_pairs_differ_between_epochs_and_seeds_and_not_between_repetitions() -> 
         return torch.cat([batch.negatives.flatten() for batch in PairBatches(positives, 7, 2, seed, epoch=lambda: epoch)]).tolist()
 
     assert order(0, 0) == order(0, 0) and len({tuple(order(*pair)) for pair in [(0, 0), (0, 1), (1, 0)]}) == 3
+
+
+@pytest.mark.parametrize("n", [7, 40, 41, 1000])
+def test_distinct_numbers_are_as_many_as_asked_for_and_every_one_as_likely(n: int) -> None:
+    """Ten of n, 400 times; each number comes 4,000 / n times, give or take 5 deviations, by a permutation as by redrawing."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = [_draw_distinct(n, min(n, 10), generator) for _ in range(400)]
+    assert all(len(one.unique()) == len(one) == min(n, 10) for one in drawn)
+    counts, share = torch.bincount(torch.cat(drawn), minlength=n), min(n, 10) / n
+    assert len(counts) == n and ((counts - 400 * share).abs() <= 5 * (400 * share) ** 0.5).all()
+
+
+def test_a_small_pool_of_a_large_catalogue_masks_every_users_own_positives_in_every_batch() -> None:
+    """Places in the pool of one batch are forgotten in the next."""
+    generator = torch.Generator().manual_seed(0)
+    users, items = torch.randint(30, (3000,), generator=generator), torch.randint(200, (3000,), generator=generator)
+    positives = InteractionMatrix.from_pairs(users, items, n_users=30, n_items=200)
+    known = pairs_of(positives)
+    for batch in TrainBatches(positives, 4, 20, shared=True, seed=3):
+        own = [[(user, item) not in known for item in batch.negatives.tolist()] for user in batch.user_idx.tolist()]
+        assert batch.valid.tolist() == own and len(batch.negatives.unique()) == 20

@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch_geometric.nn import LGConv
 
-from mmrec.nn.propagation import CsrBuffer, Propagation, csr_matrix, normalized_bipartite, propagate, symmetric_propagation, transpose
+from mmrec.nn.propagation import (
+    CsrBuffer,
+    PowersPropagation,
+    Propagation,
+    csr_matrix,
+    normalized_bipartite,
+    propagate,
+    symmetric_propagation,
+    transpose,
+)
 
 N_USERS, N_ITEMS = 30, 20
 
@@ -83,6 +92,36 @@ def test_module_propagates_both_ways():
     torch.testing.assert_close(out, rectangular().to_dense() @ x)
     out.sum().backward()
     torch.testing.assert_close(x.grad, rectangular().to_dense().T @ torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_the_mean_of_powers_is_the_mean_over_layers(n: int, adjacency: torch.Tensor):
+    module, weight = Propagation(adjacency, symmetric=True), torch.randn(N_USERS + N_ITEMS, 8)
+    one = torch.randn(N_USERS + N_ITEMS, 8, requires_grad=True)
+    two = one.detach().clone().requires_grad_()
+    layers = [two]
+    for _ in range(n):
+        layers.append(module(layers[-1]))
+    mean, expected = module.mean_of_powers(one, n), torch.stack(layers).mean(dim=0)
+    torch.testing.assert_close(mean, expected)
+    (mean * weight).sum().backward()
+    (expected * weight).sum().backward()
+    torch.testing.assert_close(one.grad, two.grad)
+    x = torch.randn(N_USERS + N_ITEMS, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: PowersPropagation.apply(adjacency.double(), n, x).square(), (x,))
+
+
+def test_rows_without_entries_are_zero_and_entries_may_come_last():
+    """The kernel of embedding bags takes a bag's end from the next one's beginning."""
+    matrix, x = rectangular(), torch.randn(4, 6)
+    torch.testing.assert_close(propagate(matrix, transpose(matrix), x), matrix.to_dense() @ x)
+    torch.testing.assert_close(propagate(transpose(matrix), matrix, x[:3]), matrix.to_dense().T @ x[:3])
+    torch.testing.assert_close(propagate(matrix, transpose(matrix), x.T.contiguous().T), matrix.to_dense() @ x)
+
+
+def test_powers_of_a_matrix_that_is_not_symmetric_are_refused():
+    with pytest.raises(ValueError, match="symmetric"):
+        Propagation(rectangular(), symmetric=False).mean_of_powers(torch.ones(4, 2), 1)
 
 
 def test_bfloat16_autocast_computes_in_float32(adjacency: torch.Tensor):

@@ -1,7 +1,7 @@
 """LightGCN: collaborative vectors smoothed over the user-item graph."""
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmrec.nn.backbones.backbone import Backbone, embedding_table, set_table
 from mmrec.nn.propagation import Propagation, normalized_bipartite
@@ -19,14 +19,10 @@ class LightGCN(Backbone):
         self.n_layers, self.sizes, self.init_scale = n_layers, (spec.n_users, spec.n_items), init_scale
         self.embedding = embedding_table(spec.n_users + spec.n_items, embedding_dim, init_scale)
         adjacency = normalized_bipartite(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
-        self.propagation: nn.Module = Propagation(adjacency, symmetric=True)
+        self.propagation = Propagation(adjacency, symmetric=True)
 
     def forward(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        layer = total = self.embedding.weight
-        for _ in range(self.n_layers):
-            layer = self.propagation(layer)
-            total = total + layer
-        users, items = (total / (self.n_layers + 1)).split(self.sizes)
+        users, items = self.propagation.mean_of_powers(self.embedding.weight, self.n_layers).split(self.sizes)
         return users, items
 
     def start_from(self, users: Float[Tensor, "n_users rank"], items: Float[Tensor, "n_items rank"]) -> None:

@@ -1,0 +1,160 @@
+"""How training grows with the data: seconds of an epoch and peak memory, for 1, 3 and 10 million interactions.
+
+    python scripts/bench_scale.py --output scale.svg                # 1M and 3M, LightGCN: some minutes on one core
+    python scripts/bench_scale.py --millions 1 3 10
+    python scripts/bench_scale.py --model fusion                    # with a knowledge graph of as many triples
+
+Data of n million interactions has 100,000 n users, 100,000 n items and n million triples over 120,000 n entities; it is generated, and some
+items are far more popular than others. A step of either model passes the whole graph, so batches grow with the data: 16 steps an epoch.
+Each size has a process of its own, which trains as many steps of an epoch as --seconds allow. Where those are not all, the table says so,
+and the epoch is the time of its batches plus 16 times that of a step. Memory is the highest resident size of the process. A growth exponent
+is the slope of a straight line through the points on logarithmic axes: 1 is linear.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from xml.etree.ElementTree import SubElement
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from mmrec.data.csr import InteractionMatrix
+from mmrec.data.sample import PairBatches, TrainBatches
+from mmrec.evaluation.charts import WIDTH, Scale, as_markup, attributes_of, draw_text, new_svg
+from mmrec.losses import bpr, sampled_softmax
+from mmrec.models.fusion import FusionRecommender
+from mmrec.models.lightgcn import LightGCNRecommender
+from mmrec.models.recommender import Recommender
+from mmrec.nn.backbones.lightgcn import LightGCN
+from mmrec.nn.encoders.knowledge import CompGCNEncoder
+from mmrec.nn.fusion.attention import AttentionFusion
+from mmrec.types import DatasetSpec, Graph, Interactions
+
+DIM, N_RELATIONS, N_STEPS, N_NEGATIVES = 64, 16, 16, 1024
+HEIGHT, LEFT, STYLE = 300, 60, "text{font:13px sans-serif;fill:#646d7a} line,path{fill:none;stroke-width:2;stroke:#646d7a}"
+COLOURS = {"seconds": "#0068b3", "memory": "#c8530a"}
+
+
+def skewed(n: int, n_kinds: int, generator: torch.Generator) -> Tensor:
+    """`n` numbers below n_kinds, the density of number k falling as 1 / √k."""
+    return (torch.rand(n, generator=generator, dtype=torch.float64).square() * n_kinds).long()
+
+
+def generate(millions: int, with_graph: bool) -> DatasetSpec:
+    generator, n_users, n_items, n = torch.Generator().manual_seed(0), 100_000 * millions, 100_000 * millions, 1_000_000 * millions
+    train = Interactions(torch.randint(n_users, (n,), generator=generator), skewed(n, n_items, generator))
+    if not with_graph:
+        return DatasetSpec(n_users, n_items, train)
+    n_entities = n_items + 20_000 * millions
+    edges = torch.stack([skewed(n, n_items, generator), n_items + skewed(n, n_entities - n_items, generator)])
+    relations = torch.randint(N_RELATIONS, (n,), generator=generator)
+    return DatasetSpec(n_users, n_items, train, graph=Graph(edges, relations, n_entities, N_RELATIONS, torch.arange(n_items)))
+
+
+def make_model(name: str, spec: DatasetSpec) -> Recommender:
+    if name == "lightgcn":
+        return LightGCNRecommender(spec, DIM, n_layers=3, init_scale=0.1, regularization=1e-4)
+    fusion, backbone = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0), partial(LightGCN, n_layers=2, init_scale=0.1)
+    return FusionRecommender(spec, DIM, fusion, backbone, partial(CompGCNEncoder, n_layers=1, dropout=0.1), 0.2, 0.2, 0.5)
+
+
+def measure(name: str, millions: int, seconds: float) -> dict[str, float]:
+    """One size, in this process: seconds to build the model, of an epoch, how many steps were run, and gigabytes."""
+    start, generator = time.perf_counter(), torch.Generator().manual_seed(0)
+    spec = generate(millions, with_graph=name == "fusion")
+    model, train = (
+        make_model(name, spec),
+        InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items),
+    )
+    if name == "fusion":
+        batches, loss = TrainBatches(train, -(-spec.n_users // N_STEPS), N_NEGATIVES, shared=True, seed=0), sampled_softmax
+    else:
+        batches, loss = PairBatches(train, -(-len(train.indices) // N_STEPS), n_negatives=1, seed=0), bpr
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=True)
+    built_s, end, steps, drawn_s = time.perf_counter() - start, time.perf_counter() + seconds, [], 0.0
+    iterator, n_interactions = iter(batches), len(train.indices)
+    while len(steps) < len(batches) and (len(steps) < 2 or time.perf_counter() < end):
+        before = time.perf_counter()
+        batch = next(iterator)
+        middle = time.perf_counter()
+        optimizer.zero_grad()
+        scores = model.score_batch(batch, generator)
+        (loss(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra).backward()
+        optimizer.step()
+        drawn_s += middle - before
+        steps.append(time.perf_counter() - middle)
+    epoch_s = drawn_s + (sum(steps) if len(steps) == len(batches) else statistics.median(steps) * len(batches))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {"n": n_interactions, "built": built_s, "seconds": epoch_s, "steps": len(steps), "of": len(batches), "memory": memory}
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """The slope of a straight line through the points on logarithmic axes."""
+    return float(np.polyfit(np.log(sizes), np.log(values), deg=1)[0])
+
+
+def draw(rows: Sequence[dict[str, float]]) -> str:
+    """Seconds and memory as multiples of those of the smallest size, on logarithmic axes; the grey line is linear growth."""
+    most = max(max(row[kind] / rows[0][kind] for kind in ("n", *COLOURS)) for row in rows)
+    x = Scale(0.0, float(np.log(rows[-1]["n"] / rows[0]["n"])), LEFT, WIDTH - 90)
+    y = Scale(0.0, float(np.log(most)), HEIGHT - 45, 25)
+    svg = new_svg("Growth of seconds and memory with the data", HEIGHT)
+    SubElement(svg, "style").text = STYLE
+    ends = {"x1": x(x.low), "y1": y(0.0), "x2": x(x.high), "y2": y(x.high)}
+    SubElement(svg, "line", attributes_of(**ends) | {"stroke-dasharray": "4 4"})
+    draw_text(svg, LEFT, 15, f"times as much as at {rows[0]['n'] / 1e6:.0f}M", "muted", "start")
+    draw_text(svg, (LEFT + WIDTH - 90) / 2, HEIGHT - 6, "interactions", "muted", "middle")
+    for row in rows:
+        draw_text(svg, x(float(np.log(row["n"] / rows[0]["n"]))), HEIGHT - 25, f"{row['n'] / 1e6:.0f}M", "muted", "middle")
+    for times in (t for t in (1, 2, 5, 10, 20, 50, 100) if t <= most):
+        draw_text(svg, LEFT - 12, y(float(np.log(times))) + 4, f"{times}", "muted", "end")
+    for kind, colour in COLOURS.items():
+        points = [(x(float(np.log(row["n"] / rows[0]["n"]))), y(float(np.log(row[kind] / rows[0][kind])))) for row in rows]
+        path = "M" + " L".join(f"{px:g} {py:g}" for px, py in points)
+        SubElement(svg, "path", {"d": path, "style": f"stroke:{colour}"})
+        draw_text(svg, points[-1][0] + 6, points[-1][1] + (4 if kind == "seconds" else 16), kind, "ink", "start")
+    return str(as_markup(svg)).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--millions", nargs="+", type=int, default=[1, 3])
+    parser.add_argument("--model", choices=["lightgcn", "fusion"], default="lightgcn")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of steps, at most, a size")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="an SVG of the growth")
+    parser.add_argument("--one", action="store_true", help="measure the one size in this process and print JSON")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.one:
+        print(json.dumps(measure(arguments.model, arguments.millions[0], arguments.seconds)))
+        return
+    command = [sys.executable, __file__, "--one", "--model", arguments.model, "--threads", str(arguments.threads)]
+    table = Table("interactions", "built in", "an epoch", "steps run", "memory", title=f"{arguments.model}, {arguments.threads} threads")
+    rows = []
+    for millions in sorted(arguments.millions):
+        sized = [*command, "--seconds", str(arguments.seconds), "--millions", str(millions)]
+        rows.append(row := json.loads(subprocess.run(sized, capture_output=True, text=True, check=True).stdout))
+        told = f"{row['steps']} of {row['of']}" + ("" if row["steps"] == row["of"] else ": extrapolated")
+        table.add_row(f"{row['n']:,}", f"{row['built']:.1f} s", f"{row['seconds']:.1f} s", told, f"{row['memory']:.2f} GiB")
+    Console().print(table)
+    if len(rows) > 1:
+        sizes = [row["n"] for row in rows]
+        print("growth exponents: " + ", ".join(f"{kind} {exponent(sizes, [row[kind] for row in rows]):.2f}" for kind in COLOURS))
+    if arguments.output and len(rows) > 1:
+        arguments.output.write_text(draw(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
