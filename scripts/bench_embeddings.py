@@ -48,7 +48,7 @@ def make_step(n_rows: int, dim: int, sparse: bool, optimizer: Callable[..., torc
     def step(batch: TrainBatch) -> None:
         made.zero_grad()
         scores = model.score_batch(batch, torch.Generator())
-        (bpr(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra).backward()
+        (bpr(scores.positive, batch.row, scores.negative, batch.valid, temperature=1.0) + scores.extra).backward()
         made.step()
 
     return step

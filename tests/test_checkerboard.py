@@ -181,7 +181,7 @@ def test_lightgcn_learns_single_pairs() -> None:
         for batch in PairBatches(train, 256, n_negatives=1, seed=epoch):
             optimizer.zero_grad()
             scores = model.score_batch(batch, generator)
-            (bpr(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra).backward()
+            (bpr(scores.positive, batch.row, scores.negative, batch.valid, temperature=1.0) + scores.extra).backward()
             optimizer.step()
     assert own_colour_first(model.freeze(), train).all()
 

@@ -25,7 +25,7 @@ Compose = Callable[..., DictConfig]
 @pytest.fixture(scope="module")
 def overrides(shop_overrides: list[str]) -> list[str]:
     """Three epochs of the smallest model that has all that can go wrong: dropout, drawn tokens and triples, Adam."""
-    small = ["evidence.text=false", "evidence.image=false", "task.kg_loss_weight=0.1", "trainer.max_epochs=3", "~baselines"]
+    small = ["evidence.text=false", "evidence.image=false", "trainer.max_epochs=3", "~baselines"]
     return [*shop_overrides, *small, "model.embedding_dim=4"]
 
 

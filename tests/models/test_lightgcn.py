@@ -51,7 +51,7 @@ def test_loss_and_gradient_are_the_papers(n_layers: int) -> None:
     model = make_model(n_layers)
     for batch in PairBatches(TRAIN, 4, n_negatives=1, seed=0):
         scores = model.score_batch(batch, GENERATOR)
-        loss = bpr(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra
+        loss = bpr(scores.positive, batch.row, scores.negative, batch.valid, temperature=1.0) + scores.extra
         embedding = model.backbone.embedding.weight.detach().clone().requires_grad_()
         expected = published_loss(embedding, batch, n_layers, regularization=0.1)
         torch.testing.assert_close(loss, expected)
