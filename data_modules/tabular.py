@@ -85,7 +85,9 @@ class TabularDataModule(LightningDataModule):
         """Lightning's own would look through every field for more fields, at every step."""
         if isinstance(batch, EvaluationSet):
             return batch.to(device)
-        return TrainBatch(*(field.to(device, non_blocking=True) for field in batch)) if device.type != "cpu" else batch
+        if device.type == "cpu":
+            return batch
+        return TrainBatch(*(None if field is None else field.to(device, non_blocking=True) for field in batch))
 
     def test_set(self) -> EvaluationSet:
         """Test rows as positives, training and validation rows as seen. Only after `setup("test")`."""

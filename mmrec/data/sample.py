@@ -32,6 +32,15 @@ class TrainBatch(NamedTuple):
     """One uniform number in [0, 1) a positive: whether it is dropped from its user's history in this step."""
     weight: Float[Tensor, ""]
     """What the mean loss of this part counts in the mean over processes: 1 where all parts have equally many positives."""
+    distinct: Int64[Tensor, " distinct"] | None = None
+    """The items among positives and negatives, ascending and each once; None where they are half of the catalogue, or nobody counted."""
+
+    def renumbered(self) -> "TrainBatch":
+        """The batch with items as positions in `distinct`; the batch itself where there is none."""
+        if self.distinct is None:
+            return self
+        item_idx, negatives = (torch.searchsorted(self.distinct, items) for items in (self.item_idx, self.negatives))
+        return self._replace(item_idx=item_idx, negatives=negatives, distinct=None)
 
 
 @dataclass(frozen=True)
@@ -143,9 +152,18 @@ class TrainBatches:
         if self.shared:
             n = min(self.n_negatives, len(self._candidates))
             pool = self._candidates[_draw_distinct(len(self._candidates), n, generator)]
-            return TrainBatch(mine, row, item, pool, self._not_positive(mine, pool), noise, weight)
+            return TrainBatch(mine, row, item, pool, self._not_positive(mine, pool), noise, weight, self._distinct(item, pool))
         negatives = sample_rejecting(self.positives, users, self.n_negatives, self._candidates, generator)[part]
-        return TrainBatch(mine, row, item, negatives, torch.ones_like(negatives, dtype=torch.bool), noise, weight)
+        valid = torch.ones_like(negatives, dtype=torch.bool)
+        return TrainBatch(mine, row, item, negatives, valid, noise, weight, self._distinct(item, negatives))
+
+    def _distinct(self, item: Tensor, negatives: Tensor) -> Int64[Tensor, " distinct"] | None:
+        """`TrainBatch.distinct`, found here and not by a model: on a GPU its size would have to be waited for."""
+        n_items = self.positives.n_items
+        if self.shared and 2 * len(negatives) >= n_items:
+            return None
+        distinct = torch.unique(torch.cat([item, negatives.flatten()]))
+        return distinct if 0 < 2 * len(distinct) < n_items else None
 
     def _not_positive(self, users: Tensor, pool: Tensor) -> Bool[Tensor, "users pool"]:
         """Which items of the pool are no training positive of each user. Work is linear in the users' histories and in the mask."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.csr import InteractionMatrix
@@ -22,7 +22,7 @@ DROPOUT = ("modality", "feature", "history")
 
 
 class Encoded(NamedTuple):
-    """All users and items as vectors, and the mass that each modality has in each item."""
+    """All users, and all items or those asked for, as vectors; and the mass that each modality has in each item."""
 
     users: Float[Tensor, "n_users dim"]
     items: Float[Tensor, "n_items dim"]
@@ -45,6 +45,8 @@ class FusionRecommender(MixedRecommender):
     What linear models know is not learned again: the collaborative vectors start from `linear`, and once trained the scores are mixed of
     the fused ones, the linear ones and `trend`, what is popular now, by the weights that validation chooses (`Weights`). A user without
     training interactions is taken for the average one, to whom the trend may say more.
+
+    A training step fuses the items of its batch alone (`TrainBatch.distinct`); propagation over graphs is of all nodes.
 
     Without a backbone (the `no_collaborative` ablation) users keep a free vector, learned against content alone.
     """
@@ -107,34 +109,38 @@ class FusionRecommender(MixedRecommender):
         self.register_buffer("present", torch.stack(list(present.values()), dim=1), persistent=False)
         return tuple(present)
 
-    def tokens(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items modalities dim"]]:
-        """The users' vectors and the items' tokens in the order of `modalities`; absent tokens hold values that fusion ignores."""
+    def tokens(self, item_idx: Int64[Tensor, " n"] | None = None) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n modalities dim"]]:
+        """The users' vectors, and the tokens of these items, or of all, in the order of `modalities`; absent tokens hold any value."""
         users, tokens = self.users.weight if self.users else None, []
         if self.backbone:
             users, items = self.backbone()
-            tokens.append(items)
-        tokens += [projection(getattr(self, f"features_{name}")) for name, projection in self.projections.items()]
+            tokens.append(rows_of(items, item_idx))
+        tokens += [projection(rows_of(getattr(self, f"features_{name}"), item_idx)) for name, projection in self.projections.items()]
         if self.kg_encoder:
-            tokens.append(self.kg_encoder()[self.item_entity])
+            tokens.append(rows_of(self.kg_encoder(), rows_of(self.item_entity, item_idx)))
         return users, torch.stack([token.float() for token in tokens], dim=1)
 
-    def encode(self, visible: Bool[Tensor, "n_items modalities"] | None = None) -> Encoded:
-        """Vectors of the whole catalogue, from the tokens that items have or, of those, the `visible` ones alone."""
-        users, tokens = self.tokens()
-        present = self.present if visible is None else self.present & visible
+    def encode(self, visible: Bool[Tensor, "n_items modalities"] | None = None, item_idx: Int64[Tensor, " n"] | None = None) -> Encoded:
+        """Vectors of these distinct items, or of the whole catalogue, from the tokens they have or, of those, the `visible` ones alone."""
+        users, tokens = self.tokens(item_idx)
+        present = rows_of(self.present if visible is None else self.present & visible, item_idx)
         items, attention = self.fusion(tokens, present)
         if self.backbone:
             items = items + tokens[:, 0] * present[:, :1]
         return Encoded(users, items, attention)
 
     def draw_visible(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
-        """The tokens that a training step may see: each stays with probability 1 - `modality_dropout`, all of them where none would."""
-        kept = self.present & (torch.rand(self.present.shape, generator=generator) >= self.modality_dropout).to(self.present.device)
+        """The tokens that a training step may see: each stays with probability 1 - `modality_dropout`, all of them where none would.
+
+        Drawn for the whole catalogue on the CPU: alike on every device and, whichever items they meet, in every process.
+        """
+        noise = torch.rand(self.present.shape, generator=generator, pin_memory=self.present.is_cuda)
+        kept = self.present & (noise.to(self.present.device, non_blocking=True) >= self.modality_dropout)
         return torch.where(kept.any(dim=1, keepdim=True), kept, self.present)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        encoded = self.encode(self.draw_visible(generator))
-        positive, negative = score_with_history(encoded, batch, self.history_dropout)
+        encoded = self.encode(self.draw_visible(generator), batch.distinct)
+        positive, negative = score_with_history(encoded, batch.renumbered(), self.history_dropout)
         return TrainScores(positive, negative, positive.new_zeros(()))
 
     @property
@@ -182,7 +188,7 @@ def score_with_history(
     """
     items = encoded.items.float()
     liked = F.embedding(batch.item_idx, items)  # embedding: its backward is far faster than that of indexing
-    counts = torch.bincount(batch.row, minlength=len(batch.user_idx)).clamp(min=1)
+    counts = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, torch.ones_like(batch.noise))  # bincount would wait for a GPU
     kept = (batch.noise >= history_dropout) / (1 - history_dropout)
     share = (kept * counts.rsqrt()[batch.row])[:, None]
     users = F.embedding(batch.user_idx, encoded.users.float()).index_add(0, batch.row, share * liked)
@@ -190,6 +196,13 @@ def score_with_history(
     users, negatives = F.normalize(users, dim=1), F.normalize(F.embedding(batch.negatives, items), dim=-1)
     negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
     return positive.float(), negative.float()
+
+
+def rows_of(values: Tensor, idx: Int64[Tensor, " n"] | None) -> Tensor:
+    """The rows of a tensor, all of them without `idx`. Of vectors by `embedding`, whose backward is far faster than that of indexing."""
+    if idx is None:
+        return values
+    return F.embedding(idx, values) if values.is_floating_point() else values[idx]
 
 
 class FeatureProjection(nn.Module):

@@ -31,7 +31,9 @@ def pairs_of(matrix: InteractionMatrix) -> set[tuple[int, int]]:
 
 def same(left: list[TrainBatch], right: list[TrainBatch]) -> bool:
     return len(left) == len(right) and all(
-        torch.equal(a, b) for one, two in zip(left, right, strict=True) for a, b in zip(one, two, strict=True)
+        torch.equal(a, b) if a is not None and b is not None else a is b
+        for one, two in zip(left, right, strict=True)
+        for a, b in zip(one, two, strict=True)
     )
 
 
@@ -80,6 +82,23 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(positives: InteractionMatrix, 
     assert not same(reference, epoch(1, 3))
     assert not same(reference, epoch(2, 2))
     assert not same(epoch(0, 1), epoch(1, 0))
+
+
+@both_kinds
+def test_a_batch_counts_its_items_where_they_are_less_than_half_of_the_catalogue(positives: InteractionMatrix, shared: bool) -> None:
+    counted = []
+    for batch in (batch for seed in range(10) for batch in TrainBatches(positives, 2, 2, shared, seed)):
+        items = sorted({*batch.item_idx.tolist(), *batch.negatives.flatten().tolist()})
+        counted.append(batch.distinct is not None)
+        assert counted[-1] == (2 * len(items) < N_ITEMS)
+        renumbered = batch.renumbered()
+        if counted[-1]:
+            assert batch.distinct.tolist() == items
+            assert torch.equal(batch.distinct[renumbered.item_idx], batch.item_idx)
+            assert torch.equal(batch.distinct[renumbered.negatives], batch.negatives)
+        else:
+            assert renumbered is batch
+    assert 0 < sum(counted) < len(counted)
 
 
 def test_the_epoch_is_asked_for_at_every_pass(positives: InteractionMatrix) -> None:

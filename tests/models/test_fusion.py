@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmrec.data.sample import TrainBatch
+from mmrec.losses import sampled_softmax
 from mmrec.models.fusion import FusionRecommender
 from mmrec.models.linear import LinearFactors
 from mmrec.models.recommender import Weights
@@ -118,6 +120,47 @@ def test_what_is_not_visible_counts_as_absent() -> None:
     torch.testing.assert_close(encoded.attention[2], torch.tensor([1.0, 0.0, 0.0]))
     torch.testing.assert_close(encoded.attention[COLD], torch.zeros(3))
     assert encoded.items.isfinite().all()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("backbone", [*BACKBONES, None])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_step_that_fuses_the_items_of_its_batch_alone_learns_what_one_that_fuses_all_does(
+    fusion: str, backbone: str | None, shared: bool
+) -> None:
+    """Scores and gradients, with tokens hidden; features and the history are not dropped here, as they may be otherwise for each item."""
+    model = make_model(fusion, backbone)
+    model.projections["text"].layers[0].p = 0.0
+    generator = torch.Generator().manual_seed(3)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.3, generator=generator)
+    negatives = torch.tensor([2, COLD]) if shared else torch.tensor([[2], [COLD]])
+    batch = TrainBatch(
+        torch.tensor([3, 1]),
+        torch.tensor([0, 0, 1]),
+        torch.tensor([3, 2, 3]),
+        negatives,
+        torch.ones(2, negatives.shape[-1], dtype=torch.bool),
+        torch.tensor([0.7, 0.2, 0.9]),
+        torch.tensor(1.0),
+        torch.tensor([2, 3, COLD]),
+    )
+
+    def learned(batch: TrainBatch) -> tuple[Tensor, ...]:
+        scores = model.score_batch(batch, torch.Generator().manual_seed(5))
+        loss = sampled_softmax(scores.positive, batch.row, scores.negative, batch.valid, temperature=0.5)
+        gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True, materialize_grads=True)
+        return scores.positive, scores.negative, *gradients
+
+    for few, all_items in zip(learned(batch), learned(batch._replace(distinct=None)), strict=True):
+        torch.testing.assert_close(few, all_items, atol=1e-6, rtol=1e-5)
+
+
+def test_a_step_fuses_no_item_that_its_batch_lacks() -> None:
+    model = make_model("mean")
+    assert model.encode(item_idx=torch.tensor([1, 3])).items.shape == (2, DIM)
+    model.features_text[2] = torch.nan
+    assert model.encode(item_idx=torch.tensor([1, 3])).items.isfinite().all()
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
