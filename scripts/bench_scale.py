@@ -2,12 +2,15 @@
 
     python scripts/bench_scale.py --output scale.svg                # 1M and 3M, LightGCN: some minutes on one core
     python scripts/bench_scale.py --millions 1 3 10
-    python scripts/bench_scale.py --model fusion                    # with a knowledge graph of as many triples
+    python scripts/bench_scale.py --model fusion                    # with features, and a knowledge graph of as many triples
+    python scripts/bench_scale.py --model linear                    # the linear part of fusion: one fit, of the 10,000 first items
 
-Data of n million interactions has 100,000 n users, 100,000 n items and n million triples over 120,000 n entities; it is generated, and some
-items are far more popular than others. A step of either model passes the whole graph, so batches grow with the data: 16 steps an epoch.
+Data of n million interactions has 100,000 n users, 100,000 n items, random features of 64 numbers an item and n million triples over
+120,000 n entities; it is generated, and some items are far more popular than others. A step of either model passes the whole graph, so
+batches grow with the data: 16 steps an epoch.
 Each size has a process of its own, which trains as many steps of an epoch as --seconds allow. Where those are not all, the table says so,
-and the epoch is the time of its batches plus 16 times that of a step. Memory is the highest resident size of the process. A growth exponent
+and a step that was not run counts as the median one. Seconds are of the CPU, all threads, so that what else the machine does counts
+little. Memory is the highest resident size of the process. A growth exponent
 is the slope of a straight line through the points on logarithmic axes: 1 is linear.
 """
 
@@ -30,16 +33,17 @@ from rich.table import Table
 from torch import Tensor
 
 from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import PairBatches, TrainBatches
+from mmrec.data.sample import EvaluationSet, PairBatches, TrainBatches
 from mmrec.evaluation.charts import WIDTH, Scale, as_markup, attributes_of, draw_text, new_svg
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.models.fusion import FusionRecommender
 from mmrec.models.lightgcn import LightGCNRecommender
+from mmrec.models.linear import TimeAwareEASE
 from mmrec.models.recommender import Recommender
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
 from mmrec.nn.fusion.attention import AttentionFusion
-from mmrec.types import DatasetSpec, Graph, Interactions
+from mmrec.types import DatasetSpec, Features, Graph, Interactions
 
 DIM, N_RELATIONS, N_STEPS, N_NEGATIVES = 64, 16, 16, 1024
 HEIGHT, LEFT, STYLE = 300, 60, "text{font:13px sans-serif;fill:#646d7a} line,path{fill:none;stroke-width:2;stroke:#646d7a}"
@@ -51,52 +55,72 @@ def skewed(n: int, n_kinds: int, generator: torch.Generator) -> Tensor:
     return (torch.rand(n, generator=generator, dtype=torch.float64).square() * n_kinds).long()
 
 
-def generate(millions: int, with_graph: bool) -> DatasetSpec:
+def generate(millions: int, with_content: bool) -> DatasetSpec:
     generator, n_users, n_items, n = torch.Generator().manual_seed(0), 100_000 * millions, 100_000 * millions, 1_000_000 * millions
-    train = Interactions(torch.randint(n_users, (n,), generator=generator), skewed(n, n_items, generator))
-    if not with_graph:
+    user_idx, item_idx = torch.randint(n_users, (n,), generator=generator), skewed(n, n_items, generator)
+    train = Interactions(user_idx, item_idx, torch.randint(10**9, (n,), generator=generator))
+    if not with_content:
         return DatasetSpec(n_users, n_items, train)
     n_entities = n_items + 20_000 * millions
     edges = torch.stack([skewed(n, n_items, generator), n_items + skewed(n, n_entities - n_items, generator)])
     relations = torch.randint(N_RELATIONS, (n,), generator=generator)
-    return DatasetSpec(n_users, n_items, train, graph=Graph(edges, relations, n_entities, N_RELATIONS, torch.arange(n_items)))
+    features = {"text": Features(torch.randn(n_items, DIM, generator=generator), torch.ones(n_items, dtype=torch.bool))}
+    return DatasetSpec(n_users, n_items, train, features, Graph(edges, relations, n_entities, N_RELATIONS, torch.arange(n_items)))
 
 
 def make_model(name: str, spec: DatasetSpec) -> Recommender:
     if name == "lightgcn":
         return LightGCNRecommender(spec, DIM, n_layers=3, init_scale=0.1, regularization=1e-4)
     fusion, backbone = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0), partial(LightGCN, n_layers=2, init_scale=0.1)
-    return FusionRecommender(spec, DIM, fusion, backbone, partial(CompGCNEncoder, n_layers=1, dropout=0.1), 0.2, 0.2, 0.5)
+    kg_encoder = partial(CompGCNEncoder, n_layers=1, dropout=0.1)
+    dropout = {"modality": 0.2, "feature": 0.2, "history": 0.5}
+    return FusionRecommender(spec, DIM, fusion, backbone, kg_encoder, linear=None, trend=None, dropout=dropout)
+
+
+def measure_linear(millions: int) -> dict[str, float]:
+    """One fit with one value of each list, in this process: seconds and gigabytes. A thousand users have an item to validate by."""
+    spec = generate(millions, with_content=False)
+    users = torch.arange(1000)
+    train = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+    valid = EvaluationSet.build(train, InteractionMatrix.from_pairs(users, users % spec.n_items, spec.n_users, spec.n_items))
+    start = time.process_time()
+    TimeAwareEASE([10.0], [1.0], time_span=20.0, rank=[256], max_items=10_000, seed=0).fit(spec, valid, k=20)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {"n": len(train.indices), "built": 0.0, "seconds": time.process_time() - start, "steps": 1, "of": 1, "memory": memory}
+
+
+def make_batches(name: str, train: InteractionMatrix) -> TrainBatches | PairBatches:
+    if name == "lightgcn":
+        return PairBatches(train, -(-len(train.indices) // N_STEPS), n_negatives=1, seed=0)
+    return TrainBatches(train, -(-train.n_users // N_STEPS), N_NEGATIVES, shared=True, seed=0)
 
 
 def measure(name: str, millions: int, seconds: float) -> dict[str, float]:
     """One size, in this process: seconds to build the model, of an epoch, how many steps were run, and gigabytes."""
-    start, generator = time.perf_counter(), torch.Generator().manual_seed(0)
-    spec = generate(millions, with_graph=name == "fusion")
-    model, train = (
-        make_model(name, spec),
-        InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items),
-    )
-    if name == "fusion":
-        batches, loss = TrainBatches(train, -(-spec.n_users // N_STEPS), N_NEGATIVES, shared=True, seed=0), sampled_softmax
-    else:
-        batches, loss = PairBatches(train, -(-len(train.indices) // N_STEPS), n_negatives=1, seed=0), bpr
+    if name == "linear":
+        return measure_linear(millions)
+    start, generator = time.process_time(), torch.Generator().manual_seed(0)
+    spec = generate(millions, with_content=name == "fusion")
+    model = make_model(name, spec)
+    batches = make_batches(name, InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items))
+    loss = partial(bpr, temperature=1.0) if name == "lightgcn" else partial(sampled_softmax, temperature=0.1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=True)
-    built_s, end, steps, drawn_s = time.perf_counter() - start, time.perf_counter() + seconds, [], 0.0
-    iterator, n_interactions = iter(batches), len(train.indices)
+    built_s, end, steps, draws, iterator = time.process_time() - start, time.perf_counter() + seconds, [], [], iter(batches)
     while len(steps) < len(batches) and (len(steps) < 2 or time.perf_counter() < end):
-        before = time.perf_counter()
+        before = time.process_time()
         batch = next(iterator)
-        middle = time.perf_counter()
+        middle = time.process_time()
         optimizer.zero_grad()
         scores = model.score_batch(batch, generator)
         (loss(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra).backward()
         optimizer.step()
-        drawn_s += middle - before
-        steps.append(time.perf_counter() - middle)
-    epoch_s = drawn_s + (sum(steps) if len(steps) == len(batches) else statistics.median(steps) * len(batches))
+        draws.append(middle - before)
+        steps.append(time.process_time() - middle)
+    rest = len(batches) - len(steps)
+    epoch_s = sum(draws) + sum(steps) + rest * (statistics.median(draws[1:]) + statistics.median(steps))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"n": n_interactions, "built": built_s, "seconds": epoch_s, "steps": len(steps), "of": len(batches), "memory": memory}
+    n = len(batches.positives.indices)
+    return {"n": n, "built": built_s, "seconds": epoch_s, "steps": len(steps), "of": len(batches), "memory": memory}
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
@@ -130,7 +154,7 @@ def draw(rows: Sequence[dict[str, float]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--millions", nargs="+", type=int, default=[1, 3])
-    parser.add_argument("--model", choices=["lightgcn", "fusion"], default="lightgcn")
+    parser.add_argument("--model", choices=["lightgcn", "fusion", "linear"], default="lightgcn")
     parser.add_argument("--seconds", type=float, default=120.0, help="of steps, at most, a size")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, help="an SVG of the growth")

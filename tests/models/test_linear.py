@@ -8,7 +8,8 @@ import torch
 from mmrec.baselines.ease import EASE
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
-from mmrec.models.linear import LinearFactors, TimeAwareEASE, ndcg, time_gram
+from mmrec.models.linear import LinearFactors, TimeAwareEASE, _mean_places, gram_of, ndcg, time_gram
+from mmrec.nn.propagation import csr_matrix
 from mmrec.types import DatasetSpec, Interactions
 
 N_USERS, N_ITEMS = 60, 40
@@ -53,6 +54,20 @@ def test_cooccurrence_in_time_is_that_of_loops() -> None:
             for other in history.keys() - {3}:
                 expected[one, other] += torch.exp(torch.tensor(-abs(history[one] - history[other]) / 2.0))
     torch.testing.assert_close(time_gram(Interactions(user, item, time), place, 3, span=2.0), expected)
+
+
+def test_the_gram_matrix_is_that_of_the_dense_one(spec: DatasetSpec) -> None:
+    dense = torch.zeros(N_USERS, N_ITEMS)
+    dense[spec.train.user_idx, spec.train.item_idx] = 1.0
+    assert torch.equal(gram_of(csr_matrix(*dense.nonzero().T, torch.ones(int(dense.sum())), dense.shape)), dense.T @ dense)
+
+
+def test_places_far_down_the_rows_are_as_exact_as_the_first() -> None:
+    """Millions of interactions come before the two users whose halves matter."""
+    n = 2**24
+    user = torch.cat([torch.zeros(n, dtype=torch.int64), torch.tensor([1, 1, 1])])
+    places = _mean_places(user, torch.cat([torch.arange(n), torch.tensor([5, 5, 7])]))
+    assert (places[-3:] - n).tolist() == [0.5, 0.5, 2.0]
 
 
 def test_without_times_and_at_full_rank_it_is_ease(spec: DatasetSpec, valid: EvaluationSet) -> None:
