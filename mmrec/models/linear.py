@@ -68,19 +68,23 @@ class TimeAwareEASE:
         plain = gram_of(matrix)
         in_time = time_gram(spec.train, place, len(kept), self.time_span) if spec.train.timestamp is not None else torch.zeros_like(plain)
 
-        def fitted(regularization: float, weight: float) -> LinearFactors:
+        leading: tuple[float, LinearFactors | None] = (-1.0, None)  # one setting's alone: those of all would be gigabytes
+
+        @functools.cache
+        def value(regularization: float, weight: float) -> float:
+            nonlocal leading
             item_weights = ease_weights(torch.add(plain, in_time, alpha=weight), regularization * spec.n_users**0.5)
             users, items = self._factors(matrix, item_weights)
-            return LinearFactors(users, items.new_zeros(spec.n_items, items.shape[1]).index_copy(0, kept, items))
-
-        @functools.cache  # of the value alone: the factors of all settings would be many times those of one
-        def value(regularization: float, weight: float) -> float:
-            return ndcg(fitted(regularization, weight), valid, k)
+            factors = LinearFactors(users, items.new_zeros(spec.n_items, items.shape[1]).index_copy(0, kept, items))
+            found = ndcg(factors, valid, k)
+            leading = max(leading, (found, factors), key=lambda one: one[0])
+            return found
 
         weights = self.time_weight if spec.train.timestamp is not None else [0.0]
         best = max(self.regularization, key=lambda one: value(one, weights[-1]))
-        factors = fitted(best, max(weights, key=lambda one: value(best, one)))
-        return max((factors.truncated(rank) for rank in self.rank), key=lambda one: ndcg(one, valid, k))
+        for weight in weights:
+            value(best, weight)
+        return max((leading[1].truncated(rank) for rank in self.rank), key=lambda one: ndcg(one, valid, k))
 
     def _factors(self, matrix: Tensor, weights: Float[Tensor, "n n"]) -> LinearFactors:
         """The leading dimensions of `matrix @ weights`, which is never made."""
