@@ -7,11 +7,12 @@
 
 Data of n million interactions has 100,000 n users, 100,000 n items, random features of 64 numbers an item and n million triples over
 120,000 n entities; it is generated, and some items are far more popular than others. A step of either model passes the whole graph, so
-batches grow with the data: 16 steps an epoch.
+batches grow with the data: 16 steps an epoch. The linear part has nothing but a fit, with one value of each of its lists.
+
 Each size has a process of its own, which trains as many steps of an epoch as --seconds allow. Where those are not all, the table says so,
 and a step that was not run counts as the median one. Seconds are of the CPU, all threads, so that what else the machine does counts
-little. Memory is the highest resident size of the process. A growth exponent
-is the slope of a straight line through the points on logarithmic axes: 1 is linear.
+little. Memory is the highest resident size of the process. A growth exponent is the slope of a straight line through the points on
+logarithmic axes: 1 is linear.
 """
 
 import argparse
@@ -46,7 +47,9 @@ from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.types import DatasetSpec, Features, Graph, Interactions
 
 DIM, N_RELATIONS, N_STEPS, N_NEGATIVES = 64, 16, 16, 1024
-HEIGHT, LEFT, STYLE = 300, 60, "text{font:13px sans-serif;fill:#646d7a} line,path{fill:none;stroke-width:2;stroke:#646d7a}"
+HEIGHT, LEFT, RIGHT, LINE_HEIGHT = 300, 60, 150, 15
+STYLE = "text{font:13px sans-serif;fill:#646d7a} line,path{fill:none;stroke-width:2;stroke:#646d7a}"
+UNITS = {"seconds": "s", "memory": "GiB"}
 COLOURS = {"seconds": "#0068b3", "memory": "#c8530a"}
 
 
@@ -131,23 +134,28 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 def draw(rows: Sequence[dict[str, float]]) -> str:
     """Seconds and memory as multiples of those of the smallest size, on logarithmic axes; the grey line is linear growth."""
     most = max(max(row[kind] / rows[0][kind] for kind in ("n", *COLOURS)) for row in rows)
-    x = Scale(0.0, float(np.log(rows[-1]["n"] / rows[0]["n"])), LEFT, WIDTH - 90)
+    x = Scale(0.0, float(np.log(rows[-1]["n"] / rows[0]["n"])), LEFT, WIDTH - RIGHT)
     y = Scale(0.0, float(np.log(most)), HEIGHT - 45, 25)
     svg = new_svg("Growth of seconds and memory with the data", HEIGHT)
     SubElement(svg, "style").text = STYLE
     ends = {"x1": x(x.low), "y1": y(0.0), "x2": x(x.high), "y2": y(x.high)}
     SubElement(svg, "line", attributes_of(**ends) | {"stroke-dasharray": "4 4"})
     draw_text(svg, LEFT, 15, f"times as much as at {rows[0]['n'] / 1e6:.0f}M", "muted", "start")
-    draw_text(svg, (LEFT + WIDTH - 90) / 2, HEIGHT - 6, "interactions", "muted", "middle")
+    draw_text(svg, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "interactions", "muted", "middle")
     for row in rows:
         draw_text(svg, x(float(np.log(row["n"] / rows[0]["n"]))), HEIGHT - 25, f"{row['n'] / 1e6:.0f}M", "muted", "middle")
     for times in (t for t in (1, 2, 5, 10, 20, 50, 100) if t <= most):
         draw_text(svg, LEFT - 12, y(float(np.log(times))) + 4, f"{times}", "muted", "end")
+    labels = [(y(x.high), "linear growth")]
     for kind, colour in COLOURS.items():
         points = [(x(float(np.log(row["n"] / rows[0]["n"]))), y(float(np.log(row[kind] / rows[0][kind])))) for row in rows]
         path = "M" + " L".join(f"{px:g} {py:g}" for px, py in points)
         SubElement(svg, "path", {"d": path, "style": f"stroke:{colour}"})
-        draw_text(svg, points[-1][0] + 6, points[-1][1] + (4 if kind == "seconds" else 16), kind, "ink", "start")
+        labels.append((points[-1][1], f"{kind}: {rows[-1][kind]:,.0f} {UNITS[kind]}"))
+    at = 0.0
+    for wanted, text in sorted(labels):  # a line of text apart at least
+        at = max(at + LINE_HEIGHT, wanted + 4)
+        draw_text(svg, WIDTH - RIGHT + 6, at, text, "ink", "start")
     return str(as_markup(svg)).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
 
 

@@ -83,7 +83,8 @@ class BareLoop:
         for batch in batches:
             self.optimizer.zero_grad()
             scores = self.model.score_batch(batch, self.generator)
-            (self.loss(scores.positive, batch.row, scores.negative, batch.valid) + scores.extra).backward()
+            row = batch.row[: len(scores.positive)]  # none where a model learns without negatives
+            (self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra).backward()
             self.optimizer.step()
 
 
