@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,16 @@ def overrides(shop_overrides: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def evidence(compose: Compose, overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Path]:
-    """What all trainings learn from, and the folder of their split."""
-    cfg, folder = compose(*overrides), tmp_path_factory.mktemp("split")
+    """What all trainings learn from, texts included, and the folder of their split."""
+    cfg, folder = compose(*overrides, "evidence.text=true"), tmp_path_factory.mktemp("split")
     found = load_evidence(cfg)
     make_split(cfg, found, folder / "split")
     return found, folder / "split"
+
+
+def allowed(cfg: DictConfig, evidence: Evidence) -> Evidence:
+    """Without texts, where they are not to be used."""
+    return evidence if cfg.evidence.text else replace(evidence, features={})
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +56,7 @@ def whole(compose: Compose, overrides: list[str], evidence: tuple[Evidence, Path
             cfg = compose(*overrides, *more)
             cfg.run_dir = str(folder)
             with pytest.MonkeyPatch.context() as patch:
-                assert train_in(cfg, evidence[0], folder, Kill(None, 0, folder / "losses"), patch)
+                assert train_in(cfg, allowed(cfg, evidence[0]), folder, Kill(None, 0, folder / "losses"), patch)
             done[more] = losses_of(folder), ended(folder, cfg.seed)
         return done[more]
 
@@ -69,7 +75,7 @@ def killed(
         for number, (at, signum, moment) in enumerate([*kills, (None, 0, "")]):
             cfg = compose(*overrides, *more)  # composing takes longer than training: once for each set of overrides
             cfg.run_dir, cfg.resume = str(tmp_path), str(tmp_path) if number else None
-            is_done = train_in(cfg, evidence[0], tmp_path, Kill(at, signum, tmp_path / "losses", moment), monkeypatch)
+            is_done = train_in(cfg, allowed(cfg, evidence[0]), tmp_path, Kill(at, signum, tmp_path / "losses", moment), monkeypatch)
             assert is_done == (at is None)
         return losses_of(tmp_path), ended(tmp_path, cfg.seed)
 
@@ -88,6 +94,15 @@ def test_stopped_at_any_batch(at: int, accumulated: int, killed: Callable, whole
 def test_stopped_at_any_batch_that_workers_build(at: int, killed: Callable, whole: Callable) -> None:
     common = f"trainer.accumulate_grad_batches={(1, 3)[at % 2]}"
     assert killed([(at, signal.SIGTERM, "batch")], common, "data_module.n_workers=2") == whole(common)
+
+
+@pytest.mark.parametrize("at", [0, 4])
+@pytest.mark.parametrize("model", ["lattice", "freedom", "kgat"])
+def test_what_was_made_for_the_epoch_comes_back(model: str, at: int, killed: Callable, whole: Callable) -> None:
+    """Neighbours by the weights of an epoch's beginning, attention by them, edges drawn for it: stopped in the first and in the second."""
+    common = [f"model={model}", "evidence.text=true", "data_module.batch_size=200", "optimizer.lr=0.05"]
+    found = killed([(at, signal.SIGTERM, "batch")], *common)
+    assert found == whole(*common) and len(found[0]) == 9
 
 
 @pytest.mark.slow
@@ -120,7 +135,7 @@ def test_gone_without_a_word(at: int, moment: str, killed: Callable, whole: Call
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("moment", ["validation", "epoch"])
+@pytest.mark.parametrize("moment", ["validation", "ranked", "epoch"])
 @pytest.mark.parametrize("at", [3, 11])
 def test_stopped_between_epochs(at: int, moment: str, signum: int, killed: Callable, whole: Callable) -> None:
     assert killed([(at, signum, moment)]) == whole()
