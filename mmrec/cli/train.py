@@ -180,7 +180,7 @@ def _resumed(run: str, overrides: Sequence[str]) -> DictConfig:
     unknown = [key for key in changes if OmegaConf.is_dict(saved.get(key)) and not OmegaConf.is_dict(changes[key])]
     if unknown:
         raise ConfigError(f"{unknown[0]}: a resumed run keeps its choices; override plain keys, or start a new run")
-    return OmegaConf.merge(saved, changes)
+    return OmegaConf.merge(saved, changes, {"resume": run})
 
 
 def _with_seed(cfg: DictConfig, seed: int) -> DictConfig:
