@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import polars as pl
@@ -21,8 +21,8 @@ from mmrec.data.sample import EvaluationSet, TrainBatch, TrainBatches
 from mmrec.losses import sampled_softmax
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.fusion import Encoded, score_with_history
-from mmrec.models.recommender import FrozenScorer
-from mmrec.tasks.ranking import gather_rows
+from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
+from mmrec.tasks.ranking import RankingTask, gather_rows
 
 PLAIN_DESCENT = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.05", "task.embedding_lr=5.0"]
 """Linear in the gradient. Adam is not: of a gradient that is rounding error alone it makes a whole step, to one side or the other."""
@@ -121,6 +121,35 @@ def test_the_parts_of_the_users_are_ranked_as_the_whole(world_size: int, positiv
     users = EvaluationSet.build(nothing, positives)
     parts = pl.concat([rank_and_evaluate(scorer, users.part(rank, world_size), [5]) for rank in range(world_size)])
     assert parts.equals(rank_and_evaluate(scorer, users, [5]))
+
+
+class Mixture(MixedRecommender):
+    """Fused scores that say nothing, and a trend that says all."""
+
+    weights = Weights()
+
+    def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
+        raise NotImplementedError
+
+    def parts(self, hidden: Collection[str] = ()) -> Parts:
+        none, items = torch.empty(50, 0), torch.arange(30.0)
+        known = torch.ones(50, dtype=torch.bool), torch.ones(30, dtype=torch.bool)
+        return Parts(torch.zeros(50, 1), torch.zeros(30, 1), none, none[:30], items, *known, none[:30])
+
+    def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
+        raise NotImplementedError
+
+
+def test_a_validation_that_is_cut_short_chooses_nothing(positives: InteractionMatrix, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Mixture()
+    task = RankingTask(model, sampled_softmax, torch.optim.SGD, embedding_lr=0.1, ks=[5], seed=0)
+    last = InteractionMatrix.from_pairs(torch.arange(50), torch.full((50,), 29), 50, 30)
+    task.validation_step(EvaluationSet.build(positives, last), 0)
+    assert model.weights == Weights()  # a signal still cuts it short here, and then it is begun again
+    logged = {}
+    monkeypatch.setattr(task, "log", lambda name, value, **_: logged.update({name: value}))
+    task.on_validation_epoch_end()
+    assert model.weights.trend > 0 and logged["val/ndcg@5"] > 0.8
 
 
 @pytest.mark.slow
