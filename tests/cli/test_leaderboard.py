@@ -96,13 +96,15 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(leaderboard: Leaderb
         shutil.rmtree(second)
         if is_damaged:
             (first / "state.json").write_text("{}", encoding="utf-8")
+        (first.parent / "seconds.json").write_text("1000.0", encoding="utf-8")  # of training, until then
         (run / "log.txt").write_text("what was said before\n", encoding="utf-8")
         code, _, err = leaderboard(*one)
         assert code == 0 and err.count(" done in ") == 1
         log = (run / "log.txt").read_text(encoding="utf-8")
         assert log.startswith("what was said before") != is_damaged  # with nothing to go on from it begins anew
         assert ("resumed from epoch_0001_step_000000" in log, "epoch 0:" in log, "epoch 1:" in log) == (not is_damaged, is_damaged, True)
-        assert json.loads((run / "run.json").read_text(encoding="utf-8"))["weights_sha256"] == expected
+        about = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        assert about["weights_sha256"] == expected and (about["fit_s"]["fusion"] > 1000) != is_damaged
 
 
 def test_processes_side_by_side_give_the_numbers_of_one(leaderboard: Leaderboard, tmp_path: Path) -> None:
