@@ -38,8 +38,8 @@ from mmrec.models.lightgcn import LightGCNRecommender
 from mmrec.models.mgcn import MGCN
 from mmrec.models.recommender import EpochRecommender, Recommender
 from mmrec.models.vbpr import VBPR
+from mmrec.nn.backbones.item_table import ItemTable
 from mmrec.nn.backbones.lightgcn import LightGCN
-from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
 from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.concat import ConcatFusion
@@ -56,7 +56,7 @@ FUSIONS = {
 }
 BACKBONES = {
     "lightgcn": partial(LightGCN, n_layers=2, init_scale=0.1),
-    "matrix_factorization": partial(MatrixFactorization, init_scale=0.1),
+    "item_table": partial(ItemTable, init_scale=0.1),
 }
 GRAPH_MODELS = {
     "kgat": partial(
@@ -202,7 +202,7 @@ def test_content_alone_knows_cold_items() -> None:
 
 def test_an_untrained_model_cannot() -> None:
     train = most_of_ones_colour()
-    scorer = fit(make_spec(train, {}), train, "mean", "matrix_factorization", n_steps=0)
+    scorer = fit(make_spec(train, {}), train, "mean", "item_table", n_steps=0)
     assert own_colour_first(scorer, train).float().mean() < 0.5
 
 

@@ -44,10 +44,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, folder: Path, *arguments: str) -> str:
-    """What Python prints in `folder`. Without `site`, so that the checkout, which .pth files may point to, is not importable."""
+    """What Python prints in `folder`. Without `site`, so that the checkout, which .pth files may point to, is not importable.
+
+    It leaves no `__pycache__` behind, which would pass for a group of choices.
+    """
     libraries = dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed), *libraries])}
-    ran = subprocess.run([sys.executable, "-S", *arguments], env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run([sys.executable, "-S", "-B", *arguments], env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from mmrec.config import build, refine
 from mmrec.data.checkpoint import newest_sound, read_checkpoint
 from mmrec.errors import DamagedCheckpoint, MmrecError, Terminated
 from mmrec.models.recommender import Recommender
-from mmrec.tasks.checkpoints import BEST, CheckpointKeeper, FolderCheckpointIO, best_checkpoint, checkpoints_in
+from mmrec.tasks.checkpoints import BEST, SECONDS, CheckpointKeeper, FolderCheckpointIO, best_checkpoint, checkpoints_in, seconds_trained
 from mmrec.tasks.finite import FiniteCheck
 
 _ERROR = re.compile(r"^mmrec\.errors\.(\w+): (.*)\Z", re.MULTILINE | re.DOTALL)
@@ -31,16 +32,18 @@ def checkpoint_folder(run_dir: Path, seed: int) -> Path:
     return run_dir / "checkpoints" / f"seed_{seed}"
 
 
-def fit(cfg: DictConfig, task: LightningModule, data: LightningDataModule, folder: Path) -> None:
+def fit(cfg: DictConfig, task: LightningModule, data: LightningDataModule, folder: Path) -> float:
     """Trains from the beginning or, where `cfg.resume` names a run, from its newest sound checkpoint, to the epoch limit or an early stop.
 
-    Raises Terminated where a signal ended it, after a checkpoint was written.
+    Returns the seconds that training took, those until that checkpoint included. Raises Terminated where a signal ended it, after a
+    checkpoint was written.
     """
-    start = resume_from(cfg)
+    begun, start = time.perf_counter(), resume_from(cfg)
     if cfg.resume is None:
         _remove_checkpoints(folder)
     trainer = make_trainer(cfg, folder)
     keeper = next(callback for callback in trainer.callbacks if isinstance(callback, CheckpointKeeper))
+    keeper.seconds_before = seconds_trained(start.parent) if start else 0.0
     with _signals_caught(keeper, trainer):
         try:
             trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
@@ -52,6 +55,7 @@ def fit(cfg: DictConfig, task: LightningModule, data: LightningDataModule, folde
             _explain(error, keeper)
     if keeper.signum is not None:
         raise Terminated(keeper.signum)
+    return keeper.seconds_before + time.perf_counter() - begun
 
 
 def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: CheckpointKeeper) -> None:
@@ -116,7 +120,8 @@ def _remove_checkpoints(folder: Path) -> None:
     """Those of a training under the same name that is not resumed."""
     for path in checkpoints_in(folder):
         FolderCheckpointIO().remove_checkpoint(path)
-    (folder / BEST).unlink(missing_ok=True)
+    for name in (BEST, SECONDS):
+        (folder / name).unlink(missing_ok=True)
 
 
 class _EpochLines(Checkpoint):

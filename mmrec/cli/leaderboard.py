@@ -20,14 +20,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from mmrec.cli.fit import checkpoint_folder
 from mmrec.cli.hydra_errors import explain
 from mmrec.cli.prepare import say
 from mmrec.cli.train import check_selection, train
 from mmrec.config import LeaderboardConfig, TrainConfig, check, flat, plain
+from mmrec.data.checkpoint import newest_sound
 from mmrec.errors import ConfigError, DataError, MmrecError, nearest
 from mmrec.evaluation.console import section_table
 from mmrec.evaluation.leaderboard import MeasuredModel, Section, describe_section, make_section
@@ -35,6 +37,7 @@ from mmrec.evaluation.leaderboard_page import write_leaderboard
 from mmrec.evaluation.report import read_json
 from mmrec.evaluation.run_labels import is_compared
 from mmrec.metrics.ranking import METRICS
+from mmrec.tasks.checkpoints import checkpoints_in
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,14 @@ class BoardRun:
     def is_finished(self) -> bool:
         """run.json is the last that measuring needs and training writes."""
         return (self.folder / "metrics.json").is_file() and (self.folder / "run.json").is_file()
+
+    @property
+    def is_resumable(self) -> bool:
+        """It was stopped after its first checkpoint, one that is as it was written, in the folder where it began."""
+        config = self.folder / "config.yaml"
+        if not config.is_file() or OmegaConf.load(config).run_dir != str(self.folder):
+            return False
+        return newest_sound(checkpoints_in(checkpoint_folder(self.folder, self.seed)))[0] is not None
 
 
 def leaderboard(cfg: DictConfig) -> list[Section]:
@@ -107,15 +118,20 @@ def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
 
 
 def run_one(cfg: DictConfig, runs: Sequence[BoardRun]) -> str | None:
-    """One run, its output in log.txt of its folder; returns what a person can put right where it fails. Other errors go through."""
+    """One run, its output in log.txt of its folder; returns what a person can put right where it fails. Other errors go through.
+
+    One that was stopped goes on from its newest checkpoint, to the bit.
+    """
     run = runs[HydraConfig.get().job.num]
     start = time.perf_counter()
-    if run.folder.exists():
-        shutil.rmtree(run.folder)  # what a run left that was stopped
-    run.folder.mkdir(parents=True)
-    with (run.folder / "log.txt").open("w", encoding="utf-8") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+    if run.is_resumable:
+        cfg.resume = str(run.folder)
+    else:
+        shutil.rmtree(run.folder, ignore_errors=True)
+        run.folder.mkdir(parents=True)
+    with (run.folder / "log.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:
-            train(cfg, run.overrides)
+            train(cfg, run.overrides if cfg.resume is None else ())
             problem = None
         except MmrecError as error:
             problem = str(error)

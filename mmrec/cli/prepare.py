@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig, OmegaConf
@@ -68,7 +69,10 @@ def load_evidence(cfg: DictConfig) -> Evidence:
 
 
 def make_split(cfg: DictConfig, evidence: Evidence, folder: Path) -> Split:
-    """Splits the interactions and writes the three tables. Raises DataError, and writes none, where a part is empty."""
+    """Splits the interactions and writes the three tables.
+
+    Raises DataError, and writes none, where a part is empty, and where a run that is resumed began with other rows.
+    """
     split: Split = build(cfg, "split")(evidence.dataset.interactions)
     say(f"split {split.name}: {len(split.train):,} train, {len(split.valid):,} valid, {len(split.test):,} test")
     for note in split.notes:
@@ -80,6 +84,9 @@ def make_split(cfg: DictConfig, evidence: Evidence, folder: Path) -> Split:
                 f"split {split.name}: the {part} part of {len(evidence.dataset.interactions):,} interactions is empty; "
                 "use more data or other ratios"
             )
+        path = folder / f"{part}.parquet"
+        if cfg.resume is not None and path.is_file() and not pl.read_parquet(path).equals(table):
+            raise DataError(f"resume: {path} is not what the data give now; put back the files that the run began with, or start a new run")
     for part, table in parts.items():
         write_parquet(folder / f"{part}.parquet", table)
     return split

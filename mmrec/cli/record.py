@@ -154,14 +154,19 @@ def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
     curves, folder = [], run_dir / "logs" / "csv"
     for seed in seeds:
         for path in (folder / f"seed_{seed}" / "metrics.csv", *sorted(folder.glob(f"seed_{seed}-*/metrics.csv"))):
-            if path.is_file():
-                log = pl.read_csv(path, infer_schema_length=None)
+            if path.is_file() and (log := _complete_rows(path)) is not None:
                 long = log.drop("step").unpivot(index="epoch", variable_name="metric").drop_nulls()
                 columns = pl.col("epoch").cast(pl.Int64), pl.col("metric"), pl.col("value").cast(pl.Float64)
                 curves.append(long.select(pl.lit(seed, dtype=pl.Int64).alias("seed"), *columns))
     if curves:
         once = pl.concat(curves).unique(["seed", "epoch", "metric"], keep="last", maintain_order=True)
         write_parquet(run_dir / "curves.parquet", once)
+
+
+def _complete_rows(path: Path) -> pl.DataFrame | None:
+    """A CSV log up to its last line break: a process that was killed may have left half a row, or half a header."""
+    lines, line_break, _ = path.read_bytes().rpartition(b"\n")
+    return pl.read_csv(lines + line_break, infer_schema_length=None) if lines else None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -118,9 +118,7 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     )
     task = build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
     folder = checkpoint_folder(run_dir, cfg.seed)
-    start = time.perf_counter()
-    fit(cfg, task, data, folder)
-    fit_s = time.perf_counter() - start
+    fit_s = fit(cfg, task, data, folder)
     load_best(model, folder)
     data.setup("test")
     measured = measure(cfg, model.freeze(), data, read_grades(run_dir / "split", evidence.index))
@@ -180,7 +178,7 @@ def _resumed(run: str, overrides: Sequence[str]) -> DictConfig:
     unknown = [key for key in changes if OmegaConf.is_dict(saved.get(key)) and not OmegaConf.is_dict(changes[key])]
     if unknown:
         raise ConfigError(f"{unknown[0]}: a resumed run keeps its choices; override plain keys, or start a new run")
-    return OmegaConf.merge(saved, changes)
+    return OmegaConf.merge(saved, changes, {"resume": run})
 
 
 def _with_seed(cfg: DictConfig, seed: int) -> DictConfig:

@@ -51,6 +51,8 @@ class FREEDOM(EpochRecommender):
         self.behaviour = LightGCN(spec, embedding_dim, n_layers, init_scale)
         self.whole = self.behaviour.propagation
         self.edges = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+        self.register_buffer("kept", torch.ones(len(self.edges.indices), dtype=torch.bool))
+        self.register_load_state_dict_post_hook(lambda module, _: module._thin_out())
         graphs = [binary_graph(values, present, n_neighbours) for _, values, present in self.features.items()]
         self.similar = Propagation(mixed_graph(graphs, _shares(self.features, modality_weights)), symmetric=False)
         self.projections = nn.ModuleDict({name: nn.Linear(dim, embedding_dim) for name, dim in self.features.dims.items()})
@@ -58,10 +60,9 @@ class FREEDOM(EpochRecommender):
 
     def start_epoch(self, generator: torch.Generator) -> None:
         if self.edge_dropout:
-            n_kept = int(len(self.edges.indices) * (1 - self.edge_dropout))
-            user, item = sample_edges(self.edges, n_kept, generator)
-            adjacency = normalized_bipartite(user, item, self.edges.n_users, self.edges.n_items)
-            self.behaviour.propagation = Propagation(adjacency, symmetric=True).to(self.known_users.device)
+            n_kept = int(len(self.kept) * (1 - self.edge_dropout))
+            self.kept.zero_()[sample_edges(self.edges, n_kept, generator).to(self.kept.device)] = True
+            self._thin_out()
 
     def encode(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
         """The vectors of users and items, by the user-item graph that is in use."""
@@ -82,6 +83,13 @@ class FREEDOM(EpochRecommender):
         self.behaviour.propagation = sampled  # training goes on with the graph of its epoch
         return freeze_vectors(users, items, self.known_users)
 
+    def _thin_out(self) -> None:
+        """Trains by the edges that are kept from here on."""
+        user, item = self.edges.rows(torch.arange(self.edges.n_users))
+        kept = self.kept.cpu()
+        adjacency = normalized_bipartite(user[kept], item[kept], self.edges.n_users, self.edges.n_items)
+        self.behaviour.propagation = Propagation(adjacency, symmetric=True).to(self.kept.device)
+
     def _content_loss(self, users: Float[Tensor, "rows dim"], batch: TrainBatch, name: str) -> Float[Tensor, ""]:
         """BPR of the users' products with what a modality says of the items."""
         present = self.features.present(name)
@@ -93,18 +101,15 @@ class FREEDOM(EpochRecommender):
         return losses.sum() / has.sum().clamp(min=1)
 
 
-def sample_edges(
-    edges: InteractionMatrix, n_kept: int, generator: torch.Generator
-) -> tuple[Int64[Tensor, " n_kept"], Int64[Tensor, " n_kept"]]:
-    """Users and items of `n_kept` distinct interactions, each drawn with probability in proportion to `1 / (√d_u √d_i)` of what is left.
+def sample_edges(edges: InteractionMatrix, n_kept: int, generator: torch.Generator) -> Int64[Tensor, " n_kept"]:
+    """Places of `n_kept` distinct interactions, each drawn with probability in proportion to `1 / (√d_u √d_i)` of what is left.
 
     Drawn as those with the smallest of exponential times, whose rates are the weights (Efraimidis & Spirakis 2006).
     """
     user, item = edges.rows(torch.arange(edges.n_users))
     weight = (edges.degree[user] * edges.item_degree[item]).double().rsqrt()
     times = torch.empty(len(weight), dtype=torch.float64).exponential_(generator=generator) / weight
-    kept = times.topk(n_kept, largest=False).indices
-    return user[kept], item[kept]
+    return times.topk(n_kept, largest=False).indices
 
 
 def _shares(features: ItemFeatures, weights: dict[str, float]) -> list[Float[Tensor, " n_items"]]:

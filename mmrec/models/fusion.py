@@ -12,26 +12,28 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatch
 from mmrec.models.linear import LinearFactors
 from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
-from mmrec.nn.backbones.backbone import Backbone, embedding_table
+from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
 from mmrec.types import COLLABORATIVE, KG, DatasetSpec
 
+_BIAS_SCALE = 0.15
+"""Of the logarithm of popularity: the softmax of items' biases at the temperature of conf/loss/ is then their popularity."""
 DROPOUT = ("modality", "feature", "history")
 """The shares that are hidden in training: of tokens, of the numbers of a frozen feature, of a user's items in their history."""
 
 
 class Encoded(NamedTuple):
-    """All users, and all items or those asked for, as vectors; and the mass that each modality has in each item."""
+    """All items, or those asked for, as vectors; and the mass that each modality has in each item."""
 
-    users: Float[Tensor, "n_users dim"]
     items: Float[Tensor, "n_items dim"]
     attention: Float[Tensor, "n_items modalities"]
 
 
 class FusionRecommender(MixedRecommender):
-    """Scores the cosine of `u + h` and `i`: `i` is fused from the item's modality tokens, `u` is the backbone's user vector, and
-    `h = Σ_j i_j / √n` over the user's n training items says what they liked in the terms of all modalities.
+    """Scores `cos(h, i) + b_i`: `i` is fused from the item's modality tokens, `h = Σ_j i_j / √n` over the user's n training items says
+    what they liked in the terms of all modalities, and `b_i`, which starts from popularity, what everybody likes. Users have no vectors of
+    their own: with few interactions each, those would be learned by heart.
 
     In training an item is left out of the history that scores it (as in FISM, Kabbur et al. 2013, eq. 6; otherwise every positive would
     find itself), and a share of the history is dropped (`dropout.history`, after denoising autoencoders, Wu et al. 2016).
@@ -48,7 +50,7 @@ class FusionRecommender(MixedRecommender):
 
     A training step fuses the items of its batch alone (`TrainBatch.distinct`); propagation over graphs is of all nodes.
 
-    Without a backbone (the `no_collaborative` ablation) users keep a free vector, learned against content alone.
+    Without a backbone (the `no_collaborative` ablation) interactions say who the user is, but of the items content is all that is known.
     """
 
     def __init__(
@@ -74,7 +76,6 @@ class FusionRecommender(MixedRecommender):
         self.backbone = backbone(spec=spec, embedding_dim=embedding_dim) if backbone else None
         if self.backbone and linear is not None:
             self.backbone.start_from(*linear)
-        self.users = None if backbone else embedding_table(spec.n_users, embedding_dim, scale=0.1)
         self.kg_encoder = kg_encoder(graph=spec.graph, embedding_dim=embedding_dim) if kg_encoder and spec.graph else None
         self.projections = nn.ModuleDict(
             {
@@ -83,6 +84,8 @@ class FusionRecommender(MixedRecommender):
             }
         )
         self.history = CsrBuffer(_history(spec))
+        counts = torch.bincount(spec.train.item_idx, minlength=spec.n_items) * float(backbone is not None)
+        self.bias = nn.Parameter(_BIAS_SCALE * torch.log1p(counts))
         self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
         self.register_buffer("known_items", torch.bincount(spec.train.item_idx, minlength=spec.n_items) > 0, persistent=False)
         users, items = linear or (torch.zeros(spec.n_users, 0), torch.zeros(spec.n_items, 0))
@@ -109,25 +112,22 @@ class FusionRecommender(MixedRecommender):
         self.register_buffer("present", torch.stack(list(present.values()), dim=1), persistent=False)
         return tuple(present)
 
-    def tokens(self, item_idx: Int64[Tensor, " n"] | None = None) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n modalities dim"]]:
-        """The users' vectors, and the tokens of these items, or of all, in the order of `modalities`; absent tokens hold any value."""
-        users, tokens = self.users.weight if self.users else None, []
-        if self.backbone:
-            users, items = self.backbone()
-            tokens.append(rows_of(items, item_idx))
+    def tokens(self, item_idx: Int64[Tensor, " n"] | None = None) -> Float[Tensor, "n modalities dim"]:
+        """The tokens of these items, or of all, in the order of `modalities`; absent tokens hold any value."""
+        tokens = [rows_of(self.backbone.items(), item_idx)] if self.backbone else []
         tokens += [projection(rows_of(getattr(self, f"features_{name}"), item_idx)) for name, projection in self.projections.items()]
         if self.kg_encoder:
             tokens.append(rows_of(self.kg_encoder(), rows_of(self.item_entity, item_idx)))
-        return users, torch.stack([token.float() for token in tokens], dim=1)
+        return torch.stack([token.float() for token in tokens], dim=1)
 
     def encode(self, visible: Bool[Tensor, "n_items modalities"] | None = None, item_idx: Int64[Tensor, " n"] | None = None) -> Encoded:
         """Vectors of these distinct items, or of the whole catalogue, from the tokens they have or, of those, the `visible` ones alone."""
-        users, tokens = self.tokens(item_idx)
+        tokens = self.tokens(item_idx)
         present = rows_of(self.present if visible is None else self.present & visible, item_idx)
         items, attention = self.fusion(tokens, present)
         if self.backbone:
             items = items + tokens[:, 0] * present[:, :1]
-        return Encoded(users, items, attention)
+        return Encoded(items, attention)
 
     def draw_visible(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
         """The tokens that a training step may see: each stays with probability 1 - `modality_dropout`, all of them where none would.
@@ -140,7 +140,8 @@ class FusionRecommender(MixedRecommender):
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         encoded = self.encode(self.draw_visible(generator), batch.distinct)
-        positive, negative = score_with_history(encoded, batch.renumbered(), self.history_dropout)
+        bias = rows_of(self.bias, batch.distinct)
+        positive, negative = score_with_history(encoded.items, bias, batch.renumbered(), self.history_dropout)
         return TrainScores(positive, negative, positive.new_zeros(()))
 
     @property
@@ -162,9 +163,9 @@ class FusionRecommender(MixedRecommender):
         encoded = self.encode(visible.expand_as(self.present))
         items = encoded.items.float()
         with torch.autocast(items.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
-            users = F.normalize(encoded.users.float() + self.history.matrix @ items, dim=1)
+            users = F.normalize(self.history.matrix @ items, dim=1)
         users = torch.where(self.known_users[:, None], users, users[self.known_users].mean(dim=0))
-        items = F.normalize(items, dim=1)
+        users, items = F.pad(users, (0, 1), value=1.0), torch.cat([F.normalize(items, dim=1), self.bias[:, None]], dim=1)
         kept = float(COLLABORATIVE not in hidden)
         return Parts(
             to_unit_deviation(users, items),
@@ -179,30 +180,30 @@ class FusionRecommender(MixedRecommender):
 
 
 def score_with_history(
-    encoded: Encoded, batch: TrainBatch, history_dropout: float
+    items: Float[Tensor, "n_items dim"], bias: Float[Tensor, " n_items"], batch: TrainBatch, history_dropout: float
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
-    """The cosines of users with the positives and with the negatives of a training batch, see `FusionRecommender`.
+    """The scores of the positives and of the negatives of a training batch, see `FusionRecommender`.
 
     The history `h` is that of the batch itself, which holds all of a user's positives; the one being scored is left out. A shared pool of
     negatives costs one matrix product.
     """
-    items = encoded.items.float()
+    items = items.float()
     liked = F.embedding(batch.item_idx, items)  # embedding: its backward is far faster than that of indexing
     counts = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, torch.ones_like(batch.noise))  # bincount would wait for a GPU
     kept = (batch.noise >= history_dropout) / (1 - history_dropout)
     share = (kept * counts.rsqrt()[batch.row])[:, None]
-    users = F.embedding(batch.user_idx, encoded.users.float()).index_add(0, batch.row, share * liked)
+    users = items.new_zeros(len(batch.user_idx), items.shape[1]).index_add(0, batch.row, share * liked)
     positive = F.cosine_similarity(F.embedding(batch.row, users) - share * liked, liked, dim=1)
     users, negatives = F.normalize(users, dim=1), F.normalize(F.embedding(batch.negatives, items), dim=-1)
     negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
-    return positive.float(), negative.float()
+    return (positive + rows_of(bias, batch.item_idx)).float(), (negative + rows_of(bias, batch.negatives)).float()
 
 
-def rows_of(values: Tensor, idx: Int64[Tensor, " n"] | None) -> Tensor:
+def rows_of(values: Tensor, idx: Int64[Tensor, "..."] | None) -> Tensor:
     """The rows of a tensor, all of them without `idx`. Of vectors by `embedding`, whose backward is far faster than that of indexing."""
     if idx is None:
         return values
-    return F.embedding(idx, values) if values.is_floating_point() else values[idx]
+    return F.embedding(idx, values) if values.ndim == 2 and values.is_floating_point() else values[idx]
 
 
 class FeatureProjection(nn.Module):

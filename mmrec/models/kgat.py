@@ -64,7 +64,6 @@ class KGATRecommender(EpochRecommender):
         self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
         self._register_sampling(n_triples)
         self.register_buffer("attention", self.attend())
-        self.register_buffer("attended_in", torch.tensor(-1))
 
     def _register_sampling(self, n_triples: int) -> None:
         """Of each relation, how many triples a step takes (at least one of those that it has) and what each counts in the mean."""
@@ -81,10 +80,7 @@ class KGATRecommender(EpochRecommender):
         return self.propagation.values(softmax_by_row(scores, self.triples.head, self.propagation.n_nodes))
 
     def start_epoch(self, generator: torch.Generator) -> None:
-        """Computes the attention anew; told of an epoch that it is in already, as after a resume, it keeps what it has."""
-        if int(self.attended_in) != generator.initial_seed():
-            self.attention.copy_(self.attend())
-            self.attended_in.fill_(generator.initial_seed())
+        self.attention.copy_(self.attend())
 
     def encode(self, attention: Float[Tensor, " n_places"]) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
         """e* of all users and all items."""

@@ -98,7 +98,10 @@ class EpochRecommender(Recommender):
 
     @abstractmethod
     def start_epoch(self, generator: torch.Generator) -> None:
-        """Called before the first batch of every epoch, with a generator that is a function of seed and epoch alone."""
+        """Called before the first batch of every epoch, with a generator that is a function of seed and epoch alone.
+
+        And then only: what it makes must come back with the `state_dict`, for a training that is resumed within the epoch.
+        """
 
 
 class MixedRecommender(Recommender):

@@ -2,6 +2,7 @@
 
 checkpoints/seed_2026/epoch_0003_step_000000/    after 3 epochs; `mmrec.data.checkpoint` says what is in it
 checkpoints/seed_2026/best.json                  which of them validation chose, and by what value
+checkpoints/seed_2026/seconds.json               how long training had taken at the newest of them
 """
 
 import json
@@ -9,6 +10,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -24,7 +26,7 @@ from mmrec.errors import DivergedError, MissingFile, Terminated
 from mmrec.tasks.finite import FiniteCheck, first_bad_value
 from mmrec.tasks.position import Position, position_between_epochs, position_in_epoch, take_up
 
-BEST = "best.json"
+BEST, SECONDS = "best.json", "seconds.json"
 _N_KEPT = 2
 
 
@@ -57,6 +59,7 @@ class CheckpointKeeper(Checkpoint):
         if every_n_steps is not None and every_n_steps < 1:
             raise ValueError(f"every_n_steps: expected at least 1, or null, came {every_n_steps}")
         self.folder, self.metric, self.every_n_steps = folder, metric, every_n_steps
+        self.seconds_before = 0.0  # of training, until the checkpoint that is resumed
         self.signum: int | None = None
         self.best: dict[str, Any] | None = None
         self._kept: list[tuple[str, str | None]] = []
@@ -65,6 +68,7 @@ class CheckpointKeeper(Checkpoint):
         self._main_pid = os.getpid()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._begun = time.perf_counter()
         if trainer.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(self.folder)
@@ -197,6 +201,7 @@ class CheckpointKeeper(Checkpoint):
         if trainer.is_global_zero:
             path = self.folder / f"epoch_{position.epoch:04d}_step_{position.step:06d}"
             trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, path)
+            write_json(self.folder / SECONDS, self.seconds_before + time.perf_counter() - self._begun)
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
@@ -208,6 +213,12 @@ def read_best(folder: Path) -> dict[str, Any] | None:
     """Which checkpoint validation chose so far: its name, the metric and the value; None before the first validation."""
     path = folder / BEST
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def seconds_trained(folder: Path) -> float:
+    """How long training had taken at the newest checkpoint; 0 where there is none."""
+    path = folder / SECONDS
+    return float(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else 0.0
 
 
 def best_checkpoint(folder: Path) -> Path:

@@ -60,8 +60,8 @@ class RankingTask(LightningModule):
         rest = [parameter for parameter in self.parameters() if all(parameter is not table for table in tables)]
         return self.optimizer(params=[{"params": tables, "lr": self.embedding_lr, "weight_decay": 0.0}, {"params": rest}])
 
-    def on_train_epoch_start(self) -> None:
-        if isinstance(self.model, EpochRecommender):
+    def on_train_batch_start(self, batch: TrainBatch, batch_idx: int) -> None:
+        if batch_idx == 0 and isinstance(self.model, EpochRecommender):  # not where Lightning starts an epoch: a resume does so within one
             self.model.start_epoch(torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch))
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> Float[Tensor, ""]:
@@ -99,7 +99,7 @@ class RankingTask(LightningModule):
             parts = self.model.parts()
             self._refuse_divergence(parts.users, parts.items)
             grids = weight_grids(parts, batch)
-            self.model.weights, self._means = climb(
+            self._chosen, self._means = climb(
                 self.model.weights, grids, lambda weights: self._measure(parts.mix(weights), batch), self._best
             )
         else:
@@ -108,6 +108,8 @@ class RankingTask(LightningModule):
             self._means = self._measure(scorer, batch)
 
     def on_validation_epoch_end(self) -> None:
+        if isinstance(self.model, MixedRecommender):
+            self.model.weights = self._chosen  # not before: a signal may still cut the step short, which then starts from what it was
         for name, value in self._means.items():
             self.log(f"val/{name}", value, prog_bar=name.startswith("ndcg"), rank_zero_only=False)
 

@@ -48,6 +48,10 @@ class Kill(Callback):
         if self.moment == "validation":
             self._strike(trainer)
 
+    def on_validation_batch_end(self, trainer: Trainer, *_: object) -> None:
+        if self.moment == "ranked":
+            self._strike(trainer)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.moment == "epoch":
             self._strike(trainer)

@@ -1,6 +1,7 @@
 """`mmrec leaderboard` on the small shop: what it runs, what it does not run again, what it says of a board that is wrong."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,30 @@ def test_runs_what_is_not_finished_and_makes_one_table(leaderboard: Leaderboard,
     code, out, err = leaderboard("board.models.no_graph=[]", "run=false")  # other settings are other runs, and nothing is lost
     assert code == 0 and "4 runs, 2 of them finished" in err and "done in" not in err
     assert "Not finished" in (tmp_path / "board" / "leaderboard.md").read_text(encoding="utf-8")
+
+
+def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    """As killed within the second of two epochs, first with a sound checkpoint of the first epoch, then with a damaged one."""
+    one = ["~board.models.no_graph", "board.seeds=[1]"]
+    assert leaderboard(*one)[0] == 0
+    (run,) = (tmp_path / "board").glob("*/*/fusion/1-*")
+    expected = json.loads((run / "run.json").read_text(encoding="utf-8"))["weights_sha256"]
+    for is_damaged in (False, True):
+        (run / "run.json").unlink()
+        (run / "metrics.json").unlink()
+        first, second = sorted((run / "checkpoints" / "seed_1").glob("epoch_*"))
+        shutil.rmtree(second)
+        if is_damaged:
+            (first / "state.json").write_text("{}", encoding="utf-8")
+        (first.parent / "seconds.json").write_text("1000.0", encoding="utf-8")  # of training, until then
+        (run / "log.txt").write_text("what was said before\n", encoding="utf-8")
+        code, _, err = leaderboard(*one)
+        assert code == 0 and err.count(" done in ") == 1
+        log = (run / "log.txt").read_text(encoding="utf-8")
+        assert log.startswith("what was said before") != is_damaged  # with nothing to go on from it begins anew
+        assert ("resumed from epoch_0001_step_000000" in log, "epoch 0:" in log, "epoch 1:" in log) == (not is_damaged, is_damaged, True)
+        about = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        assert about["weights_sha256"] == expected and (about["fit_s"]["fusion"] > 1000) != is_damaged
 
 
 def test_processes_side_by_side_give_the_numbers_of_one(leaderboard: Leaderboard, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,11 +33,16 @@ def overrides(shop_overrides: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def evidence(compose: Compose, overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Path]:
-    """What all trainings learn from, and the folder of their split."""
-    cfg, folder = compose(*overrides), tmp_path_factory.mktemp("split")
+    """What all trainings learn from, texts included, and the folder of their split."""
+    cfg, folder = compose(*overrides, "evidence.text=true"), tmp_path_factory.mktemp("split")
     found = load_evidence(cfg)
     make_split(cfg, found, folder / "split")
     return found, folder / "split"
+
+
+def allowed(cfg: DictConfig, evidence: Evidence) -> Evidence:
+    """Without texts, where they are not to be used."""
+    return evidence if cfg.evidence.text else replace(evidence, features={})
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +57,7 @@ def whole(compose: Compose, overrides: list[str], evidence: tuple[Evidence, Path
             cfg = compose(*overrides, *more)
             cfg.run_dir = str(folder)
             with pytest.MonkeyPatch.context() as patch:
-                assert train_in(cfg, evidence[0], folder, Kill(None, 0, folder / "losses"), patch)
+                assert train_in(cfg, allowed(cfg, evidence[0]), folder, Kill(None, 0, folder / "losses"), patch)
             done[more] = losses_of(folder), ended(folder, cfg.seed)
         return done[more]
 
@@ -69,7 +76,7 @@ def killed(
         for number, (at, signum, moment) in enumerate([*kills, (None, 0, "")]):
             cfg = compose(*overrides, *more)  # composing takes longer than training: once for each set of overrides
             cfg.run_dir, cfg.resume = str(tmp_path), str(tmp_path) if number else None
-            is_done = train_in(cfg, evidence[0], tmp_path, Kill(at, signum, tmp_path / "losses", moment), monkeypatch)
+            is_done = train_in(cfg, allowed(cfg, evidence[0]), tmp_path, Kill(at, signum, tmp_path / "losses", moment), monkeypatch)
             assert is_done == (at is None)
         return losses_of(tmp_path), ended(tmp_path, cfg.seed)
 
@@ -90,6 +97,15 @@ def test_stopped_at_any_batch_that_workers_build(at: int, killed: Callable, whol
     assert killed([(at, signal.SIGTERM, "batch")], common, "data_module.n_workers=2") == whole(common)
 
 
+@pytest.mark.parametrize("at", [0, 4])
+@pytest.mark.parametrize("model", ["lattice", "freedom", "kgat"])
+def test_what_was_made_for_the_epoch_comes_back(model: str, at: int, killed: Callable, whole: Callable) -> None:
+    """Neighbours by the weights of an epoch's beginning, attention by them, edges drawn for it: stopped in the first and in the second."""
+    common = [f"model={model}", "evidence.text=true", "data_module.batch_size=200", "optimizer.lr=0.05"]
+    found = killed([(at, signal.SIGTERM, "batch")], *common)
+    assert found == whole(*common) and len(found[0]) == 9
+
+
 @pytest.mark.slow
 def test_stopped_at_any_batch_in_two_processes(overrides: list[str], evidence: tuple[Evidence, Path], tmp_path: Path) -> None:
     """Both are started once and train again and again, for starting takes far longer than training: see two_processes.py."""
@@ -106,8 +122,14 @@ def test_stopped_at_any_batch_in_two_processes(overrides: list[str], evidence: t
     for rank in ("0", "1"):
         environment = os.environ | group | {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
-    said = [process.communicate(timeout=280)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said[0]
+    end = time.monotonic() + 280
+    while {process.poll() for process in processes} in ({None}, {None, 0}) and time.monotonic() < end:
+        time.sleep(0.1)
+    codes = [process.poll() for process in processes]
+    for process in processes:
+        process.kill()  # one alone would wait for the other
+    said = [process.communicate()[0] for process in processes]
+    assert codes == [0, 0], "\n".join(said)
     assert said[0].splitlines()[-1] == f"the same at {N_BATCHES} batches"
 
 
@@ -120,7 +142,7 @@ def test_gone_without_a_word(at: int, moment: str, killed: Callable, whole: Call
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("moment", ["validation", "epoch"])
+@pytest.mark.parametrize("moment", ["validation", "ranked", "epoch"])
 @pytest.mark.parametrize("at", [3, 11])
 def test_stopped_between_epochs(at: int, moment: str, signum: int, killed: Callable, whole: Callable) -> None:
     assert killed([(at, signum, moment)]) == whole()

@@ -19,7 +19,7 @@ from mmrec.cli.main import errors_as_messages
 from mmrec.cli.terminate import terminable
 from mmrec.cli.train import train
 from mmrec.data.checkpoint import check_checkpoint
-from mmrec.errors import DamagedCheckpoint, DivergedError, Terminated
+from mmrec.errors import DamagedCheckpoint, DataError, DivergedError, Terminated
 from mmrec.tasks.checkpoints import checkpoints_in
 from mmrec.tasks.ranking import RankingTask
 
@@ -74,6 +74,25 @@ def test_the_command_is_killed_then_asked_to_stop_then_ends_as_if_neither(
     assert one == other and len(one) == 64
 
 
+@pytest.mark.slow
+def test_two_processes_are_asked_to_stop_and_end_as_if_nobody_had(start: Callable, shop_overrides: list[str], tmp_path: Path) -> None:
+    two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.enable_progress_bar=false", "trainer.max_epochs=6"]
+    common = [*shop_overrides, *SMALL, *two, "selection.patience=99", "checkpoint.every_n_steps=3"]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    process = start(*common, f"run_dir={run}")
+    wait_for(run, "checkpoints/seed_2026/epoch_0001_*")
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)  # two processes on a busy machine
+    assert process.returncode == 143, said
+    assert said.rstrip().splitlines()[-1] == f"mmrec: terminated; `mmrec train resume={run}` goes on from here"
+    assert not (run / "metrics.json").exists()
+    for process in (start(f"resume={run}"), start(*common, f"run_dir={whole}")):
+        _, said = process.communicate(timeout=200)
+        assert process.returncode == 0, said
+    one, other = (json.loads((folder / "run.json").read_text())["weights_sha256"] for folder in (run, whole))
+    assert one == other
+
+
 @pytest.fixture
 def trained(compose: Compose, shop_overrides: list[str], tmp_path: Path) -> Callable[..., Path]:
     """`trained(*overrides)`: a short run in this process."""
@@ -103,6 +122,16 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
         (folder / "state.json").write_text("{}")
     with pytest.raises(DamagedCheckpoint, match=r"^resume: no checkpoint of .*state\.json: expected sha256"):
         train(compose(f"resume={run}"), [f"resume={run}"])
+
+
+def test_a_run_is_not_resumed_on_other_rows(trained: Callable, compose: Compose) -> None:
+    run = trained("trainer.max_epochs=1")
+    config = run / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("test_ratio: 0.1", "test_ratio: 0.2"), encoding="utf-8")
+    before = (run / "split" / "test.parquet").read_bytes()
+    with pytest.raises(DataError, match=r"^resume: .*parquet is not what the data give now; put back the files"):
+        train(compose(f"resume={run}"), [f"resume={run}"])
+    assert (run / "split" / "test.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])

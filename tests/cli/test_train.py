@@ -269,9 +269,7 @@ def test_without_any_evidence_there_is_a_message(run_of: Callable[..., Path]) ->
         run_of("ablation=[only_text,no_text]")
 
 
-@pytest.mark.parametrize(
-    "override", ["fusion=mean", "fusion=gated", "fusion=concat", "backbone=matrix_factorization", "kg_encoder=rgcn", "loss=bpr"]
-)
+@pytest.mark.parametrize("override", ["fusion=mean", "fusion=gated", "fusion=concat", "backbone=item_table", "kg_encoder=rgcn", "loss=bpr"])
 def test_every_choice_trains(override: str, run_of: Callable[..., Path]) -> None:
     values = read(run_of(override, "trainer.max_epochs=1", "~baselines"), "metrics.json")["models"]["fusion"]
     assert 0 < values["test/recall@20"] <= 1

@@ -3,6 +3,7 @@
 Trains to the end once for each number of accumulated batches; then stops at every batch, resumes, and compares.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -33,7 +34,9 @@ def main(folder: Path, overrides: list[str]) -> None:
             cfg.run_dir, cfg.resume = str(run_dir), str(run_dir) if number else None
             cfg.trainer.accumulate_grad_batches, cfg.data_module.n_workers = accumulated, n_workers
             run_dir.mkdir(exist_ok=True)
-            if rank == 0 and not number:
+            with contextlib.suppress(
+                FileExistsError
+            ):  # the first of both makes it: before the first training they cannot wait for each other
                 (run_dir / "split").symlink_to(folder / "split")
             if dist.is_initialized():
                 dist.barrier()

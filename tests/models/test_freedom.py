@@ -82,8 +82,8 @@ def test_ranking_is_by_the_frozen_graph_and_all_interactions() -> None:
 def test_an_epoch_trains_on_the_edges_it_drew() -> None:
     model, batch = make_model(), batch_of_all()
     model.start_epoch(torch.Generator().manual_seed(3))
-    user, item = sample_edges(MATRIX, 3, torch.Generator().manual_seed(3))  # of 7 distinct ones
-    users, items = dense_vectors(model, user, item)
+    kept = sample_edges(MATRIX, 3, torch.Generator().manual_seed(3))  # of 7 distinct ones
+    users, items = dense_vectors(model, *(ends[kept] for ends in MATRIX.rows(torch.arange(N_USERS))))
     scores = model.score_batch(batch, torch.Generator())
     torch.testing.assert_close(scores.positive, (users[batch.user_idx] * items[batch.item_idx]).sum(dim=1))
     torch.testing.assert_close(scores.negative, torch.einsum("bd,bnd->bn", users[batch.user_idx], items[batch.negatives]))
@@ -92,6 +92,14 @@ def test_an_epoch_trains_on_the_edges_it_drew() -> None:
     other.start_epoch(torch.Generator().manual_seed(4))
     assert torch.equal(again.score_batch(batch, torch.Generator()).positive, scores.positive)
     assert not torch.equal(other.score_batch(batch, torch.Generator()).positive, scores.positive)
+
+
+def test_a_checkpoint_in_the_middle_of_an_epoch_holds_its_edges() -> None:
+    model, twin = make_model(), make_model()
+    model.start_epoch(torch.Generator().manual_seed(3))
+    twin.load_state_dict(model.state_dict())
+    one, other = (each.score_batch(batch_of_all(), torch.Generator()).positive for each in (model, twin))
+    assert torch.equal(one, other) and torch.equal(model.freeze().items, twin.freeze().items)
 
 
 def test_without_dropout_all_edges_are_kept() -> None:
@@ -108,8 +116,7 @@ def test_edges_are_drawn_by_their_degrees() -> None:
     expected = torch.stack([p[e] + sum(p[o] * p[e] / (1 - p[o]) for o in range(4) if o != e) for e in range(4)])
     generator, counts, n = torch.Generator().manual_seed(0), torch.zeros(4), 4000
     for _ in range(n):
-        user, item = sample_edges(edges, 2, generator)
-        counts[torch.searchsorted(edges.keys(), user * 3 + item)] += 1
+        counts[sample_edges(edges, 2, generator)] += 1
     assert counts.sum() == 2 * n
     assert ((counts / n - expected).abs() < 4 * (expected * (1 - expected) / n).sqrt()).all()
 

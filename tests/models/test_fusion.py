@@ -13,8 +13,8 @@ from mmrec.losses import sampled_softmax
 from mmrec.models.fusion import FusionRecommender
 from mmrec.models.linear import LinearFactors
 from mmrec.models.recommender import Weights
+from mmrec.nn.backbones.item_table import ItemTable
 from mmrec.nn.backbones.lightgcn import LightGCN
-from mmrec.nn.backbones.matrix_factorization import MatrixFactorization
 from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.concat import ConcatFusion
 from mmrec.nn.fusion.fusion import Fusion
@@ -31,7 +31,7 @@ FUSIONS: dict[str, Callable[..., Fusion]] = {
 }
 BACKBONES = {
     "lightgcn": partial(LightGCN, n_layers=2, init_scale=0.1),
-    "matrix_factorization": partial(MatrixFactorization, init_scale=0.1),
+    "item_table": partial(ItemTable, init_scale=0.1),
 }
 TRAIN = Interactions(torch.tensor([0, 0, 1, 2, 3, 3]), torch.tensor([0, 1, 1, 2, 3, 0]))  # item 4 is cold
 TEXT_PRESENT, IN_GRAPH = torch.tensor([True, True, False, True, True]), torch.tensor([0, 1, 2, -1, -1])
@@ -92,7 +92,7 @@ def test_a_cold_item_has_no_collaborative_token(fusion: str, backbone: str) -> N
     """Its free vector may be anything: nothing changes; a warm item's moves that item."""
     model = make_model(fusion, backbone).eval()
     before = model.encode().items
-    table = model.backbone.items.weight if backbone == "matrix_factorization" else model.backbone.embedding.weight[N_USERS:]
+    table = model.backbone.table.weight if backbone == "item_table" else model.backbone.embedding.weight[N_USERS:]
     with torch.no_grad():
         table[COLD] += 100.0
         torch.testing.assert_close(model.encode().items, before)

@@ -1,4 +1,4 @@
-"""What every collaborative backbone is: vectors of users and items learned from who interacted with what."""
+"""What every collaborative backbone is: item vectors learned from who interacted with what."""
 
 from abc import ABC, abstractmethod
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module, ABC):
-    """Gives the collaborative vectors of all users and all items."""
+    """Gives the collaborative vectors of all items."""
 
     @abstractmethod
-    def forward(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """The vectors of users and of items. An item without training interactions has a row too; the model masks it."""
+    def items(self) -> Float[Tensor, "n_items dim"]:
+        """The vectors. An item without training interactions has a row too; the model masks it."""
 
     @abstractmethod
     def start_from(self, users: Float[Tensor, "n_users rank"], items: Float[Tensor, "n_items rank"]) -> None:

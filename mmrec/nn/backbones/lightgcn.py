@@ -22,8 +22,12 @@ class LightGCN(Backbone):
         self.propagation = Propagation(adjacency, symmetric=True)
 
     def forward(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
+        """The vectors of users and of items."""
         users, items = self.propagation.mean_of_powers(self.embedding.weight, self.n_layers).split(self.sizes)
         return users, items
+
+    def items(self) -> Float[Tensor, "n_items dim"]:
+        return self()[1]
 
     def start_from(self, users: Float[Tensor, "n_users rank"], items: Float[Tensor, "n_items rank"]) -> None:
         set_table(self.embedding, 0, users, self.init_scale)

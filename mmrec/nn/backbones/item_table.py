@@ -1,0 +1,22 @@
+"""Free item vectors: what matrix factorisation with users described by their items learns."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mmrec.nn.backbones.backbone import Backbone, embedding_table, set_table
+from mmrec.types import DatasetSpec
+
+
+class ItemTable(Backbone):
+    """One free vector an item, as the output vectors of FISM (Kabbur et al. 2013, eq. 3)."""
+
+    def __init__(self, spec: DatasetSpec, embedding_dim: int, init_scale: float) -> None:
+        super().__init__()
+        self.init_scale = init_scale
+        self.table = embedding_table(spec.n_items, embedding_dim, init_scale)
+
+    def items(self) -> Float[Tensor, "n_items dim"]:
+        return self.table.weight
+
+    def start_from(self, users: Float[Tensor, "n_users rank"], items: Float[Tensor, "n_items rank"]) -> None:
+        set_table(self.table, 0, items, self.init_scale)
