@@ -193,7 +193,10 @@ def score_with_history(
     kept = (batch.noise >= history_dropout) / (1 - history_dropout)
     share = (kept * counts.rsqrt()[batch.row])[:, None]
     users = items.new_zeros(len(batch.user_idx), items.shape[1]).index_add(0, batch.row, share * liked)
-    positive = F.cosine_similarity(F.embedding(batch.row, users) - share * liked, liked, dim=1)
+    n_kept = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, (kept > 0).float())
+    has_others = (n_kept[batch.row] > (kept > 0))[:, None]  # else what rounding leaves of nothing would have a direction, and a gradient
+    others = torch.where(has_others, F.embedding(batch.row, users) - share * liked, 0.0)
+    positive = (F.normalize(others, dim=1) * F.normalize(liked, dim=1)).sum(dim=1)
     users, negatives = F.normalize(users, dim=1), F.normalize(F.embedding(batch.negatives, items), dim=-1)
     negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
     return (positive + rows_of(bias, batch.item_idx)).float(), (negative + rows_of(bias, batch.negatives)).float()

@@ -205,19 +205,16 @@ def test_frozen_scores_are_cosines_in_deviations_without_dropout(fusion: str) ->
     assert not scores.requires_grad
     history = {3: (encoded.items[3] + encoded.items[0]) / 2**0.5, 1: encoded.items[1]}
     for row, user in enumerate([3, 1]):
-        cosines = torch.cosine_similarity((encoded.users[user] + history[user])[None], encoded.items)
-        torch.testing.assert_close(scores[row], cosines / cosines.std(), atol=1e-4, rtol=1e-4)
+        by_hand = torch.cosine_similarity(history[user][None], encoded.items) + model.bias.detach()
+        torch.testing.assert_close(scores[row], by_hand / by_hand.std(), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(scorer.attention, encoded.attention)
 
 
-def test_without_a_backbone_users_are_free_and_items_are_content() -> None:
+def test_without_a_backbone_items_are_content_and_popularity_says_nothing() -> None:
     model = make_model(backbone=None)
     assert model.modalities == ("text", "kg")
     assert torch.equal(model.present, PRESENT[:, 1:])
-    encoded = model.encode()
-    assert encoded.users is model.users.weight
-    (encoded.users @ encoded.items.T).square().sum().backward()
-    assert model.users.weight.grad.any(dim=1).all()
+    assert not model.bias.any() and make_model().bias.argmax() == 0  # item 0 has most users, and so has item 1: the first
     assert model.freeze().score_users(torch.arange(N_USERS)).shape == (N_USERS, N_ITEMS)
 
 
@@ -245,8 +242,7 @@ def test_gradients_reach_every_part(fusion: str, backbone: str | None) -> None:
     for _ in range(2):
         optimizer.step()
         optimizer.zero_grad()
-        encoded = model.encode()
-        (encoded.users @ encoded.items.T * weight).sum().backward()
+        (model.history.matrix @ model.encode().items @ (model.encode().items + model.bias[:, None]).T * weight).sum().backward()
     unreached = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
     assert unreached <= {"fusion.norm.bias"}
 
@@ -299,7 +295,7 @@ def test_a_user_nobody_has_seen_is_the_average_one() -> None:
     stranger = DatasetSpec(N_USERS + 1, N_ITEMS, TRAIN, make_spec().features)
     model = make_model(spec=stranger).eval()
     encoded, known = model.encode(), model.freeze().users[:, :DIM]
-    directions = functional.normalize(encoded.users + model.history.matrix @ encoded.items)
+    directions = functional.normalize(model.history.matrix @ encoded.items)
     torch.testing.assert_close(functional.normalize(known[:N_USERS]), directions[:N_USERS])
     torch.testing.assert_close(functional.normalize(known[N_USERS], dim=0), functional.normalize(directions[:N_USERS].mean(dim=0), dim=0))
 
@@ -327,8 +323,8 @@ def test_collaborative_vectors_start_from_the_linear_ones(backbone: str) -> None
     if backbone == "lightgcn":
         tables = [model.backbone.embedding.weight.split([N_USERS, N_ITEMS]), drawn.backbone.embedding.weight.split([N_USERS, N_ITEMS])]
     else:
-        tables = [(one.backbone.users.weight, one.backbone.items.weight) for one in (model, drawn)]
-    for started, random, vectors in zip(*tables, linear, strict=True):
+        tables = [(one.backbone.table.weight,) for one in (model, drawn)]
+    for started, random, vectors in zip(*tables, linear[-len(tables[0]) :], strict=True):
         torch.testing.assert_close(started[:, :3], vectors * 0.1 / vectors.std())
         assert torch.equal(started[:, 3:], random[:, 3:])
 

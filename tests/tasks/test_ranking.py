@@ -20,13 +20,13 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet, TrainBatch, TrainBatches
 from mmrec.losses import sampled_softmax
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.models.fusion import Encoded, score_with_history
+from mmrec.models.fusion import score_with_history
 from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
 from mmrec.tasks.ranking import RankingTask, gather_rows
 
 PLAIN_DESCENT = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.05", "task.embedding_lr=5.0"]
 """Linear in the gradient. Adam is not: of a gradient that is rounding error alone it makes a whole step, to one side or the other."""
-USERS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]])
+BIAS = torch.tensor([0.1, 0.2, 0.3, 0.4])
 ITEMS = torch.tensor([[1.0, 1.0], [2.0, 0.0], [0.0, 3.0], [1.0, -1.0]])
 
 
@@ -38,35 +38,38 @@ def batch(negatives: torch.Tensor) -> TrainBatch:
     )
 
 
-@pytest.mark.parametrize(
-    ("negatives", "expected"),
-    [
-        (torch.tensor([3, 2, 0]), [[2.0, 3.0, 4.0], [-2.0, 6.0, 2.0]]),  # a pool that both users share
-        (torch.tensor([[3, 2], [0, 3]]), [[2.0, 3.0], [2.0, -2.0]]),  # two for each user
-    ],
-)
-def test_scores_by_hand_without_history(negatives: torch.Tensor, expected: list[list[float]]) -> None:
-    positive, negative = score_with_history(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(negatives), history_dropout=0.5)
-    lengths, length = ITEMS.norm(dim=1), USERS.norm(dim=1)[[2, 1]]
-    torch.testing.assert_close(positive, torch.tensor([4.0, 6.0, 6.0]) / (length[[0, 0, 1]] * lengths[[0, 1, 2]]))
-    torch.testing.assert_close(negative, torch.tensor(expected) / (length[:, None] * lengths[negatives]))
+def cosine(user: torch.Tensor, item: int) -> float:
+    return torch.cosine_similarity(user, ITEMS[item], dim=0).item()
 
 
-def test_a_user_is_also_what_they_had_and_the_item_scored_is_left_out_of_it() -> None:
-    positive, negative = score_with_history(Encoded(USERS, ITEMS, torch.ones(4, 1)), batch(torch.tensor([3])), history_dropout=0.0)
-
-    def cosine(user: torch.Tensor, item: int) -> float:
-        return torch.cosine_similarity(user, ITEMS[item], dim=0).item()
-
-    both = USERS[2] + (ITEMS[0] + ITEMS[1]) / 2**0.5
-    one_left_out = [cosine(both - ITEMS[0] / 2**0.5, 0), cosine(both - ITEMS[1] / 2**0.5, 1), cosine(USERS[1], 2)]  # user 1 has but the one
+@pytest.mark.parametrize("negatives", [torch.tensor([3, 2, 0]), torch.tensor([[3, 2], [0, 3]])], ids=["a shared pool", "two a user"])
+def test_a_user_is_what_they_had_and_the_item_scored_is_left_out_of_it(negatives: torch.Tensor) -> None:
+    positive, negative = score_with_history(ITEMS, BIAS, batch(negatives), history_dropout=0.0)
+    both = (ITEMS[0] + ITEMS[1]) / 2**0.5
+    one_left_out = [cosine(ITEMS[1], 0) + 0.1, cosine(ITEMS[0], 1) + 0.2, 0.3]  # user 1 has but the one, and without it nothing
     torch.testing.assert_close(positive, torch.tensor(one_left_out))
-    torch.testing.assert_close(negative, torch.tensor([[cosine(both, 3)], [cosine(USERS[1] + ITEMS[2], 3)]]))
+    of_user = negatives.expand(2, -1).tolist()
+    expected = [[cosine(user, item) + BIAS[item].item() for item in items] for user, items in zip((both, ITEMS[2]), of_user, strict=True)]
+    torch.testing.assert_close(negative, torch.tensor(expected))
+
+
+def test_what_is_dropped_from_a_history_is_not_in_it() -> None:
+    dropped = batch(torch.tensor([3]))._replace(noise=torch.tensor([0.9, 0.1, 0.1]))
+    positive, negative = score_with_history(ITEMS, BIAS, dropped, history_dropout=0.5)
+    torch.testing.assert_close(positive, torch.tensor([0.1, cosine(ITEMS[0], 1) + 0.2, 0.3]))
+    torch.testing.assert_close(negative, torch.tensor([[cosine(ITEMS[0], 3) + 0.4], [0.4]]))
+
+
+def test_an_emptied_history_has_no_steep_gradient() -> None:
+    items = ITEMS.clone().requires_grad_()
+    dropped = batch(torch.tensor([3]))._replace(noise=torch.zeros(3))
+    sum(scores.sum() for scores in score_with_history(items, BIAS, dropped, history_dropout=0.5)).backward()
+    assert items.grad.abs().max() < 10
 
 
 def test_scores_are_float32_whatever_the_model_computes_in() -> None:
-    encoded = Encoded(USERS.bfloat16(), ITEMS.bfloat16(), torch.ones(4, 1))
-    assert [scores.dtype for scores in score_with_history(encoded, batch(torch.tensor([3])), 0.0)] == [torch.float32] * 2
+    scores = score_with_history(ITEMS.bfloat16(), BIAS, batch(torch.tensor([3])), 0.0)
+    assert [one.dtype for one in scores] == [torch.float32] * 2
 
 
 def test_the_rows_of_one_process_are_themselves() -> None:
@@ -102,11 +105,11 @@ def positives() -> InteractionMatrix:
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_the_weighted_mean_over_processes_is_the_loss_of_one(shared: bool, world_size: int, positives: InteractionMatrix) -> None:
     generator = torch.Generator().manual_seed(1)
-    encoded = Encoded(torch.randn(50, 8, generator=generator), torch.randn(30, 8, generator=generator), torch.ones(30, 1))
+    items, bias = torch.randn(30, 8, generator=generator), torch.randn(30, generator=generator)
 
     def losses(rank: int, world_size: int) -> list[torch.Tensor]:
         batches = TrainBatches(positives, 17, 12, shared, seed=5, rank=rank, world_size=world_size)
-        scored = ((one, *score_with_history(encoded, one, 0.3)) for one in batches)
+        scored = ((one, *score_with_history(items, bias, one, 0.3)) for one in batches)
         return [one.weight * sampled_softmax(positive, one.row, negative, one.valid, temperature=0.5) for one, positive, negative in scored]
 
     parts = torch.tensor([losses(rank, world_size) for rank in range(world_size)])
