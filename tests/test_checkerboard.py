@@ -104,9 +104,9 @@ def make_spec(train: InteractionMatrix, features: dict[str, Features], graph: Gr
 
 
 def fit(
-    spec: DatasetSpec, train: InteractionMatrix, fusion: str, backbone: str, loss: Callable = sampled_softmax, n_steps: int = 30
+    spec: DatasetSpec, train: InteractionMatrix, fusion: str, backbone: str, loss: Callable = sampled_softmax, n_steps: int = 45
 ) -> Scorer:
-    """A model after some dozen steps, each of them over all interactions against all items that have any."""
+    """A model after a few dozen steps, each of them over all interactions against all items that have any."""
     torch.manual_seed(0)
     kg_encoder = partial(CompGCNEncoder, n_layers=1, dropout=0.0)
     model = FusionRecommender(
