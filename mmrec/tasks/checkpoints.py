@@ -5,6 +5,8 @@ checkpoints/seed_2026/best.json                  which of them validation chose,
 checkpoints/seed_2026/seconds.json               how long training had taken at the newest of them
 """
 
+import atexit
+import gc
 import json
 import os
 import shutil
@@ -69,6 +71,7 @@ class CheckpointKeeper(Checkpoint):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._begun = time.perf_counter()
+        atexit.register(gc.freeze)  # a process that was started to train ends at once, instead of collecting all it has for two seconds
         if trainer.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(self.folder)
