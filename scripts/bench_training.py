@@ -32,8 +32,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.cli.prepare import load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning
-from mmrec.cli.train import make_trainer
+from mmrec.cli.fit import make_trainer
+from mmrec.cli.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning
 from mmrec.config import build, register_schemas
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import EpochRecommender
@@ -121,7 +121,7 @@ class Turns(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._finish()
-        batches = list(self.data.train_dataloader())
+        batches = list(self.data.train_dataloader().batches)  # the whole epoch: the loader itself goes on where the trainer stands
         self.times["bare"].append(timed(lambda: self.bare.epoch(batches)))
         if self.peer:
             self.times.setdefault("RecBole", []).append(self.peer.turn("train"))
@@ -158,7 +158,8 @@ def measure(cfg: DictConfig, peer_python: str | None, threads: int) -> dict[str,
     make_split(cfg, evidence, folder / "split")
     data = make_data_module(cfg, evidence, folder / "split")
     data.setup("fit")
-    model = make_model(cfg, make_spec(evidence, data))
+    spec = make_spec(evidence, data)
+    model = make_model(cfg, spec, fit_priors(cfg, spec, data.valid_set()))
     task = build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
     trainer = make_trainer(cfg, folder / "checkpoints")
     with recbole(peer_python, folder / "split", threads) as peer:
