@@ -84,8 +84,7 @@ class FusionRecommender(MixedRecommender):
             }
         )
         self.history = CsrBuffer(_history(spec))
-        counts = torch.bincount(spec.train.item_idx, minlength=spec.n_items) * float(backbone is not None)
-        self.bias = nn.Parameter(_BIAS_SCALE * torch.log1p(counts))
+        self.bias = nn.Parameter(_popularity(spec) if backbone else torch.zeros(spec.n_items))
         self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
         self.register_buffer("known_items", torch.bincount(spec.train.item_idx, minlength=spec.n_items) > 0, persistent=False)
         users, items = linear or (torch.zeros(spec.n_users, 0), torch.zeros(spec.n_items, 0))
@@ -220,6 +219,13 @@ class FeatureProjection(nn.Module):
 
     def forward(self, features: Float[Tensor, "n feature_dim"]) -> Float[Tensor, "n dim"]:
         return self.layers(features)
+
+
+def _popularity(spec: DatasetSpec) -> Float[Tensor, " n_items"]:
+    """The logarithm of items' interactions, scaled; of items without any it is the others' mean."""
+    counts = torch.bincount(spec.train.item_idx, minlength=spec.n_items)
+    logarithm = torch.log1p(counts)
+    return _BIAS_SCALE * torch.where(counts > 0, logarithm, logarithm[counts > 0].mean())
 
 
 def _history(spec: DatasetSpec) -> Tensor:

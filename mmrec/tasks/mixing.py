@@ -33,7 +33,7 @@ def climb(
     start: Weights, grids: dict[str, tuple[float, ...]], measure: Callable[[Weights], Measured], value: Callable[[Measured], float]
 ) -> tuple[Weights, Measured]:
     """The best weights found from `start`, and what was measured there: of each weight in turn neighbouring values of its grid are tried,
-    up and then down, as long as the value rises.
+    up and then down, as long as the value does not fall: it may rise beyond a plain.
     """
     best, measured = start, measure(start)
     for name, grid in grids.items():
@@ -42,9 +42,11 @@ def climb(
             at, moved = nearest, False
             while 0 <= (at := at + direction) < len(grid):
                 tried = best._replace(**{name: grid[at]})
-                if value(found := measure(tried)) <= value(measured):
+                found = measure(tried)
+                if value(found) < value(measured):
                     break
-                best, measured, moved = tried, found, True
+                if value(found) > value(measured):
+                    best, measured, moved = tried, found, True
             if moved:
                 break
     return best, measured

@@ -49,3 +49,9 @@ def test_the_way_leads_to_the_top_of_a_hill(start: Weights) -> None:
 
 def test_nothing_moves_where_nothing_rises() -> None:
     assert climb(Weights(), {"trend": SHARES}, lambda _: 1.0, value=lambda found: found) == (Weights(), 1.0)
+
+
+def test_a_plain_is_crossed() -> None:
+    """New items are on no list until they are lifted far enough."""
+    best, _ = climb(Weights(), {"cold_lift": LIFTS}, lambda weights: float(weights.cold_lift >= 4), value=lambda found: found)
+    assert best.cold_lift == 4.0
