@@ -114,7 +114,10 @@ def fit_priors(cfg: DictConfig, spec: DatasetSpec, valid: EvaluationSet) -> dict
     """
     takes = inspect.signature(build(cfg, "model")).parameters
     wanted = [name for name in ("linear", "trend") if cfg[name] and name in takes and cfg.evidence.collaborative]
+    start = time.perf_counter()
     fitted = {name: refine(name, lambda: build(cfg, name)().fit(spec, valid, max(cfg.task.ks))) for name in wanted}  # noqa: B023
+    if fitted:
+        say(f"{' and '.join(fitted)}: fitted in {time.perf_counter() - start:.0f} s")
     return {"linear": None, "trend": None} | fitted
 
 
