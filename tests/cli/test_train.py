@@ -324,7 +324,7 @@ def leaves(value: object) -> Iterator[object]:
 
 def test_checkpoints_hold_tensors_and_plain_values_only(run_of: Callable[..., Path]) -> None:
     folder = run_of() / "checkpoints" / "seed_2026"
-    assert {path.name for path in folder.iterdir()} == {"epoch_0001_step_000000", "epoch_0002_step_000000", "best.json"}
+    assert {path.name for path in folder.iterdir()} == {"epoch_0001_step_000000", "epoch_0002_step_000000", "best.json", "seconds.json"}
     for path in checkpoints_in(folder):
         state = read_checkpoint(path)
         assert all(
