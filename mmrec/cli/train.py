@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -33,7 +33,7 @@ from mmrec.data.split import Split
 from mmrec.data.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.errors import ConfigError, MissingFile, Terminated, nearest
 from mmrec.evaluation.console import console_table
-from mmrec.evaluation.counterfactual import counterfactuals, describe_worth, measure_counterfactuals
+from mmrec.evaluation.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
 from mmrec.evaluation.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.item_groups import make_item_groups
 from mmrec.evaluation.report import write_report
@@ -41,6 +41,8 @@ from mmrec.evaluation.summary import Evaluated, Result, evaluate
 from mmrec.metrics.ranking import METRICS
 from mmrec.models.recommender import Recommender
 from mmrec.types import CONTENT, DatasetSpec, Scorer
+
+Remake = Callable[[DatasetSpec], Recommender]
 
 
 def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
@@ -65,7 +67,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
 
 def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_dir: Path, start: float) -> None:
     """Our model and the baselines, and all that the run folder holds of them; `start` is when the run began."""
-    results, first = _train_seeds(cfg, evidence, run_dir)
+    results, first, remake = _train_seeds(cfg, evidence, run_dir)
     trained_s = time.perf_counter() - start - evidence.features_s
     results += _baselines(cfg, evidence, run_dir)
     data = make_data_module(cfg, evidence, run_dir / "split")
@@ -74,7 +76,7 @@ def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_di
     write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, cfg.evaluation.item_column, cfg.graph.separator
     metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set(), make_item_groups(data.train, *grouping))
-    _write_counterfactuals(cfg, run_dir, first, make_spec(evidence, data), results[0], data)
+    _write_counterfactuals(cfg, run_dir, counterfactuals(first, make_spec(evidence, data), remake, cfg.seed), results[0], data)
     total_s = time.perf_counter() - start
     times = {
         "features_s": evidence.features_s,
@@ -99,19 +101,19 @@ def _resumable(run_dir: Path) -> Iterator[None]:
         raise Terminated(end.signum, f"; `mmrec train resume={run_dir}` goes on from here") from None
 
 
-def _train_seeds(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[list[Result], Recommender]:
-    """The results of all seeds, and the trained model of the first."""
+def _train_seeds(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[list[Result], Recommender, Remake]:
+    """The results of all seeds, the trained model of the first, and what makes an untrained one like it."""
     trained = [_train_one(_with_seed(cfg, cfg.seed + i), evidence, run_dir) for i in range(cfg.n_seeds)]
-    return [result for result, _ in trained], trained[0][1]
+    return [result for result, *_ in trained], *trained[0][1:]
 
 
-def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Result, Recommender]:
+def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Result, Recommender, Remake]:
     """Trains one seed, keeps the epoch that is best on validation, and only then reads the test part."""
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
     spec = make_spec(evidence, data)
-    priors = fit_priors(cfg, spec, data.valid_set())
-    model = make_model(cfg, spec, priors)
+    remake = partial(make_model, cfg, priors=fit_priors(cfg, spec, data.valid_set()))
+    model = remake(spec)
     say(
         f"seed {cfg.seed}: {sum(p.numel() for p in model.parameters()):,} parameters"
         + (f", tokens {', '.join(model.modalities)}" if model.modalities else "")
@@ -122,7 +124,7 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     load_best(model, folder)
     data.setup("test")
     measured = measure(cfg, model.freeze(), data, read_grades(run_dir / "split", evidence.index))
-    return Result(model_name(cfg), cfg.seed, *measured, {}, fit_s), model
+    return Result(model_name(cfg), cfg.seed, *measured, {}, fit_s), model, remake
 
 
 def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades) -> tuple[Evaluated, Evaluated]:
@@ -156,10 +158,9 @@ def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Resul
 
 
 def _write_counterfactuals(
-    cfg: DictConfig, run_dir: Path, model: Recommender, spec: DatasetSpec, result: Result, data: LightningDataModule
+    cfg: DictConfig, run_dir: Path, changed: Iterator[Counterfactual], result: Result, data: LightningDataModule
 ) -> None:
     """What the first seed's model relies on: counterfactuals.parquet, and a sentence a modality."""
-    changed = counterfactuals(model, spec, partial(make_model, cfg, priors=fit_priors(cfg, spec, data.valid_set())), cfg.seed)
     k = max(cfg.task.ks)
     table = measure_counterfactuals(result.test.ranking, changed, data.test_set(), data.train, k, cfg.seed)
     if len(table):

@@ -1,4 +1,4 @@
-"""The fused recommender: evidence -> modality tokens -> fusion -> one vector an item, against one vector a user."""
+"""The fused recommender: evidence -> modality tokens -> fusion -> one vector an item; a user is what they had."""
 
 from collections.abc import Callable, Collection
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatch
 from mmrec.models.linear import LinearFactors
 from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
+from mmrec.models.scores import mean_for_new, occurring
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
@@ -85,8 +86,8 @@ class FusionRecommender(MixedRecommender):
         )
         self.history = CsrBuffer(_history(spec))
         self.bias = nn.Parameter(_popularity(spec) if backbone else torch.zeros(spec.n_items))
-        self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
-        self.register_buffer("known_items", torch.bincount(spec.train.item_idx, minlength=spec.n_items) > 0, persistent=False)
+        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
+        self.register_buffer("known_items", occurring(spec.train.item_idx, spec.n_items), persistent=False)
         users, items = linear or (torch.zeros(spec.n_users, 0), torch.zeros(spec.n_items, 0))
         self.register_buffer("linear_users", users, persistent=False)
         self.register_buffer("linear_items", items, persistent=False)
@@ -163,7 +164,7 @@ class FusionRecommender(MixedRecommender):
         items = encoded.items.float()
         with torch.autocast(items.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
             users = F.normalize(self.history.matrix @ items, dim=1)
-        users = torch.where(self.known_users[:, None], users, users[self.known_users].mean(dim=0))
+        users = mean_for_new(users, self.known_users)
         users, items = F.pad(users, (0, 1), value=1.0), torch.cat([F.normalize(items, dim=1), self.bias[:, None]], dim=1)
         kept = float(COLLABORATIVE not in hidden)
         return Parts(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmrec.data.sample import TrainBatch
 from mmrec.models.recommender import EpochRecommender, FrozenScorer, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors
+from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
 from mmrec.nn.encoders.knowledge import both_ways
 from mmrec.nn.item_nodes import collaborative_graph
 from mmrec.nn.reweighted import ReweightedPropagation, softmax_by_row
@@ -61,7 +61,7 @@ class KGATRecommender(EpochRecommender):
         self.triples = SortedTriples(head, relation, tail, 2 * graph.n_relations)
         self.propagation = ReweightedPropagation(self.triples.head, self.triples.tail, graph.n_entities)
         self.register_buffer("item_node", graph.item_entity, persistent=False)
-        self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
+        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
         self._register_sampling(n_triples)
         self.register_buffer("attention", self.attend())
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import TrainBatch
 from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors
+from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
 from mmrec.nn.encoders.knowledge import both_ways, sums_by_entity
 from mmrec.nn.item_nodes import graph_of_items
 from mmrec.nn.propagation import Propagation, csr_matrix
@@ -60,7 +60,7 @@ class KGINRecommender(Recommender):
         self.liked = Propagation(_mean_of_history(spec, graph), symmetric=False)
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("item_node", graph.item_entity, persistent=False)
-        self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
+        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
 
     def intents(self) -> Float[Tensor, "n_intents dim"]:
         """e_p of eq. 1."""

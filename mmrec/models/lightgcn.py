@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmrec.data.sample import TrainBatch
 from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
-from mmrec.models.scores import freeze_vectors
+from mmrec.models.scores import freeze_vectors, occurring
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.types import DatasetSpec
 
@@ -31,7 +31,7 @@ class LightGCNRecommender(Recommender):
         if regularization < 0:
             raise ValueError(f"regularization: expected at least 0, came {regularization}")
         self.backbone, self.regularization = LightGCN(spec, embedding_dim, n_layers, init_scale), regularization
-        self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
+        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         users, items = self.backbone()

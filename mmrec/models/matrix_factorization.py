@@ -9,7 +9,7 @@ from torch.distributed.tensor import DTensor
 
 from mmrec.data.sample import TrainBatch
 from mmrec.models.recommender import FrozenScorer, LookupRecommender, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors
+from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
 from mmrec.types import DatasetSpec
 
 
@@ -31,7 +31,7 @@ class MatrixFactorizationRecommender(LookupRecommender):
         self.users, self.items = (nn.Embedding(n, embedding_dim, sparse=sparse_gradients) for n in (spec.n_users, spec.n_items))
         for table in (self.users, self.items):
             nn.init.normal_(table.weight, std=init_scale)
-        self.register_buffer("known_users", torch.bincount(spec.train.user_idx, minlength=spec.n_users) > 0, persistent=False)
+        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         rows = self.users(batch.user_idx), self.items(batch.item_idx), self.items(batch.negatives)

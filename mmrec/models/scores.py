@@ -46,7 +46,11 @@ def occurring(idx: Int64[Tensor, " n"], size: int) -> Bool[Tensor, " size"]:
 def freeze_vectors(
     users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], known_users: Bool[Tensor, " n_users"]
 ) -> FrozenScorer:
-    """A scorer of these vectors. A user without training interactions gets the mean vector of those with some."""
-    users, items = users.float(), items.float()
-    users = torch.where(known_users[:, None], users, users[known_users].mean(dim=0))
-    return FrozenScorer(users, items, items.new_zeros((len(items), 0)))
+    """A scorer of these vectors; see `mean_for_new`."""
+    items = items.float()
+    return FrozenScorer(mean_for_new(users.float(), known_users), items, items.new_zeros((len(items), 0)))
+
+
+def mean_for_new(users: Float[Tensor, "n_users dim"], known_users: Bool[Tensor, " n_users"]) -> Float[Tensor, "n_users dim"]:
+    """The vectors, and for users without training interactions the mean vector of those with some."""
+    return torch.where(known_users[:, None], users, users[known_users].mean(dim=0))
