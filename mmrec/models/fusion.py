@@ -39,7 +39,7 @@ class FusionRecommender(MixedRecommender):
     In training an item is left out of the history that scores it (as in FISM, Kabbur et al. 2013, eq. 6; otherwise every positive would
     find itself), and a share of the history is dropped (`dropout.history`, after denoising autoencoders, Wu et al. 2016).
 
-    The tokens of an item, in order: its collaborative vector (present where it has training interactions), one projection of each frozen
+    The tokens of an item, in order: its collaborative vector (present where it has training interactions), a linear one of each frozen
     feature (present where the item has that modality), its entity's vector of the knowledge graph (present where it is aligned). The
     collaborative token is added to what fusion makes of all, so that fusion learns what content says beyond it. An item nobody has
     interacted with is simply an item without its first token, which is why training hides tokens at random (`dropout.modality`, after
@@ -80,7 +80,7 @@ class FusionRecommender(MixedRecommender):
         self.kg_encoder = kg_encoder(graph=spec.graph, embedding_dim=embedding_dim) if kg_encoder and spec.graph else None
         self.projections = nn.ModuleDict(
             {
-                name: FeatureProjection(features.values.shape[1], embedding_dim, dropout["feature"])
+                name: nn.Sequential(nn.Dropout(dropout["feature"]), nn.Linear(features.values.shape[1], embedding_dim))
                 for name, features in spec.features.items()
             }
         )
@@ -207,19 +207,6 @@ def rows_of(values: Tensor, idx: Int64[Tensor, "..."] | None) -> Tensor:
     if idx is None:
         return values
     return F.embedding(idx, values) if values.ndim == 2 and values.is_floating_point() else values[idx]
-
-
-class FeatureProjection(nn.Module):
-    """A frozen feature to a token: dropout, linear, GELU, linear."""
-
-    def __init__(self, feature_dim: int, embedding_dim: int, dropout: float) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(feature_dim, 2 * embedding_dim), nn.GELU(), nn.Linear(2 * embedding_dim, embedding_dim)
-        )
-
-    def forward(self, features: Float[Tensor, "n feature_dim"]) -> Float[Tensor, "n dim"]:
-        return self.layers(features)
 
 
 def _popularity(spec: DatasetSpec) -> Float[Tensor, " n_items"]:

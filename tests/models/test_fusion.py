@@ -130,7 +130,7 @@ def test_a_step_that_fuses_the_items_of_its_batch_alone_learns_what_one_that_fus
 ) -> None:
     """Scores and gradients, with tokens hidden; features and the history are not dropped here, as they may be otherwise for each item."""
     model = make_model(fusion, backbone)
-    model.projections["text"].layers[0].p = 0.0
+    model.projections["text"][0].p = 0.0
     generator = torch.Generator().manual_seed(3)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.3, generator=generator)

@@ -1,0 +1,68 @@
+"""How much of the gap to a recommender that knows the truth a run on the generated shop has closed.
+
+    python scripts/shop_oracle.py runs/…            # runs of `mmrec train data=demo_shop`, one line each
+
+The oracle ranks by the true utilities at the end of the log. The share that is closed is that of the way from the best baseline, each of
+which knows one kind of evidence alone, to the oracle, in mean ndcg@20 over the test users of the run's split.
+"""
+
+import argparse
+from pathlib import Path
+
+import mmrec  # isort: skip  # noqa: F401  first: it looks after a torchvision that does not fit torch
+import polars as pl
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from mmrec.cli.prepare import load_evidence, make_data_module
+from mmrec.cli.record import read_json
+from mmrec.cli.runs import find_run
+from mmrec.config import TrainConfig, check, register_schemas
+from mmrec.data.demo_shop import load_truth, load_truth_info
+from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.models.recommender import FrozenScorer
+
+K = 20
+
+
+def oracle_ndcg(run_dir: Path) -> float:
+    """ndcg@20 of the true utilities on the test part of a run."""
+    saved = OmegaConf.load(run_dir / "config.yaml")
+    check(saved, TrainConfig)
+    evidence = load_evidence(saved)
+    truth, info = load_truth(evidence.dataset), load_truth_info(evidence.dataset)
+    users, items = (_places(info[key], ids) for key, ids in (("user_ids", evidence.index.user_ids), ("item_ids", evidence.index.item_ids)))
+    utility = truth["utility"][users][:, items]
+    data = make_data_module(saved, evidence, run_dir / "split")
+    data.setup("test")
+    scorer = FrozenScorer(utility, utility.new_ones(utility.shape[1]).diag(), utility.new_zeros(utility.shape[1], 0))
+    return float(rank_and_evaluate(scorer, data.test_set(), [K])[f"ndcg@{K}"].mean())
+
+
+def _places(names: list[str], wanted: pl.Series) -> list[int]:
+    """Where in `names` each wanted one is."""
+    place = {name: at for at, name in enumerate(names)}
+    return [place[name] for name in wanted.to_list()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", help="run folders")
+    register_schemas()
+    table = Table("run", "split", "model", "best baseline", "oracle", "closed", title=f"ndcg@{K}")
+    for run_dir in map(find_run, parser.parse_args().runs):
+        recorded, metrics = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")["models"]
+        found = {name: values[f"test/ndcg@{K}"] for name, values in metrics.items()}
+        ours, oracle = found.pop(recorded["model"]), oracle_ndcg(run_dir)
+        best = max(found, key=found.__getitem__, default=None)
+        if best is None:
+            parser.error(f"{run_dir}: no baselines were fitted beside the model")
+        closed = (ours - found[best]) / (oracle - found[best])
+        split = OmegaConf.load(run_dir / "config.yaml").split._target_.rsplit(".", 1)[-1]
+        table.add_row(run_dir.name, split, f"{ours:.4f}", f"{found[best]:.4f} ({best})", f"{oracle:.4f}", f"{closed:.0%}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
