@@ -5,6 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
 from mmrec.baselines.baseline import Baseline
 from mmrec.baselines.space import Range, Search, n_settings, read_space
 from mmrec.data.sample import EvaluationSet
@@ -14,7 +18,8 @@ from mmrec.types import DatasetSpec
 Setting = dict[str, Any]
 VERSION = 2
 """Of the search: another one may choose otherwise, so what an earlier one chose is not taken for its own."""
-_HOPELESS = 3
+_ASKED = 64
+"""Users by whose scores it is told whether a baseline knows new items."""
 _ASKED_AT_MOST = 20
 """Times the budget: an estimator that insists on what it knows comes to an end."""
 
@@ -36,12 +41,14 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
     """Fits `make(**setting)` on `spec` for settings of the space; the first of the best on `valid` wins. `metric` is like `ndcg@20`.
 
     A space of at most `n_trials` settings is tried as a whole, in order; of a larger one `n_trials` are drawn by the tree-structured Parzen
-    estimator (Bergstra et al. 2011; Optuna's), seeded. After three settings that find nothing at all no more are tried: a model of
-    interactions alone has no chance where all held-out items are new. Raises ConfigError for a space without values, LackingData as
-    `Baseline.fit` does.
+    estimator (Bergstra et al. 2011; Optuna's), seeded. Where all held-out items are new, a baseline that puts new items last at one
+    setting has no chance at another, and no other is tried. Raises ConfigError for a space without values, LackingData as `Baseline.fit`
+    does.
     """
     best: Tuned | None = None
     tried: list[tuple[Setting, float]] = []
+    is_new = torch.bincount(spec.train.item_idx, minlength=spec.n_items) == 0
+    all_new = bool(is_new[valid.positives.indices].all())
 
     def measure(setting: Setting) -> float:
         nonlocal best
@@ -56,7 +63,7 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
         return value
 
     def is_done() -> bool:
-        return len(tried) >= search.n_trials or (len(tried) == _HOPELESS and best.value == 0)
+        return len(tried) >= search.n_trials or (all_new and _puts_last(best.baseline, is_new, valid))
 
     space = read_space(search.space)
     if n_settings(space) <= max(search.n_trials, 1):
@@ -68,6 +75,12 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
     else:
         _search(measure, space, search, is_done)
     return best._replace(n_trials=len(tried))
+
+
+def _puts_last(baseline: Baseline, is_new: Bool[Tensor, " n_items"], valid: EvaluationSet) -> bool:
+    """Whether, for some of the users, no new item scores above any other."""
+    scores = baseline.score_users(valid.user_idx[:_ASKED])
+    return bool(len(scores) and (scores[:, is_new].amax(dim=1) <= scores.amin(dim=1)).all())
 
 
 def fit(make: Callable[..., Baseline], setting: Setting, spec: DatasetSpec) -> tuple[Baseline, float]:
