@@ -68,9 +68,18 @@ class InteractionMatrix:
         return type(self)(self.indptr.to(device), self.indices.to(device), self.n_items)
 
 
+_TABLE_CELLS = 64
+"""A key that is asked for, of one byte each: reading one at random is many times faster than a search, and memory stays linear."""
+
+
 def is_member(sorted_keys: Int64[Tensor, " nnz"], keys: Int64[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
-    """Which of `keys` occur in `sorted_keys` (ascending), by binary search."""
+    """Which of `keys`, none of them negative, occur in `sorted_keys` (ascending): by a table where that is short, else by binary search."""
     if not len(sorted_keys):
         return torch.zeros_like(keys, dtype=torch.bool)
+    highest = int(sorted_keys[-1])
+    if highest < _TABLE_CELLS * keys.numel():
+        table = torch.zeros(highest + 2, dtype=torch.bool, device=keys.device)
+        table[sorted_keys] = True
+        return table[keys.clamp(max=highest + 1)]
     found = torch.searchsorted(sorted_keys, keys).clamp_(max=len(sorted_keys) - 1)
     return sorted_keys[found] == keys

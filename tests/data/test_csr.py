@@ -54,6 +54,8 @@ def test_membership(pairs: Pairs) -> None:
     found = is_member(make_matrix(pairs).keys(), keys)
     assert found.shape == keys.shape
     assert set(keys[found].tolist()) == {user * N_ITEMS + item for user, item in pairs}
+    far = 10**9  # too high for a table
+    assert is_member(torch.tensor([5, far]), torch.tensor([0, 5, far - 1, far, far + 1])).tolist() == [False, True, False, True, False]
 
 
 def test_by_hand() -> None:
