@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from mmrec.cli.prepare import load_evidence, make_data_module
-from mmrec.cli.record import read_json
 from mmrec.cli.runs import find_run
 from mmrec.config import TrainConfig, check, register_schemas
 from mmrec.data.demo_shop import load_truth, load_truth_info
+from mmrec.evaluation.report import read_json
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import FrozenScorer
 

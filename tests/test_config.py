@@ -194,7 +194,6 @@ def test_a_range_is_checked_as_what_it_gives(override: str, expected: str, compo
         "mmrec.config.instantiate",
         "mmrec.config.import_module",
         "mmrec.cli.record._git",  # ours, and runs programs
-        "mmrec.cli.record.read_json",
         "mmrec.data.wheels.run_pip",
         "mmrec.data.storage.write_text",
         "mmrec.nn.encoders.image._download",

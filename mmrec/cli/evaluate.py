@@ -7,11 +7,11 @@ from rich.table import Table
 from mmrec.cli.fit import checkpoint_folder, load_best
 from mmrec.cli.predictions import evaluate_predictions
 from mmrec.cli.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, say
-from mmrec.cli.record import read_json
 from mmrec.cli.runs import find_run
 from mmrec.config import EvaluateConfig, TrainConfig, check
 from mmrec.errors import DataError
 from mmrec.evaluation.grades import read_grades
+from mmrec.evaluation.report import read_json
 from mmrec.evaluation.summary import evaluate as evaluate_scorer
 from mmrec.evaluation.summary import mean_over_seeds, means
 

@@ -1,6 +1,5 @@
 """Writing what a run found: run.json, metrics.json, per-user metrics, recommendations, curves, attention, vectors."""
 
-import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from mmrec.evaluation.console import SweepRun
 from mmrec.evaluation.fairness import describe_fairness
 from mmrec.evaluation.item_groups import ItemGroups
 from mmrec.evaluation.lists import describe_lists
+from mmrec.evaluation.report import read_json
 from mmrec.evaluation.slices import compare_slices, make_groups, slices
 from mmrec.evaluation.summary import Result, confidence, mean_over_seeds, means
 from mmrec.evaluation.user_groups import sliced_columns, user_groups
@@ -167,11 +167,6 @@ def _complete_rows(path: Path) -> pl.DataFrame | None:
     """A CSV log up to its last line break: a process that was killed may have left half a row, or half a header."""
     lines, line_break, _ = path.read_bytes().rpartition(b"\n")
     return pl.read_csv(lines + line_break, infer_schema_length=None) if lines else None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_sweep_run(run_dir: Path, label: str) -> SweepRun:

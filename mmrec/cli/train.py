@@ -111,16 +111,16 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     """Trains one seed, keeps the epoch that is best on validation, and only then reads the test part."""
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
-    spec = make_spec(evidence, data)
+    spec, start = make_spec(evidence, data), time.perf_counter()
     remake = partial(make_model, cfg, priors=fit_priors(cfg, spec, data.valid_set()))
-    model = remake(spec)
+    model, made_s = remake(spec), time.perf_counter() - start
     say(
         f"seed {cfg.seed}: {sum(p.numel() for p in model.parameters()):,} parameters"
         + (f", tokens {', '.join(model.modalities)}" if model.modalities else "")
     )
     task = build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
     folder = checkpoint_folder(run_dir, cfg.seed)
-    fit_s = fit(cfg, task, data, folder)
+    fit_s = made_s + fit(cfg, task, data, folder)
     load_best(model, folder)
     data.setup("test")
     measured = measure(cfg, model.freeze(), data, read_grades(run_dir / "split", evidence.index))
