@@ -73,7 +73,7 @@ _TABLE_CELLS = 64
 
 
 def is_member(sorted_keys: Int64[Tensor, " nnz"], keys: Int64[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
-    """Which of `keys`, none of them negative, occur in `sorted_keys` (ascending): by a table where that is short, else by binary search."""
+    """Which of `keys`, none below -1, occur in `sorted_keys` (ascending): by a table where that is short, else by binary search."""
     if not len(sorted_keys):
         return torch.zeros_like(keys, dtype=torch.bool)
     highest = int(sorted_keys[-1])
