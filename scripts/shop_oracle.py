@@ -19,6 +19,7 @@ from mmrec.cli.prepare import load_evidence, make_data_module
 from mmrec.cli.runs import find_run
 from mmrec.config import TrainConfig, check, register_schemas
 from mmrec.data.demo_shop import load_truth, load_truth_info
+from mmrec.errors import DataError, MmrecError
 from mmrec.evaluation.report import read_json
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import FrozenScorer
@@ -50,18 +51,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", help="run folders")
     register_schemas()
-    table = Table("run", "split", "model", "best baseline", "oracle", "closed", title=f"ndcg@{K}")
-    for run_dir in map(find_run, parser.parse_args().runs):
-        recorded, metrics = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")["models"]
-        found = {name: values[f"test/ndcg@{K}"] for name, values in metrics.items()}
-        ours, oracle = found.pop(recorded["model"]), oracle_ndcg(run_dir)
-        best = max(found, key=found.__getitem__, default=None)
-        if best is None:
-            parser.error(f"{run_dir}: no baselines were fitted beside the model")
-        closed = (ours - found[best]) / (oracle - found[best])
-        split = OmegaConf.load(run_dir / "config.yaml").split._target_.rsplit(".", 1)[-1]
-        table.add_row(run_dir.name, split, f"{ours:.4f}", f"{found[best]:.4f} ({best})", f"{oracle:.4f}", f"{closed:.0%}")
+    table = Table("run", "model", "best baseline", "oracle", "closed", title=f"ndcg@{K}")
+    try:
+        for name in parser.parse_args().runs:
+            table.add_row(*_row(find_run(name)))
+    except MmrecError as error:
+        parser.error(str(error))
     Console().print(table)
+
+
+def _row(run_dir: Path) -> tuple[str, ...]:
+    found = {name: values[f"test/ndcg@{K}"] for name, values in read_json(run_dir / "metrics.json")["models"].items()}
+    ours = found.pop(read_json(run_dir / "run.json")["model"])
+    if not found:
+        raise DataError(f"{run_dir}: no baselines were fitted beside the model")
+    best, oracle = max(found, key=found.__getitem__), oracle_ndcg(run_dir)
+    closed = (ours - found[best]) / (oracle - found[best])
+    return str(run_dir), f"{ours:.4f}", f"{found[best]:.4f} ({best})", f"{oracle:.4f}", f"{closed:.0%}"
 
 
 if __name__ == "__main__":
