@@ -25,16 +25,18 @@ DROPOUT = ("modality", "feature", "history")
 
 
 class Encoded(NamedTuple):
-    """All items, or those asked for, as vectors; and the mass that each modality has in each item."""
+    """All items, or those asked for, as vectors and what everybody likes of them; and the mass that each modality has in each item."""
 
     items: Float[Tensor, "n_items dim"]
+    bias: Float[Tensor, " n_items"]
     attention: Float[Tensor, "n_items modalities"]
 
 
 class FusionRecommender(MixedRecommender):
     """Scores `cos(h, i) + b_i`: `i` is fused from the item's modality tokens, `h = Σ_j i_j / √n` over the user's n training items says
-    what they liked in the terms of all modalities, and `b_i`, which starts from popularity, what everybody likes. Users have no vectors of
-    their own: with few interactions each, those would be learned by heart.
+    what they liked in the terms of all modalities, and `b_i` what everybody likes: a number of the item's own, which starts from popularity
+    and is there when its collaborative vector is, and one that is linear in what was fused, for content says how popular a new item will
+    be. Users have no vectors of their own: with few interactions each, those would be learned by heart.
 
     In training an item is left out of the history that scores it (as in FISM, Kabbur et al. 2013, eq. 6; otherwise every positive would
     find itself), and a share of the history is dropped (`dropout.history`, after denoising autoencoders, Wu et al. 2016).
@@ -85,7 +87,9 @@ class FusionRecommender(MixedRecommender):
             }
         )
         self.history = CsrBuffer(_history(spec))
-        self.bias = nn.Parameter(_popularity(spec) if backbone else torch.zeros(spec.n_items))
+        self.bias = nn.Parameter(_popularity(spec)) if backbone else None
+        self.content_bias = nn.Linear(embedding_dim, 1, bias=False)
+        nn.init.zeros_(self.content_bias.weight)
         self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
         self.register_buffer("known_items", occurring(spec.train.item_idx, spec.n_items), persistent=False)
         users, items = linear or (torch.zeros(spec.n_users, 0), torch.zeros(spec.n_items, 0))
@@ -125,9 +129,11 @@ class FusionRecommender(MixedRecommender):
         tokens = self.tokens(item_idx)
         present = rows_of(self.present if visible is None else self.present & visible, item_idx)
         items, attention = self.fusion(tokens, present)
+        bias = self.content_bias(items).squeeze(1)
         if self.backbone:
             items = items + tokens[:, 0] * present[:, :1]
-        return Encoded(items, attention)
+            bias = bias + rows_of(self.bias, item_idx) * present[:, 0]
+        return Encoded(items, bias, attention)
 
     def draw_visible(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
         """The tokens that a training step may see: each stays with probability 1 - `modality_dropout`, all of them where none would.
@@ -140,8 +146,7 @@ class FusionRecommender(MixedRecommender):
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         encoded = self.encode(self.draw_visible(generator), batch.distinct)
-        bias = rows_of(self.bias, batch.distinct)
-        positive, negative = score_with_history(encoded.items, bias, batch.renumbered(), self.history_dropout)
+        positive, negative = score_with_history(encoded.items, encoded.bias.float(), batch.renumbered(), self.history_dropout)
         return TrainScores(positive, negative, positive.new_zeros(()))
 
     @property
@@ -165,7 +170,7 @@ class FusionRecommender(MixedRecommender):
         with torch.autocast(items.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
             users = F.normalize(self.history.matrix @ items, dim=1)
         users = mean_for_new(users, self.known_users)
-        users, items = F.pad(users, (0, 1), value=1.0), torch.cat([F.normalize(items, dim=1), self.bias[:, None]], dim=1)
+        users, items = F.pad(users, (0, 1), value=1.0), torch.cat([F.normalize(items, dim=1), encoded.bias.float()[:, None]], dim=1)
         kept = float(COLLABORATIVE not in hidden)
         return Parts(
             to_unit_deviation(users, items),
@@ -210,10 +215,10 @@ def rows_of(values: Tensor, idx: Int64[Tensor, "..."] | None) -> Tensor:
 
 
 def _popularity(spec: DatasetSpec) -> Float[Tensor, " n_items"]:
-    """The logarithm of items' interactions, scaled; of items without any it is the others' mean."""
+    """The logarithm of items' interactions, scaled, less its mean; zero for items without any."""
     counts = torch.bincount(spec.train.item_idx, minlength=spec.n_items)
     logarithm = torch.log1p(counts)
-    return _BIAS_SCALE * torch.where(counts > 0, logarithm, logarithm[counts > 0].mean())
+    return _BIAS_SCALE * torch.where(counts > 0, logarithm - logarithm[counts > 0].mean(), 0.0)
 
 
 def _history(spec: DatasetSpec) -> Tensor:

@@ -205,7 +205,7 @@ def test_frozen_scores_are_cosines_in_deviations_without_dropout(fusion: str) ->
     assert not scores.requires_grad
     history = {3: (encoded.items[3] + encoded.items[0]) / 2**0.5, 1: encoded.items[1]}
     for row, user in enumerate([3, 1]):
-        by_hand = torch.cosine_similarity(history[user][None], encoded.items) + model.bias.detach()
+        by_hand = torch.cosine_similarity(history[user][None], encoded.items) + encoded.bias
         torch.testing.assert_close(scores[row], by_hand / by_hand.std(), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(scorer.attention, encoded.attention)
 
@@ -214,10 +214,21 @@ def test_without_a_backbone_items_are_content_and_popularity_says_nothing() -> N
     model = make_model(backbone=None)
     assert model.modalities == ("text", "kg")
     assert torch.equal(model.present, PRESENT[:, 1:])
-    assert not model.bias.any()
-    bias = 0.15 * torch.tensor([2.0, 2.0, 1.0, 1.0]).log1p()
-    torch.testing.assert_close(make_model().bias.detach(), torch.cat([bias, bias.mean()[None]]))  # the cold item's is the mean
+    assert model.bias is None
     assert model.freeze().score_users(torch.arange(N_USERS)).shape == (N_USERS, N_ITEMS)
+
+
+def test_what_everybody_likes_is_the_items_own_with_its_collaborative_token_and_what_content_says() -> None:
+    model = make_model().eval()
+    popular = 0.15 * torch.tensor([2.0, 2.0, 1.0, 1.0]).log1p()
+    own = torch.cat([popular - popular.mean(), torch.zeros(1)])  # the cold item has none
+    torch.testing.assert_close(model.encode().bias, own)  # at first content says nothing
+    with torch.no_grad():
+        model.content_bias.weight.normal_(generator=torch.Generator().manual_seed(0))
+    content = model.encode().items - model.tokens()[:, 0] * PRESENT[:, :1]  # what fusion made
+    torch.testing.assert_close(model.encode().bias, own + content @ model.content_bias.weight[0])
+    hidden = PRESENT & torch.tensor([False, True, True])
+    torch.testing.assert_close(model.encode(hidden).bias, model.encode(hidden).items @ model.content_bias.weight[0])
 
 
 def test_without_a_graph_the_graph_encoder_is_not_built() -> None:
@@ -244,7 +255,7 @@ def test_gradients_reach_every_part(fusion: str, backbone: str | None) -> None:
     for _ in range(2):
         optimizer.step()
         optimizer.zero_grad()
-        (model.history.matrix @ model.encode().items @ (model.encode().items + model.bias[:, None]).T * weight).sum().backward()
+        (model.history.matrix @ model.encode().items @ (model.encode().items + model.encode().bias[:, None]).T * weight).sum().backward()
     unreached = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
     assert unreached <= {"fusion.norm.bias"}
 
