@@ -38,26 +38,11 @@ from mmrec.models.lightgcn import LightGCNRecommender
 from mmrec.models.mgcn import MGCN
 from mmrec.models.recommender import EpochRecommender, Recommender
 from mmrec.models.vbpr import VBPR
-from mmrec.nn.backbones.item_table import ItemTable
-from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
-from mmrec.nn.fusion.attention import AttentionFusion
-from mmrec.nn.fusion.concat import ConcatFusion
-from mmrec.nn.fusion.gated import GatedFusion
-from mmrec.nn.fusion.mean import MeanFusion
 from mmrec.types import DatasetSpec, Features, Graph, Interactions, Scorer
+from tests.parts import BACKBONES, FUSIONS
 
 N_USERS, N_WARM, N_COLD, DIM = 40, 40, 6, 8
-FUSIONS = {
-    "attention": partial(AttentionFusion, n_layers=1, n_heads=2, dropout=0.0),
-    "concat": partial(ConcatFusion, hidden_dim=16, dropout=0.0),
-    "gated": GatedFusion,
-    "mean": MeanFusion,
-}
-BACKBONES = {
-    "lightgcn": partial(LightGCN, n_layers=2, init_scale=0.1),
-    "item_table": partial(ItemTable, init_scale=0.1),
-}
 GRAPH_MODELS = {
     "kgat": partial(
         KGATRecommender, embedding_dim=DIM, relation_dim=DIM, layer_dims=[DIM, DIM], dropout=0.0, n_triples=64, regularization=0.0

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from mmrec.baselines.baseline import Baseline
 from mmrec.baselines.space import Range, Search, n_settings, read_space
 from mmrec.data.sample import EvaluationSet
 from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.models.scores import occurring
 from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
@@ -47,23 +47,25 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
     """
     best: Tuned | None = None
     tried: list[tuple[Setting, float]] = []
-    is_new = torch.bincount(spec.train.item_idx, minlength=spec.n_items) == 0
-    all_new = bool(is_new[valid.positives.indices].all())
+    is_new = ~occurring(spec.train.item_idx, spec.n_items)
+    hopeless = False
 
     def measure(setting: Setting) -> float:
-        nonlocal best
+        nonlocal best, hopeless
         known = next((value for other, value in tried if other == setting), None)
         if known is not None:
             return known
         baseline, fit_s = fit(make, setting, spec)
         value = rank_and_evaluate(baseline, valid, [int(metric.rpartition("@")[2])])[metric].mean() or 0.0
+        if not tried:
+            hopeless = bool(is_new[valid.positives.indices].all()) and _puts_last(baseline, is_new, valid)
         tried.append((setting, value))
         if best is None or value > best.value:
             best = Tuned(baseline, setting, value, 0, fit_s)
         return value
 
     def is_done() -> bool:
-        return len(tried) >= search.n_trials or (all_new and _puts_last(best.baseline, is_new, valid))
+        return hopeless or len(tried) >= search.n_trials
 
     space = read_space(search.space)
     if n_settings(space) <= max(search.n_trials, 1):

@@ -6,33 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import EvaluationSet
 from mmrec.evaluation.slices import compare_slices, degree_groups, make_groups, slices
 from mmrec.evaluation.summary import evaluate
 from mmrec.types import Scorer
+from tests.parts import POSITIVES, TRAIN_PAIRS, Lists, make_matrix
 
 D2 = 1 / math.log2(3)  # the gain of rank 2; that of rank 1 is 1
-# Training degrees of the items 0, 1 1, 2 2, 3 3 and of the users 5, 4, 3, 0.
-TRAIN = [(0, 1), (0, 3), (0, 4), (0, 5), (0, 6), (1, 2), (1, 3), (1, 5), (1, 6), (2, 4), (2, 5), (2, 6)]
-POSITIVES = [(0, 2), (1, 0), (1, 4), (2, 1), (2, 3), (3, 0), (3, 5)]
-LISTS = {0: [2, 0], 1: [1, 0, 4], 2: [3, 0, 1, 2], 3: [5, 0, 1, 2, 3, 4, 6]}
-
-
-class Lists:
-    """A scorer that ranks the unseen items as `LISTS` says."""
-
-    def score_users(self, user_idx: Tensor) -> Tensor:
-        return torch.tensor([[-float(LISTS[u].index(i)) if i in LISTS[u] else 9.0 for i in range(7)] for u in user_idx.tolist()])
-
-
-def make_matrix(pairs: list[tuple[int, int]], n_users: int = 4, n_items: int = 7) -> InteractionMatrix:
-    return InteractionMatrix.from_pairs(*torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).unbind(1), n_users, n_items)
 
 
 @pytest.fixture
 def data() -> EvaluationSet:
-    return EvaluationSet.build(make_matrix(TRAIN), make_matrix(POSITIVES))
+    return EvaluationSet.build(make_matrix(TRAIN_PAIRS), make_matrix(POSITIVES))
 
 
 def plain(scorer: Scorer, data: EvaluationSet, k: int, user_groups: dict | None = None) -> dict:

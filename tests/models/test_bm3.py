@@ -12,15 +12,12 @@ from mmrec.data.sample import PairBatches, TrainBatch
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.models.bm3 import BM3
 from mmrec.types import DatasetSpec, Features, Interactions
+from tests.parts import drawn
 
 N_USERS, N_ITEMS, DIM = 5, 6, 4
 TRAIN = Interactions(torch.tensor([0, 0, 1, 2, 3, 3]), torch.tensor([0, 1, 1, 2, 3, 0]))  # user 4, items 4 and 5 are new
 MATRIX = InteractionMatrix.from_pairs(TRAIN.user_idx, TRAIN.item_idx, N_USERS, N_ITEMS)
 PRESENT = {"text": torch.arange(N_ITEMS) != 1, "image": torch.arange(N_ITEMS) % 2 == 0}
-
-
-def drawn(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 VALUES = {"text": drawn(N_ITEMS, 5, seed=1), "image": drawn(N_ITEMS, 7, seed=2)}

@@ -11,16 +11,13 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import PairBatches, TrainBatch
 from mmrec.models.freedom import FREEDOM, sample_edges
 from mmrec.types import DatasetSpec, Features, Interactions
+from tests.parts import drawn
 
 N_USERS, N_ITEMS, DIM, K = 6, 9, 4, 3
 TRAIN = Interactions(torch.tensor([0, 0, 1, 2, 3, 4, 4, 0]), torch.tensor([0, 1, 1, 2, 3, 4, 5, 0]))  # user 5, items 6 to 8 are new
 MATRIX = InteractionMatrix.from_pairs(TRAIN.user_idx, TRAIN.item_idx, N_USERS, N_ITEMS)
 PRESENT = {"text": torch.arange(N_ITEMS) != 2, "image": torch.arange(N_ITEMS) % 3 > 0}
 WEIGHTS = {"text": 0.75, "image": 0.25, "sound": 7.0}
-
-
-def drawn(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 VALUES = {"text": drawn(N_ITEMS, 5, seed=1), "image": drawn(N_ITEMS, 7, seed=2)}

@@ -1,8 +1,5 @@
 """The fused recommender: which tokens an item has, what hiding them may do, how frozen features are scaled, and where gradients go."""
 
-from collections.abc import Callable
-from functools import partial
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,26 +10,10 @@ from mmrec.losses import sampled_softmax
 from mmrec.models.fusion import FusionRecommender
 from mmrec.models.linear import LinearFactors
 from mmrec.models.recommender import Weights
-from mmrec.nn.backbones.item_table import ItemTable
-from mmrec.nn.backbones.lightgcn import LightGCN
-from mmrec.nn.fusion.attention import AttentionFusion
-from mmrec.nn.fusion.concat import ConcatFusion
-from mmrec.nn.fusion.fusion import Fusion
-from mmrec.nn.fusion.gated import GatedFusion
-from mmrec.nn.fusion.mean import MeanFusion
 from mmrec.types import DatasetSpec, Features, Graph, Interactions
+from tests.parts import BACKBONES, FUSIONS
 
 N_USERS, N_ITEMS, DIM, COLD = 4, 5, 8, 4
-FUSIONS: dict[str, Callable[..., Fusion]] = {
-    "attention": partial(AttentionFusion, n_layers=1, n_heads=2, dropout=0.0),
-    "concat": partial(ConcatFusion, hidden_dim=16, dropout=0.0),
-    "gated": GatedFusion,
-    "mean": MeanFusion,
-}
-BACKBONES = {
-    "lightgcn": partial(LightGCN, n_layers=2, init_scale=0.1),
-    "item_table": partial(ItemTable, init_scale=0.1),
-}
 TRAIN = Interactions(torch.tensor([0, 0, 1, 2, 3, 3]), torch.tensor([0, 1, 1, 2, 3, 0]))  # item 4 is cold
 TEXT_PRESENT, IN_GRAPH = torch.tensor([True, True, False, True, True]), torch.tensor([0, 1, 2, -1, -1])
 # Columns: collaborative, text, kg.

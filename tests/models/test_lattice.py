@@ -9,14 +9,11 @@ from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import PairBatches
 from mmrec.models.lattice import LATTICE
 from mmrec.types import DatasetSpec, Features, Interactions
+from tests.parts import dense_graph, drawn
 
 N_USERS, N_ITEMS, DIM, K = 6, 9, 4, 3
 TRAIN = Interactions(torch.tensor([0, 0, 1, 2, 3, 4, 4]), torch.tensor([0, 1, 1, 2, 3, 4, 5]))  # user 5, items 6 to 8 are new
 PRESENT = {"text": torch.arange(N_ITEMS) != 2, "image": (torch.arange(N_ITEMS) % 3 > 0)}
-
-
-def drawn(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 VALUES = {"text": drawn(N_ITEMS, 5, seed=1), "image": drawn(N_ITEMS, 7, seed=2)}
@@ -34,21 +31,12 @@ def batch_of_all() -> object:
     return batch
 
 
-def dense_graph(vectors: Tensor, present: Tensor) -> Tensor:
-    unit = F.normalize(vectors)
-    cosine = (unit @ unit.T).masked_fill(~present, -torch.inf)
-    kept = torch.zeros_like(cosine).scatter(1, cosine.topk(K).indices, 1.0) * present[:, None]
-    weight = torch.where(kept > 0, cosine.clamp(min=0), 0.0)
-    scale = torch.where(present, weight.sum(dim=1).clamp(min=1e-12).rsqrt(), 0.0)
-    return scale[:, None] * weight * scale
-
-
 def dense_items(model: LATTICE, initial_share: float) -> Tensor:
     """The items' vectors as the paper defines them."""
     own, similar = model.behaviour.embedding.weight[N_USERS:], 0.0
     for share, name in zip(model.modality_weights.softmax(dim=0), VALUES, strict=True):
-        learned = dense_graph(model.projections[name](VALUES[name]), PRESENT[name])
-        graph = initial_share * dense_graph(VALUES[name], PRESENT[name]) + (1 - initial_share) * learned
+        learned = dense_graph(model.projections[name](VALUES[name]), PRESENT[name], K)
+        graph = initial_share * dense_graph(VALUES[name], PRESENT[name], K) + (1 - initial_share) * learned
         similar = similar + share * graph @ own
     return model.behaviour()[1] + F.normalize(similar)
 

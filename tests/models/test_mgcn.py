@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmrec.data.csr import InteractionMatrix
 from mmrec.data.sample import PairBatches, TrainBatch
 from mmrec.models.mgcn import MGCN, contrast
 from mmrec.types import DatasetSpec, Features, Interactions
+from tests.parts import dense_graph, drawn
 
 N_USERS, N_ITEMS, DIM, K = 6, 9, 4, 3
 TRAIN = Interactions(torch.tensor([0, 0, 1, 2, 3, 4, 4]), torch.tensor([0, 1, 1, 2, 3, 4, 5]))  # user 5, items 6 to 8 are new
@@ -19,10 +19,6 @@ PRESENT = {
     "text": torch.arange(N_ITEMS) != 2,
     "image": torch.isin(torch.arange(N_ITEMS), torch.tensor([1, 4, 5, 7])),
 }  # item 2, all that user 2 has, has neither
-
-
-def drawn(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 VALUES = {"text": drawn(N_ITEMS, 5, seed=1), "image": drawn(N_ITEMS, 7, seed=2)}
@@ -39,15 +35,6 @@ def batch_of_all() -> TrainBatch:
     return batch
 
 
-def dense_graph(vectors: Tensor, present: Tensor) -> Tensor:
-    unit = F.normalize(vectors)
-    cosine = (unit @ unit.T).masked_fill(~present, -torch.inf)
-    kept = torch.zeros_like(cosine).scatter(1, cosine.topk(K).indices, 1.0) * present[:, None]
-    weight = torch.where(kept > 0, cosine.clamp(min=0), 0.0)
-    scale = torch.where(present, weight.sum(dim=1).clamp(min=1e-12).rsqrt(), 0.0)
-    return scale[:, None] * weight * scale
-
-
 def dense_content(model: MGCN) -> Tensor:
     """z as the paper defines it, node by node in the fuser."""
     free, owned = model.behaviour.embedding.weight[N_USERS:], torch.zeros(N_USERS, N_ITEMS)
@@ -57,7 +44,7 @@ def dense_content(model: MGCN) -> Tensor:
     for name in VALUES:
         project, gate, _ = model.purifiers[name]
         purified = free * torch.sigmoid(gate(project(VALUES[name])))
-        of_items = dense_graph(VALUES[name], PRESENT[name]) @ purified
+        of_items = dense_graph(VALUES[name], PRESENT[name], K) @ purified
         views[name] = torch.cat([normalized @ of_items, of_items])
     has = {name: torch.cat([(owned * PRESENT[name]).any(dim=1), PRESENT[name]]) for name in VALUES}
     found = []
