@@ -1,63 +1,148 @@
-"""The file formats of tables, as raw as they come: CSV, TSV, JSONL and Parquet behind one interface that knows the place of every row.
+"""The file formats of tables, as raw as they come: CSV, TSV, JSONL and Parquet, compressed or not, in one file or many.
 
-Polars reads; where it gives up, Python's own parser either finds the faulty line, for a message, or can read the file after all
-(a lone inch sign as in `5" screen`, say).
+Polars reads. Where it gives up, Python's own parser goes line by line: what it can read after all (a lone inch sign as in `5" screen`, say)
+is read, and every line that it cannot is a problem with its place.
 """
 
 import csv
+import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
+import pyarrow as pa
+from charset_normalizer import from_bytes
 
+from mmrec.data.problems import Problem, Problems
 from mmrec.errors import DataError, MissingFile, nearest
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_GUESSED_FROM = 2**20
+"""Bytes by which the encoding of a text is guessed where it is not UTF-8."""
 
 
 class TableFile(ABC):
-    """A table in a file, its values as the file has them."""
+    """A table in a file, its values as the file has them. Rows are counted from 0, blank lines left out."""
 
     has_types: ClassVar[bool]
     """Whether the format tells numbers from text."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
+        self.notes: tuple[str, ...] = ()
+        """What was odd about the file, though it could be read."""
 
     @property
     @abstractmethod
     def columns(self) -> list[str]:
         """The names of the columns. Raises DataError where the file is empty or not of its format."""
 
+    @abstractmethod
+    def scan(self) -> pl.LazyFrame:
+        """All rows. Collecting raises PolarsError where a line is broken."""
+
+    @abstractmethod
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        """The rows that can be read, line by line; the lines that cannot become problems."""
+
+    @abstractmethod
+    def places(self, rows: Sequence[int]) -> list[str]:
+        """Where these ascending rows stand, for messages: `items.csv:17`. Of what `salvage` gave, once it was asked."""
+
     @property
-    @abstractmethod
     def frame(self) -> pl.DataFrame:
-        """All rows but blank ones. Raises DataError at the first broken line."""
+        """All rows. Raises DataProblems that name every broken line."""
+        try:
+            return self.scan().collect()
+        except pl.exceptions.PolarsError:
+            problems = Problems()
+            found = self.salvage(problems).collect()
+            problems.raise_any()
+            return found
+
+    def place(self, row: int) -> str:
+        """Where one row stands."""
+        return self.places([row])[0]
+
+
+class TextFile(TableFile):
+    """A table in lines of text: UTF-8, UTF-16 or UTF-32 by their marks, else what it looks like."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._encoding = "utf-8-sig"
+        self._lines: list[int] | None = None
+        """Of each row that was salvaged, its line."""
+        with open_bytes(path) as file:
+            start = file.read(4)
+        for mark, encoding in _MARKS.items():
+            if start.startswith(mark):
+                self._transcode(encoding)
+                return
+
+    @property
+    def source(self) -> Path | io.BytesIO:
+        """What Polars can read: the file, or the same in UTF-8."""
+        return io.BytesIO(self._text) if self._text is not None else self.path
+
+    _text: bytes | None = None
+
+    def open(self) -> io.TextIOBase:
+        """The text, decompressed and decoded. What is not UTF-8 raises UnicodeDecodeError as it is read."""
+        raw = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
+        return io.TextIOWrapper(raw, encoding=self._encoding, newline="")
+
+    def guess_encoding(self) -> None:
+        """Looks at what is no UTF-8, and reads it as what it looks like from now on. Raises DataError where it looks like nothing."""
+        with open_bytes(self.path) as file:
+            start = file.read(_GUESSED_FROM)
+        guess = from_bytes(start).best()
+        if guess is None:
+            raise DataError(f"{self.path}: expected text, found bytes that are none in any known encoding")
+        self._transcode(guess.encoding)
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        wanted, lines = set(rows), {}
+        for row, line in enumerate(self._lines if self._lines is not None else self._row_lines()):
+            if row in wanted:
+                lines[row] = line
+                if len(lines) == len(wanted):
+                    break
+        return [f"{self.path}:{lines[row]}" for row in rows]
 
     @abstractmethod
-    def place(self, row: int) -> str:
-        """Where row `row` of the frame stands, for messages: `items.csv:17`."""
+    def _row_lines(self) -> Iterator[int]:
+        """The line on which each row starts."""
+
+    def _transcode(self, encoding: str) -> None:
+        with open_bytes(self.path) as file:
+            self._text = file.read().decode(encoding, errors="replace").removeprefix("\ufeff").encode()
+        self.notes = (f"{self.path} was read as {encoding}",)
 
 
-class DelimitedFile(TableFile):
+class DelimitedFile(TextFile):
     """Text with a header line and one separator; every column is String, an empty field is null."""
 
     has_types = False
 
-    def __init__(self, path: Path, separator: str, quote_char: str | None = '"'):
+    def __init__(self, path: Path, separator: str, quote_char: str | None = '"') -> None:
+        self.separator, self.quote_char = separator, quote_char
         super().__init__(path)
-        self.separator = separator
-        self.quote_char = quote_char
 
     @cached_property
     def columns(self) -> list[str]:
-        _, header = next(self._rows(), (0, []))
+        try:
+            header = next((fields for _, fields, _ in self._rows()), [])
+        except UnicodeDecodeError:
+            self.guess_encoding()
+            header = next((fields for _, fields, _ in self._rows()), [])
         if not header:
             raise DataError(f"{self.path}: expected a header line with the names of the columns, the file starts with none")
         twice = sorted({name for name in header if header.count(name) > 1})
@@ -65,83 +150,121 @@ class DelimitedFile(TableFile):
             raise DataError(f"{self.path}:1: the column `{twice[0]}` is there twice")
         return header
 
-    @cached_property
-    def frame(self) -> pl.DataFrame:
+    def scan(self) -> pl.LazyFrame:
         names = self.columns
+        raw = pl.scan_csv(self.source, separator=self.separator, quote_char=self.quote_char, schema=dict.fromkeys(names, pl.String))
+        return raw.filter(pl.any_horizontal(pl.all().fill_null("") != ""))
+
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
         try:
-            raw = pl.read_csv(self.path, separator=self.separator, quote_char=self.quote_char, infer_schema=False)
-        except pl.exceptions.PolarsError:
-            raw = self._frame_line_by_line()
-        return raw.rename(dict(zip(raw.columns, names, strict=True))).filter(pl.any_horizontal(pl.all().fill_null("") != ""))
+            return self._salvage(problems)
+        except UnicodeDecodeError:
+            self.guess_encoding()
+            return self._salvage(problems)
 
-    def place(self, row: int) -> str:
-        lines = (line for line, fields in self._rows() if any(fields))
-        return f"{self.path}:{next(islice(lines, row + 1, None))}"  # the header is the first row
-
-    def _frame_line_by_line(self) -> pl.DataFrame:
-        names = self.columns
-        rows = []
-        for line, fields in self._rows():
+    def _salvage(self, problems: Problems) -> pl.LazyFrame:
+        names, lines, rows, broken = self.columns, [], [], {}
+        for line, fields, reason in self._rows():
+            code = "broken-quotes" if reason else "too-many-fields"
             if len(fields) > len(names):
-                row = self.separator.join(fields)[:80]
-                raise DataError(f"{self.path}:{line}: expected {len(names)} fields, as the header has, found {len(fields)}: `{row}`")
-            rows.append([field or None for field in fields] + [None] * (len(names) - len(fields)))
-        return pl.DataFrame(rows[1:], schema=dict.fromkeys(names, pl.String), orient="row")
+                shown = self.separator.join(fields)[:80]
+                reason = f"expected {len(names)} fields, as the header has, found {len(fields)}: `{shown}`"
+            if reason:
+                broken.setdefault(code, []).append(Problem(code, f"{self.path}:{line}", reason))
+            elif any(fields):
+                lines.append(line)
+                rows.append([field or None for field in fields] + [None] * (len(names) - len(fields)))
+        for found in broken.values():
+            problems.add(str(self.path), found)
+        self._lines = lines[1:]
+        return pl.LazyFrame(rows[1:], schema=dict.fromkeys(names, pl.String), orient="row")
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The line on which each row starts, and its fields; a blank line is a row without fields."""
+    def _row_lines(self) -> Iterator[int]:
+        lines = (line for line, fields, reason in self._rows() if any(fields) and not reason)
+        next(lines, None)  # the header
+        return lines
+
+    def _rows(self) -> Iterator[tuple[int, list[str], str]]:
+        """The line on which each row starts, its fields, and what is wrong with its quotes; a blank line is a row without fields."""
         quoting = csv.QUOTE_NONE if self.quote_char is None else csv.QUOTE_MINIMAL
-        with open(self.path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=self.separator, quotechar=self.quote_char, quoting=quoting, strict=True)
-            line = 1
-            try:
-                for fields in reader:
-                    yield line, fields
-                    line = reader.line_num + 1
-            except csv.Error as error:
-                raise DataError(f"{self.path}:{line}: the quotes of this row don't match ({error})") from None
-            except UnicodeDecodeError as error:
-                raise _not_utf8(self.path, error) from None
+        with self.open() as file:
+            ahead: list[str] = []
+
+            def lines() -> Iterator[str]:
+                for text in file:
+                    ahead.append(text)
+                    yield text
+
+            start, source = 1, lines()
+            while True:
+                reader = csv.reader(source, delimiter=self.separator, quotechar=self.quote_char, quoting=quoting, strict=True)
+                try:
+                    for fields in reader:
+                        yield start, fields, ""
+                        start, ahead[:] = start + len(ahead), []
+                    return
+                except csv.Error as error:  # a quote that is never closed swallows all lines to the end: go on with the next line
+                    yield start, [], f"the quotes of this row don't match ({error})"
+                    start, again = start + 1, ahead[1:]
+                    ahead[:] = []
+                    source = _tracked(again, ahead, source)
 
 
-class JsonLinesFile(TableFile):
+def _tracked(again: list[str], ahead: list[str], rest: Iterator[str]) -> Iterator[str]:
+    for text in again:
+        ahead.append(text)
+        yield text
+    yield from rest
+
+
+class JsonLinesFile(TextFile):
     """One JSON object a line; a key that a line lacks is null. Blank lines are skipped."""
 
     has_types = True
 
-    @property
-    def columns(self) -> list[str]:
-        return self.frame.columns
-
     @cached_property
-    def frame(self) -> pl.DataFrame:
+    def columns(self) -> list[str]:
         try:
-            return pl.read_ndjson(self.path, infer_schema_length=None)
+            return self.scan().collect_schema().names()
         except pl.exceptions.PolarsError:
-            records = [self._parse(line, text) for line, text in self._lines()]
-        if not records:
+            return self.salvage(Problems()).collect_schema().names()
+
+    def scan(self) -> pl.LazyFrame:
+        return pl.scan_ndjson(self.source, infer_schema_length=None)
+
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        try:
+            return self._salvage(problems)
+        except UnicodeDecodeError:
+            self.guess_encoding()
+            return self._salvage(problems)
+
+    def _salvage(self, problems: Problems) -> pl.LazyFrame:
+        lines, records, broken = [], [], []
+        for line, text in self._texts():
+            try:
+                record = json.loads(text)
+                if not isinstance(record, dict):
+                    raise ValueError(f"expected a JSON object, found `{text.strip()[:80]}`")
+                lines.append(line)
+                records.append(record)
+            except json.JSONDecodeError as error:
+                broken.append(Problem("not-json", f"{self.path}:{line}:{error.colno}", f"not JSON: {error.msg}"))
+            except ValueError as error:
+                broken.append(Problem("not-json", f"{self.path}:{line}", str(error)))
+        if broken:
+            problems.add(str(self.path), broken)
+        if not records and not broken:
             raise DataError(f"{self.path}: expected one JSON object a line, the file is empty")
-        return pl.DataFrame(records, infer_schema_length=None, strict=False)
+        self._lines = lines
+        return pl.LazyFrame(records, infer_schema_length=None, strict=False)
 
-    def place(self, row: int) -> str:
-        line, _ = next(islice(self._lines(), row, None))
-        return f"{self.path}:{line}"
+    def _row_lines(self) -> Iterator[int]:
+        return (line for line, _ in self._texts())
 
-    def _lines(self) -> Iterator[tuple[int, str]]:
-        try:
-            with open(self.path, encoding="utf-8") as file:
-                yield from ((line, text) for line, text in enumerate(file, 1) if text.strip())
-        except UnicodeDecodeError as error:
-            raise _not_utf8(self.path, error) from None
-
-    def _parse(self, line: int, text: str) -> dict[str, Any]:
-        try:
-            record = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{self.path}:{line}:{error.colno}: not JSON: {error.msg}") from None
-        if not isinstance(record, dict):
-            raise DataError(f"{self.path}:{line}: expected a JSON object, found `{text.strip()[:80]}`")
-        return record
+    def _texts(self) -> Iterator[tuple[int, str]]:
+        with self.open() as file:
+            yield from ((line, text) for line, text in enumerate(file, 1) if text.strip())
 
 
 class ParquetFile(TableFile):
@@ -151,42 +274,86 @@ class ParquetFile(TableFile):
 
     @cached_property
     def columns(self) -> list[str]:
-        return list(self._read(pl.read_parquet_schema))
-
-    @cached_property
-    def frame(self) -> pl.DataFrame:
-        return self._read(pl.read_parquet)
-
-    def place(self, row: int) -> str:
-        return f"{self.path}:row {row + 1}"
-
-    def _read(self, reader: Any) -> Any:
         try:
-            return reader(self.path)
+            return list(pl.read_parquet_schema(self.path))
         except pl.exceptions.PolarsError as error:
             raise DataError(f"{self.path}: not a Parquet file: {str(error).splitlines()[0]}") from None
 
+    def scan(self) -> pl.LazyFrame:
+        return pl.scan_parquet(self.path)
+
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        raise DataError(f"{self.path}: not a Parquet file, or a damaged one")
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        return [f"{self.path}:row {row + 1}" for row in rows]
+
+
+class Parts(TableFile):
+    """One table in many files with the same columns, in the order of their names."""
+
+    def __init__(self, folder: Path, parts: Sequence[TableFile]) -> None:
+        super().__init__(folder)
+        self.parts = tuple(parts)
+        self.has_types = parts[0].has_types
+        for part in parts[1:]:
+            if set(part.columns) != set(parts[0].columns):
+                odd = sorted(set(part.columns) ^ set(parts[0].columns))
+                raise DataError(f"{part.path}: expected the columns of {parts[0].path.name}, the other parts of the table; they differ in `{odd[0]}`")
+        self.notes = tuple(note for part in parts for note in part.notes)
+
+    @property
+    def columns(self) -> list[str]:
+        return self.parts[0].columns
+
+    def scan(self) -> pl.LazyFrame:
+        return pl.concat([part.scan().select(self.columns) for part in self.parts], how="vertical_relaxed")
+
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        return pl.concat([part.salvage(problems).select(self.columns) for part in self.parts], how="vertical_relaxed")
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        found, start = [], 0
+        for part in self.parts:
+            end = start + part.scan().select(pl.len()).collect().item()
+            found += part.places([row - start for row in rows if start <= row < end])
+            start = end
+        return found
+
 
 def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"') -> TableFile:
-    """The table in a file; its format is told by the suffix, or it is delimited text where a separator is given.
+    """The table in a file, or in all files of a folder; the format is told by the suffix, or it is delimited text where a separator is given.
 
     Raises MissingFile where the file is not there, DataError for any other suffix.
     """
+    if path.is_dir():
+        parts = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+        if not parts:
+            raise DataError(f"{path}: expected the files of a table, the folder is empty")
+        return Parts(path, [open_table(part, separator, quote_char) for part in parts])
     if not path.is_file():
         raise missing_file(path)
-    if separator is None and path.suffix not in SUFFIXES:
-        raise DataError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, found `{path.suffix}`")
-    if separator is not None or path.suffix in _SEPARATORS:
-        return DelimitedFile(path, separator or _SEPARATORS[path.suffix], quote_char)
-    return JsonLinesFile(path) if path.suffix == ".jsonl" else ParquetFile(path)
+    suffix = _suffix(path)
+    if separator is None and suffix not in SUFFIXES:
+        expected = ", ".join(SUFFIXES)
+        raise DataError(f"{path}: expected a file that ends in {expected}, each perhaps with .gz or .zst, found `{path.suffix}`")
+    if separator is not None or suffix in _SEPARATORS:
+        return DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char)
+    return JsonLinesFile(path) if suffix == ".jsonl" else ParquetFile(path)
 
 
 def find_table(folder: Path, stem: str) -> Path | None:
     """The table called `stem` in a folder, whichever format it has; None where there is none. Raises DataError where there are two."""
-    found = [path for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").is_file()]
+    names = [f"{stem}{suffix}{packed}" for suffix in SUFFIXES for packed in ("", *COMPRESSIONS)]
+    found = [path for name in (stem, *names) if (path := folder / name).is_file() or (name == stem and path.is_dir())]
     if len(found) > 1:
         raise DataError(f"{folder}: expected one `{stem}` table, found {' and '.join(path.name for path in found)}; remove all but one")
     return found[0] if found else None
+
+
+def open_bytes(path: Path) -> io.BufferedIOBase:
+    """The bytes of a file, decompressed as its suffix says."""
+    return io.BufferedReader(pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)))
 
 
 def missing_file(path: Path) -> MissingFile:
@@ -196,6 +363,6 @@ def missing_file(path: Path) -> MissingFile:
     return MissingFile(f"{path} does not exist{through}; {nearest(missing.name, (entry.name for entry in missing.parent.iterdir()))}")
 
 
-def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
-    line = path.read_bytes().count(b"\n", 0, error.start) + 1
-    return DataError(f"{path}:{line}: expected UTF-8 text, found the byte 0x{error.object[error.start]:02x}; save the file as UTF-8")
+def _suffix(path: Path) -> str:
+    """That of the format, below one of compression."""
+    return Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix

@@ -1,37 +1,40 @@
-"""Reading a table into the columns that mmrec knows: ids as text, times as seconds, ratings as numbers.
+"""Reading a table into the columns that mmrec knows: ids as text, times as seconds, ratings as numbers; and all that is wrong with it.
 
-Whatever cannot be read ends in one sentence that names the file, the line, the column, the value, and how many rows are like it.
+One pass over the file parses every column. Whatever cannot be read is a problem with file, line, column and value; its row is left out.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
 from mmrec.data.formats import TableFile
+from mmrec.data.problems import Problem, Problems
 from mmrec.errors import DataError, nearest
 
 Kind = Literal["id", "text", "seconds", "number"]
 _EXPECTED = {
     "id": "an id (any text, or a whole number)",
     "text": "text",
-    "seconds": "a time (seconds since 1970 UTC, or ISO 8601)",
+    "seconds": "a time (seconds or milliseconds since 1970 UTC, or ISO 8601)",
     "number": "a number",
 }
+_CODES = {"id": "no-id", "text": "no-text", "seconds": "no-time", "number": "no-number"}
 _REQUIRED_VALUE = ("id", "seconds")
+_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _LATEST_SECOND = 10**11
-"""The year 5138. A time beyond it is in milliseconds or smaller units."""
+"""The year 5138. A time beyond it is in a smaller unit, of which each holds the times up to the same year that the one before cannot."""
+_ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
+_ROW = "__row__"
 
 
 @dataclass(frozen=True)
 class Column:
     """What a column must hold.
 
-    `id`: String, never empty; whole numbers become text, '007' stays '007'. `text`: String or null. `seconds`: Int64, never null; fractions
-    are cut off, ISO 8601 without an offset is UTC. `number`: finite Float64 or null.
+    `id`: String, never empty; whole numbers become text, '007' stays '007'. `text`: String or null. `seconds`: Int64, never null; times in
+    smaller units are recognised by their size, fractions are cut off, ISO 8601 without an offset is UTC. `number`: finite Float64 or null.
     """
 
     name: str
@@ -40,25 +43,50 @@ class Column:
     """Whether the whole column may be missing."""
 
 
-def read_table(table: TableFile, columns: Sequence[Column], names: Mapping[str, str] | None = None, others: bool = False) -> pl.DataFrame:
+class ReadTable(NamedTuple):
+    """The rows of a table that can be used, and where they come from."""
+
+    file: TableFile
+    frame: pl.DataFrame
+    rows: pl.Series
+    """Of each row of the frame, its number in the file, as `TableFile.places` counts."""
+    bad: pl.Series
+    """The numbers of the rows that were left out."""
+    notes: tuple[str, ...]
+    """What was odd, though it could be read."""
+
+
+def read_table(
+    table: TableFile, columns: Sequence[Column], problems: Problems, names: Mapping[str, str] | None = None, others: bool = False
+) -> ReadTable:
     """The table's rows, in order, as `columns` (their names, their types), then, if asked, the `others`.
 
     Args:
         table: from `mmrec.data.formats.open_table`.
         columns: what is expected; optional ones that the file lacks are left out.
+        problems: where everything goes that cannot be read.
         names: what the file calls a column, where it differs; a file without that name may use ours.
         others: whether to keep the remaining columns. In delimited text those that are numbers throughout become numbers; in any format a
             list of texts becomes one text, joined by ', '.
 
     Raises:
-        DataError: a column is missing, or a value is not of its kind.
+        DataError: a column is missing.
     """
     found = _match_columns(table, columns, names or {})
-    raw = table.frame
-    known = [_parse(table, raw[found[column.name]], column) for column in columns if column.name in found]
+    known = [column for column in columns if column.name in found]
     taken = {*found.values(), *found}
-    rest = [_parse_other(raw[name], table.has_types) for name in raw.columns if others and name not in taken]
-    return pl.DataFrame(known + rest)
+    rest = [name for name in table.columns if others and name not in taken]
+    try:
+        raw = table.scan()
+        parsed = _parsed(raw, known, found, rest)
+    except pl.exceptions.PolarsError:
+        raw = table.salvage(problems)
+        parsed = _parsed(raw, known, found, rest)
+    parsed, notes = _with_times(parsed, known, table)
+    bad = _report(parsed, raw, known, found, table, problems)
+    usable = parsed.filter(~pl.col(_ROW).is_in(bad.implode())) if len(bad) else parsed
+    frame = usable.select(*(column.name for column in known), *(_other(usable[name], table.has_types) for name in rest))
+    return ReadTable(table, frame, usable[_ROW], bad, table.notes + notes)
 
 
 def _match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[str, str]) -> dict[str, str]:
@@ -85,76 +113,123 @@ def _missing_column(table: TableFile, columns: Sequence[Column], names: Mapping[
     return DataError(f"{table.path}: expected a column `{missing}`, found {listed}; {nearest(missing, there)}")
 
 
-def _parse(table: TableFile, raw: pl.Series, column: Column) -> pl.Series:
-    values = _PARSERS[column.kind](raw)
-    bad = values.is_null() if column.kind in _REQUIRED_VALUE else values.is_null() & ~_absent(raw)
-    if bad.any():
-        raise _bad_value(table, raw, bad, column)
-    return values.rename(column.name)
+def _parsed(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], rest: Sequence[str]) -> pl.DataFrame:
+    """One pass: every column as its kind, null where it cannot be; and for each whether that is a problem."""
+    schema, columns = raw.collect_schema(), []
+    for column in known:
+        name = found[column.name]
+        is_iso = column.kind == "seconds" and schema[name] == pl.String and _starts_with_iso(raw, name)
+        value = _iso_seconds(pl.col(name)) if is_iso else _PARSERS[column.kind](pl.col(name), schema[name])
+        columns.append(value.alias(column.name))
+        bad = value.is_null() if column.kind in _REQUIRED_VALUE else value.is_null() & ~_absent(pl.col(name), schema[name])
+        columns.append(bad.alias(_bad(column)))
+    others = [_texts(pl.col(name), schema[name]).alias(name) if schema[name] == pl.List(pl.String) else pl.col(name) for name in rest]
+    return raw.with_row_index(_ROW).select(pl.col(_ROW).cast(pl.Int64), *columns, *others).collect(engine="streaming")
 
 
-def _bad_value(table: TableFile, raw: pl.Series, bad: pl.Series, column: Column) -> DataError:
-    position = int(bad.arg_true()[0])
-    value, count = raw.slice(position, 1).to_list()[0], int(bad.sum())
+def _bad(column: Column) -> str:
+    return f"__bad_{column.name}__"
+
+
+def _with_times(parsed: pl.DataFrame, known: Sequence[Column], table: TableFile) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Times that are numbers, in seconds: the unit is that of most of them by their size, and those of another are bad."""
+    notes = []
+    for column in known:
+        if column.kind != "seconds" or not (parsed[column.name].abs() >= _LATEST_SECOND).any():
+            continue
+        size = parsed[column.name].abs()
+        units = pl.sum_horizontal(*((pl.col("size") >= _LATEST_SECOND * scale) for scale in list(_UNITS.values())[:-1])).alias("unit")
+        of_row = pl.DataFrame({"size": size}).select(pl.when(pl.col("size") != 0).then(units).alias("unit"))["unit"]
+        most = int(of_row.value_counts(sort=True).drop_nulls()["unit"][0])
+        name, scale = list(_UNITS.items())[most]
+        other = (of_row != most).fill_null(False)
+        seconds = (pl.col(column.name) // scale).alias(column.name)
+        parsed = parsed.with_columns(seconds, (pl.col(_bad(column)) | other).alias(_bad(column)), other.alias(f"__other_unit_{column.name}__"))
+        notes.append(f"{table.path}: {column.name} is in {name}")
+    return parsed, tuple(notes)
+
+
+def _report(
+    parsed: pl.DataFrame, raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], table: TableFile, problems: Problems
+) -> pl.Series:
+    """Puts what is bad among the problems; gives the numbers of the rows that have any of it."""
+    bad = parsed.filter(pl.any_horizontal(*(_bad(column) for column in known)))
+    for column in known:
+        of_column = bad.filter(_bad(column))
+        if of_column.is_empty():
+            continue
+        name, first = found[column.name], of_column.head(max(1, problems.room))
+        rows = first[_ROW]
+        values = raw.select(name).with_row_index(_ROW).filter(pl.col(_ROW).is_in(rows.implode())).collect()[name].to_list()
+        mixed = f"__other_unit_{column.name}__"
+        is_mixed = first[mixed].to_list() if mixed in first.columns else [False] * len(first)
+        shown = [
+            _problem(column, f"{place}:{name}", value, other_unit)
+            for place, value, other_unit in zip(table.places(rows.to_list()), values, is_mixed, strict=True)
+        ]
+        problems.add(f"{table.path}:{name}", shown, len(of_column))
+    return bad[_ROW]
+
+
+def _problem(column: Column, place: str, value: object, other_unit: bool) -> Problem:
     found = "nothing" if value is None or value == "" else f"`{str(value)[:80]}`"
-    like = "the only such row" if count == 1 else f"{count:,} such rows"
-    number = _floats(raw)[position] if column.kind == "seconds" else None
-    hint = "; so large a number is no seconds: divide by 1000 if these are milliseconds" if number and abs(number) > _LATEST_SECOND else ""
-    return DataError(f"{table.place(position)}:{raw.name}: expected {_EXPECTED[column.kind]}, found {found} ({like}){hint}")
+    if other_unit:
+        return Problem("mixed-time-units", place, f"expected a time in the unit of most rows, found {found}, which by its size is in another")
+    return Problem(_CODES[column.kind], place, f"expected {_EXPECTED[column.kind]}, found {found}")
 
 
-def _absent(raw: pl.Series) -> pl.Series:
+def _absent(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Where the file has no value: null, an empty text, or the NaN that pandas writes for it."""
-    if raw.dtype == pl.String:
+    if dtype == pl.String:
         return raw.is_null() | (raw.str.strip_chars() == "")
-    return raw.is_null() | raw.is_nan() if raw.dtype.is_float() else raw.is_null()
+    return raw.is_null() | raw.is_nan() if dtype.is_float() else raw.is_null()
 
 
-def _ids(raw: pl.Series) -> pl.Series:
-    if raw.dtype.is_float():  # whole numbers, where pandas met a null beside them
+def _ids(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype.is_float():  # whole numbers, where pandas met a null beside them
         whole = (raw == raw.floor()) & raw.is_finite()
-        raw = raw.set(~whole.fill_null(False), None).cast(pl.Int64, strict=False)
-    text = _texts(raw)
-    return text.set((text == "").fill_null(False), None)
+        return pl.when(whole).then(raw).cast(pl.Int64, strict=False).cast(pl.String)
+    text = _texts(raw, dtype)
+    return pl.when(text != "").then(text)
 
 
-def _texts(raw: pl.Series) -> pl.Series:
-    if raw.dtype == pl.List(pl.String):
+def _texts(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype == pl.List(pl.String):
         return raw.list.join(", ", ignore_nulls=True)
-    return _nothing(raw, pl.String) if raw.dtype.is_nested() else raw.cast(pl.String, strict=False)
+    return _nothing(pl.String) if dtype.is_nested() else raw.cast(pl.String, strict=False)
 
 
-def _floats(raw: pl.Series) -> pl.Series:
-    if raw.dtype != pl.String and not raw.dtype.is_numeric():
-        return _nothing(raw, pl.Float64)
-    numbers = raw.str.strip_chars() if raw.dtype == pl.String else raw
-    values = numbers.cast(pl.Float64, strict=False)
-    return values.set(~values.is_finite().fill_null(True), None)
+def _floats(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype != pl.String and not dtype.is_numeric():
+        return _nothing(pl.Float64)
+    values = (raw.str.strip_chars() if dtype == pl.String else raw).cast(pl.Float64, strict=False)
+    return pl.when(values.is_finite()).then(values)
 
 
-def _seconds(raw: pl.Series) -> pl.Series:
-    if raw.dtype in (pl.Datetime, pl.Date):  # a time without a zone is UTC; epoch("s") cuts towards the past
+def _seconds(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype in (pl.Datetime, pl.Date):  # a time without a zone is UTC; epoch("s") cuts towards the past
         return raw.dt.epoch("s").cast(pl.Int64)
-    seconds = (raw if raw.dtype.is_integer() else _floats(raw).floor()).cast(pl.Int64, strict=False)
-    seconds = seconds.set((seconds.abs() > _LATEST_SECOND).fill_null(False), None)
-    if raw.dtype == pl.String and seconds.null_count():
-        dates = raw.set(seconds.is_not_null(), None).map_elements(_iso_seconds, return_dtype=pl.Int64)
-        seconds = seconds.zip_with(seconds.is_not_null(), dates)
-    return seconds
+    if dtype.is_integer():
+        return raw.cast(pl.Int64, strict=False)
+    floats = _floats(raw, dtype).floor().cast(pl.Int64, strict=False)
+    return pl.coalesce(raw.str.strip_chars().cast(pl.Int64, strict=False), floats) if dtype == pl.String else floats
 
 
-def _iso_seconds(text: str) -> int | None:
-    try:
-        time = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    return math.floor((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
+def _starts_with_iso(raw: pl.LazyFrame, name: str) -> bool:
+    """Whether the first value of a column is a time in ISO 8601: then all are to be."""
+    first = raw.select(pl.col(name).filter(pl.col(name).str.strip_chars() != "").first())
+    return first.select(_iso_seconds(pl.col(name))).collect().item() is not None
 
 
-def _parse_other(raw: pl.Series, has_type: bool) -> pl.Series:
+def _iso_seconds(raw: pl.Expr) -> pl.Expr:
+    text = raw.str.strip_chars().str.replace(" ", "T", literal=True)
+    times = [text.str.to_datetime(form, strict=False, time_zone="UTC", time_unit="us") for form in _ISO]
+    days = text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return pl.coalesce(*times, days).dt.epoch("s")
+
+
+def _other(raw: pl.Series, has_type: bool) -> pl.Series:
     """A column nobody described. One without a type becomes numbers if it holds nothing else; codes with a leading zero stay text."""
-    if raw.dtype == pl.List(pl.String):
-        return _texts(raw)
     if has_type or raw.null_count() == len(raw) or raw.str.contains(r"^\s*[+-]?0\d").any():
         return raw
     for dtype in (pl.Int64, pl.Float64):
@@ -164,9 +239,9 @@ def _parse_other(raw: pl.Series, has_type: bool) -> pl.Series:
     return raw
 
 
-def _nothing(raw: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
+def _nothing(dtype: type[pl.DataType]) -> pl.Expr:
     """Nulls, for a column whose type has no such values."""
-    return pl.Series(raw.name, [None] * len(raw), dtype=dtype)
+    return pl.lit(None, dtype=dtype)
 
 
 _PARSERS = {"id": _ids, "text": _texts, "seconds": _seconds, "number": _floats}

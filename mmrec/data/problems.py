@@ -1,0 +1,76 @@
+"""All that is wrong with a person's files, gathered in one pass: what is shown, what is counted, and which rows it concerns."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mmrec.errors import DataError
+
+SHOWN = 100
+"""Problems with place and value; of those beyond, the counts alone."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One value, one line or one file that cannot be used."""
+
+    code: str
+    """What kind it is: a word that stays the same from version to version."""
+    place: str
+    """`file:line:column`, as far as it has them."""
+    reason: str
+    """What was expected and what was found."""
+    remedy: str = ""
+    """What to do about it, where the reason does not say."""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}{f'; {self.remedy}' if self.remedy else ''} [{self.code}]"
+
+
+class Problems:
+    """What was found wrong so far, in the order of finding."""
+
+    def __init__(self) -> None:
+        self.shown: list[Problem] = []
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """By code and by where: a file, or a column of one."""
+
+    def __len__(self) -> int:
+        return self.counts.total()
+
+    @property
+    def room(self) -> int:
+        """How many more may be shown."""
+        return SHOWN - len(self.shown)
+
+    def add(self, where: str, first: Sequence[Problem], count: int | None = None) -> None:
+        """Problems of one kind in one place: the first of them, and how many there are, those included."""
+        self.counts[first[0].code, where] += len(first) if count is None else count
+        self.shown += first[: self.room]
+
+    def raise_any(self) -> None:
+        """Raises DataProblems where there are some."""
+        if len(self):
+            raise DataProblems(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        counts = [{"code": code, "where": where, "count": count} for (code, where), count in self.counts.items()]
+        return {"count": len(self), "counts": counts, "first": [asdict(one) for one in self.shown]}
+
+    def __str__(self) -> str:
+        lines = [str(one) for one in self.shown]
+        if len(self) > 1:
+            kinds = ", ".join(f"{count:,} {code} in {where}" for (code, where), count in self.counts.items())
+            above = f"; the first {len(self.shown)} are above" if len(self) > len(self.shown) else ""
+            lines.append(f"{len(self):,} problems: {kinds}{above}")
+        return "\n".join(lines)
+
+
+class DataProblems(DataError):
+    """Everything in a person's files that cannot be used as it is."""
+
+    def __init__(self, problems: Problems) -> None:
+        super().__init__(str(problems))
+        self.problems = problems
