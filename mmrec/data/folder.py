@@ -1,4 +1,4 @@
-"""A dataset as a folder that a person can make in an hour.
+"""A dataset as a folder that a person can make in an hour; everything wrong with it is said at once.
 
     interactions.csv   user_id, item_id[, timestamp][, rating][, event]
     items.csv          item_id, any columns[, image: a path relative to the folder]      (optional, as all that follow)
@@ -6,16 +6,18 @@
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
     users.csv          user_id, any columns
 
-Each may be .csv, .tsv, .jsonl or .parquet.
+Each may be .csv, .tsv, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
 
 from mmrec.data.formats import find_table, missing_file, open_table
-from mmrec.data.read import Column, read_table
+from mmrec.data.problems import Problems
+from mmrec.data.quarantine import write_quarantine
+from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.storage import sha256_file, sha256_text
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset
@@ -34,11 +36,19 @@ TABLES = {
     "item_entities": (Column(ITEM_ID, "id"), Column(ENTITY, "id")),
     "users": (Column(USER_ID, "id"),),
 }
+ON_ERROR = ("stop", "quarantine")
 _KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
 """The column that may hold a value only once."""
 
 
-def read_folder(path: str, columns: dict[str, str], text_columns: list[str] | None, image_column: str | None) -> Dataset:
+def read_folder(
+    path: str,
+    columns: dict[str, str],
+    text_columns: list[str] | None,
+    image_column: str | None,
+    on_error: str = "stop",
+    quarantine: str | None = None,
+) -> Dataset:
     """The dataset in the folder `path`.
 
     Args:
@@ -46,12 +56,18 @@ def read_folder(path: str, columns: dict[str, str], text_columns: list[str] | No
         columns: our name of a column to the name that the files give it, where they differ, e.g. `{"item_id": "sku"}`.
         text_columns: the columns of the items that make up their text, title first. None: all that hold text, title-like ones first.
         image_column: the column of the items that holds image paths. None: `image` if there is one.
+        on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
+        quarantine: the folder for rows that are left out, one below it for each content.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
-        DataError: a file cannot be read, an id stands twice where it must be unique, or a table names an item that nothing else knows.
-        ConfigError: an argument names a column that does not exist.
+        DataProblems: rows cannot be used, and `on_error` is `stop`: a value is not of its kind, an id stands twice where it must be unique,
+            or a table names an item that nothing else knows.
+        DataError: a file cannot be read at all, or lacks a column.
+        ConfigError: an argument names a column that does not exist, or nothing that can be done on errors.
     """
+    if on_error not in ON_ERROR:
+        raise ConfigError(f"data.on_error: expected {' or '.join(ON_ERROR)}, found `{on_error}`")
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise missing_file(folder)
@@ -59,29 +75,16 @@ def read_folder(path: str, columns: dict[str, str], text_columns: list[str] | No
     if "interactions" not in paths:
         raise missing_file(folder / "interactions.csv")
     _check_renamed(columns)
-    tables = {stem: _read_stem(file, stem, columns) for stem, file in paths.items()}
-    given = tables.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
-    image = _choose_image(given, image_column)
-    texts = _choose_texts(given, text_columns, image)
-    as_text = [name for name in (*texts, image) if name is not None]
-    items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), tables["interactions"])
+    problems = Problems()
+    tables = {stem: _read_stem(file, stem, columns, problems) for stem, file in paths.items()}
     if "item_entities" in tables:
-        check_items_exist(items, tables["item_entities"], paths["item_entities"])
-    if "triples" in tables:
-        notes += check_alignment(items, tables["triples"], tables.get("item_entities"), paths["triples"])
-    return Dataset(
-        name=folder.resolve().name,
-        root=folder,
-        interactions=tables["interactions"],
-        items=items,
-        text_columns=texts,
-        image_column=image,
-        triples=tables.get("triples"),
-        item_entities=tables.get("item_entities"),
-        users=tables.get("users"),
-        content_hash=hash_files(paths.values()),
-        notes=notes,
-    )
+        tables["item_entities"] = _known_items_only(tables, problems)
+    content_hash = hash_files(paths.values())
+    if on_error == "stop":
+        problems.raise_any()
+    elif len(problems):
+        write_quarantine(Path(quarantine).expanduser() / content_hash[:16], tables, problems)
+    return _assemble(folder, tables, text_columns, image_column, content_hash)
 
 
 def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -92,19 +95,6 @@ def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.
         return pl.concat([items, missing], how="diagonal"), ()
     note = f"{len(missing):,} of {len(items) + len(missing):,} items occur in the interactions only: nothing else is known of them"
     return pl.concat([items, missing], how="diagonal"), (note,)
-
-
-def check_items_exist(items: pl.DataFrame, item_entities: pl.DataFrame, path: Path) -> None:
-    """Raises DataError where `item_entities`, read from `path`, names an item that neither the items nor the interactions know."""
-    known = items[ITEM_ID]
-    unknown = ~item_entities[ITEM_ID].is_in(known.implode())
-    if unknown.any():
-        row = int(unknown.arg_true()[0])
-        value = item_entities[ITEM_ID][row]
-        raise DataError(
-            f"{open_table(path).place(row)}:{ITEM_ID}: expected an item that the items or the interactions name, found `{value}` "
-            f"({int(unknown.sum()):,} such rows); {nearest(value, known)}"
-        )
 
 
 def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: pl.DataFrame | None, path: Path) -> tuple[str, ...]:
@@ -124,28 +114,73 @@ def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: p
 
 def hash_files(paths: Iterable[Path]) -> str:
     """sha256 hex over the names and bytes of files, in the order of their names."""
-    parts = [part for path in sorted(paths, key=lambda path: path.name) for part in (path.name, sha256_file(path))]
+    files = [file for path in sorted(paths, key=lambda path: path.name) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    parts = [part for path in files for part in (path.name, sha256_file(path))]
     return sha256_text(*parts)
 
 
-def _read_stem(path: Path, stem: str, columns: dict[str, str]) -> pl.DataFrame:
-    table = open_table(path)
-    frame = read_table(table, TABLES[stem], columns, others=stem in ("items", "users"))
-    if frame.is_empty() and stem not in ("items", "users"):
+def _read_stem(path: Path, stem: str, columns: dict[str, str], problems: Problems) -> ReadTable:
+    table = read_table(open_table(path), TABLES[stem], problems, columns, others=stem in ("items", "users"))
+    if not table.n_read and stem not in ("items", "users"):
         raise DataError(f"{path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
-    if stem in _KEYS:
-        _check_unique(frame[_KEYS[stem]], path)
-    return frame
+    return _once_each(table, _KEYS[stem], problems) if stem in _KEYS else table
 
 
-def _check_unique(keys: pl.Series, path: Path) -> None:
+def _once_each(table: ReadTable, key: str, problems: Problems) -> ReadTable:
+    """The table without rows whose key was there before."""
+    keys = table.frame[key]
     again = ~keys.is_first_distinct()
-    if again.any():
-        value = keys.filter(again)[0]
-        places = [open_table(path).place(row) for row in keys.eq(value).arg_true()[:2]]
-        raise DataError(
-            f"{places[1]}:{keys.name}: expected each {keys.name} once, `{value}` is already at {places[0]} ({int(again.sum()):,} such rows)"
-        )
+    if not again.any():
+        return table
+    first = dict(zip(keys.filter(~again), table.rows.filter(~again), strict=True))
+
+    def reason(value: object) -> str:
+        return f"expected each {key} once, `{value}` is already at {table.file.place(first[value])}"
+
+    return table.without(again, problems, key, "repeated-id", reason)
+
+
+def _known_items_only(tables: Mapping[str, ReadTable], problems: Problems) -> ReadTable:
+    """The links of items that the items or the interactions name."""
+    known = pl.concat([table.frame[ITEM_ID] for stem, table in tables.items() if stem in ("items", "interactions")]).unique()
+
+    def reason(value: object) -> str:
+        return f"expected an item that the items or the interactions name, found `{value}`; {nearest(str(value), known)}"
+
+    table = tables["item_entities"]
+    return table.without(~table.frame[ITEM_ID].is_in(known.implode()), problems, ITEM_ID, "unknown-item", reason)
+
+
+def _assemble(
+    folder: Path, tables: Mapping[str, ReadTable], text_columns: list[str] | None, image_column: str | None, content_hash: str
+) -> Dataset:
+    frames = {stem: table.frame for stem, table in tables.items()}
+    given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
+    image = _choose_image(given, image_column)
+    texts = _choose_texts(given, text_columns, image)
+    as_text = [name for name in (*texts, image) if name is not None]
+    items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
+    if "triples" in frames:
+        notes += check_alignment(items, frames["triples"], frames.get("item_entities"), tables["triples"].file.path)
+    return Dataset(
+        name=folder.resolve().name,
+        root=folder,
+        interactions=frames["interactions"],
+        items=items,
+        text_columns=texts,
+        image_column=image,
+        triples=frames.get("triples"),
+        item_entities=frames.get("item_entities"),
+        users=frames.get("users"),
+        content_hash=content_hash,
+        notes=tuple(note for table in tables.values() for note in (*table.notes, *_left_out(table))) + notes,
+    )
+
+
+def _left_out(table: ReadTable) -> tuple[str, ...]:
+    """What became of the rows of a table, where not all of them are kept."""
+    n_out = table.n_read - len(table.frame)
+    return (f"{table.file.path.name}: {table.n_read:,} rows in = {len(table.frame):,} kept + {n_out:,} quarantined",) if n_out else ()
 
 
 def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) -> DataError:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import polars as pl
 import pyarrow as pa
@@ -38,6 +38,8 @@ class TableFile(ABC):
         self.path = path
         self.notes: tuple[str, ...] = ()
         """What was odd about the file, though it could be read."""
+        self.broken: tuple[int, ...] = ()
+        """The lines that `salvage` could not read."""
 
     @property
     @abstractmethod
@@ -55,6 +57,10 @@ class TableFile(ABC):
     @abstractmethod
     def places(self, rows: Sequence[int]) -> list[str]:
         """Where these ascending rows stand, for messages: `items.csv:17`. Of what `salvage` gave, once it was asked."""
+
+    def broken_texts(self) -> list[tuple[str, str]]:
+        """The place and the text of every broken line."""
+        return []
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -117,6 +123,11 @@ class TextFile(TableFile):
                     break
         return [f"{self.path}:{lines[row]}" for row in rows]
 
+    def broken_texts(self) -> list[tuple[str, str]]:
+        wanted = set(self.broken)
+        with self.open() as file:
+            return [(f"{self.path}:{line}", text.rstrip("\r\n")) for line, text in enumerate(file, 1) if line in wanted]
+
     @abstractmethod
     def _row_lines(self) -> Iterator[int]:
         """The line on which each row starts."""
@@ -163,7 +174,7 @@ class DelimitedFile(TextFile):
             return self._salvage(problems)
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
-        names, lines, rows, broken = self.columns, [], [], {}
+        names, lines, rows, broken, broken_lines = self.columns, [], [], {}, []
         for line, fields, reason in self._rows():
             code = "broken-quotes" if reason else "too-many-fields"
             if len(fields) > len(names):
@@ -171,12 +182,13 @@ class DelimitedFile(TextFile):
                 reason = f"expected {len(names)} fields, as the header has, found {len(fields)}: `{shown}`"
             if reason:
                 broken.setdefault(code, []).append(Problem(code, f"{self.path}:{line}", reason))
+                broken_lines.append(line)
             elif any(fields):
                 lines.append(line)
                 rows.append([field or None for field in fields] + [None] * (len(names) - len(fields)))
         for found in broken.values():
             problems.add(str(self.path), found)
-        self._lines = lines[1:]
+        self._lines, self.broken = lines[1:], tuple(broken_lines)
         return pl.LazyFrame(rows[1:], schema=dict.fromkeys(names, pl.String), orient="row")
 
     def _row_lines(self) -> Iterator[int]:
@@ -240,7 +252,7 @@ class JsonLinesFile(TextFile):
             return self._salvage(problems)
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
-        lines, records, broken = [], [], []
+        lines, records, broken, broken_lines = [], [], [], []
         for line, text in self._texts():
             try:
                 record = json.loads(text)
@@ -249,14 +261,16 @@ class JsonLinesFile(TextFile):
                 lines.append(line)
                 records.append(record)
             except json.JSONDecodeError as error:
+                broken_lines.append(line)
                 broken.append(Problem("not-json", f"{self.path}:{line}:{error.colno}", f"not JSON: {error.msg}"))
             except ValueError as error:
+                broken_lines.append(line)
                 broken.append(Problem("not-json", f"{self.path}:{line}", str(error)))
         if broken:
             problems.add(str(self.path), broken)
         if not records and not broken:
             raise DataError(f"{self.path}: expected one JSON object a line, the file is empty")
-        self._lines = lines
+        self._lines, self.broken = lines, tuple(broken_lines)
         return pl.LazyFrame(records, infer_schema_length=None, strict=False)
 
     def _row_lines(self) -> Iterator[int]:
@@ -296,10 +310,13 @@ class Parts(TableFile):
         super().__init__(folder)
         self.parts = tuple(parts)
         self.has_types = parts[0].has_types
+        self._lengths: list[int] | None = None
         for part in parts[1:]:
             if set(part.columns) != set(parts[0].columns):
-                odd = sorted(set(part.columns) ^ set(parts[0].columns))
-                raise DataError(f"{part.path}: expected the columns of {parts[0].path.name}, the other parts of the table; they differ in `{odd[0]}`")
+                odd = sorted(set(part.columns) ^ set(parts[0].columns))[0]
+                raise DataError(
+                    f"{part.path}: expected the columns of {parts[0].path.name}, a part of the same table; they differ in `{odd}`"
+                )
         self.notes = tuple(note for part in parts for note in part.notes)
 
     @property
@@ -310,19 +327,27 @@ class Parts(TableFile):
         return pl.concat([part.scan().select(self.columns) for part in self.parts], how="vertical_relaxed")
 
     def salvage(self, problems: Problems) -> pl.LazyFrame:
-        return pl.concat([part.salvage(problems).select(self.columns) for part in self.parts], how="vertical_relaxed")
+        salvaged = [part.salvage(problems) for part in self.parts]
+        self._lengths = [one.select(pl.len()).collect().item() for one in salvaged]
+        self.broken = tuple(line for part in self.parts for line in part.broken)
+        return pl.concat([one.select(self.columns) for one in salvaged], how="vertical_relaxed")
+
+    def broken_texts(self) -> list[tuple[str, str]]:
+        return [text for part in self.parts for text in part.broken_texts()]
 
     def places(self, rows: Sequence[int]) -> list[str]:
         found, start = [], 0
-        for part in self.parts:
-            end = start + part.scan().select(pl.len()).collect().item()
+        if self._lengths is None:
+            self._lengths = [part.scan().select(pl.len()).collect().item() for part in self.parts]
+        for part, length in zip(self.parts, self._lengths, strict=True):
+            end = start + length
             found += part.places([row - start for row in rows if start <= row < end])
             start = end
         return found
 
 
 def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"') -> TableFile:
-    """The table in a file, or in all files of a folder; the format is told by the suffix, or it is delimited text where a separator is given.
+    """The table in a file, or in all files of a folder; its format is told by the suffix, or it is delimited text where a separator is given.
 
     Raises MissingFile where the file is not there, DataError for any other suffix.
     """

@@ -11,6 +11,7 @@ import polars as pl
 
 from mmrec.data.folder import check_alignment, complete_items, hash_files
 from mmrec.data.formats import open_table
+from mmrec.data.problems import Problems
 from mmrec.data.read import Column, read_table
 from mmrec.data.wheels import fetch_wheel
 from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset
@@ -68,7 +69,9 @@ def movielens_100k(cache: str) -> Dataset:
 def read_atomic_files(folder: Path, stem: str) -> Dataset:
     """The dataset in RecBole's files `stem.{inter,item,kg,link,user}`, columns as in MovieLens-100K."""
     paths = {suffix: folder / f"{stem}.{suffix}" for suffix in _FILES}
-    tables = {suffix: _read(path, _FILES[suffix]) for suffix, path in paths.items()}
+    problems = Problems()
+    tables = {suffix: _read(path, _FILES[suffix], problems) for suffix, path in paths.items()}
+    problems.raise_any()
     listed = tables["item"].with_columns(pl.col(_GENRE).str.replace_all(" ", ", "))
     items, notes = complete_items(listed, tables["inter"])
     unaligned = check_alignment(items, tables["kg"], tables["link"], paths["kg"])
@@ -86,5 +89,5 @@ def read_atomic_files(folder: Path, stem: str) -> Dataset:
     )
 
 
-def _read(path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
-    return read_table(open_table(path, separator="\t", quote_char=None), columns, _HEADERS)
+def _read(path: Path, columns: tuple[Column, ...], problems: Problems) -> pl.DataFrame:
+    return read_table(open_table(path, separator="\t", quote_char=None), columns, problems, _HEADERS).frame

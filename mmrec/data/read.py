@@ -3,7 +3,7 @@
 One pass over the file parses every column. Whatever cannot be read is a problem with file, line, column and value; its row is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -55,6 +55,25 @@ class ReadTable(NamedTuple):
     notes: tuple[str, ...]
     """What was odd, though it could be read."""
 
+    raw: pl.LazyFrame
+    """All rows as the file has them."""
+
+    @property
+    def n_read(self) -> int:
+        """The rows of the file, those that are left out and broken lines among them."""
+        return len(self.frame) + len(self.bad) + len(self.file.broken)
+
+    def without(self, bad: pl.Series, problems: Problems, column: str, code: str, reason: Callable[[object], str]) -> "ReadTable":
+        """The table without the rows where `bad` is True, which are problems of that code in that column; `reason` is told the value."""
+        if not bad.any():
+            return self
+        rows, values = self.rows.filter(bad), self.frame[column].filter(bad)
+        first = max(1, problems.room)
+        places = self.file.places(rows.head(first).to_list())
+        shown = [Problem(code, f"{place}:{column}", reason(value)) for place, value in zip(places, values.head(first), strict=True)]
+        problems.add(f"{self.file.path}:{column}", shown, len(rows))
+        return self._replace(frame=self.frame.filter(~bad), rows=self.rows.filter(~bad), bad=pl.concat([self.bad, rows]).sort())
+
 
 def read_table(
     table: TableFile, columns: Sequence[Column], problems: Problems, names: Mapping[str, str] | None = None, others: bool = False
@@ -86,7 +105,7 @@ def read_table(
     bad = _report(parsed, raw, known, found, table, problems)
     usable = parsed.filter(~pl.col(_ROW).is_in(bad.implode())) if len(bad) else parsed
     frame = usable.select(*(column.name for column in known), *(_other(usable[name], table.has_types) for name in rest))
-    return ReadTable(table, frame, usable[_ROW], bad, table.notes + notes)
+    return ReadTable(table, frame, usable[_ROW], bad, table.notes + notes, raw)
 
 
 def _match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[str, str]) -> dict[str, str]:
@@ -131,6 +150,10 @@ def _bad(column: Column) -> str:
     return f"__bad_{column.name}__"
 
 
+def _other_unit(column: Column) -> str:
+    return f"__other_unit_{column.name}__"
+
+
 def _with_times(parsed: pl.DataFrame, known: Sequence[Column], table: TableFile) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Times that are numbers, in seconds: the unit is that of most of them by their size, and those of another are bad."""
     notes = []
@@ -144,7 +167,8 @@ def _with_times(parsed: pl.DataFrame, known: Sequence[Column], table: TableFile)
         name, scale = list(_UNITS.items())[most]
         other = (of_row != most).fill_null(False)
         seconds = (pl.col(column.name) // scale).alias(column.name)
-        parsed = parsed.with_columns(seconds, (pl.col(_bad(column)) | other).alias(_bad(column)), other.alias(f"__other_unit_{column.name}__"))
+        is_bad = (pl.col(_bad(column)) | other).alias(_bad(column))
+        parsed = parsed.with_columns(seconds, is_bad, other.alias(_other_unit(column)))
         notes.append(f"{table.path}: {column.name} is in {name}")
     return parsed, tuple(notes)
 
@@ -161,7 +185,7 @@ def _report(
         name, first = found[column.name], of_column.head(max(1, problems.room))
         rows = first[_ROW]
         values = raw.select(name).with_row_index(_ROW).filter(pl.col(_ROW).is_in(rows.implode())).collect()[name].to_list()
-        mixed = f"__other_unit_{column.name}__"
+        mixed = _other_unit(column)
         is_mixed = first[mixed].to_list() if mixed in first.columns else [False] * len(first)
         shown = [
             _problem(column, f"{place}:{name}", value, other_unit)
@@ -174,7 +198,8 @@ def _report(
 def _problem(column: Column, place: str, value: object, other_unit: bool) -> Problem:
     found = "nothing" if value is None or value == "" else f"`{str(value)[:80]}`"
     if other_unit:
-        return Problem("mixed-time-units", place, f"expected a time in the unit of most rows, found {found}, which by its size is in another")
+        reason = f"expected a time in the unit of most rows, found {found}, which by its size is in another"
+        return Problem("mixed-time-units", place, reason)
     return Problem(_CODES[column.kind], place, f"expected {_EXPECTED[column.kind]}, found {found}")
 
 

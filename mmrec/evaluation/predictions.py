@@ -8,6 +8,7 @@ import torch
 
 from mmrec.data.formats import open_table
 from mmrec.data.index import Index
+from mmrec.data.problems import Problems
 from mmrec.data.read import Column, read_table
 from mmrec.data.sample import EvaluationSet
 from mmrec.errors import DataError, nearest
@@ -54,7 +55,9 @@ def read_predictions(path: Path) -> pl.DataFrame:
     if order not in table.columns:
         listed = ", ".join(f"`{name}`" for name in table.columns)
         raise DataError(f"{path}: expected a column `{SCORE}` or `{RANK}`, found {listed}; {nearest(SCORE, table.columns)}")
-    found = read_table(table, [Column(USER_ID, "id"), Column(ITEM_ID, "id"), Column(order, "number")])
+    problems = Problems()
+    found = read_table(table, [Column(USER_ID, "id"), Column(ITEM_ID, "id"), Column(order, "number")], problems).frame
+    problems.raise_any()
     if found[order].null_count():
         raise DataError(f"{table.place(int(found[order].is_null().arg_true()[0]))}:{order}: expected a number, found nothing")
     return found.select(USER_ID, ITEM_ID, score=pl.col(order) if order == SCORE else -pl.col(order))

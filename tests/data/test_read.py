@@ -1,5 +1,6 @@
 """Typed columns: ids stay text, times become seconds, and every bad value is named with its place."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from mmrec.data.formats import TableFile, open_table
+from mmrec.data.problems import Problems
 from mmrec.data.read import Column, read_table
 from mmrec.errors import DataError
 
@@ -16,6 +18,14 @@ COLUMNS = (
     Column("timestamp", "seconds", optional=True),
     Column("rating", "number", optional=True),
 )
+
+
+def read(table: TableFile, columns: Sequence[Column], names: dict[str, str] | None = None, others: bool = False) -> pl.DataFrame:
+    """The frame; all that is wrong is raised."""
+    problems = Problems()
+    found = read_table(table, columns, problems, names, others)
+    problems.raise_any()
+    return found.frame
 
 
 def csv_table(folder: Path, content: str) -> TableFile:
@@ -29,16 +39,16 @@ def parquet_table(folder: Path, columns: dict[str, list]) -> TableFile:
 
 
 def test_csv_types(tmp_path: Path) -> None:
-    frame = read_table(csv_table(tmp_path, "item_id,user_id,rating,timestamp\n007,1,4.5,881250949.0\n7,x y,,10\n"), COLUMNS)
+    frame = read(csv_table(tmp_path, "item_id,user_id,rating,timestamp\n007,1,4.5,881250949.0\n7,x y,,10\n"), COLUMNS)
     assert frame.schema == {"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "rating": pl.Float64}
     assert frame.rows() == [("1", "007", 881250949, 4.5), ("x y", "7", 10, None)]
 
 
 def test_whole_numbers_become_text_in_typed_files(tmp_path: Path) -> None:
-    frame = read_table(parquet_table(tmp_path, {"user_id": [1, 20], "item_id": [3.0, 4.0]}), COLUMNS)
+    frame = read(parquet_table(tmp_path, {"user_id": [1, 20], "item_id": [3.0, 4.0]}), COLUMNS)
     assert frame.rows() == [("1", "3"), ("20", "4")]
     (tmp_path / "t.jsonl").write_text('{"user_id": 7, "item_id": "007"}\n{"user_id": "7", "item_id": 8}\n')
-    assert read_table(open_table(tmp_path / "t.jsonl"), COLUMNS).rows() == [("7", "007"), ("7", "8")]
+    assert read(open_table(tmp_path / "t.jsonl"), COLUMNS).rows() == [("7", "007"), ("7", "8")]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +65,7 @@ def test_whole_numbers_become_text_in_typed_files(tmp_path: Path) -> None:
     ],
 )
 def test_times(tmp_path: Path, text: str, seconds: int) -> None:
-    frame = read_table(csv_table(tmp_path, f"user_id,item_id,timestamp\n1,2,{text}\n"), COLUMNS)
+    frame = read(csv_table(tmp_path, f"user_id,item_id,timestamp\n1,2,{text}\n"), COLUMNS)
     assert frame["timestamp"].to_list() == [seconds]
 
 
@@ -64,7 +74,7 @@ def test_times(tmp_path: Path, text: str, seconds: int) -> None:
     [(datetime(1970, 1, 1, 0, 0, 5), 5), (datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC), 5), (date(1970, 1, 2), 86400), (6.5, 6)],
 )
 def test_times_of_typed_files(tmp_path: Path, value: object, seconds: int) -> None:
-    frame = read_table(parquet_table(tmp_path, {"user_id": ["1"], "item_id": ["2"], "timestamp": [value]}), COLUMNS)
+    frame = read(parquet_table(tmp_path, {"user_id": ["1"], "item_id": ["2"], "timestamp": [value]}), COLUMNS)
     assert frame["timestamp"].to_list() == [seconds]
 
 
@@ -89,7 +99,7 @@ def test_times_of_typed_files(tmp_path: Path, value: object, seconds: int) -> No
 )
 def test_errors_name_place_value_and_count(tmp_path: Path, content: str, expected: str) -> None:
     with pytest.raises(DataError) as raised:
-        read_table(csv_table(tmp_path, content), COLUMNS)
+        read(csv_table(tmp_path, content), COLUMNS)
     assert expected in str(raised.value)
 
 
@@ -105,34 +115,32 @@ def test_errors_name_place_value_and_count(tmp_path: Path, content: str, expecte
 )
 def test_typed_files_with_wrong_types(tmp_path: Path, columns: dict[str, list], expected: str) -> None:
     with pytest.raises(DataError, match=expected):
-        read_table(parquet_table(tmp_path, columns), COLUMNS)
+        read(parquet_table(tmp_path, columns), COLUMNS)
 
 
 def test_pandas_writes_nan_for_no_rating(tmp_path: Path) -> None:
-    frame = read_table(parquet_table(tmp_path, {"user_id": ["1", "2"], "item_id": ["2", "3"], "rating": [float("nan"), 2.0]}), COLUMNS)
+    frame = read(parquet_table(tmp_path, {"user_id": ["1", "2"], "item_id": ["2", "3"], "rating": [float("nan"), 2.0]}), COLUMNS)
     assert frame["rating"].to_list() == [None, 2.0]
 
 
 def test_names_of_the_file(tmp_path: Path) -> None:
     names = {"item_id": "sku", "user_id": "customer"}
-    frame = read_table(csv_table(tmp_path, "customer,item_id,sku\n1,ignored,2\n"), COLUMNS, names, others=True)
+    frame = read(csv_table(tmp_path, "customer,item_id,sku\n1,ignored,2\n"), COLUMNS, names, others=True)
     assert frame.to_dicts() == [{"user_id": "1", "item_id": "2"}]
     with pytest.raises(DataError, match="expected a column `sku`, found `customer`, `skku`; did you mean `skku`"):
-        read_table(csv_table(tmp_path, "customer,skku\n1,2\n"), COLUMNS, names)
+        read(csv_table(tmp_path, "customer,skku\n1,2\n"), COLUMNS, names)
     with pytest.raises(DataError, match=r"t\.csv:2:sku: expected an id"):
-        read_table(csv_table(tmp_path, "customer,sku\n1,\n"), COLUMNS, names)
+        read(csv_table(tmp_path, "customer,sku\n1,\n"), COLUMNS, names)
 
 
 def test_other_columns(tmp_path: Path) -> None:
     item = (Column("item_id", "id"),)
-    frame = read_table(
-        csv_table(tmp_path, "item_id,price,year,zip,title,empty\n1,2.5,1995,0123,1984,\n2,,1996,45,Emma,\n"), item, others=True
-    )
+    frame = read(csv_table(tmp_path, "item_id,price,year,zip,title,empty\n1,2.5,1995,0123,1984,\n2,,1996,45,Emma,\n"), item, others=True)
     assert frame.schema == {
         "item_id": pl.String, "price": pl.Float64, "year": pl.Int64, "zip": pl.String, "title": pl.String, "empty": pl.String,
     }  # fmt: skip
     assert frame.rows() == [("1", 2.5, 1995, "0123", "1984", None), ("2", None, 1996, "45", "Emma", None)]
     (tmp_path / "t.jsonl").write_text('{"item_id": 1, "year": "1995", "genres": ["Drama", "War"]}\n')
-    frame = read_table(open_table(tmp_path / "t.jsonl"), item, others=True)
+    frame = read(open_table(tmp_path / "t.jsonl"), item, others=True)
     assert frame.rows() == [("1", "1995", "Drama, War")]
-    assert read_table(open_table(tmp_path / "t.jsonl"), item).columns == ["item_id"]
+    assert read(open_table(tmp_path / "t.jsonl"), item).columns == ["item_id"]
