@@ -87,13 +87,13 @@ def test_content_hash_follows_bytes_not_the_place(tmp_path: Path) -> None:
     [
         (
             {"items": "item_id,title\na,x\nb,y\na,z\n"},
-            r"items.csv:4:item_id: expected each item_id once, `a` is already at .*items.csv:2 \(1 such",
+            r"items.csv:4:item_id: expected each item_id once, `a` is already at .*items.csv:2 \[repeated-id\]",
         ),
         ({"users": "user_id\nu1\nu1\n"}, "users.csv:3:user_id: expected each user_id once"),
         ({"item_entities": "item_id,entity\na,ea\na,eb\n"}, "item_entities.csv:3:item_id: expected each item_id once"),
         (
             {"items": "item_id,title\nshoe-1,x\n", "item_entities": "item_id,entity\na,ea\nshoe_1,eb\n"},
-            r"item_entities.csv:3:item_id: expected an item that .* name, found `shoe_1` \(1 such rows\); did you mean `shoe-1`",
+            r"item_entities.csv:3:item_id: expected an item that .* name, found `shoe_1`; did you mean `shoe-1`\? \[unknown-item\]",
         ),
         ({"item_entities": "item_id,entity\na,x1\n"}, "triples.csv: expected entities of items as heads or tails .*, found none, not `x1`"),
         ({"item_entities": None}, "without an item_entities table items are entities under their own id"),

@@ -81,18 +81,22 @@ def test_times_of_typed_files(tmp_path: Path, value: object, seconds: int) -> No
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("user_id,item_id,rating\n1,2,3\n1,3,good\n2,3,bad\n", "t.csv:3:rating: expected a number, found `good` (2 such rows)"),
-        ("user_id,item_id,rating\n1,2,inf\n", "t.csv:2:rating: expected a number, found `inf` (the only such row)"),
+        ("user_id,item_id,rating\n1,2,3\n1,3,good\n2,3,bad\n", "t.csv:3:rating: expected a number, found `good` [no-number]\n"),
+        ("user_id,item_id,rating\n1,2,inf\n", "t.csv:2:rating: expected a number, found `inf` [no-number]"),
         (
             "user_id,item_id\n1,2\n\n3,\n",
-            "t.csv:4:item_id: expected an id (any text, or a whole number), found nothing (the only such row)",
+            "t.csv:4:item_id: expected an id (any text, or a whole number), found nothing [no-id]",
         ),
         (
             "user_id,item_id,timestamp\n1,2,yesterday\n",
-            "t.csv:2:timestamp: expected a time (seconds since 1970 UTC, or ISO 8601), found `yesterday`",
+            "t.csv:2:timestamp: expected a time (seconds or milliseconds since 1970 UTC, or ISO 8601), found `yesterday`",
         ),
         ("user_id,item_id,timestamp\n1,2,\n", "found nothing"),
-        ("user_id,item_id,timestamp\n1,2,1700000000000\n", "divide by 1000 if these are milliseconds"),
+        (
+            "user_id,item_id,timestamp\n1,2,1700000000000\n1,3,1700000000\n1,4,1700000002000\n",
+            "t.csv:3:timestamp: expected a time in the unit of most rows, found `1700000000`, which by its size is in another [mixed-time-units]",
+        ),
+        ("user_id,item_id,timestamp\n1,2,2020-01-01\n1,3,1700000000\n", "t.csv:3:timestamp: expected a time"),
         ("user_id,itm_id\n1,2\n", "t.csv: expected a column `item_id`, found `user_id`, `itm_id`; did you mean `itm_id`?"),
         ("user_id;item_id\n1;2\n", "t.csv:1: expected columns `user_id`, `item_id`, the file has one column `user_id;item_id`"),
     ],
