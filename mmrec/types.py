@@ -8,17 +8,52 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
+SPLIT = "split"
 USER_IDX, ITEM_IDX = "user_idx", "item_idx"
 HEAD, RELATION, TAIL, ENTITY = "head", "relation", "tail", "entity"
 TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
 CONTENT = (TEXT, IMAGE, KG)
 MODALITIES = (COLLABORATIVE, *CONTENT)
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """What became of the rows of one table. None is lost unseen: rows in = kept + quarantined + deduplicated + filtered."""
+
+    table: str
+    n_in: int
+    """Every row of the file, broken lines among them."""
+    n_quarantined: int = 0
+    n_deduplicated: int = 0
+    n_filtered: int = 0
+
+    @property
+    def n_kept(self) -> int:
+        return self.n_in - self.n_quarantined - self.n_deduplicated - self.n_filtered
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table}: {self.n_in:,} rows in = {self.n_kept:,} kept + {self.n_quarantined:,} quarantined"
+            f" + {self.n_deduplicated:,} deduplicated + {self.n_filtered:,} filtered"
+        )
+
+
+@dataclass(frozen=True)
+class ItemVectors:
+    """Features of a modality that were computed elsewhere: one row an item that has any."""
+
+    item_ids: pl.Series
+    """String, distinct."""
+    values: Float32[np.ndarray, "n_rows dim"]
+    source: str
+    """The name of the file, as reports show it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +64,8 @@ class Dataset:
     root: Path
     """The folder that image paths are relative to."""
     interactions: pl.DataFrame
-    """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64]`"""
+    """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64][, split: String]`; `split` is the part that a
+    row was given to by whoever published the data, `train`, `valid` or `test`."""
     items: pl.DataFrame
     """`item_id: String` and any columns; one row for every item, those that only interactions name included (their other columns null)."""
     text_columns: tuple[str, ...]
@@ -37,10 +73,14 @@ class Dataset:
     image_column: str | None = None
     """The column of `items` that holds an image path relative to `root`."""
     triples: pl.DataFrame | None = None
-    """`head, relation, tail`, all String."""
+    """`head, relation, tail`, all String[, timestamp: Int64 seconds UTC, when it became known; null: always]."""
     item_entities: pl.DataFrame | None = None
     """`item_id, entity`, both String; None: items are entities under their own id."""
     users: pl.DataFrame | None = None
+    vectors: dict[str, ItemVectors] = field(default_factory=dict)
+    """By modality: `audio`, `video`, …; one called `text` or `image` takes the place of what an encoder would make."""
+    counts: tuple[RowCount, ...] = ()
+    """What became of the rows of each table that was read."""
     content_hash: str = ""
     """sha256 over the bytes of the files it was read from: pictures excluded, those are hashed by the feature cache."""
     notes: tuple[str, ...] = ()
