@@ -48,6 +48,16 @@ class GraphConfig:
 
 
 @dataclass
+class FilterConfig:
+    """What becomes of the interactions before the split; see `mmrec.data.filter.filter_interactions`."""
+
+    min_rating: float | None = MISSING
+    repeated: str = MISSING
+    min_per_user: int = MISSING
+    min_per_item: int = MISSING
+
+
+@dataclass
 class FeaturesConfig:
     """How frozen features are extracted."""
 
@@ -107,6 +117,7 @@ class TrainConfig:
     task: Node = field(default_factory=dict)
     optimizer: Node = field(default_factory=dict)
     evidence: Evidence = field(default_factory=Evidence)
+    filter: FilterConfig = field(default_factory=FilterConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

@@ -38,6 +38,16 @@ class RowCount:
     def n_kept(self) -> int:
         return self.n_in - self.n_quarantined - self.n_deduplicated - self.n_filtered
 
+    def as_dict(self) -> dict[str, int]:
+        """The numbers by name, for programs."""
+        return {
+            "in": self.n_in,
+            "kept": self.n_kept,
+            "quarantined": self.n_quarantined,
+            "deduplicated": self.n_deduplicated,
+            "filtered": self.n_filtered,
+        }
+
     def __str__(self) -> str:
         return (
             f"{self.table}: {self.n_in:,} rows in = {self.n_kept:,} kept + {self.n_quarantined:,} quarantined"

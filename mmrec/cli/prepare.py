@@ -17,6 +17,7 @@ from rich.console import Console
 from mmrec.config import build, refine
 from mmrec.data.counterfactual import change_features, change_graph
 from mmrec.data.features import Problem, extract_features, item_texts, read_pictures
+from mmrec.data.filter import filter_interactions
 from mmrec.data.index import Index
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
@@ -56,11 +57,11 @@ def quiet_lightning() -> None:
 
 def load_evidence(cfg: DictConfig) -> Evidence:
     """Reads the dataset, extracts or looks up features, builds the graph; only what `evidence` allows and the data has."""
-    dataset: Dataset = build(cfg, "data")
+    dataset = filter_interactions(build(cfg, "data"), **cfg.filter)
     check_item_column(dataset.items, OmegaConf.select(cfg, "evaluation.item_column"))
     index = Index.build(dataset, cfg.seed)
     say(f"{dataset.name}: {len(dataset.interactions):,} interactions, {index.n_users:,} users, {index.n_items:,} items")
-    for note in dataset.notes:
+    for note in (*dataset.counts, *dataset.notes):
         say(f"  {note}")
     start = time.perf_counter()
     features, notes = _load_features(cfg, dataset, index)

@@ -62,6 +62,7 @@ def describe_run(
             "n_users": index.n_users,
             "n_items": index.n_items,
             "n_interactions": len(dataset.interactions),
+            "rows": {count.table: count.as_dict() for count in dataset.counts},
             "notes": list(evidence.notes),
         },
         "split": {

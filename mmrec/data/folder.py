@@ -15,12 +15,13 @@ from pathlib import Path
 import polars as pl
 
 from mmrec.data.formats import find_table, missing_file, open_table
+from mmrec.data.ids import near_ids
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.storage import sha256_file, sha256_text
 from mmrec.errors import ConfigError, DataError, nearest
-from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset
+from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset, RowCount
 
 EVENT, IMAGE_COLUMN = "event", "image"
 TABLES = {
@@ -173,14 +174,14 @@ def _assemble(
         item_entities=frames.get("item_entities"),
         users=frames.get("users"),
         content_hash=content_hash,
-        notes=tuple(note for table in tables.values() for note in (*table.notes, *_left_out(table))) + notes,
+        counts=tuple(RowCount(stem, table.n_read, table.n_read - len(table.frame)) for stem, table in tables.items()),
+        notes=(
+            *(note for table in tables.values() for note in table.notes),
+            *near_ids(frames["interactions"][USER_ID]),
+            *near_ids(items[ITEM_ID]),
+            *notes,
+        ),
     )
-
-
-def _left_out(table: ReadTable) -> tuple[str, ...]:
-    """What became of the rows of a table, where not all of them are kept."""
-    n_out = table.n_read - len(table.frame)
-    return (f"{table.file.path.name}: {table.n_read:,} rows in = {len(table.frame):,} kept + {n_out:,} quarantined",) if n_out else ()
 
 
 def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) -> DataError:

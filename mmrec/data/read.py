@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from mmrec.data.formats import TableFile
+from mmrec.data.ids import change_of_kind
 from mmrec.data.problems import Problem, Problems
 from mmrec.errors import DataError, nearest
 
@@ -104,6 +105,7 @@ def read_table(
     parsed, notes = _with_times(parsed, known, table)
     bad = _report(parsed, raw, known, found, table, problems)
     usable = parsed.filter(~pl.col(_ROW).is_in(bad.implode())) if len(bad) else parsed
+    notes += _changes_of_kind(usable, known, table)
     frame = usable.select(*(column.name for column in known), *(_other(usable[name], table.has_types) for name in rest))
     return ReadTable(table, frame, usable[_ROW], bad, table.notes + notes, raw)
 
@@ -171,6 +173,16 @@ def _with_times(parsed: pl.DataFrame, known: Sequence[Column], table: TableFile)
         parsed = parsed.with_columns(seconds, is_bad, other.alias(_other_unit(column)))
         notes.append(f"{table.path}: {column.name} is in {name}")
     return parsed, tuple(notes)
+
+
+def _changes_of_kind(usable: pl.DataFrame, known: Sequence[Column], table: TableFile) -> tuple[str, ...]:
+    """A note for each column of ids in a text that are whole numbers up to some row and never after it, or the other way round."""
+    notes = []
+    for column in known if not table.has_types else ():
+        if column.kind == "id" and (row := change_of_kind(usable[column.name])) is not None:
+            kinds = ("whole numbers", "other text") if usable[column.name][0].strip("+-").isdecimal() else ("other text", "whole numbers")
+            notes.append(f"{table.place(usable[_ROW][row])}:{column.name}: {kinds[1]} from here on, {kinds[0]} before; ids stay text")
+    return tuple(notes)
 
 
 def _report(

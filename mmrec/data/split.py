@@ -5,12 +5,14 @@
     global_time      two moments cut all rows: what a service would meet
     leave_last_out   each user's last row tests, the one before validates
     cold_item        items, with all their rows, are held out: nobody was seen with them in training
+    cold_user        users, with all their rows, are held out: newcomers of whom nothing is known
 
 Every split first reduces repeated (user, item) pairs to one row, and after that loses none.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -87,24 +89,45 @@ def leave_last_out(interactions: pl.DataFrame) -> Split:
 
 def cold_item(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float, seed: int) -> Split:
     """Holds out random items with all of their rows; the ratios are of items, so those of rows differ."""
-    _check_ratios(valid_ratio, test_ratio)
-    rows, n_removed = deduplicate(interactions)
-    items = rows.select(pl.col(ITEM_ID).unique().sort())
-    from_end = pl.Series(_FROM_END, np.random.default_rng(seed).permutation(len(items)))
-    items = items.with_columns(from_end, pl.lit(len(items)).alias(_N)).select(ITEM_ID, _part_by_ratio(valid_ratio, test_ratio))
-    return _collect(rows.join(items, on=ITEM_ID, maintain_order="left"), "cold_item", n_removed)
+    return _hold_out(interactions, ITEM_ID, "cold_item", valid_ratio, test_ratio, seed)
 
 
-def deduplicate(interactions: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """One row for each (user, item): the earliest; among equals, or without timestamps, the one least in the other columns.
+def cold_user(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float, seed: int) -> Split:
+    """Holds out random users with all of their rows; the ratios are of users. What a model shows to them, it shows to any newcomer."""
+    return _hold_out(interactions, USER_ID, "cold_user", valid_ratio, test_ratio, seed)
+
+
+def deduplicate(interactions: pl.DataFrame, keep: Literal["first", "last"] = "first") -> tuple[pl.DataFrame, int]:
+    """One row for each (user, item): the earliest, or the latest; among equals, or without timestamps, the one least in the other columns.
 
     Returns the rows, sorted by user_id and item_id, and how many were dropped.
     """
     keys = [USER_ID, ITEM_ID]
+    if _rises(interactions):
+        return interactions, 0
     first = [TIMESTAMP] if TIMESTAMP in interactions.columns else []
     others = [name for name in interactions.columns if name not in (*keys, *first)]
-    rows = interactions.sort([*keys, *first, *others], nulls_last=True).unique(keys, keep="first", maintain_order=True)
+    descending = [name in first and keep == "last" for name in (*keys, *first, *others)]
+    rows = interactions.sort([*keys, *first, *others], descending=descending, nulls_last=True)
+    is_first = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in keys)
+    rows = rows.filter(is_first)
     return rows, len(interactions) - len(rows)
+
+
+def _rises(rows: pl.DataFrame) -> bool:
+    """Whether every row is above the one before it by user_id, then item_id: sorted, and no pair twice."""
+    user, item = pl.col(USER_ID), pl.col(ITEM_ID)
+    above = (user > user.shift()) | ((user == user.shift()) & (item > item.shift()))
+    return rows.lazy().select(above.fill_null(True).all()).collect(engine="streaming").item()
+
+
+def _hold_out(interactions: pl.DataFrame, key: str, name: str, valid_ratio: float, test_ratio: float, seed: int) -> Split:
+    _check_ratios(valid_ratio, test_ratio)
+    rows, n_removed = deduplicate(interactions)
+    ids = rows.select(pl.col(key).unique().sort())
+    from_end = pl.Series(_FROM_END, np.random.default_rng(seed).permutation(len(ids)))
+    ids = ids.with_columns(from_end, pl.lit(len(ids)).alias(_N)).select(key, _part_by_ratio(valid_ratio, test_ratio))
+    return _collect(rows.join(ids, on=key, maintain_order="left"), name, n_removed)
 
 
 def _check_ratios(valid_ratio: float, test_ratio: float) -> None:
@@ -152,7 +175,7 @@ def _cut(times: pl.Series, ratio: float) -> float:
 def _collect(rows: pl.DataFrame, name: str, n_removed: int) -> Split:
     """The split of rows that bear a part (0 train, 1 valid, 2 test), with notes on what is missing in it."""
     columns = [column for column in rows.columns if column not in (_PART, _FROM_END, _N)]
-    rows = rows.sort([USER_ID, ITEM_ID])
+    rows = rows if _rises(rows) else rows.sort([USER_ID, ITEM_ID])
     train, valid, test = (rows.filter(pl.col(_PART) == part).select(columns) for part in range(len(_PARTS)))
     notes = [f"{n_removed:,} repeated (user, item) rows were reduced to the first"] if n_removed else []
     notes += [f"{part} has no rows" for part, table in zip(_PARTS, (train, valid, test), strict=True) if table.is_empty()]

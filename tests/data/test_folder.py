@@ -55,7 +55,8 @@ def test_interactions_alone_are_enough(tmp_path: Path) -> None:
     (tmp_path / "interactions.tsv").write_text("user_id\titem_id\n1\t007\n1\t7\n")
     dataset = read(tmp_path)
     assert dataset.items.rows() == [("007",), ("7",)]
-    assert (dataset.text_columns, dataset.image_column, dataset.triples, dataset.notes) == ((), None, None, ())
+    assert (dataset.text_columns, dataset.image_column, dataset.triples) == ((), None, None)
+    assert [note.partition(" differ")[0] for note in dataset.notes] == ["item_id: `007` and `7`"]
 
 
 def test_items_as_entities_under_their_own_id(tmp_path: Path) -> None:
@@ -137,3 +138,11 @@ def test_a_column_of_lists_of_numbers_is_no_text(tmp_path: Path) -> None:
     assert read(folder).text_columns == ("title",)
     with pytest.raises(ConfigError, match=r"data\.text_columns: expected a column of text, `sizes` holds List"):
         read(folder, texts=["title", "sizes"])
+
+
+def test_a_kind_of_id_that_changes_is_named_with_its_line_and_like_ids_are_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,a\n02,a\nx,b\n2,B\n".replace("2,B", "y,B"))
+    dataset = read_folder(str(tmp_path), {}, None, None)
+    line = f"{tmp_path / 'interactions.csv'}:4:user_id: other text from here on, whole numbers before; ids stay text"
+    near = "item_id: `B` and `b` differ only by case, spaces, leading zeros or Unicode form; they are kept apart"
+    assert [note for note in dataset.notes if "user_id" in note or "differ" in note] == [line, near]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmrec.data.split import Split, cold_item, deduplicate, global_time, leave_last_out, random_ratio, user_time
+from mmrec.data.split import Split, cold_item, cold_user, deduplicate, global_time, leave_last_out, random_ratio, user_time
 from mmrec.errors import ConfigError, DataError
 
 RATIOS = {"valid_ratio": 0.1, "test_ratio": 0.2}
@@ -19,6 +19,7 @@ SPLITS: dict[str, Callable[[pl.DataFrame], Split]] = {
     "global_time": partial(global_time, **RATIOS),
     "leave_last_out": leave_last_out,
     "cold_item": partial(cold_item, **RATIOS, seed=3),
+    "cold_user": partial(cold_user, **RATIOS, seed=3),
 }
 FEW = st.integers(0, 7)
 EVENTS = st.lists(st.tuples(FEW, FEW, st.integers(0, 20), st.sampled_from([1.0, 2.0, None])), min_size=1, max_size=60)
@@ -78,11 +79,12 @@ def test_no_moment_is_parted_by_global_time(events: list[tuple]) -> None:
         assert len(split.test) >= int(n * 0.2 + 0.5)
 
 
+@pytest.mark.parametrize(("name", "key"), [("cold_item", "item_id"), ("cold_user", "user_id")])
 @settings(max_examples=30, deadline=None)
-@given(EVENTS)
-def test_cold_items_never_occur_in_train(events: list[tuple]) -> None:
-    split = SPLITS["cold_item"](table(events))
-    train, valid, test = (set(part["item_id"]) for part in (split.train, split.valid, split.test))
+@given(events=EVENTS)
+def test_what_is_cold_never_occurs_in_train(name: str, key: str, events: list[tuple]) -> None:
+    split = SPLITS[name](table(events))
+    train, valid, test = (set(part[key]) for part in (split.train, split.valid, split.test))
     n = len(train | valid | test)
     assert len(train) + len(valid) + len(test) == n
     assert len(test) == min(int(n * 0.2 + 0.5), n - 1)
