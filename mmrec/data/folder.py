@@ -89,9 +89,8 @@ def read_folder(
 
 
 def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The items, and after them, with nulls, those that only the interactions name; and a note that counts them."""
-    known = interactions.select(pl.col(ITEM_ID).unique(maintain_order=True))
-    missing = known.join(items, on=ITEM_ID, how="anti", maintain_order="left")
+    """The items, and after them, sorted and with nulls, those that only the interactions name; and a note that counts them."""
+    missing = interactions.select(pl.col(ITEM_ID).unique()).join(items, on=ITEM_ID, how="anti").sort(ITEM_ID)
     if missing.is_empty() or items.width == 1:
         return pl.concat([items, missing], how="diagonal"), ()
     note = f"{len(missing):,} of {len(items) + len(missing):,} items occur in the interactions only: nothing else is known of them"

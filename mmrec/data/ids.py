@@ -3,6 +3,8 @@
 import polars as pl
 
 _WHOLE = r"^[+-]?\d+$"
+_PLAIN = r"^(0|[1-9]\d*|[a-z_][a-z\d_.:/-]*)$"
+"""Ids that are the only ones of their look: ASCII, lower case, no spaces, leading zeros or `.0`."""
 
 
 def near_ids(ids: pl.Series) -> tuple[str, ...]:
@@ -11,6 +13,8 @@ def near_ids(ids: pl.Series) -> tuple[str, ...]:
     `ids: String`, repeated or not.
     """
     distinct, text = ids.unique().drop_nulls(), pl.col("id")
+    if distinct.str.contains(_PLAIN).all():
+        return ()
     if (distinct.str.len_bytes() != distinct.str.len_chars()).any():
         text = text.str.normalize("NFKC")
     plain = text.str.strip_chars().str.to_lowercase().str.replace_all(r"\s+", " ")

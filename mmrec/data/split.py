@@ -22,7 +22,7 @@ from mmrec.errors import ConfigError, DataError
 from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
 
 _PART, _PARTS = "__part__", ("train", "valid", "test")
-_FROM_END, _N = "__from_end__", "__n__"
+_FROM_END, _N, _ROW = "__from_end__", "__n__", "__row__"
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,22 @@ def deduplicate(interactions: pl.DataFrame, keep: Literal["first", "last"] = "fi
     keys = [USER_ID, ITEM_ID]
     if _rises(interactions):
         return interactions, 0
-    first = [TIMESTAMP] if TIMESTAMP in interactions.columns else []
-    others = [name for name in interactions.columns if name not in (*keys, *first)]
-    descending = [name in first and keep == "last" for name in (*keys, *first, *others)]
-    rows = interactions.sort([*keys, *first, *others], descending=descending, nulls_last=True)
-    is_first = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in keys)
-    rows = rows.filter(is_first)
+    rows = interactions.sort(keys)
+    starts = rows.select(pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in keys)).to_series()
+    starts[0] = True
+    repeated = ~starts | ~starts.shift(-1, fill_value=True)
+    kept = _first_of_pairs(rows.with_row_index(_ROW).filter(repeated), keep)  # few: the others need no further order
+    mask = ~repeated
+    mask[kept[_ROW]] = True
+    rows = rows.filter(mask)
     return rows, len(interactions) - len(rows)
+
+
+def _first_of_pairs(rows: pl.DataFrame, keep: Literal["first", "last"]) -> pl.DataFrame:
+    keys, time = [USER_ID, ITEM_ID], [TIMESTAMP] if TIMESTAMP in rows.columns else []
+    others = [name for name in rows.columns if name not in (*keys, *time, _ROW)]
+    descending = [name in time and keep == "last" for name in (*keys, *time, *others)]
+    return rows.sort([*keys, *time, *others], descending=descending, nulls_last=True).unique(keys, keep="first", maintain_order=True)
 
 
 def _rises(rows: pl.DataFrame) -> bool:
@@ -180,7 +189,7 @@ def _collect(rows: pl.DataFrame, name: str, n_removed: int) -> Split:
     notes = [f"{n_removed:,} repeated (user, item) rows were reduced to the first"] if n_removed else []
     notes += [f"{part} has no rows" for part, table in zip(_PARTS, (train, valid, test), strict=True) if table.is_empty()]
     for key, kind in ((USER_ID, "users"), (ITEM_ID, "items")):
-        n_tested = test[key].n_unique()
-        if n_unseen := n_tested - test[key].unique().is_in(train[key].unique().implode()).sum():
-            notes.append(f"{n_unseen:,} of {n_tested:,} {kind} in test have no row in train")
+        tested = test.select(key).unique()
+        if n_unseen := len(tested.join(train.select(key).unique(), on=key, how="anti")):
+            notes.append(f"{n_unseen:,} of {len(tested):,} {kind} in test have no row in train")
     return Split(train, valid, test, name, tuple(notes))
