@@ -5,10 +5,13 @@
     global_time      two moments cut all rows: what a service would meet
     leave_last_out   each user's last row tests, the one before validates
     cold_item        items, with all their rows, are held out: nobody was seen with them in training
+    given            as whoever published the rows gave them to the parts, in the column `split`
 
-Every split first reduces repeated (user, item) pairs to one row, and after that loses none.
+Every split first reduces repeated (user, item) pairs to one row, and after that loses none. `given` alone looks at the column `split`; no
+table has it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,15 +20,15 @@ import polars as pl
 
 from mmrec.data.storage import sha256_frame, sha256_text
 from mmrec.errors import ConfigError, DataError
-from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
+from mmrec.types import ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
 
-_PART, _PARTS = "__part__", ("train", "valid", "test")
+_PART = "__part__"
 _FROM_END, _N = "__from_end__", "__n__"
 
 
 @dataclass(frozen=True)
 class Split:
-    """Three disjoint tables with the columns of the interactions, each sorted by user_id, then item_id."""
+    """Three disjoint tables with the columns of the interactions but `split`, each sorted by user_id, then item_id."""
 
     train: pl.DataFrame
     valid: pl.DataFrame
@@ -95,12 +98,44 @@ def cold_item(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: flo
     return _collect(rows.join(items, on=ITEM_ID, maintain_order="left"), "cold_item", n_removed)
 
 
+def given(interactions: pl.DataFrame, *, valid_ratio: float, seed: int) -> Split:
+    """The parts that the column `split` names; where nothing is left to validate on, random rows of train, `valid_ratio` of them, do.
+
+    Nobody is tested on what training knew: a (user, item) in several parts stays in the first of train, valid and test. Raises DataError
+    where there is no such column, or a row has none of the three in it.
+    """
+    _check_ratios(valid_ratio, 0.0)
+    if SPLIT not in interactions.columns:
+        raise DataError(
+            f"split=given needs a column `{SPLIT}` of {', '.join(PARTS)}, the interactions have {_listed(interactions)}; "
+            f"name the column that holds the parts with data.columns.{SPLIT}=…, or choose another split"
+        )
+    without = interactions.filter(~pl.col(SPLIT).is_in(PARTS).fill_null(False))
+    if len(without):
+        raise DataError(
+            f"split=given: expected {', '.join(PARTS)} in the column `{SPLIT}` of every row, {len(without):,} of {len(interactions):,} "
+            f"have none of them, the first is of user `{without[USER_ID][0]}` and item `{without[ITEM_ID][0]}`"
+        )
+    parts = [deduplicate(interactions.filter(pl.col(SPLIT) == part)) for part in PARTS]
+    rows = pl.concat(table.with_columns(pl.lit(part).alias(_PART)) for part, (table, _) in enumerate(parts))
+    kept = rows.unique([USER_ID, ITEM_ID], keep="first", maintain_order=True)
+    lost = {name: int((rows[_PART] == part).sum() - (kept[_PART] == part).sum()) for part, name in enumerate(PARTS)}
+    notes = [f"{n:,} rows of {name} are left out: an earlier part has their user and item" for name, n in lost.items() if n]
+    train, valid, test = (kept.filter(pl.col(_PART) == part) for part in range(len(PARTS)))
+    if valid.is_empty():
+        from_end = pl.Series(_FROM_END, np.random.default_rng(seed).permutation(len(train)))
+        train = train.with_columns(from_end, pl.lit(len(train)).alias(_N)).with_columns(_part_by_ratio(valid_ratio, 0.0))
+        kept = pl.concat([train, test], how="diagonal_relaxed")
+        notes.append(f"no rows are given to validate on: {(train[_PART] == 1).sum():,} of {len(train):,} of train are drawn for that")
+    return _collect(kept, "given", sum(n_removed for _, n_removed in parts), notes)
+
+
 def deduplicate(interactions: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """One row for each (user, item): the earliest; among equals, or without timestamps, the one least in the other columns.
+    """One row for each (user, item): the earliest; among equals, or without timestamps, the one least in the other columns but `split`.
 
     Returns the rows, sorted by user_id and item_id, and how many were dropped.
     """
-    keys = [USER_ID, ITEM_ID]
+    keys, interactions = [USER_ID, ITEM_ID], interactions.drop(SPLIT, strict=False)
     first = [TIMESTAMP] if TIMESTAMP in interactions.columns else []
     others = [name for name in interactions.columns if name not in (*keys, *first)]
     rows = interactions.sort([*keys, *first, *others], nulls_last=True).unique(keys, keep="first", maintain_order=True)
@@ -121,9 +156,13 @@ def _require_time(interactions: pl.DataFrame, name: str) -> pl.DataFrame:
     if TIMESTAMP in interactions.columns:
         return interactions
     raise DataError(
-        f"split={name} needs a column `{TIMESTAMP}`, the interactions have {', '.join(f'`{column}`' for column in interactions.columns)}; "
+        f"split={name} needs a column `{TIMESTAMP}`, the interactions have {_listed(interactions)}; "
         f"name the column that holds the times with data.columns.{TIMESTAMP}=…, or choose split=random_ratio or split=cold_item"
     )
+
+
+def _listed(interactions: pl.DataFrame) -> str:
+    return ", ".join(f"`{column}`" for column in interactions.columns)
 
 
 def _order_by_user(rows: pl.DataFrame) -> pl.DataFrame:
@@ -149,13 +188,14 @@ def _cut(times: pl.Series, ratio: float) -> float:
     return float(times[len(times) - n_after]) if n_after else float("inf")
 
 
-def _collect(rows: pl.DataFrame, name: str, n_removed: int) -> Split:
-    """The split of rows that bear a part (0 train, 1 valid, 2 test), with notes on what is missing in it."""
+def _collect(rows: pl.DataFrame, name: str, n_removed: int, odd: Sequence[str] = ()) -> Split:
+    """The split of rows that bear a part (0 train, 1 valid, 2 test), with notes on what was odd and what is missing in it."""
     columns = [column for column in rows.columns if column not in (_PART, _FROM_END, _N)]
     rows = rows.sort([USER_ID, ITEM_ID])
-    train, valid, test = (rows.filter(pl.col(_PART) == part).select(columns) for part in range(len(_PARTS)))
+    train, valid, test = (rows.filter(pl.col(_PART) == part).select(columns) for part in range(len(PARTS)))
     notes = [f"{n_removed:,} repeated (user, item) rows were reduced to the first"] if n_removed else []
-    notes += [f"{part} has no rows" for part, table in zip(_PARTS, (train, valid, test), strict=True) if table.is_empty()]
+    notes += odd
+    notes += [f"{part} has no rows" for part, table in zip(PARTS, (train, valid, test), strict=True) if table.is_empty()]
     for key, kind in ((USER_ID, "users"), (ITEM_ID, "items")):
         n_tested = test[key].n_unique()
         if n_unseen := n_tested - test[key].unique().is_in(train[key].unique().implode()).sum():
