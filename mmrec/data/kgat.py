@@ -71,10 +71,9 @@ def _read_triples(path: Path, problems: Problems) -> pl.DataFrame:
     n_tokens = pl.col(_TOKEN).list.len()
     bad = lines.filter(n_tokens != 3).with_columns(n_tokens.alias("n"))
     if len(bad):
-        shown = [
-            _problem(path, line, "no-triple", f"expected head, relation and tail, found {n} numbers") for line, _, n in bad.iter_rows()
-        ]
-        problems.add(str(path), shown)
+        first = bad.select(_LINE, "n").head(max(1, problems.room)).iter_rows()
+        shown = [_problem(path, line, "no-triple", f"expected head, relation and tail, found {n} numbers") for line, n in first]
+        problems.add(str(path), shown, len(bad))
     columns = [pl.col(_TOKEN).list.get(place, null_on_oob=True).alias(name) for place, name in enumerate((HEAD, RELATION, TAIL))]
     return lines.filter(n_tokens == 3).select(columns)
 
@@ -82,7 +81,7 @@ def _read_triples(path: Path, problems: Problems) -> pl.DataFrame:
 def _read_tokens(path: Path, problems: Problems) -> pl.DataFrame:
     """Every number of the file as text without leading zeros, with its line, from 1, and its place in it, from 0; blank lines left out."""
     with open_bytes(path) as file:
-        lines = pl.Series(_TOKEN, file.read().decode(errors="replace").splitlines(), dtype=pl.String)
+        lines = pl.Series(_TOKEN, file.read().decode(errors="replace").split("\n"), dtype=pl.String)
     tokens = pl.DataFrame(lines.str.extract_all(r"\S+")).with_row_index(_LINE, offset=1).filter(pl.col(_TOKEN).list.len() > 0)
     if tokens.is_empty():
         raise DataError(f"{path}: expected lines of whole numbers, the file is empty")

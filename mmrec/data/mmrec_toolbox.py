@@ -110,7 +110,8 @@ def _read_vectors(path: Path, item_ids: pl.Series, problems: Problems) -> Float3
     broken = (~np.isfinite(values).all(axis=1)).nonzero()[0]
     if len(broken):
         shown = [
-            Problem("no-number", f"{path}:row {row}", f"expected finite numbers for the item `{row}`") for row in broken[:100].tolist()
+            Problem("no-number", f"{path}:row {row + 1}", f"expected finite numbers for the item `{row}`")
+            for row in broken[: max(1, problems.room)].tolist()
         ]
         problems.add(str(path), shown, len(broken))
     last = item_ids.cast(pl.Int64).max()

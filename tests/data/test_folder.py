@@ -65,6 +65,12 @@ def test_items_as_entities_under_their_own_id(tmp_path: Path) -> None:
     assert dataset.notes[1:] == ("the entities of 1 of 3 items occur in no triple",)
 
 
+def test_given_parts(tmp_path: Path) -> None:
+    folder = write(tmp_path, interactions="user_id,item_id,fold\nu1,a,train\nu1,b,test\nu2,c,\n")
+    assert read(folder, {"split": "fold"}).interactions["split"].to_list() == ["train", "test", None]
+    assert "split" not in read(folder).interactions.columns
+
+
 def test_chosen_columns(tmp_path: Path) -> None:
     folder = write(tmp_path, items="sku,label,photo,year\na,Red shoe,a.jpg,1995\n")
     dataset = read(folder, {"item_id": "sku"}, ["label", "year"], "photo")
@@ -102,6 +108,10 @@ def test_content_hash_follows_bytes_not_the_place(tmp_path: Path) -> None:
         ({"triples": "head,relation,tail\nea,made_by,\n"}, "triples.csv:2:tail: expected an id"),
         ({"triples": "head,relation,tale\nea,made_by,x\n"}, "triples.csv: expected a column `tail`, .*did you mean `tale`"),
         ({"interactions": "user_id,item_id\n"}, "interactions.csv: expected at least one row below the header"),
+        (
+            {"interactions": "user_id,item_id,split\nu1,a,train\nu1,b,val\nu2,c,\n"},
+            r"interactions.csv:3:split: expected train, valid or test, found `val` \[no-part\]$",
+        ),
     ],
 )
 def test_wrong_content(tmp_path: Path, changed: dict[str, str | None], expected: str) -> None:

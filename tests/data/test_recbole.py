@@ -12,7 +12,7 @@ from mmrec.errors import ConfigError, DataError, MissingFile
 from mmrec.types import Dataset
 
 FILES = {
-    "inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\tmood:token\n1\t10\t3\t881250949\tgood\n2\t12\t5\t881250950.5\t\n",
+    "inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\tmood:token\n1\t10\t3\t881250949\tgood\n2\t12\t5\t881250950.5\n",
     "item": (
         "item_id:token\trelease_year:token\tmovie_title:token_seq\tprice:float\tsound:float_seq\n"
         '10\t1995\t"Twelve Monkeys\t9.5\t0.5 -1\n11\t007\tEmma\t\t\n'
