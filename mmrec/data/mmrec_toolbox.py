@@ -3,7 +3,7 @@
 name.inter          userID, itemID[, rating][, timestamp], x_label: 0 train, 1 valid, 2 test; tab-separated
 text_feat.npy       row i is the text of the item i        (optional, as all that follow)
 image_feat.npy      row i is its picture
-i_id_mapping.csv    itemID, and what the items were called before; tab-separated in spite of its name
+i_id_mapping.csv    itemID, and what the items were called before; tabs or commas between them
 u_id_mapping.csv    userID, and what the users were called before
 """
 
@@ -91,6 +91,8 @@ def _read_interactions(path: Path, problems: Problems) -> ReadTable:
 def _read_mapping(path: Path, key: str, problems: Problems) -> ReadTable:
     """By number what things were called before: the other column, whatever its name."""
     file = open_table(path, separator="\t", quote_char=None)
+    if len(file.columns) == 1:
+        file = open_table(path)
     before = next((name for name in file.columns if name != _THEIRS[key]), "original_id")
     table = read_table(file, (Column(key, "id"), Column("original_id", "id")), problems, {key: _THEIRS[key], "original_id": before})
     return once_each(table, key, problems)

@@ -58,6 +58,11 @@ def test_the_parts_are_those_of_the_label(tmp_path: Path) -> None:
     assert parts == [[("0", "0"), ("1", "0")], [("0", "1")], [("1", "3")]]
 
 
+def test_mappings_with_commas(tmp_path: Path) -> None:
+    (write(tmp_path) / "i_id_mapping.csv").write_text(ITEMS.replace("\t", ","))
+    assert read(tmp_path).items["original_id"].to_list() == ["0000031852", "B00A", "B00B", "B00C"]
+
+
 def test_interactions_alone(tmp_path: Path) -> None:
     (tmp_path / f"{tmp_path.name}.inter").write_text("userID\titemID\tx_label\nu\t07\t0\n")
     dataset = read_mmrec_toolbox(str(tmp_path), None)
@@ -116,8 +121,11 @@ def test_cut_off_and_packed_arrays(tmp_path: Path) -> None:
 
 
 def test_wrong_mappings(tmp_path: Path) -> None:
-    (write(tmp_path) / "i_id_mapping.csv").write_text("asin,itemID\nB00A,0\n")
-    with pytest.raises(DataError, match=r"i_id_mapping\.csv"):
+    (write(tmp_path) / "i_id_mapping.csv").write_text("asin,item\nB00A,0\n")
+    with pytest.raises(DataError, match=r"i_id_mapping\.csv: expected a column `itemID`, found `asin`, `item`; did you mean `item`"):
+        read(tmp_path)
+    (tmp_path / "i_id_mapping.csv").write_text("itemID\n0\n")
+    with pytest.raises(DataError, match=r"i_id_mapping\.csv: expected a column `original_id`, found `itemID`"):
         read(tmp_path)
     (tmp_path / "i_id_mapping.csv").write_text("asin\titemID\nB00A\t0\nB00B\t0\n")
     with pytest.raises(DataError, match=r"i_id_mapping\.csv:3:item_id: expected each item_id once, `0` is already at"):

@@ -96,6 +96,10 @@ def test_the_hash_is_of_every_file(tmp_path: Path) -> None:
         ({"item": "item_id:token\tprice:int\n1\t2\n"}, r"\.item:1: .* found `price:int`"),
         ({"item": "item_id:token\ta:token\ta:float\n1\t2\t3\n"}, r"\.item:1: .* each name once, .* found `a:float`"),
         ({"inter": "uid:token\titem_id:token\n1\t2\n"}, r"\.inter: expected a column `user_id`, found `uid:token`, `item_id:token`"),
+        (
+            {"inter": "user_id:token,item_id:token\n1,2\n"},
+            r"\.inter:1: expected columns .*, the file has one column .* separated by tabs\?",
+        ),
         ({"kg": "head_id:token\trelation_id:token\n1\t2\n"}, r"\.kg: expected a column `tail_id`"),
         ({"inter": "user_id:token\titem_id:token\n"}, r"\.inter: expected at least one row below the header"),
         ({"inter": "user_id:token\titem_id:token\n1\t2\t3\n"}, r"\.inter:2: expected 2 fields, as the header has, found 3"),
