@@ -23,6 +23,7 @@ from mmrec.errors import DataError
 from mmrec.types import HEAD, ITEM_ID, PARTS, RELATION, SPLIT, TAIL, USER_ID, Dataset
 
 _LINE, _PLACE, _TOKEN = "__line__", "__place__", "__token__"
+_NUMBER = r"^[0-9]+$"
 _LISTS = {"item_list": ITEM_ID, "user_list": USER_ID, "relation_list": RELATION}
 
 
@@ -86,7 +87,7 @@ def _read_tokens(path: Path, problems: Problems) -> pl.DataFrame:
     if tokens.is_empty():
         raise DataError(f"{path}: expected lines of whole numbers, the file is empty")
     flat = tokens.with_columns(pl.int_ranges(pl.col(_TOKEN).list.len()).alias(_PLACE)).explode(_TOKEN, _PLACE)
-    bad = flat.filter(~pl.col(_TOKEN).str.contains(r"^[0-9]+$"))
+    bad = flat.filter(~pl.col(_TOKEN).str.contains(_NUMBER))
     if len(bad):
         first = bad.select(_LINE, _TOKEN).head(max(1, problems.room)).iter_rows()
         shown = [_problem(path, line, "no-number", f"expected whole numbers, found `{token[:80]}`") for line, token in first]
@@ -102,5 +103,11 @@ def _read_list(path: Path, key: str, problems: Problems) -> pl.DataFrame:
     """By number what things were called; of relations, which take that for their name, no two the same."""
     columns = (Column(key, "id"), Column("original_id", "id"), Column("freebase_id", "text", optional=True))
     file = open_table(path, separator=" ", quote_char=None)
-    table = once_each(read_table(file, columns, problems, {key: "remap_id", "original_id": "org_id"}), key, problems)
+    table = read_table(file, columns, problems, {key: "remap_id", "original_id": "org_id"})
+    # In the items of yelp2018, as published, what stands behind a number is stuck to it: `25709YQehHZot…`.
+    number = pl.when(pl.col(key).str.contains(_NUMBER)).then(key).otherwise(pl.col(key).str.strip_suffix(pl.col("original_id")))
+    table = table._replace(frame=table.frame.with_columns(number.alias(key)))
+    no_number = ~table.frame[key].str.contains(_NUMBER)
+    table = table.without(no_number, problems, key, "no-number", lambda value: f"expected a whole number, found `{value}`")
+    table = once_each(table, key, problems)
     return (once_each(table, "original_id", problems) if key == RELATION else table).frame

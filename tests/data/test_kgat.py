@@ -58,6 +58,12 @@ def test_train_and_test_are_enough(tmp_path: Path) -> None:
     assert read_kgat(str(write(tmp_path, test="0 3\n"))).content_hash != dataset.content_hash
 
 
+def test_numbers_that_a_name_is_stuck_to(tmp_path: Path) -> None:
+    items = "org_id remap_id freebase_id\n1kKzKaE5 01kKzKaE5\n1 1\nYQehHZot 2YQehHZot\n0p405x2T 30p405x2T\n"
+    dataset = read_kgat(str(write(tmp_path, item_list=items)))
+    assert dataset.items.select("item_id", "original_id").rows() == [("0", "1kKzKaE5"), ("1", "1"), ("2", "YQehHZot"), ("3", "0p405x2T")]
+
+
 def test_relations_without_a_name_keep_their_number(tmp_path: Path) -> None:
     dataset = read_kgat(str(write(tmp_path, relation_list="org_id remap_id\nbook.author 0\n")))
     assert dataset.triples is not None and dataset.triples["relation"].to_list() == ["book.author", "1", "book.author"]
@@ -74,6 +80,8 @@ def test_relations_without_a_name_keep_their_number(tmp_path: Path) -> None:
         ({"kg_final": "0 0 4 1\n"}, r"kg_final\.txt:1: .* found 4 numbers"),
         ({"kg_final": "8 0 9\n"}, r"kg_final\.txt: expected entities of items as heads or tails"),
         ({"item_list": "org_id remap_id\na 0\nb 0\n"}, r"item_list\.txt:3:item_id: expected each item_id once"),
+        ({"item_list": "org_id remap_id\na 0\nb b\n"}, r"item_list\.txt:3:item_id: expected a whole number, found `` \[no-number\]"),
+        ({"user_list": "org_id remap_id\n0 a\n"}, r"user_list\.txt:2:user_id: expected a whole number, found `a` \[no-number\]"),
         ({"item_list": "id remap_id\na 0\n"}, r"item_list\.txt: expected a column `org_id`"),
         (
             {"relation_list": "org_id remap_id\na 0\na 1\n"},
