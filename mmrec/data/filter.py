@@ -6,7 +6,7 @@ import polars as pl
 
 from mmrec.data.split import deduplicate
 from mmrec.errors import ConfigError, DataError
-from mmrec.types import ITEM_ID, RATING, USER_ID, Dataset, RowCount
+from mmrec.types import ITEM_ID, RATING, SPLIT, USER_ID, Dataset, RowCount
 
 INTERACTIONS = "interactions"
 REPEATED = ("first", "last")
@@ -35,7 +35,8 @@ def filter_interactions(dataset: Dataset, *, min_rating: float | None, repeated:
     if min_rating is not None:
         liked = _liked(liked, min_rating)
         notes.append(f"filter.min_rating={min_rating:g} removed {len(dataset.interactions) - len(liked):,} interactions")
-    rows, n_repeated = deduplicate(liked, repeated)
+    by = [name for name in (USER_ID, ITEM_ID, SPLIT) if name in liked.columns]  # a row in two given parts is the business of the split
+    rows, n_repeated = deduplicate(liked, repeated, by)
     core = _core(rows, min_per_user, min_per_item)
     items = dataset.items.filter(pl.col(ITEM_ID).is_in(core[ITEM_ID].unique().implode())) if min_per_item > 1 else dataset.items
     if min_per_user > 1 or min_per_item > 1:

@@ -1,6 +1,6 @@
 """A dataset as a folder that a person can make in an hour; everything wrong with it is said at once.
 
-    interactions.csv   user_id, item_id[, timestamp][, rating][, event]
+    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, split: the part that a row was given to]
     items.csv          item_id, any columns[, image: a path relative to the folder]      (optional, as all that follow)
     triples.csv        head, relation, tail
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
@@ -9,19 +9,21 @@
 Each may be .csv, .tsv, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.formats import find_table, missing_file, open_table
+from mmrec.data.formats import TableFile, find_table, missing_file, open_table
 from mmrec.data.ids import near_ids
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.storage import sha256_file, sha256_text
 from mmrec.errors import ConfigError, DataError, nearest
-from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset, RowCount
+from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, RATING, RELATION, SPLIT, TAIL, TIMESTAMP, USER_ID, Dataset, RowCount
 
 EVENT, IMAGE_COLUMN = "event", "image"
 TABLES = {
@@ -31,6 +33,7 @@ TABLES = {
         Column(TIMESTAMP, "seconds", optional=True),
         Column(RATING, "number", optional=True),
         Column(EVENT, "text", optional=True),
+        Column(SPLIT, "text", optional=True),
     ),
     "items": (Column(ITEM_ID, "id"),),
     "triples": (Column(HEAD, "id"), Column(RELATION, "id"), Column(TAIL, "id")),
@@ -67,25 +70,108 @@ def read_folder(
         DataError: a file cannot be read at all, or lacks a column.
         ConfigError: an argument names a column that does not exist, or nothing that can be done on errors.
     """
-    if on_error not in ON_ERROR:
-        raise ConfigError(f"data.on_error: expected {' or '.join(ON_ERROR)}, found `{on_error}`")
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise missing_file(folder)
+    check_choices(columns, on_error)
+    folder = find_folder(path)
     paths = {stem: found for stem in TABLES if (found := find_table(folder, stem)) is not None}
     if "interactions" not in paths:
         raise missing_file(folder / "interactions.csv")
-    _check_renamed(columns)
     problems = Problems()
-    tables = {stem: _read_stem(file, stem, columns, problems) for stem, file in paths.items()}
+    tables = {stem: read_stem(open_table(file), stem, problems, columns) for stem, file in paths.items()}
     if "item_entities" in tables:
         tables["item_entities"] = _known_items_only(tables, problems)
     content_hash = hash_files(paths.values())
+    settle(tables, problems, on_error, quarantine, content_hash)
+    frames = {stem: table.frame for stem, table in tables.items()}
+    dataset = assemble(folder, frames, text_columns, image_column, paths.get("triples"))
+    counts = row_counts(tables.items())
+    return replace(dataset, content_hash=content_hash, counts=counts, notes=reading_notes(tables) + dataset.notes)
+
+
+def find_folder(path: str) -> Path:
+    """The folder at `path`, where `~` is understood. Raises MissingFile where there is none."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise missing_file(folder)
+    return folder
+
+
+def check_choices(columns: dict[str, str], on_error: str = "stop") -> None:
+    """Raises ConfigError for a name in `columns` that is none of ours, and for what cannot be done on errors."""
+    ours = {column.name for table in TABLES.values() for column in table}
+    for name in columns:
+        if name not in ours:
+            raise ConfigError(f"data.columns.{name}: expected a column that mmrec knows; {nearest(name, ours)}")
+    if on_error not in ON_ERROR:
+        raise ConfigError(f"data.on_error: expected {' or '.join(ON_ERROR)}, found `{on_error}`")
+
+
+def read_stem(
+    file: TableFile, stem: str, problems: Problems, names: Mapping[str, str], others: Sequence[Column] | None = None
+) -> ReadTable:
+    """One of `TABLES`, its rows checked each by itself, and of items and users the `others` too; None: all columns that there are.
+
+    Raises DataError where a column is missing, or all rows are of a table that needs some.
+    """
+    table = read_table(file, (*TABLES[stem], *(others or ())), problems, names, others is None and stem in ("items", "users"))
+    if not table.n_read and stem not in ("items", "users"):
+        raise DataError(f"{file.path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
+    if SPLIT in table.frame.columns:
+        table = _known_parts_only(table, problems)
+    return once_each(table, _KEYS[stem], problems) if stem in _KEYS else table
+
+
+def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str) -> None:
+    """Does what is to be done with problems: raises them all, or writes the rows that are left out below `quarantine`."""
     if on_error == "stop":
         problems.raise_any()
     elif len(problems):
         write_quarantine(Path(quarantine).expanduser() / content_hash[:16], tables, problems)
-    return _assemble(folder, tables, text_columns, image_column, content_hash)
+
+
+def assemble(
+    folder: Path,
+    frames: Mapping[str, pl.DataFrame],
+    text_columns: list[str] | None,
+    image_column: str | None = None,
+    triples_path: Path | None = None,
+) -> Dataset:
+    """The dataset of tables that are named as in `TABLES`, with notes on items of which something is not known.
+
+    Raises ConfigError for columns that the items have not, DataError where triples, read from `triples_path`, know none of the items.
+    """
+    given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
+    image = _choose_image(given, image_column)
+    texts = _choose_texts(given, text_columns, image)
+    as_text = [name for name in (*texts, image) if name is not None]
+    items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
+    if "triples" in frames:
+        notes += check_alignment(items, frames["triples"], frames.get("item_entities"), triples_path)
+    return Dataset(
+        name=folder.resolve().name,
+        root=folder,
+        interactions=frames["interactions"],
+        items=items,
+        text_columns=texts,
+        image_column=image,
+        triples=frames.get("triples"),
+        item_entities=frames.get("item_entities"),
+        users=frames.get("users"),
+        notes=(*near_ids(frames["interactions"][USER_ID]), *near_ids(items[ITEM_ID]), *notes),
+    )
+
+
+def reading_notes(tables: Mapping[str, ReadTable]) -> tuple[str, ...]:
+    """What was odd about the files."""
+    return tuple(note for table in tables.values() for note in table.notes)
+
+
+def row_counts(tables: Iterable[tuple[str, ReadTable]]) -> tuple[RowCount, ...]:
+    """What became of the rows that were read, by the name of the table; tables of one name are parts of one."""
+    n_in, n_out = Counter(), Counter()
+    for name, table in tables:
+        n_in[name] += table.n_read
+        n_out[name] += table.n_read - len(table.frame)
+    return tuple(RowCount(name, n_in[name], n_out[name]) for name in n_in)
 
 
 def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -119,14 +205,7 @@ def hash_files(paths: Iterable[Path]) -> str:
     return sha256_text(*parts)
 
 
-def _read_stem(path: Path, stem: str, columns: dict[str, str], problems: Problems) -> ReadTable:
-    table = read_table(open_table(path), TABLES[stem], problems, columns, others=stem in ("items", "users"))
-    if not table.n_read and stem not in ("items", "users"):
-        raise DataError(f"{path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
-    return _once_each(table, _KEYS[stem], problems) if stem in _KEYS else table
-
-
-def _once_each(table: ReadTable, key: str, problems: Problems) -> ReadTable:
+def once_each(table: ReadTable, key: str, problems: Problems) -> ReadTable:
     """The table without rows whose key was there before."""
     keys = table.frame[key]
     again = ~keys.is_first_distinct()
@@ -140,6 +219,15 @@ def _once_each(table: ReadTable, key: str, problems: Problems) -> ReadTable:
     return table.without(again, problems, key, "repeated-id", reason)
 
 
+def _known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
+    """The table without rows that were given to a part of another name; to none is no problem here."""
+
+    def reason(value: object) -> str:
+        return f"expected {', '.join(PARTS[:-1])} or {PARTS[-1]}, found `{value}`"
+
+    return table.without(~table.frame[SPLIT].is_in(PARTS).fill_null(True), problems, SPLIT, "no-part", reason)
+
+
 def _known_items_only(tables: Mapping[str, ReadTable], problems: Problems) -> ReadTable:
     """The links of items that the items or the interactions name."""
     known = pl.concat([table.frame[ITEM_ID] for stem, table in tables.items() if stem in ("items", "interactions")]).unique()
@@ -151,50 +239,11 @@ def _known_items_only(tables: Mapping[str, ReadTable], problems: Problems) -> Re
     return table.without(~table.frame[ITEM_ID].is_in(known.implode()), problems, ITEM_ID, "unknown-item", reason)
 
 
-def _assemble(
-    folder: Path, tables: Mapping[str, ReadTable], text_columns: list[str] | None, image_column: str | None, content_hash: str
-) -> Dataset:
-    frames = {stem: table.frame for stem, table in tables.items()}
-    given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
-    image = _choose_image(given, image_column)
-    texts = _choose_texts(given, text_columns, image)
-    as_text = [name for name in (*texts, image) if name is not None]
-    items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
-    if "triples" in frames:
-        notes += check_alignment(items, frames["triples"], frames.get("item_entities"), tables["triples"].file.path)
-    return Dataset(
-        name=folder.resolve().name,
-        root=folder,
-        interactions=frames["interactions"],
-        items=items,
-        text_columns=texts,
-        image_column=image,
-        triples=frames.get("triples"),
-        item_entities=frames.get("item_entities"),
-        users=frames.get("users"),
-        content_hash=content_hash,
-        counts=tuple(RowCount(stem, table.n_read, table.n_read - len(table.frame)) for stem, table in tables.items()),
-        notes=(
-            *(note for table in tables.values() for note in table.notes),
-            *near_ids(frames["interactions"][USER_ID]),
-            *near_ids(items[ITEM_ID]),
-            *notes,
-        ),
-    )
-
-
 def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) -> DataError:
     reason = "without an item_entities table items are entities under their own id" if by_own_id else "as item_entities gives them"
     return DataError(
         f"{path}: expected entities of items as heads or tails ({reason}), found none, not `{entity}`; {nearest(entity, entities)}"
     )
-
-
-def _check_renamed(columns: dict[str, str]) -> None:
-    ours = {column.name for table in TABLES.values() for column in table}
-    for name in columns:
-        if name not in ours:
-            raise ConfigError(f"data.columns.{name}: expected a column that mmrec knows; {nearest(name, ours)}")
 
 
 def _choose_image(items: pl.DataFrame, image_column: str | None) -> str | None:

@@ -36,9 +36,12 @@ def near_ids(ids: pl.Series) -> tuple[str, ...]:
 
 
 def change_of_kind(ids: pl.Series) -> int | None:
-    """The first row from which on ids are of another kind, whole numbers or not, than all before; None where kinds mix, or never change."""
+    """The first row from which on ids are of another kind, whole numbers or not, than all before; None where kinds mix, or never change.
+
+    A single id of either kind is no kind.
+    """
     is_whole = ids.str.contains(_WHOLE)
-    if is_whole.all() or not is_whole.any():
+    if min(is_whole.sum(), (~is_whole).sum()) < 2:
         return None
     changes = (is_whole != is_whole.shift()).fill_null(False).arg_true()
     return int(changes[0]) if len(changes) == 1 else None

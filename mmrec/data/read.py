@@ -28,6 +28,7 @@ _LATEST_SECOND = 10**11
 """The year 5138. A time beyond it is in a smaller unit, of which each holds the times up to the same year that the one before cannot."""
 _ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
 _ROW = "__row__"
+_SEPARATORS = {",": "commas", "\t": "tabs", " ": "spaces"}
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,10 @@ def _match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[s
 def _missing_column(table: TableFile, columns: Sequence[Column], names: Mapping[str, str], missing: str) -> DataError:
     there = table.columns
     if len(there) == 1 and any(mark in there[0] for mark in ",;|\t"):
+        separators = _SEPARATORS.get(getattr(table, "separator", ""), "what its suffix says")
         expected = ", ".join(f"`{names.get(column.name, column.name)}`" for column in columns if not column.optional)
         return DataError(
-            f"{table.path}:1: expected columns {expected}, the file has one column `{there[0]}`: is it separated as its suffix says "
-            "(.csv by commas, .tsv by tabs)?"
+            f"{table.path}:1: expected columns {expected}, the file has one column `{there[0]}`: is it separated by {separators}?"
         )
     listed = ", ".join(f"`{name}`" for name in there)
     return DataError(f"{table.path}: expected a column `{missing}`, found {listed}; {nearest(missing, there)}")

@@ -6,10 +6,13 @@
     leave_last_out   each user's last row tests, the one before validates
     cold_item        items, with all their rows, are held out: nobody was seen with them in training
     cold_user        users, with all their rows, are held out: newcomers of whom nothing is known
+    given            as whoever published the rows gave them to the parts, in the column `split`
 
-Every split first reduces repeated (user, item) pairs to one row, and after that loses none.
+Every split first reduces repeated (user, item) pairs to one row, and after that loses none. `given` alone looks at the column `split`; no
+table has it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -19,15 +22,15 @@ import polars as pl
 
 from mmrec.data.storage import sha256_frame, sha256_text
 from mmrec.errors import ConfigError, DataError
-from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
+from mmrec.types import ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
 
-_PART, _PARTS = "__part__", ("train", "valid", "test")
+_PART = "__part__"
 _FROM_END, _N, _ROW = "__from_end__", "__n__", "__row__"
 
 
 @dataclass(frozen=True)
 class Split:
-    """Three disjoint tables with the columns of the interactions, each sorted by user_id, then item_id."""
+    """Three disjoint tables with the columns of the interactions but `split`, each sorted by user_id, then item_id."""
 
     train: pl.DataFrame
     valid: pl.DataFrame
@@ -97,36 +100,67 @@ def cold_user(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: flo
     return _hold_out(interactions, USER_ID, "cold_user", valid_ratio, test_ratio, seed)
 
 
-def deduplicate(interactions: pl.DataFrame, keep: Literal["first", "last"] = "first") -> tuple[pl.DataFrame, int]:
+def given(interactions: pl.DataFrame, *, valid_ratio: float, seed: int) -> Split:
+    """The parts that the column `split` names; where nothing is left to validate on, random rows of train, `valid_ratio` of them, do.
+
+    Nobody is tested on what training knew: a (user, item) in several parts stays in the first of train, valid and test. Raises DataError
+    where there is no such column, or a row has none of the three in it.
+    """
+    _check_ratios(valid_ratio, 0.0)
+    if SPLIT not in interactions.columns:
+        raise DataError(
+            f"split=given needs a column `{SPLIT}` of {', '.join(PARTS)}, the interactions have {_listed(interactions)}; "
+            f"name the column that holds the parts with data.columns.{SPLIT}=…, or choose another split"
+        )
+    without = interactions.filter(~pl.col(SPLIT).is_in(PARTS).fill_null(False))
+    if len(without):
+        raise DataError(
+            f"split=given: expected {', '.join(PARTS)} in the column `{SPLIT}` of every row, {len(without):,} of {len(interactions):,} "
+            f"have none of them, the first is of user `{without[USER_ID][0]}` and item `{without[ITEM_ID][0]}`"
+        )
+    rows, n_removed = deduplicate(interactions, by=(USER_ID, ITEM_ID, SPLIT))
+    rows = rows.with_columns(pl.col(SPLIT).replace_strict(PARTS, range(len(PARTS))).alias(_PART)).sort(_PART, maintain_order=True)
+    kept = rows.unique([USER_ID, ITEM_ID], keep="first", maintain_order=True)
+    lost = {name: int((rows[_PART] == part).sum() - (kept[_PART] == part).sum()) for part, name in enumerate(PARTS)}
+    notes = [f"{n:,} rows of {name} are left out: an earlier part has their user and item" for name, n in lost.items() if n]
+    if not (kept[_PART] == 1).any():
+        train, test = kept.filter(pl.col(_PART) == 0), kept.filter(pl.col(_PART) == 2)
+        from_end = pl.Series(_FROM_END, np.random.default_rng(seed).permutation(len(train)))
+        train = train.with_columns(from_end, pl.lit(len(train)).alias(_N)).with_columns(_part_by_ratio(valid_ratio, 0.0))
+        kept = pl.concat([train, test], how="diagonal_relaxed")
+        notes.append(f"no rows are given to validate on: {(train[_PART] == 1).sum():,} of {len(train):,} of train are drawn for that")
+    return _collect(kept, "given", n_removed, notes)
+
+
+def deduplicate(
+    interactions: pl.DataFrame, keep: Literal["first", "last"] = "first", by: Sequence[str] = (USER_ID, ITEM_ID)
+) -> tuple[pl.DataFrame, int]:
     """One row for each (user, item): the earliest, or the latest; among equals, or without timestamps, the one least in the other columns.
 
-    Returns the rows, sorted by user_id and item_id, and how many were dropped.
+    Returns the rows, sorted by user_id and item_id, and how many were dropped. `by` may have `split` as well; else that column goes.
     """
-    keys = [USER_ID, ITEM_ID]
-    if _rises(interactions):
+    interactions = interactions if SPLIT in by else interactions.drop(SPLIT, strict=False)
+    if _rises(interactions, by):
         return interactions, 0
-    rows = interactions.sort(keys)
-    starts = rows.select(pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in keys)).to_series()
+    rows = interactions.sort(by)
+    starts = rows.select(pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in by)).to_series()
     starts[0] = True
     repeated = ~starts | ~starts.shift(-1, fill_value=True)
-    kept = _first_of_pairs(rows.with_row_index(_ROW).filter(repeated), keep)  # few: the others need no further order
+    some = rows.with_row_index(_ROW).filter(repeated)  # few: the others need no further order
+    time = [TIMESTAMP] if TIMESTAMP in rows.columns else []
+    order = [*by, *time, *(name for name in rows.columns if name not in (*by, *time))]
+    some = some.sort(order, descending=[name in time and keep == "last" for name in order], nulls_last=True)
     mask = ~repeated
-    mask[kept[_ROW]] = True
-    rows = rows.filter(mask)
-    return rows, len(interactions) - len(rows)
+    mask[some.unique(by, keep="first", maintain_order=True)[_ROW]] = True
+    return rows.filter(mask), int((~mask).sum())
 
 
-def _first_of_pairs(rows: pl.DataFrame, keep: Literal["first", "last"]) -> pl.DataFrame:
-    keys, time = [USER_ID, ITEM_ID], [TIMESTAMP] if TIMESTAMP in rows.columns else []
-    others = [name for name in rows.columns if name not in (*keys, *time, _ROW)]
-    descending = [name in time and keep == "last" for name in (*keys, *time, *others)]
-    return rows.sort([*keys, *time, *others], descending=descending, nulls_last=True).unique(keys, keep="first", maintain_order=True)
-
-
-def _rises(rows: pl.DataFrame) -> bool:
-    """Whether every row is above the one before it by user_id, then item_id: sorted, and no pair twice."""
-    user, item = pl.col(USER_ID), pl.col(ITEM_ID)
-    above = (user > user.shift()) | ((user == user.shift()) & (item > item.shift()))
+def _rises(rows: pl.DataFrame, by: Sequence[str] = (USER_ID, ITEM_ID)) -> bool:
+    """Whether every row is above the one before it by these columns, the first counting most: sorted, and none repeated."""
+    above, equal = pl.lit(False), pl.lit(True)
+    for key in by:
+        above |= equal & (pl.col(key) > pl.col(key).shift())
+        equal &= pl.col(key) == pl.col(key).shift()
     return rows.lazy().select(above.fill_null(True).all()).collect(engine="streaming").item()
 
 
@@ -153,9 +187,13 @@ def _require_time(interactions: pl.DataFrame, name: str) -> pl.DataFrame:
     if TIMESTAMP in interactions.columns:
         return interactions
     raise DataError(
-        f"split={name} needs a column `{TIMESTAMP}`, the interactions have {', '.join(f'`{column}`' for column in interactions.columns)}; "
+        f"split={name} needs a column `{TIMESTAMP}`, the interactions have {_listed(interactions)}; "
         f"name the column that holds the times with data.columns.{TIMESTAMP}=…, or choose split=random_ratio or split=cold_item"
     )
+
+
+def _listed(interactions: pl.DataFrame) -> str:
+    return ", ".join(f"`{column}`" for column in interactions.columns)
 
 
 def _order_by_user(rows: pl.DataFrame) -> pl.DataFrame:
@@ -181,13 +219,14 @@ def _cut(times: pl.Series, ratio: float) -> float:
     return float(times[len(times) - n_after]) if n_after else float("inf")
 
 
-def _collect(rows: pl.DataFrame, name: str, n_removed: int) -> Split:
-    """The split of rows that bear a part (0 train, 1 valid, 2 test), with notes on what is missing in it."""
-    columns = [column for column in rows.columns if column not in (_PART, _FROM_END, _N)]
+def _collect(rows: pl.DataFrame, name: str, n_removed: int, odd: Sequence[str] = ()) -> Split:
+    """The split of rows that bear a part (0 train, 1 valid, 2 test), with notes on what was odd and what is missing in it."""
+    columns = [column for column in rows.columns if column not in (_PART, _FROM_END, _N, SPLIT)]
     rows = rows if _rises(rows) else rows.sort([USER_ID, ITEM_ID])
-    train, valid, test = (rows.filter(pl.col(_PART) == part).select(columns) for part in range(len(_PARTS)))
+    train, valid, test = (rows.filter(pl.col(_PART) == part).select(columns) for part in range(len(PARTS)))
     notes = [f"{n_removed:,} repeated (user, item) rows were reduced to the first"] if n_removed else []
-    notes += [f"{part} has no rows" for part, table in zip(_PARTS, (train, valid, test), strict=True) if table.is_empty()]
+    notes += odd
+    notes += [f"{part} has no rows" for part, table in zip(PARTS, (train, valid, test), strict=True) if table.is_empty()]
     for key, kind in ((USER_ID, "users"), (ITEM_ID, "items")):
         tested = test.select(key).unique()
         if n_unseen := len(tested.join(train.select(key).unique(), on=key, how="anti")):

@@ -66,6 +66,12 @@ def test_items_as_entities_under_their_own_id(tmp_path: Path) -> None:
     assert dataset.notes[1:] == ("the entities of 1 of 3 items occur in no triple",)
 
 
+def test_given_parts(tmp_path: Path) -> None:
+    folder = write(tmp_path, interactions="user_id,item_id,fold\nu1,a,train\nu1,b,test\nu2,c,\n")
+    assert read(folder, {"split": "fold"}).interactions["split"].to_list() == ["train", "test", None]
+    assert "split" not in read(folder).interactions.columns
+
+
 def test_chosen_columns(tmp_path: Path) -> None:
     folder = write(tmp_path, items="sku,label,photo,year\na,Red shoe,a.jpg,1995\n")
     dataset = read(folder, {"item_id": "sku"}, ["label", "year"], "photo")
@@ -103,6 +109,10 @@ def test_content_hash_follows_bytes_not_the_place(tmp_path: Path) -> None:
         ({"triples": "head,relation,tail\nea,made_by,\n"}, "triples.csv:2:tail: expected an id"),
         ({"triples": "head,relation,tale\nea,made_by,x\n"}, "triples.csv: expected a column `tail`, .*did you mean `tale`"),
         ({"interactions": "user_id,item_id\n"}, "interactions.csv: expected at least one row below the header"),
+        (
+            {"interactions": "user_id,item_id,split\nu1,a,train\nu1,b,val\nu2,c,\n"},
+            r"interactions.csv:3:split: expected train, valid or test, found `val` \[no-part\]$",
+        ),
     ],
 )
 def test_wrong_content(tmp_path: Path, changed: dict[str, str | None], expected: str) -> None:
@@ -141,7 +151,7 @@ def test_a_column_of_lists_of_numbers_is_no_text(tmp_path: Path) -> None:
 
 
 def test_a_kind_of_id_that_changes_is_named_with_its_line_and_like_ids_are_kept_apart(tmp_path: Path) -> None:
-    (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,a\n02,a\nx,b\n2,B\n".replace("2,B", "y,B"))
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,a\n02,a\nx,b\ny,B\n")
     dataset = read_folder(str(tmp_path), {}, None, None)
     line = f"{tmp_path / 'interactions.csv'}:4:user_id: other text from here on, whole numbers before; ids stay text"
     near = "item_id: `B` and `b` differ only by case, spaces, leading zeros or Unicode form; they are kept apart"

