@@ -28,7 +28,7 @@ from mmrec.data.demo_shop_pictures import draw_picture, write_caption
 from mmrec.data.demo_shop_texts import write_description, write_title
 from mmrec.data.demo_shop_world import GROUPS, N_PERIODS, SHARES, VALUES, Log, World, draw_world, examination, simulate
 from mmrec.data.folder import read_folder
-from mmrec.data.storage import sha256_text, write_json, write_tensors
+from mmrec.data.storage import sha256_text, temporary_beside, write_json, write_tensors
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
 
@@ -122,7 +122,7 @@ def _make(folder: Path, arguments: dict[str, int]) -> None:
     log = simulate(world, arguments["n_interactions"], log_rng)
     present = {part: _draw_present(n_items, share, shown_rng) for part, share in ABSENT_SHARE.items()}
     shop = _Shop(world, log, present, _ids("u", n_users), _ids("i", n_items))
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(folder)
     (temporary / "images").mkdir(parents=True)
     try:
         _write_tables(temporary, shop, text_rng, shown_rng)

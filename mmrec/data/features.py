@@ -54,11 +54,11 @@ def extract_features(
     folder = cache / "features" / encoder.fingerprint[:32]
     for path in sorted(folder.glob("*.safetensors")):
         table.fill(*_read_shard(path, encoder.feature_dim))
-    todo, refused = table.missing(), {}
+    todo, refused = table.missing(WINDOW_BATCHES * batch_size), {}
     console = Console(stderr=True)
     with Progress(console=console, disable=not (console.is_terminal and todo)) as progress, _ShardWriter(folder) as shards:
-        bar = progress.add_task(f"{modality} features ({encoder.name})", total=len(todo))
-        for window in _prepare_windows(encoder, inputs, todo, WINDOW_BATCHES * batch_size):
+        bar = progress.add_task(f"{modality} features ({encoder.name})", total=sum(map(len, todo)))
+        for window in _prepare_windows(encoder, inputs, todo):
             refused |= {position: reason for position, _, reason in window if reason}
             for batch in _sorted_batches(encoder, window, batch_size):
                 keys, rows = [table.keys[position] for position, _ in batch], encoder.encode([prepared for _, prepared in batch])
@@ -159,10 +159,16 @@ class _Table:
             self.values[target] = rows[source]
             self.present[target] = True
 
-    def missing(self) -> list[int]:
-        """The first position of each key still without a row, largest input first: what does not fit in memory fails at once."""
-        first = [positions[0] for positions in self.positions.values()]
-        return sorted((position for position in first if not self.present[position]), key=lambda position: -self.sizes[position])
+    def missing(self, window: int) -> list[list[int]]:
+        """The first position of each key still without a row, largest input first: what does not fit in memory fails at once.
+
+        They come in windows of all keys, the known ones left out: a run that goes on makes the batches of one that was not stopped, hence
+        the same rows to the last digit.
+        """
+        first = sorted((positions[0] for positions in self.positions.values()), key=lambda position: (-self.sizes[position], position))
+        windows = [first[start : start + window] for start in range(0, len(first), window)]
+        left = [[position for position in positions if not self.present[position]] for positions in windows]
+        return [positions for positions in left if positions]
 
 
 class _ShardWriter:
@@ -219,9 +225,9 @@ def _read_shard(path: Path, feature_dim: int) -> tuple[list[bytes], Float[Tensor
 
 
 def _prepare_windows(
-    encoder: FeatureEncoder, inputs: Sequence[bytes | None], positions: list[int], window: int
+    encoder: FeatureEncoder, inputs: Sequence[bytes | None], windows: list[list[int]]
 ) -> Iterator[list[tuple[int, object, str]]]:
-    """(position, prepared, reason it was refused or "") of `window` inputs at a time; the next window is prepared while one is used."""
+    """(position, prepared, reason it was refused or "") of each window; the next window is prepared while one is used."""
 
     def attempt(position: int) -> tuple[int, object, str]:
         try:
@@ -229,10 +235,9 @@ def _prepare_windows(
         except ValueError as error:
             return position, None, " ".join(str(error).split()) or "cannot be used"
 
-    chunks = [positions[start : start + window] for start in range(0, len(positions), window)]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        ahead = [pool.submit(attempt, position) for position in chunks[0]] if chunks else []
-        for following in [*chunks[1:], []] if chunks else []:
+        ahead = [pool.submit(attempt, position) for position in windows[0]] if windows else []
+        for following in [*windows[1:], []] if windows else []:
             current, ahead = ahead, [pool.submit(attempt, position) for position in following]
             yield [future.result() for future in current]
 

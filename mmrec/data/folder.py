@@ -188,6 +188,8 @@ def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: p
     links = item_entities if item_entities is not None else items.select(ITEM_ID, pl.col(ITEM_ID).alias(ENTITY))
     entities = pl.concat([triples[HEAD], triples[TAIL]]).unique()
     linked = links[ENTITY].is_in(entities.implode())
+    if links.is_empty():
+        raise DataError(f"{path}: expected entities of items as heads or tails, but no item has an entity; remove it, or give them some")
     if not linked.any():
         raise _unconnected(path, links[ENTITY][0], entities, by_own_id=item_entities is None)
     notes = []

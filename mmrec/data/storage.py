@@ -1,11 +1,15 @@
 """Writing that survives a kill, and hashing by content.
 
 A write is: temporary file beside the target, fsync, rename, fsync of the folder. A reader sees the old file or the new one, never a part.
+What a killed process left of one is removed by the next write into the same folder.
 """
 
 import hashlib
 import json
 import os
+import platform
+import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +19,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+_HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "localhost"
+
 
 def write_atomic(target: Path, write: Callable[[Path], None]) -> None:
     """Calls `write` with a temporary path beside `target`, then moves it into place durably. Makes missing folders."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(target)
     try:
         write(temporary)
         temporary.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner may read
@@ -29,6 +34,26 @@ def write_atomic(target: Path, write: Callable[[Path], None]) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A name for what this process will move to `target`. Makes missing folders, and removes what killed processes of this machine left."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for path in target.parent.glob(f".*.{_HOST}.*.tmp"):
+        pid = path.name.split(".")[-2]
+        if pid.isdecimal() and not _is_alive(int(pid)):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    return target.with_name(f".{target.name}.{_HOST}.{os.getpid()}.tmp")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def sync_folder(folder: Path) -> None:

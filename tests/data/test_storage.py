@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +14,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmrec.data.storage import sha256_file, sha256_frame, sha256_text, write_atomic, write_json, write_parquet, write_tensors, write_text
+from mmrec.data.storage import (
+    sha256_file,
+    sha256_frame,
+    sha256_text,
+    temporary_beside,
+    write_atomic,
+    write_json,
+    write_parquet,
+    write_tensors,
+    write_text,
+)
 
 PARTS = st.lists(st.text("ab\0é", max_size=4), max_size=4)
 
@@ -100,3 +113,16 @@ def test_the_hash_of_a_table_is_of_names_and_values(tmp_path: Path) -> None:
     others = [frame.rename({"a": "c"}), frame.reverse(), frame.select("b", "a"), frame.head(1), frame.fill_null(0.0)]
     assert len({sha256_frame(other) for other in [frame, *others]}) == 6
     assert sha256_frame(pl.DataFrame({"a": [None, "x"]})) != sha256_frame(pl.DataFrame({"a": ["", "x"]}))
+
+
+def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    mine = temporary_beside(tmp_path / "t.json")
+    of_dead = mine.with_name(mine.name.replace(f".{os.getpid()}.", f".{child.pid}."))
+    of_other_machine = tmp_path / f".t.json.elsewhere.{child.pid}.tmp"
+    (tmp_path / f".folder{of_dead.name.removeprefix('.t.json')}").mkdir()
+    for path in (mine, of_dead, of_other_machine):
+        path.write_text("half")
+    write_text(tmp_path / "other.txt", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([mine.name, of_other_machine.name, "other.txt"])
