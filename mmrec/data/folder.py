@@ -2,7 +2,7 @@
 
     interactions.csv   user_id, item_id[, timestamp][, rating][, event]
     items.csv          item_id, any columns[, image: a path relative to the folder]      (optional, as all that follow)
-    triples.csv        head, relation, tail
+    triples.csv        head, relation, tail[, timestamp: when it became known]; or a graph: .nt, .ttl, .graphml
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
     users.csv          user_id, any columns
 
@@ -10,15 +10,18 @@ Each may be .csv, .tsv, .jsonl or .parquet, each of them .gz or .zst as well, or
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from mmrec.data.formats import find_table, missing_file, open_table
+from mmrec.data.graph_files import node_links
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.storage import sha256_file, sha256_text
+from mmrec.data.vectors import find_vectors, read_vectors
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset
 
@@ -32,7 +35,12 @@ TABLES = {
         Column(EVENT, "text", optional=True),
     ),
     "items": (Column(ITEM_ID, "id"),),
-    "triples": (Column(HEAD, "id"), Column(RELATION, "id"), Column(TAIL, "id")),
+    "triples": (
+        Column(HEAD, "id"),
+        Column(RELATION, "id"),
+        Column(TAIL, "id"),
+        Column(TIMESTAMP, "seconds", optional=True, nullable=True),
+    ),
     "item_entities": (Column(ITEM_ID, "id"), Column(ENTITY, "id")),
     "users": (Column(USER_ID, "id"),),
 }
@@ -48,6 +56,7 @@ def read_folder(
     image_column: str | None,
     on_error: str = "stop",
     quarantine: str | None = None,
+    features: dict[str, str] | None = None,
 ) -> Dataset:
     """The dataset in the folder `path`.
 
@@ -58,6 +67,7 @@ def read_folder(
         image_column: the column of the items that holds image paths. None: `image` if there is one.
         on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
         quarantine: the folder for rows that are left out, one below it for each content.
+        features: modality to the file of its vectors, see `mmrec.data.vectors`.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
@@ -75,16 +85,20 @@ def read_folder(
     if "interactions" not in paths:
         raise missing_file(folder / "interactions.csv")
     _check_renamed(columns)
-    problems = Problems()
+    problems, files = Problems(), find_vectors(folder, features or {})
     tables = {stem: _read_stem(file, stem, columns, problems) for stem, file in paths.items()}
+    known = pl.concat([table.frame[ITEM_ID] for stem, table in tables.items() if stem in ("items", "interactions")]).unique()
     if "item_entities" in tables:
-        tables["item_entities"] = _known_items_only(tables, problems)
-    content_hash = hash_files(paths.values())
+        tables["item_entities"] = tables["item_entities"].known_items(known, problems)
+    vectors = {}
+    for modality, one in files.items():
+        tables[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, columns)
+    content_hash = hash_files({*paths.values(), *(path for one in files.values() for path in (one.values, one.ids))})
     if on_error == "stop":
         problems.raise_any()
     elif len(problems):
         write_quarantine(Path(quarantine).expanduser() / content_hash[:16], tables, problems)
-    return _assemble(folder, tables, text_columns, image_column, content_hash)
+    return replace(_assemble(folder, tables, text_columns, image_column, content_hash), vectors=vectors)
 
 
 def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -123,32 +137,7 @@ def _read_stem(path: Path, stem: str, columns: dict[str, str], problems: Problem
     table = read_table(open_table(path), TABLES[stem], problems, columns, others=stem in ("items", "users"))
     if not table.n_read and stem not in ("items", "users"):
         raise DataError(f"{path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
-    return _once_each(table, _KEYS[stem], problems) if stem in _KEYS else table
-
-
-def _once_each(table: ReadTable, key: str, problems: Problems) -> ReadTable:
-    """The table without rows whose key was there before."""
-    keys = table.frame[key]
-    again = ~keys.is_first_distinct()
-    if not again.any():
-        return table
-    first = dict(zip(keys.filter(~again), table.rows.filter(~again), strict=True))
-
-    def reason(value: object) -> str:
-        return f"expected each {key} once, `{value}` is already at {table.file.place(first[value])}"
-
-    return table.without(again, problems, key, "repeated-id", reason)
-
-
-def _known_items_only(tables: Mapping[str, ReadTable], problems: Problems) -> ReadTable:
-    """The links of items that the items or the interactions name."""
-    known = pl.concat([table.frame[ITEM_ID] for stem, table in tables.items() if stem in ("items", "interactions")]).unique()
-
-    def reason(value: object) -> str:
-        return f"expected an item that the items or the interactions name, found `{value}`; {nearest(str(value), known)}"
-
-    table = tables["item_entities"]
-    return table.without(~table.frame[ITEM_ID].is_in(known.implode()), problems, ITEM_ID, "unknown-item", reason)
+    return table.once_each(_KEYS[stem], problems) if stem in _KEYS else table
 
 
 def _assemble(
@@ -160,8 +149,10 @@ def _assemble(
     texts = _choose_texts(given, text_columns, image)
     as_text = [name for name in (*texts, image) if name is not None]
     items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
+    links = frames.get("item_entities")
     if "triples" in frames:
-        notes += check_alignment(items, frames["triples"], frames.get("item_entities"), tables["triples"].file.path)
+        links = node_links(tables["triples"].file, set(items[ITEM_ID])) if links is None else links
+        notes += check_alignment(items, frames["triples"], links, tables["triples"].file.path)
     return Dataset(
         name=folder.resolve().name,
         root=folder,
@@ -170,7 +161,7 @@ def _assemble(
         text_columns=texts,
         image_column=image,
         triples=frames.get("triples"),
-        item_entities=frames.get("item_entities"),
+        item_entities=links,
         users=frames.get("users"),
         content_hash=content_hash,
         notes=tuple(note for table in tables.values() for note in (*table.notes, *_left_out(table))) + notes,
