@@ -93,7 +93,7 @@ def read_folder(
     vectors = {}
     for modality, one in files.items():
         tables[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, columns)
-    content_hash = hash_files({*paths.values(), *(path for one in files.values() for path in (one.values, one.ids))})
+    content_hash = hash_files(dict.fromkeys([*paths.values(), *(path for one in files.values() for path in (one.values, one.ids))]))
     if on_error == "stop":
         problems.raise_any()
     elif len(problems):

@@ -230,7 +230,7 @@ class _Edge(NamedTuple):
 class _Graphml(NamedTuple):
     edges: pl.DataFrame
     lines: list[int]
-    """Where each edge starts."""
+    """The line of each edge, where its opening tag ends."""
     items: list[tuple[str, str]]
     """What nodes have as `item_id`, and their entities."""
 
@@ -249,7 +249,7 @@ class _Lines:
 
 
 def _elements(path: Path) -> Iterator[tuple[int, str, Element]]:
-    """Every element where it ends, with the line on which it starts and its name. Nodes and edges are forgotten once they were given."""
+    """Every element where it ends, with the line of its opening tag and its name. Nodes and edges are forgotten once they were given."""
     inside: list[tuple[int, Element]] = []
     with open_bytes(path) as file:
         source = _Lines(file)

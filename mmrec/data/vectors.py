@@ -25,12 +25,12 @@ from mmrec.data.index import Index
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.errors import ConfigError, DataError
-from mmrec.types import COLLABORATIVE, ITEM_ID, KG, Features, ItemVectors
+from mmrec.types import COLLABORATIVE, ITEM_ID, KG, OTHERS, Features, ItemVectors
 
 SUFFIXES = (".npy", ".safetensors", ".parquet")
 VALUES = "values"
 """The tensor of a .safetensors file that holds the vectors."""
-_TAKEN = (COLLABORATIVE, KG, "others")
+_TAKEN = (COLLABORATIVE, KG, OTHERS)
 _LARGEST_HEADER = 2**16
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -123,13 +123,12 @@ def read_vectors(
 
     Raises DataError for a file that is not what its suffix says, or holds anything but rows of numbers.
     """
-    table = read_table(
-        IdLines(files.ids) if files.ids.suffix == ".txt" else open_table(files.ids), (Column(ITEM_ID, "id"),), problems, names
-    )
-    id_column = next(name for name in ((names or {}).get(ITEM_ID), ITEM_ID) if name in table.file.columns)
+    file = IdLines(files.ids) if files.ids.suffix == ".txt" else open_table(files.ids)
+    table = read_table(file, (Column(ITEM_ID, "id"),), problems, names)
+    id_column = next(name for name in ((names or {}).get(ITEM_ID), ITEM_ID) if name in file.columns)
     stored = _READERS[files.values.suffix](files.values, id_column)
-    n_rows, n_ids = len(stored.absent), table.n_read - len(table.file.broken)
-    if n_ids != n_rows or table.file.broken:
+    n_rows, n_ids = len(stored.absent), table.n_read - len(file.broken)
+    if n_ids != n_rows or file.broken:
         reason = f"expected {n_rows:,} ids that can be read, one for each row of {files.values.name}, found {n_ids:,}"
         problems.add(str(files.ids), [Problem("wrong-length", str(files.ids), reason)])
         nothing = table._replace(frame=table.frame.clear(), rows=table.rows.clear(), bad=pl.concat([table.rows, table.bad]).sort())
@@ -178,22 +177,19 @@ def _read_npy(path: Path, _id_column: str) -> _Stored:
     with open(path, "rb") as file:
         start = io.BytesIO(file.read(_LARGEST_HEADER))
     try:
-        version = np.lib.format.read_magic(start)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(start)
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise DataError(f"{path}: not a NumPy file, or a damaged one: {str(error).splitlines()[0]}") from None
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, by_columns, dtype = read[np.lib.format.read_magic(start)](start)
+    except Exception as error:  # a header is a Python literal, and a wrong one can be wrong in any way
+        raise DataError(f"{path}: not a NumPy file, or a damaged one: {(str(error) or 'an odd header').splitlines()[0]}") from None
     if dtype.hasobject:
-        raise DataError(
-            f"{path}: expected numbers, the array holds Python objects, which may run code and are not read; save it as float32"
-        )
+        raise DataError(f"{path}: expected numbers, it holds Python objects, which may run code and are not read; save it as float32")
     if dtype.kind not in "fiu":
         raise DataError(f"{path}: expected numbers, the array holds {dtype}")
     _check_shape(path, shape)
     claimed, there = math.prod(shape) * dtype.itemsize, path.stat().st_size - start.tell()
     if claimed != there:
         raise DataError(f"{path}: {shape[0]:,} rows of {shape[1]:,} numbers, as its header says, take {claimed:,} bytes; it has {there:,}")
-    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    values = np.memmap(path, dtype, "r", start.tell(), shape, "F" if by_columns else "C")
     return _of_rows(values, _none_absent(len(values)), lambda row: values[row].tolist())
 
 
