@@ -30,10 +30,7 @@ Node = dict[str, Any]
 
 @dataclass
 class Evidence:
-    """Which kinds of evidence the model may use: true, false, or content changed as `mmrec.data.counterfactual` says.
-
-    `others` are all further modalities, `data.features` says which.
-    """
+    """Which kinds of evidence the model may use: true, false, changed as `mmrec.data.counterfactual` says; others: of data.features."""
 
     collaborative: bool = MISSING
     text: Union[bool, str] = MISSING  # noqa: UP007, OmegaConf knows no other spelling

@@ -5,6 +5,7 @@
     triples.csv        head, relation, tail[, timestamp: when it became known]; or a graph: .nt, .ttl, .graphml
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
     users.csv          user_id, any columns
+    audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.vectors`
 
 Each may be .csv, .tsv, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
 """

@@ -31,12 +31,12 @@ def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tu
         return triples, ()
     if TIMESTAMP not in split.train.columns:
         return triples, ("triples have times and interactions have none: what the triples tell of the future cannot be left out",)
-    moment = min(part[TIMESTAMP].min() for part in (split.valid, split.test) if len(part))
-    late = (triples[TIMESTAMP] >= moment).fill_null(False)
+    first_held_out = pl.concat([split.valid[TIMESTAMP], split.test[TIMESTAMP]]).min()
+    late = (triples[TIMESTAMP] >= first_held_out).fill_null(False)
     if not late.any():
         return triples, ()
-    found = f"{late.sum():,} of {len(triples):,} triples became known when the first held-out interaction, at {moment}, or later"
-    if split.train[TIMESTAMP].max() < moment:
+    found = f"{late.sum():,} of {len(triples):,} triples became known when the first held-out interaction, at {first_held_out}, or later"
+    if (split.train[TIMESTAMP] < first_held_out).all():
         return triples.filter(~late), (f"{found}: they were left out",)
     return triples, (f"{found}: split {split.name} does not part all rows at one moment, so they stay, and may tell of held-out rows",)
 

@@ -93,8 +93,9 @@ def test_a_list_of_ids_in_parquet_that_are_numbers_called_otherwise(folder: Path
 
 
 def test_a_list_of_ids_with_blank_lines_in_another_encoding(folder: Path) -> None:
-    ids = ["Schöne Töne für Müller", "Übergröße für Bäcker", "Käse"]
-    (folder / "items.csv").write_text("\n".join(["item_id", *ids]))
+    ids = ["Élodie Böhm, née Müller, à l'été où naquît l'âme", "a", "b"]
+    (folder / "items.jsonl").write_text("\n".join(json.dumps({"item_id": one}) for one in ids))
+    (folder / "items.csv").unlink()
     npy(folder)
     (folder / "audio_ids.csv").unlink()
     (folder / "audio_ids.txt").write_bytes("\r\n\r\n".join(ids).encode("cp1252"))
@@ -159,7 +160,11 @@ def test_alignment_masks_and_imputes_nothing(folder: Path) -> None:
 
 BAD = {
     "repeated": (["a", "c", "a"], VALUES, r"audio_ids.csv:4:item_id: expected each item_id once, `a` is already at .*audio_ids.csv:2 "),
-    "unknown": (["a", "item-c", "b"], VALUES, r"audio_ids.csv:3:item_id: expected an item that .* name, found `item-c`; .*\[unknown-item\]"),
+    "unknown": (
+        ["a", "item-c", "b"],
+        VALUES,
+        r"audio_ids.csv:3:item_id: expected an item that .* name, found `item-c`; .*\[unknown-item\]",
+    ),
     "nan": (
         IDS,
         [[1, 2], [3, np.nan], [5, 6]],
@@ -199,7 +204,8 @@ def test_all_that_is_wrong_is_said_at_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "found"), [({"v": [[1.0, 2.0], [3.0, None], [5.0, 6.0]]}, "`None`"), ({"x": [1.0, 2.0, 3.0], "y": [1.0, None, 3.0]}, "`None`")]
+    ("columns", "found"),
+    [({"v": [[1.0, 2.0], [3.0, None], [5.0, 6.0]]}, "`None`"), ({"x": [1.0, 2.0, 3.0], "y": [1.0, None, 3.0]}, "`None`")],
 )
 def test_null_among_numbers_is_a_problem(folder: Path, columns: dict, found: str) -> None:
     with pytest.raises(DataProblems, match=f"audio.parquet:row 2:item_id: expected 2 numbers .*, found {found}"):
@@ -315,7 +321,7 @@ def test_other_columns(folder: Path, columns: dict, expected: str) -> None:
 def test_damaged_parquet(folder: Path) -> None:
     raw = (parquet(folder, v=VALUES) / "audio.parquet").read_bytes()
     (folder / "audio.parquet").write_bytes(raw[:4] + b"\xff" * 200 + raw[204:])
-    with pytest.raises(DataError, match="audio.parquet: not a Parquet file, or a damaged one"):
+    with pytest.raises(DataError, match=r"audio.parquet: not a Parquet file, or a damaged one"):
         read(folder, audio="audio.parquet")
 
 
@@ -345,7 +351,7 @@ def test_a_list_of_ids_outside_of_the_folder(folder: Path) -> None:
 
 def test_files_that_are_not_there(folder: Path) -> None:
     npy(folder)
-    with pytest.raises(MissingFile, match="did you mean `audio.npy`"):
+    with pytest.raises(MissingFile, match=r"did you mean `audio.npy`"):
         read(folder, audio="adio.npy")
     with pytest.raises(ConfigError, match=r"expected a file that ends in .npy, .safetensors, .parquet, found `audio.pt`"):
         read(folder, audio="audio.pt")
