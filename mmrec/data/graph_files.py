@@ -280,9 +280,10 @@ def _required(element: Element, name: str, path: Path, line: int) -> str:
 def _data(element: Element, tag: str, keys: dict[str, _Key]) -> dict[str, str]:
     """What a file says of a node or an edge, by name, defaults included; blank is nothing."""
     values = {key.name: key.default for key in keys.values() if key.default is not None and key.domain in (tag, "all")}
-    for child in element.iterfind("{*}data"):
-        key = child.get("key", "")
-        values[keys[key].name if key in keys else key] = child.text
+    for child in element:
+        if child.tag.endswith("data"):  # its namespace before it
+            key = child.get("key", "")
+            values[keys[key].name if key in keys else key] = child.text
     return {name: text for name, text in values.items() if text and not text.isspace()}
 
 

@@ -32,6 +32,8 @@ def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tu
     if TIMESTAMP not in split.train.columns:
         return triples, ("triples have times and interactions have none: what the triples tell of the future cannot be left out",)
     first_held_out = pl.concat([split.valid[TIMESTAMP], split.test[TIMESTAMP]]).min()
+    if first_held_out is None:
+        return triples, ()
     late = (triples[TIMESTAMP] >= first_held_out).fill_null(False)
     if not late.any():
         return triples, ()
