@@ -211,6 +211,7 @@ NODES = '<node id="a"/><node id="b"/>'
         ("t.graphml", "", r"t.graphml:1:\d+: not GraphML: no element found"),
         ("t.graphml", "<html/>", "t.graphml:1: expected GraphML, found the element `html`"),
         ("t.graphml", '<!DOCTYPE x [<!ENTITY e "e">]>\n' + graphml("&e;"), "t.graphml:1: GraphML with a document type or entities"),
+        ("t.graphml", "<!DOCTYPE graphml>\n" + graphml("<graph/>"), "t.graphml:1: GraphML with a document type or entities"),
         ("t.graphml", graphml("<graph>\n<node/></graph>"), "t.graphml:3: expected the attribute `id`, this `node` has none"),
         ("t.graphml", graphml(f'<graph>{NODES}\n<edge source="a"/></graph>'), "t.graphml:3: expected the attribute `target`"),
         (
