@@ -30,12 +30,13 @@ Node = dict[str, Any]
 
 @dataclass
 class Evidence:
-    """Which kinds of evidence the model may use: true, false, or content changed as `mmrec.data.counterfactual` says."""
+    """Which kinds of evidence the model may use: true, false, changed as `mmrec.data.counterfactual` says; others: of data.features."""
 
     collaborative: bool = MISSING
     text: Union[bool, str] = MISSING  # noqa: UP007, OmegaConf knows no other spelling
     image: Union[bool, str] = MISSING  # noqa: UP007
     kg: Union[bool, str] = MISSING  # noqa: UP007
+    others: Union[bool, str] = MISSING  # noqa: UP007
 
 
 @dataclass

@@ -21,6 +21,8 @@ HEAD, RELATION, TAIL, ENTITY = "head", "relation", "tail", "entity"
 TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
 CONTENT = (TEXT, IMAGE, KG)
 MODALITIES = (COLLABORATIVE, *CONTENT)
+OTHERS = "others"
+"""What the configuration calls all further modalities together."""
 
 
 @dataclass(frozen=True)

@@ -109,10 +109,10 @@ def test_a_model_of_the_field_brings_how_it_is_trained_and_the_person_has_the_la
 
 def test_ablations_combine(compose: Compose) -> None:
     cfg = compose("ablation=[no_text,no_kg]")
-    assert plain(cfg)["evidence"] == {"collaborative": True, "text": False, "image": True, "kg": False}
+    assert plain(cfg)["evidence"] == {"collaborative": True, "text": False, "image": True, "kg": False, "others": True}
 
 
-@pytest.mark.parametrize("modality", ["collaborative", "text", "image", "kg"])
+@pytest.mark.parametrize("modality", ["collaborative", "text", "image", "kg", "others"])
 def test_ablations_change_only_the_evidence(modality: str, compose: Compose) -> None:
     full = plain(compose())
     without, alone = (plain(compose(f"ablation=[{kind}_{modality}]")) for kind in ("no", "only"))

@@ -22,6 +22,8 @@ from mmrec.cli.terminate import terminable
 from mmrec.config import register_schemas
 from mmrec.errors import MmrecError, StorageError, Terminated, nearest
 
+_OPEN = re.compile(r"data\.(columns|features)[.=]")
+"""Keys with whatever names a person has below them: Hydra wants ++ for that."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 HELP = """mmrec {version}: recommendation from interactions, text, pictures and a knowledge graph
 
@@ -58,6 +60,7 @@ def main() -> None:
         if verb not in VERBS:
             raise MmrecError(f"there is no `mmrec {verb}`; {nearest(verb, [*VERBS, *PLAIN_VERBS])}")
         run, config_name = VERBS[verb]
+        rest = [f"++{word}" if _OPEN.match(word) else word for word in rest]
         sys.argv = [f"mmrec {verb}", *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]  # argparse wants it before or after
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
         register_schemas()

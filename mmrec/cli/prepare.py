@@ -4,7 +4,7 @@ import inspect
 import logging
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,17 @@ from mmrec.config import build, refine
 from mmrec.data.counterfactual import change_features, change_graph
 from mmrec.data.features import Problem, extract_features, item_texts, read_pictures
 from mmrec.data.filter import filter_interactions
+from mmrec.data.hindsight import flag_columns, flag_relations, forget_future
 from mmrec.data.index import Index
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_parquet
+from mmrec.data.vectors import align_vectors
 from mmrec.errors import ConfigError, DataError
 from mmrec.evaluation.item_groups import check_item_column
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
 from mmrec.models.recommender import Recommender
-from mmrec.types import IMAGE, ITEM_ID, TEXT, Dataset, DatasetSpec, Features, Graph
+from mmrec.types import IMAGE, ITEM_ID, OTHERS, TEXT, TIMESTAMP, Dataset, DatasetSpec, Features, Graph
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -63,10 +65,11 @@ def load_evidence(cfg: DictConfig) -> Evidence:
     say(f"{dataset.name}: {len(dataset.interactions):,} interactions, {index.n_users:,} users, {index.n_items:,} items")
     for note in (*dataset.counts, *dataset.notes):
         say(f"  {note}")
+    dataset, hindsight = _without_hindsight(cfg, dataset)
     start = time.perf_counter()
     features, notes = _load_features(cfg, dataset, index)
     features_s = time.perf_counter() - start
-    return Evidence(dataset, index, features, _load_graph(cfg, dataset, index), dataset.notes + notes, features_s)
+    return Evidence(dataset, index, features, _load_graph(cfg, dataset, index), dataset.notes + hindsight + notes, features_s)
 
 
 def make_split(cfg: DictConfig, evidence: Evidence, folder: Path) -> Split:
@@ -138,14 +141,34 @@ def make_model(cfg: DictConfig, spec: DatasetSpec, priors: dict[str, Any]) -> Re
     return refine("model", lambda: model(spec=spec, **{name: part for name, part in parts.items() if name in takes}))
 
 
+def _without_hindsight(cfg: DictConfig, dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
+    """The dataset without triples that became known too late for the split, and notes on all evidence that may know held-out rows."""
+    triples, notes = dataset.triples, ()
+    if cfg.evidence.kg:
+        if triples is not None and TIMESTAMP in triples.columns:
+            triples, notes = forget_future(triples, build(cfg, "split")(dataset.interactions))
+        notes += flag_columns(dataset.items, cfg.graph.item_columns, "graph.item_columns")
+        notes += () if triples is None else flag_relations(triples)
+    if cfg.evidence.text and TEXT not in dataset.vectors:
+        notes += flag_columns(dataset.items, dataset.text_columns, "data.text_columns")
+    for note in notes:
+        say(f"  {note}")
+    return replace(dataset, triples=triples), notes
+
+
 def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dict[str, Features], tuple[str, ...]]:
     items, cache, size = index.align(dataset.items), Path(cfg.paths.cache), cfg.features.batch_size
     features: dict[str, Features] = {}
     problems: list[Problem] = []
-    if cfg.evidence.text and dataset.text_columns:
+    for name, vectors in dataset.vectors.items():
+        if hasattr(torch.nn.ModuleDict(), name):
+            raise ConfigError(f"data.features.{name}: torch has a use of its own for this name; choose another")
+        if _allowed(cfg, name):
+            features[name] = align_vectors(vectors, index)
+    if cfg.evidence.text and dataset.text_columns and TEXT not in features:
         texts = item_texts(items, dataset.text_columns)
         features[TEXT], problems = extract_features(build(cfg, "text_encoder"), texts, cache, size, TEXT)
-    if cfg.evidence.image and dataset.image_column:
+    if cfg.evidence.image and dataset.image_column and IMAGE not in features:
         pictures, unread = read_pictures(dataset, items[ITEM_ID])
         features[IMAGE], undecoded = extract_features(build(cfg, "image_encoder"), pictures, cache, size, IMAGE)
         problems = problems + unread + undecoded
@@ -157,9 +180,15 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
     if len(notes) > 20:
         say(f"  … and {len(notes) - 20:,} more, all of them in run.json")
     for name in features:
-        if isinstance(change := cfg.evidence[name], str):
+        if isinstance(change := _allowed(cfg, name), str):
             features[name] = change_features(features[name], change, torch.Generator().manual_seed(cfg.seed))
-    return {name: found for name, found in features.items() if found.present.any()}, notes
+    order = sorted(features, key=lambda name: (TEXT, IMAGE, name).index(name))  # a stable one: further modalities as they were named
+    return {name: features[name] for name in order if features[name].present.any()}, notes
+
+
+def _allowed(cfg: DictConfig, modality: str) -> bool | str:
+    """What `evidence` says of features."""
+    return cfg.evidence[modality if modality in (TEXT, IMAGE) else OTHERS]
 
 
 def _load_graph(cfg: DictConfig, dataset: Dataset, index: Index) -> Graph | None:

@@ -40,7 +40,7 @@ from mmrec.evaluation.report import write_report
 from mmrec.evaluation.summary import Evaluated, Result, evaluate
 from mmrec.metrics.ranking import METRICS
 from mmrec.models.recommender import Recommender
-from mmrec.types import CONTENT, DatasetSpec, Scorer
+from mmrec.types import CONTENT, OTHERS, DatasetSpec, Scorer
 
 Remake = Callable[[DatasetSpec], Recommender]
 
@@ -197,8 +197,8 @@ def check_selection(cfg: DictConfig) -> None:
         raise ConfigError(
             f"selection.metric: `{cfg.selection.metric}` is not computed on the validation part; {nearest(cfg.selection.metric, valid)}"
         )
-    for name in CONTENT:
-        if isinstance(change := cfg.evidence[name], str) and change not in changes_of(name):
+    for name in (*CONTENT, OTHERS):
+        if isinstance(change := cfg.evidence.get(name), str) and change not in changes_of(name):
             raise ConfigError(f"evidence.{name}: `{change}` is no value of it; {nearest(change, ('true', 'false', *changes_of(name)))}")
     for key in ("n_seeds", "features.batch_size"):
         if (value := OmegaConf.select(cfg, key)) < 1:

@@ -2,9 +2,10 @@
 
     interactions.csv   user_id, item_id[, timestamp][, rating][, event][, split: the part that a row was given to]
     items.csv          item_id, any columns[, image: a path relative to the folder]      (optional, as all that follow)
-    triples.csv        head, relation, tail
+    triples.csv        head, relation, tail[, timestamp: when it became known]; or a graph: .nt, .ttl, .graphml
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
     users.csv          user_id, any columns
+    audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.vectors`
 
 Each may be .csv, .tsv, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
 """
@@ -17,11 +18,13 @@ from pathlib import Path
 import polars as pl
 
 from mmrec.data.formats import TableFile, find_table, missing_file, open_table
+from mmrec.data.graph_files import node_links
 from mmrec.data.ids import near_ids
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.storage import sha256_file, sha256_text
+from mmrec.data.vectors import find_vectors, read_vectors
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, RATING, RELATION, SPLIT, TAIL, TIMESTAMP, USER_ID, Dataset, RowCount
 
@@ -36,7 +39,12 @@ TABLES = {
         Column(SPLIT, "text", optional=True),
     ),
     "items": (Column(ITEM_ID, "id"),),
-    "triples": (Column(HEAD, "id"), Column(RELATION, "id"), Column(TAIL, "id")),
+    "triples": (
+        Column(HEAD, "id"),
+        Column(RELATION, "id"),
+        Column(TAIL, "id"),
+        Column(TIMESTAMP, "seconds", optional=True, nullable=True),
+    ),
     "item_entities": (Column(ITEM_ID, "id"), Column(ENTITY, "id")),
     "users": (Column(USER_ID, "id"),),
 }
@@ -52,6 +60,7 @@ def read_folder(
     image_column: str | None,
     on_error: str = "stop",
     quarantine: str | None = None,
+    features: dict[str, str] | None = None,
 ) -> Dataset:
     """The dataset in the folder `path`.
 
@@ -62,6 +71,7 @@ def read_folder(
         image_column: the column of the items that holds image paths. None: `image` if there is one.
         on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
         quarantine: the folder for rows that are left out, one below it for each content.
+        features: modality to the file of its vectors, see `mmrec.data.vectors`.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
@@ -75,16 +85,22 @@ def read_folder(
     paths = {stem: found for stem in TABLES if (found := find_table(folder, stem)) is not None}
     if "interactions" not in paths:
         raise missing_file(folder / "interactions.csv")
-    problems = Problems()
+    problems, files = Problems(), find_vectors(folder, features or {})
     tables = {stem: read_stem(open_table(file), stem, problems, columns) for stem, file in paths.items()}
+    known = pl.concat([table.frame[ITEM_ID] for stem, table in tables.items() if stem in ("items", "interactions")]).unique()
     if "item_entities" in tables:
-        tables["item_entities"] = _known_items_only(tables, problems)
-    content_hash = hash_files(paths.values())
+        tables["item_entities"] = tables["item_entities"].known_items(known, problems)
+    vectors = {}
+    for modality, one in files.items():
+        tables[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, columns)
+    content_hash = hash_files(dict.fromkeys([*paths.values(), *(path for one in files.values() for path in (one.values, one.ids))]))
     settle(tables, problems, on_error, quarantine, content_hash)
-    frames = {stem: table.frame for stem, table in tables.items()}
+    frames = {stem: table.frame for stem, table in tables.items() if stem in TABLES}
+    if "triples" in tables and "item_entities" not in tables and (links := node_links(tables["triples"].file, set(known))) is not None:
+        frames["item_entities"] = links
     dataset = assemble(folder, frames, text_columns, image_column, paths.get("triples"))
-    counts = row_counts(tables.items())
-    return replace(dataset, content_hash=content_hash, counts=counts, notes=reading_notes(tables) + dataset.notes)
+    counts, notes = row_counts(tables.items()), reading_notes(tables) + dataset.notes
+    return replace(dataset, vectors=vectors, content_hash=content_hash, counts=counts, notes=notes)
 
 
 def find_folder(path: str) -> Path:
@@ -117,7 +133,7 @@ def read_stem(
         raise DataError(f"{file.path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
     if SPLIT in table.frame.columns:
         table = _known_parts_only(table, problems)
-    return once_each(table, _KEYS[stem], problems) if stem in _KEYS else table
+    return table.once_each(_KEYS[stem], problems) if stem in _KEYS else table
 
 
 def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str) -> None:
@@ -207,20 +223,6 @@ def hash_files(paths: Iterable[Path]) -> str:
     return sha256_text(*parts)
 
 
-def once_each(table: ReadTable, key: str, problems: Problems) -> ReadTable:
-    """The table without rows whose key was there before."""
-    keys = table.frame[key]
-    again = ~keys.is_first_distinct()
-    if not again.any():
-        return table
-    first = dict(zip(keys.filter(~again), table.rows.filter(~again), strict=True))
-
-    def reason(value: object) -> str:
-        return f"expected each {key} once, `{value}` is already at {table.file.place(first[value])}"
-
-    return table.without(again, problems, key, "repeated-id", reason)
-
-
 def _known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
     """The table without rows that were given to a part of another name; to none is no problem here."""
 
@@ -228,17 +230,6 @@ def _known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
         return f"expected {', '.join(PARTS[:-1])} or {PARTS[-1]}, found `{value}`"
 
     return table.without(~table.frame[SPLIT].is_in(PARTS).fill_null(True), problems, SPLIT, "no-part", reason)
-
-
-def _known_items_only(tables: Mapping[str, ReadTable], problems: Problems) -> ReadTable:
-    """The links of items that the items or the interactions name."""
-    known = pl.concat([table.frame[ITEM_ID] for stem, table in tables.items() if stem in ("items", "interactions")]).unique()
-
-    def reason(value: object) -> str:
-        return f"expected an item that the items or the interactions name, found `{value}`; {nearest(str(value), known)}"
-
-    table = tables["item_entities"]
-    return table.without(~table.frame[ITEM_ID].is_in(known.implode()), problems, ITEM_ID, "unknown-item", reason)
 
 
 def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) -> DataError:

@@ -1,4 +1,4 @@
-"""The file formats of tables, as raw as they come: CSV, TSV, JSONL and Parquet, compressed or not, in one file or many.
+"""The file formats of tables, as raw as they come: CSV, TSV, JSONL, Parquet and graphs, compressed or not, in one file or many.
 
 Polars reads. Where it gives up, Python's own parser goes line by line: what it can read after all (a lone inch sign as in `5" screen`, say)
 is read, and every line that it cannot is a problem with its place.
@@ -20,7 +20,7 @@ from charset_normalizer import from_bytes
 from mmrec.data.problems import Problem, Problems
 from mmrec.errors import DataError, MissingFile, nearest
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".nt", ".ttl", ".graphml")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -364,7 +364,11 @@ def open_table(path: Path, separator: str | None = None, quote_char: str | None 
         raise DataError(f"{path}: expected a file that ends in {expected}, each perhaps with .gz or .zst, found `{path.suffix}`")
     if separator is not None or suffix in _SEPARATORS:
         return DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char)
-    return JsonLinesFile(path) if suffix == ".jsonl" else ParquetFile(path)
+    if suffix in (".jsonl", ".parquet"):
+        return JsonLinesFile(path) if suffix == ".jsonl" else ParquetFile(path)
+    from mmrec.data.graph_files import open_graph  # which knows the classes above
+
+    return open_graph(path)
 
 
 def find_table(folder: Path, stem: str) -> Path | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.folder import assemble, find_folder, hash_files, once_each
+from mmrec.data.folder import assemble, find_folder, hash_files
 from mmrec.data.formats import missing_file, open_bytes, open_table
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, read_table
@@ -109,5 +109,5 @@ def _read_list(path: Path, key: str, problems: Problems) -> pl.DataFrame:
     table = table._replace(frame=table.frame.with_columns(number.alias(key)))
     no_number = ~table.frame[key].str.contains(_NUMBER)
     table = table.without(no_number, problems, key, "no-number", lambda value: f"expected a whole number, found `{value}`")
-    table = once_each(table, key, problems)
-    return (once_each(table, "original_id", problems) if key == RELATION else table).frame
+    table = table.once_each(key, problems)
+    return (table.once_each("original_id", problems) if key == RELATION else table).frame

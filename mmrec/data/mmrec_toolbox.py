@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
-from mmrec.data.folder import assemble, find_folder, hash_files, once_each, reading_notes, row_counts
+from mmrec.data.folder import assemble, find_folder, hash_files, reading_notes, row_counts
 from mmrec.data.formats import missing_file, open_table
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, ReadTable, read_table
@@ -96,7 +96,7 @@ def _read_mapping(path: Path, key: str, problems: Problems) -> ReadTable:
         file = open_table(path)
     before = next((name for name in file.columns if name != _THEIRS[key]), "original_id")
     table = read_table(file, (Column(key, "id"), Column("original_id", "id")), problems, {key: _THEIRS[key], "original_id": before})
-    return once_each(table, key, problems)
+    return table.once_each(key, problems)
 
 
 def _read_vectors(path: Path, item_ids: pl.Series, problems: Problems) -> Float32[np.ndarray, "n_rows dim"]:

@@ -13,6 +13,7 @@ from mmrec.data.formats import TableFile
 from mmrec.data.ids import change_of_kind
 from mmrec.data.problems import Problem, Problems
 from mmrec.errors import DataError, nearest
+from mmrec.types import ITEM_ID
 
 Kind = Literal["id", "text", "seconds", "number"]
 _EXPECTED = {
@@ -43,6 +44,8 @@ class Column:
     kind: Kind
     optional: bool = False
     """Whether the whole column may be missing."""
+    nullable: bool = False
+    """Whether a value may be missing though its kind asks for one."""
 
 
 class ReadTable(NamedTuple):
@@ -64,6 +67,25 @@ class ReadTable(NamedTuple):
     def n_read(self) -> int:
         """The rows of the file, those that are left out and broken lines among them."""
         return len(self.frame) + len(self.bad) + len(self.file.broken)
+
+    def once_each(self, key: str, problems: Problems) -> "ReadTable":
+        """The table without rows whose `key` was there before, which are problems."""
+        keys = self.frame[key]
+        again = ~keys.is_first_distinct()
+        first = dict(zip(keys.filter(~again), self.rows.filter(~again), strict=True)) if again.any() else {}
+
+        def reason(value: object) -> str:
+            return f"expected each {key} once, `{value}` is already at {self.file.place(first[value])}"
+
+        return self.without(again, problems, key, "repeated-id", reason)
+
+    def known_items(self, known: pl.Series, problems: Problems) -> "ReadTable":
+        """The table without rows of items that are not `known`, which are problems."""
+
+        def reason(value: object) -> str:
+            return f"expected an item that the items or the interactions name, found `{value}`; {nearest(str(value), known)}"
+
+        return self.without(~self.frame[ITEM_ID].is_in(known.implode()), problems, ITEM_ID, "unknown-item", reason)
 
     def without(self, bad: pl.Series, problems: Problems, column: str, code: str, reason: Callable[[object], str]) -> "ReadTable":
         """The table without the rows where `bad` is True, which are problems of that code in that column; `reason` is told the value."""
@@ -143,7 +165,8 @@ def _parsed(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str]
         is_iso = column.kind == "seconds" and schema[name] == pl.String and _starts_with_iso(raw, name)
         value = _iso_seconds(pl.col(name)) if is_iso else _PARSERS[column.kind](pl.col(name), schema[name])
         columns.append(value.alias(column.name))
-        bad = value.is_null() if column.kind in _REQUIRED_VALUE else value.is_null() & ~_absent(pl.col(name), schema[name])
+        is_required = column.kind in _REQUIRED_VALUE and not column.nullable
+        bad = value.is_null() if is_required else value.is_null() & ~_absent(pl.col(name), schema[name])
         columns.append(bad.alias(_bad(column)))
     others = [_texts(pl.col(name), schema[name]).alias(name) if schema[name] == pl.List(pl.String) else pl.col(name) for name in rest]
     return raw.with_row_index(_ROW).select(pl.col(_ROW).cast(pl.Int64), *columns, *others).collect(engine="streaming")

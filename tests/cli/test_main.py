@@ -185,6 +185,17 @@ def test_a_folder_that_is_not_there_names_the_nearest(refused: Callable[..., str
     assert "my_shp" in said and "my_shop" in said
 
 
+def test_names_of_columns_and_modalities_are_open(refused: Callable[..., str], tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": ["a"], "sku": ["b"]}).write_csv(tmp_path / "interactions.csv")
+    folder = [*FOLDER, f"data.path={tmp_path}"]
+    assert "did you mean `audio.npy`?" not in refused(*folder, "data.columns.item_id=sku", "data.features.audio=adio.npy")
+    (tmp_path / "audio.npy").touch()
+    assert "did you mean `audio.npy`?" in refused(*folder, "data.columns.item_id=sku", "data.features.audio=adio.npy")
+    assert "audio.npy: expected the items of its rows" in refused(
+        *folder, "data.columns={item_id: sku}", "data.features={audio: audio.npy}"
+    )
+
+
 def test_a_column_that_is_missing_is_told_with_its_place(refused: Callable[..., str], tmp_path: Path) -> None:
     pl.DataFrame({"user": ["a"], "item_id": ["b"]}).write_csv(tmp_path / "interactions.csv")
     said = refused(*FOLDER, f"data.path={tmp_path}")

@@ -1,12 +1,13 @@
 """A dataset folder: what is read, what is noted, and what each mistake in it says."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from mmrec.data.folder import read_folder
 from mmrec.errors import ConfigError, DataError, MissingFile
-from mmrec.types import Dataset
+from mmrec.types import Dataset, RowCount
 
 FILES = {
     "interactions.csv": "user_id,item_id,timestamp,event\nu1,a,10,buy\nu1,b,11,view\nu2,c,12,buy\n",
@@ -72,6 +73,24 @@ def test_given_parts(tmp_path: Path) -> None:
     assert "split" not in read(folder).interactions.columns
 
 
+def test_triples_may_have_times(tmp_path: Path) -> None:
+    dataset = read(write(tmp_path, triples="head,relation,tail,timestamp\nea,made_by,Bolt,\neb,made_by,Acme,1970-01-02\n"))
+    assert dataset.triples is not None
+    assert dataset.triples["timestamp"].to_list() == [None, 86400]
+
+
+def test_a_broken_triple_can_be_set_aside(tmp_path: Path) -> None:
+    folder = write(tmp_path, triples=None)
+    (folder / "triples.nt").write_text('<x:ea> <x:by> "Bolt" .\nea by Bolt\n')
+    (folder / "item_entities.csv").write_text("item_id,entity\na,x:ea\n")
+    dataset = read_folder(str(folder), {}, None, None, "quarantine", str(tmp_path / "aside"))
+    assert dataset.triples is not None
+    assert dataset.triples.rows() == [("x:ea", "x:by", "Bolt")]
+    assert RowCount("triples", 2, 1) in dataset.counts
+    (line,) = (tmp_path / "aside").rglob("triples.jsonl")
+    assert json.loads(line.read_text()) == {"place": f"{folder}/triples.nt:2", "line": "ea by Bolt"}
+
+
 def test_chosen_columns(tmp_path: Path) -> None:
     folder = write(tmp_path, items="sku,label,photo,year\na,Red shoe,a.jpg,1995\n")
     dataset = read(folder, {"item_id": "sku"}, ["label", "year"], "photo")
@@ -107,6 +126,7 @@ def test_content_hash_follows_bytes_not_the_place(tmp_path: Path) -> None:
         ({"item_entities": "item_id,entity\nz,ez\n", "triples": None}, "item_entities.csv:2:item_id: expected an item"),
         ({"item_entities": "item_id,entity\n"}, "item_entities.csv: expected at least one row"),
         ({"triples": "head,relation,tail\nea,made_by,\n"}, "triples.csv:2:tail: expected an id"),
+        ({"triples": "head,relation,tail,timestamp\nea,made_by,x,soon\n"}, "triples.csv:2:timestamp: expected a time"),
         ({"triples": "head,relation,tale\nea,made_by,x\n"}, "triples.csv: expected a column `tail`, .*did you mean `tale`"),
         ({"interactions": "user_id,item_id\n"}, "interactions.csv: expected at least one row below the header"),
         (

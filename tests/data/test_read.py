@@ -154,3 +154,13 @@ def test_other_columns(tmp_path: Path) -> None:
     frame = read(open_table(tmp_path / "t.jsonl"), item, others=True)
     assert frame.rows() == [("1", "1995", "Drama, War")]
     assert read(open_table(tmp_path / "t.jsonl"), item).columns == ["item_id"]
+
+
+def test_a_time_may_be_missing_where_the_column_says_so(tmp_path: Path) -> None:
+    columns = (Column("user_id", "id"), Column("timestamp", "seconds", optional=True, nullable=True))
+    assert read(csv_table(tmp_path, "user_id,timestamp\n1,\n2,1970-01-02\n3, \n"), columns)["timestamp"].to_list() == [None, 86400, None]
+    assert read(csv_table(tmp_path, "user_id,timestamp\n1,\n2,1700000000000\n"), columns)["timestamp"].to_list() == [None, 1700000000]
+    assert read(csv_table(tmp_path, "user_id,timestamp\n1,\n"), columns).schema["timestamp"] == pl.Int64
+    assert read(parquet_table(tmp_path, {"user_id": ["1", "2"], "timestamp": [None, 5]}), columns)["timestamp"].to_list() == [None, 5]
+    with pytest.raises(DataError, match=r"t.csv:3:timestamp: expected a time .*, found `soon`"):
+        read(csv_table(tmp_path, "user_id,timestamp\n1,\n2,soon\n"), columns)

@@ -1,0 +1,156 @@
+"""Whole runs with features made elsewhere, and with facts that became known too late."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from omegaconf import DictConfig
+from safetensors.torch import load_file, save_file
+
+from mmrec.cli.evaluate import evaluate
+from mmrec.cli.prepare import load_evidence
+from mmrec.cli.recommend import recommend
+from mmrec.cli.train import train
+from mmrec.errors import ConfigError, DataError
+from mmrec.types import Features
+
+Compose = Callable[..., DictConfig]
+FILES = "{audio: audio.npy, video: clips/video.parquet, smell: smell.safetensors, text: text.npy}"
+HAVE = {"text": 40, "audio": 30, "video": 38, "smell": 40}
+
+
+@pytest.fixture(scope="module")
+def folder(shop_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small shop with four kinds of vectors; the audio tells lamps from chairs, and the last ten items have none."""
+    folder = tmp_path_factory.mktemp("vectors") / "shop"
+    shutil.copytree(shop_folder, folder)
+    rng, ids = np.random.default_rng(0), [f"i{item}" for item in range(40)]
+    kind = np.repeat([[1.0], [-1.0]], 20, axis=0) + 0.1 * rng.standard_normal((40, 3))
+    np.save(folder / "audio.npy", kind[:30])
+    (folder / "audio_ids.txt").write_text("\n".join(ids[:30]))
+    np.save(folder / "text.npy", rng.standard_normal((40, 5)))
+    (folder / "text_ids.csv").write_text("item_id\n" + "\n".join(ids))
+    save_file({"values": torch.from_numpy(rng.standard_normal((40, 4)))}, folder / "smell.safetensors")
+    (folder / "smell_ids.csv").write_text("item_id\n" + "\n".join(ids))
+    (folder / "clips").mkdir()
+    clips = [None if item < 2 else rng.standard_normal(2).tolist() for item in range(40)]
+    pl.DataFrame({"item_id": ids, "vector": clips}).write_parquet(folder / "clips" / "video.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def overrides(folder: Path, shop_overrides: list[str]) -> list[str]:
+    return [*shop_overrides, f"data.path={folder}", f"+data.features={FILES}", "evidence.image=false", "~baselines", "trainer.max_epochs=1"]
+
+
+@pytest.fixture(scope="module")
+def run(compose: Compose, overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(compose(*overrides, f"run_dir={tmp_path_factory.mktemp('run')}"))
+
+
+def features(cfg: DictConfig) -> dict[str, Features]:
+    return load_evidence(cfg).features
+
+
+def test_every_modality_is_a_token_and_the_encoder_of_texts_is_not_asked(run: Path) -> None:
+    mass = pl.read_parquet(run / "attention.parquet").filter(pl.col("weight") > 0)
+    tokens = dict(mass.group_by("modality").len().iter_rows())
+    assert {name: tokens[name] for name in HAVE} == HAVE
+    assert set(tokens) == {*HAVE, "collaborative", "kg"}
+    about = json.loads((run / "run.json").read_text())["features"]
+    assert list(about) == ["text", "audio", "video", "smell", "kg"]
+    assert about["text"]["encoder"] == "precomputed, text.npy"
+    assert about["video"] == {"encoder": "precomputed, clips/video.parquet", "present": 38, "total": 40}
+
+
+def test_each_is_among_the_counterfactuals_and_in_the_report(run: Path) -> None:
+    table = pl.read_parquet(run / "counterfactuals.parquet")
+    changes = {(name, change) for name in HAVE for change in ("dropped", "shuffled", "noise")}
+    assert changes <= set(table.select("modality", "change").iter_rows())
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "audio, shuffled" in page and "<li>Without smell, ndcg@20 " in page and "precomputed, audio.npy" in page
+
+
+def test_the_run_can_be_evaluated_and_asked(run: Path, compose: Compose) -> None:
+    reported = json.loads((run / "metrics.json").read_text())["models"]["fusion"]
+    found = evaluate(compose(f"run={run}", name="evaluate"))
+    assert found["test/ndcg@20"] == pytest.approx(reported["test/ndcg@20"], abs=1e-6)
+    assert len(recommend(compose(f"run={run}", "user=u3", "k=5", name="recommend"))) == 5
+
+
+def test_other_vectors_are_other_data(run: Path, folder: Path, compose: Compose) -> None:
+    kept = (folder / "audio.npy").read_bytes()
+    try:
+        np.save(folder / "audio.npy", np.load(folder / "audio.npy") + 1)
+        with pytest.raises(DataError, match="have changed since"):
+            evaluate(compose(f"run={run}", name="evaluate"))
+    finally:
+        (folder / "audio.npy").write_bytes(kept)
+
+
+def test_they_are_switched_together_and_text_by_its_own_name(compose: Compose, overrides: list[str]) -> None:
+    assert list(features(compose(*overrides))) == list(HAVE)
+    assert list(features(compose(*overrides, "ablation=[no_others]"))) == ["text"]
+    assert list(features(compose(*overrides, "ablation=[only_others]"))) == ["audio", "video", "smell"]
+    assert list(features(compose(*overrides, "ablation=[only_text]"))) == ["text"]
+    assert list(features(compose(*overrides, "~data.features.audio"))) == ["text", "video", "smell"]
+
+
+def test_they_can_be_trained_on_changed(compose: Compose, overrides: list[str]) -> None:
+    intact, shuffled = features(compose(*overrides)), features(compose(*overrides, "evidence.others=shuffled"))
+    assert shuffled["audio"].encoder == "precomputed, audio.npy, shuffled"
+    assert shuffled["audio"].present.equal(intact["audio"].present)
+    assert not shuffled["audio"].values.equal(intact["audio"].values)
+    assert shuffled["audio"].values.sort(dim=0).values.equal(intact["audio"].values.sort(dim=0).values)
+    assert shuffled["text"].values.equal(intact["text"].values)
+    with pytest.raises(
+        ConfigError, match=r"evidence.others: `rewired` is no value of it; choose from `false`, `noise`, `shuffled`, `true`"
+    ):
+        train(compose(*overrides, "evidence.others=rewired"))
+
+
+def test_a_name_that_torch_keeps_for_itself(compose: Compose, overrides: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"data.features.type: torch has a use of its own for this name"):
+        features(compose(*overrides, "+data.features.type=audio.npy"))
+
+
+@pytest.mark.parametrize("model", ["vbpr", "bm3", "mgcn", "lattice"])
+def test_models_of_the_field_take_them(model: str, compose: Compose, overrides: list[str], tmp_path: Path) -> None:
+    run = train(compose(*overrides, f"model={model}", "model.embedding_dim=4", f"run_dir={tmp_path / 'run'}"))
+    assert {"text", "audio", "video", "smell"} <= set(json.loads((run / "run.json").read_text())["features"])
+    assert load_file(run / "vectors.safetensors")["items"].isfinite().all()
+
+
+def test_facts_of_the_test_period_are_no_part_of_the_graph(
+    compose: Compose, shop_overrides: list[str], shop_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    shutil.copytree(shop_folder, folder)
+    triples = pl.read_csv(folder / "triples.csv")
+    late = pl.DataFrame({"head": ["e0", "e1"], "relation": "also_buy", "tail": "e2"}).with_columns(timestamp=pl.lit(2_000_000_000))
+    pl.concat([triples.with_columns(timestamp=pl.lit(None, dtype=pl.Int32)), late]).write_csv(folder / "triples.csv")
+    small = [*shop_overrides, f"data.path={folder}", "evidence.image=false", "evidence.text=false"]
+    timed, free = load_evidence(compose(*small, "split=global_time")), load_evidence(compose(*small))
+    assert timed.graph is not None and free.graph is not None
+    assert (timed.graph.n_relations, free.graph.n_relations) == (2, 3)
+    assert any(note.startswith("2 of 78 triples became known") and note.endswith("they were left out") for note in timed.notes)
+    assert not any("also_buy" in note for note in timed.notes)
+    assert any("so they stay" in note for note in free.notes) and any(
+        "the relation `also_buy` looks counted" in note for note in free.notes
+    )
+
+
+def test_columns_counted_over_all_time_are_told_of(compose: Compose, shop_overrides: list[str], shop_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    shutil.copytree(shop_folder, folder)
+    items = pl.read_csv(folder / "items.csv").with_columns(average_rating=pl.lit(4.5), also_buy=pl.lit("i1"))
+    items.write_csv(folder / "items.csv")
+    small = [*shop_overrides, f"data.path={folder}", "evidence.image=false", "evidence.text=false"]
+    notes = load_evidence(compose(*small, "graph.item_columns=[genre,average_rating]")).notes
+    (note,) = (note for note in notes if "over all time" in note)
+    assert "`average_rating`" in note and "graph.item_columns" in note
