@@ -347,7 +347,9 @@ class Parts(TableFile):
 
 
 def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"') -> TableFile:
-    """The table in a file, or in all files of a folder; its format is told by the suffix, or it is delimited text where a separator is given.
+    """The table in a file, or in all files of a folder.
+
+    Its format is told by the suffix, or it is delimited text where a separator is given.
 
     Raises MissingFile where the file is not there, DataError for any other suffix.
     """
