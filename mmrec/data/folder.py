@@ -14,7 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.formats import find_table, missing_file, open_table
+from mmrec.data.find import find_table, missing_file, part_files
+from mmrec.data.formats import open_table
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
@@ -114,7 +115,7 @@ def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: p
 
 def hash_files(paths: Iterable[Path]) -> str:
     """sha256 hex over the names and bytes of files, in the order of their names."""
-    files = [file for path in sorted(paths, key=lambda path: path.name) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    files = [file for path in sorted(paths, key=lambda path: path.name) for file in (part_files(path) if path.is_dir() else [path])]
     parts = [part for path in files for part in (path.name, sha256_file(path))]
     return sha256_text(*parts)
 

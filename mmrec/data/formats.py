@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
-import pyarrow as pa
 from charset_normalizer import from_bytes
 
+from mmrec.data.compressed import COMPRESSIONS, check_compressed, open_bytes
+from mmrec.data.find import SUFFIXES, missing_file, part_files
 from mmrec.data.problems import Problem, Problems
-from mmrec.errors import DataError, MissingFile, nearest
+from mmrec.errors import DataError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+MAX_ROWS, MAX_ROWS_A_BYTE = 10_000_000, 100
+"""Of a Parquet file: it may have either. Rows that are all alike take next to no space in a file, and much of it in memory."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _GUESSED_FROM = 2**20
@@ -258,14 +259,16 @@ class JsonLinesFile(TextFile):
                 record = json.loads(text)
                 if not isinstance(record, dict):
                     raise ValueError(f"expected a JSON object, found `{text.strip()[:80]}`")
+                json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and no text
                 lines.append(line)
                 records.append(record)
             except json.JSONDecodeError as error:
                 broken_lines.append(line)
                 broken.append(Problem("not-json", f"{self.path}:{line}:{error.colno}", f"not JSON: {error.msg}"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 broken_lines.append(line)
-                broken.append(Problem("not-json", f"{self.path}:{line}", str(error)))
+                reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+                broken.append(Problem("not-json", f"{self.path}:{line}", reason))
         if broken:
             problems.add(str(self.path), broken)
         if not records and not broken:
@@ -289,9 +292,12 @@ class ParquetFile(TableFile):
     @cached_property
     def columns(self) -> list[str]:
         try:
-            return list(pl.read_parquet_schema(self.path))
+            names, n_rows = list(pl.read_parquet_schema(self.path)), pl.scan_parquet(self.path).select(pl.len()).collect().item()
         except pl.exceptions.PolarsError as error:
             raise DataError(f"{self.path}: not a Parquet file: {str(error).splitlines()[0]}") from None
+        if n_rows > max(MAX_ROWS, MAX_ROWS_A_BYTE * self.path.stat().st_size):
+            raise DataError(f"{self.path}: {n_rows:,} rows in {self.path.stat().st_size:,} bytes, more than any table of use has")
+        return names
 
     def scan(self) -> pl.LazyFrame:
         return pl.scan_parquet(self.path)
@@ -354,12 +360,13 @@ def open_table(path: Path, separator: str | None = None, quote_char: str | None 
     Raises MissingFile where the file is not there, DataError for any other suffix.
     """
     if path.is_dir():
-        parts = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+        parts = part_files(path)
         if not parts:
             raise DataError(f"{path}: expected the files of a table, the folder is empty")
         return Parts(path, [open_table(part, separator, quote_char) for part in parts])
     if not path.is_file():
         raise missing_file(path)
+    check_compressed(path)
     suffix = _suffix(path)
     if separator is None and suffix not in SUFFIXES:
         expected = ", ".join(SUFFIXES)
@@ -367,27 +374,6 @@ def open_table(path: Path, separator: str | None = None, quote_char: str | None 
     if separator is not None or suffix in _SEPARATORS:
         return DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char)
     return JsonLinesFile(path) if suffix == ".jsonl" else ParquetFile(path)
-
-
-def find_table(folder: Path, stem: str) -> Path | None:
-    """The table called `stem` in a folder, whichever format it has; None where there is none. Raises DataError where there are two."""
-    names = [f"{stem}{suffix}{packed}" for suffix in SUFFIXES for packed in ("", *COMPRESSIONS)]
-    found = [path for name in (stem, *names) if (path := folder / name).is_file() or (name == stem and path.is_dir())]
-    if len(found) > 1:
-        raise DataError(f"{folder}: expected one `{stem}` table, found {' and '.join(path.name for path in found)}; remove all but one")
-    return found[0] if found else None
-
-
-def open_bytes(path: Path) -> io.BufferedIOBase:
-    """The bytes of a file, decompressed as its suffix says."""
-    return io.BufferedReader(pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)))
-
-
-def missing_file(path: Path) -> MissingFile:
-    """The error for a path that is not there: names the nearest one beside it, or the part of the path that is missing."""
-    missing = next(part for part in (path, *path.parents) if part.parent.is_dir())
-    through = "" if missing == path else f": there is no {missing}"
-    return MissingFile(f"{path} does not exist{through}; {nearest(missing.name, (entry.name for entry in missing.parent.iterdir()))}")
 
 
 def _suffix(path: Path) -> str:
