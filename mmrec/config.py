@@ -21,8 +21,11 @@ from omegaconf.errors import InterpolationResolutionError
 from mmrec.baselines.space import is_range, read_space
 from mmrec.errors import ConfigError, MmrecError, nearest
 
-ALLOWED = ("mmrec.", "data_modules.", "lightning.pytorch.", "torch.optim.", "torch.nn.modules.")
-REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.data.storage.", "mmrec.data.wheels.")  # they write files and run programs
+_LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
+ALLOWED = ("mmrec.", "data_modules.", *(f"lightning.pytorch.{part}" for part in _LIGHTNING), "torch.optim.", "torch.nn.modules.")
+_WRITERS = ("checkpoint", "picture_worker", "pictures", "quarantine", "storage", "wheels")
+REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.evaluation.", *(f"mmrec.data.{name}." for name in _WRITERS))
+"""They write files and run programs."""
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 _SEARCH = {"space", "n_trials"}  # beside a baseline's own arguments
 Node = dict[str, Any]

@@ -66,7 +66,7 @@ def read_checkpoint(folder: Path) -> Any:
 
 def check_checkpoint(folder: Path) -> None:
     """Compares every file with the manifest. Raises DamagedCheckpoint for one that is missing or has another hash."""
-    if not (folder / MANIFEST).is_file():
+    if not _is_own_file(folder / MANIFEST):
         raise DamagedCheckpoint(f"{folder / MANIFEST}: there is no such file; the checkpoint is incomplete")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -74,10 +74,14 @@ def check_checkpoint(folder: Path) -> None:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise DamagedCheckpoint(f"{folder / MANIFEST}: expected a manifest with the sha256 of {TENSORS} and {STATE}") from None
     for name, hash_then in expected.items():
-        if not (folder / name).is_file():
+        if not _is_own_file(folder / name):
             raise DamagedCheckpoint(f"{folder / name}: expected a file with sha256 {hash_then}, and there is none")
         if (hash_now := sha256_file(folder / name)) != hash_then:
             raise DamagedCheckpoint(f"{folder / name}: expected sha256 {hash_then}, found {hash_now}")
+
+
+def _is_own_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def newest_sound(folders: Iterable[Path]) -> tuple[Path | None, list[DamagedCheckpoint]]:

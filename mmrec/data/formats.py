@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from mmrec.data.find import SUFFIXES, missing_file, part_files
 from mmrec.data.problems import Problem, Problems
 from mmrec.errors import DataError
 
+MAX_COLUMNS = 10_000
 MAX_ROWS, MAX_ROWS_A_BYTE = 10_000_000, 100
 """Of a Parquet file: it may have either. Rows that are all alike take next to no space in a file, and much of it in memory."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -157,7 +159,9 @@ class DelimitedFile(TextFile):
             header = next((fields for _, fields, _ in self._rows()), [])
         if not header:
             raise DataError(f"{self.path}: expected a header line with the names of the columns, the file starts with none")
-        twice = sorted({name for name in header if header.count(name) > 1})
+        if len(header) > MAX_COLUMNS:
+            raise DataError(f"{self.path}:1: {len(header):,} columns, more than {MAX_COLUMNS:,}: is it a table?")
+        twice = sorted(name for name, count in Counter(header).items() if count > 1)
         if twice:
             raise DataError(f"{self.path}:1: the column `{twice[0]}` is there twice")
         return header

@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from mmrec.cli import main as cli
 from mmrec.cli.compare import compare
 from mmrec.cli.recommend import recommend
+from mmrec.cli.their_config import check_config_dirs
 from mmrec.config import TrainConfig, check, register_schemas
 from mmrec.data import picture_worker, wheels
 from mmrec.data.checkpoint import read_checkpoint
@@ -48,6 +49,8 @@ FORBIDDEN = {
     "pickle.find_class",
     "ctypes.dlopen",
 }
+ROOTS = {ROOT, *PYTHON, Path("/proc"), Path("/sys")}
+"""Those of the corpus join them."""
 events: list[str] = []
 armed = False
 
@@ -60,17 +63,18 @@ def audit(event: str, arguments: tuple) -> None:
         events.append(f"{event} {arguments}")
     elif event == "subprocess.Popen" and picture_worker.__file__ not in (arguments[1] or ()):
         events.append(f"{event} {arguments[1]}")
-    elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike) and not allowed(os.fsdecode(arguments[0])):
+    elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike) and not allowed(os.fsdecode(arguments[0]), arguments[2]):
         events.append(f"open {arguments[0]!r}")
     elif event in ("exec", "compile") and str(corpus) in repr(arguments[0]):
         events.append(f"{event} {arguments[0]!r}")
 
 
-def allowed(name: str) -> bool:
-    """Whether a file is part of the corpus, of Python or of mmrec, links resolved."""
+def allowed(name: str, flags: int) -> bool:
+    """Whether a file is part of the corpus, of Python or of mmrec, links resolved. One part of a path, not followed, is opened in a folder
+    that was opened before."""
     path = Path(os.path.realpath(name))
-    roots = {corpus, ROOT, Path(tempfile.gettempdir()) / f"hostile-{os.getpid()}", Path("/proc"), Path("/sys"), *PYTHON}
-    return name in HARMLESS or any(path.is_relative_to(root) for root in roots)
+    one_part = os.sep not in name and name != ".." and bool(flags & os.O_NOFOLLOW)
+    return one_part or name in HARMLESS or any(path.is_relative_to(root) for root in ROOTS)
 
 
 def read_tables(folder: Path) -> str:
@@ -105,15 +109,17 @@ def read_cache(folder: Path) -> str:
 
 
 def read_config(folder: Path) -> str:
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_module("mmrec.conf", version_base="1.3"), cli.errors_as_messages("train"):
-        cfg = hydra.compose("train", ["data.path=x", "+experiment=theirs", f"hydra.searchpath=[file://{folder}]"])
-        check(cfg, TrainConfig)
+    words = ["data=folder", "data.path=x", "experiment=theirs", f"hydra.searchpath=[file://{folder}]"]
+    with cli.errors_as_messages("train"):
+        check_config_dirs(words, "train")
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
+            check(hydra.compose("train", words), TrainConfig)
     raise AssertionError("nothing was found wrong")
 
 
 def run_command(folder: Path) -> str:
-    sys.argv = ["mmrec", "train", "--config-dir", str(folder), "+experiment=theirs", "data=folder", f"data.path={folder}"]
+    sys.argv = ["mmrec", "train", "--config-dir", str(folder), "experiment=theirs", "data=folder", f"data.path={folder}"]
     cli.main()
     raise AssertionError("nothing was found wrong")
 
@@ -145,7 +151,7 @@ READERS: dict[str, Callable[[Path], str]] = {
 
 def fresh() -> str:
     """A new folder, where artefacts may leave what they do."""
-    return tempfile.mkdtemp(dir=Path(tempfile.gettempdir()) / f"hostile-{os.getpid()}")
+    return tempfile.mkdtemp(dir=left)
 
 
 def attempt(entry: str, folder: Path) -> dict[str, object]:
@@ -167,7 +173,8 @@ def attempt(entry: str, folder: Path) -> dict[str, object]:
 
 if __name__ == "__main__":
     corpus = Path(sys.argv[1]).resolve()
-    (Path(tempfile.gettempdir()) / f"hostile-{os.getpid()}").mkdir()
+    left = Path(tempfile.mkdtemp()).resolve()
+    ROOTS |= {corpus, left}
     torch.set_num_threads(1)
     register_schemas()
     image_encoder = ClipImageEncoder("tiny_clip", None, None)
