@@ -1,9 +1,10 @@
-"""Configuration files that come with `--config-dir` or `hydra.searchpath`, perhaps from someone else.
+"""Configuration files from elsewhere: those that come with `--config-dir` or `hydra.searchpath`.
 
-`mmrec.config.check` sees what is built of them for mmrec. Before that, Hydra itself builds what stands under `hydra`: nothing of theirs may.
+`mmrec.config.check` sees what is built of them for mmrec. Before that, Hydra itself builds what stands under `hydra`: none of theirs may.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def check_config_dirs(words: Sequence[str], config_name: str) -> None:
     if arguments.config_dir is not None:
         overrides.append(f"hydra.searchpath=[file://{Path(arguments.config_dir).resolve()}]")
     try:
-        theirs, ours = (_hydra_node(config_name, given) for given in (overrides, []))
+        theirs, ours = _hydra_node(config_name, tuple(overrides)), _hydra_node(config_name, ())
     except (YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(
             f"{arguments.config_dir or 'hydra.searchpath'}: a file is no YAML that a configuration may be: {error}"
@@ -46,11 +47,12 @@ def check_config_dirs(words: Sequence[str], config_name: str) -> None:
             raise ConfigError(f"hydra.{key}: a configuration from elsewhere must not put objects or references there")
 
 
-def _hydra_node(config_name: str, overrides: list[str]) -> dict[str, Any]:
+@cache
+def _hydra_node(config_name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     """What stands under `hydra`, references unresolved."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
-        cfg = hydra.compose(config_name, overrides, return_hydra_config=True)
+        cfg = hydra.compose(config_name, list(overrides), return_hydra_config=True)
     return OmegaConf.to_container(cfg.hydra, resolve=False)
 
 

@@ -247,7 +247,10 @@ class JsonLinesFile(TextFile):
             return self.salvage(Problems()).collect_schema().names()
 
     def scan(self) -> pl.LazyFrame:
-        return pl.scan_ndjson(self.source, infer_schema_length=None)
+        raw = pl.scan_ndjson(self.source, infer_schema_length=None)
+        if any(dtype.is_nested() for dtype in raw.collect_schema().dtypes()):  # values of which some may turn out to be of another kind
+            return raw.collect().lazy()
+        return raw
 
     def salvage(self, problems: Problems) -> pl.LazyFrame:
         try:
@@ -278,7 +281,11 @@ class JsonLinesFile(TextFile):
         if not records and not broken:
             raise DataError(f"{self.path}: expected one JSON object a line, the file is empty")
         self._lines, self.broken = lines, tuple(broken_lines)
-        return pl.LazyFrame(records, infer_schema_length=None, strict=False)
+        try:
+            return pl.LazyFrame(records, infer_schema_length=None, strict=False)
+        except (pl.exceptions.PolarsError, TypeError, OverflowError):  # lists and objects where others have texts: as JSON
+            flat = [{k: json.dumps(v) if isinstance(v, list | dict) else v and str(v) for k, v in one.items()} for one in records]
+            return pl.LazyFrame(flat, infer_schema_length=None, strict=False)
 
     def _row_lines(self) -> Iterator[int]:
         return (line for line, _ in self._texts())

@@ -20,12 +20,12 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from make_configs import ESCAPES, configs, hydra_files
 from PIL import Image
 
 Content = bytes | str | Callable[[Path], None]
 """Of one file: bytes, text, or what makes it at a path."""
 INTERACTIONS = "user_id,item_id\nu,i\nv,j\n"
-ESCAPES = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\u202e\x9b"
 DEEP = 100_000
 
 
@@ -126,7 +126,12 @@ def tables(owned: Path) -> dict[str, dict[str, Content]]:
     found |= {f"pickle beside as {name}": sound | {name: load} for name in beside}
     found |= {"pickle in gzip": {"interactions.csv.gz": gzip.compress(load)}, "pickle in zstd": {"interactions.jsonl.zst": zstd(load)}}
     found |= {f"pickle as {name}": sound | {name: load} for name in ("items.csv", "triples.tsv", "users.jsonl", "item_entities.parquet")}
-    found |= {
+    return found | archives(owned) | texts() | links()
+
+
+def archives(owned: Path) -> dict[str, dict[str, Content]]:
+    """Other containers, bombs, and damaged Parquet."""
+    return {
         "tar as csv": {"interactions.csv": tarred(owned)},
         "tar in gzip": {"interactions.csv.gz": gzip.compress(tarred(owned))},
         "zip as parquet": {"interactions.parquet": zipped({"../../owned/x": b"x"})},
@@ -138,6 +143,13 @@ def tables(owned: Path) -> dict[str, dict[str, Content]]:
         "parquet cut": {"interactions.parquet": parquet(pa.table({"user_id": ["u"] * 99, "item_id": ["i"] * 99}))[40:]},
         "parquet overwritten": {"interactions.parquet": overwritten(parquet(pa.table({"user_id": [*"uv"] * 99, "item_id": [*"ij"] * 99})))},
         "parquet of nested lists": {"interactions.parquet": parquet(pa.table({"user_id": [[["u"]]], "item_id": [{"a": 1}]}))},
+    }
+
+
+def texts() -> dict[str, dict[str, Content]]:
+    """Lines that a parser may trip over, and markup beside a sound table."""
+    sound = {"interactions.csv": INTERACTIONS}
+    return {
         "deep json list": {"interactions.jsonl": '{"user_id":"u","item_id":' + "[" * DEEP + "]" * DEEP + "}\n"},
         "deep json object": {"interactions.jsonl": '{"user_id":"u","item_id":' + '{"a":' * DEEP + "1" + "}" * DEEP + "}\n"},
         "deep items": sound | {"items.jsonl": '{"item_id":"i"}\n{"item_id":' + "[" * 3000 + "]" * 3000 + "}\n"},
@@ -158,6 +170,17 @@ def tables(owned: Path) -> dict[str, dict[str, Content]]:
         "csv invalid utf-8": {"interactions.csv": b"user_id,item_id\n\xff\xc0\xaf,i\n"},
         "csv empty": {"interactions.csv": b""},
         "csv carriage returns": {"interactions.csv": "user_id,item_id\ru,i\rv,j\r"},
+        "graphml laughs": sound | {"triples.graphml": laughs()},
+        "graphml external": sound | {"triples.graphml": '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><graphml>&b;</graphml>'},
+        "turtle import": sound | {"triples.ttl": "<> <http://www.w3.org/2002/07/owl#imports> <http://127.0.0.1:9/> .\n"},
+        "url as image": sound | {"items.csv": "item_id,image\ni,http://127.0.0.1:9/a.png\nj,file:///etc/passwd\n"},
+    }
+
+
+def links() -> dict[str, dict[str, Content]]:
+    """Tables that are links, pipes and folders."""
+    sound = {"interactions.csv": INTERACTIONS}
+    return {
         "csv link out": {"interactions.csv": link_to("/etc/passwd")},
         "csv link to zero": {"interactions.csv": link_to("/dev/zero")},
         "csv link to itself": {"interactions.csv": link_to("interactions.csv")},
@@ -168,13 +191,7 @@ def tables(owned: Path) -> dict[str, dict[str, Content]]:
         "parts in parts": {"interactions/a/a/a.csv": INTERACTIONS, "interactions/a/a/b": link_to("..")},
         "pipe": {"interactions.csv": os.mkfifo},
         "pipe as items": sound | {"items.jsonl": os.mkfifo},
-        "graphml laughs": sound | {"triples.graphml": laughs()},
-        "graphml external": sound | {"triples.graphml": '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><graphml>&b;</graphml>'},
-        "turtle import": sound
-        | {"triples.ttl": "@prefix owl: <http://www.w3.org/2002/07/owl#> .\n<> owl:imports <http://127.0.0.1:9/> .\n"},
-        "url as image": sound | {"items.csv": "item_id,image\ni,http://127.0.0.1:9/a.png\nj,file:///etc/passwd\n"},
     }
-    return found
 
 
 def overwritten(raw: bytes) -> bytes:
@@ -293,92 +310,6 @@ def checkpoints(owned: Path) -> dict[str, dict[str, Content]]:
         "state is no text": sealed(b"\xff\xfe"),
         "huge number": sealed("9" * 10_000),
     } | {f"tensors: {name}": sealed("{}", raw) for name, raw in tensors(owned).items()}
-
-
-def configs(owned: Path) -> dict[str, dict[str, Content]]:
-    """Experiment files that name what no configuration may build, each as the split of a run."""
-    targets = {
-        "os.system": {"command": f"mkdir {owned}"},
-        "posix.system": {"command": f"mkdir {owned}"},
-        "builtins.eval": {"source": "1"},
-        "builtins.exec": {"source": "1"},
-        "subprocess.Popen": {"args": ["mkdir", str(owned)]},
-        "mmrec.data.storage.os.system": {"command": f"mkdir {owned}"},
-        "mmrec.data.storage.os.mkdir": {"path": str(owned)},
-        "mmrec.data.storage.write_text": {"target": str(owned), "text": "x"},
-        "mmrec.data.checkpoint.write_checkpoint": {"folder": str(owned), "state": {}},
-        "mmrec.data.checkpoint.remove_leftovers": {"parent": str(owned)},
-        "mmrec.data.wheels.run_pip": {"arguments": ["install", "x"]},
-        "mmrec.data.wheels.subprocess.run": {"args": ["mkdir", str(owned)]},
-        "mmrec.data.pictures.subprocess.Popen": {"args": ["mkdir", str(owned)]},
-        "mmrec.cli.main.main": {},
-        "mmrec.config.instantiate": {},
-        "mmrec.config.import_module": {"name": "antigravity"},
-        "mmrec.evaluation.comparison_page.write_comparison": {"target": str(owned), "comparison": {}},
-        "lightning.pytorch.cli.instantiate_class": {"args": str(owned), "init": {"class_path": "os.mkdir"}},
-        "lightning.pytorch.cli.LightningCLI": {},
-        "lightning.pytorch.core.saving.load_hparams_from_yaml": {"config_yaml": "/etc/passwd"},
-        "lightning.pytorch.core.saving.save_hparams_to_yaml": {"config_yaml": str(owned), "hparams": {}},
-        "lightning.pytorch.trainer.connectors.checkpoint_connector.torch.load": {"f": "x"},
-        "lightning.pytorch.strategies.launchers.subprocess_script.subprocess.Popen": {"args": ["mkdir", str(owned)]},
-        "lightning.pytorch.utilities.deepspeed.convert_zero_checkpoint_to_fp32_state_dict": {"checkpoint_dir": ".", "output_file": "x"},
-        "lightning.pytorch.utilities.consolidate_checkpoint.os.system": {"command": f"mkdir {owned}"},
-        "torch.load": {"f": "x"},
-        "torch.hub.load": {"repo_or_dir": "a/b", "model": "c"},
-        "torch.optim.optimizer.functools.partial": {},
-        "numpy.load": {"file": "x", "allow_pickle": True},
-        "data_modules.tabular.Path": {},
-        "mmrec..data.folder.read_folder": {},
-        ".os.system": {},
-        "mmrec.\0": {},
-        "hydra.utils.get_method": {"path": "os.system"},
-        "hydra.utils.instantiate": {"config": {"_target_": "os.system"}},
-    }
-    head = "# @package _global_\n"
-    found: dict[str, Content] = {
-        name: head
-        + "split:\n  "
-        + "\n  ".join(f"{key}: {json.dumps(value)}" for key, value in ({"_target_": name} | arguments).items())
-        + "\n"
-        for name, arguments in targets.items()
-    }
-    tag = f"!!python/object/apply:os.mkdir ['{owned}']"
-    layers = "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 5))
-    found |= {
-        "tag": f"{head}seed: {tag}\n",
-        "tag of a new object": f"{head}seed: !!python/object/new:os.system ['mkdir {owned}']\n",
-        "tag of a name": f"{head}seed: !!python/name:os.system\n",
-        "tag of a module": f"{head}seed: !!python/module:antigravity\n",
-        "target in a list": f"{head}trainer:\n  callbacks:\n  - _target_: os.mkdir\n    path: {owned}\n",
-        "target deep down": f"{head}trainer:\n  strategy:\n    _target_: lightning.pytorch.strategies.DDPStrategy\n    a:\n      _target_: os.mkdir\n",
-        "target by reference": f"{head}trainer:\n  strategy: ${{evil}}\nevil:\n  _target_: os.mkdir\n  path: {owned}\n",
-        "target is a list": f"{head}split:\n  _target_: [os, system]\n",
-        "target is a number": f"{head}split:\n  _target_: 7\n",
-        "unknown resolver": f"{head}seed: ${{eval:1}}\n",
-        "reference in circles": f"{head}seed: ${{n_seeds}}\nn_seeds: ${{seed}}\n",
-        "laughs": f"{head}split:\n  a0: &a0 [ha, ha]\n{layers}",
-        "deep": head + "split: " + "[" * 3000 + "\n",
-        "no yaml": head + "split: [\n",
-        "no utf-8": b"# @package _global_\nseed: \xff\n",
-        "escapes": head + f'split:\n  _target_: "{ESCAPES.encode("unicode_escape").decode()}"\n',
-        "pickle": pickled(owned),
-    }
-    return {name.replace("\0", "nul"): {"experiment/theirs.yaml": content} for name, content in found.items()}
-
-
-def hydra_files(owned: Path) -> dict[str, dict[str, Content]]:
-    """Experiment files that turn Hydra's own parts against the person; these are given to the command line itself."""
-    head = "# @package _global_\nhydra:\n"
-    formatter = f"    formatters:\n      x:\n        (): os.mkdir\n        path: {owned}\n"
-    found = {
-        "callback": f"{head}  callbacks:\n    x:\n      _target_: os.mkdir\n      path: {owned}\n",
-        "callback by reference": f"{head}  callbacks: ${{evil}}\nevil:\n  x:\n    _target_: os.mkdir\n    path: {owned}\n",
-        "job logging": f"{head}  job_logging:\n    version: 1\n{formatter}",
-        "hydra logging": f"{head}  hydra_logging:\n    version: 1\n{formatter}",
-        "sweeper": f"{head}  mode: MULTIRUN\n  sweeper:\n    params:\n      _target_: os.mkdir\n      path: {owned}\n",
-        "tag": f"# @package _global_\nseed: !!python/object/apply:os.mkdir ['{owned}']\n",
-    }
-    return {name: {"experiment/theirs.yaml": content} for name, content in found.items()}
 
 
 def wheels() -> dict[str, dict[str, Content]]:

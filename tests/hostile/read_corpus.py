@@ -70,11 +70,13 @@ def audit(event: str, arguments: tuple) -> None:
 
 
 def allowed(name: str, flags: int) -> bool:
-    """Whether a file is part of the corpus, of Python or of mmrec, links resolved. One part of a path, not followed, is opened in a folder
-    that was opened before."""
+    """Whether a file is part of the corpus, of Python or of mmrec, links resolved.
+
+    A name without a folder is opened in one that was opened before, and not followed if it is a link.
+    """
     path = Path(os.path.realpath(name))
-    one_part = os.sep not in name and name != ".." and bool(flags & os.O_NOFOLLOW)
-    return one_part or name in HARMLESS or any(path.is_relative_to(root) for root in ROOTS)
+    in_opened = os.sep not in name and name != ".." and (bool(flags & os.O_NOFOLLOW) or not os.path.lexists(name))
+    return in_opened or name in HARMLESS or any(path.is_relative_to(root) for root in ROOTS)
 
 
 def read_tables(folder: Path) -> str:
