@@ -21,8 +21,10 @@ from omegaconf.errors import InterpolationResolutionError
 from mmrec.baselines.space import is_range, read_space
 from mmrec.errors import ConfigError, MmrecError, nearest
 
-ALLOWED = ("mmrec.", "data_modules.", "lightning.pytorch.", "torch.optim.", "torch.nn.modules.")
-REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.data.storage.", "mmrec.data.wheels.")  # they write files and run programs
+_LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
+ALLOWED = ("mmrec.", "data_modules.", *(f"lightning.pytorch.{part}" for part in _LIGHTNING), "torch.optim.", "torch.nn.modules.")
+_WRITERS = ("checkpoint", "picture_worker", "pictures", "quarantine", "storage", "wheels")  # they write files and run programs
+REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.evaluation.", *(f"mmrec.data.{name}." for name in _WRITERS))
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 _SEARCH = {"space", "n_trials"}  # beside a baseline's own arguments
 Node = dict[str, Any]
@@ -317,11 +319,8 @@ def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]
             yield f"{key}.{name}", f"{target.__qualname__} takes no `{name}`; {nearest(name, parameters)}"
     if not node.get("_partial_"):
         for name, parameter in parameters.items():
-            if (
-                name not in given
-                and parameter.default is parameter.empty
-                and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-            ):
+            by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            if name not in given and parameter.default is parameter.empty and by_name:
                 yield f"{key}.{name}", f"{target.__qualname__} needs it"
     hints = _type_hints(target)
     for name, values in given.items():

@@ -22,6 +22,9 @@ class MmrecError(Exception):
 
     exit_code = 2
 
+    def __str__(self) -> str:
+        return "\n".join(printable(line) for line in super().__str__().split("\n"))
+
 
 class ConfigError(MmrecError):
     """A wrong key, value or target in the configuration."""
@@ -61,6 +64,11 @@ class Terminated(SystemExit):
     def __str__(self) -> str:
         word = "interrupted" if self.signum == signal.SIGINT else "terminated"
         return f"{word}{self.detail}"
+
+
+def printable(text: str) -> str:
+    """The text with whatever does not print, escape codes of terminals above all, as Python would write it: `\\x1b[31m`."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -30,7 +30,7 @@ def make_metrics(ks: list[int]) -> dict:
 
 
 def main() -> None:
-    with np.load(sys.argv[1]) as file:
+    with np.load(sys.argv[1], allow_pickle=False) as file:
         arrays = dict(file)
     metrics = make_metrics(json.loads(sys.argv[2]))
     for _ in sys.stdin:

@@ -42,7 +42,11 @@ LIBRARY_ROOMS = {
 DATA_MODULES_MAY_IMPORT = {"types", "errors", "data", "kg"}
 
 BANNED_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-BANNED_CALLS = {"eval", "exec", "torch.load", "torch.save", "yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load"}
+BANNED_CALLS = {
+    *("eval", "exec", "os.system", "os.popen", "pandas.read_pickle", "torch.load", "torch.save", "torch.hub.load", "torch.jit.load"),
+    *(f"yaml.{name}" for name in ("load", "load_all", "full_load", "full_load_all", "unsafe_load", "unsafe_load_all")),
+}
+UNPICKLES_UNLESS_TOLD = {"numpy.load", "numpy.lib.format.read_array"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_CONSTRUCTOR_ARGUMENTS = 400, 60, 8
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -128,17 +132,30 @@ def check_bans(path: PurePosixPath, source: str) -> list[str]:
         for line, name in imports(path, source)
         if name.partition(".")[0] in BANNED_MODULES or name in BANNED_CALLS
     ]
+    names = aliases(source)
     for node in parse(source)[1]:
         if isinstance(node, ast.Call):
-            found += [f"{path}:{node.lineno}: {what}" for what in banned_in_call(node)]
+            found += [f"{path}:{node.lineno}: {what}" for what in banned_in_call(node, names)]
         elif isinstance(node, ast.Attribute) and node.attr == "from_pretrained" and path.parts[:3] != ("mmrec", "nn", "encoders"):
             found.append(f"{path}:{node.lineno}: from_pretrained outside mmrec/nn/encoders")
     return found
 
 
-def banned_in_call(call: ast.Call) -> Iterator[str]:
-    """What a call does that nothing may do."""
-    name = dotted(call.func)
+def aliases(source: str) -> dict[str, str]:
+    """What each imported name stands for: `np` for numpy, `load_file` for safetensors.torch.load_file."""
+    found = {}
+    for node in parse(source)[1]:
+        if isinstance(node, ast.Import):
+            found |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def banned_in_call(call: ast.Call, names: dict[str, str]) -> Iterator[str]:
+    """What a call does that nothing may do; `names` as `aliases` gives them."""
+    first, dot, rest = dotted(call.func).partition(".")
+    name = f"{names.get(first, first)}{dot}{rest}"
     given = {keyword.arg: keyword.value for keyword in call.keywords}
 
     def is_constant(argument: str, value: bool) -> bool:
@@ -146,9 +163,11 @@ def banned_in_call(call: ast.Call) -> Iterator[str]:
 
     if name in BANNED_CALLS:
         yield f"{name} is banned"
-    for argument in ("trust_remote_code", "allow_pickle"):
+    for argument in ("trust_remote_code", "allow_pickle", "shell"):
         if argument in given and not is_constant(argument, False):
             yield f"{argument} is banned"
+    if name in UNPICKLES_UNLESS_TOLD and "allow_pickle" not in given:
+        yield f"{name} without allow_pickle=False"
 
 
 def check_sizes(path: PurePosixPath, source: str) -> list[str]:
@@ -228,6 +247,13 @@ PLANTED = [
     (check_bans, "mmrec/config.py", "yaml.load(text)", 1),
     (check_bans, "mmrec/config.py", "eval(text)", 1),
     (check_bans, "mmrec/data/storage.py", "np.load(path, allow_pickle=flag)", 1),
+    (check_bans, "mmrec/data/storage.py", "import numpy as np\n\nnp.load(path)", 3),
+    (check_bans, "mmrec/data/storage.py", "from numpy import load\n\nload(path)", 3),
+    (check_bans, "mmrec/cli/main.py", "import torch as t\n\nt.load(path)", 3),
+    (check_bans, "mmrec/cli/main.py", "import yaml as y\n\ny.unsafe_load(text)", 3),
+    (check_bans, "mmrec/data/wheels.py", "import joblib as j", 1),
+    (check_bans, "mmrec/data/wheels.py", "subprocess.run(command, shell=True)", 1),
+    (check_bans, "scripts/bench.py", "import os\n\nos.system(command)", 3),
     (check_bans, "mmrec/nn/encoders/text.py", "AutoModel.from_pretrained(name, trust_remote_code=True)", 1),
     (check_bans, "mmrec/models/fusion.py", "AutoModel.from_pretrained(name)", 1),
     (check_sizes, "mmrec/data/utils.py", "", 1),
@@ -252,6 +278,7 @@ SOUND = [
     ("mmrec/kg/graph.py", "import networkx as nx\nfrom mmrec.data.csr import InteractionMatrix"),
     ("mmrec/nn/encoders/text.py", "AutoModel.from_pretrained(name, trust_remote_code=False)"),
     ("mmrec/cli/main.py", "model.eval()\nyaml.safe_load(text)"),
+    ("mmrec/data/storage.py", "import numpy as np\nfrom safetensors.torch import load\nnp.load(path, allow_pickle=False)\nload(raw)"),
     ("mmrec/losses.py", "class _A:\n    def __init__(self, a: int, b: int, c: int, d: int, *, e: int, f: int, g: int, h: int): ..."),
     ("mmrec/losses.py", "def _f() -> None:\n" + "    x = 1\n" * 59),
 ]

@@ -8,7 +8,7 @@ import polars as pl
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from mmrec.cli.runs import find_run
+from mmrec.cli.runs import find_run, read_as_run
 from mmrec.config import flat
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.evaluation.comparison_page import write_comparison
@@ -85,17 +85,19 @@ def _read(paths: Sequence[str]) -> list[MeasuredRun]:
 
 def _config(folder: Path) -> object:
     path = folder / "config.yaml"
-    return OmegaConf.to_container(OmegaConf.load(path), resolve=False) if path.is_file() else {}
+    with read_as_run(folder):
+        return OmegaConf.to_container(OmegaConf.load(path), resolve=False) if path.is_file() else {}
 
 
 def _measured(folder: Path, label: str) -> MeasuredRun:
     about, metrics, per_user = read_json(folder / "run.json"), read_json(folder / "metrics.json"), folder / "per_user.parquet"
     if not per_user.is_file():
         raise MissingFile(f"{per_user}: not found; users are compared one by one, train the run again")
-    ours = about["model"]
-    rows = pl.read_parquet(per_user).filter(model=ours).drop("model")
-    slices = metrics.get("slices", {}).get(ours, {})
-    return MeasuredRun(label, str(folder), metrics["models"][ours], slices, rows, about["split"]["hash"])
+    with read_as_run(folder):
+        ours = about["model"]
+        rows = pl.read_parquet(per_user).filter(model=ours).drop("model")
+        slices = metrics.get("slices", {}).get(ours, {})
+        return MeasuredRun(label, str(folder), metrics["models"][ours], slices, rows, about["split"]["hash"])
 
 
 def _target(arguments: Namespace) -> Path:

@@ -19,6 +19,7 @@ from rich.console import Console
 from mmrec import __version__
 from mmrec.cli.hydra_errors import explain, no_choice
 from mmrec.cli.terminate import terminable
+from mmrec.cli.their_config import check_config_dirs
 from mmrec.config import register_schemas
 from mmrec.errors import MmrecError, StorageError, Terminated, nearest
 
@@ -66,6 +67,7 @@ def main() -> None:
         register_schemas()
         _finished.clear()
         _check_choices(rest)
+        check_config_dirs(rest, config_name)
         hydra.main(version_base="1.3", config_path="pkg://mmrec.conf", config_name=config_name)(_quietly(run, verb))()
         if len(_finished) > 1:
             _print_sweep(_finished)

@@ -24,7 +24,7 @@ from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_parquet
 from mmrec.data.vectors import align_vectors
-from mmrec.errors import ConfigError, DataError
+from mmrec.errors import ConfigError, DataError, printable
 from mmrec.evaluation.item_groups import check_item_column
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
 from mmrec.models.recommender import Recommender
@@ -48,7 +48,7 @@ class Evidence:
 
 def say(message: str) -> None:
     """One line of progress to the person, on stderr."""
-    console.print(message, markup=False)
+    console.print(printable(message), markup=False)
 
 
 def quiet_lightning() -> None:

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file
 
-from mmrec.cli.runs import find_run
+from mmrec.cli.runs import find_run, read_as_run
 from mmrec.config import RecommendConfig, check
-from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.errors import ConfigError, DataError, nearest, printable
 from mmrec.metrics.full_ranking import top_k
 from mmrec.types import ITEM_ID, USER_ID
 
@@ -25,10 +25,11 @@ def recommend(cfg: DictConfig) -> pl.DataFrame:
     run_dir = find_run(cfg.run)
     if cfg.k < 1:
         raise ConfigError(f"k: expected at least 1, came {cfg.k}")
-    best = _best_items(run_dir, str(cfg.user), cfg.k)
+    with read_as_run(run_dir):
+        best = _best_items(run_dir, str(cfg.user), cfg.k)
     table = Table(*best.columns, title=f"for user {cfg.user}", title_justify="left")
     for row in best.iter_rows():
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else printable(str(value)) for value in row))
     Console().print(table)
     return best
 

@@ -52,26 +52,36 @@ def write_checkpoint(folder: Path, state: Any) -> None:
 
 
 def read_checkpoint(folder: Path) -> Any:
-    """What `write_checkpoint` was given, tensors on the CPU. Raises DamagedCheckpoint that names the file that is not as it was written."""
+    """What `write_checkpoint` was given, tensors on the CPU.
+
+    Raises DamagedCheckpoint that names the file that is not as it was written, or was never written by `write_checkpoint`.
+    """
     check_checkpoint(folder)
-    tensors = safetensors.torch.load_file(folder / TENSORS)
-    return _decode(json.loads((folder / STATE).read_text(encoding="utf-8")), tensors)
+    try:
+        tensors = safetensors.torch.load_file(folder / TENSORS)
+        return _decode(json.loads((folder / STATE).read_text(encoding="utf-8")), tensors)
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{folder}: its hashes are right, but it holds no checkpoint: {error}") from error
 
 
 def check_checkpoint(folder: Path) -> None:
     """Compares every file with the manifest. Raises DamagedCheckpoint for one that is missing or has another hash."""
+    if not _is_own_file(folder / MANIFEST):
+        raise DamagedCheckpoint(f"{folder / MANIFEST}: there is no such file; the checkpoint is incomplete")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         expected = {name: manifest["files"][name]["sha256"] for name in (TENSORS, STATE)}
-    except FileNotFoundError:
-        raise DamagedCheckpoint(f"{folder / MANIFEST}: there is no such file; the checkpoint is incomplete") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise DamagedCheckpoint(f"{folder / MANIFEST}: expected a manifest with the sha256 of {TENSORS} and {STATE}") from None
     for name, hash_then in expected.items():
-        if not (folder / name).is_file():
+        if not _is_own_file(folder / name):
             raise DamagedCheckpoint(f"{folder / name}: expected a file with sha256 {hash_then}, and there is none")
         if (hash_now := sha256_file(folder / name)) != hash_then:
             raise DamagedCheckpoint(f"{folder / name}: expected sha256 {hash_then}, found {hash_now}")
+
+
+def _is_own_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def newest_sound(folders: Iterable[Path]) -> tuple[Path | None, list[DamagedCheckpoint]]:

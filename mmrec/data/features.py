@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mmrec.data.inside import check_inside, read_inside
 from mmrec.data.storage import write_tensors
 from mmrec.types import ITEM_ID, Dataset, FeatureEncoder, Features
 
@@ -46,9 +47,9 @@ def extract_features(
 ) -> tuple[Features, list[Problem]]:
     """The features of every input, from the cache where it has them and computed (then cached) where not.
 
-    None means that the item has no such input; it and an input that `encoder.prepare` refuses with ValueError are not `present`, and
-    each refused one is a problem. Equal inputs are computed once. What was computed is on disk after at most `SHARD_SECONDS`, so a kill
-    loses little. `modality` only names the progress bar.
+    None means that the item has no such input; it and an input that cannot be read or that `encoder.prepare` refuses, with ValueError, are
+    not `present`, and each refused one is a problem. Equal inputs are computed once. What was computed is on disk after at most
+    `SHARD_SECONDS`, so a kill loses little. `modality` only names the progress bar.
     """
     table = _Table(inputs, encoder.feature_dim)
     folder = cache / "features" / encoder.fingerprint[:32]
@@ -68,25 +69,27 @@ def extract_features(
                 shards.add(keys, rows)
             progress.advance(bar, len(window))
     problems = [Problem(position, reason) for first, reason in refused.items() for position in table.positions[table.keys[first]]]
-    return Features(table.values, table.present, encoder.name), sorted(problems, key=lambda problem: problem.position)
+    return Features(table.values, table.present, encoder.name), sorted(table.unread + problems, key=lambda problem: problem.position)
 
 
 def read_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series) -> tuple[Sequence[bytes | None], list[Problem]]:
     """The raw bytes of each item's picture, in the order of `item_ids`, read from disk whenever an element is asked for.
 
-    None, with a problem, where the file is missing or lies outside `dataset.root` (`..`, an absolute path, a link that leads out); None,
-    without one, where the item names no picture.
+    None, with a problem, where there is no file that `mmrec.data.inside.read_inside` may read; None, without one, where the item names no
+    picture. Asking for an element raises ValueError where the file has gone or changed its kind since.
     """
     if dataset.image_column is None:
         return [None] * len(item_ids), []
     named = dict(dataset.items.select(ITEM_ID, pl.col(dataset.image_column).cast(pl.String)).iter_rows())
-    paths, problems = [], []
-    for position, item_id in enumerate(item_ids):
-        path, reason = _picture_path(dataset.root, named.get(item_id))
-        paths.append(path)
-        if reason:
-            problems.append(Problem(position, reason))
-    return _Files(paths), problems
+    names, problems = [named.get(item_id) or None for item_id in item_ids], []
+    for position, name in enumerate(names):
+        try:
+            if name is not None:
+                check_inside(dataset.root, name)
+        except ValueError as error:
+            names[position] = None
+            problems.append(Problem(position, str(error)))
+    return _Files(dataset.root, names), problems
 
 
 def item_texts(items: pl.DataFrame, text_columns: Sequence[str]) -> list[bytes | None]:
@@ -106,34 +109,20 @@ def _join_sentences(parts: list[str]) -> bytes | None:
     return f"{text} {parts[-1]}".strip().encode() if parts else None
 
 
-def _picture_path(root: Path, named: str | None) -> tuple[Path | None, str]:
-    """The file that an image cell names, or None and the reason (none where the cell is empty)."""
-    if not named:
-        return None, ""
-    path = root / named
-    if Path(named).is_absolute() or not path.resolve().is_relative_to(root.resolve()):
-        return None, f"{named}: lies outside the dataset's folder {root}; image paths are relative to it and stay inside"
-    if not path.is_file():
-        return None, f"{named}: there is no such file in {root}"
-    if not os.access(path, os.R_OK):
-        return None, f"{named}: no permission to read it"
-    return path, ""
-
-
 class _Files(Sequence):
-    """Files as a sequence of their bytes, none of them kept in memory."""
+    """Files below a folder as a sequence of their bytes, none of them kept in memory."""
 
-    def __init__(self, paths: list[Path | None]):
-        self.paths = paths
+    def __init__(self, folder: Path, names: list[str | None]):
+        self.folder, self.names = folder, names
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.names)
 
     def __getitem__(self, position: int | slice) -> "bytes | _Files | None":
         if isinstance(position, slice):
-            return _Files(self.paths[position])
-        path = self.paths[position]
-        return None if path is None else path.read_bytes()
+            return _Files(self.folder, self.names[position])
+        name = self.names[position]
+        return None if name is None else read_inside(self.folder, name)
 
 
 class _Table:
@@ -143,7 +132,13 @@ class _Table:
         self.keys: list[bytes] = []
         self.positions: dict[bytes, list[int]] = {}
         self.sizes: list[int] = []
-        for position, raw in enumerate(inputs):
+        self.unread: list[Problem] = []
+        for position in range(len(inputs)):
+            try:
+                raw = inputs[position]
+            except ValueError as error:
+                self.unread.append(Problem(position, str(error)))
+                raw = None
             self.keys.append(b"" if raw is None else hashlib.sha256(raw).digest())
             self.sizes.append(0 if raw is None else len(raw))
             if raw is not None:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.formats import TableFile, find_table, missing_file, open_table
+from mmrec.data.find import find_table, missing_file, part_files
+from mmrec.data.formats import TableFile, open_table
 from mmrec.data.graph_files import node_links
 from mmrec.data.ids import near_ids
 from mmrec.data.problems import Problems
@@ -218,7 +219,7 @@ def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: p
 
 def hash_files(paths: Iterable[Path]) -> str:
     """sha256 hex over the names and bytes of files, in the order of their names."""
-    files = [file for path in sorted(paths, key=lambda path: path.name) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    files = [file for path in sorted(paths, key=lambda path: path.name) for file in (part_files(path) if path.is_dir() else [path])]
     parts = [part for path in files for part in (path.name, sha256_file(path))]
     return sha256_text(*parts)
 

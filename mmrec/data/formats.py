@@ -8,20 +8,23 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
-import pyarrow as pa
 from charset_normalizer import from_bytes
 
+from mmrec.data.compressed import COMPRESSIONS, check_compressed, open_bytes
+from mmrec.data.find import SUFFIXES, missing_file, part_files
 from mmrec.data.problems import Problem, Problems
-from mmrec.errors import DataError, MissingFile, nearest
+from mmrec.errors import DataError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".nt", ".ttl", ".graphml")
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+MAX_COLUMNS = 10_000
+MAX_ROWS, MAX_ROWS_A_BYTE = 10_000_000, 100
+"""Of a Parquet file: it may have either. Rows that are all alike take next to no space in a file, and much of it in memory."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _GUESSED_FROM = 2**20
@@ -156,7 +159,9 @@ class DelimitedFile(TextFile):
             header = next((fields for _, fields, _ in self._rows()), [])
         if not header:
             raise DataError(f"{self.path}: expected a header line with the names of the columns, the file starts with none")
-        twice = sorted({name for name in header if header.count(name) > 1})
+        if len(header) > MAX_COLUMNS:
+            raise DataError(f"{self.path}:1: {len(header):,} columns, more than {MAX_COLUMNS:,}: is it a table?")
+        twice = sorted(name for name, count in Counter(header).items() if count > 1)
         if twice:
             raise DataError(f"{self.path}:1: the column `{twice[0]}` is there twice")
         return header
@@ -242,7 +247,10 @@ class JsonLinesFile(TextFile):
             return self.salvage(Problems()).collect_schema().names()
 
     def scan(self) -> pl.LazyFrame:
-        return pl.scan_ndjson(self.source, infer_schema_length=None)
+        raw = pl.scan_ndjson(self.source, infer_schema_length=None)
+        if any(dtype.is_nested() for dtype in raw.collect_schema().dtypes()):  # values of which some may turn out to be of another kind
+            return raw.collect().lazy()
+        return raw
 
     def salvage(self, problems: Problems) -> pl.LazyFrame:
         try:
@@ -258,20 +266,26 @@ class JsonLinesFile(TextFile):
                 record = json.loads(text)
                 if not isinstance(record, dict):
                     raise ValueError(f"expected a JSON object, found `{text.strip()[:80]}`")
+                json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and no text
                 lines.append(line)
                 records.append(record)
             except json.JSONDecodeError as error:
                 broken_lines.append(line)
                 broken.append(Problem("not-json", f"{self.path}:{line}:{error.colno}", f"not JSON: {error.msg}"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 broken_lines.append(line)
-                broken.append(Problem("not-json", f"{self.path}:{line}", str(error)))
+                reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+                broken.append(Problem("not-json", f"{self.path}:{line}", reason))
         if broken:
             problems.add(str(self.path), broken)
         if not records and not broken:
             raise DataError(f"{self.path}: expected one JSON object a line, the file is empty")
         self._lines, self.broken = lines, tuple(broken_lines)
-        return pl.LazyFrame(records, infer_schema_length=None, strict=False)
+        try:
+            return pl.LazyFrame(records, infer_schema_length=None, strict=False)
+        except (pl.exceptions.PolarsError, TypeError, OverflowError):  # lists and objects where others have texts: as JSON
+            flat = [{k: json.dumps(v) if isinstance(v, list | dict) else v and str(v) for k, v in one.items()} for one in records]
+            return pl.LazyFrame(flat, infer_schema_length=None, strict=False)
 
     def _row_lines(self) -> Iterator[int]:
         return (line for line, _ in self._texts())
@@ -289,9 +303,12 @@ class ParquetFile(TableFile):
     @cached_property
     def columns(self) -> list[str]:
         try:
-            return list(pl.read_parquet_schema(self.path))
+            names, n_rows = list(pl.read_parquet_schema(self.path)), pl.scan_parquet(self.path).select(pl.len()).collect().item()
         except pl.exceptions.PolarsError as error:
             raise DataError(f"{self.path}: not a Parquet file: {str(error).splitlines()[0]}") from None
+        if n_rows > max(MAX_ROWS, MAX_ROWS_A_BYTE * self.path.stat().st_size):
+            raise DataError(f"{self.path}: {n_rows:,} rows in {self.path.stat().st_size:,} bytes, more than any table of use has")
+        return names
 
     def scan(self) -> pl.LazyFrame:
         return pl.scan_parquet(self.path)
@@ -352,12 +369,13 @@ def open_table(path: Path, separator: str | None = None, quote_char: str | None 
     Raises MissingFile where the file is not there, DataError for any other suffix.
     """
     if path.is_dir():
-        parts = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+        parts = part_files(path)
         if not parts:
             raise DataError(f"{path}: expected the files of a table, the folder is empty")
         return Parts(path, [open_table(part, separator, quote_char) for part in parts])
     if not path.is_file():
         raise missing_file(path)
+    check_compressed(path)
     suffix = _suffix(path)
     if separator is None and suffix not in SUFFIXES:
         expected = ", ".join(SUFFIXES)
@@ -369,27 +387,6 @@ def open_table(path: Path, separator: str | None = None, quote_char: str | None 
     from mmrec.data.graph_files import open_graph  # which knows the classes above
 
     return open_graph(path)
-
-
-def find_table(folder: Path, stem: str) -> Path | None:
-    """The table called `stem` in a folder, whichever format it has; None where there is none. Raises DataError where there are two."""
-    names = [f"{stem}{suffix}{packed}" for suffix in SUFFIXES for packed in ("", *COMPRESSIONS)]
-    found = [path for name in (stem, *names) if (path := folder / name).is_file() or (name == stem and path.is_dir())]
-    if len(found) > 1:
-        raise DataError(f"{folder}: expected one `{stem}` table, found {' and '.join(path.name for path in found)}; remove all but one")
-    return found[0] if found else None
-
-
-def open_bytes(path: Path) -> io.BufferedIOBase:
-    """The bytes of a file, decompressed as its suffix says."""
-    return io.BufferedReader(pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)))
-
-
-def missing_file(path: Path) -> MissingFile:
-    """The error for a path that is not there: names the nearest one beside it, or the part of the path that is missing."""
-    missing = next(part for part in (path, *path.parents) if part.parent.is_dir())
-    through = "" if missing == path else f": there is no {missing}"
-    return MissingFile(f"{path} does not exist{through}; {nearest(missing.name, (entry.name for entry in missing.parent.iterdir()))}")
 
 
 def _suffix(path: Path) -> str:

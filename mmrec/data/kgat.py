@@ -15,8 +15,10 @@ from pathlib import Path
 
 import polars as pl
 
+from mmrec.data.compressed import open_bytes
+from mmrec.data.find import missing_file
 from mmrec.data.folder import assemble, find_folder, hash_files
-from mmrec.data.formats import missing_file, open_bytes, open_table
+from mmrec.data.formats import open_table
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, read_table
 from mmrec.errors import DataError

@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
+from mmrec.data.find import missing_file
 from mmrec.data.folder import assemble, find_folder, hash_files, reading_notes, row_counts
-from mmrec.data.formats import missing_file, open_table
+from mmrec.data.formats import open_table
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.errors import DataError

@@ -46,12 +46,11 @@ def read_pairs(dataset: Dataset, size: int) -> tuple[PicturePairs, list[Problem]
     console = Console(stderr=True)
     rows = track(list(enumerate(item_texts(items, columns))), "pictures", console=console, disable=not console.is_terminal)
     for row, text in rows:
-        raw = None if text is None else files[row]
-        if raw is None:
-            continue
         try:
-            pictures.append(squash(raw, size))
-            texts.append(text)
+            raw = None if text is None else files[row]
+            if raw is not None:
+                pictures.append(squash(raw, size))
+                texts.append(text)
         except ValueError as error:
             problems.append(Problem(row, str(error)))
     stacked = torch.stack(pictures) if pictures else torch.zeros(0, 3, size, size, dtype=torch.uint8)

@@ -1,46 +1,109 @@
-"""Decoding pictures nobody has vouched for: what comes back is RGB and upright, or a ValueError that says what is wrong."""
+"""Decoding pictures nobody has vouched for: what comes back is RGB and upright, or a ValueError that says what is wrong.
 
-import io
-import warnings
+The decoding is done by `mmrec.data.picture_worker` in a process of its own, one for each thread that asks.
+"""
 
-from PIL import Image, ImageOps
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
 
-MAX_PIXELS = 25_000_000
-MAX_ASPECT = 50
-"""Longer side to shorter: beyond, resizing the shorter side to what an encoder takes would blow up the longer one."""
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
-"""Pictures of the web. Pillow knows more formats, some of which start other programs."""
+import PIL
+from PIL import Image
+
+from mmrec.data import picture_worker
+from mmrec.data.picture_worker import HEADER, MAX_CPU_S
+
+DECODING = 2
+"""Of what pixels become; another number is another key in the feature cache. 2: the upper 8 of 16 bits, where it was white."""
+MAX_S = 60
+"""By the clock, of one picture."""
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+"""What Python and its libraries need to start; a decoder is to see nothing else of it."""
+_of_thread = threading.local()
 
 
 def decode_picture(raw: bytes) -> Image.Image:
-    """The picture in `raw` as RGB: first frame of an animation, turned upright by its EXIF tag, transparency on white.
+    """The picture in `raw` as RGB: first frame of an animation, turned upright by its EXIF tag, transparency on white, no metadata.
 
-    Raises ValueError for bytes that are no picture or are cut short and, before anything is decoded, for more than `MAX_PIXELS` or
-    `MAX_ASPECT`.
+    Raises ValueError for bytes that are no picture or are cut short, for more than `MAX_PIXELS` or `MAX_ASPECT`, and for what takes more
+    memory or time than these can, or kills its decoder, after which another takes over.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of palettes and metadata that change nothing here
-            picture = Image.open(io.BytesIO(raw), formats=FORMATS)
-            _check_size(*picture.size)
-            return _on_white(ImageOps.exif_transpose(picture))
-    except Image.UnidentifiedImageError as error:
-        raise ValueError(f"the bytes are no picture ({', '.join(FORMATS)})") from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels") from error
-    except (OSError, SyntaxError, EOFError, LookupError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"the picture is damaged: {error}") from error  # all of these come out of Pillow's decoders on bad bytes
+    worker = getattr(_of_thread, "worker", None)
+    if worker is None or worker.parent != os.getpid():  # after a fork the pipes are still the parent's
+        worker = _Worker()
+    _of_thread.worker = None  # whatever is raised on the way leaves half an answer in the pipe
+    found = worker.decode(raw)
+    if worker.process.poll() is None:
+        _of_thread.worker = worker
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"the picture has {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise ValueError(f"the picture is a strip of {width} x {height} pixels, sides more than {MAX_ASPECT} to 1")
+class _Worker:
+    """The process, and the parent's end of its pipes. It ends with this object, hence with the thread."""
+
+    def __init__(self) -> None:
+        home = Path(PIL.__file__).resolve().parent.parent
+        self.parent, self.buffer = os.getpid(), bytearray(2**20)
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", picture_worker.__file__, str(home)],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        )
+        weakref.finalize(self, _end, self.process)
+        if len(self._read(HEADER.size)) < HEADER.size:
+            raise RuntimeError(f"the picture decoder cannot be started: `{' '.join(self.process.args)}` fails")
+
+    def decode(self, raw: bytes) -> Image.Image | str:
+        """The picture, or why there is none."""
+        start, late = time.monotonic(), threading.Timer(MAX_S, self.process.kill)
+        late.start()
+        try:
+            self._write(HEADER.pack(len(raw), 0, 0))
+            self._write(raw)
+            header = self._read(HEADER.size)
+            size, width, height = HEADER.unpack(header) if len(header) == HEADER.size else (1, 0, 0)
+            content = self._read(size)
+        except BrokenPipeError:
+            size, content = 1, b""
+        finally:
+            late.cancel()
+        if len(content) < size:
+            return self._last_words(time.monotonic() - start)
+        return Image.frombytes("RGB", (width, height), content) if width else str(content, "utf-8")
+
+    def _write(self, content: bytes) -> None:
+        view = memoryview(content)
+        while view:
+            view = view[self.process.stdin.write(view) :]
+
+    def _read(self, size: int) -> memoryview:
+        """As many bytes, fewer where the process has ended; they last until the next are read."""
+        if size > len(self.buffer):
+            self.buffer = bytearray(size)
+        view, n_read = memoryview(self.buffer), 0
+        while n_read < size and (n := self.process.stdout.readinto(view[n_read:size])):
+            n_read += n
+        return view[:n_read]
+
+    def _last_words(self, seconds: float) -> str:
+        code = self.process.wait()  # its end of the pipes is closed: it has ended
+        if seconds >= MAX_S or code == -getattr(signal, "SIGXCPU", 0):
+            return f"the picture takes too long to decode, more than {MAX_CPU_S} s"
+        return f"the picture breaks its decoder, which ended with {code}"
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+def _end(process: subprocess.Popen) -> None:
+    process.stdin.close()
+    process.stdout.close()
+    process.kill()
+    process.wait()

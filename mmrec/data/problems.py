@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mmrec.errors import DataError
+from mmrec.errors import DataError, printable
 
 SHOWN = 100
 """Problems with place and value; of those beyond, the counts alone."""
@@ -25,7 +25,7 @@ class Problem:
     """What to do about it, where the reason does not say."""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.reason}{f'; {self.remedy}' if self.remedy else ''} [{self.code}]"
+        return printable(f"{self.place}: {self.reason}{f'; {self.remedy}' if self.remedy else ''} [{self.code}]")
 
 
 class Problems:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import polars as pl
 
+from mmrec.data.find import missing_file
 from mmrec.data.folder import TABLES, assemble, check_choices, find_folder, hash_files, read_stem, reading_notes, row_counts, settle
-from mmrec.data.formats import missing_file, open_table
+from mmrec.data.formats import open_table
 from mmrec.data.problems import Problems
 from mmrec.data.read import Column, Kind, ReadTable
 from mmrec.errors import DataError

@@ -20,7 +20,8 @@ import torch
 from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 
-from mmrec.data.formats import TextFile, find_table, missing_file, open_table
+from mmrec.data.find import find_table, missing_file
+from mmrec.data.formats import TextFile, open_table
 from mmrec.data.index import Index
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, ReadTable, read_table

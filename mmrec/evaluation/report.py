@@ -284,3 +284,5 @@ def read_json(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}:{error.colno}: expected JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # no UTF-8, or nested without end
+        raise DataError(f"{path}: expected JSON: {error}") from error

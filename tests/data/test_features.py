@@ -169,7 +169,13 @@ def test_pictures_are_read_in_the_order_asked_for(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("named", "reason"),
-    [("gone.jpg", "no such file"), ("img", "no such file"), ("../secret", "outside"), ("{outside}/secret", "outside"), ("link", "outside")],
+    [
+        ("gone.jpg", "no such file"),
+        ("img", "found a folder"),
+        ("../secret", "outside"),
+        ("{outside}/secret", "outside"),
+        ("link", "outside"),
+    ],
 )
 def test_picture_that_is_missing_or_outside_is_a_problem(tmp_path: Path, named: str, reason: str):
     root = tmp_path / "shop"
@@ -181,6 +187,16 @@ def test_picture_that_is_missing_or_outside_is_a_problem(tmp_path: Path, named: 
     assert list(pictures) == [None, None]
     assert [problem.position for problem in problems] == [1]
     assert named in problems[0].reason and reason in problems[0].reason
+
+
+def test_picture_that_goes_after_the_check_is_a_problem(tmp_path: Path):
+    for name in "ab":
+        (tmp_path / name).write_bytes(name.encode())
+    pictures, problems = read_pictures(dataset(tmp_path, {"1": "a", "2": "b"}), ["1", "2"])
+    (tmp_path / "b").unlink()
+    features, unread = extract_features(LetterEncoder(), pictures, tmp_path / "cache", 2, "image")
+    assert problems == [] and features.present.tolist() == [True, False]
+    assert [(problem.position, problem.reason) for problem in unread] == [(1, "b: there is no such file")]
 
 
 def test_dataset_without_an_image_column_has_no_pictures(tmp_path: Path):

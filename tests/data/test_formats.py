@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from mmrec.data.formats import find_table, open_table
+from mmrec.data.find import find_table
+from mmrec.data.formats import open_table
 from mmrec.errors import DataError, MissingFile
 
 

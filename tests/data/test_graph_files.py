@@ -8,8 +8,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from mmrec.data.find import find_table
 from mmrec.data.folder import TABLES, read_folder
-from mmrec.data.formats import find_table, open_table
+from mmrec.data.formats import open_table
 from mmrec.data.graph_files import node_links
 from mmrec.data.problems import DataProblems, Problems
 from mmrec.data.read import read_table

@@ -14,7 +14,7 @@ from mmrec.data.folder import read_folder
 from mmrec.data.index import Index
 from mmrec.data.problems import DataProblems
 from mmrec.data.vectors import align_vectors
-from mmrec.errors import ConfigError, DataError, MissingFile
+from mmrec.errors import ConfigError, DataError, MissingFile, MmrecError
 from mmrec.types import Dataset, RowCount
 
 VALUES = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
@@ -341,11 +341,14 @@ def test_files_outside_of_the_folder(folder: Path, where: str) -> None:
         read(folder, audio=where.format(parent=folder.parent))
 
 
-def test_a_list_of_ids_outside_of_the_folder(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"), [("audio_ids.csv", "audio_ids.csv: a link that leads out"), ("audio_ids.txt", "leads out of the")]
+)
+def test_a_list_of_ids_outside_of_the_folder(folder: Path, name: str, text: str) -> None:
     npy(folder)
     (folder / "audio_ids.csv").rename(folder.parent / "ids.csv")
-    (folder / "audio_ids.csv").symlink_to(folder.parent / "ids.csv")
-    with pytest.raises(ConfigError, match=r"data.features.audio: audio_ids.csv leads out of the dataset's folder"):
+    (folder / name).symlink_to(folder.parent / "ids.csv")
+    with pytest.raises(MmrecError, match=text):
         read(folder, audio="audio.npy")
 
 

@@ -17,7 +17,8 @@ from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preproc
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from mmrec.data.pictures import MAX_PIXELS, decode_picture
+from mmrec.data.picture_worker import MAX_PIXELS
+from mmrec.data.pictures import DECODING, decode_picture
 from mmrec.data.storage import sha256_file, sha256_text
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
 from mmrec.nn.encoders.clip import TINY_CLIP, build_image_model, clip_config
@@ -54,7 +55,7 @@ class ClipImageEncoder:
     def fingerprint(self) -> str:
         """sha256 over the weights (of a hub model: its commit hash, which pins them) and the preprocessing."""
         weights = sha256_file(self.path) if self.path else f"{self.pretrained} {self.revision}"
-        settings = repr((clip_config(self.architecture), sorted(self.preprocessing.items()), MAX_PIXELS, "unit float32"))
+        settings = repr((clip_config(self.architecture), sorted(self.preprocessing.items()), MAX_PIXELS, DECODING, "unit float32"))
         return sha256_text("image", self.architecture, weights, settings)
 
     @cached_property

@@ -1,0 +1,195 @@
+"""Reads every artefact of a corpus by the public way in, under an audit hook, and prints a JSON line for each: how it ended, what it did.
+
+Everything is imported and has read something sound before the hook is set: what happens after that is the doing of the artefacts.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+import sysconfig
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from mmrec.cli import main as cli
+from mmrec.cli.compare import compare
+from mmrec.cli.recommend import recommend
+from mmrec.cli.their_config import check_config_dirs
+from mmrec.config import TrainConfig, check, register_schemas
+from mmrec.data import picture_worker, wheels
+from mmrec.data.checkpoint import read_checkpoint
+from mmrec.data.features import extract_features, item_texts, read_pictures
+from mmrec.data.folder import read_folder
+from mmrec.data.storage import sha256_file
+from mmrec.data.wheels import fetch_wheel
+from mmrec.errors import MmrecError
+from mmrec.nn.encoders.image import ClipImageEncoder
+from mmrec.types import ITEM_ID
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = {Path(path).resolve() for path in (sys.prefix, sys.base_prefix, *sysconfig.get_paths().values())}
+HARMLESS = {"/dev/null", "/dev/urandom", "/etc/localtime"}
+FORBIDDEN = {
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.fork",
+    "socket.connect",
+    "socket.getaddrinfo",
+    "pickle.find_class",
+    "ctypes.dlopen",
+}
+ROOTS = {ROOT, *PYTHON, Path("/proc"), Path("/sys")}
+"""Those of the corpus join them."""
+events: list[str] = []
+armed = False
+
+
+def audit(event: str, arguments: tuple) -> None:
+    """Notes what no artefact may bring about."""
+    if not armed:
+        return
+    if event in FORBIDDEN:
+        events.append(f"{event} {arguments}")
+    elif event == "subprocess.Popen" and picture_worker.__file__ not in (arguments[1] or ()):
+        events.append(f"{event} {arguments[1]}")
+    elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike) and not allowed(os.fsdecode(arguments[0]), arguments[2]):
+        events.append(f"open {arguments[0]!r}")
+    elif event in ("exec", "compile") and str(corpus) in repr(arguments[0]):
+        events.append(f"{event} {arguments[0]!r}")
+
+
+def allowed(name: str, flags: int) -> bool:
+    """Whether a file is part of the corpus, of Python or of mmrec, links resolved.
+
+    A name without a folder is opened in one that was opened before, and not followed if it is a link.
+    """
+    path = Path(os.path.realpath(name))
+    in_opened = os.sep not in name and name != ".." and (bool(flags & os.O_NOFOLLOW) or not os.path.lexists(name))
+    return in_opened or name in HARMLESS or any(path.is_relative_to(root) for root in ROOTS)
+
+
+def read_tables(folder: Path) -> str:
+    dataset = read_folder(str(folder), {}, None, None)
+    item_texts(dataset.items, dataset.text_columns)
+    _, problems = read_pictures(dataset, dataset.items[ITEM_ID])
+    return f"{len(dataset.interactions)} rows; {[problem.reason for problem in problems]}"
+
+
+def read_picture(folder: Path) -> str:
+    dataset = read_folder(str(folder), {}, None, None)
+    files, unread = read_pictures(dataset, dataset.items[ITEM_ID])
+    features, undecoded = extract_features(image_encoder, files, Path(fresh()), 4, "image")
+    problems = unread + undecoded
+    assert len(problems) + int(features.present.sum()) == 1
+    return f"{[problem.reason for problem in problems]}"
+
+
+def read_weights(folder: Path) -> str:
+    return str(ClipImageEncoder("tiny_clip", str(folder / "weights.safetensors"), None).model)
+
+
+def read_cache(folder: Path) -> str:
+    cache = Path(fresh())
+    (cache / "features").mkdir()
+    (cache / "features" / image_encoder.fingerprint[:32]).symlink_to(folder)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        features, _ = extract_features(image_encoder, [None], cache, 4, "image")
+    assert not features.present.any() and len(caught) == 1
+    return str(caught[0].message)
+
+
+def read_config(folder: Path) -> str:
+    words = ["data=folder", "data.path=x", "experiment=theirs", f"hydra.searchpath=[file://{folder}]"]
+    with cli.errors_as_messages("train"):
+        check_config_dirs(words, "train")
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
+            check(hydra.compose("train", words), TrainConfig)
+    raise AssertionError("nothing was found wrong")
+
+
+def run_command(folder: Path) -> str:
+    sys.argv = ["mmrec", "train", "--config-dir", str(folder), "experiment=theirs", "data=folder", f"data.path={folder}"]
+    cli.main()
+    raise AssertionError("nothing was found wrong")
+
+
+def read_wheel(folder: Path) -> str:
+    wheel = folder / "a.whl"
+    wheels._download = lambda *_: wheel
+    return str(fetch_wheel("a", "1", sha256_file(wheel), ["data/"], Path(fresh()) / "target"))
+
+
+def read_run(folder: Path) -> str:
+    with contextlib.suppress(MmrecError):
+        compare([str(folder), f"{folder.parent}/vectors without users"])
+    return str(recommend(OmegaConf.create({"run": str(folder), "user": "u", "k": 3})))
+
+
+READERS: dict[str, Callable[[Path], str]] = {
+    "tables": read_tables,
+    "pictures": read_picture,
+    "weights": read_weights,
+    "cache": read_cache,
+    "checkpoints": lambda folder: str(read_checkpoint(folder)),
+    "configs": read_config,
+    "hydra": run_command,
+    "wheels": read_wheel,
+    "runs": read_run,
+}
+
+
+def fresh() -> str:
+    """A new folder, where artefacts may leave what they do."""
+    return tempfile.mkdtemp(dir=left)
+
+
+def attempt(entry: str, folder: Path) -> dict[str, object]:
+    """What came of one artefact."""
+    events.clear()
+    start, printed = time.perf_counter(), io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            outcome, message = "read", READERS[entry](folder)
+    except MmrecError as error:
+        outcome, message = "refused", str(error)
+    except SystemExit as error:
+        outcome, message = "refused" if error.code == MmrecError.exit_code else "ended", printed.getvalue()
+    except BaseException as error:
+        outcome, message = type(error).__name__, str(error)
+    seconds = time.perf_counter() - start
+    return {"entry": entry, "name": folder.name, "outcome": outcome, "message": message[:2000], "events": [*events], "seconds": seconds}
+
+
+if __name__ == "__main__":
+    corpus = Path(sys.argv[1]).resolve()
+    left = Path(tempfile.mkdtemp()).resolve()
+    ROOTS |= {corpus, left}
+    torch.set_num_threads(1)
+    register_schemas()
+    image_encoder = ClipImageEncoder("tiny_clip", None, None)
+    for entry in (
+        "tables/sound",
+        "pictures/sound.png",
+        "checkpoints/sound",
+        "wheels/sound",
+        "runs/vectors without users",
+        "configs/os.system",
+    ):
+        attempt(entry.split("/")[0], corpus / entry)
+    sys.addaudithook(audit)
+    armed = True
+    for folder in sorted(corpus.glob("*/*")):
+        print(json.dumps(attempt(folder.parent.name, folder)), flush=True)
