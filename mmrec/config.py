@@ -22,7 +22,8 @@ from mmrec.baselines.space import is_range, read_space
 from mmrec.errors import ConfigError, MmrecError, nearest
 
 ALLOWED = ("mmrec.", "data_modules.", "lightning.pytorch.", "torch.optim.", "torch.nn.modules.")
-REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.data.storage.", "mmrec.data.wheels.")  # they write files and run programs
+_EFFECTS = ("addresses", "archives", "download", "picture_urls", "storage", "wheels")  # they write and fetch files and run programs
+REFUSED = ("mmrec.cli.", "mmrec.config.", *(f"mmrec.data.{name}." for name in _EFFECTS))
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 _SEARCH = {"space", "n_trials"}  # beside a baseline's own arguments
 Node = dict[str, Any]

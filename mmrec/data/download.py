@@ -7,6 +7,7 @@ Proxies of the environment are not used: a proxy resolves names itself, and what
 import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,21 @@ def download(
             part.drop()
             raise DownloadError(f"{url}: expected sha256 {sha256}, found {found}: it is not the file that was meant")
         part.finish()
+    return target
+
+
+def download_pinned(url: str, folder: Path, sha256: str | None, key: str, terms: str, max_bytes: int, allow_private: bool = False) -> Path:
+    """A published file in `folder`, of the hash that was pinned for it; its terms of use are shown when it is fetched.
+
+    Raises DownloadError as `download` does, and where no hash is pinned: it then says which one was found and that `key` takes it.
+    """
+    target = folder / Path(_parse(url).path).name
+    is_first = not target.is_file()
+    download(url, target, max_bytes=max_bytes, allow_hosts=[_parse(url).host], sha256=sha256, allow_private=allow_private)
+    if is_first:
+        print(terms, file=sys.stderr)
+    if sha256 is None:
+        raise DownloadError(f"{url}: no hash is pinned for it, so it is not used; if you trust what came: {key}={sha256_file(target)}")
     return target
 
 
