@@ -71,7 +71,11 @@ class Dataset:
     text_columns: tuple[str, ...]
     """The columns of `items` that, joined, are the text of an item; the first one is its title."""
     image_column: str | None = None
-    """The column of `items` that holds an image path relative to `root`."""
+    """The column of `items` that holds an image path relative to `root`, or a URL."""
+    allow_hosts: tuple[str, ...] = ()
+    """The hosts that images may be fetched from."""
+    allow_private: bool = False
+    """Whether those may be of this machine or its network."""
     triples: pl.DataFrame | None = None
     """`head, relation, tail`, all String[, timestamp: Int64 seconds UTC, when it became known; null: always]."""
     item_entities: pl.DataFrame | None = None

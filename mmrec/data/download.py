@@ -28,6 +28,8 @@ from mmrec.errors import DownloadError
 MAX_REDIRECTS = 5
 N_ATTEMPTS = 3
 """How often a transfer that broke off is taken up again in one call."""
+PUBLISHED_S = 86_400.0
+"""For a published data set, of which the largest have tens of gigabytes."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -88,17 +90,35 @@ def download(
     return target
 
 
-def download_pinned(url: str, folder: Path, sha256: str | None, key: str, terms: str, max_bytes: int, allow_private: bool = False) -> Path:
-    """A published file in `folder`, of the hash that was pinned for it; its terms of use are shown when it is fetched.
+def download_pinned(
+    url: str,
+    folder: Path,
+    sha256: str | None,
+    key: str,
+    terms: str,
+    max_bytes: int,
+    allow_private: bool = False,
+    revision_hosts: Sequence[str] | None = None,
+) -> Path:
+    """A published file in `folder`, pinned by its hash or by a URL of one revision; its terms of use are shown when it is fetched.
 
-    Raises DownloadError as `download` does, and where no hash is pinned: it then says which one was found and that `key` takes it.
+    Args:
+        url, sha256, max_bytes, allow_private: as of `download`.
+        folder: where the file is kept, under the name that the URL ends with.
+        key: of the configuration, for messages: it takes the hash.
+        terms: of use.
+        revision_hosts: where the URL may lead, if it names a revision, which is as good as a hash. None: it names none.
+
+    Raises:
+        DownloadError: as of `download`; also where nothing pins the file: the message then has the hash of what came.
     """
     target = folder / Path(_parse(url).path).name
     is_first = not target.is_file()
-    download(url, target, max_bytes=max_bytes, allow_hosts=[_parse(url).host], sha256=sha256, allow_private=allow_private)
+    hosts = [_parse(url).host, *(revision_hosts or ())]
+    download(url, target, max_bytes=max_bytes, allow_hosts=hosts, sha256=sha256, allow_private=allow_private, total_s=PUBLISHED_S)
     if is_first:
         print(terms, file=sys.stderr)
-    if sha256 is None:
+    if sha256 is None and revision_hosts is None:
         raise DownloadError(f"{url}: no hash is pinned for it, so it is not used; if you trust what came: {key}={sha256_file(target)}")
     return target
 

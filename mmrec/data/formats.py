@@ -8,7 +8,7 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -230,19 +230,25 @@ def _tracked(again: list[str], ahead: list[str], rest: Iterator[str]) -> Iterato
 
 
 class JsonLinesFile(TextFile):
-    """One JSON object a line; a key that a line lacks is null. Blank lines are skipped."""
+    """One JSON object a line; a key that a line lacks is null. Blank lines are skipped. Given a schema, only its keys are read."""
 
     has_types = True
 
+    def __init__(self, path: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]] | None = None) -> None:
+        self.schema = schema
+        super().__init__(path)
+
     @cached_property
     def columns(self) -> list[str]:
+        if self.schema is not None:
+            return list(self.schema)
         try:
             return self.scan().collect_schema().names()
         except pl.exceptions.PolarsError:
             return self.salvage(Problems()).collect_schema().names()
 
     def scan(self) -> pl.LazyFrame:
-        return pl.scan_ndjson(self.source, infer_schema_length=None)
+        return pl.scan_ndjson(self.source, schema=self.schema, infer_schema_length=None, ignore_errors=self.schema is not None)
 
     def salvage(self, problems: Problems) -> pl.LazyFrame:
         try:
@@ -259,7 +265,7 @@ class JsonLinesFile(TextFile):
                 if not isinstance(record, dict):
                     raise ValueError(f"expected a JSON object, found `{text.strip()[:80]}`")
                 lines.append(line)
-                records.append(record)
+                records.append({key: record.get(key) for key in self.schema} if self.schema else record)
             except json.JSONDecodeError as error:
                 broken_lines.append(line)
                 broken.append(Problem("not-json", f"{self.path}:{line}:{error.colno}", f"not JSON: {error.msg}"))
@@ -271,7 +277,7 @@ class JsonLinesFile(TextFile):
         if not records and not broken:
             raise DataError(f"{self.path}: expected one JSON object a line, the file is empty")
         self._lines, self.broken = lines, tuple(broken_lines)
-        return pl.LazyFrame(records, infer_schema_length=None, strict=False)
+        return pl.LazyFrame(records, self.schema, infer_schema_length=None, strict=False)
 
     def _row_lines(self) -> Iterator[int]:
         return (line for line, _ in self._texts())
@@ -347,7 +353,7 @@ class Parts(TableFile):
 
 
 def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"') -> TableFile:
-    """The table in a file, or in all files of a folder; its format is told by the suffix, or it is delimited text where a separator is given.
+    """The table in a file, or in all files of a folder; its suffix tells the format, or it is delimited text where a separator is given.
 
     Raises MissingFile where the file is not there, DataError for any other suffix.
     """

@@ -29,9 +29,9 @@ ONE_M = {
 SMALL = {
     "ml-latest-small/ratings.csv": b"userId,movieId,rating,timestamp\r\n1,1,4.5,964982703\r\n2,3,0.5,964981247\r\n",
     "ml-latest-small/movies.csv": (
-        'movieId,title,genres\r\n1,Toy Story (1995),Adventure|Children\r\n'
-        '3,"American President, The (1995)",Comedy\r\n5,Cosmos,(no genres listed)\r\n'
-    ).encode(),
+        b'movieId,title,genres\r\n1,Toy Story (1995),Adventure|Children\r\n'
+        b'3,"American President, The (1995)",Comedy\r\n5,Cosmos,(no genres listed)\r\n'
+    ),
     "ml-latest-small/links.csv": b"movieId,imdbId,tmdbId\r\n1,0114709,862\r\n5,0081846,\r\n",
     "ml-latest-small/tags.csv": b"userId,movieId,tag,timestamp\r\n2,1,funny,1445714994\r\n",
     "ml-latest-small/README.txt": b"Summary",
@@ -89,11 +89,12 @@ def test_movielens_1m(web: Web, tmp_path: Path) -> None:
 def test_movielens_latest_small(web: Web, tmp_path: Path) -> None:
     found = load(web, tmp_path, "ml-latest-small.zip")
     assert found.interactions.rows() == [("1", "1", 4.5, 964982703), ("2", "3", 0.5, 964981247)]
-    assert found.items.rows(named=True) == [
-        {"item_id": "1", "title": "Toy Story", "genre": "Adventure, Children", "release_year": "1995", "imdb_id": "0114709", "tmdb_id": "862"},
-        {"item_id": "3", "title": "American President, The", "genre": "Comedy", "release_year": "1995", "imdb_id": None, "tmdb_id": None},
-        {"item_id": "5", "title": "Cosmos", "genre": None, "release_year": None, "imdb_id": "0081846", "tmdb_id": None},
-    ]  # fmt: skip
+    assert found.items.columns == ["item_id", "title", "genre", "release_year", "imdb_id", "tmdb_id"]
+    assert found.items.rows() == [
+        ("1", "Toy Story", "Adventure, Children", "1995", "0114709", "862"),
+        ("3", "American President, The", "Comedy", "1995", None, None),
+        ("5", "Cosmos", None, None, "0081846", None),
+    ]
     assert found.text_columns == ("title", "genre", "release_year")
     assert found.users is None
     assert [note.partition(":")[0] for note in found.notes] == ["tags.csv is left out"]
