@@ -216,7 +216,7 @@ def _read_reviews(path: Path, layout: _Layout, k: int) -> tuple[pl.DataFrame, Ro
     columns = (Column(USER_ID, "id"), Column(ITEM_ID, "id"), Column(RATING, "number"), Column(TIMESTAMP, "seconds"))
     table = read_table(file, columns, problems, layout.names)
     problems.raise_any()
-    kept = core_of(table.frame, k) if k > 1 else table.frame
+    kept = core_of(table.frame, k, k) if k > 1 else table.frame
     if kept.is_empty():
         raise DataError(f"{path}: none of {table.n_read:,} reviews is left where users and products have at least {k}; lower data.k_core")
     n_out = table.n_read - len(kept)

@@ -1,7 +1,7 @@
 """A dataset as a folder that a person can make in an hour; everything wrong with it is said at once.
 
     interactions.csv   user_id, item_id[, timestamp][, rating][, event]
-    items.csv          item_id, any columns[, image: a path relative to the folder]      (optional, as all that follow)
+    items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]      (optional, as all that follow)
     triples.csv        head, relation, tail
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
     users.csv          user_id, any columns
@@ -10,6 +10,7 @@ Each may be .csv, .tsv, .jsonl or .parquet, each of them .gz or .zst as well, or
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -48,6 +49,8 @@ def read_folder(
     image_column: str | None,
     on_error: str = "stop",
     quarantine: str | None = None,
+    allow_hosts: list[str] | None = None,
+    allow_private: bool = False,
 ) -> Dataset:
     """The dataset in the folder `path`.
 
@@ -58,6 +61,7 @@ def read_folder(
         image_column: the column of the items that holds image paths. None: `image` if there is one.
         on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
         quarantine: the folder for rows that are left out, one below it for each content.
+        allow_hosts, allow_private: where images may be fetched from that are named by URL, as in `Dataset`.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
@@ -84,7 +88,8 @@ def read_folder(
         problems.raise_any()
     elif len(problems):
         write_quarantine(Path(quarantine).expanduser() / content_hash[:16], tables, problems)
-    return _assemble(folder, tables, text_columns, image_column, content_hash)
+    dataset = _assemble(folder, tables, text_columns, image_column, content_hash)
+    return replace(dataset, allow_hosts=tuple(allow_hosts or ()), allow_private=allow_private)
 
 
 def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:

@@ -1,11 +1,14 @@
 """Downloads from a server on this machine: whole or not at all, from where it was meant, and taken up again where they broke off."""
 
+import contextlib
 import hashlib
 import random
 import signal
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,6 +181,30 @@ def test_a_server_that_drips_reaches_the_total(web: Web, tmp_path: Path) -> None
     with pytest.raises(NoAnswer, match="bytes are kept"):
         fetch(web, tmp_path / "file", timeout_s=5.0, total_s=0.5)
     assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["hangs", "drips headers"])
+def test_a_server_that_never_comes_to_the_point(tmp_path: Path, drips: bool) -> None:
+    """A header that grows byte by byte keeps every single wait short."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while not over.wait(0.02):
+                    connection.sendall(b"x" if drips else b"")
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        url, start = f"http://localhost:{server.getsockname()[1]}/", time.monotonic()
+        limits = {"timeout_s": 30.0 if drips else 0.5, "total_s": 0.5 if drips else 30.0}
+        with pytest.raises(NoAnswer, match="could not be fetched"):
+            download(url, tmp_path / "x", max_bytes=9, allow_hosts=["localhost"], allow_private=True, **limits)
+        assert time.monotonic() - start < 3
+        over.set()
+        thread.join()
 
 
 def test_a_status_is_said(web: Web, tmp_path: Path) -> None:
