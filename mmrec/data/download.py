@@ -287,10 +287,22 @@ def _tls() -> SSLContext:
 
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """One process at a time makes `target`; the others wait and find it."""
+    """One at a time makes `target`; the others wait and find it."""
     lock = target.with_name(f".{target.name}.lock")
-    with open(lock, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-        if target.is_file():
-            lock.unlink(missing_ok=True)
+    while True:
+        with open(lock, "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_same(file.fileno(), lock):  # it was another's, who is done with it
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
