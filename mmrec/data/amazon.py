@@ -117,7 +117,7 @@ def amazon_reviews(
     year: int,
     k_core: int,
     relations: list[str],
-    path: str | None = None,
+    folder: str | None = None,
     base_url: str | None = None,
     reviews_sha256: str | None = None,
     products_sha256: str | None = None,
@@ -133,7 +133,7 @@ def amazon_reviews(
             From 5 on the smaller file of 2018 is taken, of users and products that have five.
         relations: what becomes triples: `category`, `brand` and, in 2018, `also_buy` and `also_view`. The latter are statistics of all
             time and tell of held-out interactions, which a note says.
-        path: a folder that has the two files already, as published or unpacked. None: they are fetched.
+        folder: one that has the two files already, as published or unpacked. None: they are fetched.
         base_url: another place with folders and files as in the published one.
         reviews_sha256, products_sha256: of the two files. They must be given for 2018 and for `base_url`; 2023 is pinned by its revision.
         allow_hosts: where pictures may be fetched from.
@@ -141,16 +141,16 @@ def amazon_reviews(
 
     Raises:
         ConfigError: an argument is none of these.
-        MissingFile, DownloadError: a file is not in `path`, cannot be fetched or is not pinned.
+        MissingFile, DownloadError: a file is not in `folder`, cannot be fetched or is not pinned.
         DataProblems, DataError: a file cannot be read, or nothing is left of it.
     """
     layout = _check(category, year, relations)
-    if path is None:
+    if folder is None:
         pins = {"data.reviews_sha256": reviews_sha256, "data.products_sha256": products_sha256}
-        folder = Path(cache).expanduser() / "downloads" / f"amazon_{year}"
-        reviews, products = _fetch(layout, category, k_core, folder, base_url, pins, allow_private)
+        target = Path(cache).expanduser() / "downloads" / f"amazon_{year}"
+        reviews, products = _fetch(layout, category, k_core, target, base_url, pins, allow_private)
     else:
-        reviews, products = _find(layout, category, k_core, Path(path).expanduser())
+        reviews, products = _find(layout, category, k_core, Path(folder).expanduser())
     interactions, review_count, notes = _read_reviews(reviews, layout, k_core)
     listed, product_count = _read_products(products, layout, interactions[ITEM_ID].unique())
     triples = _triples(listed, relations)

@@ -2,12 +2,13 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from mmrec.cli.train import train
 from mmrec.data import amazon
 from mmrec.data.amazon import amazon_reviews
 from mmrec.data.problems import DataProblems
@@ -140,8 +141,8 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def load(folder: Path, year: int = 2018, k_core: int = 2, relations: tuple[str, ...] = ("category", "brand"), **more: object) -> Dataset:
-    settings = {"path": str(folder), "category": "All_Beauty"} | more
+def load(folder: Path, /, year: int = 2018, k_core: int = 2, relations: tuple[str, ...] = ("category", "brand"), **more: object) -> Dataset:
+    settings = {"folder": str(folder), "category": "All_Beauty"} | more
     category = settings.pop("category")
     return amazon_reviews(category, str(folder.parent / "cache"), year, k_core, list(relations), **settings)
 
@@ -313,7 +314,7 @@ def web() -> Iterator[Web]:
 
 
 def test_2018_is_fetched_with_hashes_only(web: Web, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = {"path": None, "base_url": f"{web.url('/')}", "allow_private": True, "k_core": 5}
+    settings = {"folder": None, "base_url": f"{web.url('/')}", "allow_private": True, "k_core": 5}
     pins = {}
     for key, name in (("reviews_sha256", "All_Beauty_5.json.gz"), ("products_sha256", "meta_All_Beauty.json.gz")):
         found = sha256_file(folder / name)
@@ -332,14 +333,31 @@ def test_2023_is_pinned_by_its_revision(web: Web, folder: Path, monkeypatch: pyt
     assert amazon.REVISION in layout.base_url and layout.revision_hosts == ("*.huggingface.co", "*.hf.co")
     here = type(layout)(**{**vars(layout), "base_url": web.url(""), "revision_hosts": ("127.0.0.1",)})
     monkeypatch.setitem(amazon._LAYOUTS, 2023, here)
-    fetched = load(folder, 2023, path=None, allow_private=True)
+    fetched = load(folder, 2023, folder=None, allow_private=True)
     given = load(folder, 2023)
     assert fetched.items.equals(given.items) and fetched.interactions.equals(given.interactions)
     assert fetched.content_hash == given.content_hash
     with pytest.raises(DownloadError, match="no hash is pinned"):  # another place is not that revision
-        load(folder, 2023, path=None, allow_private=True, base_url=web.url("/"))
+        load(folder, 2023, folder=None, allow_private=True, base_url=web.url("/"))
 
 
 def test_hosts_of_pictures_are_handed_on(folder: Path) -> None:
     assert load(folder, 2023, allow_hosts=["m.example"]).allow_hosts == ("m.example",)
     assert load(folder, 2023).items.schema["image"] == pl.String
+
+
+def test_training_with_the_graph(tmp_path: Path, compose: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [(f"A{user}", f"B{(7 * user + 3 * n) % 20}") for user in range(30) for n in range(10)]
+    reviews = [
+        {"user_id": user, "parent_asin": item, "rating": 5.0, "timestamp": 1588687728923 + n} for n, (user, item) in enumerate(pairs)
+    ]
+    products = [{"parent_asin": f"B{n}", "title": f"Toy {n}", "store": f"S{n % 3}", "categories": ["Toys", f"K{n % 4}"]} for n in range(20)]
+    (tmp_path / "Toys.jsonl").write_bytes(lines(reviews))
+    (tmp_path / "meta_Toys.jsonl.gz").write_bytes(gzip.compress(lines(products)))
+    monkeypatch.chdir(tmp_path)
+    settings = ["trainer.max_epochs=1", "trainer.enable_progress_bar=false", "baselines=none", "logger=local", "~logger.tensorboard"]
+    data = ["data=amazon_reviews", "data.category=Toys", f"data.folder={tmp_path}", f"paths.cache={tmp_path / 'cache'}"]
+    run_dir = train(compose(*data, *settings, "evidence.text=false", "evidence.image=false"))
+    assert run_dir.name.startswith("amazon_reviews-random_ratio-")
+    record = json.loads((run_dir / "run.json").read_text())
+    assert any("timestamp is in milliseconds" in note for note in record["data"]["notes"])
