@@ -353,7 +353,7 @@ class Parts(TableFile):
 
 
 def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"') -> TableFile:
-    """The table in a file, or in all files of a folder; its suffix tells the format, or it is delimited text where a separator is given.
+    """The table in a file, or in all files of a folder; the suffix tells the format; with a separator it is delimited text.
 
     Raises MissingFile where the file is not there, DataError for any other suffix.
     """
