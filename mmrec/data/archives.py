@@ -3,6 +3,7 @@
 Taken out are only the members that were asked for, plain files all of them, to places inside of the folder and within a size.
 """
 
+import errno
 import gzip
 import json
 import lzma
@@ -20,6 +21,8 @@ from mmrec.data.storage import sha256_file, write_json
 from mmrec.errors import DownloadError, nearest
 
 MANIFEST = "manifest.json"
+_NAMES = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+"""What names can cause: a file where another member needs a folder, say."""
 MAX_BYTES = 2**34
 _DAMAGES = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError)
 
@@ -93,7 +96,7 @@ def extract(archive: Path, members: Sequence[str], folder: Path, max_bytes: int 
                         raise _too_large(archive, max_bytes)
                     copy.write(block)
     except _DAMAGES as error:
-        if isinstance(error, OSError) and error.errno:  # the disk's, not the archive's
+        if isinstance(error, OSError) and error.errno not in _NAMES:  # the disk's, not the archive's
             raise
         raise DownloadError(f"{archive.name}: the archive is damaged or of no known kind: {error}") from error
     for member in members:

@@ -124,6 +124,13 @@ def test_damaged_archives(tmp_path: Path, make: Callable[..., Path], name: str, 
 
 
 @pytest.mark.parametrize(("make", "name"), MAKERS)
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("x" * 300,)])
+def test_names_that_no_folder_can_hold(tmp_path: Path, make: Callable[..., Path], name: str, names: tuple[str, ...]) -> None:
+    with pytest.raises(DownloadError, match="the archive is damaged or of no known kind"):
+        extract(make(tmp_path / name, dict.fromkeys(names, b"x")), names, tmp_path / "into")
+
+
+@pytest.mark.parametrize(("make", "name"), MAKERS)
 def test_a_member_that_is_missing(tmp_path: Path, make: Callable[..., Path], name: str) -> None:
     with pytest.raises(DownloadError, match=r"expected `shop/a\.tx` in it, found none; did you mean `shop/a\.txt`"):
         extract(make(tmp_path / name, CONTENT), ["shop/a.tx"], tmp_path / "into")
