@@ -23,8 +23,19 @@ from mmrec.errors import ConfigError, MmrecError, nearest
 
 _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
 ALLOWED = ("mmrec.", "data_modules.", *(f"lightning.pytorch.{part}" for part in _LIGHTNING), "torch.optim.", "torch.nn.modules.")
-_WRITERS = ("checkpoint", "picture_worker", "pictures", "quarantine", "storage", "wheels")  # they write files and run programs
-REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.evaluation.", *(f"mmrec.data.{name}." for name in _WRITERS))
+_EFFECTS = (
+    "addresses",
+    "archives",
+    "checkpoint",
+    "download",
+    "picture_urls",
+    "picture_worker",
+    "pictures",
+    "quarantine",
+    "storage",
+    "wheels",
+)
+REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.evaluation.", *(f"mmrec.data.{name}." for name in _EFFECTS))  # they write, fetch or run
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 _SEARCH = {"space", "n_trials"}  # beside a baseline's own arguments
 Node = dict[str, Any]

@@ -83,7 +83,7 @@ class Dataset:
     text_columns: tuple[str, ...]
     """The columns of `items` that, joined, are the text of an item; the first one is its title."""
     image_column: str | None = None
-    """The column of `items` that holds an image path relative to `root`."""
+    """The column of `items` that holds an image path relative to `root`, or a URL."""
     triples: pl.DataFrame | None = None
     """`head, relation, tail`, all String[, timestamp: Int64 seconds UTC, when it became known; null: always]."""
     item_entities: pl.DataFrame | None = None
@@ -97,6 +97,10 @@ class Dataset:
     """sha256 over the bytes of the files it was read from: pictures excluded, those are hashed by the feature cache."""
     notes: tuple[str, ...] = ()
     """What reading dropped or found odd, one sentence each, counts included; shown to the person and kept in run.json."""
+    allow_hosts: tuple[str, ...] = ()
+    """The hosts that images named by URL may be fetched from."""
+    allow_private: bool = False
+    """Whether those may be of this machine or its network."""
 
 
 @dataclass(frozen=True)

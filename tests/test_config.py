@@ -195,6 +195,8 @@ def test_a_range_is_checked_as_what_it_gives(override: str, expected: str, compo
         "mmrec.config.import_module",
         "mmrec.cli.record._git",  # ours, and runs programs
         "mmrec.data.wheels.run_pip",
+        "mmrec.data.download.download",
+        "mmrec.data.archives.extract",
         "mmrec.data.storage.write_text",
         "mmrec.nn.encoders.image._download",
         "mmrec.cli.train.__builtins__.eval",

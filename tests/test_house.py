@@ -38,6 +38,8 @@ LIBRARY_ROOMS = {
     "lightning": {"tasks", "cli", "data_modules"},
     "pytorch_lightning": {"tasks", "cli", "data_modules"},
     "networkx": {"kg"},
+    "httpcore": {"data"},
+    "httpx": {"data"},
 }
 DATA_MODULES_MAY_IMPORT = {"types", "errors", "data", "kg"}
 
@@ -233,6 +235,7 @@ PLANTED = [
     (check_libraries, "mmrec/models/fusion.py", "from omegaconf import DictConfig", 1),
     (check_libraries, "mmrec/evaluation/ranking.py", "import hydra.utils", 1),
     (check_libraries, "data_modules/tabular.py", "import hydra", 1),
+    (check_libraries, "mmrec/nn/encoders/text.py", "import httpx", 1),
     (check_libraries, "mmrec/nn/gate.py", "from lightning.pytorch import LightningModule", 1),
     (check_libraries, "mmrec/data/tables.py", "import networkx as nx", 1),
     (check_libraries, "mmrec/data/csr.py", "from torch import nn", 1),

@@ -16,10 +16,11 @@ from rich.console import Console
 
 from mmrec.config import build, refine
 from mmrec.data.counterfactual import change_features, change_graph
-from mmrec.data.features import Problem, extract_features, item_texts, read_pictures
+from mmrec.data.features import Problem, extract_features, item_texts
 from mmrec.data.filter import filter_interactions
 from mmrec.data.hindsight import flag_columns, flag_relations, forget_future
 from mmrec.data.index import Index
+from mmrec.data.picture_urls import read_all_pictures
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_parquet
@@ -169,7 +170,7 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
         texts = item_texts(items, dataset.text_columns)
         features[TEXT], problems = extract_features(build(cfg, "text_encoder"), texts, cache, size, TEXT)
     if cfg.evidence.image and dataset.image_column and IMAGE not in features:
-        pictures, unread = read_pictures(dataset, items[ITEM_ID])
+        pictures, unread = read_all_pictures(dataset, items[ITEM_ID], cache)
         features[IMAGE], undecoded = extract_features(build(cfg, "image_encoder"), pictures, cache, size, IMAGE)
         problems = problems + unread + undecoded
     for name, found in features.items():

@@ -50,7 +50,7 @@ def pretrain(
     if output.suffix != ".safetensors":
         raise ConfigError(f"output: expected a path that ends in .safetensors, came {output}")
     start = time.perf_counter()
-    pairs = _read(dataset)
+    pairs = _read(dataset, cache)
     found, _ = extract_features(text_encoder, pairs.texts, cache, _TEXT_BATCH, TEXT)
     train, held = hold_out(len(pairs), HELD_OUT_SHARE, seed)
     task = _fit((pairs.pictures[train], found.values[train]), seed, epochs, min(batch_size, len(train)), learning_rate)
@@ -76,8 +76,8 @@ def pretrain(
     return card
 
 
-def _read(dataset: Dataset) -> PicturePairs:
-    pairs, problems = read_pairs(dataset, clip_config(TINY_CLIP)["vision_cfg"]["image_size"])
+def _read(dataset: Dataset, cache: Path) -> PicturePairs:
+    pairs, problems = read_pairs(dataset, clip_config(TINY_CLIP)["vision_cfg"]["image_size"], cache)
     say(f"{dataset.name}: {len(pairs):,} of {len(dataset.items):,} items have a picture and a text")
     for problem in problems[:_PROBLEMS_SHOWN]:
         say(f"  item in row {problem.position + 1}: {problem.reason}")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from mmrec.data.k_core import k_core
 from mmrec.data.split import deduplicate
 from mmrec.errors import ConfigError, DataError
 from mmrec.types import ITEM_ID, RATING, SPLIT, USER_ID, Dataset, RowCount
@@ -37,7 +38,7 @@ def filter_interactions(dataset: Dataset, *, min_rating: float | None, repeated:
         notes.append(f"filter.min_rating={min_rating:g} removed {len(dataset.interactions) - len(liked):,} interactions")
     by = [name for name in (USER_ID, ITEM_ID, SPLIT) if name in liked.columns]  # a row in two given parts is the business of the split
     rows, n_repeated = deduplicate(liked, repeated, by)
-    core = _core(rows, min_per_user, min_per_item)
+    core = k_core(rows, min_per_user, min_per_item) if min_per_user > 1 or min_per_item > 1 else rows
     items = dataset.items.filter(pl.col(ITEM_ID).is_in(core[ITEM_ID].unique().implode())) if min_per_item > 1 else dataset.items
     if min_per_user > 1 or min_per_item > 1:
         notes.append(
@@ -57,14 +58,3 @@ def _liked(interactions: pl.DataFrame, min_rating: float) -> pl.DataFrame:
     if RATING not in interactions.columns:
         raise DataError(f"filter.min_rating needs a column `{RATING}`; name the one that holds the ratings with data.columns.{RATING}=…")
     return interactions.filter(pl.col(RATING) >= min_rating)
-
-
-def _core(rows: pl.DataFrame, min_per_user: int, min_per_item: int) -> pl.DataFrame:
-    """The rows of the largest set of users and items in which all have as many partners as asked."""
-    while min_per_user > 1 or min_per_item > 1:
-        enough = (pl.len().over(USER_ID) >= min_per_user) & (pl.len().over(ITEM_ID) >= min_per_item)
-        left = rows.filter(enough)
-        if len(left) == len(rows):
-            break
-        rows = left
-    return rows

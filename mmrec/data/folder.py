@@ -1,7 +1,7 @@
 """A dataset as a folder that a person can make in an hour; everything wrong with it is said at once.
 
     interactions.csv   user_id, item_id[, timestamp][, rating][, event][, split: the part that a row was given to]
-    items.csv          item_id, any columns[, image: a path relative to the folder]      (optional, as all that follow)
+    items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]    (optional, as all that follow)
     triples.csv        head, relation, tail[, timestamp: when it became known]; or a graph: .nt, .ttl, .graphml
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
     users.csv          user_id, any columns
@@ -62,6 +62,8 @@ def read_folder(
     on_error: str = "stop",
     quarantine: str | None = None,
     features: dict[str, str] | None = None,
+    allow_hosts: list[str] | None = None,
+    allow_private: bool = False,
 ) -> Dataset:
     """The dataset in the folder `path`.
 
@@ -73,6 +75,7 @@ def read_folder(
         on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
         quarantine: the folder for rows that are left out, one below it for each content.
         features: modality to the file of its vectors, see `mmrec.data.vectors`.
+        allow_hosts, allow_private: where images may be fetched from that are named by URL, as in `Dataset`.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
@@ -101,7 +104,10 @@ def read_folder(
         frames["item_entities"] = links
     dataset = assemble(folder, frames, text_columns, image_column, paths.get("triples"))
     counts, notes = row_counts(tables.items()), reading_notes(tables) + dataset.notes
-    return replace(dataset, vectors=vectors, content_hash=content_hash, counts=counts, notes=notes)
+    hosts = tuple(allow_hosts or ())
+    return replace(
+        dataset, vectors=vectors, allow_hosts=hosts, allow_private=allow_private, content_hash=content_hash, counts=counts, notes=notes
+    )
 
 
 def find_folder(path: str) -> Path:

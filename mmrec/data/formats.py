@@ -9,7 +9,7 @@ import io
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -235,18 +235,26 @@ def _tracked(again: list[str], ahead: list[str], rest: Iterator[str]) -> Iterato
 
 
 class JsonLinesFile(TextFile):
-    """One JSON object a line; a key that a line lacks is null. Blank lines are skipped."""
+    """One JSON object a line; a key that a line lacks is null. Blank lines are skipped. Given a schema, only its keys are read."""
 
     has_types = True
 
+    def __init__(self, path: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]] | None = None) -> None:
+        self.schema = schema
+        super().__init__(path)
+
     @cached_property
     def columns(self) -> list[str]:
+        if self.schema is not None:
+            return list(self.schema)
         try:
             return self.scan().collect_schema().names()
         except pl.exceptions.PolarsError:
             return self.salvage(Problems()).collect_schema().names()
 
     def scan(self) -> pl.LazyFrame:
+        if self.schema is not None:
+            return pl.scan_ndjson(self.source, schema=self.schema, ignore_errors=True)
         raw = pl.scan_ndjson(self.source, infer_schema_length=None)
         if any(dtype.is_nested() for dtype in raw.collect_schema().dtypes()):  # values of which some may turn out to be of another kind
             return raw.collect().lazy()
@@ -268,7 +276,7 @@ class JsonLinesFile(TextFile):
                     raise ValueError(f"expected a JSON object, found `{text.strip()[:80]}`")
                 json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and no text
                 lines.append(line)
-                records.append(record)
+                records.append({key: record.get(key) for key in self.schema} if self.schema else record)
             except json.JSONDecodeError as error:
                 broken_lines.append(line)
                 broken.append(Problem("not-json", f"{self.path}:{line}:{error.colno}", f"not JSON: {error.msg}"))
@@ -282,7 +290,7 @@ class JsonLinesFile(TextFile):
             raise DataError(f"{self.path}: expected one JSON object a line, the file is empty")
         self._lines, self.broken = lines, tuple(broken_lines)
         try:
-            return pl.LazyFrame(records, infer_schema_length=None, strict=False)
+            return pl.LazyFrame(records, self.schema, infer_schema_length=None, strict=False)
         except (pl.exceptions.PolarsError, TypeError, OverflowError):  # lists and objects where others have texts: as JSON
             flat = [{k: json.dumps(v) if isinstance(v, list | dict) else v and str(v) for k, v in one.items()} for one in records]
             return pl.LazyFrame(flat, infer_schema_length=None, strict=False)

@@ -1,6 +1,7 @@
 """Picture and text pairs of a catalogue, decoded into memory: what a contrastive model is trained on."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -11,7 +12,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from mmrec.data.features import Problem, item_texts, read_pictures
+from mmrec.data.features import Problem, item_texts
+from mmrec.data.picture_urls import read_all_pictures
 from mmrec.data.pictures import decode_picture
 from mmrec.types import ITEM_ID, Dataset
 
@@ -34,14 +36,14 @@ class PicturePairs:
         return type(self)(self.pictures[idx], [self.texts[i] for i in idx.tolist()])
 
 
-def read_pairs(dataset: Dataset, size: int) -> tuple[PicturePairs, list[Problem]]:
+def read_pairs(dataset: Dataset, size: int, cache: Path) -> tuple[PicturePairs, list[Problem]]:
     """Every item of the dataset with a usable picture and a text; pictures are squashed to `size` x `size`, as the encoder will see them.
 
-    The position of a problem is the item's row.
+    The position of a problem is the item's row. Pictures named by URL are kept below `cache`.
     """
     items = dataset.items
     columns = (CAPTION,) if CAPTION in items.columns else dataset.text_columns
-    files, problems = read_pictures(dataset, items[ITEM_ID])
+    files, problems = read_all_pictures(dataset, items[ITEM_ID], cache)
     pictures, texts = [], []
     console = Console(stderr=True)
     rows = track(list(enumerate(item_texts(items, columns))), "pictures", console=console, disable=not console.is_terminal)

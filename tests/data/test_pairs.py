@@ -30,7 +30,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def test_pairs_are_the_items_with_both(dataset: Dataset):
-    pairs, problems = read_pairs(dataset, 8)
+    pairs, problems = read_pairs(dataset, 8, dataset.root / "cache")
     assert pairs.texts == [b"Heat. Crime. Cops.", b"Up. A house."]
     assert pairs.pictures.shape == (2, 3, 8, 8)
     assert pairs.pictures[:, :, 4, 4].tolist() == [[255, 0, 0], [0, 255, 0]]
@@ -39,12 +39,12 @@ def test_pairs_are_the_items_with_both(dataset: Dataset):
 
 def test_caption_takes_the_place_of_the_text_columns(dataset: Dataset):
     items = dataset.items.with_columns(caption=pl.Series(["a red card", None, None, None, "a blue card"]))
-    pairs, _ = read_pairs(Dataset("films", dataset.root, dataset.interactions, items, dataset.text_columns, "image"), 8)
+    pairs, _ = read_pairs(Dataset("films", dataset.root, dataset.interactions, items, dataset.text_columns, "image"), 8, dataset.root)
     assert pairs.texts == [b"a red card", b"a blue card"]
 
 
 def test_rows_keep_pictures_and_texts_together(dataset: Dataset):
-    pairs, _ = read_pairs(dataset, 8)
+    pairs, _ = read_pairs(dataset, 8, dataset.root / "cache")
     swapped = pairs.rows(torch.tensor([1, 0]))
     assert swapped.texts == pairs.texts[::-1] and torch.equal(swapped.pictures, pairs.pictures.flip(0))
 

@@ -341,9 +341,7 @@ def test_files_outside_of_the_folder(folder: Path, where: str) -> None:
         read(folder, audio=where.format(parent=folder.parent))
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [("audio_ids.csv", "audio_ids.csv: a link that leads out"), ("audio_ids.txt", "leads out of the")]
-)
+@pytest.mark.parametrize(("name", "text"), [("audio_ids.csv", "a link that leads out"), ("audio_ids.txt", "leads out of the")])
 def test_a_list_of_ids_outside_of_the_folder(folder: Path, name: str, text: str) -> None:
     npy(folder)
     (folder / "audio_ids.csv").rename(folder.parent / "ids.csv")

@@ -1,0 +1,100 @@
+"""Which addresses a download may connect to, checked at the moment of connecting: what a name resolves to is trusted no earlier.
+
+A name is resolved once, all that it resolves to is checked, and the connection is made to what was checked, not to the name. The check thus
+holds for redirects, for decimal and octal spellings, and for a name that resolves differently the next time.
+"""
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+
+from mmrec.errors import DownloadError
+
+_GLOBAL_V6 = ipaddress.ip_network("2000::/3")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the internet's: not private, loopback, link-local, shared, multicast, reserved or unspecified.
+
+    IPv6 addresses that hold an IPv4 one (mapped, 6to4, Teredo, NAT64) are public where that is.
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not (ip.is_multicast or ip.is_reserved)
+    held = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
+    if ip in _NAT64:
+        held = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return is_public(str(held)) if held is not None else ip in _GLOBAL_V6 and ip.is_global
+
+
+class CheckedBackend(httpcore.NetworkBackend):
+    """Connections to public addresses alone, or to any where `allow_private`; nothing on them outlasts `deadline` (of time.monotonic)."""
+
+    def __init__(self, deadline: float, allow_private: bool = False) -> None:
+        self.deadline, self.allow_private = deadline, allow_private
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Raises DownloadError where the name resolves to an address that is not allowed, ConnectError where none answers."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"the name {host} cannot be resolved ({error})") from error
+        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        if not self.allow_private:
+            for address in addresses:
+                if not is_public(address):
+                    raise DownloadError(f"{host} is {address}, no address of the internet; where it is meant: data.allow_private=true")
+        for position, address in enumerate(addresses):
+            try:
+                within = _within(timeout, self.deadline)
+                return _TimedStream(self._backend.connect_tcp(address, port, within, local_address, socket_options), self.deadline)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if position == len(addresses) - 1:
+                    raise
+        raise httpcore.ConnectError(f"the name {host} resolves to nothing")
+
+
+class _TimedStream(httpcore.NetworkStream):
+    """A connection that ends at a deadline, however slowly it drips."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self.stream, self.deadline = stream, deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self.stream.read(max_bytes, _within(timeout, self.deadline))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.stream.write(buffer, _within(timeout, self.deadline))
+
+    def close(self) -> None:
+        self.stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _TimedStream(self.stream.start_tls(ssl_context, server_hostname, _within(timeout, self.deadline)), self.deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.stream.get_extra_info(info)
+
+
+def _within(timeout: float | None, deadline: float) -> float:
+    """The time left for one step. Raises ReadTimeout where there is none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("the time for it is over")
+    return left if timeout is None else min(timeout, left)
