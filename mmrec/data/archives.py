@@ -8,16 +8,16 @@ import gzip
 import json
 import lzma
 import os
+import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from mmrec.data.storage import sha256_file, write_json
+from mmrec.data.storage import sha256_file, temporary_beside, write_json
 from mmrec.errors import DownloadError, nearest
 
 MANIFEST = "manifest.json"
@@ -49,13 +49,15 @@ def unpack_once(
         return target
     if target.exists() and not (target / MANIFEST).is_file():
         raise DownloadError(f"{target} is in the way: expected no such folder or one that mmrec made; move it away")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
-        archive = fetch(Path(temporary) / "archive")
-        unpacked = Path(temporary) / "unpacked"
-        files = extract(archive, members, unpacked, max_bytes)
+    temporary = temporary_beside(target)
+    try:
+        temporary.mkdir()
+        unpacked = temporary / "unpacked"
+        files = extract(fetch(temporary / "archive"), members, unpacked, max_bytes)
         write_json(unpacked / MANIFEST, {**origin, "files": files})
-        _move(unpacked, target, origin, Path(temporary) / "old")
+        _move(unpacked, target, origin, temporary / "old")
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 
