@@ -6,7 +6,8 @@
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
     users.csv          user_id, any columns
 
-Each may be .csv, .tsv, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
+Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
+`mmrec.yaml` in the folder (see `mmrec.data.settings`) says which files and columns have other names.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,12 +15,15 @@ from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.formats import find_table, missing_file, open_table
+from mmrec.data.files import files_of, missing_file
+from mmrec.data.formats import open_table
+from mmrec.data.picture_names import BY_ID, pictures_by_id
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
+from mmrec.data.settings import Columns, Settings, read_settings
 from mmrec.data.storage import sha256_file, sha256_text
-from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.errors import ConfigError, DataError, MissingFile, nearest
 from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset
 
 EVENT, IMAGE_COLUMN = "event", "image"
@@ -43,48 +47,57 @@ _KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
 
 def read_folder(
     path: str,
-    columns: dict[str, str],
+    columns: Columns,
     text_columns: list[str] | None,
     image_column: str | None,
     on_error: str = "stop",
     quarantine: str | None = None,
+    tables: dict[str, str] | None = None,
 ) -> Dataset:
     """The dataset in the folder `path`.
 
     Args:
         path: the folder; `~` is understood.
-        columns: our name of a column to the name that the files give it, where they differ, e.g. `{"item_id": "sku"}`.
+        columns: our name of a column to the name that the files give it, where they differ, e.g. `{"item_id": "sku"}`; names of one table
+            alone are below its name, e.g. `{"users": {"user_id": "number"}}`.
         text_columns: the columns of the items that make up their text, title first. None: all that hold text, title-like ones first.
-        image_column: the column of the items that holds image paths. None: `image` if there is one.
+        image_column: the column of the items that holds image paths, or where pictures called by id lie, e.g. `pictures/{item_id}.*`.
+            None: `image` if there is one.
         on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
         quarantine: the folder for rows that are left out, one below it for each content.
+        tables: our name of a table to its file, glob or folder inside `path`, where it is called otherwise.
+
+    What is not given may be said in the folder's own `mmrec.yaml`.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
         DataProblems: rows cannot be used, and `on_error` is `stop`: a value is not of its kind, an id stands twice where it must be unique,
             or a table names an item that nothing else knows.
         DataError: a file cannot be read at all, or lacks a column.
-        ConfigError: an argument names a column that does not exist, or nothing that can be done on errors.
+        ConfigError: an argument or a setting names what does not exist, or nothing that can be done on errors.
     """
     if on_error not in ON_ERROR:
         raise ConfigError(f"data.on_error: expected {' or '.join(ON_ERROR)}, found `{on_error}`")
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise missing_file(folder)
-    paths = {stem: found for stem in TABLES if (found := find_table(folder, stem)) is not None}
+    given = {"tables": tables, "columns": columns, "text_columns": text_columns, "image_column": image_column}
+    known = {stem: [column.name for column in expected] for stem, expected in TABLES.items()}
+    settings = read_settings(folder, known, given)
+    paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
     if "interactions" not in paths:
-        raise missing_file(folder / "interactions.csv")
-    _check_renamed(columns)
+        raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
     problems = Problems()
-    tables = {stem: _read_stem(file, stem, columns, problems) for stem, file in paths.items()}
-    if "item_entities" in tables:
-        tables["item_entities"] = _known_items_only(tables, problems)
-    content_hash = hash_files(paths.values())
+    found = {stem: _read_stem(file, stem, settings.names(stem), problems) for stem, file in paths.items()}
+    settings.check_columns({stem: table.file.columns for stem, table in found.items()})
+    if "item_entities" in found:
+        found["item_entities"] = _known_items_only(found, problems)
+    content_hash = hash_files([*paths.values(), *([settings.path] if settings.path else [])])
     if on_error == "stop":
         problems.raise_any()
     elif len(problems):
-        write_quarantine(Path(quarantine).expanduser() / content_hash[:16], tables, problems)
-    return _assemble(folder, tables, text_columns, image_column, content_hash)
+        write_quarantine(Path(quarantine).expanduser() / content_hash[:16], found, problems)
+    return _assemble(folder, found, settings, content_hash)
 
 
 def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -114,7 +127,7 @@ def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: p
 
 def hash_files(paths: Iterable[Path]) -> str:
     """sha256 hex over the names and bytes of files, in the order of their names."""
-    files = [file for path in sorted(paths, key=lambda path: path.name) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    files = [file for path in sorted(paths, key=lambda path: path.name) for file in files_of(path)]
     parts = [part for path in files for part in (path.name, sha256_file(path))]
     return sha256_text(*parts)
 
@@ -151,15 +164,17 @@ def _known_items_only(tables: Mapping[str, ReadTable], problems: Problems) -> Re
     return table.without(~table.frame[ITEM_ID].is_in(known.implode()), problems, ITEM_ID, "unknown-item", reason)
 
 
-def _assemble(
-    folder: Path, tables: Mapping[str, ReadTable], text_columns: list[str] | None, image_column: str | None, content_hash: str
-) -> Dataset:
+def _assemble(folder: Path, tables: Mapping[str, ReadTable], settings: Settings, content_hash: str) -> Dataset:
     frames = {stem: table.frame for stem, table in tables.items()}
     given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
-    image = _choose_image(given, image_column)
-    texts = _choose_texts(given, text_columns, image)
-    as_text = [name for name in (*texts, image) if name is not None]
+    image, by_id = _choose_image(given, settings), BY_ID in (settings.image_column or "")
+    texts = _choose_texts(given, settings, image)
+    as_text = [name for name in (*texts, image) if name in given.columns]
     items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
+    if by_id:
+        items = items.with_columns(
+            pictures_by_id(folder, settings.image_column, items[ITEM_ID], settings.places["image_column"]).alias(image)
+        )
     if "triples" in frames:
         notes += check_alignment(items, frames["triples"], frames.get("item_entities"), tables["triples"].file.path)
     return Dataset(
@@ -173,7 +188,7 @@ def _assemble(
         item_entities=frames.get("item_entities"),
         users=frames.get("users"),
         content_hash=content_hash,
-        notes=tuple(note for table in tables.values() for note in (*table.notes, *_left_out(table))) + notes,
+        notes=settings.notes + tuple(note for table in tables.values() for note in (*table.notes, *_left_out(table))) + notes,
     )
 
 
@@ -190,25 +205,20 @@ def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) 
     )
 
 
-def _check_renamed(columns: dict[str, str]) -> None:
-    ours = {column.name for table in TABLES.values() for column in table}
-    for name in columns:
-        if name not in ours:
-            raise ConfigError(f"data.columns.{name}: expected a column that mmrec knows; {nearest(name, ours)}")
-
-
-def _choose_image(items: pl.DataFrame, image_column: str | None) -> str | None:
-    if image_column is None:
+def _choose_image(items: pl.DataFrame, settings: Settings) -> str | None:
+    if settings.image_column is None:
         return IMAGE_COLUMN if items.schema.get(IMAGE_COLUMN) == pl.String else None
-    _check_item_column(items, image_column, "data.image_column")
-    return image_column
+    if BY_ID in settings.image_column:
+        return IMAGE_COLUMN
+    _check_item_column(items, settings.image_column, settings.places["image_column"])
+    return settings.image_column
 
 
-def _choose_texts(items: pl.DataFrame, text_columns: list[str] | None, image: str | None) -> tuple[str, ...]:
-    if text_columns is not None:
-        for name in text_columns:
-            _check_item_column(items, name, "data.text_columns")
-        return tuple(text_columns)
+def _choose_texts(items: pl.DataFrame, settings: Settings, image: str | None) -> tuple[str, ...]:
+    if settings.text_columns is not None:
+        for name in settings.text_columns:
+            _check_item_column(items, name, settings.places["text_columns"])
+        return tuple(settings.text_columns)
     texts = [name for name, dtype in items.schema.items() if dtype == pl.String and name not in (ITEM_ID, image)]
     return tuple(sorted(texts, key=_title_likeness))
 

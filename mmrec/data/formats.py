@@ -17,12 +17,14 @@ import polars as pl
 import pyarrow as pa
 from charset_normalizer import from_bytes
 
+from mmrec.data.files import files_of, missing_file
 from mmrec.data.problems import Problem, Problems
-from mmrec.errors import DataError, MissingFile, nearest
+from mmrec.data.separator import OTHERS, find_separator
+from mmrec.errors import DataError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _GUESSED_FROM = 2**20
 """Bytes by which the encoding of a text is guessed where it is not UTF-8."""
@@ -100,10 +102,10 @@ class TextFile(TableFile):
 
     _text: bytes | None = None
 
-    def open(self) -> io.TextIOBase:
+    def open(self, errors: str = "strict") -> io.TextIOBase:
         """The text, decompressed and decoded. What is not UTF-8 raises UnicodeDecodeError as it is read."""
         raw = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
-        return io.TextIOWrapper(raw, encoding=self._encoding, newline="")
+        return io.TextIOWrapper(raw, encoding=self._encoding, newline="", errors=errors)
 
     def guess_encoding(self) -> None:
         """Looks at what is no UTF-8, and reads it as what it looks like from now on. Raises DataError where it looks like nothing."""
@@ -135,7 +137,7 @@ class TextFile(TableFile):
     def _transcode(self, encoding: str) -> None:
         with open_bytes(self.path) as file:
             self._text = file.read().decode(encoding, errors="replace").removeprefix("\ufeff").encode()
-        self.notes = (f"{self.path} was read as {encoding}",)
+        self.notes = (*self.notes, f"{self.path} was read as {encoding}")
 
 
 class DelimitedFile(TextFile):
@@ -146,6 +148,13 @@ class DelimitedFile(TextFile):
     def __init__(self, path: Path, separator: str, quote_char: str | None = '"') -> None:
         self.separator, self.quote_char = separator, quote_char
         super().__init__(path)
+
+    def guess_separator(self) -> None:
+        """Reads with another separator from now on, where the header has several columns only under that."""
+        with self.open(errors="replace") as file:
+            found = find_separator(next(file, ""), self.separator)
+        if found != self.separator:
+            self.separator, self.notes = found, (*self.notes, f"{self.path} is separated by {OTHERS[found]}")
 
     @cached_property
     def columns(self) -> list[str]:
@@ -330,6 +339,7 @@ class Parts(TableFile):
         salvaged = [part.salvage(problems) for part in self.parts]
         self._lengths = [one.select(pl.len()).collect().item() for one in salvaged]
         self.broken = tuple(line for part in self.parts for line in part.broken)
+        self.notes = tuple(note for part in self.parts for note in part.notes)
         return pl.concat([one.select(self.columns) for one in salvaged], how="vertical_relaxed")
 
     def broken_texts(self) -> list[tuple[str, str]]:
@@ -347,23 +357,26 @@ class Parts(TableFile):
 
 
 def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"') -> TableFile:
-    """The table in a file, or in all files of a folder; its format is told by the suffix, or it is delimited text where a separator is given.
+    """The table in a file, or in all files of a folder or glob; its format is told by the suffix.
 
-    Raises MissingFile where the file is not there, DataError for any other suffix.
+    It is delimited text where a separator is given. Raises MissingFile where the file is not there, DataError for any other suffix.
     """
-    if path.is_dir():
-        parts = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-        if not parts:
-            raise DataError(f"{path}: expected the files of a table, the folder is empty")
-        return Parts(path, [open_table(part, separator, quote_char) for part in parts])
-    if not path.is_file():
+    files = files_of(path)
+    if path.is_dir() and not files:
+        raise DataError(f"{path}: expected the files of a table, the folder is empty")
+    if not files:
         raise missing_file(path)
+    if files != [path]:
+        return Parts(path, [open_table(part, separator, quote_char) for part in files])
     suffix = _suffix(path)
     if separator is None and suffix not in SUFFIXES:
         expected = ", ".join(SUFFIXES)
         raise DataError(f"{path}: expected a file that ends in {expected}, each perhaps with .gz or .zst, found `{path.suffix}`")
     if separator is not None or suffix in _SEPARATORS:
-        return DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char)
+        table = DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char)
+        if separator is None:
+            table.guess_separator()
+        return table
     return JsonLinesFile(path) if suffix == ".jsonl" else ParquetFile(path)
 
 
@@ -379,13 +392,6 @@ def find_table(folder: Path, stem: str) -> Path | None:
 def open_bytes(path: Path) -> io.BufferedIOBase:
     """The bytes of a file, decompressed as its suffix says."""
     return io.BufferedReader(pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)))
-
-
-def missing_file(path: Path) -> MissingFile:
-    """The error for a path that is not there: names the nearest one beside it, or the part of the path that is missing."""
-    missing = next(part for part in (path, *path.parents) if part.parent.is_dir())
-    through = "" if missing == path else f": there is no {missing}"
-    return MissingFile(f"{path} does not exist{through}; {nearest(missing.name, (entry.name for entry in missing.parent.iterdir()))}")
 
 
 def _suffix(path: Path) -> str:
