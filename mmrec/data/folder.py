@@ -17,7 +17,7 @@ import polars as pl
 
 from mmrec.data.files import files_of, missing_file
 from mmrec.data.formats import open_table
-from mmrec.data.picture_names import BY_ID, pictures_by_id
+from mmrec.data.picture_names import find_pictures, is_pattern
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
@@ -61,7 +61,7 @@ def read_folder(
         columns: our name of a column to the name that the files give it, where they differ, e.g. `{"item_id": "sku"}`; names of one table
             alone are below its name, e.g. `{"users": {"user_id": "number"}}`.
         text_columns: the columns of the items that make up their text, title first. None: all that hold text, title-like ones first.
-        image_column: the column of the items that holds image paths, or where pictures called by id lie, e.g. `pictures/{item_id}.*`.
+        image_column: the column of the items that holds image paths, or where files called by a column lie, e.g. `pictures/{item_id}.*`.
             None: `image` if there is one.
         on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
         quarantine: the folder for rows that are left out, one below it for each content.
@@ -167,14 +167,12 @@ def _known_items_only(tables: Mapping[str, ReadTable], problems: Problems) -> Re
 def _assemble(folder: Path, tables: Mapping[str, ReadTable], settings: Settings, content_hash: str) -> Dataset:
     frames = {stem: table.frame for stem, table in tables.items()}
     given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
-    image, by_id = _choose_image(given, settings), BY_ID in (settings.image_column or "")
+    image = _choose_image(given, settings)
     texts = _choose_texts(given, settings, image)
     as_text = [name for name in (*texts, image) if name in given.columns]
     items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
-    if by_id:
-        items = items.with_columns(
-            pictures_by_id(folder, settings.image_column, items[ITEM_ID], settings.places["image_column"]).alias(image)
-        )
+    if is_pattern(settings.image_column):
+        items = items.with_columns(find_pictures(folder, settings.image_column, items, settings.places["image_column"]).alias(image))
     if "triples" in frames:
         notes += check_alignment(items, frames["triples"], frames.get("item_entities"), tables["triples"].file.path)
     return Dataset(
@@ -208,7 +206,7 @@ def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) 
 def _choose_image(items: pl.DataFrame, settings: Settings) -> str | None:
     if settings.image_column is None:
         return IMAGE_COLUMN if items.schema.get(IMAGE_COLUMN) == pl.String else None
-    if BY_ID in settings.image_column:
+    if is_pattern(settings.image_column):
         return IMAGE_COLUMN
     _check_item_column(items, settings.image_column, settings.places["image_column"])
     return settings.image_column

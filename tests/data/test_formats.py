@@ -57,7 +57,7 @@ def test_jsonl_with_absent_keys_and_mixed_types(tmp_path: Path) -> None:
         ("t.jsonl", '{"a": 1}\n\n{"a": }\n', "t.jsonl:3:7: not JSON"),
         ("t.jsonl", '{"a": 1}\n[1]\n', r"t.jsonl:2: expected a JSON object, found `\[1\]`"),
         ("t.parquet", "a,b\n", "t.parquet: not a Parquet file"),
-        ("t.xlsx", "", "expected a file that ends in .csv, .tsv, .jsonl, .parquet, each perhaps with .gz or .zst, found `.xlsx`"),
+        ("t.xlsx", "", "expected a file that ends in .csv, .tsv, .txt, .jsonl, .parquet, each perhaps with .gz or .zst, found `.xlsx`"),
     ],
 )
 def test_broken_files(tmp_path: Path, name: str, content: str | bytes, expected: str) -> None:

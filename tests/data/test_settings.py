@@ -156,6 +156,9 @@ def test_pictures_called_by_id(folder: Path) -> None:
         ("sofa", "pics/2024/sofa.jpg"),
     ]
     assert read(folder, image_column="pics/la{item_id}.png").items["image"].to_list() == [None, None]
+    assert read(folder, image_column="pics/{photo}").items["image"].to_list() == ["pics/lamp.png", None]
+    with pytest.raises(ConfigError, match=r"data.image_column: the items have no column `foto`; did you mean `photo`"):
+        read(folder, image_column="pics/{foto}")
     for pattern in ("{item_id}/x.png", "../{item_id}.png", "/{item_id}.png", "a**/{item_id}.png", "{item_id}{item_id}.png"):
         with pytest.raises(ConfigError, match=r"data.image_column: expected a glob inside the folder with \{item_id\} once"):
             read(folder, image_column=pattern)
