@@ -1,4 +1,4 @@
-"""`mmrec data init PATH`: looks at a folder of any files, guesses which is which, and writes `PATH/mmrec.yaml` with a reason for each guess."""
+"""`mmrec data init PATH`: looks at a folder of any files, guesses which is which, and writes `PATH/mmrec.yaml` with its reasons."""
 
 from argparse import ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
@@ -43,9 +43,7 @@ def init(words: Sequence[str]) -> Guesses:
     try:
         write_text(target, settings_text(guesses))
     except OSError as error:
-        raise StorageError(
-            f"{target}: {error.strerror}; copy the folder to where you may write, or give the settings as overrides"
-        ) from None
+        raise StorageError(f"{target}: {error.strerror}; copy the folder, or give settings as overrides") from None
     _show(guesses, folder)
     return guesses
 
