@@ -18,7 +18,7 @@ from mmrec.data.features import read_pictures
 from mmrec.data.pictures import decode_picture
 from mmrec.data.problems import REMEDIES, DataProblems, Problem, Problems
 from mmrec.data.storage import write_json
-from mmrec.errors import DataError, MissingFile
+from mmrec.errors import DataError
 from mmrec.types import ITEM_ID, Dataset
 
 STDOUT = "-"
@@ -27,7 +27,8 @@ STDOUT = "-"
 def check_command(cfg: DictConfig) -> dict[str, Any]:
     """Reads the data and says what is wrong and what is odd; gives the same as it writes to `json`.
 
-    Raises DataError, at the end, where the data cannot be used as they are; pictures that cannot be are told, and no error.
+    Raises MissingFile where there is nothing to read, and DataError, at the end, where it cannot be used as it is. Pictures that cannot be
+    are told, and no error.
     """
     check(cfg, CheckCommandConfig)
     problems, dataset = _read(cfg)
@@ -63,8 +64,8 @@ def _read(cfg: DictConfig) -> tuple[Problems, Dataset | None]:
         return problems, build(cfg, "data")
     except DataProblems as error:
         problems = error.problems
-    except (DataError, MissingFile) as error:
-        problems.add(_name(cfg), [Problem("missing-file" if isinstance(error, MissingFile) else "unusable", _name(cfg), str(error))])
+    except DataError as error:
+        problems.add(_name(cfg), [Problem("unusable", _name(cfg), str(error))])
         return problems, None
     if "on_error" not in cfg.data:
         return problems, None

@@ -87,6 +87,6 @@ def _examples(found: Description) -> Table:
     table.columns[1].justify = "right"
     for one in found.examples:
         text = one.text if len(one.text) <= 200 else f"{one.text[:200]}…"
-        triples = "\n".join(" · ".join(triple) for triple in one.triples)
+        triples = "\n".join(" · ".join(triple) for triple in one.triples[:3])
         table.add_row(*(Text(cell) for cell in (one.item_id, f"{one.n_interactions:,}", text, triples)))
     return table

@@ -15,7 +15,7 @@ from mmrec.data.guess import Guesses, guess_settings
 from mmrec.data.guess_columns import DOUBTFUL, Guess
 from mmrec.data.settings import FILE
 from mmrec.data.storage import write_text
-from mmrec.data.survey import survey_folder
+from mmrec.data.survey import SAMPLE_ROWS, survey_folder
 from mmrec.errors import ConfigError, StorageError, nearest
 
 _DESCRIPTION = f"""Looks at the files in a folder, whatever they are called, and guesses which has interactions, items, users, triples,
@@ -61,8 +61,8 @@ def make_parser() -> ArgumentParser:
 def settings_text(guesses: Guesses) -> str:
     """The content of `mmrec.yaml`: every guess with how sure it is and why, and what was not found."""
     lines = [
-        "# How mmrec reads this folder: guessed by `mmrec data init`, with how sure each guess is and why. Correct what is wrong, then see",
-        "# what `mmrec data check` says. Names on the left are mmrec's, on the right those of your files.",
+        f"# How mmrec reads this folder: guessed by `mmrec data init` from the first {SAMPLE_ROWS:,} rows of each table, with how sure each",
+        "# guess is and why. Correct what is wrong, then see what `mmrec data check` says. On the left are mmrec's names, on the right yours.",
     ]
     for top, group in groupby(guesses.found, lambda guess: guess.key.split(".")[0]):
         lines += ["", *_section(top, list(group))]

@@ -32,7 +32,7 @@ _HYDRA = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "--config-dir
 
 
 def spell_out(verb: str, words: Sequence[str]) -> list[str]:
-    """The words of a verb as Hydra takes them. Raises ConfigError for an unknown option, one without a value, and a second folder."""
+    """The words of a verb as Hydra takes them. Raises ConfigError for an unknown option, one without a value, none or a second folder."""
     options, spelt, folder, queue = _OPTIONS[verb], [], None, list(words)
     while queue:
         word = queue.pop(0)
@@ -53,6 +53,8 @@ def spell_out(verb: str, words: Sequence[str]) -> list[str]:
         else:
             folder = word
             spelt += ["data=folder", f"data.path={_quoted(word)}"]
+    if verb in HELP and not any(re.match(r"data(\.path)?=", word) for word in spelt):
+        raise ConfigError(f"expected a folder or data=…: mmrec {verb} my_shop/")
     return spelt
 
 

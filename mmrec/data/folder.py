@@ -52,7 +52,7 @@ def read_folder(
     image_column: str | None,
     on_error: str = "stop",
     quarantine: str | None = None,
-    tables: dict[str, str] | None = None,
+    tables: dict[str, str | None] | None = None,
 ) -> Dataset:
     """The dataset in the folder `path`.
 

@@ -51,13 +51,15 @@ def guess_settings(survey: Survey) -> Guesses:
     _take(tables, rest, "interactions", _interactions(rest))
     if "interactions" not in tables:
         raise DataError(_nothing_found(survey))
+    if "triples" in tables:
+        _take(tables, rest, "item_entities", _links(rest, _item_ids(tables), _entities(tables["triples"]), named=True))
     for table, found in _keyed(rest, tables["interactions"]):
         _take(tables, rest, table, found)
     item_ids = _item_ids(tables)
     if "triples" not in tables:
         _take(tables, rest, "triples", _unnamed_triples(rest, item_ids))
-    if "triples" in tables:
-        _take(tables, rest, "item_entities", _links(rest, item_ids, _entities(tables["triples"])))
+    if "triples" in tables and "item_entities" not in tables:
+        _take(tables, rest, "item_entities", _links(rest, item_ids, _entities(tables["triples"]), named=False))
     guesses, missing = [], list(_missing_tables(tables, item_ids))
     for table, found in tables.items():
         guesses += _table_guesses(table, found)
@@ -163,14 +165,16 @@ def _keyed(sources: Sequence[Source], interactions: _Table) -> Iterator[tuple[st
             yield table, found
 
 
-def _links(sources: Sequence[Source], item_ids: pl.Series, entities: pl.Series) -> _Table | None:
-    """The table that has items and entities side by side."""
+def _links(sources: Sequence[Source], item_ids: pl.Series, entities: pl.Series, named: bool) -> _Table | None:
+    """The table that has items and entities side by side: where `named`, one that is called so itself or its column."""
     for source in sources:
         for item, entity in permutations(source.columns, 2):
-            linked = _share(source.ids(entity), entities)
-            if _share(source.ids(item), item_ids) >= 0.5 and linked >= 0.2 and source.distinctness(item) >= _KEY:
-                sure = SURE if is_called(entity, ENTITY) or is_file_of(source.name, "item_entities") else LIKELY
-                return _Table(source, {ITEM_ID: item, ENTITY: entity}, sure, f"{linked:.0%} of its `{entity}` are entities of the triples")
+            called, linked = is_called(entity, ENTITY) or is_file_of(source.name, "item_entities"), _share(source.ids(entity), entities)
+            if len(source.columns) > 3 or (named and not called) or linked < 0.2 or source.distinctness(item) < _KEY:
+                continue
+            if _share(source.ids(item), item_ids) >= 0.5:
+                reason = f"{linked:.0%} of its `{entity}` are entities of the triples"
+                return _Table(source, {ITEM_ID: item, ENTITY: entity}, SURE if called else LIKELY, reason)
     return None
 
 

@@ -100,27 +100,31 @@ def guess_event(source: Source, free: Iterable[str], key: str) -> Found:
 
 
 def guess_pictures(survey: Survey, source: Source | None, free: Iterable[str], item_ids: pl.Series) -> Found:
-    """Where the items' pictures are: the column that names files, or the place of files that are called by it or by item ids."""
-    odd, names = "", {Path(path).name: path for path in survey.pictures}
-    for column in free if source is not None else ():
-        values = _texts(source.values(column)).head(_N_CHECKED)
-        if values.is_empty():
-            continue
-        there = sum((survey.folder / value).is_file() for value in values if len(value) < 1_000 and not value.startswith("/"))
-        if there and there >= 0.5 * len(values):
+    """Where the items' pictures are: the column that has their paths, or the place of files called by item ids or by another column."""
+    columns = {name: values.head(_N_CHECKED) for name in free if source is not None and len(values := _texts(source.values(name)))}
+    here = set(survey.pictures)
+    for column, values in columns.items():
+        there = sum(os.path.normpath(value) in here for value in values)
+        if there >= 0.5 * len(values):
             return Guess("image_column", column, SURE if there == len(values) else LIKELY, f"{there} of {len(values)} are files here"), ""
+    paths = [survey.stems[item] for item in item_ids if item in survey.stems]
+    if paths and (len(paths) >= 0.5 * len(here) or len(paths) >= 0.5 * len(item_ids)):
+        reason = f"{len(paths):,} of {len(here):,} pictures are called by an item's id"
+        return Guess("image_column", f"{_place(paths)}{{item_id}}.*", SURE if len(paths) > 1 else LIKELY, reason), ""
+    names = {Path(path).name: path for path in survey.pictures}
+    for column, values in columns.items():
         for found, tail in ((names, ""), (survey.stems, ".*")):
             paths = [found[value] for value in values if value in found]
-            if paths and len(paths) >= 0.5 * len(values):
-                reason = f"{len(paths)} of {len(values)} values are names of pictures"
+            if len(set(paths)) >= 0.5 * len(values):
+                reason = f"{len(paths)} of {len(values)} are names of pictures"
                 return Guess("image_column", f"{_place(paths)}{{{column}}}{tail}", LIKELY, reason), ""
+    for column, values in columns.items():
         if is_called(column, "image"):
-            odd = f"`{column}` is called like a picture, but `{values[0]}` is no file here: save the pictures and name their paths"
-    paths = [survey.stems[item] for item in item_ids if item in survey.stems]
-    if paths and (len(paths) >= 0.5 * len(survey.pictures) or len(paths) >= 0.5 * len(item_ids)):
-        reason = f"{len(paths):,} of {len(survey.pictures):,} pictures are called by an item's id"
-        return Guess("image_column", f"{_place(paths)}{{item_id}}.*", SURE if len(paths) > 1 else LIKELY, reason), ""
-    return None, odd or (f"none of the {len(survey.pictures):,} pictures is called by an item" if survey.pictures else "")
+            return (
+                None,
+                f"`{column}` is called like a picture, but `{values[0][:80]}` is no file here: save the pictures and name their paths",
+            )
+    return None, f"none of the {len(here):,} pictures is called by an item" if here else ""
 
 
 def _place(paths: Collection[str]) -> str:

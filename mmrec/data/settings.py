@@ -21,7 +21,7 @@ from mmrec.data.formats import find_table
 from mmrec.errors import ConfigError, MissingFile, nearest
 
 FILE = "mmrec.yaml"
-Columns = dict[str, str | dict[str, str]]
+Columns = dict[str, str | dict[str, str | None] | None]
 _SHAPES = {"tables": dict, "columns": dict, "text_columns": list, "image_column": str, "features": dict}
 _SHAPE_NAMES = {dict: "names with a value each", list: "a list", str: "text"}
 
@@ -106,7 +106,7 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Map
         content, lines = _load(path)
     places = {key: f"{path}:{line}: {key}" for key, line in lines.items()}
     _check(content, places, known)
-    given = {key: value for key, value in given.items() if value is not None and value != {}}
+    given = _said(given)
     said = {key: f"data.{key}" for key in _keys(given)}
     _check(given, said, known)
     return Settings(
@@ -188,7 +188,7 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         raise ConfigError(f"{path}: not plain YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(content or {}, dict):
         raise ConfigError(f"{path}: expected settings as `name: value`, found `{str(content)[:80]}`")
-    return {key: value for key, value in (content or {}).items() if value is not None}, lines
+    return _said(content or {}), lines
 
 
 def _lines(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:
@@ -203,6 +203,12 @@ def _lines(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:
         seen.add(key.value)
         yield f"{prefix}{key.value}", mark.line + 1
         yield from _lines(value, f"{prefix}{key.value}.")
+
+
+def _said(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without keys that have no value."""
+    plain = {key: _said(value) if isinstance(value, dict) else value for key, value in content.items()}
+    return {key: value for key, value in plain.items() if value is not None and value != {}}
 
 
 def _keys(content: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -51,14 +51,13 @@ def is_called(name: str, column: str) -> bool:
     >>> [is_called(name, "item_id") for name in ("movieId", "Artikel-Nr.", "sku", "item_count")]
     [True, True, True, False]
     """
-    words, beside = words_of(name), _BESIDE[column]
-    ours = {word for word in words if _singular(word) in _split(WORDS[column])}
-    return bool(ours) and (beside is None or {word for word in words if word not in ours} <= _split(beside))
+    others, beside = _without(words_of(name), WORDS[column]), _BESIDE[column]
+    return len(others) < len(words_of(name)) and (beside is None or not _without(others, beside))
 
 
 def is_file_of(name: str, table: str) -> bool:
     """Whether a file with this name may well be our table."""
-    return any(_singular(word) in _split(FILE_WORDS[table]) for word in words_of(name))
+    return len(_without(words_of(name), FILE_WORDS[table])) < len(words_of(name))
 
 
 def words_of(name: str) -> list[str]:
@@ -76,9 +75,6 @@ def _halves(word: str) -> tuple[str, ...]:
     return found.groups() if found else (word,)
 
 
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
-
-
-def _split(words: str) -> set[str]:
-    return {_singular(word) for word in words.split()}
+def _without(words: list[str], known: str) -> list[str]:
+    """The words that are not known, in the plural neither."""
+    return [word for word in words if not {word, word.removesuffix("s"), re.sub(r"ies$", "y", word)} & set(known.split())]
