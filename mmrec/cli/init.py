@@ -61,8 +61,8 @@ def make_parser() -> ArgumentParser:
 def settings_text(guesses: Guesses) -> str:
     """The content of `mmrec.yaml`: every guess with how sure it is and why, and what was not found."""
     lines = [
-        f"# How mmrec reads this folder: guessed by `mmrec data init` from the first {SAMPLE_ROWS:,} rows of each table, with how sure each",
-        "# guess is and why. Correct what is wrong, then see what `mmrec data check` says. On the left are mmrec's names, on the right yours.",
+        f"# How mmrec reads this folder: guesses of `mmrec data init` from the first {SAMPLE_ROWS:,} rows of each table, how sure",
+        "# each is and why. Correct what is wrong, then see what `mmrec data check` says. Left are mmrec's names, right are yours.",
     ]
     for top, group in groupby(guesses.found, lambda guess: guess.key.split(".")[0]):
         lines += ["", *_section(top, list(group))]

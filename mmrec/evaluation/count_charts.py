@@ -11,6 +11,8 @@ from mmrec.evaluation.charts import (
     CHARACTER,
     LEFT,
     LEGEND_LINE,
+    MAX_DOTS,
+    MAX_POINTS,
     N_COLOURS,
     PLOT_HEIGHT,
     RIGHT,
@@ -24,8 +26,6 @@ from mmrec.evaluation.charts import (
     new_svg,
     nice_ticks,
 )
-
-_MAX_POINTS = 200
 
 
 def count_bars(label: str, bars: Sequence[tuple[str, int]], x_label: str, y_label: str) -> Markup:
@@ -78,15 +78,16 @@ def _draw_steps(svg: Element, name: str, line: Sequence[tuple[int, int]], s: int
         path = "M" + " L".join(f"{px:g} {py:g}" for px, py in places)
         SubElement(svg, "path", attributes_of(d=path, **{"class": f"line stroke-{s % N_COLOURS}"}))
     for (value, count), (px, py) in zip(line, places, strict=True):
-        dot = SubElement(svg, "circle", attributes_of(cx=px, cy=py, r=2.2, **{"class": f"fill-{s % N_COLOURS}"}))
+        kind = f"fill-{s % N_COLOURS}" if len(line) <= MAX_DOTS else "invisible"
+        dot = SubElement(svg, "circle", attributes_of(cx=px, cy=py, r=2.6, **{"class": kind}))
         SubElement(dot, "title").text = f"{count:,} {name} have {value:,} or more"
 
 
 def _thin(line: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """At most `_MAX_POINTS` of ascending points, evenly spread over the logarithm of x, first and last kept."""
-    if len(line) <= _MAX_POINTS:
+    """At most `MAX_POINTS` of ascending points, evenly spread over the logarithm of x, first and last kept."""
+    if len(line) <= MAX_POINTS:
         return list(line)
-    width = math.log(line[-1][0] / line[0][0]) / (_MAX_POINTS - 1)
+    width = math.log(line[-1][0] / line[0][0]) / (MAX_POINTS - 1)
     kept = {round(math.log(point[0] / line[0][0]) / width): point for point in reversed(line)}
     return [*sorted(kept.values())[:-1], line[-1]]
 
