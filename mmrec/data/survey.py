@@ -23,7 +23,7 @@ from mmrec.errors import DataError
 SAMPLE_ROWS = 100_000
 _LONGEST_ID = 64
 _SHORTEST_PREFIX = 3
-"""Letters that the names of files in one folder must share at the start to be the parts of one table."""
+"""Letters that the names of files must share at the start to be the parts of one table, where they differ in more than numbers."""
 
 
 class Sample(TableFile):
@@ -117,7 +117,7 @@ def survey_folder(folder: Path) -> Survey:
             try:
                 tables[path.parent, frozenset(open_table(path).columns)].append(path)
             except DataError as error:
-                others.append(f"{name}: {str(error).removeprefix(f'{path}').lstrip(':')}")
+                others.append(f"{name}: {str(error).removeprefix(f'{path}').lstrip(': ')}")
         else:
             others.append(name)
     sources = []
@@ -151,7 +151,7 @@ def _together(folder: Path, paths: list[Path]) -> list[Path]:
         return [found for group in alike.values() for found in _together(folder, group)]
     start, end = _common_start(path.name for path in paths), _common_start(path.name[::-1] for path in paths)[::-1]
     glob = parent / f"{start.rstrip(digits)}*{end.lstrip(digits)}"
-    return [glob] if len(start) >= _SHORTEST_PREFIX and files_of(glob) == paths else paths
+    return [glob] if (len(alike) == 1 or len(start) >= _SHORTEST_PREFIX) and files_of(glob) == paths else paths
 
 
 def _common_start(names: Iterable[str]) -> str:
