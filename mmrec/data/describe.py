@@ -170,7 +170,7 @@ def _coverage(dataset: Dataset) -> list[Coverage]:
     if dataset.image_column is not None:
         named = items[dataset.image_column].cast(pl.String).fill_null("") != ""
         _, problems = read_pictures(dataset, items[ITEM_ID])
-        lost = f", {len(problems):,} files are missing" if problems else ""
+        lost = f", files missing: {len(problems):,}" if problems else ""
         found.append(Coverage(IMAGE, int(named.sum()) - len(problems), f"named by {dataset.image_column}{lost}"))
     if dataset.triples is not None:
         inside = pl.concat([dataset.triples[HEAD], dataset.triples[TAIL]]).unique()
@@ -199,7 +199,7 @@ def _examples(dataset: Dataset, degree: Int64[np.ndarray, " n_items"], n_example
     titles = items[dataset.text_columns[0]] if dataset.text_columns else items[ITEM_ID]
     entity_of = dict(_entities(dataset).filter(pl.col(ITEM_ID).is_in(items[ITEM_ID].implode())).select(ITEM_ID, ENTITY).iter_rows())
     return [
-        Example(item, int(degree[row]), str(title or item), (text or b"").decode(), _triples(dataset, entity_of.get(item)))
+        Example(item, int(degree[row]), str(title or "").strip() or item, (text or b"").decode(), _triples(dataset, entity_of.get(item)))
         for row, item, title, text in zip(chosen, items[ITEM_ID], titles, texts, strict=True)
     ]
 

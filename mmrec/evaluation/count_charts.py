@@ -56,8 +56,8 @@ def at_least_chart(label: str, series: Mapping[str, Sequence[tuple[int, int]]], 
         return Markup("")
     top = LEGEND_LINE + Y_LABEL
     svg = new_svg(label, top + PLOT_HEIGHT + BOTTOM)
-    x = Scale(0, math.ceil(math.log10(max(x for x, _ in points)) + 1e-9) or 1, LEFT + 8, WIDTH - RIGHT - 8)
-    y = Scale(0, math.ceil(math.log10(max(y for _, y in points)) + 1e-9) or 1, top + PLOT_HEIGHT, top)
+    x = Scale(0, math.ceil(math.log10(max(x for x, _ in points)) - 1e-9) or 1, LEFT + 8, WIDTH - RIGHT - 8)
+    y = Scale(0, math.ceil(math.log10(max(y for _, y in points)) - 1e-9) or 1, top + PLOT_HEIGHT, top)
     for power in range(int(y.high) + 1):
         SubElement(svg, "line", attributes_of(x1=LEFT, x2=WIDTH - RIGHT, y1=y(power), y2=y(power), **{"class": "grid"}))
         draw_text(svg, LEFT - 7, y(power) + 4, _power(power), "muted", "end")
