@@ -10,8 +10,6 @@ from typing import Any
 
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from mmrec.config import CheckCommandConfig, build, check
 from mmrec.data.features import read_pictures
@@ -42,13 +40,14 @@ def check_command(cfg: DictConfig) -> dict[str, Any]:
         print()
     elif cfg.json is not None:
         write_json(Path(cfg.json), found)
-        console.print(f"written: {cfg.json}", markup=False)
+        console.print(f"written: {cfg.json}", markup=False, soft_wrap=True)
     if dataset is None or len(problems):
         raise DataError(f"{_name(cfg)}: {len(problems):,} {'problem' if len(problems) == 1 else 'problems'}; training would stop here")
     console.print(
         f"{dataset.name} is sound: {len(dataset.interactions):,} interactions, {dataset.interactions['user_id'].n_unique():,} users, "
         f"{len(dataset.items):,} items",
         markup=False,
+        soft_wrap=True,
     )
     return found
 
@@ -106,17 +105,13 @@ def _check_pictures(dataset: Dataset, decode: bool) -> Problems:
 
 
 def _show(console: Console, problems: Problems, notes: Sequence[str], pictures: Problems) -> None:
-    for one in (*problems.shown, *pictures.shown):
-        console.print(str(one), markup=False, soft_wrap=True)
-    if len(problems) + len(pictures):
-        table = Table("problem", "where", "count", "what to do", title_justify="left")
-        table.columns[2].justify = "right"
-        for found in (problems, pictures):
-            for (code, where), count in found.counts.items():
-                table.add_row(*(Text(cell, overflow="fold") for cell in (code, where, f"{count:,}", REMEDIES.get(code, ""))))
-        console.print(table)
+    """Problems one by one, then their counts with what to do, then the notes."""
+    lines = [str(one) for one in (*problems.shown, *pictures.shown)]
+    for found in (problems, pictures):
+        for (code, where), count in found.counts.items():
+            lines.append(f"{count:>7,} {code} in {where}" + (f": {REMEDIES[code]}" if code in REMEDIES else ""))
     hidden = len(problems) + len(pictures) - len(problems.shown) - len(pictures.shown)
     if hidden:
-        console.print(f"{hidden:,} more are counted above, not shown; data.on_error=quarantine writes all rows to files", markup=False)
-    for note in notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+        lines.append(f"{hidden:,} more are counted above, not shown; data.on_error=quarantine writes all rows to files")
+    for line in (*lines, *(f"note: {note}" for note in notes)):
+        console.print(line, markup=False, soft_wrap=True)

@@ -130,10 +130,11 @@ def _parse(words: Sequence[str]) -> Namespace:
         arguments, unknown = parser.parse_known_args(words)
     except ArgumentError as error:
         raise ConfigError(f"{error.argument_name}: {error.message}") from None
-    if unknown:
+    if unknown and unknown[0].startswith("-"):
         options = [option for action in parser._actions for option in action.option_strings]
-        hint = nearest(unknown[0], options) if unknown[0].startswith("-") else "expected one folder"
-        raise ConfigError(f"{unknown[0]}: there is no such option; {hint}")
+        raise ConfigError(f"{unknown[0]}: there is no such option; {nearest(unknown[0], options)}")
+    if unknown:
+        raise ConfigError(f"{unknown[0]}: expected one folder, `{arguments.path}` is one already")
     if arguments.path is None:
-        raise ConfigError("data init: expected a folder: mmrec data init my_shop/")
+        raise ConfigError("expected a folder: mmrec data init my_shop/")
     return arguments
