@@ -4,6 +4,7 @@ from argparse import ArgumentError, ArgumentParser, Namespace, RawDescriptionHel
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from shlex import quote
 
 import yaml
 from rich.console import Console
@@ -120,8 +121,8 @@ def _show(guesses: Guesses, folder: Path) -> None:
         console.print(f"not used: {', '.join(guesses.unused[:5])}{more}", markup=False)
     doubtful = sum(guess.confidence == DOUBTFUL for guess in guesses.found)
     first = f"look at {doubtful} marked `{DOUBTFUL}` in {folder / FILE}, then " if doubtful else ""
-    console.print(f"next: {first}mmrec data check {folder}", markup=False, soft_wrap=True)
-    console.print(f"then: mmrec train data=folder data.path={folder}", markup=False, soft_wrap=True)
+    console.print(f"next: {first}mmrec data check {quote(str(folder))}", markup=False, soft_wrap=True)
+    console.print(f"then: mmrec train data=folder {quote(f'data.path={folder}')}", markup=False, soft_wrap=True)
 
 
 def _parse(words: Sequence[str]) -> Namespace:

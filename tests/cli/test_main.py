@@ -260,7 +260,7 @@ def test_from_a_folder_of_any_files_to_a_page(command: Command, tmp_path: Path) 
     (shop / "orders.csv").write_text("customer;sku;date\nanna;1;2024-01-01\nanna;2;2024-01-02\nbert;1;2024-01-03\n")
     (shop / "catalogue.csv").write_text("sku,name\n1,A lamp\n2,A chair\n")
     code, out, _ = command("data", "init", "my shop")
-    assert code == 0 and "orders.csv" in out and "next: mmrec data check my shop" in out
+    assert code == 0 and "orders.csv" in out and "next: mmrec data check 'my shop'" in out
     code, out, err = command("data", "check", "my shop", "--json", "-")
     assert code == 0 and json.loads(out)["sound"] and "my shop is sound: 3 interactions, 2 users, 2 items" in err
     code, out, _ = command("data", "describe", "my shop", "--output", "page.html")
