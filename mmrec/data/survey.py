@@ -166,5 +166,6 @@ def _open(folder: Path, path: Path) -> Source:
         rows = table.salvage(Problems()).head(SAMPLE_ROWS).collect()
     if rows.is_empty():
         raise DataError("it has no rows")
-    notes = tuple(dict.fromkeys(note.removeprefix(f"{path} ") for note in table.notes))
-    return Source(path.relative_to(folder).as_posix(), Sample(rows, table.has_types), len(files_of(path)), notes)
+    files = files_of(path)
+    notes = dict.fromkeys(note.removeprefix(f"{one} ") for one in files for note in table.notes if note.startswith(f"{one} "))
+    return Source(path.relative_to(folder).as_posix(), Sample(rows, table.has_types), len(files), tuple(notes))

@@ -126,9 +126,11 @@ def test_parts_of_parquet_and_times_in_milliseconds(tmp_path: Path) -> None:
 
 
 def test_orders_by_month_beside_returns_of_the_same_columns(tmp_path: Path) -> None:
-    months = {f"orders-2024-0{m}.csv": rows(USERS, ITEMS, SECONDS, header="customer,sku,created_at") for m in (1, 2)}
+    months = {f"orders-2024-0{m}.csv": rows(USERS, ITEMS, SECONDS, header="customer;sku;created_at", separator=";") for m in (1, 2)}
     write(tmp_path, months | {"returns-1.csv": rows([1], [7], SECONDS[:1], header="customer,sku,created_at")})
     found = guess(tmp_path)
+    reasons = {one.key: one.reason for one in guess_settings(survey_folder(tmp_path)).found}
+    assert reasons["tables.interactions"].endswith("; 2 files with the same columns; is separated by semicolons")
     assert found["tables.interactions"] == "orders-2024-*.csv"
     assert found["columns.interactions.timestamp"] == "created_at"
 
