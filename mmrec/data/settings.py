@@ -123,9 +123,9 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Map
 def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping[str, Collection[str]]) -> None:
     """Raises ConfigError for the first thing that cannot be."""
     ours = {column for columns in known.values() for column in columns}
+    for key in (key for key in places if key not in _SHAPES and ("." not in key or key in content)):
+        raise ConfigError(f"{places[key]}: there is no such setting; {nearest(key, _SHAPES)}")
     for key, value in content.items():
-        if key not in _SHAPES:
-            raise ConfigError(f"{places[key]}: there is no such setting; {nearest(key, _SHAPES)}")
         if not isinstance(value, _SHAPES[key]):
             raise ConfigError(f"{places[key]}: expected {_SHAPE_NAMES[_SHAPES[key]]}, found `{value}`")
     for table, name in content.get("tables", {}).items():
