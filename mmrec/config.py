@@ -18,7 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from mmrec.baselines.space import is_range, read_space
+from mmrec.baselines.space import SEARCH, ends, search_problems
 from mmrec.errors import ConfigError, MmrecError, nearest
 
 _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
@@ -37,7 +37,6 @@ _EFFECTS = (
 )
 REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.evaluation.", *(f"mmrec.data.{name}." for name in _EFFECTS))  # they write, fetch or run
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
-_SEARCH = {"space", "n_trials"}  # beside a baseline's own arguments
 Node = dict[str, Any]
 
 
@@ -169,6 +168,26 @@ class GraphCommandConfig:
 
 
 @dataclass
+class CheckCommandConfig:
+    """The top level of `conf/check.yaml`."""
+
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    pictures: bool = MISSING
+    json: str | None = None
+
+
+@dataclass
+class DescribeCommandConfig:
+    """The top level of `conf/describe.yaml`."""
+
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    examples: int = MISSING
+    output: str | None = None
+
+
+@dataclass
 class EvaluateConfig:
     """The top level of `conf/evaluate.yaml`."""
 
@@ -219,6 +238,8 @@ def register_schemas() -> None:
         "train": TrainConfig,
         "pretrain": PretrainConfig,
         "graph": GraphCommandConfig,
+        "check": CheckCommandConfig,
+        "describe": DescribeCommandConfig,
         "evaluate": EvaluateConfig,
         "leaderboard": LeaderboardConfig,
         "recommend": RecommendConfig,
@@ -321,10 +342,10 @@ def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]
         return
     parameters = inspect.signature(target).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    given = {name: [value] for name, value in node.items() if name not in _SPECIAL | _SEARCH}
-    yield from _search_problems(node, key)
+    given = {name: [value] for name, value in node.items() if name not in _SPECIAL | SEARCH}
+    yield from search_problems(node, key)
     if isinstance(space := node.get("space", {}), dict):
-        given |= {name: _ends(values) for name, values in space.items() if isinstance(values, list)}
+        given |= {name: ends(values) for name, values in space.items() if isinstance(values, list)}
     for name in given:
         if name not in parameters and not open_ended:
             yield f"{key}.{name}", f"{target.__qualname__} takes no `{name}`; {nearest(name, parameters)}"
@@ -338,29 +359,6 @@ def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]
         for one in values:
             if name in hints and one != MISSING and not fits(one, hints[name]):
                 yield f"{key}.{name}", f"expected {_type_name(hints[name])}, came `{one}`"
-
-
-def _search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
-    """What is wrong with the `space` and `n_trials` of a baseline."""
-    if not _SEARCH & node.keys():
-        return
-    space, n_trials = node.get("space", {}), node.get("n_trials")
-    if not isinstance(space, dict):
-        yield f"{key}.space", f"expected a list of values a key, came `{space}`"
-        return
-    try:
-        read_space(space)
-    except ConfigError as error:
-        yield from [(f"{key}.{part}", problem) for part, _, problem in [str(error).partition(": ")]]
-    if (space or n_trials is not None) and not (fits(n_trials, int) and n_trials >= 1):
-        yield f"{key}.n_trials", f"expected the number of settings to try, at least 1, came `{n_trials}`"
-
-
-def _ends(values: list[Any]) -> list[Any]:
-    """The values of a choice, or the two ends of a range as they would be drawn."""
-    if not is_range(values):
-        return values
-    return [end if values[2] == "int" else float(end) for end in values[:2]]
 
 
 def _resolve(path: Any) -> Any:

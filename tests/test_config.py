@@ -10,6 +10,8 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mmrec.config import (
+    CheckCommandConfig,
+    DescribeCommandConfig,
     EvaluateConfig,
     GraphCommandConfig,
     LeaderboardConfig,
@@ -22,6 +24,7 @@ from mmrec.config import (
     plain,
     refine,
 )
+from mmrec.data.folder import TABLES
 from mmrec.errors import ConfigError, DataError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -30,6 +33,8 @@ VERBS = {
     "train": (TrainConfig, []),
     "pretrain": (PretrainConfig, []),
     "graph": (GraphCommandConfig, []),
+    "check": (CheckCommandConfig, ["data.path=here"]),
+    "describe": (DescribeCommandConfig, ["data.path=here"]),
     "evaluate": (EvaluateConfig, ["run=runs/one"]),
     "recommend": (RecommendConfig, ["run=runs/one", "user=42"]),
     "leaderboard": (LeaderboardConfig, []),
@@ -105,6 +110,16 @@ def test_a_model_of_the_field_brings_how_it_is_trained_and_the_person_has_the_la
     cfg = plain(compose("model=lattice", "experiment=demo_shop", *said))
     assert cfg["loss"]["_target_"] == "mmrec.losses.sampled_softmax" and cfg["optimizer"]["lr"] == 0.5 and cfg["n_seeds"] == 3
     assert (cfg["data_module"]["batch_size"], cfg["selection"]["patience"], cfg["model"]["n_neighbours"]) == (7, 3, 2)
+
+
+def test_every_table_and_column_of_a_folder_has_a_key(compose: Compose) -> None:
+    """A key that a file does not have cannot be given on the command line."""
+    data = plain(compose("data=folder", "data.path=here", "data.columns.users.user_id=number", "data.tables.items=x.csv"))["data"]
+    assert data["columns"]["users"] == {"user_id": "number"} and data["tables"]["items"] == "x.csv"
+    known = {table: [column.name for column in columns] for table, columns in TABLES.items()}
+    assert set(data["tables"]) == set(known)
+    assert set(data["columns"]) == {*known, *(name for names in known.values() for name in names)}
+    assert all(set(data["columns"][table]) == set(names) for table, names in known.items())
 
 
 def test_ablations_combine(compose: Compose) -> None:

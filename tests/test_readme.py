@@ -11,9 +11,20 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from mmrec.cli.compare import make_parser
+from mmrec.cli import compare, init
 from mmrec.cli.main import VERBS
-from mmrec.config import EvaluateConfig, GraphCommandConfig, LeaderboardConfig, PretrainConfig, RecommendConfig, TrainConfig, check
+from mmrec.cli.shorthand import spell_out
+from mmrec.config import (
+    CheckCommandConfig,
+    DescribeCommandConfig,
+    EvaluateConfig,
+    GraphCommandConfig,
+    LeaderboardConfig,
+    PretrainConfig,
+    RecommendConfig,
+    TrainConfig,
+    check,
+)
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 FENCES = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
@@ -24,7 +35,11 @@ SCHEMAS = {
     "leaderboard": LeaderboardConfig,
     "pretrain": PretrainConfig,
     "data graph": GraphCommandConfig,
+    "data check": CheckCommandConfig,
+    "data describe": DescribeCommandConfig,
 }
+
+PARSERS = {"compare": compare.make_parser, "data init": init.make_parser}
 
 
 def commands(fences: list[tuple[str, str]]) -> list[str]:
@@ -57,12 +72,13 @@ def test_every_command_composes_and_binds(command: str | None, compose: Callable
     words = shlex.split(command)[1:]
     if words[0] in ("--help", "--version"):
         return
-    if words[0] == "compare":
-        assert make_parser().parse_known_args(words[1:])[1] == []
-        return
     verb = " ".join(words[:2]) if words[0] == "data" else words[0]
+    rest = words[len(verb.split()) :]
+    if verb in PARSERS:
+        assert PARSERS[verb]().parse_known_args(rest)[1] == []
+        return
     assert verb in VERBS
-    overrides = [word for word in words[len(verb.split()) :] if not word.startswith("-")]
+    overrides = [word for word in (spell_out(verb, rest) if words[0] == "data" else rest) if not word.startswith("-")]
     for one in every_job(overrides):
         check(compose(*one, name=VERBS[verb][1]), SCHEMAS[verb])
 

@@ -5,12 +5,14 @@ numbers, `int` of whole ones.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mmrec.errors import ConfigError
 
 SCALES = ("log", "linear", "int")
+SEARCH = {"space", "n_trials"}
+"""The keys of a search, beside a baseline's own arguments."""
 
 
 class Range(NamedTuple):
@@ -49,6 +51,29 @@ def read_space(space: dict[str, list[Any]]) -> dict[str, list[Any] | Range]:
 def n_settings(space: dict[str, list[Any] | Range]) -> float:
     """How many settings a space has; infinite with a range of real numbers. A space without keys has one, the defaults."""
     return math.prod(_n_values(values) for values in space.values())
+
+
+def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with the `space` and `n_trials` of a baseline."""
+    if not SEARCH & node.keys():
+        return
+    space, n_trials = node.get("space", {}), node.get("n_trials")
+    if not isinstance(space, dict):
+        yield f"{key}.space", f"expected a list of values a key, came `{space}`"
+        return
+    try:
+        read_space(space)
+    except ConfigError as error:
+        yield from [(f"{key}.{part}", problem) for part, _, problem in [str(error).partition(": ")]]
+    if (space or n_trials is not None) and not (type(n_trials) is int and n_trials >= 1):
+        yield f"{key}.n_trials", f"expected the number of settings to try, at least 1, came `{n_trials}`"
+
+
+def ends(values: list[Any]) -> list[Any]:
+    """The values of a choice, or the two ends of a range as they would be drawn."""
+    if not is_range(values):
+        return values
+    return [end if values[2] == "int" else float(end) for end in values[:2]]
 
 
 def _n_values(values: list[Any] | Range) -> float:

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from mmrec import __version__
+from mmrec.cli import shorthand
 from mmrec.cli.hydra_errors import explain, no_choice
 from mmrec.cli.terminate import terminable
 from mmrec.cli.their_config import check_config_dirs
@@ -37,7 +38,10 @@ HELP = """mmrec {version}: recommendation from interactions, text, pictures and 
   mmrec compare runs/a runs/b …                 paired tests against the first run, a page and a verdict in words
   mmrec leaderboard board=movielens_100k        data × splits × models × seeds into one table; started again it goes on
   mmrec recommend run=runs/… user=42 k=10       the best items for a user
-  mmrec data graph data=…                       what is in the knowledge graph; output=graph.graphml writes it
+  mmrec data init my_shop/                      which of your files is what: guesses, and writes them to my_shop/mmrec.yaml
+  mmrec data check my_shop/                     everything that is wrong with your files, in one pass; --json FILE
+  mmrec data describe my_shop/                  counts, plots, coverage, examples; --output page.html
+  mmrec data graph my_shop/                     what is in the knowledge graph; --output graph.graphml
   mmrec pretrain data=demo_shop                 train a small CLIP on a catalogue's pictures and texts
 
 Every key can be overridden: `mmrec VERB --help` lists the choices, `mmrec VERB key=value … --cfg job` shows the result.
@@ -47,7 +51,7 @@ Every key can be overridden: `mmrec VERB --help` lists the choices, `mmrec VERB 
 def main() -> None:
     """The entry point: runs a verb. A person's mistake prints one message and exits with 2; nothing of it is a traceback."""
     arguments = sys.argv[1:]
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in ("-h", "--help", "help") or arguments in (["data", "-h"], ["data", "--help"]):
         print(HELP.format(version=__version__), end="")
         return
     if arguments[0] == "--version":
@@ -58,9 +62,13 @@ def main() -> None:
         if verb in PLAIN_VERBS:
             PLAIN_VERBS[verb](rest)
             return
+        if verb in shorthand.HELP and {"-h", "--help"} & set(rest):
+            print(shorthand.HELP[verb], end="")
+            return
         if verb not in VERBS:
             raise MmrecError(f"there is no `mmrec {verb}`; {nearest(verb, [*VERBS, *PLAIN_VERBS])}")
         run, config_name = VERBS[verb]
+        rest = shorthand.spell_out(verb, rest) if arguments[0] == "data" else rest
         rest = [f"++{word}" if _OPEN.match(word) else word for word in rest]
         sys.argv = [f"mmrec {verb}", *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]  # argparse wants it before or after
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
@@ -95,6 +103,20 @@ def graph(cfg: DictConfig) -> None:
     graph_command(cfg)
 
 
+def check(cfg: DictConfig) -> None:
+    """`mmrec data check`."""
+    from mmrec.cli.check import check_command
+
+    check_command(cfg)
+
+
+def describe(cfg: DictConfig) -> None:
+    """`mmrec data describe`."""
+    from mmrec.cli.describe import describe_command
+
+    describe_command(cfg)
+
+
 def evaluate(cfg: DictConfig) -> None:
     """`mmrec evaluate`."""
     from mmrec.cli.evaluate import evaluate as run
@@ -122,6 +144,8 @@ VERBS: dict[str, tuple[Callable[[DictConfig], None], str]] = {
     "leaderboard": (leaderboard, "leaderboard"),
     "recommend": (recommend, "recommend"),
     "pretrain": (pretrain, "pretrain"),
+    "data check": (check, "check"),
+    "data describe": (describe, "describe"),
     "data graph": (graph, "graph"),
 }
 
@@ -133,7 +157,14 @@ def compare(words: list[str]) -> None:
     run(words)
 
 
-PLAIN_VERBS: dict[str, Callable[[list[str]], None]] = {"compare": compare}
+def init(words: list[str]) -> None:
+    """`mmrec data init`."""
+    from mmrec.cli.init import init as run
+
+    run(words)
+
+
+PLAIN_VERBS: dict[str, Callable[[list[str]], None]] = {"compare": compare, "data init": init}
 """Verbs that take folders and options, not overrides."""
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import polars as pl
 
 from mmrec.data.download import download_pinned
+from mmrec.data.find import missing_file
 from mmrec.data.folder import check_alignment, complete_items, hash_files
-from mmrec.data.formats import JsonLinesFile, missing_file
+from mmrec.data.formats import JsonLinesFile
 from mmrec.data.k_core import k_core as core_of
 from mmrec.data.problems import Problems
 from mmrec.data.read import Column, read_table

@@ -1,17 +1,18 @@
 """Finding the files of tables in a folder: by their names, inside of it only."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmrec.data.compressed import COMPRESSIONS
 from mmrec.errors import DataError, MissingFile, nearest
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".nt", ".ttl", ".graphml")
+SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".nt", ".ttl", ".graphml")
 
 
-def find_table(folder: Path, stem: str) -> Path | None:
+def find_table(folder: Path, stem: str, suffixes: Sequence[str] = SUFFIXES) -> Path | None:
     """The table called `stem` in a folder, whichever format it has; None where there is none. Raises DataError where there are
     two, and for a link that leads out of the folder."""
-    names = [f"{stem}{suffix}{packed}" for suffix in SUFFIXES for packed in ("", *COMPRESSIONS)]
+    names = [f"{stem}{suffix}{packed}" for suffix in suffixes for packed in ("", *COMPRESSIONS)]
     found = [path for name in (stem, *names) if (path := folder / name).is_file() or (name == stem and path.is_dir())]
     if len(found) > 1:
         raise DataError(f"{folder}: expected one `{stem}` table, found {' and '.join(path.name for path in found)}; remove all but one")
@@ -20,15 +21,20 @@ def find_table(folder: Path, stem: str) -> Path | None:
     return found[0] if found else None
 
 
-def part_files(folder: Path) -> list[Path]:
-    """The files of a table that is a folder, in the order of their names; hidden ones are none of it.
+def files_of(path: Path) -> list[Path]:
+    """The one file; those of a folder, without hidden ones and marks such as `_SUCCESS`; or those that a glob such as `orders-*.csv` names.
 
-    Raises DataError for a link that leads out of the folder.
+    They are in the order of their names. Empty where there is none. Raises DataError for a link in a folder that leads out of it.
     """
-    parts = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    for part in parts:
-        _check_within(part, folder)
-    return parts
+    if path.is_dir():
+        parts = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "_")))
+        for part in parts:
+            _check_within(part, path)
+        return parts
+    if path.is_file():
+        return [path]
+    root = next(parent for parent in path.parents if parent.is_dir())
+    return sorted(found for found in root.glob(str(path.relative_to(root))) if found.is_file())
 
 
 def missing_file(path: Path) -> MissingFile:

@@ -7,26 +7,30 @@
     users.csv          user_id, any columns
     audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.vectors`
 
-Each may be .csv, .tsv, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
+Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
+`mmrec.yaml` in the folder (see `mmrec.data.settings`) says which files and columns have other names.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 
-from mmrec.data.find import find_table, missing_file, part_files
+from mmrec.data.find import files_of, missing_file
 from mmrec.data.formats import TableFile, open_table
 from mmrec.data.graph_files import node_links
 from mmrec.data.ids import near_ids
+from mmrec.data.picture_names import find_pictures, is_pattern
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
+from mmrec.data.settings import Columns, read_settings
 from mmrec.data.storage import sha256_file, sha256_text
 from mmrec.data.vectors import find_vectors, read_vectors
-from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.errors import ConfigError, DataError, MissingFile, nearest
 from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, RATING, RELATION, SPLIT, TAIL, TIMESTAMP, USER_ID, Dataset, RowCount
 
 EVENT, IMAGE_COLUMN = "event", "image"
@@ -56,7 +60,7 @@ _KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
 
 def read_folder(
     path: str,
-    columns: dict[str, str],
+    columns: Columns,
     text_columns: list[str] | None,
     image_column: str | None,
     on_error: str = "stop",
@@ -64,49 +68,64 @@ def read_folder(
     features: dict[str, str] | None = None,
     allow_hosts: list[str] | None = None,
     allow_private: bool = False,
+    tables: dict[str, str | None] | None = None,
 ) -> Dataset:
     """The dataset in the folder `path`.
 
     Args:
         path: the folder; `~` is understood.
-        columns: our name of a column to the name that the files give it, where they differ, e.g. `{"item_id": "sku"}`.
+        columns: our name of a column to the name that the files give it, where they differ, e.g. `{"item_id": "sku"}`; names of one table
+            alone are below its name, e.g. `{"users": {"user_id": "number"}}`.
         text_columns: the columns of the items that make up their text, title first. None: all that hold text, title-like ones first.
-        image_column: the column of the items that holds image paths. None: `image` if there is one.
+        image_column: the column of the items that holds image paths, or where files called by a column lie, e.g. `pictures/{item_id}.*`.
+            None: `image` if there is one.
         on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
         quarantine: the folder for rows that are left out, one below it for each content.
         features: modality to the file of its vectors, see `mmrec.data.vectors`.
         allow_hosts, allow_private: where images may be fetched from that are named by URL, as in `Dataset`.
+        tables: our name of a table to its file, glob or folder inside `path`, where it is called otherwise.
+
+    What is not given may be said in the folder's own `mmrec.yaml`.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
         DataProblems: rows cannot be used, and `on_error` is `stop`: a value is not of its kind, an id stands twice where it must be unique,
             or a table names an item that nothing else knows.
         DataError: a file cannot be read at all, or lacks a column.
-        ConfigError: an argument names a column that does not exist, or nothing that can be done on errors.
+        ConfigError: an argument or a setting names what does not exist, or nothing that can be done on errors.
     """
-    check_choices(columns, on_error)
+    check_choices({}, on_error)
     folder = find_folder(path)
-    paths = {stem: found for stem in TABLES if (found := find_table(folder, stem)) is not None}
+    known_columns = {stem: [column.name for column in expected] for stem, expected in TABLES.items()}
+    given = {"tables": tables, "columns": columns, "text_columns": text_columns, "image_column": image_column, "features": features}
+    settings = read_settings(folder, known_columns, given)
+    paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
     if "interactions" not in paths:
-        raise missing_file(folder / "interactions.csv")
-    problems, files = Problems(), find_vectors(folder, features or {})
-    tables = {stem: read_stem(open_table(file), stem, problems, columns) for stem, file in paths.items()}
-    known = pl.concat([table.frame[ITEM_ID] for stem, table in tables.items() if stem in ("items", "interactions")]).unique()
-    if "item_entities" in tables:
-        tables["item_entities"] = tables["item_entities"].known_items(known, problems)
+        raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
+    problems, files = Problems(), find_vectors(folder, settings.features)
+    read = {stem: read_stem(open_table(file), stem, problems, settings.names(stem)) for stem, file in paths.items()}
+    settings.check_columns({stem: table.file.columns for stem, table in read.items()})
+    known = pl.concat([table.frame[ITEM_ID] for stem, table in read.items() if stem in ("items", "interactions")]).unique()
+    if "item_entities" in read:
+        read["item_entities"] = read["item_entities"].known_items(known, problems)
     vectors = {}
     for modality, one in files.items():
-        tables[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, columns)
-    content_hash = hash_files(dict.fromkeys([*paths.values(), *(path for one in files.values() for path in (one.values, one.ids))]))
-    settle(tables, problems, on_error, quarantine, content_hash)
-    frames = {stem: table.frame for stem, table in tables.items() if stem in TABLES}
-    if "triples" in tables and "item_entities" not in tables and (links := node_links(tables["triples"].file, set(known))) is not None:
+        read[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, settings.names("items"))
+    said = [settings.path] if settings.path else []
+    content_hash = hash_files(dict.fromkeys([*paths.values(), *said, *(file for one in files.values() for file in (one.values, one.ids))]))
+    settle(read, problems, on_error, quarantine, content_hash)
+    frames = {stem: table.frame for stem, table in read.items() if stem in TABLES}
+    if "triples" in read and "item_entities" not in read and (links := node_links(read["triples"].file, set(known))) is not None:
         frames["item_entities"] = links
-    dataset = assemble(folder, frames, text_columns, image_column, paths.get("triples"))
-    counts, notes = row_counts(tables.items()), reading_notes(tables) + dataset.notes
-    hosts = tuple(allow_hosts or ())
+    dataset = assemble(folder, frames, settings.text_columns, settings.image_column, paths.get("triples"), settings.places)
     return replace(
-        dataset, vectors=vectors, allow_hosts=hosts, allow_private=allow_private, content_hash=content_hash, counts=counts, notes=notes
+        dataset,
+        vectors=vectors,
+        allow_hosts=tuple(allow_hosts or ()),
+        allow_private=allow_private,
+        content_hash=content_hash,
+        counts=row_counts(read.items()),
+        notes=settings.notes + reading_notes(read) + dataset.notes,
     )
 
 
@@ -118,7 +137,7 @@ def find_folder(path: str) -> Path:
     return folder
 
 
-def check_choices(columns: dict[str, str], on_error: str = "stop") -> None:
+def check_choices(columns: Mapping[str, str], on_error: str) -> None:
     """Raises ConfigError for a name in `columns` that is none of ours, and for what cannot be done on errors."""
     ours = {column.name for table in TABLES.values() for column in table}
     for name in columns:
@@ -157,16 +176,20 @@ def assemble(
     text_columns: list[str] | None,
     image_column: str | None = None,
     triples_path: Path | None = None,
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> Dataset:
     """The dataset of tables that are named as in `TABLES`, with notes on items of which something is not known.
 
-    Raises ConfigError for columns that the items have not, DataError where triples, read from `triples_path`, know none of the items.
+    Raises ConfigError for columns that the items have not (`places` say where they are asked for), DataError where triples, read from
+    `triples_path`, know none of the items.
     """
     given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
-    image = _choose_image(given, image_column)
-    texts = _choose_texts(given, text_columns, image)
-    as_text = [name for name in (*texts, image) if name is not None]
+    image = _choose_image(given, image_column, places.get("image_column", "data.image_column"))
+    texts = _choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"))
+    as_text = [name for name in (*texts, image) if name in given.columns]
     items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
+    if is_pattern(image_column):
+        items = items.with_columns(find_pictures(folder, image_column, items, places.get("image_column", "data.image_column")).alias(image))
     if "triples" in frames:
         notes += check_alignment(items, frames["triples"], frames.get("item_entities"), triples_path)
     return Dataset(
@@ -225,7 +248,7 @@ def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: p
 
 def hash_files(paths: Iterable[Path]) -> str:
     """sha256 hex over the names and bytes of files, in the order of their names."""
-    files = [file for path in sorted(paths, key=lambda path: path.name) for file in (part_files(path) if path.is_dir() else [path])]
+    files = [file for path in sorted(paths, key=lambda path: path.name) for file in files_of(path)]
     parts = [part for path in files for part in (path.name, sha256_file(path))]
     return sha256_text(*parts)
 
@@ -246,17 +269,19 @@ def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) 
     )
 
 
-def _choose_image(items: pl.DataFrame, image_column: str | None) -> str | None:
+def _choose_image(items: pl.DataFrame, image_column: str | None, place: str) -> str | None:
     if image_column is None:
         return IMAGE_COLUMN if items.schema.get(IMAGE_COLUMN) == pl.String else None
-    _check_item_column(items, image_column, "data.image_column")
+    if is_pattern(image_column):
+        return IMAGE_COLUMN
+    _check_item_column(items, image_column, place)
     return image_column
 
 
-def _choose_texts(items: pl.DataFrame, text_columns: list[str] | None, image: str | None) -> tuple[str, ...]:
+def _choose_texts(items: pl.DataFrame, text_columns: list[str] | None, image: str | None, place: str) -> tuple[str, ...]:
     if text_columns is not None:
         for name in text_columns:
-            _check_item_column(items, name, "data.text_columns")
+            _check_item_column(items, name, place)
         return tuple(text_columns)
     texts = [name for name, dtype in items.schema.items() if dtype == pl.String and name not in (ITEM_ID, image)]
     return tuple(sorted(texts, key=_title_likeness))

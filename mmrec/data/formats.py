@@ -18,17 +18,18 @@ import polars as pl
 from charset_normalizer import from_bytes
 
 from mmrec.data.compressed import COMPRESSIONS, check_compressed, open_bytes
-from mmrec.data.find import SUFFIXES, missing_file, part_files
+from mmrec.data.find import SUFFIXES, files_of, missing_file
 from mmrec.data.problems import Problem, Problems
+from mmrec.data.separator import OTHERS, find_separator
 from mmrec.errors import DataError
 
 MAX_COLUMNS = 10_000
 MAX_ROWS, MAX_ROWS_A_BYTE = 10_000_000, 100
 """Of a Parquet file: it may have either. Rows that are all alike take next to no space in a file, and much of it in memory."""
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_GUESSED_FROM = 2**20
-"""Bytes by which the encoding of a text is guessed where it is not UTF-8."""
+_GUESSED_FROM, _TOO_FEW = 2**20, 32
+"""Bytes by which the encoding of a text is guessed where it is not UTF-8; with fewer beyond ASCII it is taken for Western European."""
 
 
 class TableFile(ABC):
@@ -103,19 +104,20 @@ class TextFile(TableFile):
 
     _text: bytes | None = None
 
-    def open(self) -> io.TextIOBase:
+    def open(self, errors: str = "strict") -> io.TextIOBase:
         """The text, decompressed and decoded. What is not UTF-8 raises UnicodeDecodeError as it is read."""
         raw = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
-        return io.TextIOWrapper(raw, encoding=self._encoding, newline="")
+        return io.TextIOWrapper(raw, encoding=self._encoding, newline="", errors=errors)
 
     def guess_encoding(self) -> None:
         """Looks at what is no UTF-8, and reads it as what it looks like from now on. Raises DataError where it looks like nothing."""
         with open_bytes(self.path) as file:
             start = file.read(_GUESSED_FROM)
-        guess = from_bytes(start).best()
+        n_beyond_ascii = len(start) - len(start.translate(None, bytes(range(128, 256))))
+        guess = "cp1252" if n_beyond_ascii < _TOO_FEW and b"\0" not in start else getattr(from_bytes(start).best(), "encoding", None)
         if guess is None:
             raise DataError(f"{self.path}: expected text, found bytes that are none in any known encoding")
-        self._transcode(guess.encoding)
+        self._transcode(guess)
 
     def places(self, rows: Sequence[int]) -> list[str]:
         wanted, lines = set(rows), {}
@@ -138,7 +140,7 @@ class TextFile(TableFile):
     def _transcode(self, encoding: str) -> None:
         with open_bytes(self.path) as file:
             self._text = file.read().decode(encoding, errors="replace").removeprefix("\ufeff").encode()
-        self.notes = (f"{self.path} was read as {encoding}",)
+        self.notes = (*self.notes, f"{self.path} was read as {encoding}")
 
 
 class DelimitedFile(TextFile):
@@ -149,6 +151,13 @@ class DelimitedFile(TextFile):
     def __init__(self, path: Path, separator: str, quote_char: str | None = '"') -> None:
         self.separator, self.quote_char = separator, quote_char
         super().__init__(path)
+
+    def guess_separator(self) -> None:
+        """Reads with another separator from now on, where the header has several columns only under that."""
+        with self.open(errors="replace") as file:
+            found = find_separator(next(file, ""), self.separator)
+        if found != self.separator:
+            self.separator, self.notes = found, (*self.notes, f"{self.path} is separated by {OTHERS[found]}")
 
     @cached_property
     def columns(self) -> list[str]:
@@ -355,6 +364,7 @@ class Parts(TableFile):
         salvaged = [part.salvage(problems) for part in self.parts]
         self._lengths = [one.select(pl.len()).collect().item() for one in salvaged]
         self.broken = tuple(line for part in self.parts for line in part.broken)
+        self.notes = tuple(note for part in self.parts for note in part.notes)
         return pl.concat([one.select(self.columns) for one in salvaged], how="vertical_relaxed")
 
     def broken_texts(self) -> list[tuple[str, str]]:
@@ -372,24 +382,27 @@ class Parts(TableFile):
 
 
 def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"') -> TableFile:
-    """The table in a file, or in all files of a folder; the suffix tells the format; with a separator it is delimited text.
+    """The table in a file, or in all files of a folder or glob; its format is told by the suffix.
 
-    Raises MissingFile where the file is not there, DataError for any other suffix.
+    It is delimited text where a separator is given. Raises MissingFile where the file is not there, DataError for any other suffix.
     """
-    if path.is_dir():
-        parts = part_files(path)
-        if not parts:
-            raise DataError(f"{path}: expected the files of a table, the folder is empty")
-        return Parts(path, [open_table(part, separator, quote_char) for part in parts])
-    if not path.is_file():
+    files = files_of(path)
+    if path.is_dir() and not files:
+        raise DataError(f"{path}: expected the files of a table, the folder is empty")
+    if not files:
         raise missing_file(path)
+    if files != [path]:
+        return Parts(path, [open_table(part, separator, quote_char) for part in files])
     check_compressed(path)
     suffix = _suffix(path)
     if separator is None and suffix not in SUFFIXES:
         expected = ", ".join(SUFFIXES)
         raise DataError(f"{path}: expected a file that ends in {expected}, each perhaps with .gz or .zst, found `{path.suffix}`")
     if separator is not None or suffix in _SEPARATORS:
-        return DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char)
+        table = DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char)
+        if separator is None:
+            table.guess_separator()
+        return table
     if suffix in (".jsonl", ".parquet"):
         return JsonLinesFile(path) if suffix == ".jsonl" else ParquetFile(path)
     from mmrec.data.graph_files import open_graph  # which knows the classes above

@@ -9,6 +9,21 @@ from mmrec.errors import DataError, printable
 
 SHOWN = 100
 """Problems with place and value; of those beyond, the counts alone."""
+REMEDIES = {
+    "no-id": "give each row an id, or remove the row",
+    "no-time": "write seconds since 1970, or ISO 8601 such as 2024-12-31T23:59",
+    "mixed-time-units": "write all times in one unit",
+    "no-number": "write a number with a decimal point, or nothing",
+    "no-text": "write text, or nothing",
+    "repeated-id": "keep one row of each id",
+    "unknown-item": "name the item as the items do, or remove the row",
+    "broken-quotes": "close the quotes, double those inside of a field",
+    "too-many-fields": "put fields that hold the separator in quotes",
+    "not-json": "write one JSON object a line",
+    "missing-picture": "name a file inside the folder, or nothing",
+    "unreadable-picture": "save the picture anew, as JPEG or PNG",
+}
+"""What to do about a kind of problem."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,8 @@ class Problems:
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
         counts = [{"code": code, "where": where, "count": count} for (code, where), count in self.counts.items()]
-        return {"count": len(self), "counts": counts, "first": [asdict(one) for one in self.shown]}
+        first = [asdict(one) | {"remedy": one.remedy or REMEDIES.get(one.code, "")} for one in self.shown]
+        return {"count": len(self), "counts": counts, "first": first}
 
     def __str__(self) -> str:
         lines = [str(one) for one in self.shown]

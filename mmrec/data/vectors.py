@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 
+from mmrec.data.find import SUFFIXES as TABLE_SUFFIXES
 from mmrec.data.find import find_table, missing_file
 from mmrec.data.formats import TextFile, open_table
 from mmrec.data.index import Index
@@ -162,7 +163,8 @@ def _is_inside(path: Path, folder: Path) -> bool:
 def _find_ids(path: Path) -> Path:
     stem = f"{path.stem}_ids"
     lines = path.with_name(f"{stem}.txt")
-    found = [one for one in (find_table(path.parent, stem), lines if lines.is_file() else None) if one is not None]
+    table = find_table(path.parent, stem, [suffix for suffix in TABLE_SUFFIXES if suffix != ".txt"])
+    found = [one for one in (table, lines if lines.is_file() else None) if one is not None]
     if not found:
         raise DataError(
             f"{path}: expected the items of its rows in {stem}.csv beside it (a header `{ITEM_ID}`, then an id for each row) or in "

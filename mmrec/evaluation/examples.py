@@ -8,8 +8,8 @@ from io import BytesIO
 from pathlib import Path
 
 import polars as pl
-from PIL import Image, ImageOps
 
+from mmrec.data.pictures import decode_picture
 from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID, Dataset
 
 THUMBNAIL_SIZE = 64
@@ -71,16 +71,20 @@ def example_users(recommendations: pl.DataFrame, split: dict[str, pl.DataFrame],
 def thumbnail(path: Path, size: int = THUMBNAIL_SIZE) -> str:
     """A JPEG data URI of at most `size` x `size` pixels, transparency on white; empty where the picture cannot be read."""
     try:
-        with Image.open(path) as picture:
-            picture.draft("RGB", (2 * size, 2 * size))
-            picture = ImageOps.exif_transpose(picture).convert("RGBA")
-            picture.thumbnail((size, size))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return inline_picture(path.read_bytes(), size)
+    except OSError:
         return ""
-    flat = Image.new("RGBA", picture.size, "white")
-    flat.alpha_composite(picture)
+
+
+def inline_picture(raw: bytes, size: int = THUMBNAIL_SIZE) -> str:
+    """The same of a picture's bytes."""
+    try:
+        picture = decode_picture(raw)
+    except ValueError:
+        return ""
+    picture.thumbnail((size, size))
     target = BytesIO()
-    flat.convert("RGB").save(target, "JPEG", quality=70, optimize=True)
+    picture.save(target, "JPEG", quality=70, optimize=True)
     return "data:image/jpeg;base64," + b64encode(target.getvalue()).decode()
 
 

@@ -1,5 +1,6 @@
 """The `mmrec` command as a person meets it: what it says, on which stream, and with which exit code."""
 
+import json
 import signal
 import sys
 from collections.abc import Callable
@@ -66,6 +67,8 @@ def test_help_of_a_verb_lists_the_choices(verb: str, command: Command) -> None:
     assert "Traceback" not in out
     if verb == "train":
         assert "attention" in out and "leave_last_out" in out
+    if verb in ("data init", "data check", "data describe"):
+        assert f"usage: mmrec {verb}" in out and "PATH" in out and "Hydra" not in out
     if verb == "compare":
         assert "--metric" in out and "--output" in out
 
@@ -82,9 +85,22 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         (["trian"], "mmrec: there is no `mmrec trian`; did you mean `train`?"),
         (
             ["--data=x"],
-            "mmrec: there is no `mmrec --data=x`; choose from `compare`, `data graph`, `evaluate`, `leaderboard`, `pretrain`, ",
+            "mmrec: there is no `mmrec --data=x`; choose from `compare`, `data check`, `data describe`, `data graph`, `data init`, ",
         ),
-        (["data"], "mmrec: there is no `mmrec data`; choose from `compare`, `data graph`, "),
+        (["data"], "mmrec: there is no `mmrec data`; did you mean `data init`?"),
+        (["data", "chekc", "x"], "mmrec: there is no `mmrec data chekc`; did you mean `data check`?"),
+        (["data", "check"], "mmrec: expected a folder or data=…: mmrec data check my_shop/"),
+        (["data", "check", "shop"], "mmrec: shop does not exist; "),
+        (["data", "check", "x", "--jsn", "y"], "mmrec: --jsn: there is no such option; did you mean `--json`?"),
+        (["data", "check", "x", "columns.item_id=y"], "mmrec: columns: there is no such key; did you mean `data.columns`?"),
+        (
+            ["data", "check", "x", "data.columns.itemid=y"],
+            "mmrec: data.columns.itemid: there is no such key; did you mean `data.columns.item_id`",
+        ),
+        (["data", "describe", "x", "examples=-1"], "mmrec: examples: expected 0 or more, came -1"),
+        (["data", "describe", "shop"], "mmrec: shop does not exist; "),
+        (["data", "init", "shop"], "mmrec: shop does not exist; "),
+        (["data", "init", "--forec", "x"], "mmrec: --forec: there is no such option; did you mean `--force`?"),
         (["data", "grap"], "mmrec: there is no `mmrec data grap`; did you mean `data graph`?"),
         (["train", "fusion.n_layer=2"], "mmrec: fusion.n_layer: there is no such key; did you mean `fusion.n_layers`?"),
         (["train", "sede=3"], "mmrec: sede: there is no such key; did you mean `seed`?"),
@@ -247,6 +263,32 @@ def test_a_sweep_stops_at_a_mistake_with_a_message(command: Command, shop_overri
 def test_data_graph_prints_and_writes(command: Command, shop_folder: Path, tmp_path: Path) -> None:
     code, out, _ = command("data", "graph", "data=folder", f"data.path={shop_folder}", "output=graph.graphml")
     assert code == 0 and "of_kind" in out and (tmp_path / "graph.graphml").is_file()
+
+
+def test_from_a_folder_of_any_files_to_a_page(command: Command, tmp_path: Path) -> None:
+    shop = tmp_path / "my shop"
+    shop.mkdir()
+    (shop / "orders.csv").write_text("customer;sku;date\nanna;1;2024-01-01\nanna;2;2024-01-02\nbert;1;2024-01-03\n")
+    (shop / "catalogue.csv").write_text("sku,name\n1,A lamp\n2,A chair\n")
+    code, out, _ = command("data", "init", "my shop")
+    assert code == 0 and "orders.csv" in out and "next: mmrec data check 'my shop'" in out
+    code, out, err = command("data", "check", "my shop", "--json", "-")
+    assert code == 0 and json.loads(out)["sound"] and "my shop is sound: 3 interactions, 2 users, 2 items" in err
+    code, out, _ = command("data", "describe", "my shop", "--output", "page.html")
+    assert code == 0 and "A lamp" in out and "A lamp" in (tmp_path / "page.html").read_text()
+    code, out, _ = command("data", "check", "my shop", "data.columns.items.item_id=skuu")
+    assert code == 2 and "did you mean `sku`" in out
+    with (shop / "orders.csv").open("a") as file:
+        file.write(";2;2024-01-04\n")
+    code, out, err = command("data", "check", "my shop", "--json", "found.json")
+    assert code == 2 and "my shop/orders.csv:5:customer: expected an id" in out and err.startswith("mmrec: my shop: 1 problem")
+    assert json.loads((tmp_path / "found.json").read_text())["first"][0]["code"] == "no-id"
+    code, _, err = command("data", "describe", "my shop")
+    assert code == 2 and "orders.csv:5:customer" in err and "Traceback" not in err
+
+
+def test_help_for_data_alone(command: Command) -> None:
+    assert command("data", "--help")[:2] == command("--help")[:2]
 
 
 def test_ctrl_c_in_training_says_so(command: Command, shop_overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def test_jsonl_with_absent_keys_and_mixed_types(tmp_path: Path) -> None:
         (
             "t.xlsx",
             "",
-            "expected a file that ends in .csv, .tsv, .jsonl, .parquet, .nt, .ttl, .graphml, each perhaps with .gz or .zst, found `.xlsx`",
+            "expected a file that ends in .csv, .tsv, .txt, .jsonl, .parquet, .nt, .ttl, .graphml, each perhaps with .gz or .zst, found",
         ),
     ],
 )

@@ -101,10 +101,7 @@ def test_times_of_typed_files(tmp_path: Path, value: object, seconds: int) -> No
         ),
         ("user_id,item_id,timestamp\n1,2,2020-01-01\n1,3,1700000000\n", "t.csv:3:timestamp: expected a time"),
         ("user_id,itm_id\n1,2\n", "t.csv: expected a column `item_id`, found `user_id`, `itm_id`; did you mean `itm_id`?"),
-        (
-            "user_id;item_id\n1;2\n",
-            "t.csv:1: expected columns `user_id`, `item_id`, the file has one column `user_id;item_id`: is it separated by commas?",
-        ),
+        ("user_id;item_id|x\n1;2|3\n", "t.csv:1: expected columns `user_id`, `item_id`, the file has one column `user_id;item_id|x`"),
     ],
 )
 def test_errors_name_place_value_and_count(tmp_path: Path, content: str, expected: str) -> None:

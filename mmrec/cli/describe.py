@@ -1,0 +1,92 @@
+"""`mmrec data describe`: what a dataset holds, as tables and as a page."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mmrec.config import DescribeCommandConfig, build, check
+from mmrec.data.describe import Counts, Description, describe
+from mmrec.errors import ConfigError
+from mmrec.evaluation.description_page import facts, spread_cells, write_description
+from mmrec.types import Dataset
+
+_BAR = 30
+
+
+def describe_command(cfg: DictConfig) -> Description:
+    """Prints a dataset in numbers (see `mmrec.data.describe`, whose result it returns) and writes a page to `output` if that is given."""
+    check(cfg, DescribeCommandConfig)
+    if cfg.examples < 0:
+        raise ConfigError(f"examples: expected 0 or more, came {cfg.examples}")
+    dataset: Dataset = build(cfg, "data")
+    found = describe(dataset, cfg.examples)
+    console = Console(highlight=False)
+    console.print(_pairs(f"{found.name}", facts(found)), _spreads(found))
+    for title, counts in ((f"interactions per {found.period}", found.over_time), ("ratings", found.ratings), ("events", found.events)):
+        if counts:
+            console.print(_bars(title, counts))
+    if found.coverage:
+        console.print(_coverage(found))
+    if found.examples:
+        console.print(_examples(found))
+    console.print(Text(f"users: {', '.join(found.user_ids)}, …\nitems: {', '.join(found.item_ids)}, …"))
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    if cfg.output is not None:
+        write_description(Path(cfg.output), found, dataset)
+        console.print(f"page: {cfg.output}", markup=False, soft_wrap=True)
+    return found
+
+
+def _table(title: str, *columns: str, numbers: bool = False) -> Table:
+    table = Table(title=Text(title), title_justify="left")
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if numbers and place else "left", overflow="fold")
+    return table
+
+
+def _pairs(title: str, facts: dict[str, str]) -> Table:
+    table = _table(title, "", "", numbers=True)
+    for name, value in facts.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def _spreads(found: Description) -> Table:
+    quantiles = (f"{100 * q:g}%" for q in found.per_user.quantiles)
+    table = _table("interactions of …", "", *quantiles, "mean", "Gini", numbers=True)
+    for name, spread in (("a user", found.per_user), ("an item", found.per_item)):
+        table.add_row(name, *spread_cells(spread))
+    return table
+
+
+def _bars(title: str, counts: Counts) -> Table:
+    """At most twenty bars: neighbours are added up where there are more."""
+    size = -(-len(counts) // 20)
+    groups = [counts[start : start + size] for start in range(0, len(counts), size)]
+    rows = [(group[0][0] if size == 1 else f"{group[0][0]} …", sum(count for _, count in group)) for group in groups]
+    table = _table(title, "", "count", "")
+    table.columns[1].justify = "right"
+    for name, count in rows:
+        table.add_row(Text(name), f"{count:,}", "▇" * round(_BAR * count / max(n for _, n in rows)))
+    return table
+
+
+def _coverage(found: Description) -> Table:
+    table = _table("what is known of the items", "", "items", "share", "")
+    for one in found.coverage:
+        table.add_row(one.modality, f"{one.n_items:,}", f"{one.n_items / found.n_items:.1%}", Text(one.detail))
+    return table
+
+
+def _examples(found: Description) -> Table:
+    table = _table("items to look at, most interactions first", "item", "interactions", "text", "triples")
+    table.columns[1].justify = "right"
+    for one in found.examples:
+        text = one.text if len(one.text) <= 200 else f"{one.text[:200]}…"
+        triples = "\n".join(" · ".join(triple) for triple in one.triples[:3])
+        table.add_row(*(Text(cell) for cell in (one.item_id, f"{one.n_interactions:,}", text, triples)))
+    return table

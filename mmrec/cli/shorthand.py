@@ -1,0 +1,63 @@
+"""The words of `mmrec data check`, `describe` and `graph` as overrides: a folder instead of its two keys, options instead of keys."""
+
+import re
+from collections.abc import Sequence
+
+from mmrec.errors import ConfigError, nearest
+
+HELP = {
+    "data check": """usage: mmrec data check PATH [--json FILE] [key=value …]
+
+Reads a dataset and says everything that is wrong with it, in one pass: the first hundred problems by file:line:column with value, reason
+and code, the counts of all, what was odd, and pictures that are missing or cannot be read. Exit code 0 where it is sound, 2 where not.
+
+  mmrec data check my_shop/                                     a folder, with its mmrec.yaml if it has one
+  mmrec data check my_shop/ data.columns.item_id=sku            keys as for `mmrec train`
+  mmrec data check data=movielens_100k                          any other data
+  mmrec data check my_shop/ --json problems.json                the same for programs; - is stdout, the words then go to stderr
+  mmrec data check my_shop/ pictures=false                      does not decode the pictures, only looks whether they are there
+""",
+    "data describe": """usage: mmrec data describe PATH [--output page.html] [key=value …]
+
+Prints what a dataset holds: counts, density, time span, interactions of a user and of an item, ratings, how many items have text, picture,
+graph and other vectors, examples. Writes the same with plots to one self-contained page.
+
+  mmrec data describe my_shop/                                  a folder, with its mmrec.yaml if it has one
+  mmrec data describe my_shop/ --output page.html
+  mmrec data describe data=movielens_100k examples=12           any other data; how many items to show
+""",
+}
+_OPTIONS = {"data check": ("--json",), "data describe": ("--output",), "data graph": ("--output",)}
+_HYDRA = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "--config-dir", "-cd", "--multirun", "-m", "--help", "-h")
+
+
+def spell_out(verb: str, words: Sequence[str]) -> list[str]:
+    """The words of a verb as Hydra takes them. Raises ConfigError for an unknown option, one without a value, none or a second folder."""
+    options, spelt, folder, queue = _OPTIONS[verb], [], None, list(words)
+    while queue:
+        word = queue.pop(0)
+        name, equals, value = word.partition("=")
+        if name in options:
+            if not equals and not queue:
+                raise ConfigError(f"{name}: expected a file after it")
+            spelt.append(f"{name.removeprefix('--')}={_quoted(value if equals else queue.pop(0))}")
+        elif word.startswith("-"):
+            if name not in _HYDRA:
+                raise ConfigError(f"{word}: there is no such option; {nearest(name, [*options, *_HYDRA])}")
+            spelt.append(word)
+            spelt += [queue.pop(0)] if name in ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd") and not equals and queue else []
+        elif equals:
+            spelt.append(word)
+        elif folder is not None:
+            raise ConfigError(f"`{word}`: expected one folder and overrides as key=value, `{folder}` is a folder already")
+        else:
+            folder = word
+            spelt += ["data=folder", f"data.path={_quoted(word)}"]
+    if verb in HELP and not any(re.match(r"data(\.path)?=", word) for word in spelt):
+        raise ConfigError(f"expected a folder or data=…: mmrec {verb} my_shop/")
+    return spelt
+
+
+def _quoted(text: str) -> str:
+    """The text as Hydra's grammar takes it, whatever is in it."""
+    return "'" + re.sub(r"(\\*)('|$)", r"\1\1\2", text).replace("'", r"\'") + "'"

@@ -1,0 +1,19 @@
+"""The separator of delimited text, told by its header where it is not the usual one."""
+
+import csv
+
+OTHERS = {";": "semicolons", "\t": "tabs", "|": "upright bars"}
+
+
+def find_separator(header: str, usual: str) -> str:
+    """The usual separator, unless the header has one column under it and several under exactly one of `OTHERS`.
+
+    >>> find_separator("Kunde;Artikel;Datum", usual=",")
+    ';'
+    """
+    several = [other for other in OTHERS if _n_columns(header, other) > 1]
+    return several[0] if _n_columns(header, usual) == 1 and len(several) == 1 else usual
+
+
+def _n_columns(header: str, separator: str) -> int:
+    return len(next(csv.reader([header], delimiter=separator), []))
