@@ -6,13 +6,12 @@ Beside the entry points this is the only place that sees a DictConfig. Nothing e
 import inspect
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -35,217 +34,14 @@ _EFFECTS = (
     "storage",
     "wheels",
 )
-REFUSED = ("mmrec.cli.", "mmrec.config.", "mmrec.evaluation.", *(f"mmrec.data.{name}." for name in _EFFECTS))  # they write, fetch or run
+REFUSED = (
+    "mmrec.cli.",
+    "mmrec.config.",
+    "mmrec.schemas.",
+    "mmrec.evaluation.",
+    *(f"mmrec.data.{name}." for name in _EFFECTS),
+)  # they write, fetch or run
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
-Node = dict[str, Any]
-
-
-@dataclass
-class Evidence:
-    """Which kinds of evidence the model may use: true, false, changed as `mmrec.data.counterfactual` says; others: of data.features."""
-
-    collaborative: bool = MISSING
-    text: Union[bool, str] = MISSING  # noqa: UP007, OmegaConf knows no other spelling
-    image: Union[bool, str] = MISSING  # noqa: UP007
-    kg: Union[bool, str] = MISSING  # noqa: UP007
-    others: Union[bool, str] = MISSING  # noqa: UP007
-
-
-@dataclass
-class GraphConfig:
-    """How the knowledge graph is made."""
-
-    item_columns: list[str] = MISSING
-    separator: str = MISSING
-    min_degree: int = MISSING
-
-
-@dataclass
-class FilterConfig:
-    """What becomes of the interactions before the split; see `mmrec.data.filter.filter_interactions`."""
-
-    min_rating: float | None = MISSING
-    repeated: str = MISSING
-    min_per_user: int = MISSING
-    min_per_item: int = MISSING
-
-
-@dataclass
-class FeaturesConfig:
-    """How frozen features are extracted."""
-
-    batch_size: int = MISSING
-
-
-@dataclass
-class EvaluationConfig:
-    """What is measured beside the rankings."""
-
-    auc: bool = MISSING
-    item_column: str | None = None
-
-
-@dataclass
-class CheckpointConfig:
-    """When checkpoints are written beside those of each epoch."""
-
-    every_n_steps: int | None = None
-
-
-@dataclass
-class Selection:
-    """What chooses an epoch and the baselines' hyper-parameters."""
-
-    metric: str = MISSING
-    patience: int = MISSING
-
-
-@dataclass
-class Paths:
-    """Where things are kept."""
-
-    cache: str = MISSING
-    runs: str = MISSING
-
-
-@dataclass
-class TrainConfig:
-    """The top level of `conf/train.yaml`: a key that is not here fails, in a file as on the command line."""
-
-    data: Node = field(default_factory=dict)
-    split: Node = field(default_factory=dict)
-    text_encoder: Node = field(default_factory=dict)
-    image_encoder: Node = field(default_factory=dict)
-    kg_encoder: Node = field(default_factory=dict)
-    backbone: Node = field(default_factory=dict)
-    linear: Node = field(default_factory=dict)
-    trend: Node = field(default_factory=dict)
-    fusion: Node = field(default_factory=dict)
-    loss: Node = field(default_factory=dict)
-    baselines: Node = field(default_factory=dict)
-    trainer: Node = field(default_factory=dict)
-    logger: Node = field(default_factory=dict)
-    model: Node = field(default_factory=dict)
-    data_module: Node = field(default_factory=dict)
-    task: Node = field(default_factory=dict)
-    optimizer: Node = field(default_factory=dict)
-    evidence: Evidence = field(default_factory=Evidence)
-    filter: FilterConfig = field(default_factory=FilterConfig)
-    graph: GraphConfig = field(default_factory=GraphConfig)
-    features: FeaturesConfig = field(default_factory=FeaturesConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    selection: Selection = field(default_factory=Selection)
-    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    paths: Paths = field(default_factory=Paths)
-    seed: int = MISSING
-    n_seeds: int = MISSING
-    run_dir: str | None = None
-    resume: str | None = None
-
-
-@dataclass
-class PretrainConfig:
-    """The top level of `conf/pretrain.yaml`."""
-
-    data: Node = field(default_factory=dict)
-    paths: Paths = field(default_factory=Paths)
-    seed: int = MISSING
-    epochs: int = MISSING
-    batch_size: int = MISSING
-    learning_rate: float = MISSING
-    output: str = MISSING
-
-
-@dataclass
-class GraphCommandConfig:
-    """The top level of `conf/graph.yaml`."""
-
-    data: Node = field(default_factory=dict)
-    paths: Paths = field(default_factory=Paths)
-    graph: GraphConfig = field(default_factory=GraphConfig)
-    seed: int = MISSING
-    output: str | None = None
-
-
-@dataclass
-class CheckCommandConfig:
-    """The top level of `conf/check.yaml`."""
-
-    data: Node = field(default_factory=dict)
-    paths: Paths = field(default_factory=Paths)
-    pictures: bool = MISSING
-    json: str | None = None
-
-
-@dataclass
-class DescribeCommandConfig:
-    """The top level of `conf/describe.yaml`."""
-
-    data: Node = field(default_factory=dict)
-    paths: Paths = field(default_factory=Paths)
-    examples: int = MISSING
-    output: str | None = None
-
-
-@dataclass
-class EvaluateConfig:
-    """The top level of `conf/evaluate.yaml`."""
-
-    run: str = MISSING
-    predictions: str | None = None
-
-
-@dataclass
-class Board:
-    """What a leaderboard is of: every data set × split × model × seed is a run of `mmrec train` with these overrides."""
-
-    name: str = MISSING
-    data: dict[str, list[str]] = MISSING
-    splits: list[str] = MISSING
-    models: dict[str, list[str]] = MISSING
-    baselines: str = MISSING
-    seeds: list[int] = MISSING
-    overrides: list[str] = MISSING
-    columns: list[str] = MISSING
-    metric: str = MISSING
-
-
-@dataclass
-class LeaderboardConfig:
-    """The top level of `conf/leaderboard.yaml`."""
-
-    board: Board = field(default_factory=Board)
-    paths: Paths = field(default_factory=Paths)
-    output: str | None = None
-    run: bool = MISSING
-    jobs: int = MISSING
-    seed: int = MISSING
-
-
-@dataclass
-class RecommendConfig:
-    """The top level of `conf/recommend.yaml`."""
-
-    run: str = MISSING
-    user: str = MISSING
-    k: int = MISSING
-
-
-def register_schemas() -> None:
-    """Puts the schemas where the primary configs name them."""
-    store = ConfigStore.instance()
-    schemas = {
-        "train": TrainConfig,
-        "pretrain": PretrainConfig,
-        "graph": GraphCommandConfig,
-        "check": CheckCommandConfig,
-        "describe": DescribeCommandConfig,
-        "evaluate": EvaluateConfig,
-        "leaderboard": LeaderboardConfig,
-        "recommend": RecommendConfig,
-    }
-    for name, schema in schemas.items():
-        store.store(name=f"{name}_schema", node=schema)
 
 
 def check(cfg: DictConfig, schema: type) -> None:

@@ -34,9 +34,10 @@ from rich.table import Table
 
 from mmrec.cli.fit import make_trainer
 from mmrec.cli.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning
-from mmrec.config import build, register_schemas
+from mmrec.config import build
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import EpochRecommender
+from mmrec.schemas import register_schemas
 
 WARM_UP = 2
 KS = [10, 20]

@@ -17,12 +17,13 @@ from rich.table import Table
 
 from mmrec.cli.prepare import load_evidence, make_data_module
 from mmrec.cli.runs import find_run
-from mmrec.config import TrainConfig, check, register_schemas
+from mmrec.config import check
 from mmrec.data.demo_shop import load_truth, load_truth_info
 from mmrec.errors import DataError, MmrecError
 from mmrec.evaluation.report import read_json
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import FrozenScorer
+from mmrec.schemas import TrainConfig, register_schemas
 
 K = 20
 

@@ -23,7 +23,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from PIL import Image
 
-from mmrec.config import register_schemas
+from mmrec.schemas import register_schemas
 
 torch.set_num_threads(1)
 

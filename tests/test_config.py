@@ -9,7 +9,10 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mmrec.config import (
+from mmrec.config import build, check, fits, plain, refine
+from mmrec.data.folder import TABLES
+from mmrec.errors import ConfigError, DataError
+from mmrec.schemas import (
     CheckCommandConfig,
     DescribeCommandConfig,
     EvaluateConfig,
@@ -18,14 +21,7 @@ from mmrec.config import (
     PretrainConfig,
     RecommendConfig,
     TrainConfig,
-    build,
-    check,
-    fits,
-    plain,
-    refine,
 )
-from mmrec.data.folder import TABLES
-from mmrec.errors import ConfigError, DataError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 CHOICES = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))

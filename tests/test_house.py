@@ -27,14 +27,15 @@ ORDER = (
     {"evaluation"},
     {"rerank", "explain", "debias", "feedback", "meta", "privacy", "compress"},
     {"serving"},
+    {"schemas"},
     {"config"},
     {"cli"},
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms} | {"__init__": 1}
 # Where a library may be imported, of mmrec's rooms and data_modules.
 LIBRARY_ROOMS = {
-    "hydra": {"config", "cli"},
-    "omegaconf": {"config", "cli"},
+    "hydra": {"schemas", "config", "cli"},
+    "omegaconf": {"schemas", "config", "cli"},
     "lightning": {"tasks", "cli", "data_modules"},
     "pytorch_lightning": {"tasks", "cli", "data_modules"},
     "networkx": {"kg"},

@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from mmrec.cli import compare, init
 from mmrec.cli.main import VERBS
 from mmrec.cli.shorthand import spell_out
-from mmrec.config import (
+from mmrec.config import check
+from mmrec.schemas import (
     CheckCommandConfig,
     DescribeCommandConfig,
     EvaluateConfig,
@@ -23,7 +24,6 @@ from mmrec.config import (
     PretrainConfig,
     RecommendConfig,
     TrainConfig,
-    check,
 )
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")

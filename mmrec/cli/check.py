@@ -11,12 +11,13 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from mmrec.config import CheckCommandConfig, build, check
+from mmrec.config import build, check
 from mmrec.data.features import read_pictures
 from mmrec.data.pictures import decode_picture
 from mmrec.data.problems import REMEDIES, DataProblems, Problem, Problems
 from mmrec.data.storage import write_json
 from mmrec.errors import DataError
+from mmrec.schemas import CheckCommandConfig
 from mmrec.types import ITEM_ID, Dataset
 
 STDOUT = "-"

@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mmrec.config import DescribeCommandConfig, build, check
+from mmrec.config import build, check
 from mmrec.data.describe import Counts, Description, describe
 from mmrec.errors import ConfigError
 from mmrec.evaluation.description_page import facts, spread_cells, write_description
+from mmrec.schemas import DescribeCommandConfig
 from mmrec.types import Dataset
 
 _BAR = 30

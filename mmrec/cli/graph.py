@@ -7,9 +7,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.config import GraphCommandConfig, build, check
+from mmrec.config import build, check
 from mmrec.errors import DataError
 from mmrec.kg.graph import build_graph, prune, statistics, write_graphml
+from mmrec.schemas import GraphCommandConfig
 from mmrec.types import ITEM_ID, Dataset
 
 

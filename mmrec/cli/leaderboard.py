@@ -28,7 +28,7 @@ from mmrec.cli.fit import checkpoint_folder
 from mmrec.cli.hydra_errors import explain
 from mmrec.cli.prepare import say
 from mmrec.cli.train import check_selection, train
-from mmrec.config import LeaderboardConfig, TrainConfig, check, flat, plain
+from mmrec.config import check, flat, plain
 from mmrec.data.checkpoint import newest_sound
 from mmrec.errors import ConfigError, DataError, MmrecError, nearest
 from mmrec.evaluation.console import section_table
@@ -37,6 +37,7 @@ from mmrec.evaluation.leaderboard_page import write_leaderboard
 from mmrec.evaluation.report import read_json
 from mmrec.evaluation.run_labels import is_compared
 from mmrec.metrics.ranking import METRICS
+from mmrec.schemas import LeaderboardConfig, TrainConfig
 from mmrec.tasks.checkpoints import checkpoints_in
 
 

@@ -21,8 +21,8 @@ from mmrec.cli import shorthand
 from mmrec.cli.hydra_errors import explain, no_choice
 from mmrec.cli.terminate import terminable
 from mmrec.cli.their_config import check_config_dirs
-from mmrec.config import register_schemas
 from mmrec.errors import MmrecError, StorageError, Terminated, nearest
+from mmrec.schemas import register_schemas
 
 _OPEN = re.compile(r"data\.(columns|features)[.=]")
 """Keys with whatever names a person has below them: Hydra wants ++ for that."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from mmrec.cli.prepare import quiet_lightning, say
-from mmrec.config import PretrainConfig, build, check
+from mmrec.config import build, check
 from mmrec.data.features import extract_features
 from mmrec.data.pairs import PicturePairs, hold_out, read_pairs
 from mmrec.data.storage import write_json, write_tensors
@@ -21,6 +21,7 @@ from mmrec.metrics.retrieval import retrieval_chance, retrieval_recall
 from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config
 from mmrec.nn.encoders.image import TRAINED_ON, preprocessing
 from mmrec.nn.encoders.text import minilm
+from mmrec.schemas import PretrainConfig
 from mmrec.tasks.contrastive import ContrastiveTask
 from mmrec.types import TEXT, Dataset, FeatureEncoder
 

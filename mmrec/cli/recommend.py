@@ -10,9 +10,10 @@ from rich.table import Table
 from safetensors.torch import load_file
 
 from mmrec.cli.runs import find_run, read_as_run
-from mmrec.config import RecommendConfig, check
+from mmrec.config import check
 from mmrec.errors import ConfigError, DataError, nearest, printable
 from mmrec.metrics.full_ranking import top_k
+from mmrec.schemas import RecommendConfig
 from mmrec.types import ITEM_ID, USER_ID
 
 

@@ -27,7 +27,7 @@ from mmrec.cli.prepare import (
     say,
 )
 from mmrec.cli.record import describe_run, write_curves, write_model, write_results
-from mmrec.config import TrainConfig, build, check
+from mmrec.config import build, check
 from mmrec.data.counterfactual import changes_of
 from mmrec.data.split import Split
 from mmrec.data.storage import sha256_tensors, write_json, write_parquet, write_text
@@ -40,6 +40,7 @@ from mmrec.evaluation.report import write_report
 from mmrec.evaluation.summary import Evaluated, Result, evaluate
 from mmrec.metrics.ranking import METRICS
 from mmrec.models.recommender import Recommender
+from mmrec.schemas import TrainConfig
 from mmrec.types import CONTENT, OTHERS, DatasetSpec, Scorer
 
 Remake = Callable[[DatasetSpec], Recommender]

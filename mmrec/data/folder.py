@@ -20,7 +20,7 @@ from types import MappingProxyType
 import polars as pl
 
 from mmrec.data.find import files_of, missing_file
-from mmrec.data.formats import TableFile, open_table
+from mmrec.data.formats import open_table
 from mmrec.data.graph_files import node_links
 from mmrec.data.ids import near_ids
 from mmrec.data.picture_names import find_pictures, is_pattern
@@ -29,9 +29,10 @@ from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.settings import Columns, read_settings
 from mmrec.data.storage import sha256_file, sha256_text
-from mmrec.data.vectors import find_vectors, read_vectors
+from mmrec.data.table_file import TableFile
+from mmrec.data.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.errors import ConfigError, DataError, MissingFile, nearest
-from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, RATING, RELATION, SPLIT, TAIL, TIMESTAMP, USER_ID, Dataset, RowCount
+from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, RATING, RELATION, SPLIT, TAIL, TIMESTAMP, USER_ID, Dataset, ItemVectors, RowCount
 
 EVENT, IMAGE_COLUMN = "event", "image"
 TABLES = {
@@ -103,20 +104,14 @@ def read_folder(
     if "interactions" not in paths:
         raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
     problems, files = Problems(), find_vectors(folder, settings.features)
-    read = {stem: read_stem(open_table(file), stem, problems, settings.names(stem)) for stem, file in paths.items()}
-    settings.check_columns({stem: table.file.columns for stem, table in read.items()})
-    known = pl.concat([table.frame[ITEM_ID] for stem, table in read.items() if stem in ("items", "interactions")]).unique()
-    if "item_entities" in read:
-        read["item_entities"] = read["item_entities"].known_items(known, problems)
-    vectors = {}
-    for modality, one in files.items():
-        read[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, settings.names("items"))
+    read, vectors = _read_tables(paths, files, settings, problems)
     said = [settings.path] if settings.path else []
     content_hash = hash_files(dict.fromkeys([*paths.values(), *said, *(file for one in files.values() for file in (one.values, one.ids))]))
     settle(read, problems, on_error, quarantine, content_hash)
     frames = {stem: table.frame for stem, table in read.items() if stem in TABLES}
-    if "triples" in read and "item_entities" not in read and (links := node_links(read["triples"].file, set(known))) is not None:
-        frames["item_entities"] = links
+    if "triples" in read and "item_entities" not in read:
+        links = node_links(read["triples"].file, set(_known_items(read)))
+        frames |= {"item_entities": links} if links is not None else {}
     dataset = assemble(folder, frames, settings.text_columns, settings.image_column, paths.get("triples"), settings.places)
     return replace(
         dataset,
@@ -127,6 +122,26 @@ def read_folder(
         counts=row_counts(read.items()),
         notes=settings.notes + reading_notes(read) + dataset.notes,
     )
+
+
+def _read_tables(
+    paths: Mapping[str, Path], files: Mapping[str, VectorFiles], settings: Settings, problems: Problems
+) -> tuple[dict[str, ReadTable], dict[str, ItemVectors]]:
+    """Every table of the folder, the lists of items of vectors among them, and the vectors themselves by modality."""
+    read = {stem: read_stem(open_table(file), stem, problems, settings.names(stem)) for stem, file in paths.items()}
+    settings.check_columns({stem: table.file.columns for stem, table in read.items()})
+    known = _known_items(read)
+    if "item_entities" in read:
+        read["item_entities"] = read["item_entities"].known_items(known, problems)
+    vectors = {}
+    for modality, one in files.items():
+        read[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, settings.names("items"))
+    return read, vectors
+
+
+def _known_items(read: Mapping[str, ReadTable]) -> pl.Series:
+    """The items that the items or the interactions name."""
+    return pl.concat([read[stem].frame[ITEM_ID] for stem in ("items", "interactions") if stem in read]).unique()
 
 
 def find_folder(path: str) -> Path:

@@ -5,142 +5,26 @@ is read, and every line that it cannot is a problem with its place.
 """
 
 import csv
-import io
 import json
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
 
 import polars as pl
-from charset_normalizer import from_bytes
 
-from mmrec.data.compressed import COMPRESSIONS, check_compressed, open_bytes
+from mmrec.data.compressed import COMPRESSIONS, check_compressed
 from mmrec.data.find import SUFFIXES, files_of, missing_file
+from mmrec.data.graph_files import open_graph
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.separator import OTHERS, find_separator
+from mmrec.data.table_file import Parts, TableFile, TextFile
 from mmrec.errors import DataError
 
 MAX_COLUMNS = 10_000
 MAX_ROWS, MAX_ROWS_A_BYTE = 10_000_000, 100
 """Of a Parquet file: it may have either. Rows that are all alike take next to no space in a file, and much of it in memory."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": ","}
-_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_GUESSED_FROM, _TOO_FEW = 2**20, 32
-"""Bytes by which the encoding of a text is guessed where it is not UTF-8; with fewer beyond ASCII it is taken for Western European."""
-
-
-class TableFile(ABC):
-    """A table in a file, its values as the file has them. Rows are counted from 0, blank lines left out."""
-
-    has_types: ClassVar[bool]
-    """Whether the format tells numbers from text."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.notes: tuple[str, ...] = ()
-        """What was odd about the file, though it could be read."""
-        self.broken: tuple[int, ...] = ()
-        """The lines that `salvage` could not read."""
-
-    @property
-    @abstractmethod
-    def columns(self) -> list[str]:
-        """The names of the columns. Raises DataError where the file is empty or not of its format."""
-
-    @abstractmethod
-    def scan(self) -> pl.LazyFrame:
-        """All rows. Collecting raises PolarsError where a line is broken."""
-
-    @abstractmethod
-    def salvage(self, problems: Problems) -> pl.LazyFrame:
-        """The rows that can be read, line by line; the lines that cannot become problems."""
-
-    @abstractmethod
-    def places(self, rows: Sequence[int]) -> list[str]:
-        """Where these ascending rows stand, for messages: `items.csv:17`. Of what `salvage` gave, once it was asked."""
-
-    def broken_texts(self) -> list[tuple[str, str]]:
-        """The place and the text of every broken line."""
-        return []
-
-    @property
-    def frame(self) -> pl.DataFrame:
-        """All rows. Raises DataProblems that name every broken line."""
-        try:
-            return self.scan().collect()
-        except pl.exceptions.PolarsError:
-            problems = Problems()
-            found = self.salvage(problems).collect()
-            problems.raise_any()
-            return found
-
-    def place(self, row: int) -> str:
-        """Where one row stands."""
-        return self.places([row])[0]
-
-
-class TextFile(TableFile):
-    """A table in lines of text: UTF-8, UTF-16 or UTF-32 by their marks, else what it looks like."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._encoding = "utf-8-sig"
-        self._lines: list[int] | None = None
-        """Of each row that was salvaged, its line."""
-        with open_bytes(path) as file:
-            start = file.read(4)
-        for mark, encoding in _MARKS.items():
-            if start.startswith(mark):
-                self._transcode(encoding)
-                return
-
-    @property
-    def source(self) -> Path | io.BytesIO:
-        """What Polars can read: the file, or the same in UTF-8."""
-        return io.BytesIO(self._text) if self._text is not None else self.path
-
-    _text: bytes | None = None
-
-    def open(self, errors: str = "strict") -> io.TextIOBase:
-        """The text, decompressed and decoded. What is not UTF-8 raises UnicodeDecodeError as it is read."""
-        raw = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
-        return io.TextIOWrapper(raw, encoding=self._encoding, newline="", errors=errors)
-
-    def guess_encoding(self) -> None:
-        """Looks at what is no UTF-8, and reads it as what it looks like from now on. Raises DataError where it looks like nothing."""
-        with open_bytes(self.path) as file:
-            start = file.read(_GUESSED_FROM)
-        n_beyond_ascii = len(start) - len(start.translate(None, bytes(range(128, 256))))
-        guess = "cp1252" if n_beyond_ascii < _TOO_FEW and b"\0" not in start else getattr(from_bytes(start).best(), "encoding", None)
-        if guess is None:
-            raise DataError(f"{self.path}: expected text, found bytes that are none in any known encoding")
-        self._transcode(guess)
-
-    def places(self, rows: Sequence[int]) -> list[str]:
-        wanted, lines = set(rows), {}
-        for row, line in enumerate(self._lines if self._lines is not None else self._row_lines()):
-            if row in wanted:
-                lines[row] = line
-                if len(lines) == len(wanted):
-                    break
-        return [f"{self.path}:{lines[row]}" for row in rows]
-
-    def broken_texts(self) -> list[tuple[str, str]]:
-        wanted = set(self.broken)
-        with self.open() as file:
-            return [(f"{self.path}:{line}", text.rstrip("\r\n")) for line, text in enumerate(file, 1) if line in wanted]
-
-    @abstractmethod
-    def _row_lines(self) -> Iterator[int]:
-        """The line on which each row starts."""
-
-    def _transcode(self, encoding: str) -> None:
-        with open_bytes(self.path) as file:
-            self._text = file.read().decode(encoding, errors="replace").removeprefix("\ufeff").encode()
-        self.notes = (*self.notes, f"{self.path} was read as {encoding}")
 
 
 class DelimitedFile(TextFile):
@@ -337,50 +221,6 @@ class ParquetFile(TableFile):
         return [f"{self.path}:row {row + 1}" for row in rows]
 
 
-class Parts(TableFile):
-    """One table in many files with the same columns, in the order of their names."""
-
-    def __init__(self, folder: Path, parts: Sequence[TableFile]) -> None:
-        super().__init__(folder)
-        self.parts = tuple(parts)
-        self.has_types = parts[0].has_types
-        self._lengths: list[int] | None = None
-        for part in parts[1:]:
-            if set(part.columns) != set(parts[0].columns):
-                odd = sorted(set(part.columns) ^ set(parts[0].columns))[0]
-                raise DataError(
-                    f"{part.path}: expected the columns of {parts[0].path.name}, a part of the same table; they differ in `{odd}`"
-                )
-        self.notes = tuple(note for part in parts for note in part.notes)
-
-    @property
-    def columns(self) -> list[str]:
-        return self.parts[0].columns
-
-    def scan(self) -> pl.LazyFrame:
-        return pl.concat([part.scan().select(self.columns) for part in self.parts], how="vertical_relaxed")
-
-    def salvage(self, problems: Problems) -> pl.LazyFrame:
-        salvaged = [part.salvage(problems) for part in self.parts]
-        self._lengths = [one.select(pl.len()).collect().item() for one in salvaged]
-        self.broken = tuple(line for part in self.parts for line in part.broken)
-        self.notes = tuple(note for part in self.parts for note in part.notes)
-        return pl.concat([one.select(self.columns) for one in salvaged], how="vertical_relaxed")
-
-    def broken_texts(self) -> list[tuple[str, str]]:
-        return [text for part in self.parts for text in part.broken_texts()]
-
-    def places(self, rows: Sequence[int]) -> list[str]:
-        found, start = [], 0
-        if self._lengths is None:
-            self._lengths = [part.scan().select(pl.len()).collect().item() for part in self.parts]
-        for part, length in zip(self.parts, self._lengths, strict=True):
-            end = start + length
-            found += part.places([row - start for row in rows if start <= row < end])
-            start = end
-        return found
-
-
 def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"') -> TableFile:
     """The table in a file, or in all files of a folder or glob; its format is told by the suffix.
 
@@ -405,8 +245,6 @@ def open_table(path: Path, separator: str | None = None, quote_char: str | None 
         return table
     if suffix in (".jsonl", ".parquet"):
         return JsonLinesFile(path) if suffix == ".jsonl" else ParquetFile(path)
-    from mmrec.data.graph_files import open_graph  # which knows the classes above
-
     return open_graph(path)
 
 

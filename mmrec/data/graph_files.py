@@ -20,8 +20,8 @@ from defusedxml.ElementTree import iterparse
 from pyoxigraph import BlankNode, Quad, RdfFormat, Triple, parse
 
 from mmrec.data.compressed import open_bytes
-from mmrec.data.formats import Parts, TableFile, TextFile
 from mmrec.data.problems import Problem, Problems
+from mmrec.data.table_file import Parts, TableFile, TextFile
 from mmrec.errors import DataError, nearest
 from mmrec.types import ENTITY, HEAD, ITEM_ID, RELATION, TAIL
 

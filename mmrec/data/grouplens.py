@@ -13,10 +13,11 @@ import polars as pl
 from mmrec.data.archives import unpack_once
 from mmrec.data.download import download_pinned
 from mmrec.data.folder import complete_items, hash_files
-from mmrec.data.formats import TableFile, missing_file, open_table
+from mmrec.data.formats import missing_file, open_table
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.storage import sha256_file
+from mmrec.data.table_file import TableFile
 from mmrec.types import ITEM_ID, RATING, TIMESTAMP, USER_ID, Dataset, RowCount
 
 TERMS = """\

@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from mmrec.data.formats import TableFile
 from mmrec.data.ids import change_of_kind
 from mmrec.data.problems import Problem, Problems
+from mmrec.data.table_file import TableFile
 from mmrec.errors import DataError, nearest
 from mmrec.types import ITEM_ID
 

@@ -14,11 +14,12 @@ import polars as pl
 
 from mmrec.data.compressed import COMPRESSIONS
 from mmrec.data.find import SUFFIXES, files_of
-from mmrec.data.formats import TableFile, open_table
+from mmrec.data.formats import open_table
 from mmrec.data.picture_names import SUFFIXES as PICTURES
 from mmrec.data.problems import Problems
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.settings import FILE
+from mmrec.data.table_file import TableFile
 from mmrec.errors import DataError
 
 SAMPLE_ROWS = 100_000

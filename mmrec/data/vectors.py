@@ -22,10 +22,11 @@ from safetensors import SafetensorError, safe_open
 
 from mmrec.data.find import SUFFIXES as TABLE_SUFFIXES
 from mmrec.data.find import find_table, missing_file
-from mmrec.data.formats import TextFile, open_table
+from mmrec.data.formats import open_table
 from mmrec.data.index import Index
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, ReadTable, read_table
+from mmrec.data.table_file import TextFile
 from mmrec.errors import ConfigError, DataError
 from mmrec.types import COLLABORATIVE, ITEM_ID, KG, OTHERS, Features, ItemVectors
 

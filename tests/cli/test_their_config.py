@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mmrec.cli.their_config import check_config_dirs
-from mmrec.config import register_schemas
 from mmrec.errors import ConfigError
+from mmrec.schemas import register_schemas
 
 register_schemas()
 

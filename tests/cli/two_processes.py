@@ -16,7 +16,7 @@ import torch.distributed as dist
 from resumed_training import Kill, ended, losses_of, train_in
 
 from mmrec.cli.prepare import load_evidence
-from mmrec.config import register_schemas
+from mmrec.schemas import register_schemas
 
 
 def main(folder: Path, overrides: list[str]) -> None:

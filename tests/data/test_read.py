@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from mmrec.data.formats import TableFile, open_table
+from mmrec.data.formats import open_table
 from mmrec.data.problems import Problems
 from mmrec.data.read import Column, read_table
+from mmrec.data.table_file import TableFile
 from mmrec.errors import DataError
 
 COLUMNS = (

@@ -24,7 +24,7 @@ from mmrec.cli import main as cli
 from mmrec.cli.compare import compare
 from mmrec.cli.recommend import recommend
 from mmrec.cli.their_config import check_config_dirs
-from mmrec.config import TrainConfig, check, register_schemas
+from mmrec.config import check
 from mmrec.data import picture_worker, wheels
 from mmrec.data.checkpoint import read_checkpoint
 from mmrec.data.features import extract_features, item_texts, read_pictures
@@ -33,6 +33,7 @@ from mmrec.data.storage import sha256_file
 from mmrec.data.wheels import fetch_wheel
 from mmrec.errors import MmrecError
 from mmrec.nn.encoders.image import ClipImageEncoder
+from mmrec.schemas import TrainConfig, register_schemas
 from mmrec.types import ITEM_ID
 
 ROOT = Path(__file__).resolve().parents[2]
