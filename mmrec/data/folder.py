@@ -27,7 +27,7 @@ from mmrec.data.picture_names import find_pictures, is_pattern
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
-from mmrec.data.settings import Columns, read_settings
+from mmrec.data.settings import Columns, Settings, read_settings
 from mmrec.data.storage import sha256_file, sha256_text
 from mmrec.data.table_file import TableFile
 from mmrec.data.vectors import VectorFiles, find_vectors, read_vectors
