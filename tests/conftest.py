@@ -31,6 +31,16 @@ N_USERS, N_ITEMS, N_EVENTS = 60, 40, 14
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lamp", "chair", "warm", "light", "soft", "seat", "no", *map(str, range(10))]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="the searches for inputs that break something, ten times as long")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if "thorough" in item.keywords and not config.getoption("--thorough"):
+            item.add_marker(pytest.mark.skip(reason="asked for by --thorough"))
+
+
 @pytest.fixture(scope="session")
 def compose() -> Callable[..., DictConfig]:
     """`compose(*overrides, name="train", searchpath=())`: a verb's configuration, as the command line would make it."""

@@ -113,15 +113,9 @@ def read_folder(
         links = node_links(read["triples"].file, set(_known_items(read)))
         frames |= {"item_entities": links} if links is not None else {}
     dataset = assemble(folder, frames, settings.text_columns, settings.image_column, paths.get("triples"), settings.places)
-    return replace(
-        dataset,
-        vectors=vectors,
-        allow_hosts=tuple(allow_hosts or ()),
-        allow_private=allow_private,
-        content_hash=content_hash,
-        counts=row_counts(read.items()),
-        notes=settings.notes + reading_notes(read) + dataset.notes,
-    )
+    known = {"vectors": vectors, "counts": row_counts(read.items()), "notes": settings.notes + reading_notes(read) + dataset.notes}
+    hosts = tuple(allow_hosts or ())
+    return replace(dataset, **known, allow_hosts=hosts, allow_private=allow_private, content_hash=content_hash)
 
 
 def _read_tables(
