@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from mmrec.config import build, check
 from mmrec.data.features import read_pictures
+from mmrec.data.picture_urls import named_by_url
 from mmrec.data.pictures import decode_picture
 from mmrec.data.problems import REMEDIES, DataProblems, Problem, Problems
 from mmrec.data.storage import write_json
@@ -32,7 +34,7 @@ def check_command(cfg: DictConfig) -> dict[str, Any]:
     check(cfg, CheckCommandConfig)
     problems, dataset = _read(cfg)
     pictures = _check_pictures(dataset, cfg.pictures) if dataset else Problems()
-    notes = dataset.notes if dataset else ()
+    notes = (*map(str, dataset.counts), *dataset.notes) if dataset else ()
     found = {"sound": not len(problems), **problems.as_json(), "notes": list(notes), "pictures": pictures.as_json()}
     console = Console(stderr=cfg.json == STDOUT, highlight=False)
     _show(console, problems, notes, pictures)
@@ -78,7 +80,10 @@ def _read(cfg: DictConfig) -> tuple[Problems, Dataset | None]:
 
 
 def _check_pictures(dataset: Dataset, decode: bool) -> Problems:
-    """The pictures that items name and that are not there or, where asked, that cannot be decoded."""
+    """The pictures that items name and that are not there or, where asked, that cannot be decoded; those of the web are not asked for."""
+    if dataset.image_column is not None:
+        local = dataset.items.filter(~named_by_url(dataset.items, dataset.image_column))
+        dataset = replace(dataset, items=local)
     ids, problems = dataset.items[ITEM_ID], Problems()
     raw, missing = read_pictures(dataset, ids)
     column = f"items:{dataset.image_column}"

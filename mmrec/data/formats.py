@@ -24,6 +24,8 @@ from mmrec.errors import DataError
 MAX_COLUMNS = 10_000
 MAX_ROWS, MAX_ROWS_A_BYTE = 10_000_000, 100
 """Of a Parquet file: it may have either. Rows that are all alike take next to no space in a file, and much of it in memory."""
+_LONGEST_HEADER = 2**20
+"""Characters that are looked at for the separator."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 
 
@@ -39,7 +41,7 @@ class DelimitedFile(TextFile):
     def guess_separator(self) -> None:
         """Reads with another separator from now on, where the header has several columns only under that."""
         with self.open(errors="replace") as file:
-            found = find_separator(next(file, ""), self.separator)
+            found = find_separator(file.readline(_LONGEST_HEADER), self.separator)
         if found != self.separator:
             self.separator, self.notes = found, (*self.notes, f"{self.path} is separated by {OTHERS[found]}")
 

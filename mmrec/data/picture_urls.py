@@ -53,6 +53,11 @@ def read_all_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series, cac
     return _Either(here, there), sorted(missing + gone + problems, key=lambda problem: problem.position)
 
 
+def named_by_url(items: pl.DataFrame, image_column: str) -> pl.Series:
+    """Of each item, whether its picture is a URL."""
+    return items[image_column].cast(pl.String).str.contains(_URL).fill_null(False)
+
+
 def fetch_pictures(
     urls: Iterable[str], cache: Path, allow_hosts: Sequence[str], allow_private: bool = False
 ) -> dict[str, tuple[Path | None, str]]:

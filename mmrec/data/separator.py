@@ -16,4 +16,7 @@ def find_separator(header: str, usual: str) -> str:
 
 
 def _n_columns(header: str, separator: str) -> int:
-    return len(next(csv.reader([header], delimiter=separator), []))
+    try:
+        return len(next(csv.reader([header], delimiter=separator), []))
+    except csv.Error:  # a field beyond all measure: no header under this separator
+        return 1

@@ -36,12 +36,18 @@ def run(folder: Path, compose: Compose) -> Check:
 def test_a_sound_folder_with_its_notes_and_pictures(run: Check, capsys: pytest.CaptureFixture[str]) -> None:
     found = run()
     assert found["sound"] and found["count"] == 0 and found["first"] == []
-    assert found["notes"] == ["1 of 6 items occur in the interactions only: nothing else is known of them"]
+    assert found["notes"][0] == "interactions: 3 rows in = 3 kept + 0 quarantined + 0 deduplicated + 0 filtered"
+    assert found["notes"][-1:] == ["1 of 6 items occur in the interactions only: nothing else is known of them"]
     assert [(one["code"], one["count"]) for one in found["pictures"]["counts"]] == [("missing-picture", 2), ("unreadable-picture", 1)]
     printed = capsys.readouterr().out
     for said in ("item `d`: ../d.png: lies outside", "item `e`: e.png: there is no such file", "item `b`: the bytes are no picture"):
         assert said in printed
     assert "is sound: 3 interactions, 2 users, 6 items" in printed and "note: 1 of 6 items" in printed
+
+
+def test_pictures_of_the_web_are_not_asked_for(run: Check, folder: Path) -> None:
+    (folder / "items.csv").write_text("item_id,title,image\na,A lamp,https://shop.example/a.png\nb,B,gone.png\nc,C,\n")
+    assert [(one["code"], one["count"]) for one in run()["pictures"]["counts"]] == [("missing-picture", 1)]
 
 
 def test_pictures_need_not_be_decoded(run: Check) -> None:
