@@ -24,7 +24,7 @@ from mmrec.cli.their_config import check_config_dirs
 from mmrec.errors import MmrecError, StorageError, Terminated, nearest
 from mmrec.schemas import register_schemas
 
-_OPEN = re.compile(r"data\.(columns|features)[.=]")
+_OPEN = re.compile(r"data\.features[.=]")
 """Keys with whatever names a person has below them: Hydra wants ++ for that."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 HELP = """mmrec {version}: recommendation from interactions, text, pictures and a knowledge graph

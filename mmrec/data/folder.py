@@ -146,7 +146,7 @@ def find_folder(path: str) -> Path:
     return folder
 
 
-def check_choices(columns: Mapping[str, str], on_error: str) -> None:
+def check_choices(columns: Mapping[str, str | None], on_error: str) -> None:
     """Raises ConfigError for a name in `columns` that is none of ours, and for what cannot be done on errors."""
     ours = {column.name for table in TABLES.values() for column in table}
     for name in columns:

@@ -31,7 +31,7 @@ _KINDS: dict[str, Kind] = {"token": "text", "token_seq": "text", "float": "numbe
 def read_recbole(
     path: str,
     name: str | None,
-    columns: dict[str, str],
+    columns: dict[str, str | None],
     text_columns: list[str] | None,
     on_error: str = "stop",
     quarantine: str | None = None,
@@ -42,6 +42,7 @@ def read_recbole(
         path: the folder; `~` is understood.
         name: what its files are called, without the suffix. None: as the folder.
         columns: our name of a column to theirs without the type, where it is none of the usual, e.g. `{"item_id": "product_id"}`.
+            None: the usual.
         text_columns: the columns of the items that make up their text, title first. None: all tokens, title-like ones first.
         on_error, quarantine: as `mmrec.data.folder.read_folder` has them.
 
@@ -52,11 +53,12 @@ def read_recbole(
         ConfigError: an argument names a column that does not exist, or nothing that can be done on errors.
     """
     check_choices(columns, on_error)
+    theirs = _THEIRS | {ours: name for ours, name in columns.items() if name is not None}
     folder = find_folder(path)
     name = name or folder.resolve().name
     paths = _find_files(folder, name)
     problems = Problems()
-    tables = {suffix: _read(file, _STEMS[suffix.split(".")[-1]], _THEIRS | columns, problems) for suffix, file in paths.items()}
+    tables = {suffix: _read(file, _STEMS[suffix.split(".")[-1]], theirs, problems) for suffix, file in paths.items()}
     content_hash = hash_files(paths.values())
     settle(tables, problems, on_error, quarantine, content_hash)
     frames = {_STEMS[suffix]: table.frame for suffix, table in tables.items() if suffix in _STEMS}
