@@ -44,6 +44,8 @@ class FeaturesConfig:
     """How frozen features are extracted."""
 
     batch_size: int = MISSING
+    engine: str = MISSING
+    n_workers: int = MISSING
 
 
 @dataclass

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mmrec.config import build, refine
 from mmrec.data.counterfactual import change_features, change_graph
-from mmrec.data.features import Problem, extract_features, item_texts
+from mmrec.data.features import Engine, Problem, encode_here, extract_features, item_texts
 from mmrec.data.filter import filter_interactions
 from mmrec.data.hindsight import flag_columns, flag_relations, forget_future
 from mmrec.data.index import Index
@@ -161,6 +161,7 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
     items, cache, size = index.align(dataset.items), Path(cfg.paths.cache), cfg.features.batch_size
     features: dict[str, Features] = {}
     problems: list[Problem] = []
+    engine = _engine(cfg)
     for name, vectors in dataset.vectors.items():
         if hasattr(torch.nn.ModuleDict(), name):
             raise ConfigError(f"data.features.{name}: torch has a use of its own for this name; choose another")
@@ -168,10 +169,10 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
             features[name] = align_vectors(vectors, index)
     if cfg.evidence.text and dataset.text_columns and TEXT not in features:
         texts = item_texts(items, dataset.text_columns)
-        features[TEXT], problems = extract_features(build(cfg, "text_encoder"), texts, cache, size, TEXT)
+        features[TEXT], problems = extract_features(build(cfg, "text_encoder"), texts, cache, size, TEXT, engine)
     if cfg.evidence.image and dataset.image_column and IMAGE not in features:
         pictures, unread = read_all_pictures(dataset, items[ITEM_ID], cache)
-        features[IMAGE], undecoded = extract_features(build(cfg, "image_encoder"), pictures, cache, size, IMAGE)
+        features[IMAGE], undecoded = extract_features(build(cfg, "image_encoder"), pictures, cache, size, IMAGE, engine)
         problems = problems + unread + undecoded
     for name, found in features.items():
         say(f"{name} features ({found.encoder}): {int(found.present.sum()):,} of {len(items):,} items")
@@ -190,6 +191,16 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
 def _allowed(cfg: DictConfig, modality: str) -> bool | str:
     """What `evidence` says of features."""
     return cfg.evidence[modality if modality in (TEXT, IMAGE) else OTHERS]
+
+
+def _engine(cfg: DictConfig) -> Engine:
+    if cfg.features.engine not in ("local", "ray"):
+        raise ConfigError(f"features.engine: expected local or ray, found `{cfg.features.engine}`")
+    if cfg.features.engine == "local":
+        return encode_here
+    from mmrec.data.ray_engine import ray_engine  # starts the cluster
+
+    return ray_engine(cfg.features.n_workers)
 
 
 def _load_graph(cfg: DictConfig, dataset: Dataset, index: Index) -> Graph | None:

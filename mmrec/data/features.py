@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -42,14 +43,44 @@ class Problem:
     reason: str
 
 
+class Encoded(NamedTuple):
+    """What became of some of the inputs: either why they were refused, by position, or their features."""
+
+    refused: dict[int, str]
+    positions: list[int]
+    rows: Float[Tensor, "n_positions feature_dim"] | None
+
+
+class Engine(Protocol):
+    """Where inputs are encoded: windows of positions in, what became of all of these out, in the order of the windows."""
+
+    def __call__(
+        self, encoder: FeatureEncoder, inputs: Sequence[bytes | None], windows: list[list[int]], batch_size: int
+    ) -> Iterator[Encoded]: ...
+
+
+def encode_here(encoder: FeatureEncoder, inputs: Sequence[bytes | None], windows: list[list[int]], batch_size: int) -> Iterator[Encoded]:
+    """Encodes in this process, batch by batch; the next window is prepared by threads while one is encoded."""
+    for window in _prepare_windows(encoder, inputs, windows):
+        if refused := {position: reason for position, _, reason in window if reason}:
+            yield Encoded(refused, [], None)
+        for batch in _sorted_batches(encoder, window, batch_size):
+            yield Encoded({}, [position for position, _ in batch], encoder.encode([prepared for _, prepared in batch]))
+
+
 def extract_features(
-    encoder: FeatureEncoder, inputs: Sequence[bytes | None], cache: Path, batch_size: int, modality: str
+    encoder: FeatureEncoder,
+    inputs: Sequence[bytes | None],
+    cache: Path,
+    batch_size: int,
+    modality: str,
+    engine: Engine = encode_here,
 ) -> tuple[Features, list[Problem]]:
     """The features of every input, from the cache where it has them and computed (then cached) where not.
 
     None means that the item has no such input; it and an input that cannot be read or that `encoder.prepare` refuses, with ValueError, are
     not `present`, and each refused one is a problem. Equal inputs are computed once. What was computed is on disk after at most
-    `SHARD_SECONDS`, so a kill loses little. `modality` only names the progress bar.
+    `SHARD_SECONDS`, so a kill loses little. `modality` only names the progress bar; `engine` says where it is computed, not what.
     """
     table = _Table(inputs, encoder.feature_dim)
     folder = cache / "features" / encoder.fingerprint[:32]
@@ -59,15 +90,15 @@ def extract_features(
     console = Console(stderr=True)
     with Progress(console=console, disable=not (console.is_terminal and todo)) as progress, _ShardWriter(folder) as shards:
         bar = progress.add_task(f"{modality} features ({encoder.name})", total=sum(map(len, todo)))
-        for window in _prepare_windows(encoder, inputs, todo):
-            refused |= {position: reason for position, _, reason in window if reason}
-            for batch in _sorted_batches(encoder, window, batch_size):
-                keys, rows = [table.keys[position] for position, _ in batch], encoder.encode([prepared for _, prepared in batch])
-                if not rows.isfinite().all():
+        for encoded in engine(encoder, inputs, todo, batch_size) if todo else ():
+            refused |= encoded.refused
+            if encoded.rows is not None:
+                if not encoded.rows.isfinite().all():
                     raise ValueError(f"{encoder.name} gave features that are not finite numbers; nothing of this batch was cached")
-                table.fill(keys, rows)
-                shards.add(keys, rows)
-            progress.advance(bar, len(window))
+                keys = [table.keys[position] for position in encoded.positions]
+                table.fill(keys, encoded.rows)
+                shards.add(keys, encoded.rows)
+            progress.advance(bar, len(encoded.refused) + len(encoded.positions))
     problems = [Problem(position, reason) for first, reason in refused.items() for position in table.positions[table.keys[first]]]
     return Features(table.values, table.present, encoder.name), sorted(table.unread + problems, key=lambda problem: problem.position)
 
