@@ -1,10 +1,13 @@
 """MovieLens-100K: RecBole's files in small, and, with a network, the real ones with their known counts."""
 
+from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from mmrec.data import movielens
+from mmrec.data.folder import read_folder
 from mmrec.data.movielens import movielens_100k
 
 FILES = {
@@ -66,3 +69,19 @@ def test_the_real_one(tmp_path: Path) -> None:
     assert (
         dataset.content_hash == "ea3e4fd3b8cc961dc7b6fb0ea865ade672923a3576a49e54d4ea65972ed01183"
     )  # what runs and tunings are kept under
+
+
+@pytest.mark.network
+def test_the_real_one_in_four_formats_is_one_dataset(tmp_path: Path) -> None:
+    dataset = movielens_100k(str(tmp_path / "cache"))
+    names = ("interactions", "items", "triples", "item_entities", "users")
+    tables = {name: getattr(dataset, name) for name in names}
+    writers = {"csv": pl.DataFrame.write_csv, "parquet": pl.DataFrame.write_parquet, "jsonl": pl.DataFrame.write_ndjson}
+    writers["tsv"] = partial(pl.DataFrame.write_csv, separator="\t")
+    for suffix, write_table in writers.items():
+        (tmp_path / suffix).mkdir()
+        for name, table in tables.items():
+            write_table(table, tmp_path / suffix / f"{name}.{suffix}")
+        found = read_folder(str(tmp_path / suffix), {}, list(dataset.text_columns), None)
+        for name, table in tables.items():
+            assert getattr(found, name).equals(table), (suffix, name)
