@@ -3,9 +3,9 @@
     python scripts/bench_features.py                                # texts, by the default text encoder; a minute or two on one core
     python scripts/bench_features.py --pictures runs/…/tiny_clip.safetensors
 
-`extraction` is what a run does: hash, look up, tokenise or decode, sort by length, encode, cache, into an empty cache. `bare` is the encoder
-alone over the same batches, prepared beforehand. They take turns; seconds are of the CPU, all threads and decoding processes, and of the
-clock; medians of --repeats.
+`extraction` is what a run does: hash, look up, tokenise or decode, sort by length, encode and cache, into an empty cache. `bare` is the
+encoder alone over the same batches, prepared beforehand. They take turns; seconds are of the CPU, all threads and decoding processes, and
+of the clock; medians of --repeats.
 """
 
 import argparse
