@@ -66,13 +66,6 @@ class DelimitedFile(TextFile):
         raw = pl.scan_csv(self.source, separator=self.separator, quote_char=self.quote_char, schema=dict.fromkeys(names, pl.String))
         return raw.filter(pl.any_horizontal(pl.all().fill_null("") != ""))
 
-    def salvage(self, problems: Problems) -> pl.LazyFrame:
-        try:
-            return self._salvage(problems)
-        except UnicodeDecodeError:
-            self.guess_encoding()
-            return self._salvage(problems)
-
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
         names, lines, rows, broken, broken_lines = self.columns, [], [], {}, []
         for line, fields, reason in self._rows():
@@ -154,13 +147,6 @@ class JsonLinesFile(TextFile):
         if any(dtype.is_nested() for dtype in raw.collect_schema().dtypes()):  # values of which some may turn out to be of another kind
             return raw.collect().lazy()
         return raw
-
-    def salvage(self, problems: Problems) -> pl.LazyFrame:
-        try:
-            return self._salvage(problems)
-        except UnicodeDecodeError:
-            self.guess_encoding()
-            return self._salvage(problems)
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
         lines, records, broken, broken_lines = [], [], [], []

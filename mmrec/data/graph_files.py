@@ -49,12 +49,8 @@ class NTriplesFile(TextFile):
         except (SyntaxError, UnicodeDecodeError) as error:
             raise pl.exceptions.ComputeError(str(error)) from None
 
-    def salvage(self, problems: Problems) -> pl.LazyFrame:
-        try:
-            found = list(self._by_line())
-        except UnicodeDecodeError:
-            self.guess_encoding()
-            found = list(self._by_line())
+    def _salvage(self, problems: Problems) -> pl.LazyFrame:
+        found = list(self._by_line())
         broken = [(line, error) for line, _, error in found if error]
         if broken:
             problems.add(str(self.path), [Problem("no-triple", f"{self.path}:{line}:{e.offset}", _reason(e)) for line, e in broken])

@@ -119,6 +119,17 @@ class TextFile(TableFile):
         with self.open() as file:
             return [(f"{self.path}:{line}", text.rstrip("\r\n")) for line, text in enumerate(file, 1) if line in wanted]
 
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        try:
+            return self._salvage(problems)
+        except UnicodeDecodeError:
+            self.guess_encoding()
+            return self._salvage(problems)
+
+    @abstractmethod
+    def _salvage(self, problems: Problems) -> pl.LazyFrame:
+        """As `salvage`; what is not in the encoding raises UnicodeDecodeError."""
+
     @abstractmethod
     def _row_lines(self) -> Iterator[int]:
         """The line on which each row starts."""

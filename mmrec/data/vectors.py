@@ -57,13 +57,9 @@ class IdLines(TextFile):
         return [ITEM_ID]
 
     def scan(self) -> pl.LazyFrame:
-        try:
-            return self.salvage(Problems())
-        except UnicodeDecodeError:
-            self.guess_encoding()
-            return self.salvage(Problems())
+        return self.salvage(Problems())
 
-    def salvage(self, problems: Problems) -> pl.LazyFrame:
+    def _salvage(self, problems: Problems) -> pl.LazyFrame:
         return pl.LazyFrame({ITEM_ID: [text for _, text in self._texts()]}, schema={ITEM_ID: pl.String})
 
     def _row_lines(self) -> Iterator[int]:
