@@ -4,6 +4,7 @@ import inspect
 import logging
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -172,8 +173,12 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
         features[TEXT], problems = extract_features(build(cfg, "text_encoder"), texts, cache, size, TEXT, engine)
     if cfg.evidence.image and dataset.image_column and IMAGE not in features:
         pictures, unread = read_all_pictures(dataset, items[ITEM_ID], cache)
-        features[IMAGE], undecoded = extract_features(build(cfg, "image_encoder"), pictures, cache, size, IMAGE, engine)
-        problems = problems + unread + undecoded
+        problems = problems + unread
+        if _any_there(pictures):  # an encoder may be a large download
+            features[IMAGE], undecoded = extract_features(build(cfg, "image_encoder"), pictures, cache, size, IMAGE, engine)
+            problems = problems + undecoded
+        elif unread:
+            say(f"image features: none, for no picture of {len(unread):,} items that name one can be read")
     for name, found in features.items():
         say(f"{name} features ({found.encoder}): {int(found.present.sum()):,} of {len(items):,} items")
     notes = tuple(f"item `{items[ITEM_ID][p.position]}`: {p.reason}" for p in problems)
@@ -191,6 +196,14 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
 def _allowed(cfg: DictConfig, modality: str) -> bool | str:
     """What `evidence` says of features."""
     return cfg.evidence[modality if modality in (TEXT, IMAGE) else OTHERS]
+
+
+def _any_there(pictures: Sequence[bytes | None]) -> bool:
+    """Whether there is one, or one of which more is to be said."""
+    try:
+        return any(pictures[position] is not None for position in range(len(pictures)))
+    except ValueError:
+        return True
 
 
 def _engine(cfg: DictConfig) -> Engine:

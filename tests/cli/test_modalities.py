@@ -16,6 +16,7 @@ from mmrec.cli.evaluate import evaluate
 from mmrec.cli.prepare import load_evidence
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
+from mmrec.config import build
 from mmrec.errors import ConfigError, DataError
 from mmrec.types import Features
 
@@ -154,3 +155,22 @@ def test_columns_counted_over_all_time_are_told_of(compose: Compose, shop_overri
     notes = load_evidence(compose(*small, "graph.item_columns=[genre,average_rating]")).notes
     (note,) = (note for note in notes if "over all time" in note)
     assert "`average_rating`" in note and "graph.item_columns" in note
+
+
+def test_no_encoder_is_made_for_pictures_that_cannot_be_had(
+    folder: Path, tmp_path: Path, compose: Compose, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder, tmp_path / "shop")
+    items = pl.read_csv(folder / "items.csv").with_columns(pl.format("https://shop.example/{}.png", "item_id").alias("image"))
+    items.write_csv(tmp_path / "shop" / "items.csv")
+
+    def build_others(cfg: DictConfig, key: str, **arguments: object) -> object:
+        assert key != "image_encoder"
+        return build(cfg, key, **arguments)
+
+    monkeypatch.setattr("mmrec.cli.prepare.build", build_others)
+    cfg = compose("data=folder", f"data.path={tmp_path / 'shop'}", "evidence.text=false", f"paths.cache={tmp_path / 'cache'}")
+    evidence = load_evidence(cfg)
+    assert "image" not in evidence.features
+    assert any("data.allow_hosts=[shop.example]" in note for note in evidence.notes)
+    assert "no picture of 40 items that name one can be read" in " ".join(capsys.readouterr().err.split())
