@@ -202,18 +202,21 @@ class RecommendConfig:
     k: int = MISSING
 
 
+SCHEMAS: dict[str, type] = {
+    "train": TrainConfig,
+    "pretrain": PretrainConfig,
+    "graph": GraphCommandConfig,
+    "check": CheckCommandConfig,
+    "describe": DescribeCommandConfig,
+    "evaluate": EvaluateConfig,
+    "leaderboard": LeaderboardConfig,
+    "recommend": RecommendConfig,
+}
+"""By the name of the primary configuration, `conf/<name>.yaml`."""
+
+
 def register_schemas() -> None:
     """Puts the schemas where the primary configs name them."""
     store = ConfigStore.instance()
-    schemas = {
-        "train": TrainConfig,
-        "pretrain": PretrainConfig,
-        "graph": GraphCommandConfig,
-        "check": CheckCommandConfig,
-        "describe": DescribeCommandConfig,
-        "evaluate": EvaluateConfig,
-        "leaderboard": LeaderboardConfig,
-        "recommend": RecommendConfig,
-    }
-    for name, schema in schemas.items():
+    for name, schema in SCHEMAS.items():
         store.store(name=f"{name}_schema", node=schema)

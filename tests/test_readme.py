@@ -15,29 +15,10 @@ from mmrec.cli import compare, init
 from mmrec.cli.main import VERBS
 from mmrec.cli.shorthand import spell_out
 from mmrec.config import check
-from mmrec.schemas import (
-    CheckCommandConfig,
-    DescribeCommandConfig,
-    EvaluateConfig,
-    GraphCommandConfig,
-    LeaderboardConfig,
-    PretrainConfig,
-    RecommendConfig,
-    TrainConfig,
-)
+from mmrec.schemas import SCHEMAS
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 FENCES = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-SCHEMAS = {
-    "train": TrainConfig,
-    "evaluate": EvaluateConfig,
-    "recommend": RecommendConfig,
-    "leaderboard": LeaderboardConfig,
-    "pretrain": PretrainConfig,
-    "data graph": GraphCommandConfig,
-    "data check": CheckCommandConfig,
-    "data describe": DescribeCommandConfig,
-}
 
 PARSERS = {"compare": compare.make_parser, "data init": init.make_parser}
 
@@ -80,7 +61,7 @@ def test_every_command_composes_and_binds(command: str | None, compose: Callable
     assert verb in VERBS
     overrides = [word for word in (spell_out(verb, rest) if words[0] == "data" else rest) if not word.startswith("-")]
     for one in every_job(overrides):
-        check(compose(*one, name=VERBS[verb][1]), SCHEMAS[verb])
+        check(compose(*one, name=VERBS[verb][1]), SCHEMAS[VERBS[verb][1]])
 
 
 def every_job(overrides: list[str]) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """`mmrec compare runs/a runs/b …`: runs of one split against the first of them, as tables, a page, and a verdict in words."""
 
-from argparse import ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +9,9 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from mmrec.cli.runs import find_run, read_as_run
+from mmrec.cli.words import no_such_option, parse_words
 from mmrec.config import flat
-from mmrec.errors import ConfigError, MissingFile, nearest
+from mmrec.errors import ConfigError, MissingFile
 from mmrec.evaluation.comparison_page import write_comparison
 from mmrec.evaluation.console import comparison_tables
 from mmrec.evaluation.report import read_json
@@ -59,13 +60,9 @@ def make_parser() -> ArgumentParser:
 
 def _parse(words: Sequence[str]) -> Namespace:
     parser = make_parser()
-    try:
-        arguments, unknown = parser.parse_known_args(words)
-    except ArgumentError as error:
-        raise ConfigError(f"{error.argument_name}: {error.message}") from None
+    arguments, unknown = parse_words(parser, words)
     if unknown:
-        options = [option for action in parser._actions for option in action.option_strings]
-        raise ConfigError(f"{unknown[0]}: there is no such option; {nearest(unknown[0], options)}")
+        raise no_such_option(parser, unknown[0])
     if len(arguments.runs) < 2:
         raise ConfigError(f"compare: expected two run folders or more, came {len(arguments.runs)}: mmrec compare runs/a runs/b")
     if arguments.metric is not None:

@@ -1,6 +1,6 @@
 """`mmrec data init PATH`: looks at a folder of any files, guesses which is which, and writes `PATH/mmrec.yaml` with its reasons."""
 
-from argparse import ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mmrec.cli.words import no_such_option, parse_words
 from mmrec.data.find import missing_file
 from mmrec.data.guess import Guesses, guess_settings
 from mmrec.data.guess_columns import DOUBTFUL, Guess
 from mmrec.data.settings import FILE
 from mmrec.data.storage import write_text
 from mmrec.data.survey import SAMPLE_ROWS, survey_folder
-from mmrec.errors import ConfigError, StorageError, nearest
+from mmrec.errors import ConfigError, StorageError
 
 _DESCRIPTION = f"""Looks at the files in a folder, whatever they are called, and guesses which has interactions, items, users, triples,
 which column is which, and where the pictures are. Writes the guesses with their reasons to PATH/{FILE}, which every verb reads.
@@ -127,13 +128,9 @@ def _show(guesses: Guesses, folder: Path) -> None:
 
 def _parse(words: Sequence[str]) -> Namespace:
     parser = make_parser()
-    try:
-        arguments, unknown = parser.parse_known_args(words)
-    except ArgumentError as error:
-        raise ConfigError(f"{error.argument_name}: {error.message}") from None
+    arguments, unknown = parse_words(parser, words)
     if unknown and unknown[0].startswith("-"):
-        options = [option for action in parser._actions for option in action.option_strings]
-        raise ConfigError(f"{unknown[0]}: there is no such option; {nearest(unknown[0], options)}")
+        raise no_such_option(parser, unknown[0])
     if unknown:
         raise ConfigError(f"{unknown[0]}: expected one folder, `{arguments.path}` is one already")
     if arguments.path is None:

@@ -17,7 +17,7 @@ from mmrec.data.compressed import COMPRESSIONS, check_compressed
 from mmrec.data.find import SUFFIXES, files_of, missing_file
 from mmrec.data.graph_files import open_graph
 from mmrec.data.problems import Problem, Problems
-from mmrec.data.separator import OTHERS, find_separator
+from mmrec.data.separator import NAMES, find_separator
 from mmrec.data.table_file import Parts, TableFile, TextFile
 from mmrec.errors import DataError
 
@@ -43,7 +43,7 @@ class DelimitedFile(TextFile):
         with self.open(errors="replace") as file:
             found = find_separator(file.readline(_LONGEST_HEADER), self.separator)
         if found != self.separator:
-            self.separator, self.notes = found, (*self.notes, f"{self.path} is separated by {OTHERS[found]}")
+            self.separator, self.notes = found, (*self.notes, f"{self.path} is separated by {NAMES[found]}")
 
     @cached_property
     def columns(self) -> list[str]:

@@ -12,13 +12,14 @@ import polars as pl
 
 from mmrec.data.archives import unpack_once
 from mmrec.data.download import download_pinned
-from mmrec.data.folder import complete_items, hash_files
-from mmrec.data.formats import missing_file, open_table
+from mmrec.data.find import missing_file
+from mmrec.data.folder import complete_items, hash_files, row_counts
+from mmrec.data.formats import open_table
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.storage import sha256_file
 from mmrec.data.table_file import TableFile
-from mmrec.types import ITEM_ID, RATING, TIMESTAMP, USER_ID, Dataset, RowCount
+from mmrec.types import ITEM_ID, RATING, TIMESTAMP, USER_ID, Dataset
 
 TERMS = """\
 {name} was collected by the GroupLens Research Project at the University of Minnesota. Its terms: it is for research; acknowledge its use;
@@ -198,7 +199,7 @@ def _assemble(
         items=items,
         text_columns=(_TITLE, _GENRE, _YEAR),
         users=users,
-        counts=tuple(RowCount(table, read.n_read) for table, read in tables.items()),
+        counts=row_counts(tables.items()),
         content_hash=hash_files(read.file.path for read in tables.values()),
         notes=notes + unknown,
     )

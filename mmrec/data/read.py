@@ -11,6 +11,7 @@ import polars as pl
 
 from mmrec.data.ids import change_of_kind
 from mmrec.data.problems import Problem, Problems
+from mmrec.data.separator import NAMES
 from mmrec.data.table_file import TableFile
 from mmrec.errors import DataError, nearest
 from mmrec.types import ITEM_ID
@@ -29,7 +30,6 @@ _LATEST_SECOND = 10**11
 """The year 5138. A time beyond it is in a smaller unit, of which each holds the times up to the same year that the one before cannot."""
 _ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
 _ROW = "__row__"
-_SEPARATORS = {",": "commas", "\t": "tabs", " ": "spaces"}
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[s
 def _missing_column(table: TableFile, columns: Sequence[Column], names: Mapping[str, str], missing: str) -> DataError:
     there = table.columns
     if len(there) == 1 and any(mark in there[0] for mark in ",;|\t"):
-        separators = _SEPARATORS.get(getattr(table, "separator", ""), "what its suffix says")
+        separators = NAMES.get(getattr(table, "separator", ""), "what its suffix says")
         expected = ", ".join(f"`{names.get(column.name, column.name)}`" for column in columns if not column.optional)
         return DataError(
             f"{table.path}:1: expected columns {expected}, the file has one column `{there[0]}`: is it separated by {separators}?"

@@ -2,7 +2,8 @@
 
 import csv
 
-OTHERS = {";": "semicolons", "\t": "tabs", "|": "upright bars"}
+NAMES = {",": "commas", "\t": "tabs", " ": "spaces", ";": "semicolons", "|": "upright bars"}
+OTHERS = (";", "\t", "|")
 
 
 def find_separator(header: str, usual: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from mmrec.data.find import files_of, find_table, missing_file
+from mmrec.data.find import files_of, find_table, is_inside, missing_file
 from mmrec.errors import ConfigError, MissingFile, nearest
 
 FILE = "mmrec.yaml"
@@ -79,7 +79,7 @@ class Settings:
             raise ConfigError(f"{place}: `{name}` is no glob: {error}") from None
         if not files:
             raise MissingFile(f"{place}: {missing_file(folder / name)}")
-        if not all(path.resolve().is_relative_to(folder.resolve()) for path in files):
+        if not all(is_inside(path, folder) for path in files):
             raise outside
         return folder / name
 

@@ -21,7 +21,7 @@ from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 
 from mmrec.data.find import SUFFIXES as TABLE_SUFFIXES
-from mmrec.data.find import find_table, missing_file
+from mmrec.data.find import find_table, is_inside, missing_file
 from mmrec.data.formats import open_table
 from mmrec.data.index import Index
 from mmrec.data.problems import Problem, Problems
@@ -97,12 +97,12 @@ def find_vectors(folder: Path, features: Mapping[str, str]) -> dict[str, VectorF
             raise ConfigError(f"{key}: expected a name of small letters, digits and _, and none of {', '.join(_TAKEN)}")
         if path.suffix not in SUFFIXES:
             raise ConfigError(f"{key}: expected a file that ends in {', '.join(SUFFIXES)}, found `{source}`")
-        if Path(source).is_absolute() or not _is_inside(path, folder):
+        if Path(source).is_absolute() or not is_inside(path, folder):
             raise ConfigError(f"{key}: `{source}` lies outside of the dataset's folder {folder}; copy it there")
         if not path.is_file():
             raise missing_file(path)
         ids = path if path.suffix == ".parquet" else _find_ids(path)
-        if not _is_inside(ids, folder):
+        if not is_inside(ids, folder):
             raise ConfigError(f"{key}: {ids.name} leads out of the dataset's folder {folder}; copy it there")
         found[name] = VectorFiles(path, ids, source)
     return found
@@ -151,10 +151,6 @@ def align_vectors(vectors: ItemVectors, index: Index) -> Features:
     rows = index.item_idx(vectors.item_ids)
     values[rows], present[rows] = torch.from_numpy(vectors.values), True
     return Features(values, present, f"precomputed, {vectors.source}")
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _find_ids(path: Path) -> Path:
