@@ -46,7 +46,7 @@ class TabularDataModule(LightningDataModule):
             raise ValueError(f"batch_of: expected users or interactions, came {batch_of}")
         self.split_dir, self.index, self.batch_of = Path(split_dir), index, batch_of
         self.batch_size, self.n_negatives, self.shared_negatives, self.seed = batch_size, n_negatives, shared_negatives, seed
-        self.n_workers = n_workers
+        self.n_workers, self._loader = n_workers, None
 
     def setup(self, stage: str) -> None:
         """Reads the tables that `stage` may see. Raises MissingFile where one is not there."""
@@ -64,7 +64,13 @@ class TabularDataModule(LightningDataModule):
             batches = PairBatches(self.train, self.batch_size, self.n_negatives, self.seed, **common)
         else:
             batches = TrainBatches(self.train, self.batch_size, self.n_negatives, self.shared_negatives, self.seed, **common)
-        return BatchLoader(batches, start=lambda: self.trainer.fit_loop.batch_idx + 1, n_workers=self.n_workers)
+        self._loader = BatchLoader(batches, start=lambda: self.trainer.fit_loop.batch_idx + 1, n_workers=self.n_workers)
+        return self._loader
+
+    def teardown(self, stage: str) -> None:
+        """Ends the processes that build batches."""
+        if self._loader is not None:
+            self._loader.close()
 
     def describe_batch(self, batch: NamedTuple) -> str:
         """Whose batch it is, and which rows of the training part, counted from 1, are in it; the first few of each."""

@@ -53,6 +53,8 @@ def fit(cfg: DictConfig, task: LightningModule, data: LightningDataModule, folde
             raise KeyboardInterrupt from None
         except (ProcessExitedException, ProcessRaisedException) as error:
             _explain(error, keeper)
+        finally:
+            data.teardown("fit")  # Lightning does so only where nothing is raised
     if keeper.signum is not None:
         raise Terminated(keeper.signum)
     return keeper.seconds_before + time.perf_counter() - begun

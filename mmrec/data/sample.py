@@ -129,6 +129,11 @@ class TrainBatches:
         self._column = torch.full((positives.n_items,), -1)
         """Of each item its place in the pool at hand, -1 between batches: made once, as a step's work must not grow with the catalogue."""
 
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """In another process: what is only read is shared memory, what is written to is its own."""
+        self.__dict__.update(state)
+        self._column = self._column.clone()
+
     def __len__(self) -> int:
         """Steps an epoch; the last batch may be smaller."""
         return -(-len(self._users) // self.batch_size)

@@ -113,22 +113,24 @@ def test_stopped_at_any_batch_in_two_processes(overrides: list[str], evidence: t
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script, common = Path(__file__).with_name("two_processes.py"), ["trainer.strategy=ddp_find_unused_parameters_true", "trainer.devices=2"]
+    common = ["trainer.strategy=ddp_find_unused_parameters_true", "trainer.devices=2"]
     group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
-    group |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parent)}
-    run = "import mmrec, runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"  # mmrec before Lightning
-    command = [sys.executable, "-c", run, str(script), str(tmp_path), *overrides, *common]
-    processes = []
-    for rank in ("0", "1"):
-        environment = os.environ | group | {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
-        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
-    end = time.monotonic() + 280
+    group |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    run = "import mmrec, sys, two_processes as two; two.main(sys.argv[1], sys.argv[2:])"  # mmrec before Lightning
+    command = [sys.executable, "-c", run, str(tmp_path), *overrides, *common]
+    processes, outputs = [], [tmp_path / f"output_{rank}.txt" for rank in range(2)]  # files: a pipe has no end while a worker lives on
+    for rank, output in enumerate(outputs):
+        environment = os.environ | group | {"RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+        with output.open("w") as file:
+            processes.append(subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT))
+    end = time.monotonic() + 600
     while {process.poll() for process in processes} in ({None}, {None, 0}) and time.monotonic() < end:
         time.sleep(0.1)
     codes = [process.poll() for process in processes]
     for process in processes:
         process.kill()  # one alone would wait for the other
-    said = [process.communicate()[0] for process in processes]
+        process.wait()
+    said = [output.read_text() for output in outputs]
     assert codes == [0, 0], "\n".join(said)
     assert said[0].splitlines()[-1] == f"the same at {N_BATCHES} batches"
 

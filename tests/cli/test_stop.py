@@ -42,7 +42,8 @@ def start(shop_overrides: list[str], tmp_path: Path) -> Iterator[Callable[..., s
     yield started
     for process in running:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stderr.close()  # not read to its end: a child of a test that failed may still have it
 
 
 def wait_for(path: Path, pattern: str) -> None:

@@ -1,4 +1,4 @@
-"""One of two processes that train together: `two_processes.py FOLDER OVERRIDE…`, started with torchrun's variables.
+"""One of two processes that train together, started with torchrun's variables.
 
 Trains to the end once for each number of accumulated batches; then stops at every batch, resumes, and compares.
 """
@@ -6,7 +6,6 @@ Trains to the end once for each number of accumulated batches; then stops at eve
 import contextlib
 import os
 import signal
-import sys
 from pathlib import Path
 
 import hydra
@@ -19,9 +18,10 @@ from mmrec.cli.prepare import load_evidence
 from mmrec.schemas import register_schemas
 
 
-def main(folder: Path, overrides: list[str]) -> None:
-    """Prints how many batches it was stopped at; fails at the first difference."""
+def main(directory: str, overrides: list[str]) -> None:
+    """Trains in a folder that has the split. Prints how many batches it was stopped at; fails at the first difference."""
     torch.set_num_threads(1)
+    folder = Path(directory)
     register_schemas()
     rank, patch = int(os.environ["RANK"]), pytest.MonkeyPatch()
     with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
@@ -50,7 +50,3 @@ def main(folder: Path, overrides: list[str]) -> None:
         accumulated, n_workers = (1, 3)[at % 2], 2 * (at == n_batches // 2)
         assert training(f"stopped_{at}", accumulated, n_workers, [at, None]) == whole[accumulated], f"stopped at {at}"
     print(f"the same at {n_batches} batches")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
