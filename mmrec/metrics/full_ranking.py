@@ -13,6 +13,8 @@ from mmrec.metrics.ranking import all_metrics
 from mmrec.types import USER_IDX, Scorer
 
 _CHUNK_BYTES = 64 * 2**20
+_SMALLEST_GROUP = 4
+"""Of scores, of which the highest is found before they are ranked: below it the detour does not pay."""
 
 
 class Ranking(NamedTuple):
@@ -55,20 +57,39 @@ def top_k(scores: Float[Tensor, "batch n_items"], k: int) -> tuple[Float[Tensor,
     NaN counts as -inf. One pass over the scores, and a second one over the rows that have equals across the boundary, or a NaN.
     """
     n = scores.shape[1]
-    values, items = scores.topk(min(k + 1, n), dim=1)
+    values, items = _best(scores, min(k + 1, n))
     if (broken := values[:, 0].isnan()).any():  # topk puts NaN first
         values[broken], items[broken] = scores[broken].nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).topk(values.shape[1])
     crossed = (values[:, k - 1] == values[:, -1]) & (k < n)
-    values, items = values[:, :k].clone(), items[:, :k].clone()
+    boundary, values, items = values[:, -1:], values[:, :k].clone(), items[:, :k].clone()
     if crossed.any():  # of the equals of the last score some were left out: the first ones by index stay
-        boundary, place = values[crossed, -1:], torch.arange(n, device=scores.device)
-        equals = -torch.where(scores[crossed] == boundary, -place, -n).topk(k, dim=1).values
-        above = (values[crossed] > boundary).sum(dim=1, keepdim=True)
+        last, place = boundary[crossed], torch.arange(n, device=scores.device)
+        own = scores[crossed]
+        equals = -torch.where((own == last) | (own.isnan() & (last == -torch.inf)), -place, -n).topk(k, dim=1).values
+        above = (values[crossed] > last).sum(dim=1, keepdim=True)
         items[crossed] = torch.where(place[:k] < above, items[crossed], equals.gather(1, (place[:k] - above).clamp(min=0)))
-    by_item = items.argsort(dim=1)
-    values, items = values.gather(1, by_item), items.gather(1, by_item)
-    order = values.argsort(dim=1, descending=True, stable=True)
-    return values.gather(1, order), items.gather(1, order)
+    level = (values[:, 1:] == values[:, :-1]).any(dim=1)
+    if level.any():
+        by_item = items[level].argsort(dim=1)
+        order = by_item.gather(1, values[level].gather(1, by_item).argsort(dim=1, descending=True, stable=True))
+        values[level], items[level] = values[level].gather(1, order), items[level].gather(1, order)
+    return values, items
+
+
+def _best(scores: Float[Tensor, "batch n_items"], k: int) -> tuple[Float[Tensor, "batch k"], Int64[Tensor, "batch k"]]:
+    """`scores.topk(k)` by way of the maxima of groups: the k groups whose maxima are the highest hold the k highest scores."""
+    n = scores.shape[1]
+    size = int((n / k) ** 0.5)  # as many groups as scores in the k groups of them
+    if size < _SMALLEST_GROUP:
+        return scores.topk(k, dim=1)
+    n_groups = n // size
+    maxima = scores[:, : size * n_groups].unflatten(1, (size, n_groups)).amax(dim=1)
+    chosen = maxima.topk(k, dim=1, sorted=False).indices
+    items = (chosen[:, None] + torch.arange(0, size * n_groups, n_groups, device=scores.device)[:, None]).flatten(1)
+    rest = torch.arange(size * n_groups, n, device=scores.device).expand(len(scores), -1)
+    items = torch.cat([items, rest], dim=1)
+    values, place = scores.gather(1, items).topk(k, dim=1)
+    return values, items.gather(1, place)
 
 
 def evaluate_ranking(ranking: Ranking, positives: InteractionMatrix, ks: list[int]) -> pl.DataFrame:

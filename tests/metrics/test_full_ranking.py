@@ -100,6 +100,21 @@ def test_top_k_is_a_full_stable_sort(rows: list[list[float]], k: int) -> None:
     assert torch.equal(values, expected.values[:, :k])
 
 
+@pytest.mark.parametrize("n_values", [2, 30, 10**6])
+@pytest.mark.parametrize(("n", "k"), [(400, 1), (401, 3), (999, 20), (1000, 62), (337, 336)])
+def test_top_k_of_rows_long_enough_for_groups(n: int, k: int, n_values: int) -> None:
+    """Rows with equals, with hardly anything but -inf, and with NaN, which counts as -inf."""
+    drawn = torch.Generator().manual_seed(n + n_values)
+    scores = torch.randint(n_values, (40, n), generator=drawn) - n_values / 2
+    scores[torch.rand(40, n, generator=drawn) < torch.arange(40)[:, None] / 40] = -torch.inf
+    asked = scores.clone()
+    asked[::3][torch.rand(14, n, generator=drawn) < 0.01] = torch.nan
+    expected = asked.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).sort(dim=1, descending=True, stable=True)
+    values, items = top_k(asked, k)
+    assert torch.equal(items, expected.indices[:, :k])
+    assert torch.equal(values, expected.values[:, :k])
+
+
 def test_top_k_among_thousands_of_equals() -> None:
     """Large enough for the parallel and the radix paths of torch.topk, which keep no order among equals."""
     scores = torch.randint(3, (2, 20_000), generator=torch.Generator().manual_seed(0)).float()
