@@ -20,12 +20,13 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from mmrec.data.ranks import distinct, gather, text_order
 from mmrec.data.storage import sha256_frame, sha256_text
 from mmrec.errors import ConfigError, DataError
 from mmrec.types import ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
 
 _PART = "__part__"
-_FROM_END, _N, _ROW = "__from_end__", "__n__", "__row__"
+_FROM_END, _N, _ROW, _KEY = "__from_end__", "__n__", "__row__", "__key__"
 
 
 @dataclass(frozen=True)
@@ -142,21 +143,22 @@ def deduplicate(
     interactions = interactions if SPLIT in by else interactions.drop(SPLIT, strict=False)
     if _rises(interactions, by):
         return interactions, 0
-    rows = interactions.sort(by)
-    starts = rows.select(pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in by)).to_series()
-    starts[0] = True
-    repeated = ~starts | ~starts.shift(-1, fill_value=True)
-    some = rows.with_row_index(_ROW).filter(repeated)  # few: the others need no further order
-    time = [TIMESTAMP] if TIMESTAMP in rows.columns else []
-    order = [*by, *time, *(name for name in rows.columns if name not in (*by, *time))]
-    some = some.sort(order, descending=[name in time and keep == "last" for name in order], nulls_last=True)
-    mask = ~repeated
-    mask[some.unique(by, keep="first", maintain_order=True)[_ROW]] = True
-    return rows.filter(mask), int((~mask).sum())
+    order, keys = text_order(interactions, by)
+    repeated = (keys == keys.shift()).fill_null(False) | (keys == keys.shift(-1)).fill_null(False)
+    some = interactions[order.filter(repeated)].with_columns(keys.filter(repeated).alias(_KEY), repeated.arg_true().alias(_ROW))
+    del keys
+    time = [name for name in interactions.columns if name == TIMESTAMP]
+    columns = [_KEY, *time, *(name for name in interactions.columns if name not in (*by, *time))]
+    some = some.sort(columns, descending=[name in time and keep == "last" for name in columns], nulls_last=True)
+    kept = ~repeated
+    kept[some.unique(_KEY, keep="first", maintain_order=True)[_ROW]] = True
+    return gather(interactions, order.filter(kept)), int((~kept).sum())
 
 
 def _rises(rows: pl.DataFrame, by: Sequence[str] = (USER_ID, ITEM_ID)) -> bool:
     """Whether every row is above the one before it by these columns, the first counting most: sorted, and none repeated."""
+    if any(rows[key].null_count() for key in by):
+        return False
     above, equal = pl.lit(False), pl.lit(True)
     for key in by:
         above |= equal & (pl.col(key) > pl.col(key).shift())
@@ -222,13 +224,13 @@ def _cut(times: pl.Series, ratio: float) -> float:
 def _collect(rows: pl.DataFrame, name: str, n_removed: int, odd: Sequence[str] = ()) -> Split:
     """The split of rows that bear a part (0 train, 1 valid, 2 test), with notes on what was odd and what is missing in it."""
     columns = [column for column in rows.columns if column not in (_PART, _FROM_END, _N, SPLIT)]
-    rows = rows if _rises(rows) else rows.sort([USER_ID, ITEM_ID])
+    rows = rows if _rises(rows) else gather(rows, text_order(rows, (USER_ID, ITEM_ID))[0])
     train, valid, test = (rows.filter(pl.col(_PART) == part).select(columns) for part in range(len(PARTS)))
     notes = [f"{n_removed:,} repeated (user, item) rows were reduced to the first"] if n_removed else []
     notes += odd
     notes += [f"{part} has no rows" for part, table in zip(PARTS, (train, valid, test), strict=True) if table.is_empty()]
     for key, kind in ((USER_ID, "users"), (ITEM_ID, "items")):
-        tested = test.select(key).unique()
-        if n_unseen := len(tested.join(train.select(key).unique(), on=key, how="anti")):
+        tested = distinct(test[key])
+        if n_unseen := len(tested) - int(tested.is_in(distinct(train[key]).implode()).sum()):
             notes.append(f"{n_unseen:,} of {len(tested):,} {kind} in test have no row in train")
     return Split(train, valid, test, name, tuple(notes))

@@ -1,0 +1,75 @@
+"""Columns of ids as numbers: millions of texts are told apart, looked up and sorted by numbers, which takes a fraction of the time.
+
+Results are exact: numbers that stand for texts are hashes, and what they find is compared with the texts themselves.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+_AT_ONCE = 2**22
+"""Rows that are looked up at a time, which bounds what it takes beside the result."""
+
+
+def distinct(ids: pl.Series) -> pl.Series:
+    """Every text of a column once, in any order."""
+    return (_runs(ids) if _is_in_runs(ids) else ids).unique()
+
+
+def positions(ids: pl.Series, known: pl.Series) -> pl.Series:
+    """UInt32: the place of each id in `known`, whose texts are distinct; null where it has none, and for null."""
+    if _is_in_runs(ids):
+        return positions(_runs(ids), known).gather(ids.rle_id())
+    hashes = _hash(known)
+    if hashes.n_unique() < len(known):
+        return _join(ids, known)
+    found = pl.concat([_join(_hash(ids.slice(start, _AT_ONCE)), hashes) for start in range(0, max(1, len(ids)), _AT_ONCE)])
+    return found.set(known.gather(found).ne_missing(ids), None)
+
+
+def text_order(rows: pl.DataFrame, by: Sequence[str]) -> tuple[pl.Series, pl.Series]:
+    """The order that sorts rows by the texts in the columns `by`, null first; and keys, in that order, equal where those texts are.
+
+    Both are as long as `rows`: numbers of rows (UInt32), and UInt64.
+    """
+    keys = np.zeros(len(rows), dtype=np.uint64)
+    for name in by:
+        ranks, n = _ranks(rows[name])
+        keys *= np.uint64(n)
+        keys += ranks.to_numpy()
+    order = pl.Series(keys).arg_sort()
+    return order, pl.Series(keys).gather(order)
+
+
+def gather(rows: pl.DataFrame, order: pl.Series) -> pl.DataFrame:
+    """The rows in that order; column by column, as a table that is in pieces is slow to pick from, and large to put together."""
+    return pl.DataFrame([rows[name].rechunk().gather(order) for name in rows.columns])
+
+
+def _ranks(ids: pl.Series) -> tuple[pl.Series, int]:
+    """Of each text its rank among the distinct ones, from 1 up, and 0 for null; and how many ranks there are."""
+    known = ids.gather(_hash(ids).arg_unique()).drop_nulls().sort()
+    found = positions(ids, known)
+    if found.null_count() > ids.null_count():  # two texts have the same hash
+        known = ids.unique().drop_nulls().sort()
+        found = positions(ids, known)
+    return (found + 1).fill_null(0), len(known) + 1
+
+
+def _is_in_runs(ids: pl.Series) -> bool:
+    """Whether most ids are those of the row before, as users are in a sorted table."""
+    return (ids == ids.shift()).sum() > len(ids) // 2
+
+
+def _runs(ids: pl.Series) -> pl.Series:
+    return ids.rle().struct.field("value")
+
+
+def _hash(ids: pl.Series) -> pl.Series:
+    return ids.hash()
+
+
+def _join(wanted: pl.Series, known: pl.Series) -> pl.Series:
+    places = known.alias("key").to_frame().with_row_index("place")
+    return wanted.alias("key").to_frame().join(places, on="key", how="left", maintain_order="left")["place"]
