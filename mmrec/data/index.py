@@ -86,4 +86,4 @@ def _look_up(known: pl.Series, ids: Sequence[str] | pl.Series) -> Int64[Tensor, 
         unknown = wanted.filter(found.is_null())
         others = f" ({len(unknown):,} such ids)" if len(unknown) > 1 else ""
         raise DataError(f"expected {known.name} to be one of the dataset, found `{unknown[0]}`{others}; {nearest(str(unknown[0]), known)}")
-    return torch.from_numpy(found.cast(pl.Int64).to_numpy(writable=True))
+    return torch.from_numpy(found.to_numpy().astype(np.int64))

@@ -8,13 +8,21 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-_AT_ONCE = 2**22
-"""Rows that are looked up at a time, which bounds what it takes beside the result."""
+_AT_ONCE, _LOOKED_AT = 2**22, 2**16
+"""Rows that are looked up at a time, which bounds the memory it takes beside the result; and by which it is told how a column is sorted."""
 
 
 def distinct(ids: pl.Series) -> pl.Series:
     """Every text of a column once, in any order."""
     return (_runs(ids) if _is_in_runs(ids) else ids).unique()
+
+
+def missing(wanted: pl.Series, ids: pl.Series) -> pl.Series:
+    """Those of the texts `wanted`, which are distinct, that do not occur in a column."""
+    ids = _runs(ids) if _is_in_runs(ids) else ids
+    left = wanted.filter(~wanted.is_in(_one_a_hash(ids).implode()))
+    hidden = ids.filter(ids.is_in(left.implode()))  # behind another text of the same hash
+    return left.filter(~left.is_in(hidden.implode()))
 
 
 def positions(ids: pl.Series, known: pl.Series) -> pl.Series:
@@ -24,8 +32,12 @@ def positions(ids: pl.Series, known: pl.Series) -> pl.Series:
     hashes = _hash(known)
     if hashes.n_unique() < len(known):
         return _join(ids, known)
-    found = pl.concat([_join(_hash(ids.slice(start, _AT_ONCE)), hashes) for start in range(0, max(1, len(ids)), _AT_ONCE)])
-    return found.set(known.gather(found).ne_missing(ids), None)
+    found = []
+    for start in range(0, max(1, len(ids)), _AT_ONCE):
+        some = ids.slice(start, _AT_ONCE)
+        places = _join(_hash(some), hashes)
+        found.append(places.set(known.gather(places).ne_missing(some), None))
+    return pl.concat(found)
 
 
 def text_order(rows: pl.DataFrame, by: Sequence[str]) -> tuple[pl.Series, pl.Series]:
@@ -49,7 +61,7 @@ def gather(rows: pl.DataFrame, order: pl.Series) -> pl.DataFrame:
 
 def _ranks(ids: pl.Series) -> tuple[pl.Series, int]:
     """Of each text its rank among the distinct ones, from 1 up, and 0 for null; and how many ranks there are."""
-    known = ids.gather(_hash(ids).arg_unique()).drop_nulls().sort()
+    known = _one_a_hash(ids).drop_nulls().sort()
     found = positions(ids, known)
     if found.null_count() > ids.null_count():  # two texts have the same hash
         known = ids.unique().drop_nulls().sort()
@@ -58,8 +70,14 @@ def _ranks(ids: pl.Series) -> tuple[pl.Series, int]:
 
 
 def _is_in_runs(ids: pl.Series) -> bool:
-    """Whether most ids are those of the row before, as users are in a sorted table."""
-    return (ids == ids.shift()).sum() > len(ids) // 2
+    """Whether most of the first ids are those of the row before, as users are in a sorted table."""
+    first = ids.head(_LOOKED_AT)
+    return (first == first.shift()).sum() > len(first) // 2
+
+
+def _one_a_hash(ids: pl.Series) -> pl.Series:
+    """Every text once, save those whose hash another one has."""
+    return ids.gather(_hash(ids).arg_unique())
 
 
 def _runs(ids: pl.Series) -> pl.Series:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from mmrec.data import ranks
 from mmrec.data.index import Index
-from mmrec.data.ranks import distinct, gather, positions, text_order
+from mmrec.data.ranks import distinct, gather, missing, positions, text_order
 from mmrec.data.split import deduplicate
 
 IDS = ("10", "9", "1", "A", "a", "", "é", "e\u0301", "\U0001f600", "\uffff", "a\0", "twelve bytes", "thirteen byte", "thirteen byt\u00e9")
@@ -27,8 +28,12 @@ ROWS = st.lists(
     max_size=40,
 )
 SCHEMA = {
-    **{"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64},
-    **{"rating": pl.Float64, "event": pl.String, "split": pl.String},
+    "user_id": pl.String,
+    "item_id": pl.String,
+    "timestamp": pl.Int64,
+    "rating": pl.Float64,
+    "event": pl.String,
+    "split": pl.String,
 }
 HASHES: dict[str, Callable[[pl.Series], pl.Series]] = {
     "as ever": ranks._hash,
@@ -109,7 +114,7 @@ def test_text_order_is_that_of_bytes(hashes: str, ids: list[tuple]) -> None:
     rows = gather(in_pieces(frame), order).rows()
     assert rows == sorted(ids, key=lambda row: [(one is not None, (one or "").encode()) for one in row])
     assert keys.is_sorted()
-    assert [one == other for one, other in zip(rows, rows[1:], strict=False)] == (keys.diff() == 0)[1:].to_list()
+    assert [one == other for one, other in pairwise(rows)] == (keys.diff() == 0)[1:].to_list()
 
 
 @given(st.lists(st.sampled_from((*IDS, None)), max_size=30))
@@ -118,6 +123,16 @@ def test_distinct_does_as_a_set_does(ids: list[str | None]) -> None:
         found = distinct(pl.Series(column, dtype=pl.String)).to_list()
         assert len(found) == len(set(found))
         assert set(found) == set(ids)
+
+
+@pytest.mark.parametrize("hashes", HASHES)
+@settings(deadline=None)
+@given(ids=st.lists(st.sampled_from(IDS), max_size=30), wanted=st.sets(st.sampled_from(IDS)))
+def test_missing_does_as_sets_do(hashes: str, ids: list[str], wanted: set[str]) -> None:
+    with hashed(hashes):
+        for column in (ids, sorted(ids)):
+            found = missing(pl.Series(sorted(wanted), dtype=pl.String), pl.Series(column, dtype=pl.String)).to_list()
+            assert sorted(found) == sorted(wanted - set(ids))
 
 
 def test_an_index_looks_up_users_in_runs_and_items_anywhere() -> None:
