@@ -50,8 +50,10 @@ def text_order(rows: pl.DataFrame, by: Sequence[str]) -> tuple[pl.Series, pl.Ser
         ranks, n = _ranks(rows[name])
         keys *= np.uint64(n)
         keys += ranks.to_numpy()
-    order = pl.Series(keys).arg_sort()
-    return order, pl.Series(keys).gather(order)
+    numbers = pl.Series(keys)
+    del keys
+    order = numbers.arg_sort()
+    return order, numbers.gather(order)
 
 
 def gather(rows: pl.DataFrame, order: pl.Series) -> pl.DataFrame:

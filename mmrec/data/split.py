@@ -145,7 +145,8 @@ def deduplicate(
     some = some.sort(columns, descending=[name in time and keep == "last" for name in columns], nulls_last=True)
     kept = ~repeated
     kept[some.unique(_KEY, keep="first", maintain_order=True)[_ROW]] = True
-    return gather(interactions, order.filter(kept)), int((~kept).sum())
+    order = order.filter(kept)
+    return gather(interactions, order), len(interactions) - len(order)
 
 
 def _rises(rows: pl.DataFrame, by: Sequence[str] = (USER_ID, ITEM_ID)) -> bool:
