@@ -5,8 +5,8 @@
 
 Ours reads, checks every value, hashes the file, counts and removes repeated pairs, indexes, splits by time, writes the three tables and
 makes training tensors. Polars reads the file and sorts it by user and time, two times. `raw` is the reading alone, of the same columns,
-without any check. Each has a process of its own, in turns; seconds are of the CPU, all threads, medians of --repeats. Memory is what the
-process took beyond what importing took.
+without any check. Each has a process of its own, in turns; seconds are of the CPU, all threads, medians of --repeats. Memory is the most
+that the process took beyond what importing took.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
 
 SUFFIXES = {"parquet": ".parquet", "csv": ".csv"}
 KINDS = ("ours", "polars", "raw")
+STAGES = ("reading", "filtering", "indexing", "splitting", "writing", "tensors")
 
 
 def generate(millions: int, path: Path) -> None:
@@ -59,7 +61,7 @@ def used() -> tuple[float, float]:
 
 
 def measure(kind: str, path: Path) -> dict[str, float]:
-    """One run in this process: its seconds and MiB and, of ours, the seconds of reading with all checks."""
+    """One run in this process: its seconds and MiB and, of ours, the seconds of each stage; reading is with all checks."""
     seconds, memory = used()
     found = {}
     if kind == "raw":
@@ -68,16 +70,33 @@ def measure(kind: str, path: Path) -> dict[str, float]:
         for _ in range(2):
             scan(path).collect().sort(USER_ID, TIMESTAMP)
     else:
-        dataset = read_folder(str(path.parent), {}, None, None)
-        found["reading"] = used()[0] - seconds
-        dataset = filter_interactions(dataset, min_rating=None, repeated="first", min_per_user=1, min_per_item=1)
-        index = Index.build(dataset, seed=0)
-        split = global_time(dataset.interactions, valid_ratio=0.1, test_ratio=0.1)
-        with tempfile.TemporaryDirectory(dir=path.parent.parent) as folder:
-            for part in ("train", "valid", "test"):
-                write_parquet(Path(folder) / f"{part}.parquet", getattr(split, part))
-        index.interactions(split.train)
+        ends = [used()[0] for _ in take_in(path)]
+        found = dict(zip(STAGES, np.diff([seconds, *ends]), strict=True))
     return found | {"seconds": used()[0] - seconds, "memory": used()[1] - memory}
+
+
+def take_in(path: Path) -> Iterator[None]:
+    """From the file to tensors; comes back after each of `STAGES`."""
+    dataset = read_folder(str(path.parent), {}, None, None)
+    yield
+    dataset = filter_interactions(dataset, min_rating=None, repeated="first", min_per_user=1, min_per_item=1)
+    yield
+    index = Index.build(dataset, seed=0)
+    yield
+    split = global_time(dataset.interactions, valid_ratio=0.1, test_ratio=0.1)
+    yield
+    with tempfile.TemporaryDirectory(dir=path.parent.parent) as folder:
+        for part in ("train", "valid", "test"):
+            write_parquet(Path(folder) / f"{part}.parquet", getattr(split, part))
+    yield
+    index.interactions(split.train)
+    yield
+
+
+def child(*arguments: object) -> str:
+    """What this script prints with these arguments, in a process of its own."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def main() -> None:
@@ -85,20 +104,24 @@ def main() -> None:
     parser.add_argument("--millions", type=int, default=10, help="interactions")
     parser.add_argument("--format", choices=SUFFIXES, default="parquet")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--generate", type=Path, metavar="FILE", help=argparse.SUPPRESS)
     parser.add_argument("--measure", nargs=2, metavar=("KIND", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.generate:
+        generate(arguments.millions, arguments.generate)
+        return
     if arguments.measure:
         print(json.dumps(measure(arguments.measure[0], Path(arguments.measure[1]))))
         return
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "data" / f"interactions{SUFFIXES[arguments.format]}"
         path.parent.mkdir()
-        generate(arguments.millions, path)
+        # Not in this process: on Linux a child's most memory begins at its parent's, and would hide as much of its own.
+        child("--millions", arguments.millions, "--generate", path)
         runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
         for _ in range(arguments.repeats):
             for kind in KINDS:
-                child = [sys.executable, __file__, "--measure", kind, str(path)]
-                runs[kind].append(json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout))
+                runs[kind].append(json.loads(child("--measure", kind, path)))
         size = path.stat().st_size / 2**20
     median = {kind: {name: statistics.median(run[name] for run in found) for name in found[0]} for kind, found in runs.items()}
     title = f"{arguments.millions} million interactions, {arguments.format}, {size:,.0f} MiB"
@@ -107,6 +130,7 @@ def main() -> None:
         seconds, memory = median[kind]["seconds"], median[kind]["memory"]
         table.add_row(kind, f"{seconds:.1f}", f"{seconds / median['polars']['seconds']:.2f}", f"{memory:,.0f}", f"{memory / size:.1f}")
     Console().print(table)
+    print("ours: " + ", ".join(f"{stage} {median['ours'][stage]:.1f} s" for stage in STAGES))
     checks = median["ours"]["reading"] - median["raw"]["seconds"]
     print(f"checks and hashing: {checks:.1f} s, {checks / median['ours']['seconds']:.0%} of ours")
 

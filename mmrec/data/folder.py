@@ -124,6 +124,8 @@ def _read_tables(
     """Every table of the folder, the lists of items of vectors among them, and the vectors themselves by modality."""
     read = {stem: read_stem(open_table(file), stem, problems, settings.names(stem)) for stem, file in paths.items()}
     settings.check_columns({stem: table.file.columns for stem, table in read.items()})
+    if "item_entities" not in read and not files:
+        return read, {}
     known = _known_items(read)
     if "item_entities" in read:
         read["item_entities"] = read["item_entities"].known_items(known, problems)

@@ -12,9 +12,9 @@ def near_ids(ids: pl.Series) -> tuple[str, ...]:
 
     `ids: String`, repeated or not.
     """
-    distinct, text = ids.unique().drop_nulls(), pl.col("id")
-    if distinct.str.contains(_PLAIN).all():
+    if ids.str.contains(_PLAIN).all():
         return ()
+    distinct, text = ids.unique().drop_nulls(), pl.col("id")
     if (distinct.str.len_bytes() != distinct.str.len_chars()).any():
         text = text.str.normalize("NFKC")
     plain = text.str.strip_chars().str.to_lowercase().str.replace_all(r"\s+", " ")

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from mmrec.data.ranks import distinct, positions
 from mmrec.errors import DataError, nearest
-from mmrec.types import ITEM_ID, ITEM_IDX, TIMESTAMP, USER_ID, USER_IDX, Dataset, Interactions
+from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID, Dataset, Interactions
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,11 @@ class Index:
 
     def user_idx(self, ids: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
         """Raises DataError for an id that is unknown."""
-        return _look_up(self.user_ids, USER_IDX, ids)
+        return _look_up(self.user_ids, ids)
 
     def item_idx(self, ids: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
         """Raises DataError for an id that is unknown."""
-        return _look_up(self.item_ids, ITEM_IDX, ids)
+        return _look_up(self.item_ids, ids)
 
     def user_id(self, user_idx: Int64[Tensor, " n"]) -> pl.Series:
         return self.user_ids.gather(user_idx.cpu().numpy())
@@ -74,16 +75,15 @@ class Index:
 
 
 def _shuffled(ids: pl.Series, stream: np.random.SeedSequence) -> pl.Series:
-    distinct = ids.unique().sort()
-    return distinct.gather(np.random.default_rng(stream).permutation(len(distinct)))
+    known = distinct(ids).sort()
+    return known.gather(np.random.default_rng(stream).permutation(len(known)))
 
 
-def _look_up(known: pl.Series, name: str, ids: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
-    wanted = pl.DataFrame({known.name: pl.Series(ids, dtype=pl.String)})
-    positions = pl.DataFrame({known.name: known, name: pl.arange(len(known), eager=True)})
-    found = wanted.join(positions, on=known.name, how="left", maintain_order="left")
-    unknown = found.filter(pl.col(name).is_null())[known.name]
-    if len(unknown):
+def _look_up(known: pl.Series, ids: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
+    wanted = pl.Series(ids, dtype=pl.String)
+    found = positions(wanted, known)
+    if found.null_count():
+        unknown = wanted.filter(found.is_null())
         others = f" ({len(unknown):,} such ids)" if len(unknown) > 1 else ""
         raise DataError(f"expected {known.name} to be one of the dataset, found `{unknown[0]}`{others}; {nearest(str(unknown[0]), known)}")
-    return torch.from_numpy(found[name].to_numpy(writable=True))
+    return torch.from_numpy(found.to_numpy().astype(np.int64))

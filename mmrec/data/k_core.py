@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from mmrec.data.ranks import distinct, positions
 from mmrec.types import ITEM_ID, USER_ID
 
 
@@ -10,7 +11,8 @@ def k_core(interactions: pl.DataFrame, min_per_user: int, min_per_item: int) -> 
 
     It is the same whichever are left out first (Seidman, "Network structure and minimum degree", Social Networks 5(3), 1983).
     """
-    codes = interactions.select(pl.col(USER_ID, ITEM_ID).rank("dense")).with_row_index("row")
+    numbers = {key: positions(interactions[key], distinct(interactions[key])) for key in (USER_ID, ITEM_ID)}
+    codes = pl.DataFrame(numbers).with_row_index("row")
     pairs = codes.select(USER_ID, ITEM_ID).unique()
     while True:
         kept = pairs.filter(pl.len().over(USER_ID) >= min_per_user, pl.len().over(ITEM_ID) >= min_per_item)

@@ -272,14 +272,17 @@ def _seconds(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return raw.dt.epoch("s").cast(pl.Int64)
     if dtype.is_integer():
         return raw.cast(pl.Int64, strict=False)
-    floats = _floats(raw, dtype).floor().cast(pl.Int64, strict=False)
-    return pl.coalesce(raw.str.strip_chars().cast(pl.Int64, strict=False), floats) if dtype == pl.String else floats
+    if dtype != pl.String:
+        return _floats(raw, dtype).floor().cast(pl.Int64, strict=False)
+    whole = raw.str.strip_chars().cast(pl.Int64, strict=False)
+    others = pl.when(whole.is_null()).then(raw)  # few, if any
+    return pl.coalesce(whole, _floats(others, dtype).floor().cast(pl.Int64, strict=False))
 
 
 def _starts_with_iso(raw: pl.LazyFrame, name: str) -> bool:
     """Whether the first value of a column is a time in ISO 8601: then all are to be."""
-    first = raw.select(pl.col(name).filter(pl.col(name).str.strip_chars() != "").first())
-    return first.select(_iso_seconds(pl.col(name))).collect().item() is not None
+    first = raw.select(name).filter(pl.col(name).str.strip_chars() != "").head(1)
+    return first.select(_iso_seconds(pl.col(name))).collect(engine="streaming").drop_nulls().height == 1
 
 
 def _iso_seconds(raw: pl.Expr) -> pl.Expr:

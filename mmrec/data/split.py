@@ -20,12 +20,13 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from mmrec.data.ranks import distinct, gather, missing, text_order
 from mmrec.data.storage import sha256_frame, sha256_text
 from mmrec.errors import ConfigError, DataError
 from mmrec.types import ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
 
 _PART = "__part__"
-_FROM_END, _N, _ROW = "__from_end__", "__n__", "__row__"
+_FROM_END, _N, _ROW, _KEY = "__from_end__", "__n__", "__row__", "__key__"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def user_time(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: flo
     """Holds out the newest rows of each user, rounded half up, but never the oldest one. Raises DataError without timestamps."""
     _check_ratios(valid_ratio, test_ratio)
     rows, n_removed = deduplicate(_require_time(interactions, "user_time"))
-    parts = _order_by_user(rows).with_columns(_part_by_ratio(valid_ratio, test_ratio))
+    parts = _count_from_newest(rows).with_columns(_part_by_ratio(valid_ratio, test_ratio))
     return _collect(parts, "user_time", n_removed)
 
 
@@ -70,14 +71,7 @@ def global_time(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: f
     """
     _check_ratios(valid_ratio, test_ratio)
     rows, n_removed = deduplicate(_require_time(interactions, "global_time"))
-    times = rows[TIMESTAMP].sort()
-    test_from = _cut(times, test_ratio)
-    valid_from = min(_cut(times, valid_ratio + test_ratio), test_from)
-    if len(times) and valid_from <= times[0]:
-        raise DataError(
-            f"split=global_time leaves nothing to train on: {(times == times[0]).sum():,} of {len(times):,} interactions are of the first "
-            f"moment, {times[0]}; expected timestamps that differ"
-        )
+    valid_from, test_from = _moments(rows[TIMESTAMP].sort(), valid_ratio, test_ratio)
     time = pl.col(TIMESTAMP)
     parts = rows.with_columns(pl.when(time >= test_from).then(2).when(time >= valid_from).then(1).otherwise(0).alias(_PART))
     return _collect(parts, "global_time", n_removed)
@@ -87,7 +81,7 @@ def leave_last_out(interactions: pl.DataFrame) -> Split:
     """Each user's last row tests, the one before validates; users with fewer than three train. Raises DataError without timestamps."""
     rows, n_removed = deduplicate(_require_time(interactions, "leave_last_out"))
     part = pl.when(pl.col(_N) < 3).then(0).otherwise((2 - pl.col(_FROM_END)).clip(lower_bound=0))
-    return _collect(_order_by_user(rows).with_columns(part.alias(_PART)), "leave_last_out", n_removed)
+    return _collect(_count_from_newest(rows).with_columns(part.alias(_PART)), "leave_last_out", n_removed)
 
 
 def cold_item(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float, seed: int) -> Split:
@@ -142,21 +136,23 @@ def deduplicate(
     interactions = interactions if SPLIT in by else interactions.drop(SPLIT, strict=False)
     if _rises(interactions, by):
         return interactions, 0
-    rows = interactions.sort(by)
-    starts = rows.select(pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in by)).to_series()
-    starts[0] = True
-    repeated = ~starts | ~starts.shift(-1, fill_value=True)
-    some = rows.with_row_index(_ROW).filter(repeated)  # few: the others need no further order
-    time = [TIMESTAMP] if TIMESTAMP in rows.columns else []
-    order = [*by, *time, *(name for name in rows.columns if name not in (*by, *time))]
-    some = some.sort(order, descending=[name in time and keep == "last" for name in order], nulls_last=True)
-    mask = ~repeated
-    mask[some.unique(by, keep="first", maintain_order=True)[_ROW]] = True
-    return rows.filter(mask), int((~mask).sum())
+    order, keys = text_order(interactions, by)
+    repeated = (keys == keys.shift()).fill_null(False) | (keys == keys.shift(-1)).fill_null(False)
+    some = interactions[order.filter(repeated)].with_columns(keys.filter(repeated).alias(_KEY), repeated.arg_true().alias(_ROW))
+    del keys
+    time = [name for name in interactions.columns if name == TIMESTAMP]
+    columns = [_KEY, *time, *(name for name in interactions.columns if name not in (*by, *time))]
+    some = some.sort(columns, descending=[name in time and keep == "last" for name in columns], nulls_last=True)
+    kept = ~repeated
+    kept[some.unique(_KEY, keep="first", maintain_order=True)[_ROW]] = True
+    order = order.filter(kept)
+    return gather(interactions, order), len(interactions) - len(order)
 
 
 def _rises(rows: pl.DataFrame, by: Sequence[str] = (USER_ID, ITEM_ID)) -> bool:
     """Whether every row is above the one before it by these columns, the first counting most: sorted, and none repeated."""
+    if any(rows[key].null_count() for key in by):
+        return False
     above, equal = pl.lit(False), pl.lit(True)
     for key in by:
         above |= equal & (pl.col(key) > pl.col(key).shift())
@@ -196,12 +192,13 @@ def _listed(interactions: pl.DataFrame) -> str:
     return ", ".join(f"`{column}`" for column in interactions.columns)
 
 
-def _order_by_user(rows: pl.DataFrame) -> pl.DataFrame:
-    """Adds how far each row is from its user's newest (0), ties by item_id, and how many rows the user has."""
-    by_time = rows.sort([USER_ID, TIMESTAMP, ITEM_ID])
-    n = pl.len().over(USER_ID).cast(pl.Int64)
-    position = pl.int_range(pl.len()).over(USER_ID)
-    return by_time.with_columns((n - 1 - position).alias(_FROM_END), n.alias(_N))
+def _count_from_newest(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds how far each row is from its user's newest (0), ties by item_id, and how many rows the user has. The rows are sorted by ids."""
+    user, n = rows[USER_ID].rle_id(), rows[USER_ID].rle().struct.field("len").cast(pl.Int64)
+    by_time = rows.select(pl.arg_sort_by(user, TIMESTAMP, maintain_order=True)).to_series()  # each user's rows fill the same places
+    from_end = np.empty(len(rows), dtype=np.int64)
+    from_end[by_time.to_numpy()] = n.cum_sum().gather(user).to_numpy() - 1 - np.arange(len(rows))
+    return rows.with_columns(pl.Series(_FROM_END, from_end), n.gather(user).alias(_N))
 
 
 def _part_by_ratio(valid_ratio: float, test_ratio: float) -> pl.Expr:
@@ -213,6 +210,18 @@ def _part_by_ratio(valid_ratio: float, test_ratio: float) -> pl.Expr:
     return pl.when(is_first | ~is_held_out).then(0).when(is_test).then(2).otherwise(1).alias(_PART)
 
 
+def _moments(times: pl.Series, valid_ratio: float, test_ratio: float) -> tuple[float, float]:
+    """From when on, of sorted times, rows validate and test. Raises DataError where none are left to train on."""
+    test_from = _cut(times, test_ratio)
+    valid_from = min(_cut(times, valid_ratio + test_ratio), test_from)
+    if len(times) and valid_from <= times[0]:
+        raise DataError(
+            f"split=global_time leaves nothing to train on: {(times == times[0]).sum():,} of {len(times):,} interactions are of the first "
+            f"moment, {times[0]}; expected timestamps that differ"
+        )
+    return valid_from, test_from
+
+
 def _cut(times: pl.Series, ratio: float) -> float:
     """The moment from which on at least round(n * ratio) of the sorted times lie; infinity where that is none."""
     n_after = int(len(times) * ratio + 0.5 + 1e-9)
@@ -222,13 +231,13 @@ def _cut(times: pl.Series, ratio: float) -> float:
 def _collect(rows: pl.DataFrame, name: str, n_removed: int, odd: Sequence[str] = ()) -> Split:
     """The split of rows that bear a part (0 train, 1 valid, 2 test), with notes on what was odd and what is missing in it."""
     columns = [column for column in rows.columns if column not in (_PART, _FROM_END, _N, SPLIT)]
-    rows = rows if _rises(rows) else rows.sort([USER_ID, ITEM_ID])
-    train, valid, test = (rows.filter(pl.col(_PART) == part).select(columns) for part in range(len(PARTS)))
+    rows = rows if _rises(rows) else gather(rows, text_order(rows, (USER_ID, ITEM_ID))[0])
+    train, valid, test = (rows.select(columns).filter(rows[_PART] == part) for part in range(len(PARTS)))
     notes = [f"{n_removed:,} repeated (user, item) rows were reduced to the first"] if n_removed else []
     notes += odd
     notes += [f"{part} has no rows" for part, table in zip(PARTS, (train, valid, test), strict=True) if table.is_empty()]
     for key, kind in ((USER_ID, "users"), (ITEM_ID, "items")):
-        tested = test.select(key).unique()
-        if n_unseen := len(tested.join(train.select(key).unique(), on=key, how="anti")):
+        tested = distinct(test[key])
+        if n_unseen := len(missing(tested, train[key])):
             notes.append(f"{n_unseen:,} of {len(tested):,} {kind} in test have no row in train")
     return Split(train, valid, test, name, tuple(notes))

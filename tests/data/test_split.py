@@ -122,6 +122,19 @@ def test_equal_times_are_ordered_by_item() -> None:
     assert [part["item_id"].to_list() for part in (split.train, split.valid, split.test)] == [["i0"], ["i1"], ["i2"]]
 
 
+@pytest.mark.parametrize("name", ["user_time", "leave_last_out"])
+@settings(max_examples=30, deadline=None)
+@given(events=EVENTS)
+def test_each_user_is_cut_as_if_alone(name: str, events: list[tuple]) -> None:
+    split, rows = SPLITS[name](table(events)), deduplicate(table(events))[0]
+    alone = [SPLITS[name](rows.filter(user_id=user)) for user in rows["user_id"].unique().sort()]
+    for part in ("train", "valid", "test"):
+        assert getattr(split, part).equals(pl.concat([getattr(one, part) for one in alone]))
+    for one in alone:
+        by_time = pl.concat([one.train, one.valid, one.test]).sort("timestamp", "item_id")
+        assert by_time.equals(pl.concat([part.sort("timestamp", "item_id") for part in (one.train, one.valid, one.test)]))
+
+
 def test_leave_last_out_by_hand() -> None:
     split = leave_last_out(table([(0, 0, 1, None), (0, 1, 2, None), (1, 5, 9, None), (1, 4, 8, None), (1, 3, 7, None), (1, 2, 6, None)]))
     assert split.test.rows() == [("u1", "i5", 9, None)]
