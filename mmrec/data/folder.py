@@ -29,6 +29,7 @@ from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.settings import Columns, Settings, read_settings
 from mmrec.data.storage import sha256_file, sha256_text
+from mmrec.data.store import Folder, open_store
 from mmrec.data.table_file import TableFile
 from mmrec.data.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.errors import ConfigError, DataError, MissingFile, nearest
@@ -70,6 +71,7 @@ def read_folder(
     allow_hosts: list[str] | None = None,
     allow_private: bool = False,
     tables: dict[str, str | None] | None = None,
+    pictures: str | None = None,
 ) -> Dataset:
     """The dataset in the folder `path`.
 
@@ -86,7 +88,9 @@ def read_folder(
         allow_hosts, allow_private: where images may be fetched from that are named by URL, as in `Dataset`.
         tables: our name of a table to its file, glob or folder inside `path`, where it is called otherwise.
 
-    What is not given may be said in the folder's own `mmrec.yaml`.
+        pictures: where the images are, if not in `path`: whatever `mmrec.data.store.open_store` takes, whose errors are raised too.
+
+    What is not given may be said in the folder's own `mmrec.yaml`, `pictures` and what may be fetched excepted.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
@@ -112,7 +116,7 @@ def read_folder(
     if "triples" in read and "item_entities" not in read:
         links = node_links(read["triples"].file, set(_known_items(read)))
         frames |= {"item_entities": links} if links is not None else {}
-    dataset = assemble(folder, frames, settings.text_columns, settings.image_column, paths.get("triples"), settings.places)
+    dataset = assemble(folder, frames, settings.text_columns, settings.image_column, paths.get("triples"), settings.places, pictures)
     known = {"vectors": vectors, "counts": row_counts(read.items()), "notes": settings.notes + reading_notes(read) + dataset.notes}
     hosts = tuple(allow_hosts or ())
     return replace(dataset, **known, allow_hosts=hosts, allow_private=allow_private, content_hash=content_hash)
@@ -186,19 +190,23 @@ def assemble(
     image_column: str | None = None,
     triples_path: Path | None = None,
     places: Mapping[str, str] = MappingProxyType({}),
+    pictures: str | None = None,
 ) -> Dataset:
     """The dataset of tables that are named as in `TABLES`, with notes on items of which something is not known.
 
-    Raises ConfigError for columns that the items have not (`places` say where they are asked for), DataError where triples, read from
-    `triples_path`, know none of the items.
+    Raises ConfigError for columns that the items have not (`places` say where they are asked for) and for a store of `pictures` that no
+    item names any of, DataError where triples, read from `triples_path`, know none of the items.
     """
     given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
     image = _choose_image(given, image_column, places.get("image_column", "data.image_column"))
     texts = _choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"))
     as_text = [name for name in (*texts, image) if name in given.columns]
     items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
+    store = Folder(folder, "data.path") if pictures is None else open_store(pictures, "data.pictures")
+    if pictures is not None and image is None:
+        raise ConfigError("data.pictures: nothing says which picture is whose; set data.image_column=photo, or '{item_id}.*' where ids do")
     if is_pattern(image_column):
-        items = items.with_columns(find_pictures(folder, image_column, items, places.get("image_column", "data.image_column")).alias(image))
+        items = items.with_columns(find_pictures(store, image_column, items, places.get("image_column", "data.image_column")).alias(image))
     if "triples" in frames:
         notes += check_alignment(items, frames["triples"], frames.get("item_entities"), triples_path)
     return Dataset(
@@ -212,6 +220,7 @@ def assemble(
         item_entities=frames.get("item_entities"),
         users=frames.get("users"),
         notes=(*near_ids(frames["interactions"][USER_ID]), *near_ids(items[ITEM_ID]), *notes),
+        pictures=pictures,
     )
 
 

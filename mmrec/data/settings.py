@@ -22,6 +22,8 @@ from mmrec.errors import ConfigError, MissingFile, nearest
 FILE = "mmrec.yaml"
 Columns = dict[str, str | dict[str, str | None] | None]
 _SHAPES = {"tables": dict, "columns": dict, "text_columns": list, "image_column": str, "features": dict}
+_NOT_WITH_DATA = ("pictures", "allow_hosts", "allow_private", "on_error", "quarantine")
+"""Keys of the command line that lead out of the folder, or decide what becomes of it."""
 _SHAPE_NAMES = {dict: "names with a value each", list: "a list", str: "text"}
 
 
@@ -123,6 +125,8 @@ def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping
     """Raises ConfigError for the first thing that cannot be."""
     ours = {column for columns in known.values() for column in columns}
     for key in (key for key in places if key not in _SHAPES and ("." not in key or key in content)):
+        if key in _NOT_WITH_DATA:
+            raise ConfigError(f"{places[key]}: cannot be said here, where files come from others; give it as data.{key}=…")
         raise ConfigError(f"{places[key]}: there is no such setting; {nearest(key, _SHAPES)}")
     for key, value in content.items():
         if not isinstance(value, _SHAPES[key]):
