@@ -20,14 +20,14 @@ from types import MappingProxyType
 import polars as pl
 
 from mmrec.data.find import files_of, missing_file
-from mmrec.data.formats import open_table
+from mmrec.data.formats import open_labelled, open_table
 from mmrec.data.graph_files import node_links
 from mmrec.data.ids import near_ids
 from mmrec.data.picture_names import find_pictures, is_pattern
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
-from mmrec.data.settings import Columns, Settings, read_settings
+from mmrec.data.settings import Columns, Settings, Tables, read_settings
 from mmrec.data.storage import sha256_file, sha256_text
 from mmrec.data.store import Folder, open_store
 from mmrec.data.table_file import TableFile
@@ -70,7 +70,7 @@ def read_folder(
     features: dict[str, str] | None = None,
     allow_hosts: list[str] | None = None,
     allow_private: bool = False,
-    tables: dict[str, str | None] | None = None,
+    tables: Tables | None = None,
     pictures: str | None = None,
 ) -> Dataset:
     """The dataset in the folder `path`.
@@ -86,7 +86,8 @@ def read_folder(
         quarantine: the folder for rows that are left out, one below it for each content.
         features: modality to the file of its vectors, see `mmrec.data.vectors`.
         allow_hosts, allow_private: where images may be fetched from that are named by URL, as in `Dataset`.
-        tables: our name of a table to its file, glob or folder inside `path`, where it is called otherwise.
+        tables: our name of a table to its file, glob or folder inside `path`, where it is called otherwise; interactions in parts have
+            one for each, `{"train": "train.csv", "test": "test.csv"}`.
 
         pictures: where the images are, if not in `path`: whatever `mmrec.data.store.open_store` takes, whose errors are raised too.
 
@@ -109,8 +110,7 @@ def read_folder(
         raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
     problems, files = Problems(), find_vectors(folder, settings.features)
     read, vectors = _read_tables(paths, files, settings, problems)
-    said = [settings.path] if settings.path else []
-    content_hash = hash_files(dict.fromkeys([*paths.values(), *said, *(file for one in files.values() for file in (one.values, one.ids))]))
+    content_hash = _hash_all(paths.values(), files.values(), settings.path)
     settle(read, problems, on_error, quarantine, content_hash)
     frames = {stem: table.frame for stem, table in read.items() if stem in TABLES}
     if "triples" in read and "item_entities" not in read:
@@ -123,10 +123,11 @@ def read_folder(
 
 
 def _read_tables(
-    paths: Mapping[str, Path], files: Mapping[str, VectorFiles], settings: Settings, problems: Problems
+    paths: Mapping[str, Path | dict[str, Path]], files: Mapping[str, VectorFiles], settings: Settings, problems: Problems
 ) -> tuple[dict[str, ReadTable], dict[str, ItemVectors]]:
     """Every table of the folder, the lists of items of vectors among them, and the vectors themselves by modality."""
-    read = {stem: read_stem(open_table(file), stem, problems, settings.names(stem)) for stem, file in paths.items()}
+    opened = {stem: open_labelled(file, SPLIT) if isinstance(file, dict) else open_table(file) for stem, file in paths.items()}
+    read = {stem: read_stem(file, stem, problems, settings.names(stem)) for stem, file in opened.items()}
     settings.check_columns({stem: table.file.columns for stem, table in read.items()})
     known = _known_items(read)
     if "item_entities" in read:
@@ -269,6 +270,12 @@ def hash_files(paths: Iterable[Path]) -> str:
     files = [file for path in sorted(paths, key=lambda path: path.name) for file in files_of(path)]
     parts = [part for path in files for part in (path.name, sha256_file(path))]
     return sha256_text(*parts)
+
+
+def _hash_all(tables: Iterable[Path | dict[str, Path]], vectors: Iterable[VectorFiles], settings: Path | None) -> str:
+    named = [file for found in tables for file in (found.values() if isinstance(found, dict) else [found])]
+    named += [file for one in vectors for file in (one.values, one.ids)]
+    return hash_files(dict.fromkeys([*named, *([settings] if settings else [])]))
 
 
 def _known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
