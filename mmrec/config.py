@@ -31,7 +31,9 @@ _EFFECTS = (
     "picture_worker",
     "pictures",
     "quarantine",
+    "shared_features",
     "storage",
+    "store",
     "wheels",
 )
 REFUSED = (

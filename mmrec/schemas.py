@@ -46,6 +46,7 @@ class FeaturesConfig:
     batch_size: int = MISSING
     engine: str = MISSING
     n_workers: int = MISSING
+    store: str | None = None
 
 
 @dataclass

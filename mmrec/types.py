@@ -83,7 +83,7 @@ class Dataset:
     text_columns: tuple[str, ...]
     """The columns of `items` that, joined, are the text of an item; the first one is its title."""
     image_column: str | None = None
-    """The column of `items` that holds an image path relative to `root`, or a URL."""
+    """The column of `items` that holds an image path relative to `root`, or to `pictures`, or a URL."""
     triples: pl.DataFrame | None = None
     """`head, relation, tail`, all String[, timestamp: Int64 seconds UTC, when it became known; null: always]."""
     item_entities: pl.DataFrame | None = None
@@ -101,6 +101,8 @@ class Dataset:
     """The hosts that images named by URL may be fetched from."""
     allow_private: bool = False
     """Whether those may be of this machine or its network."""
+    pictures: str | None = None
+    """The store in which image paths are looked up, where it is not `root`: see `mmrec.data.store.open_store`."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ LIBRARY_ROOMS = {
     "lightning": {"tasks", "cli", "data_modules"},
     "pytorch_lightning": {"tasks", "cli", "data_modules"},
     "networkx": {"kg"},
+    "fsspec": {"data"},
     "httpcore": {"data"},
     "httpx": {"data"},
 }

@@ -123,7 +123,11 @@ def _show(guesses: Guesses, folder: Path) -> None:
     doubtful = sum(guess.confidence == DOUBTFUL for guess in guesses.found)
     first = f"look at {doubtful} marked `{DOUBTFUL}` in {folder / FILE}, then " if doubtful else ""
     console.print(f"next: {first}mmrec data check {quote(str(folder))}", markup=False, soft_wrap=True)
-    console.print(f"then: mmrec train data=folder {quote(f'data.path={folder}')}", markup=False, soft_wrap=True)
+    is_given = any(guess.key.startswith("tables.interactions.") for guess in guesses.found)
+    split = " split=given" if is_given else ""
+    console.print(f"then: mmrec train data=folder {quote(f'data.path={folder}')}{split}", markup=False, soft_wrap=True)
+    if is_given:
+        console.print("split=given keeps to the parts that your files are; without it the rows of all are split anew", markup=False)
 
 
 def _parse(words: Sequence[str]) -> Namespace:

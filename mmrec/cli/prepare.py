@@ -25,6 +25,7 @@ from mmrec.data.picture_urls import read_all_pictures
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_parquet
+from mmrec.data.store import open_store
 from mmrec.data.vectors import align_vectors
 from mmrec.errors import ConfigError, DataError, printable
 from mmrec.evaluation.item_groups import check_item_column
@@ -162,7 +163,8 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
     items, cache, size = index.align(dataset.items), Path(cfg.paths.cache), cfg.features.batch_size
     features: dict[str, Features] = {}
     problems: list[Problem] = []
-    engine = _engine(cfg)
+    engine, url = _engine(cfg), OmegaConf.select(cfg, "features.store")  # runs of before have no such key
+    store = None if url is None else open_store(url, "features.store", whole=False)
     for name, vectors in dataset.vectors.items():
         if hasattr(torch.nn.ModuleDict(), name):
             raise ConfigError(f"data.features.{name}: torch has a use of its own for this name; choose another")
@@ -170,12 +172,12 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
             features[name] = align_vectors(vectors, index)
     if cfg.evidence.text and dataset.text_columns and TEXT not in features:
         texts = item_texts(items, dataset.text_columns)
-        features[TEXT], problems = extract_features(build(cfg, "text_encoder"), texts, cache, size, TEXT, engine)
+        features[TEXT], problems = extract_features(build(cfg, "text_encoder"), texts, cache, size, TEXT, engine, store)
     if cfg.evidence.image and dataset.image_column and IMAGE not in features:
         pictures, unread = read_all_pictures(dataset, items[ITEM_ID], cache)
         problems = problems + unread
         if _any_there(pictures):  # an encoder may be a large download
-            features[IMAGE], undecoded = extract_features(build(cfg, "image_encoder"), pictures, cache, size, IMAGE, engine)
+            features[IMAGE], undecoded = extract_features(build(cfg, "image_encoder"), pictures, cache, size, IMAGE, engine, store)
             problems = problems + undecoded
         elif unread:
             say(f"image features: none, for no picture of {len(unread):,} items that name one can be read")

@@ -9,7 +9,6 @@ A write is: a folder beside the target, its files one by one with fsync, rename,
 
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from mmrec.data.storage import sha256_file, sync_folder, write_json, write_tensors
+from mmrec.data.storage import sha256_file, sync_folder, temporary_beside, write_json, write_tensors
 from mmrec.errors import DamagedCheckpoint, StorageError
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
@@ -36,19 +35,11 @@ def write_checkpoint(folder: Path, state: Any) -> None:
     """
     tensors: dict[str, Tensor] = {}
     tree = _encode(state, "", tensors)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
-        temporary.mkdir(parents=True)
-        write_tensors(temporary / TENSORS, _separate(tensors))
-        write_json(temporary / STATE, tree)
-        files = {name: {"bytes": (temporary / name).stat().st_size, "sha256": sha256_file(temporary / name)} for name in (TENSORS, STATE)}
-        write_json(temporary / MANIFEST, {"format": _FORMAT, "files": files})
-        _move(temporary, folder)
+        _write(folder, tree, tensors)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(f"the checkpoint {folder} could not be written: {reason}; those before it are as they were") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_checkpoint(folder: Path) -> Any:
@@ -103,10 +94,23 @@ def remove_leftovers(parent: Path) -> None:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+def _write(folder: Path, tree: Any, tensors: dict[str, Tensor]) -> None:
+    temporary = temporary_beside(folder)
+    try:
+        temporary.mkdir()
+        write_tensors(temporary / TENSORS, _separate(tensors))
+        write_json(temporary / STATE, tree)
+        files = {name: {"bytes": (temporary / name).stat().st_size, "sha256": sha256_file(temporary / name)} for name in (TENSORS, STATE)}
+        write_json(temporary / MANIFEST, {"format": _FORMAT, "files": files})
+        _move(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _move(temporary: Path, folder: Path) -> None:
     """Puts a complete folder in its place; what was there goes only once it has a successor."""
     if folder.exists():
-        before = folder.with_name(f".{folder.name}.{os.getpid()}.before.tmp")
+        before = temporary_beside(folder.with_name(f"{folder.name}.before"))
         folder.rename(before)
         temporary.rename(folder)
         shutil.rmtree(before, ignore_errors=True)

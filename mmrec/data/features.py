@@ -4,6 +4,8 @@ The key of a feature is the sha256 of the raw bytes it was computed from; the fo
 ever stale: a changed item, model or setting is another key. A cache folder holds *shards*, safetensors files of up to `SHARD_ROWS` rows:
 
     <cache>/features/<fingerprint[:32]>/<sha256 of the content>.safetensors     keys: (n, 32) uint8, values: (n, feature_dim) float32
+
+A store that several machines share (`mmrec.data.shared_features`) stands behind the cache, if there is one.
 """
 
 import hashlib
@@ -26,8 +28,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmrec.data.inside import check_inside, read_inside
+from mmrec.data.shared_features import SharedFeatures
 from mmrec.data.storage import write_tensors
+from mmrec.data.store import Folder, Store, ask_all, open_store
 from mmrec.types import ITEM_ID, Dataset, FeatureEncoder, Features
 
 SHARD_ROWS, SHARD_SECONDS = 2_000, 30.0
@@ -75,17 +78,25 @@ def extract_features(
     batch_size: int,
     modality: str,
     engine: Engine = encode_here,
+    store: Store | None = None,
 ) -> tuple[Features, list[Problem]]:
     """The features of every input, from the cache where it has them and computed (then cached) where not.
 
     None means that the item has no such input; it and an input that cannot be read or that `encoder.prepare` refuses, with ValueError, are
     not `present`, and each refused one is a problem. Equal inputs are computed once. What was computed is on disk after at most
     `SHARD_SECONDS`, so a kill loses little. `modality` only names the progress bar; `engine` says where it is computed, not what.
+    What the cache lacks is looked up in `store` before, and what that lacks is written there after; it raises StorageError.
     """
     table = _Table(inputs, encoder.feature_dim)
     folder = cache / "features" / encoder.fingerprint[:32]
     for path in sorted(folder.glob("*.safetensors")):
         table.fill(*_read_shard(path, encoder.feature_dim))
+    shared = None if store is None else SharedFeatures(store, encoder.fingerprint, encoder.feature_dim)
+    if shared is not None:
+        with _ShardWriter(folder) as shards:
+            for keys, rows in shared.find(table.lacking()):
+                table.fill(keys, rows)
+                shards.add(keys, rows)
     todo, refused = table.missing(WINDOW_BATCHES * batch_size), {}
     console = Console(stderr=True)
     with Progress(console=console, disable=not (console.is_terminal and todo)) as progress, _ShardWriter(folder) as shards:
@@ -99,28 +110,35 @@ def extract_features(
                 table.fill(keys, encoded.rows)
                 shards.add(keys, encoded.rows)
             progress.advance(bar, len(encoded.refused) + len(encoded.positions))
+    if shared is not None:
+        shared.add(*table.rows())
     problems = [Problem(position, reason) for first, reason in refused.items() for position in table.positions[table.keys[first]]]
     return Features(table.values, table.present, encoder.name), sorted(table.unread + problems, key=lambda problem: problem.position)
 
 
 def read_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series) -> tuple[Sequence[bytes | None], list[Problem]]:
-    """The raw bytes of each item's picture, in the order of `item_ids`, read from disk whenever an element is asked for.
+    """The raw bytes of each item's picture, in the order of `item_ids`, read from its store whenever an element is asked for.
 
-    None, with a problem, where there is no file that `mmrec.data.inside.read_inside` may read; None, without one, where the item names no
-    picture. Asking for an element raises ValueError where the file has gone or changed its kind since.
+    None, with a problem, where the store has no file of that name, or one that it may not give; None, without one, where the item names no
+    picture. Asking for an element raises ValueError where the file has gone or changed its kind since, StorageError where the store has.
     """
     if dataset.image_column is None:
         return [None] * len(item_ids), []
     named = dict(dataset.items.select(ITEM_ID, pl.col(dataset.image_column).cast(pl.String)).iter_rows())
-    names, problems = [named.get(item_id) or None for item_id in item_ids], []
-    for position, name in enumerate(names):
+    names = [named.get(item_id) or None for item_id in item_ids]
+    store = Folder(dataset.root, "data.path") if dataset.pictures is None else open_store(dataset.pictures, "data.pictures")
+
+    def refused(position: int) -> str:
         try:
-            if name is not None:
-                check_inside(dataset.root, name)
+            if names[position] is not None:
+                store.check(names[position])
         except ValueError as error:
-            names[position] = None
-            problems.append(Problem(position, str(error)))
-    return _Files(dataset.root, names), problems
+            return str(error)
+        return ""
+
+    reasons = list(ask_all(refused, len(names), store.is_remote))
+    problems = [Problem(position, reason) for position, reason in enumerate(reasons) if reason]
+    return _Files(store, [None if reason else name for name, reason in zip(names, reasons, strict=True)]), problems
 
 
 def item_texts(items: pl.DataFrame, text_columns: Sequence[str]) -> list[bytes | None]:
@@ -141,19 +159,19 @@ def _join_sentences(parts: list[str]) -> bytes | None:
 
 
 class _Files(Sequence):
-    """Files below a folder as a sequence of their bytes, none of them kept in memory."""
+    """Files of a store as a sequence of their bytes, none of them kept in memory."""
 
-    def __init__(self, folder: Path, names: list[str | None]):
-        self.folder, self.names = folder, names
+    def __init__(self, store: Store, names: list[str | None]):
+        self.store, self.names = store, names
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, position: int | slice) -> "bytes | _Files | None":
         if isinstance(position, slice):
-            return _Files(self.folder, self.names[position])
+            return _Files(self.store, self.names[position])
         name = self.names[position]
-        return None if name is None else read_inside(self.folder, name)
+        return None if name is None else self.store.read(name)
 
 
 class _Table:
@@ -164,16 +182,13 @@ class _Table:
         self.positions: dict[bytes, list[int]] = {}
         self.sizes: list[int] = []
         self.unread: list[Problem] = []
-        for position in range(len(inputs)):
-            try:
-                raw = inputs[position]
-            except ValueError as error:
-                self.unread.append(Problem(position, str(error)))
-                raw = None
-            self.keys.append(b"" if raw is None else hashlib.sha256(raw).digest())
-            self.sizes.append(0 if raw is None else len(raw))
-            if raw is not None:
-                self.positions.setdefault(self.keys[-1], []).append(position)
+        for position, (key, size, reason) in enumerate(_digests(inputs)):
+            self.keys.append(key)
+            self.sizes.append(size)
+            if reason:
+                self.unread.append(Problem(position, reason))
+            if key:
+                self.positions.setdefault(key, []).append(position)
         self.values = torch.zeros(len(inputs), feature_dim)
         self.present = torch.zeros(len(inputs), dtype=torch.bool)
 
@@ -185,6 +200,15 @@ class _Table:
             self.values[target] = rows[source]
             self.present[target] = True
 
+    def lacking(self) -> set[bytes]:
+        """The keys without a row."""
+        return {key for key, positions in self.positions.items() if not self.present[positions[0]]}
+
+    def rows(self) -> tuple[list[bytes], Float[Tensor, "n feature_dim"]]:
+        """The keys that have a row, sorted, and their rows."""
+        keys = sorted(key for key, positions in self.positions.items() if self.present[positions[0]])
+        return keys, self.values[[self.positions[key][0] for key in keys]]
+
     def missing(self, window: int) -> list[list[int]]:
         """The first position of each key still without a row, largest input first: what does not fit in memory fails at once.
 
@@ -195,6 +219,19 @@ class _Table:
         windows = [first[start : start + window] for start in range(0, len(first), window)]
         left = [[position for position in positions if not self.present[position]] for positions in windows]
         return [positions for positions in left if positions]
+
+
+def _digests(inputs: Sequence[bytes | None]) -> Iterator[tuple[bytes, int, str]]:
+    """Of each input its sha256 and size, empty and 0 where there is none, and why it cannot be read. Those not in memory are waited for."""
+
+    def digest(position: int) -> tuple[bytes, int, str]:
+        try:
+            raw = inputs[position]
+        except ValueError as error:
+            return b"", 0, str(error)
+        return (b"", 0, "") if raw is None else (hashlib.sha256(raw).digest(), len(raw), "")
+
+    return ask_all(digest, len(inputs), has_to_wait=not isinstance(inputs, list))
 
 
 class _ShardWriter:

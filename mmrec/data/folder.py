@@ -20,15 +20,16 @@ from types import MappingProxyType
 import polars as pl
 
 from mmrec.data.find import files_of, missing_file
-from mmrec.data.formats import open_table
+from mmrec.data.formats import open_labelled, open_table
 from mmrec.data.graph_files import node_links
 from mmrec.data.ids import near_ids
 from mmrec.data.picture_names import find_pictures, is_pattern
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
-from mmrec.data.settings import Columns, Settings, read_settings
+from mmrec.data.settings import Columns, Settings, Tables, read_settings
 from mmrec.data.storage import sha256_file, sha256_text
+from mmrec.data.store import Folder, open_store
 from mmrec.data.table_file import TableFile
 from mmrec.data.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.errors import ConfigError, DataError, MissingFile, nearest
@@ -69,7 +70,8 @@ def read_folder(
     features: dict[str, str] | None = None,
     allow_hosts: list[str] | None = None,
     allow_private: bool = False,
-    tables: dict[str, str | None] | None = None,
+    tables: Tables | None = None,
+    pictures: str | None = None,
 ) -> Dataset:
     """The dataset in the folder `path`.
 
@@ -84,9 +86,12 @@ def read_folder(
         quarantine: the folder for rows that are left out, one below it for each content.
         features: modality to the file of its vectors, see `mmrec.data.vectors`.
         allow_hosts, allow_private: where images may be fetched from that are named by URL, as in `Dataset`.
-        tables: our name of a table to its file, glob or folder inside `path`, where it is called otherwise.
+        tables: our name of a table to its file, glob or folder inside `path`, where it is called otherwise; interactions in parts have
+            one for each, `{"train": "train.csv", "test": "test.csv"}`.
 
-    What is not given may be said in the folder's own `mmrec.yaml`.
+        pictures: where the images are, if not in `path`: whatever `mmrec.data.store.open_store` takes, whose errors are raised too.
+
+    What is not given may be said in the folder's own `mmrec.yaml`, `pictures` and what may be fetched excepted.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
@@ -105,24 +110,24 @@ def read_folder(
         raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
     problems, files = Problems(), find_vectors(folder, settings.features)
     read, vectors = _read_tables(paths, files, settings, problems)
-    said = [settings.path] if settings.path else []
-    content_hash = hash_files(dict.fromkeys([*paths.values(), *said, *(file for one in files.values() for file in (one.values, one.ids))]))
+    content_hash = _hash_all(paths.values(), files.values(), settings.path)
     settle(read, problems, on_error, quarantine, content_hash)
     frames = {stem: table.frame for stem, table in read.items() if stem in TABLES}
     if "triples" in read and "item_entities" not in read:
         links = node_links(read["triples"].file, set(_known_items(read)))
         frames |= {"item_entities": links} if links is not None else {}
-    dataset = assemble(folder, frames, settings.text_columns, settings.image_column, paths.get("triples"), settings.places)
+    dataset = assemble(folder, frames, settings.text_columns, settings.image_column, paths.get("triples"), settings.places, pictures)
     known = {"vectors": vectors, "counts": row_counts(read.items()), "notes": settings.notes + reading_notes(read) + dataset.notes}
     hosts = tuple(allow_hosts or ())
     return replace(dataset, **known, allow_hosts=hosts, allow_private=allow_private, content_hash=content_hash)
 
 
 def _read_tables(
-    paths: Mapping[str, Path], files: Mapping[str, VectorFiles], settings: Settings, problems: Problems
+    paths: Mapping[str, Path | dict[str, Path]], files: Mapping[str, VectorFiles], settings: Settings, problems: Problems
 ) -> tuple[dict[str, ReadTable], dict[str, ItemVectors]]:
     """Every table of the folder, the lists of items of vectors among them, and the vectors themselves by modality."""
-    read = {stem: read_stem(open_table(file), stem, problems, settings.names(stem)) for stem, file in paths.items()}
+    opened = {stem: open_labelled(file, SPLIT) if isinstance(file, dict) else open_table(file) for stem, file in paths.items()}
+    read = {stem: read_stem(file, stem, problems, settings.names(stem)) for stem, file in opened.items()}
     settings.check_columns({stem: table.file.columns for stem, table in read.items()})
     if "item_entities" not in read and not files:
         return read, {}
@@ -188,19 +193,23 @@ def assemble(
     image_column: str | None = None,
     triples_path: Path | None = None,
     places: Mapping[str, str] = MappingProxyType({}),
+    pictures: str | None = None,
 ) -> Dataset:
     """The dataset of tables that are named as in `TABLES`, with notes on items of which something is not known.
 
-    Raises ConfigError for columns that the items have not (`places` say where they are asked for), DataError where triples, read from
-    `triples_path`, know none of the items.
+    Raises ConfigError for columns that the items have not (`places` say where they are asked for) and for a store of `pictures` that no
+    item names any of, DataError where triples, read from `triples_path`, know none of the items.
     """
     given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
     image = _choose_image(given, image_column, places.get("image_column", "data.image_column"))
     texts = _choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"))
     as_text = [name for name in (*texts, image) if name in given.columns]
     items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
+    store = Folder(folder, "data.path") if pictures is None else open_store(pictures, "data.pictures")
+    if pictures is not None and image is None:
+        raise ConfigError("data.pictures: nothing says which picture is whose; set data.image_column=photo, or '{item_id}.*' where ids do")
     if is_pattern(image_column):
-        items = items.with_columns(find_pictures(folder, image_column, items, places.get("image_column", "data.image_column")).alias(image))
+        items = items.with_columns(find_pictures(store, image_column, items, places.get("image_column", "data.image_column")).alias(image))
     if "triples" in frames:
         notes += check_alignment(items, frames["triples"], frames.get("item_entities"), triples_path)
     return Dataset(
@@ -214,6 +223,7 @@ def assemble(
         item_entities=frames.get("item_entities"),
         users=frames.get("users"),
         notes=(*near_ids(frames["interactions"][USER_ID]), *near_ids(items[ITEM_ID]), *notes),
+        pictures=pictures,
     )
 
 
@@ -262,6 +272,12 @@ def hash_files(paths: Iterable[Path]) -> str:
     files = [file for path in sorted(paths, key=lambda path: path.name) for file in files_of(path)]
     parts = [part for path in files for part in (path.name, sha256_file(path))]
     return sha256_text(*parts)
+
+
+def _hash_all(tables: Iterable[Path | dict[str, Path]], vectors: Iterable[VectorFiles], settings: Path | None) -> str:
+    named = [file for found in tables for file in (found.values() if isinstance(found, dict) else [found])]
+    named += [file for one in vectors for file in (one.values, one.ids)]
+    return hash_files(dict.fromkeys([*named, *([settings] if settings else [])]))
 
 
 def _known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:

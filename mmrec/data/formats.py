@@ -236,6 +236,16 @@ def open_table(path: Path, separator: str | None = None, quote_char: str | None 
     return open_graph(path)
 
 
+def open_labelled(files: Mapping[str, Path], column: str) -> TableFile:
+    """The table in several files (or folders, or globs), in this order, with a column that says by what label each row's file goes.
+
+    Raises what `open_table` does, and DataError where their columns differ, or the column is there already.
+    """
+    paths = list(files.values())
+    joined = paths[0].with_name(", ".join(path.name for path in paths))
+    return Parts(joined, [open_table(path) for path in paths], column, list(files))
+
+
 def _suffix(path: Path) -> str:
     """That of the format, below one of compression."""
     return Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix

@@ -47,10 +47,12 @@ def guess_settings(survey: Survey) -> Guesses:
     """What each file of a folder is. Raises DataError where none could be the interactions, with all that was seen."""
     tables: dict[str, _Table] = {}
     rest = list(survey.sources)
-    _take(tables, rest, "triples", _named_triples(rest))
+    _take(tables, rest, "triples", _named_triples([source for source in rest if not source.parts]))
     _take(tables, rest, "interactions", _interactions(rest))
     if "interactions" not in tables:
         raise DataError(_nothing_found(survey))
+    in_parts = [source for source in rest if source.parts]  # nothing else may come in parts
+    rest = [source for source in rest if not source.parts]
     if "triples" in tables:
         _take(tables, rest, "item_entities", _links(rest, _item_ids(tables), _entities(tables["triples"]), named=True))
     for table, found in _keyed(rest, tables["interactions"]):
@@ -68,7 +70,7 @@ def guess_settings(survey: Survey) -> Guesses:
         missing += [odd] if odd else []
     order = ["tables", *(f"columns.{table}" for table in FILE_WORDS), "text_columns", "image_column"]
     guesses.sort(key=lambda guess: next(place for place, key in enumerate(order) if f"{guess.key}.".startswith(f"{key}.")))
-    return Guesses(tuple(guesses), tuple(missing), (*(source.name for source in rest), *survey.others))
+    return Guesses(tuple(guesses), tuple(missing), (*(source.name for source in [*in_parts, *rest]), *survey.others))
 
 
 def _take(tables: dict[str, _Table], rest: list[Source], name: str, found: _Table | None) -> None:
@@ -106,7 +108,8 @@ def _interactions(sources: Sequence[Source]) -> _Table | None:
     for source in sources:
         references = {name: _reference(source, name, sources) for name in source.columns if len(source.ids(name))}
         about = sum(worth * any(is_called(name, ours) for name in source.columns) for ours, worth in ((TIMESTAMP, 0.5), (RATING, 0.3)))
-        about += is_file_of(source.name, "interactions") - 0.5 * is_file_of(source.name, "items") - is_file_of(source.name, "users")
+        about += is_file_of(source.name, "interactions") + 0.5 * bool(source.parts)
+        about -= 0.5 * is_file_of(source.name, "items") + is_file_of(source.name, "users")
         for user, item in permutations(references, 2):
             called = is_called(user, USER_ID), is_called(item, ITEM_ID)
             if not all(called) and max(source.distinctness(user), source.distinctness(item)) > _KEY:
@@ -181,7 +184,11 @@ def _links(sources: Sequence[Source], item_ids: pl.Series, entities: pl.Series, 
 def _table_guesses(table: str, found: _Table) -> Iterator[Guess]:
     """The table, then its columns."""
     files = f"; {found.source.n_files} files with the same columns" if found.source.n_files > 1 else ""
-    yield Guess(f"tables.{table}", found.source.name, found.confidence, "; ".join([found.reason + files, *found.source.notes]))
+    reason = "; ".join([found.reason + files, *found.source.notes])
+    if not found.source.parts:
+        yield Guess(f"tables.{table}", found.source.name, found.confidence, reason)
+    for part, name in found.source.parts.items():
+        yield Guess(f"tables.{table}.{part}", name, found.confidence, f"{reason}; the {part} part by its name")
     for ours, name in found.columns.items():
         called = is_called(name, ours)
         sure = SURE if called and found.confidence != DOUBTFUL else found.confidence

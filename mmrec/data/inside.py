@@ -37,9 +37,9 @@ def read_inside(folder: Path, name: str) -> bytes:
         with open(_open_inside(folder, name), "rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _refusal(name, _reason(error)) from error
+        raise refusal(name, _reason(error)) from error
     if len(content) > MAX_BYTES:  # it has grown
-        raise _refusal(name, f"it is larger than {MAX_BYTES // 2**20} MB")
+        raise refusal(name, f"it is larger than {MAX_BYTES // 2**20} MB")
     return content
 
 
@@ -48,25 +48,25 @@ def check_inside(folder: Path, name: str) -> None:
     try:
         os.close(_open_inside(folder, name))
     except OSError as error:
-        raise _refusal(name, _reason(error)) from error
+        raise refusal(name, _reason(error)) from error
 
 
 def _open_inside(folder: Path, name: str) -> int:
     """A descriptor of the file. Raises ValueError for anything but a regular file below the folder, OSError where it cannot be opened."""
     root = os.path.realpath(folder)
     if "\0" in name:
-        raise _refusal(name, "no file has a NUL in its name")
+        raise refusal(name, "no file has a NUL in its name")
     target = os.path.realpath(os.path.join(root, name))
     if os.path.isabs(name) or not Path(target).is_relative_to(root):
-        raise _refusal(name, f"lies outside the dataset's folder {folder}; image paths are relative to it and stay inside")
+        raise refusal(name, f"lies outside the dataset's folder {folder}; image paths are relative to it and stay inside")
     descriptor = _open_unlinked(root, Path(target).relative_to(root).parts or (".",))
     found = os.fstat(descriptor)
     if stat.S_ISREG(found.st_mode) and found.st_size <= MAX_BYTES:
         return descriptor
     os.close(descriptor)
     if stat.S_ISREG(found.st_mode):
-        raise _refusal(name, f"it has {found.st_size:,} bytes, more than {MAX_BYTES // 2**20} MB")
-    raise _refusal(name, f"expected a regular file, found {'a folder' if stat.S_ISDIR(found.st_mode) else 'a device or a pipe'}")
+        raise refusal(name, f"it has {found.st_size:,} bytes, more than {MAX_BYTES // 2**20} MB")
+    raise refusal(name, f"expected a regular file, found {'a folder' if stat.S_ISDIR(found.st_mode) else 'a device or a pipe'}")
 
 
 def _open_unlinked(root: str, parts: Sequence[str]) -> int:
@@ -90,5 +90,6 @@ def _reason(error: OSError) -> str:
     return _REASONS.get(error.errno, error.strerror or str(error))
 
 
-def _refusal(name: str, reason: str) -> ValueError:
+def refusal(name: str, reason: str) -> ValueError:
+    """The error for a name of a file that cannot be read, however long the name is and whatever is in it."""
     return ValueError(f"{printable(name[:_SHOWN])}{'…' if len(name) > _SHOWN else ''}: {reason}")

@@ -20,6 +20,7 @@ from mmrec.data.folder import assemble, find_folder, hash_files, reading_notes, 
 from mmrec.data.formats import open_table
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.read import Column, ReadTable, read_table
+from mmrec.data.vectors import open_npy
 from mmrec.errors import DataError
 from mmrec.types import IMAGE, ITEM_ID, PARTS, RATING, SPLIT, TEXT, TIMESTAMP, USER_ID, Dataset, ItemVectors
 
@@ -102,15 +103,8 @@ def _read_mapping(path: Path, key: str, problems: Problems) -> ReadTable:
 
 def _read_vectors(path: Path, item_ids: pl.Series, problems: Problems) -> Float32[np.ndarray, "n_rows dim"]:
     """The features of all items; what is wrong with single rows becomes a problem. Raises DataError for anything but a table of numbers."""
-    try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path}: expected numbers as numpy saves them, no pickled objects: {error}") from None
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiu":
-        found = f"{values.dtype} of the shape {values.shape}" if isinstance(values, np.ndarray) else "several arrays"
-        raise DataError(f"{path}: expected a table of numbers, a row an item, found {found}")
     with np.errstate(over="ignore"):
-        values = np.array(values, dtype=np.float32)
+        values = np.array(open_npy(path), dtype=np.float32)
     broken = (~np.isfinite(values).all(axis=1)).nonzero()[0]
     if len(broken):
         shown = [

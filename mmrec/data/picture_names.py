@@ -1,10 +1,11 @@
 """Pictures whose paths no table has: their files are called by what a column of the items holds, by the ids most often."""
 
 import re
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import polars as pl
 
+from mmrec.data.store import Store
 from mmrec.errors import ConfigError, nearest
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
@@ -17,11 +18,12 @@ def is_pattern(image_column: str | None) -> bool:
     return image_column is not None and _FIELD.search(image_column) is not None
 
 
-def find_pictures(folder: Path, pattern: str, items: pl.DataFrame, place: str) -> pl.Series:
-    """The picture of each item, relative to the folder, null where there is none.
+def find_pictures(store: Store, pattern: str, items: pl.DataFrame, place: str) -> pl.Series:
+    """The picture of each item, relative to the store, null where there is none.
 
     `pattern` is a glob that has a column's name in braces once, in its last part: `pictures/**/{item_id}.*`, or `photos/{photo}`. Of
-    several files the first by name counts. Raises ConfigError, which starts with `place`, for any other pattern.
+    several files the first by name counts. Raises ConfigError, which starts with `place`, for any other pattern, and where a
+    store that is no folder lists no such file at all.
     """
     fields, last = _FIELD.findall(pattern), pattern.rpartition("/")[2]
     if len(fields) != 1 or not _FIELD.search(last) or _NO_GLOB.search(pattern):
@@ -30,7 +32,11 @@ def find_pictures(folder: Path, pattern: str, items: pl.DataFrame, place: str) -
         raise ConfigError(f"{place}: the items have no column `{fields[0]}`; {nearest(fields[0], items.columns)}")
     before, _, after = (re.escape(part).replace(r"\*", ".*") for part in last.partition(f"{{{fields[0]}}}"))
     name, found = re.compile(f"{before}(.+){after}"), {}
-    for path in sorted(folder.glob(_FIELD.sub("*", pattern))):
-        if path.suffix.lower() in SUFFIXES and path.is_file() and (match := name.fullmatch(path.name)):
-            found.setdefault(match[1], path.relative_to(folder).as_posix())
+    for path in map(PurePosixPath, store.names(_FIELD.sub("*", pattern))):
+        if path.suffix.lower() in SUFFIXES and (match := name.fullmatch(path.name)):
+            found.setdefault(match[1], str(path))
+    if store.is_remote and not found:
+        raise ConfigError(
+            f"{place}: {store.url} lists no picture called `{pattern}`; a column of the items may name their pictures instead"
+        )
     return pl.Series([found.get(value) for value in items[fields[0]].cast(pl.String)], dtype=pl.String)

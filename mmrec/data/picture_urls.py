@@ -48,7 +48,7 @@ def read_all_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series, cac
     problems = [Problem(position, found[url][1]) for position, url in enumerate(asked) if url is not None and found[url][1]]
     fetched = pl.Series(named.name, [path and path.name for path, _ in (found.get(url, (None, "")) for url in named)], pl.String)
     by_path = replace(dataset, items=dataset.items.with_columns(pl.when(~is_url).then(named).alias(column)))
-    by_url = replace(dataset, root=cache / _FOLDER, items=dataset.items.with_columns(fetched))
+    by_url = replace(dataset, root=cache / _FOLDER, pictures=None, items=dataset.items.with_columns(fetched))
     (here, missing), (there, gone) = read_pictures(by_path, item_ids), read_pictures(by_url, item_ids)
     return _Either(here, there), sorted(missing + gone + problems, key=lambda problem: problem.position)
 

@@ -20,7 +20,7 @@ REMEDIES = {
     "broken-quotes": "close the quotes, double those inside of a field",
     "too-many-fields": "put fields that hold the separator in quotes",
     "not-json": "write one JSON object a line",
-    "missing-picture": "name a file inside the folder, or nothing",
+    "missing-picture": "name a file inside the folder, or the store, or nothing",
     "unreadable-picture": "save the picture anew, as JPEG or PNG",
 }
 """What to do about a kind of problem."""

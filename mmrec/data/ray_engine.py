@@ -1,6 +1,7 @@
 """Extraction on a Ray cluster, by Ray Data: the same windows, hence the same batches and the same bytes, encoded by several workers.
 
-The extra `mmrec[ray]` installs it. Files are read where they are encoded: every node must see them under the same paths.
+The extra `mmrec[ray]` installs it. Files are read where they are encoded: every node must see them under the same paths, or
+reach their store.
 """
 
 import logging
@@ -13,8 +14,11 @@ import numpy as np
 import torch
 
 from mmrec.data.features import Encoded, Engine, encode_here
-from mmrec.errors import ConfigError
+from mmrec.errors import ConfigError, MmrecError, StorageError
 from mmrec.types import FeatureEncoder
+
+_FAILED = -1
+"""The position of what ended a worker."""
 
 
 def ray_engine(n_workers: int) -> Engine:
@@ -49,6 +53,8 @@ def _encode_on_ray(
         rows = zip(block["batch"], block["position"], block["reason"], block["row"], strict=True)
         for _, batch in groupby(rows, key=lambda row: int(row[0])):
             _, positions, reasons, values = zip(*batch, strict=True)
+            if positions[0] == _FAILED:
+                raise StorageError(str(reasons[0]))
             if reasons[0]:
                 yield Encoded({int(position): str(reason) for position, reason in zip(positions, reasons, strict=True)}, [], None)
             else:
@@ -68,8 +74,8 @@ class _Worker:
     def __call__(self, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         windows = [self.windows[int(number)] for number in numbers["id"]]
         found: dict[str, list] = {"batch": [], "position": [], "reason": [], "row": []}
-        for encoded in encode_here(self.encoder, self.inputs, windows, self.batch_size):
-            nothing = np.zeros(self.encoder.feature_dim, np.float32)
+        nothing = np.zeros(self.encoder.feature_dim, np.float32)
+        for encoded in self._encode(windows):
             rows = [(position, reason, nothing) for position, reason in encoded.refused.items()]
             if encoded.rows is not None:
                 rows += [(position, "", row.numpy()) for position, row in zip(encoded.positions, encoded.rows, strict=True)]
@@ -78,3 +84,10 @@ class _Worker:
                     found[name].append(value)
             self.n_batches += 1
         return {name: np.array(values) for name, values in found.items()}
+
+    def _encode(self, windows: list[list[int]]) -> Iterator[Encoded]:
+        """As `encode_here`. What a person can put right is the last of it: Ray would make a trace of it."""
+        try:
+            yield from encode_here(self.encoder, self.inputs, windows, self.batch_size)
+        except MmrecError as error:
+            yield Encoded({_FAILED: str(error)}, [], None)

@@ -1,6 +1,7 @@
 """Settings that travel with the data: `mmrec.yaml` in a folder says which file is which table, and what its columns are called.
 
-    tables: {interactions: orders-2024-*.csv}            a file, a glob or a folder, inside the data folder
+    tables: {interactions: orders-2024-*.csv}            a file, a glob or a folder, inside the data folder; or, of interactions,
+                                                         one for each part: {train: train.csv, valid: valid.csv, test: test.csv}
     columns: {item_id: sku, users: {user_id: number}}    our name to the files' name; below a table's name, in that table alone
     text_columns: [title, description]                   title first
     image_column: photo                                  or where pictures called by id lie: pictures/{item_id}.*
@@ -18,10 +19,15 @@ import yaml
 
 from mmrec.data.find import files_of, find_table, is_inside, missing_file
 from mmrec.errors import ConfigError, MissingFile, nearest
+from mmrec.types import PARTS, SPLIT
 
 FILE = "mmrec.yaml"
 Columns = dict[str, str | dict[str, str | None] | None]
+Tables = dict[str, str | dict[str, str | None] | None]
+_IN_PARTS = "interactions"
 _SHAPES = {"tables": dict, "columns": dict, "text_columns": list, "image_column": str, "features": dict}
+_NOT_WITH_DATA = ("pictures", "allow_hosts", "allow_private", "on_error", "quarantine")
+"""Keys of the command line that lead out of the folder, or decide what becomes of it."""
 _SHAPE_NAMES = {dict: "names with a value each", list: "a list", str: "text"}
 
 
@@ -40,8 +46,8 @@ class Renaming:
 class Settings:
     """How to read the tables of a folder."""
 
-    tables: Mapping[str, str] = field(default_factory=dict)
-    """Our name of a table to its file, glob or folder, relative to the data folder."""
+    tables: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    """Our name of a table to its file, glob or folder, relative to the data folder; of the interactions perhaps one for each part."""
     renamings: tuple[Renaming, ...] = ()
     """A later one wins."""
     text_columns: list[str] | None = None
@@ -54,22 +60,35 @@ class Settings:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """That there is a file, and what it says."""
+        """That there is a file, and what it says; and that the interactions are given in parts."""
         said = ", ".join(key for key, place in self.places.items() if "." not in key and place.startswith(f"{self.path}:"))
-        return (f"{self.path} says how to read this folder: {said}",) if said else ()
+        notes = (f"{self.path} says how to read this folder: {said}",) if said else ()
+        if isinstance(parts := self.tables.get(_IN_PARTS), Mapping):
+            named = ", ".join(part for part in PARTS if part in parts)
+            notes += (f"the interactions are given in parts ({named}): split=given keeps to them",)
+        return notes
 
     def names(self, table: str) -> dict[str, str]:
         """Our name of a column to the name that a table gives it."""
         return {one.column: one.name for one in self.renamings if table in one.tables}
 
-    def find(self, folder: Path, table: str) -> Path | None:
-        """Where a table is: as the settings say, else under its own name; None where it is nowhere.
+    def find(self, folder: Path, table: str) -> Path | dict[str, Path] | None:
+        """Where a table is, or where each of its parts is: as the settings say, else under its own name; None where it is nowhere.
 
-        Raises ConfigError for what lies outside the folder, MissingFile where the settings name nothing that is there.
+        Raises ConfigError for what lies outside the folder, and where both files and a column are to say the parts; MissingFile where the
+        settings name nothing that is there.
         """
         if table not in self.tables:
             return find_table(folder, table)
         name, place = self.tables[table], self.places[f"tables.{table}"]
+        if isinstance(name, str):
+            return self._find(folder, name, place)
+        for one in self.renamings:
+            if one.column == SPLIT:
+                raise ConfigError(f"{one.place}: the files say the parts already ({place}); leave one of the two out")
+        return {part: self._find(folder, name[part], self.places[f"tables.{table}.{part}"]) for part in PARTS if part in name}
+
+    def _find(self, folder: Path, name: str, place: str) -> Path:
         outside = ConfigError(f"{place}: expected a file, a glob or a folder inside {folder}, found `{name}`")
         if not name.strip("./") or Path(name).is_absolute() or ".." in Path(name).parts:
             raise outside
@@ -123,6 +142,8 @@ def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping
     """Raises ConfigError for the first thing that cannot be."""
     ours = {column for columns in known.values() for column in columns}
     for key in (key for key in places if key not in _SHAPES and ("." not in key or key in content)):
+        if key in _NOT_WITH_DATA:
+            raise ConfigError(f"{places[key]}: cannot be said here, where files come from others; give it as data.{key}=…")
         raise ConfigError(f"{places[key]}: there is no such setting; {nearest(key, _SHAPES)}")
     for key, value in content.items():
         if not isinstance(value, _SHAPES[key]):
@@ -130,7 +151,12 @@ def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping
     for table, name in content.get("tables", {}).items():
         if table not in known:
             raise ConfigError(f"{places[f'tables.{table}']}: expected a table that mmrec knows; {nearest(table, known)}")
-        _check_text(name, places[f"tables.{table}"])
+        in_parts = name if isinstance(name, dict) and table == _IN_PARTS else {}
+        for part, one in in_parts.items() or [("", name)]:
+            place = places[f"tables.{table}.{part}" if part else f"tables.{table}"]
+            if part and part not in PARTS:
+                raise ConfigError(f"{place}: expected a part; {nearest(part, PARTS)}")
+            _check_text(one, place)
     for name in content.get("text_columns", []):
         _check_text(name, places["text_columns"])
     for column, name in content.get("columns", {}).items():

@@ -3,11 +3,11 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from string import digits
 
 import polars as pl
@@ -19,8 +19,10 @@ from mmrec.data.picture_names import SUFFIXES as PICTURES
 from mmrec.data.problems import Problems
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.settings import FILE
+from mmrec.data.synonyms import part_of
 from mmrec.data.table_file import TableFile
 from mmrec.errors import DataError
+from mmrec.types import PARTS, SPLIT
 
 SAMPLE_ROWS = 100_000
 _LONGEST_ID = 64
@@ -59,6 +61,8 @@ class Source:
     """Its first rows."""
     n_files: int
     notes: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Where it comes in parts to train and to test on, by the names of files: each part, and what settings call it."""
     _ids: dict[str, pl.Series] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -109,7 +113,10 @@ class Survey:
 
 
 def survey_folder(folder: Path) -> Survey:
-    """Looks at every file below a folder, hidden ones left out; files of the same columns that belong together are one table."""
+    """Looks at every file below a folder, hidden ones left out; files of the same columns that belong together are one table.
+
+    So are tables whose names differ in nothing but the part (train, valid, test), where there are at least rows to train and to test on.
+    """
     tables, pictures, others = defaultdict(list), [], []
     for path in _walk(folder):
         name = path.relative_to(folder).as_posix()
@@ -124,12 +131,52 @@ def survey_folder(folder: Path) -> Survey:
             others.append(name)
     sources = []
     for paths in tables.values():
-        for found in _together(folder, paths):
-            try:
-                sources.append(_open(folder, found))
-            except DataError as error:
-                others.append(f"{found.relative_to(folder)}: {error}")
-    return Survey(folder, tuple(sources), tuple(pictures), tuple(others))
+        for alike in _by_part(paths):
+            for found in _together(folder, alike):
+                try:
+                    sources.append(_open(folder, found))
+                except DataError as error:
+                    others.append(f"{found.relative_to(folder)}: {error}")
+    return Survey(folder, tuple(_with_parts(sources)), tuple(pictures), tuple(others))
+
+
+def _by_part(paths: list[Path]) -> list[list[Path]]:
+    """The files of one folder and the same columns, those of different parts apart."""
+    groups = defaultdict(list)
+    for path in paths:
+        groups[part_of(path.name)].append(path)
+    return list(groups.values()) if len({part for part, _ in groups} - {""}) > 1 else [paths]
+
+
+def _with_parts(sources: Sequence[Source]) -> Iterator[Source]:
+    """The sources, those that are the parts of one table joined."""
+    groups = defaultdict(list)
+    for source in sources:
+        part, beside = _part_and_place(PurePosixPath(source.name))
+        groups[beside, frozenset(source.columns), bool(part) or source.name].append((part, source))
+    for group in groups.values():
+        parts = dict(sorted(group, key=lambda one: PARTS.index(one[0]) if one[0] else 0))
+        if len(parts) == len(group) and {PARTS[0], PARTS[-1]} <= set(parts) and SPLIT not in group[0][1].columns:
+            yield _join(parts)
+        else:
+            yield from (source for _, source in group)
+
+
+def _part_and_place(path: PurePosixPath) -> tuple[str, tuple[PurePosixPath, tuple[str, ...]]]:
+    """The part that a file, or else the folder it is in, has by its name; where that lies, and the rest of the name."""
+    for place in (path, path.parent):
+        part, others = part_of(place.name)
+        if part:
+            return part, (place.parent, others)
+    return "", (path.parent, ())
+
+
+def _join(parts: Mapping[str, Source]) -> Source:
+    found, names = list(parts.values()), {part: source.name for part, source in parts.items()}
+    rows = pl.concat([source.sample.scan().select(found[0].columns) for source in found], how="vertical_relaxed").collect()
+    notes = dict.fromkeys(note for source in found for note in source.notes)
+    n_files = sum(source.n_files for source in found)
+    return Source(", ".join(names.values()), Sample(rows, found[0].sample.has_types), n_files, tuple(notes), names)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -42,6 +42,11 @@ FILE_WORDS = {
     "item_entities": "link entity mapping map alignment align",
 }
 """The words in the names of files for each of our tables."""
+_PART_WORDS = {
+    "train": "train training trainset",
+    "valid": "valid validation validate val validset dev devset eval",
+    "test": "test testing testset",
+}
 _ENDINGS = re.compile(r"(.{3,}?)(nummer|number|nr|id|code|key|uuid)")
 
 
@@ -60,14 +65,31 @@ def is_file_of(name: str, table: str) -> bool:
     return len(_without(words_of(name), FILE_WORDS[table])) < len(words_of(name))
 
 
+def part_of(name: str) -> tuple[str, tuple[str, ...]]:
+    """The part that a file of this name gives its rows to, empty where that is none or several; and the other words of the name.
+
+    >>> part_of("ratings_train-01.csv"), part_of("valid.csv"), part_of("latest.csv")
+    (('train', ('ratings', 'csv')), ('valid', ('csv',)), ('', ('latest', 'csv')))
+    """
+    words = [word.casefold() for word in _letters(name)]
+    parts = {part for part, known in _PART_WORDS.items() if set(known.split()) & set(words)}
+    if len(parts) != 1:
+        return "", tuple(words)
+    (part,) = parts
+    return part, tuple(word for word in words if word not in _PART_WORDS[part].split())
+
+
 def words_of(name: str) -> list[str]:
     """The words of a name in small letters; a type that follows a colon, as in `item_id:token`, is none.
 
     >>> words_of("movieId"), words_of("Kundennummer"), words_of("created_at")
     (['movie', 'id'], ['kunden', 'nummer'], ['created', 'at'])
     """
-    parts = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])", "_", name.partition(":")[0]))
-    return [word for part in parts for word in _halves(part.casefold())]
+    return [word for part in _letters(name.partition(":")[0]) for word in _halves(part.casefold())]
+
+
+def _letters(name: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])", "_", name))
 
 
 def _halves(word: str) -> tuple[str, ...]:

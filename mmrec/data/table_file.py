@@ -141,13 +141,17 @@ class TextFile(TableFile):
 
 
 class Parts(TableFile):
-    """One table in many files with the same columns, in the order of their names."""
+    """One table in many files with the same columns, in their order. `labels`, one a file, are a further column, called `label_column`."""
 
-    def __init__(self, folder: Path, parts: Sequence[TableFile]) -> None:
-        super().__init__(folder)
+    def __init__(self, path: Path, parts: Sequence[TableFile], label_column: str = "", labels: Sequence[str] = ()) -> None:
+        super().__init__(path)
         self.parts = tuple(parts)
         self.has_types = parts[0].has_types
+        self._labels = [[pl.lit(label).alias(label_column)] for label in labels] or [[] for _ in parts]
+        self._columns = [*parts[0].columns, *([label_column] if labels else [])]
         self._lengths: list[int] | None = None
+        if labels and label_column in parts[0].columns:
+            raise DataError(f"{parts[0].path}: expected no column `{label_column}`, for that is what its file says; rename or remove it")
         for part in parts[1:]:
             if set(part.columns) != set(parts[0].columns):
                 odd = sorted(set(part.columns) ^ set(parts[0].columns))[0]
@@ -158,17 +162,21 @@ class Parts(TableFile):
 
     @property
     def columns(self) -> list[str]:
-        return self.parts[0].columns
+        return self._columns
 
     def scan(self) -> pl.LazyFrame:
-        return pl.concat([part.scan().select(self.columns) for part in self.parts], how="vertical_relaxed")
+        return self._joined([part.scan() for part in self.parts])
 
     def salvage(self, problems: Problems) -> pl.LazyFrame:
         salvaged = [part.salvage(problems) for part in self.parts]
         self._lengths = [one.select(pl.len()).collect().item() for one in salvaged]
         self.broken = tuple(line for part in self.parts for line in part.broken)
         self.notes = tuple(note for part in self.parts for note in part.notes)
-        return pl.concat([one.select(self.columns) for one in salvaged], how="vertical_relaxed")
+        return self._joined(salvaged)
+
+    def _joined(self, frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        labelled = (frame.with_columns(label) for frame, label in zip(frames, self._labels, strict=True))
+        return pl.concat([frame.select(self.columns) for frame in labelled], how="vertical_relaxed")
 
     def broken_texts(self) -> list[tuple[str, str]]:
         return [text for part in self.parts for text in part.broken_texts()]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Shaped
 from safetensors import SafetensorError, safe_open
 
 from mmrec.data.find import SUFFIXES as TABLE_SUFFIXES
@@ -168,8 +168,11 @@ def _find_ids(path: Path) -> Path:
     return found[0]
 
 
-def _read_npy(path: Path, _id_column: str) -> _Stored:
-    """Nothing is taken for true that the header says: it must agree with the size of the file."""
+def open_npy(path: Path) -> Shaped[np.ndarray, "n_rows dim"]:
+    """The rows of numbers in a NumPy file, left on disk until they are asked for.
+
+    Nothing is taken for true that the header says: it must agree with the size of the file. Raises DataError for anything else.
+    """
     with open(path, "rb") as file:
         start = io.BytesIO(file.read(_LARGEST_HEADER))
     try:
@@ -185,7 +188,11 @@ def _read_npy(path: Path, _id_column: str) -> _Stored:
     claimed, there = math.prod(shape) * dtype.itemsize, path.stat().st_size - start.tell()
     if claimed != there:
         raise DataError(f"{path}: {shape[0]:,} rows of {shape[1]:,} numbers, as its header says, take {claimed:,} bytes; it has {there:,}")
-    values = np.memmap(path, dtype, "r", start.tell(), shape, "F" if by_columns else "C")
+    return np.memmap(path, dtype, "r", start.tell(), shape, "F" if by_columns else "C")
+
+
+def _read_npy(path: Path, _id_column: str) -> _Stored:
+    values = open_npy(path)
     return _of_rows(values, _none_absent(len(values)), lambda row: values[row].tolist())
 
 

@@ -95,3 +95,16 @@ def test_a_doubtful_guess_is_marked(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("a,b\n1,7\n1,8\n2,7\n2,8\n")
     init([str(tmp_path)])
     assert "    item_id: b  # please check: " in (tmp_path / "mmrec.yaml").read_text()
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("train", "valid", "test")])
+def test_files_that_are_parts_are_read_as_such_and_the_split_is_named(
+    tmp_path: Path, parts: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, part in enumerate(parts):
+        (tmp_path / f"{part}.csv").write_text(f"user,item\na,x{number}\na,y{number}\nb,x{number}\n")
+    init([str(tmp_path)])
+    assert f"then: mmrec train data=folder data.path={tmp_path} split=given\n" in capsys.readouterr().out
+    dataset = read_folder(str(tmp_path), {}, None, None)
+    assert dataset.interactions["split"].to_list() == [part for part in parts for _ in range(3)]
+    assert "    train: train.csv  # sure: " in (tmp_path / "mmrec.yaml").read_text()

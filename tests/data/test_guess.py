@@ -251,3 +251,48 @@ def test_a_folder_without_interactions_lists_what_was_seen(tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="the folder has no files"):
         guess_settings(survey_folder(tmp_path / "empty"))
+
+
+ROWS = "user,item,time\n1,7,1600000000\n1,8,1600000100\n2,7,1600000200\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "parts"),
+    [
+        (("train.csv", "valid.csv", "test.csv"), {"train": "train.csv", "valid": "valid.csv", "test": "test.csv"}),
+        (("test.tsv", "train.tsv"), {"train": "train.tsv", "test": "test.tsv"}),
+        (("data/train.csv", "data/test.csv"), {"train": "data/train.csv", "test": "data/test.csv"}),
+        (("ratings_train.csv", "ratings_test.csv"), {"train": "ratings_train.csv", "test": "ratings_test.csv"}),
+        (("train-1.csv", "train-2.csv", "dev.csv", "test.csv"), {"train": "train-*.csv", "valid": "dev.csv", "test": "test.csv"}),
+        (("train/0.csv", "train/1.csv", "test/0.csv"), {"train": "train", "test": "test/0.csv"}),
+    ],
+)
+def test_parts_by_the_names_of_files(tmp_path: Path, files: tuple[str, ...], parts: dict[str, str]) -> None:
+    header = {name: ROWS.replace(",", "\t") if name.endswith("tsv") else ROWS for name in files}
+    write(tmp_path, header | {"items.csv": rows([7, 8], ["A lamp", "A chair"], header="item,title")})
+    found = guess(tmp_path)
+    assert {key: value for key, value in found.items() if key.startswith("tables")} == {
+        **{f"tables.interactions.{part}": name for part, name in parts.items()},
+        "tables.items": "items.csv",
+    }
+    assert found["columns.interactions.timestamp"] == "time"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("train.csv", "valid.csv"),
+        ("train.csv", "latest.csv"),
+        ("train.csv", "val.csv", "dev.csv"),
+        ("ratings_train.csv", "tags_test.csv"),
+    ],
+)
+def test_what_are_no_parts_of_one_table(tmp_path: Path, files: tuple[str, ...]) -> None:
+    write(tmp_path, dict.fromkeys(files, ROWS))
+    assert [key for key in guess(tmp_path) if key.startswith("tables.interactions.")] == []
+
+
+def test_files_that_have_a_column_of_parts_are_not_joined_by_name(tmp_path: Path) -> None:
+    content = "user,item,split\n1,7,train\n1,8,test\n2,7,train\n"
+    write(tmp_path, {"train.csv": content, "test.csv": content})
+    assert guess(tmp_path)["tables.interactions"] in ("train.csv", "test.csv")

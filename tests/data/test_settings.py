@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from mmrec.data.folder import read_folder
-from mmrec.errors import ConfigError, MissingFile
+from mmrec.data.problems import DataProblems
+from mmrec.data.split import given
+from mmrec.errors import ConfigError, DataError, MissingFile
 from mmrec.types import Dataset
 
 FILES = {
@@ -165,3 +167,81 @@ def test_pictures_called_by_id(folder: Path) -> None:
     for pattern in ("{item_id}/x.png", "../{item_id}.png", "/{item_id}.png", "a**/{item_id}.png", "{item_id}{item_id}.png"):
         with pytest.raises(ConfigError, match=r"data.image_column: expected a glob inside the folder with \{item_id\} once"):
             read(folder, image_column=pattern)
+
+
+PARTS = {
+    "train.csv": "kunde,artikel,zeit\nanna,lamp,100\nbert,sofa,200\n",
+    "dev.csv": "artikel,kunde,zeit\nsofa,anna,300\n",
+    "held/1.csv": "kunde,artikel,zeit\nbert,lamp,400\n",
+    "held/2.csv": "kunde,artikel,zeit\nanna,bed,500\n",
+}
+IN_PARTS = SETTINGS.replace("interactions: orders-2024-*.csv", "interactions: {test: held, train: train.csv, valid: dev.csv}")
+
+
+@pytest.fixture
+def parts(folder: Path) -> Path:
+    (folder / "held").mkdir()
+    for name, content in PARTS.items():
+        (folder / name).write_text(content)
+    return folder
+
+
+def test_interactions_in_parts_are_one_table_that_knows_them(parts: Path) -> None:
+    dataset = read(parts, IN_PARTS)
+    assert dataset.interactions.rows() == [
+        ("anna", "lamp", 100, "train"),
+        ("bert", "sofa", 200, "train"),
+        ("anna", "sofa", 300, "valid"),
+        ("bert", "lamp", 400, "test"),
+        ("anna", "bed", 500, "test"),
+    ]
+    assert str(dataset.counts[0]).startswith("interactions: 5 rows in = 5 kept")
+    assert dataset.notes[1] == "the interactions are given in parts (train, valid, test): split=given keeps to them"
+    split = given(dataset.interactions, valid_ratio=0.1, seed=0)
+    assert [len(part) for part in (split.train, split.valid, split.test)] == [2, 1, 2] and "split" not in split.train.columns
+    assert read(parts, tables={"interactions": {"train": "train.csv", "test": "held/1.csv"}}).interactions["split"].to_list() == [
+        *("train", "train", "test")
+    ]
+    assert read(parts, tables={"interactions": "train.csv"}).interactions.columns == ["user_id", "item_id", "timestamp"]
+
+
+def test_what_is_wrong_in_a_part_is_named_by_its_file_and_line(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (parts / "dev.csv").write_text("artikel,kunde,zeit\nsofa,anna,300\nlamp,bert,soon\n")
+    (parts / "held/2.csv").write_text("kunde,artikel,zeit\n,bed,500\nanna,bed,500,7\n")
+    with pytest.raises(DataProblems) as refused:
+        read(parts, IN_PARTS)
+    places = sorted(one.place.removeprefix(f"{parts}/") for one in refused.value.problems.shown)
+    assert places == ["dev.csv:3:zeit", "held/2.csv:2:kunde", "held/2.csv:3"]
+    aside = tmp_path_factory.mktemp("aside")
+    dataset = read(parts, IN_PARTS, on_error="quarantine", quarantine=str(aside))
+    assert dataset.interactions["split"].to_list() == ["train", "train", "valid", "test"]
+    (lines,) = aside.rglob("interactions.jsonl")
+    assert len(lines.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("{test", "{tset", ":2: tables.interactions.tset: expected a part; did you mean `test`?"),
+        ("test: held", "test: 7", ":2: tables.interactions.test: expected text, found `7`"),
+        ("test: held", "test: ../held", ":2: tables.interactions.test: expected a file, a glob or a folder inside "),
+        ("items: catalogue", "items: {train: catalogue}", ":3: tables.items: expected text, found `{'train': 'catalogue'}`"),
+        ("timestamp: zeit", "split: zeit", ":8: columns.split: the files say the parts already ("),
+    ],
+)
+def test_a_mistake_in_parts_is_one_message_with_its_line(parts: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(parts, IN_PARTS.replace(old, new))
+    assert str(refused.value).startswith(f"{parts}/mmrec.yaml{said}")
+
+
+def test_parts_that_are_not_there_or_do_not_fit(parts: Path) -> None:
+    with pytest.raises(MissingFile, match=r"mmrec.yaml:2: tables.interactions.valid: .*dve.csv does not exist; did you mean `dev.csv`"):
+        read(parts, IN_PARTS.replace("dev.csv", "dve.csv"))
+    (parts / "dev.csv").write_text("kunde,artikel,stern\nanna,lamp,5\n")
+    with pytest.raises(DataError, match=r"dev.csv: expected the columns of train.csv, a part of the same table; they differ in `stern`"):
+        read(parts, IN_PARTS)
+    for name in ("train.csv", "dev.csv"):
+        (parts / name).write_text("kunde,artikel,split\nanna,lamp,test\n")
+    with pytest.raises(DataError, match=r"train.csv: expected no column `split`, for that is what its file says"):
+        read(parts, IN_PARTS.replace("test: held, ", ""))

@@ -37,8 +37,7 @@ def test_files_of_one_table_are_one_source(folder: Path) -> None:
     assert found == {
         "a-*.csv": (2, 3),
         "b-1.csv": (1, 1),
-        "train.tsv": (1, 1),
-        "test.tsv": (1, 1),
+        "train.tsv, test.tsv": (2, 2),
         "parts": (2, 2),
         "mixed/0.csv": (1, 1),
         "mixed/1.csv": (1, 1),

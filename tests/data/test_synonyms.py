@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmrec.data.synonyms import is_called, is_file_of, words_of
+from mmrec.data.synonyms import is_called, is_file_of, part_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,18 @@ def test_files() -> None:
         and is_file_of("item_entities.csv", "item_entities")
     )
     assert not is_file_of("data.csv", "items")
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "others"),
+    [
+        ("train.csv", "train", ("csv",)),
+        ("ratings_valid-02.tsv.gz", "valid", ("ratings", "tsv", "gz")),
+        ("xTest.csv", "test", ("x", "csv")),
+        ("DEV", "valid", ()),
+        ("latest.csv", "", ("latest", "csv")),
+        ("train_test.csv", "", ("train", "test", "csv")),
+    ],
+)
+def test_parts(name: str, part: str, others: tuple[str, ...]) -> None:
+    assert part_of(name) == (part, others)

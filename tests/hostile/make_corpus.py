@@ -21,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from make_configs import ESCAPES, configs, hydra_files
+from make_stores import STORED_NAMES
 from PIL import Image
 
 Content = bytes | str | Callable[[Path], None]
@@ -35,6 +36,7 @@ def make_corpus(corpus: Path) -> None:
     entries = {
         "tables": tables(owned),
         "pictures": pictures(owned),
+        "stores": stores(owned),
         "weights": {name: {"weights.safetensors": raw} for name, raw in tensors(owned).items()},
         "cache": {name: {f"{'0' * 64}.safetensors": raw} for name, raw in tensors(owned).items()},
         "checkpoints": checkpoints(owned),
@@ -245,6 +247,23 @@ def pictures(owned: Path) -> dict[str, dict[str, Content]]:
         what: {"interactions.csv": INTERACTIONS, "items.jsonl": json.dumps({"item_id": "i", "image": name}) + "\n"}
         | ({name: files[name]} if name in files else {})
         for what, name in names.items()
+    }
+
+
+def stores(owned: Path) -> dict[str, dict[str, Content]]:
+    """Datasets of one item whose picture is to be looked up in a store, under a name that means something else."""
+    files: dict[str, Content] = {
+        "secret.png": png(),
+        "pictures/sound.png": png(),
+        "pictures/pickle.png": pickled(owned),
+        "pictures/bomb.png": png(12_000, 12_000, zlib.compress(bytes(22_000_000), 9)),
+    }
+    return {
+        what: {"interactions.csv": INTERACTIONS, "items.jsonl": json.dumps({"item_id": "i", "image": name}) + "\n"} | files
+        for what, name in STORED_NAMES.items()
+    } | {
+        "named with the data": {"interactions.csv": INTERACTIONS, "mmrec.yaml": "pictures: memory://pictures\n"},
+        "shared with the data": {"interactions.csv": INTERACTIONS, "mmrec.yaml": "features: {store: 'memory://pictures/a.npy'}\n"},
     }
 
 

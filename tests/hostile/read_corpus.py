@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
 import hydra
 import torch
 from hydra.core.global_hydra import GlobalHydra
@@ -87,13 +88,26 @@ def read_tables(folder: Path) -> str:
     return f"{len(dataset.interactions)} rows; {[problem.reason for problem in problems]}"
 
 
-def read_picture(folder: Path) -> str:
-    dataset = read_folder(str(folder), {}, None, None)
+def read_picture(folder: Path, pictures: str | None = None) -> str:
+    dataset = read_folder(str(folder), {}, None, None, pictures=pictures)
     files, unread = read_pictures(dataset, dataset.items[ITEM_ID])
     features, undecoded = extract_features(image_encoder, files, Path(fresh()), 4, "image")
     problems = unread + undecoded
     assert len(problems) + int(features.present.sum()) == 1
     return f"{[problem.reason for problem in problems]}"
+
+
+def read_stored_picture(folder: Path) -> str:
+    """From memory and from a folder that is named as a store: both say the same, but for the words."""
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    for path in folder.rglob("*.png"):
+        memory.pipe_file(f"/{path.relative_to(folder).as_posix()}", path.read_bytes())
+    memory.makedirs("/pictures", exist_ok=True)
+    (folder / "pictures").mkdir(exist_ok=True)
+    said = [read_picture(folder, url) for url in ("memory://pictures", f"file://{folder}/pictures")]
+    assert (said[0] == "[]") == (said[1] == "[]") == (folder.name == "sound")
+    return said[0]
 
 
 def read_weights(folder: Path) -> str:
@@ -142,6 +156,7 @@ def read_run(folder: Path) -> str:
 READERS: dict[str, Callable[[Path], str]] = {
     "tables": read_tables,
     "pictures": read_picture,
+    "stores": read_stored_picture,
     "weights": read_weights,
     "cache": read_cache,
     "checkpoints": lambda folder: str(read_checkpoint(folder)),
@@ -184,6 +199,7 @@ if __name__ == "__main__":
     for entry in (
         "tables/sound",
         "pictures/sound.png",
+        "stores/sound",
         "checkpoints/sound",
         "wheels/sound",
         "runs/vectors without users",
