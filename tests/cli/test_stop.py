@@ -48,7 +48,7 @@ def start(shop_overrides: list[str], tmp_path: Path) -> Iterator[Callable[..., s
 
 def wait_for(path: Path, pattern: str) -> None:
     """Until a checkpoint is there."""
-    end = time.monotonic() + 100
+    end = time.monotonic() + 300
     while not list(path.glob(pattern)):
         assert time.monotonic() < end
         time.sleep(0.02)
