@@ -12,7 +12,11 @@ from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
 from mmrec.models.scores import freeze_vectors, occurring
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.item_features import ItemFeatures
+from mmrec.nn.look_up import look_up
 from mmrec.types import DatasetSpec
+
+_SHORTEST = 1e-8
+"""Below this length a vector has no direction."""
 
 
 class BM3(Recommender):
@@ -62,14 +66,13 @@ class BM3(Recommender):
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         """No scores, and the whole loss as `extra`."""
         all_users, all_items = self.encode()
-        users, items = F.embedding(batch.user_idx[batch.row], all_users), F.embedding(batch.item_idx, all_items)
+        users, items = look_up(all_users, batch.user_idx[batch.row]), look_up(all_items, batch.item_idx)
         item_views = self._view(items)
         loss = _bootstrap(self.predictor(users), item_views) + _bootstrap(self.predictor(items), self._view(users))
         for name, projection in self.projections.items():
             (shown,), has = self.features.project(name, projection, batch.item_idx), self.features.present(name)[batch.item_idx]
-            online = self.predictor(shown)
-            content = _bootstrap(online, item_views, has) + _bootstrap(online, self._view(shown), has)
-            loss = loss + self.content_weight * content
+            both = item_views + self._view(shown)  # the sum of two cosines is one product with the sum of unit vectors
+            loss = loss + self.content_weight * _bootstrap(self.predictor(shown), both, has)
         norm = (users.float().pow(2).sum() + items.float().pow(2).sum()) / max(1, len(items))
         none = loss.new_zeros(0)
         return TrainScores(none, loss.new_zeros(batch.valid.shape), loss + self.regularization * norm)
@@ -81,12 +84,15 @@ class BM3(Recommender):
         return freeze_vectors(users, torch.where(self.known_items[:, None], items, 0.0), self.known_users)
 
     def _view(self, vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        """A target: the same under dropout, through which no gradient flows."""
-        return F.dropout(vectors.detach(), self.dropout)
+        """A target: the directions of the same under dropout, through which no gradient flows."""
+        vectors = vectors.detach().float()
+        kept = torch.rand_like(vectors).ge_(self.dropout)  # on a CPU far faster than `dropout`, whose scale a direction does not show
+        return F.normalize(vectors * kept, eps=_SHORTEST)
 
 
 def _bootstrap(online: Float[Tensor, "n dim"], target: Float[Tensor, "n dim"], has: Bool[Tensor, " n"] | None = None) -> Float[Tensor, ""]:
-    """The mean of -cos(online, target) over the rows that have what is compared; 0 where none has."""
-    cosine = F.cosine_similarity(online.float(), target.float(), dim=1)
+    """The mean of -cos(online, target) over the rows that have what is compared, for targets of unit length; 0 where none has."""
+    online = online.float()
+    cosine = (online * target).sum(dim=1) * online.square().sum(dim=1).clamp(min=_SHORTEST**2).rsqrt()
     counted = torch.ones_like(cosine) if has is None else has.to(cosine.dtype)
     return -(cosine * counted).sum() / counted.sum().clamp(min=1)
