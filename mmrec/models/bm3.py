@@ -12,6 +12,7 @@ from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
 from mmrec.models.scores import freeze_vectors, occurring
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.item_features import ItemFeatures
+from mmrec.nn.keep_mask import keep_mask
 from mmrec.nn.look_up import distinct, look_up
 from mmrec.types import DatasetSpec
 
@@ -90,8 +91,8 @@ class BM3(Recommender):
     def _view(self, vectors: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"]) -> Float[Tensor, "n dim"]:
         """Targets: the directions of the vectors at these places, each under a dropout of its own, through which no gradient flows."""
         vectors = look_up(vectors.detach().float(), place)
-        kept = torch.rand_like(vectors).ge_(self.dropout)  # on a CPU far faster than `dropout`, whose scale a direction does not show
-        return F.normalize(vectors * kept, eps=_SHORTEST)
+        kept = vectors * keep_mask(vectors, self.dropout)  # without the scale of dropout, which a direction does not show
+        return F.normalize(kept, eps=_SHORTEST)
 
 
 def _bootstrap(online: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"], targets: Float[Tensor, "n dim"]) -> Float[Tensor, ""]:
