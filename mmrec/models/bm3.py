@@ -98,7 +98,9 @@ class BM3(Recommender):
 def _bootstrap(online: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"], targets: Float[Tensor, "n dim"]) -> Float[Tensor, ""]:
     """The mean of -cos(online[place], target) over the targets, which are of unit length; of sums of such, the sum of their cosines."""
     towards = torch.zeros_like(online, dtype=torch.float32).index_add_(0, place, targets)
-    return -(F.normalize(online.float(), eps=_SHORTEST) * towards).sum() / max(1, len(targets))
+    online = online.float()
+    inverse_length = online.square().sum(dim=1).clamp(min=_SHORTEST**2).rsqrt()
+    return -((online * towards).sum(dim=1) @ inverse_length) / max(1, len(targets))
 
 
 def _norms(vectors: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
