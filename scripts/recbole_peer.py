@@ -7,17 +7,15 @@ evaluation; `evaluate` the test part by full ranking, in batches as large as Rec
 line of JSON on stdout says how many seconds it took, of the CPU and on the clock. All else that RecBole says goes to stderr.
 """
 
-import json
 import os
 import sys
-import time
-from collections.abc import Callable
 from types import ModuleType
 
 sys.modules["ray"] = ray = ModuleType("ray")  # recbole imports it for a search of hyper-parameters, which nobody asks for here
 sys.modules["ray.tune"] = ray.tune = ModuleType("ray.tune")
 
 import torch  # noqa: E402
+from peer_turns import keep_stdout_for_answers, take_turns  # noqa: E402
 from recbole.config import Config  # noqa: E402
 from recbole.data import create_dataset, data_preparation  # noqa: E402
 from recbole.model.general_recommender import LightGCN  # noqa: E402
@@ -48,15 +46,9 @@ def prepare(folder: str, **settings: object) -> tuple[Config, tuple]:
     return config, (dataset, *data_preparation(config, dataset))
 
 
-def timed(work: Callable[[], object]) -> dict[str, float]:
-    cpu, wall = time.process_time(), time.perf_counter()
-    work()
-    return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
-
-
 def main() -> None:
     folder, threads = os.path.abspath(sys.argv[1]), int(sys.argv[2])
-    answers, sys.stdout = sys.stdout, sys.stderr
+    answers = keep_stdout_for_answers()
     os.chdir(folder)  # recbole leaves logs where it is started
     torch.set_num_threads(threads)
     config, (_, train, _, test) = prepare(folder)
@@ -67,8 +59,7 @@ def main() -> None:
         "evaluate": lambda: trainer.evaluate(test, load_best_model=False),
         "evaluate_at_once": lambda: trainer.evaluate(test_at_once, load_best_model=False),
     }
-    for line in sys.stdin:
-        print(json.dumps(timed(work[line.strip()])), file=answers, flush=True)
+    take_turns(work, answers)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.sample import TrainBatch
@@ -12,7 +12,12 @@ from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
 from mmrec.models.scores import freeze_vectors, occurring
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.item_features import ItemFeatures
+from mmrec.nn.keep_mask import keep_mask
+from mmrec.nn.look_up import distinct, look_up
 from mmrec.types import DatasetSpec
+
+_SHORTEST = 1e-8
+"""Below this length a vector has no direction."""
 
 
 class BM3(Recommender):
@@ -60,17 +65,20 @@ class BM3(Recommender):
         return users, items + self.behaviour.embedding.weight[len(users) :]
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        """No scores, and the whole loss as `extra`."""
+        """No scores, and the whole loss as `extra`. Only the views differ from interaction to interaction: all else is computed once for
+        each user and item, against the sum of its targets."""
         all_users, all_items = self.encode()
-        users, items = F.embedding(batch.user_idx[batch.row], all_users), F.embedding(batch.item_idx, all_items)
-        item_views = self._view(items)
-        loss = _bootstrap(self.predictor(users), item_views) + _bootstrap(self.predictor(items), self._view(users))
+        user_idx, user = distinct(batch.user_idx[batch.row], len(all_users))
+        item_idx, item = distinct(batch.item_idx, len(all_items))
+        users, items = look_up(all_users, user_idx), look_up(all_items, item_idx)
+        user_views, item_views = self._view(users, user), self._view(items, item)
+        loss = _bootstrap(self.predictor(users), user, item_views) + _bootstrap(self.predictor(items), item, user_views)
         for name, projection in self.projections.items():
-            (shown,), has = self.features.project(name, projection, batch.item_idx), self.features.present(name)[batch.item_idx]
-            online = self.predictor(shown)
-            content = _bootstrap(online, item_views, has) + _bootstrap(online, self._view(shown), has)
+            (shown,), has = self.features.project(name, projection, item_idx), self.features.present(name)[batch.item_idx]
+            targets = (item_views + self._view(shown, item)) * has[:, None]
+            content = _bootstrap(self.predictor(shown), item, targets) * (len(item) / has.sum().clamp(min=1))
             loss = loss + self.content_weight * content
-        norm = (users.float().pow(2).sum() + items.float().pow(2).sum()) / max(1, len(items))
+        norm = (_norms(users, user) + _norms(items, item)) / max(1, len(item))
         none = loss.new_zeros(0)
         return TrainScores(none, loss.new_zeros(batch.valid.shape), loss + self.regularization * norm)
 
@@ -80,13 +88,22 @@ class BM3(Recommender):
         users, items = (self.predictor(vectors) for vectors in self.encode())
         return freeze_vectors(users, torch.where(self.known_items[:, None], items, 0.0), self.known_users)
 
-    def _view(self, vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        """A target: the same under dropout, through which no gradient flows."""
-        return F.dropout(vectors.detach(), self.dropout)
+    def _view(self, vectors: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"]) -> Float[Tensor, "n dim"]:
+        """Targets: the directions of the vectors at these places, each under a dropout of its own, through which no gradient flows."""
+        vectors = look_up(vectors.detach().float(), place)
+        kept = vectors * keep_mask(vectors, self.dropout)  # without the scale of dropout, which a direction does not show
+        return F.normalize(kept, eps=_SHORTEST)
 
 
-def _bootstrap(online: Float[Tensor, "n dim"], target: Float[Tensor, "n dim"], has: Bool[Tensor, " n"] | None = None) -> Float[Tensor, ""]:
-    """The mean of -cos(online, target) over the rows that have what is compared; 0 where none has."""
-    cosine = F.cosine_similarity(online.float(), target.float(), dim=1)
-    counted = torch.ones_like(cosine) if has is None else has.to(cosine.dtype)
-    return -(cosine * counted).sum() / counted.sum().clamp(min=1)
+def _bootstrap(online: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"], targets: Float[Tensor, "n dim"]) -> Float[Tensor, ""]:
+    """The mean of -cos(online[place], target) over the targets, which are of unit length; of sums of such, the sum of their cosines."""
+    towards = torch.zeros_like(online, dtype=torch.float32).index_add_(0, place, targets)
+    online = online.float()
+    inverse_length = online.square().sum(dim=1).clamp(min=_SHORTEST**2).rsqrt()
+    return -((online * towards).sum(dim=1) @ inverse_length) / max(1, len(targets))
+
+
+def _norms(vectors: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
+    """The sum of ‖v‖² over the places, an often named one counting as often."""
+    times = torch.zeros(len(vectors), device=vectors.device).index_add_(0, place, torch.ones_like(place, dtype=torch.float32))
+    return vectors.float().square().sum(dim=1) @ times

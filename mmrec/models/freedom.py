@@ -14,6 +14,7 @@ from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.item_features import ItemFeatures
 from mmrec.nn.item_graph import binary_graph, mixed_graph
+from mmrec.nn.look_up import look_up
 from mmrec.nn.propagation import Propagation, normalized_bipartite
 from mmrec.types import DatasetSpec
 
@@ -97,7 +98,7 @@ class FREEDOM(EpochRecommender):
         positive, negative = BatchVectors(users, positives, negatives).scores(batch.row)
         has = present[batch.item_idx]  # a weight: taking these rows alone would make a GPU wait for their number
         counted = (batch.valid & present[batch.negatives])[batch.row] * has[:, None]
-        losses = (F.softplus(negative[batch.row] - positive[:, None]) * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+        losses = (F.softplus(look_up(negative, batch.row) - positive[:, None]) * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
         return losses.sum() / has.sum().clamp(min=1)
 
 

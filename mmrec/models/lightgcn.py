@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -11,6 +10,7 @@ from mmrec.data.sample import TrainBatch
 from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
 from mmrec.models.scores import freeze_vectors, occurring
 from mmrec.nn.backbones.lightgcn import LightGCN
+from mmrec.nn.look_up import look_up
 from mmrec.types import DatasetSpec
 
 
@@ -35,10 +35,10 @@ class LightGCNRecommender(Recommender):
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         users, items = self.backbone()
-        mine = F.embedding(batch.user_idx, users)  # embedding: its backward is far faster than that of indexing
-        theirs = F.embedding(batch.row, mine) if len(batch.row) > len(batch.user_idx) else mine  # of single pairs the rows are in order
-        positive = (theirs * F.embedding(batch.item_idx, items)).sum(dim=1)
-        others = F.embedding(batch.negatives, items)
+        mine = look_up(users, batch.user_idx)
+        theirs = look_up(mine, batch.row) if len(batch.row) > len(batch.user_idx) else mine  # of single pairs the rows are in order
+        positive = (theirs * look_up(items, batch.item_idx)).sum(dim=1)
+        others = look_up(items, batch.negatives)
         negative = mine @ others.T if others.ndim == 2 else (mine[:, None] * others).sum(dim=2)
         return TrainScores(positive, negative, self._penalty(batch))
 

@@ -3,12 +3,12 @@
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mmrec.data.sample import TrainBatch
 from mmrec.models.recommender import FrozenScorer, TrainScores
+from mmrec.nn.look_up import look_up
 
 
 class BatchVectors(NamedTuple):
@@ -20,14 +20,14 @@ class BatchVectors(NamedTuple):
 
     @classmethod
     def look_up(cls, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], batch: TrainBatch) -> "BatchVectors":
-        """The rows of all users' and all items' vectors; by `embedding`, whose backward is far faster than that of indexing."""
-        return cls(*(F.embedding(idx, of) for idx, of in ((batch.user_idx, users), (batch.item_idx, items), (batch.negatives, items))))
+        """The rows of all users' and all items' vectors."""
+        return cls(*(look_up(of, idx) for idx, of in ((batch.user_idx, users), (batch.item_idx, items), (batch.negatives, items))))
 
     def scores(self, row: Int64[Tensor, " n"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "rows pool"]]:
         """The inner products of the positives and of the negatives with their users; `row` is the batch's."""
         users, positives, negatives = (vectors.float() for vectors in self)
-        negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
-        return (F.embedding(row, users) * positives).sum(dim=1), negative.float()  # a product is half as precise under autocast
+        theirs = look_up(users, row) if len(row) > len(users) else users  # of single pairs the rows are in order
+        return (theirs * positives).sum(dim=1), _products(users, negatives).float()  # a product is half as precise under autocast
 
     def regularized(self, row: Int64[Tensor, " n"], regularization: float) -> TrainScores:
         """The scores, and as extra `regularization` times `squared_norm`."""
@@ -36,6 +36,15 @@ class BatchVectors(NamedTuple):
     def squared_norm(self) -> Float[Tensor, ""]:
         """`½ (‖u‖² + ‖i‖² + ‖j‖²)`, summed over the batch's users, positives and negatives, divided by its positives."""
         return 0.5 * sum(vectors.float().pow(2).sum() for vectors in self) / max(1, len(self.positives))
+
+
+def _products(users: Float[Tensor, "rows dim"], items: Float[Tensor, "pool dim"] | Float[Tensor, "rows pool dim"]) -> Tensor:
+    """The inner products of each user with a pool that all share, or with their own."""
+    if items.ndim == 2:
+        return users @ items.T
+    if items.shape[1] == 1:  # a product of matrices is far slower there, above all backward
+        return (users * items.view_as(users)).sum(dim=1, keepdim=True)
+    return torch.einsum("bd,bnd->bn", users, items)
 
 
 def occurring(idx: Int64[Tensor, " n"], size: int) -> Bool[Tensor, " size"]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from mmrec.nn.look_up import look_up
 from mmrec.types import Features
 
 
@@ -43,5 +43,5 @@ class ItemFeatures(nn.Module):
         values = self.values(name)
         if len(values) < sum(idx.numel() for idx in item_idx):
             projected = projection(values)
-            return [F.embedding(idx, projected) for idx in item_idx]
-        return [projection(F.embedding(idx, values)) for idx in item_idx]
+            return [look_up(projected, idx) for idx in item_idx]
+        return [projection(look_up(values, idx)) for idx in item_idx]

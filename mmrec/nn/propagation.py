@@ -70,12 +70,11 @@ class PowersPropagation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, n: int, x: Tensor) -> Tensor:
         ctx.matrix, ctx.n, ctx.dtype = matrix, n, x.dtype
-        power = x.detach().to(matrix.dtype)
-        total = power.clone()
-        for _ in range(n):
+        total = power = x.detach().to(matrix.dtype)
+        for i in range(n):
             power = _product(matrix, power)
-            total += power
-        return total.div_(n + 1)
+            total = total + power if i == 0 else total.add_(power)
+        return total.div_(n + 1) if n else total.clone()
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:
