@@ -9,7 +9,7 @@ The product is what `mmrec train` runs: configuration, data module, task and Lig
 counts all but validation; drawing the batches, checkpoints and logs are in it. The bare loop is a copy of the same model with an optimizer
 of its own that runs over the same batches, made beforehand: forward, loss, backward, step. A peer is its own training loop over the same
 training rows, with the model's sizes: RecBole's LightGCN, which then ranks the test users in full, too; the MMRec toolbox's FREEDOM and
-BM3, which take the same features, of texts alone on MovieLens-100K, and of texts and pictures on `--data demo_shop`, where
+BM3 on the same features, which it goes on training; of texts alone on MovieLens-100K, of texts and pictures with `--data demo_shop`, where
 
     --overrides image_encoder=tiny_clip image_encoder.pretrained=null
 

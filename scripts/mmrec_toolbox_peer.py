@@ -2,7 +2,7 @@
 
     python mmrec_toolbox_peer.py CHECKOUT FOLDER MODEL THREADS
 
-CHECKOUT is a clone of the toolbox; the interpreter needs torch, numpy, pandas, pyyaml and a scipy below 1.13. FOLDER/data/ is a dataset in
+CHECKOUT is a clone of the toolbox; its interpreter needs torch, numpy, pandas, pyyaml and scipy 1.11. FOLDER/data/ is a dataset in
 the toolbox's layout (`data.inter`, `text_feat.npy`, `image_feat.npy`), FOLDER/settings.json what its configuration is to say. MODEL is
 FREEDOM or BM3. The word `train` is one turn of the toolbox's own `Trainer.fit` over its own data loader: `pre_epoch_processing`, an epoch,
 the schedule; no evaluation. All files of the toolbox that take part are used as they are. What is put in from outside:
