@@ -30,7 +30,7 @@ from torch import Tensor
 
 from mmrec.data.shared_features import SharedFeatures
 from mmrec.data.storage import write_tensors
-from mmrec.data.store import Folder, Store, ask_all, open_store
+from mmrec.data.store import Store, ask_all, open_pictures
 from mmrec.types import ITEM_ID, Dataset, FeatureEncoder, Features
 
 SHARD_ROWS, SHARD_SECONDS = 2_000, 30.0
@@ -126,7 +126,7 @@ def read_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series) -> tupl
         return [None] * len(item_ids), []
     named = dict(dataset.items.select(ITEM_ID, pl.col(dataset.image_column).cast(pl.String)).iter_rows())
     names = [named.get(item_id) or None for item_id in item_ids]
-    store = Folder(dataset.root, "data.path") if dataset.pictures is None else open_store(dataset.pictures, "data.pictures")
+    store = open_pictures(dataset.root, dataset.pictures)
 
     def refused(position: int) -> str:
         try:

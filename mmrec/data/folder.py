@@ -29,7 +29,7 @@ from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
 from mmrec.data.settings import Columns, Settings, Tables, read_settings
 from mmrec.data.storage import sha256_file, sha256_text
-from mmrec.data.store import Folder, open_store
+from mmrec.data.store import open_pictures
 from mmrec.data.table_file import TableFile
 from mmrec.data.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.errors import ConfigError, DataError, MissingFile, nearest
@@ -88,7 +88,6 @@ def read_folder(
         allow_hosts, allow_private: where images may be fetched from that are named by URL, as in `Dataset`.
         tables: our name of a table to its file, glob or folder inside `path`, where it is called otherwise; interactions in parts have
             one for each, `{"train": "train.csv", "test": "test.csv"}`.
-
         pictures: where the images are, if not in `path`: whatever `mmrec.data.store.open_store` takes, whose errors are raised too.
 
     What is not given may be said in the folder's own `mmrec.yaml`, `pictures` and what may be fetched excepted.
@@ -205,7 +204,7 @@ def assemble(
     texts = _choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"))
     as_text = [name for name in (*texts, image) if name in given.columns]
     items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
-    store = Folder(folder, "data.path") if pictures is None else open_store(pictures, "data.pictures")
+    store = open_pictures(folder, pictures)
     if pictures is not None and image is None:
         raise ConfigError("data.pictures: nothing says which picture is whose; set data.image_column=photo, or '{item_id}.*' where ids do")
     if is_pattern(image_column):

@@ -188,6 +188,11 @@ def open_store(url: str, key: str, whole: bool = True) -> Store:
     return store
 
 
+def open_pictures(folder: Path, url: str | None) -> Store:
+    """Where the pictures of a dataset in `folder` are: there, or at `url`, whose errors are those of `open_store`."""
+    return Folder(folder, "data.path") if url is None else open_store(url, "data.pictures")
+
+
 def ask_all(ask: Callable[[int], _Answer], n: int, has_to_wait: bool) -> Iterator[_Answer]:
     """What `ask` gives for 0, 1, … n - 1, in this order. Where it has to wait for its answers, several threads ask."""
     if not has_to_wait:

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from mmrec.data.sample import TrainBatch
 from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
-from mmrec.models.scores import freeze_vectors, occurring
+from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
 from mmrec.nn.backbones.lightgcn import LightGCN
-from mmrec.nn.look_up import look_up
 from mmrec.types import DatasetSpec
 
 
@@ -34,12 +33,7 @@ class LightGCNRecommender(Recommender):
         self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        users, items = self.backbone()
-        mine = look_up(users, batch.user_idx)
-        theirs = look_up(mine, batch.row) if len(batch.row) > len(batch.user_idx) else mine  # of single pairs the rows are in order
-        positive = (theirs * look_up(items, batch.item_idx)).sum(dim=1)
-        others = look_up(items, batch.negatives)
-        negative = mine @ others.T if others.ndim == 2 else (mine[:, None] * others).sum(dim=2)
+        positive, negative = BatchVectors.look_up(*self.backbone(), batch).scores(batch.row)
         return TrainScores(positive, negative, self._penalty(batch))
 
     def _penalty(self, batch: TrainBatch) -> Float[Tensor, ""]:
