@@ -145,7 +145,7 @@ def measure(cfg: DictConfig, start_peer: StartPeer | None) -> dict[str, Times]:
 def measure_ranking(task: LightningModule, data: LightningDataModule, peer: Peer) -> Times:
     """From trained vectors to all metrics of the test users, turn about."""
     test, times = data.test_set(), {name: [] for name in ("mmrec", *peer.rankings)}
-    for _ in range(WARM_UP + 5):
+    for _ in range(WARM_UP + 15):
         times["mmrec"].append(timed(lambda: rank_and_evaluate(task.model.freeze(), test, KS)))
         for name, word in peer.rankings.items():
             times[name].append(peer.turn(word))

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -12,9 +13,10 @@ from mmrec.data.sample import EvaluationSet
 from mmrec.metrics.ranking import all_metrics
 from mmrec.types import USER_IDX, Scorer
 
-_CHUNK_BYTES = 64 * 2**20
-_SMALLEST_GROUP = 4
-"""Of scores, of which the highest is found before they are ranked: below it the detour does not pay."""
+_CACHE_BYTES, _CHUNK_BYTES, _LEAST_USERS = 2**20, 64 * 2**20, 64
+"""Scores are made for as many users at a time as fit a core's cache, or for 64, as fewer waste the way through all items."""
+_GROUPS, _MANY = 4, 8
+"""In `top_k`, as multiples of k: groups of items whose maxima are compared, and candidates of a row from which on they are thinned."""
 
 
 class Ranking(NamedTuple):
@@ -34,11 +36,11 @@ def rank_and_evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int]) -> pl.
 def rank_users(scorer: Scorer, user_idx: Int64[Tensor, " n_users"], seen: InteractionMatrix, k: int) -> Ranking:
     """Ranks the whole catalogue for each user, leaves out what the user has `seen`, and breaks ties by item_idx.
 
-    Scores are made for as many users at a time as fit 64 MiB; an item_idx is a random permutation of the catalogue (`Index`), so a scorer
+    Scores at a time take 64 MiB at most; an item_idx is a random permutation of the catalogue (`Index`), so a scorer
     that says nothing ranks at chance. An item with a score of NaN or -inf is left out.
     """
     k = min(k, seen.n_items)
-    chunk = max(1, _CHUNK_BYTES // (4 * seen.n_items))
+    chunk = max(1, min(_CHUNK_BYTES // (4 * seen.n_items), max(_LEAST_USERS, _CACHE_BYTES // (4 * seen.n_items))))
     parts = []
     for users in user_idx.split(chunk):
         scores = scorer.score_users(users).float()
@@ -52,44 +54,51 @@ def rank_users(scorer: Scorer, user_idx: Int64[Tensor, " n_users"], seen: Intera
 
 
 def top_k(scores: Float[Tensor, "batch n_items"], k: int) -> tuple[Float[Tensor, "batch k"], Int64[Tensor, "batch k"]]:
-    """The k best of each row, best first, equal scores by ascending index: `torch.topk`, which orders equals as it likes, made exact.
+    """The k best of each row, best first, equal scores by ascending index; NaN counts as -inf.
 
-    NaN counts as -inf. One pass over the scores, and a second one over the rows that have equals across the boundary, or a NaN.
+    The k-th highest of the maxima of groups of items is a score that k items reach. Those that do are few, and are sorted as whole numbers
+    that hold row, score and index: nothing is left to chance among equals, as `torch.topk` does. `batch * n_items` is below 2^31.
     """
-    n = scores.shape[1]
-    values, items = _best(scores, min(k + 1, n))
-    if (broken := values[:, 0].isnan()).any():  # topk puts NaN first
-        values[broken], items[broken] = scores[broken].nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).topk(values.shape[1])
-    crossed = (values[:, k - 1] == values[:, -1]) & (k < n)
-    boundary, values, items = values[:, -1:], values[:, :k].clone(), items[:, :k].clone()
-    if crossed.any():  # of the equals of the last score some were left out: the first ones by index stay
-        last, place = boundary[crossed], torch.arange(n, device=scores.device)
-        own = scores[crossed]
-        equals = -torch.where((own == last) | (own.isnan() & (last == -torch.inf)), -place, -n).topk(k, dim=1).values
-        above = (values[crossed] > last).sum(dim=1, keepdim=True)
-        items[crossed] = torch.where(place[:k] < above, items[crossed], equals.gather(1, (place[:k] - above).clamp(min=0)))
-    level = (values[:, 1:] == values[:, :-1]).any(dim=1)
-    if level.any():
-        by_item = items[level].argsort(dim=1)
-        order = by_item.gather(1, values[level].gather(1, by_item).argsort(dim=1, descending=True, stable=True))
-        values[level], items[level] = values[level].gather(1, order), items[level].gather(1, order)
-    return values, items
+    n, maxima = scores.shape[1], _group_maxima(scores, k)
+    if maxima.isnan().any():
+        scores = scores.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        maxima = _group_maxima(scores, k)
+    least = _kth_highest(maxima, k)
+    place = _true(scores >= least)
+    if len(place) > _MANY * k * len(scores):  # rows of equals, of which the first k are enough
+        level = scores == least
+        place = _true((scores > least) | (level & (level.cumsum(dim=1, dtype=torch.int32) <= k)))
+    row, item = place // n, place % n
+    bits = (scores.flatten().index_select(0, place) + 0.0).view(torch.int32)  # -0.0 becomes 0.0
+    rising = (bits ^ ((bits >> 31) & (2**31 - 1))).long()  # floats in their order, as whole numbers
+    keys = _sorted((row * 2**32 + (2**31 - 1 - rising)) * n + item)
+    n_chosen = torch.bincount(row, minlength=len(scores))
+    best = (n_chosen.cumsum(dim=0) - n_chosen)[:, None] + torch.arange(k, device=scores.device)
+    items = keys[best] % n
+    return scores.gather(1, items), items
 
 
-def _best(scores: Float[Tensor, "batch n_items"], k: int) -> tuple[Float[Tensor, "batch k"], Int64[Tensor, "batch k"]]:
-    """`scores.topk(k)` by way of the maxima of groups: the k groups whose maxima are the highest hold the k highest scores."""
-    n = scores.shape[1]
-    size = int((n / k) ** 0.5)  # as many groups as scores in the k groups of them
-    if size < _SMALLEST_GROUP:
-        return scores.topk(k, dim=1)
-    n_groups = n // size
-    maxima = scores[:, : size * n_groups].unflatten(1, (size, n_groups)).amax(dim=1)
-    chosen = maxima.topk(k, dim=1, sorted=False).indices
-    items = (chosen[:, None] + torch.arange(0, size * n_groups, n_groups, device=scores.device)[:, None]).flatten(1)
-    rest = torch.arange(size * n_groups, n, device=scores.device).expand(len(scores), -1)
-    items = torch.cat([items, rest], dim=1)
-    values, place = scores.gather(1, items).topk(k, dim=1)
-    return values, items.gather(1, place)
+def _group_maxima(scores: Float[Tensor, "batch n_items"], k: int) -> Float[Tensor, "batch n_groups"]:
+    """The maxima of at least k groups of items; a remainder too small for all groups is in none. NaN where a group has one."""
+    size = max(1, scores.shape[1] // (_GROUPS * k))
+    n_groups = scores.shape[1] // size
+    return scores[:, : size * n_groups].unflatten(1, (size, n_groups)).amax(dim=1)
+
+
+# NumPy does these three on a CPU with vector instructions, which torch has not for them: in a tenth of the time.
+def _kth_highest(values: Float[Tensor, "batch n"], k: int) -> Float[Tensor, "batch 1"]:
+    if values.is_cuda:
+        return values.topk(k, dim=1).values[:, -1:]
+    place = values.shape[1] - k
+    return torch.from_numpy(np.partition(values.numpy(), place, axis=1)[:, place, None])
+
+
+def _true(mask: Bool[Tensor, "batch n"]) -> Int64[Tensor, " n_true"]:
+    return mask.flatten().nonzero()[:, 0] if mask.is_cuda else torch.from_numpy(np.flatnonzero(mask.numpy()))
+
+
+def _sorted(keys: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
+    return keys.sort().values if keys.is_cuda else torch.from_numpy(np.sort(keys.numpy()))
 
 
 def evaluate_ranking(ranking: Ranking, positives: InteractionMatrix, ks: list[int]) -> pl.DataFrame:
