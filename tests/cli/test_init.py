@@ -35,7 +35,7 @@ def test_what_it_writes_makes_the_right_tables(
     init([str(folder)])
     printed = capsys.readouterr().out
     assert "bestellungen-*.csv" in printed and f"mmrec data check {folder}" in printed and "no table of users" in printed
-    dataset = read_folder(str(folder), {}, None, None)
+    dataset = read_folder(str(folder))
     assert dataset.interactions.sort("timestamp").rows() == [
         ("K1", "A1", 1704240000, 1.0),
         ("K1", "A2", 1704326400, 4.0),
@@ -105,6 +105,6 @@ def test_files_that_are_parts_are_read_as_such_and_the_split_is_named(
         (tmp_path / f"{part}.csv").write_text(f"user,item\na,x{number}\na,y{number}\nb,x{number}\n")
     init([str(tmp_path)])
     assert f"then: mmrec train data=folder data.path={tmp_path} split=given\n" in capsys.readouterr().out
-    dataset = read_folder(str(tmp_path), {}, None, None)
+    dataset = read_folder(str(tmp_path))
     assert dataset.interactions["split"].to_list() == [part for part in parts for _ in range(3)]
     assert "    train: train.csv  # sure: " in (tmp_path / "mmrec.yaml").read_text()

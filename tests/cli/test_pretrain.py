@@ -19,7 +19,7 @@ from mmrec.types import Dataset
 
 @pytest.fixture(scope="module")
 def shop(shop_folder: Path) -> Dataset:
-    return read_folder(str(shop_folder), {}, None, None)
+    return read_folder(str(shop_folder))
 
 
 @pytest.fixture(scope="module")
