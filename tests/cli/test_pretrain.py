@@ -53,7 +53,7 @@ def test_training_and_encoding_see_the_same_picture(shop: Dataset):
     encoder = ClipImageEncoder(TINY_CLIP, None, None)
     size, mean, std = (encoder.preprocessing[key] for key in ("size", "mean", "std"))
     normalised = (squash(raw, size) / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
-    torch.testing.assert_close(encoder.prepare(raw), normalised)
+    torch.testing.assert_close(encoder.normalize([encoder.prepare(raw)])[0], normalised)
 
 
 def test_too_few_pairs_or_a_wrong_output_are_errors(shop: Dataset, text_encoder: BertTextEncoder, tmp_path: Path):

@@ -165,6 +165,16 @@ def test_a_picture_that_takes_too_long_is_one_problem(monkeypatch: pytest.Monkey
     assert process().pid != first.pid
 
 
+def test_a_process_that_stops_reading_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More bytes than a pipe holds: writing them would wait for ever."""
+    monkeypatch.setattr(pictures, "MAX_S", 0.2)
+    first = process()
+    os.kill(first.pid, signal.SIGSTOP)
+    with pytest.raises(ValueError, match="takes too long"):
+        decode_picture(bytes(2**20))
+    assert process().pid != first.pid
+
+
 def test_the_process_has_limits_and_no_environment_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "1")
     pictures._of_thread.worker = None
