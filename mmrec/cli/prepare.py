@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import torch
 from lightning.pytorch import LightningDataModule
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 from mmrec.config import build, refine
@@ -63,7 +63,7 @@ def quiet_lightning() -> None:
 def load_evidence(cfg: DictConfig) -> Evidence:
     """Reads the dataset, extracts or looks up features, builds the graph; only what `evidence` allows and the data has."""
     dataset = filter_interactions(build(cfg, "data"), **cfg.filter)
-    check_item_column(dataset.items, OmegaConf.select(cfg, "evaluation.item_column"))
+    check_item_column(dataset.items, cfg.evaluation.item_column)
     index = Index.build(dataset, cfg.seed)
     say(f"{dataset.name}: {len(dataset.interactions):,} interactions, {index.n_users:,} users, {index.n_items:,} items")
     for note in (*dataset.counts, *dataset.notes):
@@ -163,7 +163,7 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
     items, cache, size = index.align(dataset.items), Path(cfg.paths.cache), cfg.features.batch_size
     features: dict[str, Features] = {}
     problems: list[Problem] = []
-    engine, url = _engine(cfg), OmegaConf.select(cfg, "features.store")  # runs of before have no such key
+    engine, url = _engine(cfg), cfg.features.store
     store = None if url is None else open_store(url, "features.store", whole=False)
     for name, vectors in dataset.vectors.items():
         if hasattr(torch.nn.ModuleDict(), name):
