@@ -25,7 +25,7 @@ from mmrec.data.picture_urls import read_all_pictures
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_parquet
-from mmrec.data.store import open_store
+from mmrec.data.store import Store, open_store
 from mmrec.data.vectors import align_vectors
 from mmrec.errors import ConfigError, DataError, printable
 from mmrec.evaluation.item_groups import check_item_column
@@ -58,6 +58,11 @@ def quiet_lightning() -> None:
     """Silences what no one here can act on: Lightning's tips and its own use of torch. To be called when it is imported: it resets both."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r".isinstance\(treespec, LeafSpec\). is deprecated", category=FutureWarning)
+
+
+def open_features(url: str | None) -> Store | None:
+    """The store of features that `features.store` names, which need not be there yet; raises as `open_store`."""
+    return None if url is None else open_store(url, "features.store", whole=False)
 
 
 def load_evidence(cfg: DictConfig) -> Evidence:
@@ -163,8 +168,7 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
     items, cache, size = index.align(dataset.items), Path(cfg.paths.cache), cfg.features.batch_size
     features: dict[str, Features] = {}
     problems: list[Problem] = []
-    engine, url = _engine(cfg), cfg.features.store
-    store = None if url is None else open_store(url, "features.store", whole=False)
+    engine, store = _engine(cfg), open_features(cfg.features.store)
     for name, vectors in dataset.vectors.items():
         if hasattr(torch.nn.ModuleDict(), name):
             raise ConfigError(f"data.features.{name}: torch has a use of its own for this name; choose another")
