@@ -108,3 +108,20 @@ def test_files_that_are_parts_are_read_as_such_and_the_split_is_named(
     dataset = read_folder(str(tmp_path))
     assert dataset.interactions["split"].to_list() == [part for part in parts for _ in range(3)]
     assert "    train: train.csv  # sure: " in (tmp_path / "mmrec.yaml").read_text()
+
+
+def test_parts_whose_columns_differ_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.csv").write_text("user,item,rating\na,x,1\na,y,2\nb,x,3\n")
+    (tmp_path / "test.csv").write_text("user,item,stars,note\na,z,1,k\nb,y,2,l\n")
+    init([str(tmp_path)])
+    said = (
+        "train.csv, test.csv are called like parts of one table and are not joined, for their columns differ: "
+        "`rating` only in train.csv, `stars`, `note` only in test.csv; give them the same columns and guess anew (--force)"
+    )
+    assert f"note: {said}" in capsys.readouterr().out
+    text = (tmp_path / "mmrec.yaml").read_text()
+    assert f"# Note: {said}" in text and yaml.safe_load(text)["tables"]["interactions"] == "train.csv"
+    (tmp_path / "test.csv").write_text("user,item,rating\na,z,1\nb,y,2\n")
+    init([str(tmp_path), "--force"])
+    assert "are not joined" not in capsys.readouterr().out
+    assert yaml.safe_load((tmp_path / "mmrec.yaml").read_text())["tables"]["interactions"] == {"train": "train.csv", "test": "test.csv"}
