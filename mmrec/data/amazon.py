@@ -35,7 +35,7 @@ MAX_BYTES = 2**36
 """Of one file; the largest has some 30 GB."""
 REVISION = "2b6d039ed471f2ba5fd2acb718bf33b0a7e5598e"
 RELATIONS = ("category", "brand", "also_buy", "also_view")
-_OF_ALL_TIME = ("also_buy", "also_view")
+_BETWEEN_PRODUCTS = ("also_buy", "also_view")
 _TITLE, _BRAND, _CATEGORY, _FEATURES, _DESCRIPTION, _IMAGE = "title", "brand", "category", "features", "description", "image"
 _TEXTS = (_TITLE, _BRAND, _CATEGORY, _FEATURES, _DESCRIPTION)
 _LIST = pl.List(pl.String)
@@ -143,7 +143,7 @@ def amazon_reviews(
         k_core: every user is left with so many different products at least, every product with so many users; 0: all reviews are used.
             From 5 on the smaller file of 2018 is taken, of users and products that have five.
         relations: what becomes triples: `category`, `brand` and, in 2018, `also_buy` and `also_view`. The latter are statistics of all
-            time and tell of held-out interactions, which a note says.
+            time and tell of held-out interactions: see `mmrec.data.hindsight`, which has a note on them.
         files: where the two files come from, and their hashes.
         allow_hosts: where pictures may be fetched from.
         allow_private: whether `files.base_url` and `allow_hosts` may be of this machine or its network.
@@ -164,7 +164,7 @@ def amazon_reviews(
     triples = _triples(listed, relations)
     plain = listed.select(ITEM_ID, _IMAGE, *(_as_text(listed[name]) for name in _TEXTS))
     items, unknown = complete_items(plain, interactions)
-    notes += unknown + _hindsight(triples) + (() if triples is None else check_alignment(items, triples, None, products))
+    notes += unknown + (() if triples is None else check_alignment(items, triples, None, products))
     return Dataset(
         name=f"amazon_{year}_{category}",
         root=products.parent,
@@ -260,21 +260,11 @@ def _triples(products: pl.DataFrame, relations: Sequence[str]) -> pl.DataFrame |
         tails = products.select(pl.col(ITEM_ID).alias(HEAD), pl.lit(name).alias(RELATION), pl.col(name).alias(TAIL))
         if products.schema[name] == _LIST:
             tails = tails.explode(TAIL)
-        if name not in _OF_ALL_TIME:
+        if name not in _BETWEEN_PRODUCTS:
             tails = tails.with_columns(_clean(tails[TAIL])).with_columns((f"{name}:" + pl.col(TAIL)).alias(TAIL))
         tables.append(tails.drop_nulls().unique(maintain_order=True))
     found = pl.concat(tables) if tables else pl.DataFrame()
     return found if len(found) else None
-
-
-def _hindsight(triples: pl.DataFrame | None) -> tuple[str, ...]:
-    n = 0 if triples is None else len(triples.filter(pl.col(RELATION).is_in(_OF_ALL_TIME)))
-    if not n:
-        return ()
-    note = (
-        f"{n:,} triples (also_buy, also_view) are statistics of all time: they tell of held-out interactions; data.relations without them"
-    )
-    return (note,)
 
 
 def _as_text(values: pl.Series) -> pl.Series:
