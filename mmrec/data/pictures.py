@@ -64,7 +64,7 @@ class _Worker:
         weakref.finalize(self, _end, self.process)
         os.set_blocking(self.process.stdin.fileno(), False)  # a process that has stopped reading is noticed
         self.takes, self.gives = _ready(self.process.stdin, select.POLLOUT), _ready(self.process.stdout, select.POLLIN)
-        self.until = time.monotonic() + MAX_S
+        self.until: float | None = None  # starting is no picture's fault, and takes as long as it takes
         if len(self._read(HEADER.size)) < HEADER.size:
             raise RuntimeError(f"the picture decoder cannot be started: `{' '.join(self.process.args)}` fails")
 
@@ -104,7 +104,7 @@ class _Worker:
 
     def _wait(self, pipe: select.poll) -> None:
         """Until a pipe is ready. Ends the process when its time is over: then it is."""
-        if not pipe.poll(max(0.0, self.until - time.monotonic()) * 1000):
+        if not pipe.poll(None if self.until is None else max(0.0, self.until - time.monotonic()) * 1000):
             self.process.kill()
 
     def _last_words(self, seconds: float) -> str:
