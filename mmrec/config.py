@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, Unpack, get_args, get_origin, get_type_hints
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -138,25 +138,20 @@ def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]
     except ConfigError as error:
         yield f"{key}._target_", str(error)
         return
-    parameters = inspect.signature(target).parameters
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    takes, needs, takes_all = _taken(target)
     given = {name: [value] for name, value in node.items() if name not in _SPECIAL | SEARCH}
     yield from search_problems(node, key)
     if isinstance(space := node.get("space", {}), dict):
         given |= {name: ends(values) for name, values in space.items() if isinstance(values, list)}
     for name in given:
-        if name not in parameters and not open_ended:
-            yield f"{key}.{name}", f"{target.__qualname__} takes no `{name}`; {nearest(name, parameters)}"
+        if name not in takes and not takes_all:
+            yield f"{key}.{name}", f"{target.__qualname__} takes no `{name}`; {nearest(name, takes)}"
     if not node.get("_partial_"):
-        for name, parameter in parameters.items():
-            by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-            if name not in given and parameter.default is parameter.empty and by_name:
-                yield f"{key}.{name}", f"{target.__qualname__} needs it"
-    hints = _type_hints(target)
+        yield from ((f"{key}.{name}", f"{target.__qualname__} needs it") for name in needs if name not in given)
     for name, values in given.items():
         for one in values:
-            if name in hints and one != MISSING and not fits(one, hints[name]):
-                yield f"{key}.{name}", f"expected {_type_name(hints[name])}, came `{one}`"
+            if name in takes and one != MISSING and not fits(one, takes[name]):
+                yield f"{key}.{name}", f"expected {_type_name(takes[name])}, came `{one}`"
 
 
 def _resolve(path: Any) -> Any:
@@ -184,6 +179,24 @@ def _allowed(path: str) -> bool:
     return path.startswith(ALLOWED) and not path.startswith(REFUSED) and "._" not in path
 
 
+def _taken(target: Any) -> tuple[dict[str, Any], list[str], bool]:
+    """What a target takes by name, with its type; what of that it needs; and whether it takes whatever else is given.
+
+    `**more: Unpack[Keys]` stands for the keys of that TypedDict.
+    """
+    takes, needs, takes_all, hints = {}, [], False, _type_hints(target)
+    for name, one in inspect.signature(target).parameters.items():
+        hint = hints.get(name, Any)
+        if one.kind is one.VAR_KEYWORD and get_origin(hint) is Unpack:
+            takes |= get_type_hints(get_args(hint)[0])
+        elif one.kind is one.VAR_KEYWORD:
+            takes_all = True
+        elif one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY):
+            takes[name] = hint
+            needs += [name] if one.default is one.empty else []
+    return takes, needs, takes_all
+
+
 def _type_hints(target: Any) -> dict[str, Any]:
     try:
         return get_type_hints(target.__init__ if inspect.isclass(target) else target)
@@ -192,7 +205,7 @@ def _type_hints(target: Any) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a plain value is of a type hint made of scalars, lists, dicts and unions; hints beyond those accept anything."""
+    """Whether a plain value is of a type hint made of scalars, lists, dicts, dataclasses (as a node) and unions; others accept anything."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return any(fits(value, one) for one in arguments)
@@ -208,7 +221,7 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, str)
     if origin is list:
         return isinstance(value, list) and all(fits(one, arguments[0]) for one in value)
-    if origin is dict:
+    if origin is dict or is_dataclass(hint):
         return isinstance(value, dict)
     return True
 

@@ -116,6 +116,13 @@ class TrainConfig:
 
 
 @dataclass
+class PretrainFeaturesConfig:
+    """Where the texts' features are looked up."""
+
+    store: str | None = None
+
+
+@dataclass
 class PretrainConfig:
     """The top level of `conf/pretrain.yaml`."""
 
@@ -125,6 +132,7 @@ class PretrainConfig:
     epochs: int = MISSING
     batch_size: int = MISSING
     learning_rate: float = MISSING
+    features: PretrainFeaturesConfig = field(default_factory=PretrainFeaturesConfig)
     output: str = MISSING
 
 

@@ -69,6 +69,21 @@ class ItemVectors:
 
 
 @dataclass(frozen=True)
+class Hosts:
+    """Where files may be fetched from."""
+
+    names: tuple[str, ...] = ()
+    """`*.example.org` stands for all below example.org."""
+    private: bool = False
+    """Whether they may be outside of the internet: this machine, or one of its network."""
+
+    def has(self, name: str) -> bool:
+        """Whether a host of this name is among them."""
+        lower = name.lower()
+        return any(lower == one.lower() or (one.startswith("*.") and lower.endswith(one[1:].lower())) for one in self.names)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A dataset as a person's files hold it: ids are text, nothing is imputed, rows stand in the order of the files."""
 
@@ -97,10 +112,8 @@ class Dataset:
     """sha256 over the bytes of the files it was read from: pictures excluded, those are hashed by the feature cache."""
     notes: tuple[str, ...] = ()
     """What reading dropped or found odd, one sentence each, counts included; shown to the person and kept in run.json."""
-    allow_hosts: tuple[str, ...] = ()
-    """The hosts that images named by URL may be fetched from."""
-    allow_private: bool = False
-    """Whether those may be of this machine or its network."""
+    hosts: Hosts = Hosts()
+    """Where images named by URL may be fetched from."""
     pictures: str | None = None
     """The store in which image paths are looked up, where it is not `root`: see `mmrec.data.store.open_store`."""
 

@@ -1,11 +1,12 @@
-"""Extraction of features beside the bare encoder, on the texts and pictures of the generated shop.
+"""Extraction of features beside the bare encoder, on the texts or pictures of a data set: of the generated shop, if no other is named.
 
-    python scripts/bench_features.py                                # texts, by the default text encoder; a minute or two on one core
-    python scripts/bench_features.py --pictures runs/…/tiny_clip.safetensors
+    python scripts/bench_features.py                                                # texts, by the default encoder
+    python scripts/bench_features.py --pictures image_encoder=tiny_clip             # after `mmrec pretrain data=demo_shop`
+    python scripts/bench_features.py --pictures image_encoder.pretrained=null image_encoder.revision=null --limit 256
 
 `extraction` is what a run does: hash, look up, tokenise or decode, sort by length, encode and cache, into an empty cache. `bare` is the
-encoder alone over the same batches, prepared beforehand. They take turns; seconds are of the CPU, all threads and decoding processes, and
-of the clock; medians of --repeats.
+encoder alone over the same batches, prepared beforehand: texts as token ids, pictures resized, normalised and stacked. They take turns;
+seconds are of the CPU, all threads and decoding processes, and of the clock; medians of --repeats.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from rich.table import Table
 
 from mmrec.config import build
 from mmrec.data.features import WINDOW_BATCHES, extract_features, item_texts, read_pictures
+from mmrec.nn.encoders.image import ClipImageEncoder
 from mmrec.schemas import register_schemas
 from mmrec.types import ITEM_ID, FeatureEncoder
 
@@ -37,10 +39,13 @@ def bare(encoder: FeatureEncoder, inputs: list[bytes], batch_size: int) -> tuple
     size = WINDOW_BATCHES * batch_size
     windows = [ordered[start : start + size] for start in range(0, len(ordered), size)]
     prepared = [sorted(map(encoder.prepare, window), key=encoder.length, reverse=True) for window in windows]
+    batches = [window[start : start + batch_size] for window in prepared for start in range(0, len(window), batch_size)]
+    encode = encoder.encode
+    if isinstance(encoder, ClipImageEncoder):
+        batches, encode = [encoder.normalize(batch) for batch in batches], encoder.encode_normalized
     begun = now()
-    for window in prepared:
-        for start in range(0, len(window), batch_size):
-            encoder.encode(window[start : start + batch_size])
+    for batch in batches:
+        encode(batch)
     return now()[0] - begun[0], now()[1] - begun[1]
 
 
@@ -53,20 +58,22 @@ def extraction(encoder: FeatureEncoder, inputs: list[bytes], batch_size: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", metavar="WEIGHTS", help="of a small CLIP that `mmrec pretrain data=demo_shop` made")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="of mmrec train: data=…, text_encoder=…")
+    parser.add_argument("--pictures", action="store_true", help="instead of texts")
+    parser.add_argument("--limit", type=int, help="so many inputs")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=64)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     register_schemas()
-    weights = ["image_encoder=tiny_clip", f"image_encoder.pretrained={arguments.pictures}"] if arguments.pictures else []
+    data = [] if any(override.startswith("data=") for override in arguments.overrides) else ["data=demo_shop"]
     with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
-        cfg = hydra.compose("train", ["data=demo_shop", *weights])
+        cfg = hydra.compose("train", [*data, *arguments.overrides])
     dataset = build(cfg, "data")
     if arguments.pictures:
         raw, encoder = read_pictures(dataset, dataset.items[ITEM_ID])[0], build(cfg, "image_encoder")
     else:
         raw, encoder = item_texts(dataset.items, dataset.text_columns), build(cfg, "text_encoder")
-    inputs = list(dict.fromkeys(one for one in raw if one is not None))
+    inputs = list(dict.fromkeys(one for one in raw if one is not None))[: arguments.limit]
     runs = [
         (extraction(encoder, inputs, arguments.batch_size), bare(encoder, inputs, arguments.batch_size)) for _ in range(arguments.repeats)
     ]

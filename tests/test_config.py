@@ -10,7 +10,9 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mmrec.config import build, check, fits, plain, refine
+from mmrec.data.amazon import Files
 from mmrec.data.folder import TABLES
+from mmrec.data.settings import Layout
 from mmrec.errors import ConfigError, DataError
 from mmrec.schemas import SCHEMAS, TrainConfig
 
@@ -102,6 +104,7 @@ def test_every_table_and_column_of_a_folder_has_a_key(compose: Compose) -> None:
     """A key that a file does not have cannot be given on the command line."""
     data = plain(compose("data=folder", "data.path=here", "data.columns.users.user_id=number", "data.tables.items=x.csv"))["data"]
     assert data["columns"]["users"] == {"user_id": "number"} and data["tables"]["items"] == "x.csv"
+    assert Layout.__annotations__.keys() <= data.keys()
     known = {table: [column.name for column in columns] for table, columns in TABLES.items()}
     assert set(data["tables"]) == set(known)
     assert set(data["columns"]) == {*known, *(name for names in known.values() for name in names)}
@@ -242,6 +245,23 @@ def test_a_mandatory_value_that_is_missing(compose: Compose) -> None:
 
 def test_an_argument_that_is_missing(compose: Compose) -> None:
     assert problems(compose("~text_encoder.max_length")) == ["text_encoder.max_length: minilm needs it"]
+
+
+def test_keys_and_types_of_a_folders_layout_are_checked(compose: Compose) -> None:
+    """They come as `**layout`, typed by a TypedDict."""
+    cfg = compose("data=folder", "data.path=here", "+data.text_colums=[title]", "data.text_columns=title", "data.image_column=7")
+    assert problems(cfg) == [
+        "data.text_colums: read_folder takes no `text_colums`; did you mean `text_columns`?",
+        "data.text_columns: expected list[str] | None, came `title`",
+        "data.image_column: expected str | None, came `7`",
+    ]
+
+
+def test_a_node_of_its_own_is_checked_and_built(compose: Compose) -> None:
+    chosen = ("data=amazon_reviews", "data.category=Toys")
+    assert build(compose(*chosen, "data.files.folder=here"), "data.files") == Files("here")
+    assert problems(compose(*chosen, "data.files=here")) == ["data.files: expected Files, came `here`"]
+    assert problems(compose(*chosen, "data.files.folder=[here]")) == ["data.files.folder: expected str | None, came `['here']`"]
 
 
 def test_all_problems_are_listed_together(compose: Compose) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from mmrec.cli.runs import find_run, read_as_run
+from mmrec.cli.runs import find_run, read_as_run, saved_config
 from mmrec.cli.words import no_such_option, parse_words
 from mmrec.config import flat
 from mmrec.errors import ConfigError, MissingFile
@@ -83,7 +83,7 @@ def _read(paths: Sequence[str]) -> list[MeasuredRun]:
 def _config(folder: Path) -> object:
     path = folder / "config.yaml"
     with read_as_run(folder):
-        return OmegaConf.to_container(OmegaConf.load(path), resolve=False) if path.is_file() else {}
+        return OmegaConf.to_container(saved_config(folder), resolve=False) if path.is_file() else {}
 
 
 def _measured(folder: Path, label: str) -> MeasuredRun:

@@ -7,7 +7,7 @@ from rich.table import Table
 from mmrec.cli.fit import checkpoint_folder, load_best
 from mmrec.cli.predictions import evaluate_predictions
 from mmrec.cli.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, say
-from mmrec.cli.runs import find_run, read_as_run
+from mmrec.cli.runs import find_run, read_as_run, saved_config
 from mmrec.config import check
 from mmrec.errors import DataError
 from mmrec.evaluation.grades import read_grades
@@ -29,7 +29,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         return evaluate_predictions(cfg.run, cfg.predictions)
     run_dir = find_run(cfg.run)
     with read_as_run(run_dir):
-        saved = OmegaConf.load(run_dir / "config.yaml")
+        saved = saved_config(run_dir)
         check(saved, TrainConfig)
         recorded = read_json(run_dir / "run.json")
         reported = read_json(run_dir / "metrics.json")["models"][recorded["model"]]

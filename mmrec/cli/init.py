@@ -70,6 +70,7 @@ def settings_text(guesses: Guesses) -> str:
         lines += ["", *_section(top, list(group))]
     lines += ["", *(f"# Not found: {_comment(sentence)}" for sentence in guesses.missing)] if guesses.missing else []
     lines += ["", *(f"# Not used: {_comment(name)}" for name in guesses.unused[:20])] if guesses.unused else []
+    lines += ["", *(f"# Note: {_comment(sentence)}" for sentence in guesses.odd)] if guesses.odd else []
     return "\n".join(lines) + "\n"
 
 
@@ -120,6 +121,8 @@ def _show(guesses: Guesses, folder: Path) -> None:
     if guesses.unused:
         more = f", … ({len(guesses.unused) - 5} more)" if len(guesses.unused) > 5 else ""
         console.print(f"not used: {', '.join(guesses.unused[:5])}{more}", markup=False)
+    for sentence in guesses.odd:
+        console.print(f"note: {_comment(sentence)}", markup=False, soft_wrap=True)
     doubtful = sum(guess.confidence == DOUBTFUL for guess in guesses.found)
     first = f"look at {doubtful} marked `{DOUBTFUL}` in {folder / FILE}, then " if doubtful else ""
     console.print(f"next: {first}mmrec data check {quote(str(folder))}", markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import torch
 from lightning.pytorch import LightningDataModule
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 from mmrec.config import build, refine
@@ -25,7 +25,7 @@ from mmrec.data.picture_urls import read_all_pictures
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
 from mmrec.data.storage import write_parquet
-from mmrec.data.store import open_store
+from mmrec.data.store import Store, open_store
 from mmrec.data.vectors import align_vectors
 from mmrec.errors import ConfigError, DataError, printable
 from mmrec.evaluation.item_groups import check_item_column
@@ -60,10 +60,15 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=r".isinstance\(treespec, LeafSpec\). is deprecated", category=FutureWarning)
 
 
+def open_features(url: str | None) -> Store | None:
+    """The store of features that `features.store` names, which need not be there yet; raises as `open_store`."""
+    return None if url is None else open_store(url, "features.store", whole=False)
+
+
 def load_evidence(cfg: DictConfig) -> Evidence:
     """Reads the dataset, extracts or looks up features, builds the graph; only what `evidence` allows and the data has."""
     dataset = filter_interactions(build(cfg, "data"), **cfg.filter)
-    check_item_column(dataset.items, OmegaConf.select(cfg, "evaluation.item_column"))
+    check_item_column(dataset.items, cfg.evaluation.item_column)
     index = Index.build(dataset, cfg.seed)
     say(f"{dataset.name}: {len(dataset.interactions):,} interactions, {index.n_users:,} users, {index.n_items:,} items")
     for note in (*dataset.counts, *dataset.notes):
@@ -163,8 +168,7 @@ def _load_features(cfg: DictConfig, dataset: Dataset, index: Index) -> tuple[dic
     items, cache, size = index.align(dataset.items), Path(cfg.paths.cache), cfg.features.batch_size
     features: dict[str, Features] = {}
     problems: list[Problem] = []
-    engine, url = _engine(cfg), OmegaConf.select(cfg, "features.store")  # runs of before have no such key
-    store = None if url is None else open_store(url, "features.store", whole=False)
+    engine, store = _engine(cfg), open_features(cfg.features.store)
     for name, vectors in dataset.vectors.items():
         if hasattr(torch.nn.ModuleDict(), name):
             raise ConfigError(f"data.features.{name}: torch has a use of its own for this name; choose another")

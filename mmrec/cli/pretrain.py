@@ -1,6 +1,7 @@
 """`mmrec pretrain`: trains tiny_clip on a catalogue's own pictures and texts, and says how well it matches pairs it has not seen."""
 
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -11,11 +12,12 @@ from rich.console import Console
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from mmrec.cli.prepare import quiet_lightning, say
+from mmrec.cli.prepare import open_features, quiet_lightning, say
 from mmrec.config import build, check
 from mmrec.data.features import extract_features
 from mmrec.data.pairs import PicturePairs, hold_out, read_pairs
 from mmrec.data.storage import write_json, write_tensors
+from mmrec.data.store import Store
 from mmrec.errors import ConfigError, DataError
 from mmrec.metrics.retrieval import retrieval_chance, retrieval_recall
 from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config
@@ -35,37 +37,47 @@ def pretrain_command(cfg: DictConfig) -> Card:
     """Trains on the configured dataset with MiniLM as the frozen text encoder; returns what `pretrain` returns."""
     check(cfg, PretrainConfig)
     dataset: Dataset = build(cfg, "data")
+    store = open_features(cfg.features.store)
     encoder, cache = minilm(cfg.paths.cache, _MAX_TEXT_TOKENS), Path(cfg.paths.cache)
-    return pretrain(dataset, encoder, cache, Path(cfg.output), cfg.seed, cfg.epochs, cfg.batch_size, cfg.learning_rate)
+    schedule = Schedule(cfg.seed, cfg.epochs, cfg.batch_size, cfg.learning_rate)
+    return pretrain(dataset, encoder, cache, Path(cfg.output), schedule, store)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast is learned."""
+
+    seed: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
 
 
 def pretrain(
-    dataset: Dataset, text_encoder: FeatureEncoder, cache: Path, output: Path, seed: int, epochs: int, batch_size: int, learning_rate: float
+    dataset: Dataset, text_encoder: FeatureEncoder, cache: Path, output: Path, schedule: Schedule, store: Store | None = None
 ) -> Card:
     """Trains tiny_clip on nine tenths of the pairs, measures it on the rest, and writes its weights to `output` (safetensors).
 
     Beside them `<output>.json`, the card that is also returned: what it was trained on, for how long, and the share of held-out pictures
     (and texts) whose own text (picture) is among the ten nearest, with what chance would give. The held-out part chooses nothing. Features
-    of the texts come from and go to the `cache`. Raises DataError where the dataset has too few pairs, ConfigError for another format.
+    of the texts come from and go to the `cache`, and behind it the `store`. Raises DataError where the dataset has too few pairs,
+    ConfigError for another format.
     """
     if output.suffix != ".safetensors":
         raise ConfigError(f"output: expected a path that ends in .safetensors, came {output}")
     start = time.perf_counter()
     pairs = _read(dataset, cache)
-    found, _ = extract_features(text_encoder, pairs.texts, cache, _TEXT_BATCH, TEXT)
-    train, held = hold_out(len(pairs), HELD_OUT_SHARE, seed)
-    task = _fit((pairs.pictures[train], found.values[train]), seed, epochs, min(batch_size, len(train)), learning_rate)
-    image_features, text_features = task.encode_pairs(pairs.pictures[held], found.values[held], batch_size)
+    found, _ = extract_features(text_encoder, pairs.texts, cache, _TEXT_BATCH, TEXT, store=store)
+    train, held = hold_out(len(pairs), HELD_OUT_SHARE, schedule.seed)
+    task = _fit((pairs.pictures[train], found.values[train]), schedule)
+    image_features, text_features = task.encode_pairs(pairs.pictures[held], found.values[held], schedule.batch_size)
     card: Card = {
         "architecture": TINY_CLIP,
         "data": dataset.name,
         "data_hash": dataset.content_hash,
         "text_encoder": text_encoder.name,
         "text_encoder_fingerprint": text_encoder.fingerprint,
-        "seed": seed,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        **asdict(schedule),
         "n_pairs": len(pairs),
         "n_held_out": len(held),
         f"image_to_text_recall@{K}": round(retrieval_recall(image_features, text_features, K), 4),
@@ -89,14 +101,15 @@ def _read(dataset: Dataset, cache: Path) -> PicturePairs:
     return pairs
 
 
-def _fit(train: tuple[Tensor, Tensor], seed: int, epochs: int, batch_size: int, learning_rate: float) -> ContrastiveTask:
+def _fit(train: tuple[Tensor, Tensor], schedule: Schedule) -> ContrastiveTask:
+    seed, epochs = schedule.seed, schedule.epochs
     order = torch.Generator().manual_seed(seed)
-    loader = DataLoader(TensorDataset(*train), batch_size, shuffle=True, drop_last=True, generator=order)
+    loader = DataLoader(TensorDataset(*train), min(schedule.batch_size, len(train[0])), shuffle=True, drop_last=True, generator=order)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = TinyClip(train[1].shape[1])
     config = preprocessing(TINY_CLIP, None)
-    task = ContrastiveTask(model, config["mean"], config["std"], learning_rate, epochs * len(loader), seed)
+    task = ContrastiveTask(model, config["mean"], config["std"], schedule.learning_rate, epochs * len(loader), seed)
     quiet_lightning()
     trainer = Trainer(
         max_epochs=epochs,

@@ -5,10 +5,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 from yaml import YAMLError
 
 from mmrec.errors import DataError, MissingFile
+
+_BEFORE = {
+    "linear": None,
+    "trend": None,
+    "evidence": {"others": True},
+    "filter": {"min_rating": None, "repeated": "first", "min_per_user": 1, "min_per_item": 1},
+    "features": {"engine": "local", "n_workers": 1, "store": None},
+    "evaluation": {"auc": False, "item_column": None},
+    "checkpoint": {"every_n_steps": None},
+}
+"""What keys stand for in a run that is older than they are: whatever mmrec did without them, which need not be their default."""
 
 
 def find_run(path: str | Path) -> Path:
@@ -19,6 +31,14 @@ def find_run(path: str | Path) -> Path:
         others = sorted(str(p.parent) for p in run_dir.parent.glob("*/metrics.json"))[-5:]
         raise MissingFile(f"run: {run_dir} {what}" + (f"; there are {', '.join(others)}" if others else ""))
     return run_dir
+
+
+def saved_config(run_dir: Path) -> DictConfig:
+    """The configuration of a run, with the keys that came to mmrec since. Raises YAMLError or ValueError where it is none."""
+    saved = OmegaConf.load(run_dir / "config.yaml")
+    if not isinstance(saved, DictConfig):
+        raise ValueError(f"expected keys with values in {run_dir / 'config.yaml'}")
+    return OmegaConf.merge(saved, OmegaConf.merge(_BEFORE, saved))
 
 
 @contextmanager

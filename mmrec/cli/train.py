@@ -27,6 +27,7 @@ from mmrec.cli.prepare import (
     say,
 )
 from mmrec.cli.record import describe_run, write_curves, write_model, write_results
+from mmrec.cli.runs import read_as_run, saved_config
 from mmrec.config import build, check
 from mmrec.data.counterfactual import changes_of
 from mmrec.data.split import Split
@@ -175,7 +176,8 @@ def _resumed(run: str, overrides: Sequence[str]) -> DictConfig:
     path = Path(run) / "config.yaml"
     if not path.is_file():
         raise MissingFile(f"resume: expected the configuration of a run at {path}, and there is no such file")
-    saved = OmegaConf.load(path)
+    with read_as_run(path.parent):
+        saved = saved_config(path.parent)
     changes = OmegaConf.from_dotlist(list(overrides))
     unknown = [key for key in changes if OmegaConf.is_dict(saved.get(key)) and not OmegaConf.is_dict(changes[key])]
     if unknown:

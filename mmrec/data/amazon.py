@@ -9,7 +9,7 @@ sales ranks: they are of all time, the time of held-out reviews included.
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from mmrec.data.k_core import k_core as core_of
 from mmrec.data.problems import Problems
 from mmrec.data.read import Column, read_table
 from mmrec.errors import ConfigError, DataError, nearest
-from mmrec.types import HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset, RowCount
+from mmrec.types import HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset, Hosts, RowCount
 
 TERMS = """\
 Amazon's reviews were collected by the McAuley Lab at UC San Diego. They are for research; reviews, texts and pictures belong to their
@@ -35,13 +35,26 @@ MAX_BYTES = 2**36
 """Of one file; the largest has some 30 GB."""
 REVISION = "2b6d039ed471f2ba5fd2acb718bf33b0a7e5598e"
 RELATIONS = ("category", "brand", "also_buy", "also_view")
-_OF_ALL_TIME = ("also_buy", "also_view")
+_BETWEEN_PRODUCTS = ("also_buy", "also_view")
 _TITLE, _BRAND, _CATEGORY, _FEATURES, _DESCRIPTION, _IMAGE = "title", "brand", "category", "features", "description", "image"
 _TEXTS = (_TITLE, _BRAND, _CATEGORY, _FEATURES, _DESCRIPTION)
 _LIST = pl.List(pl.String)
 _SCRIPT = "getTime"
 """In titles of 2018 that are a piece of the page's program; the lab's own examples leave them out by it."""
 _TAG = r"</?[A-Za-z][^<>]*>"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the two files of a category come from."""
+
+    folder: str | None = None
+    """One that has them already, as published or unpacked. None: they are fetched."""
+    base_url: str | None = None
+    """Another place with folders and files as in the published one."""
+    reviews_sha256: str | None = None
+    """The hashes must be given for 2018 and for `base_url`; 2023 is pinned by its revision."""
+    products_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,10 +131,7 @@ def amazon_reviews(
     year: int,
     k_core: int,
     relations: list[str],
-    folder: str | None = None,
-    base_url: str | None = None,
-    reviews_sha256: str | None = None,
-    products_sha256: str | None = None,
+    files: Files = Files(),
     allow_hosts: list[str] | None = None,
     allow_private: bool = False,
 ) -> Dataset:
@@ -133,31 +143,28 @@ def amazon_reviews(
         k_core: every user is left with so many different products at least, every product with so many users; 0: all reviews are used.
             From 5 on the smaller file of 2018 is taken, of users and products that have five.
         relations: what becomes triples: `category`, `brand` and, in 2018, `also_buy` and `also_view`. The latter are statistics of all
-            time and tell of held-out interactions, which a note says.
-        folder: one that has the two files already, as published or unpacked. None: they are fetched.
-        base_url: another place with folders and files as in the published one.
-        reviews_sha256, products_sha256: of the two files. They must be given for 2018 and for `base_url`; 2023 is pinned by its revision.
+            time and tell of held-out interactions: see `mmrec.data.hindsight`, which has a note on them.
+        files: where the two files come from, and their hashes.
         allow_hosts: where pictures may be fetched from.
-        allow_private: whether `base_url` and `allow_hosts` may be of this machine or its network.
+        allow_private: whether `files.base_url` and `allow_hosts` may be of this machine or its network.
 
     Raises:
         ConfigError: an argument is none of these.
-        MissingFile, DownloadError: a file is not in `folder`, cannot be fetched or is not pinned.
+        MissingFile, DownloadError: a file is not in `files.folder`, cannot be fetched or is not pinned.
         DataProblems, DataError: a file cannot be read, or nothing is left of it.
     """
     layout = _check(category, year, relations)
-    if folder is None:
-        pins = {"data.reviews_sha256": reviews_sha256, "data.products_sha256": products_sha256}
+    if files.folder is None:
         target = Path(cache).expanduser() / "downloads" / f"amazon_{year}"
-        reviews, products = _fetch(layout, category, k_core, target, base_url, pins, allow_private)
+        reviews, products = _fetch(layout, category, k_core, target, files, allow_private)
     else:
-        reviews, products = _find(layout, category, k_core, Path(folder).expanduser())
+        reviews, products = _find(layout, category, k_core, Path(files.folder).expanduser())
     interactions, review_count, notes = _read_reviews(reviews, layout, k_core)
     listed, product_count = _read_products(products, layout, interactions[ITEM_ID].unique())
     triples = _triples(listed, relations)
     plain = listed.select(ITEM_ID, _IMAGE, *(_as_text(listed[name]) for name in _TEXTS))
     items, unknown = complete_items(plain, interactions)
-    notes += unknown + _hindsight(triples) + (() if triples is None else check_alignment(items, triples, None, products))
+    notes += unknown + (() if triples is None else check_alignment(items, triples, None, products))
     return Dataset(
         name=f"amazon_{year}_{category}",
         root=products.parent,
@@ -165,8 +172,7 @@ def amazon_reviews(
         items=items,
         text_columns=_TEXTS,
         image_column=_IMAGE,
-        allow_hosts=tuple(allow_hosts or ()),
-        allow_private=allow_private,
+        hosts=Hosts(tuple(allow_hosts or ()), allow_private),
         triples=triples,
         counts=(review_count, product_count),
         content_hash=hash_files([reviews, products]),
@@ -186,16 +192,15 @@ def _check(category: str, year: int, relations: Sequence[str]) -> _Layout:
     return _LAYOUTS[year]
 
 
-def _fetch(
-    layout: _Layout, category: str, k: int, folder: Path, base_url: str | None, pins: Mapping[str, str | None], allow_private: bool
-) -> list[Path]:
+def _fetch(layout: _Layout, category: str, k: int, folder: Path, files: Files, allow_private: bool) -> list[Path]:
     """The two files, fetched where they are not there yet."""
-    base, hosts = (layout.base_url, layout.revision_hosts) if base_url is None else (base_url.rstrip("/"), None)
-    places = (layout.review_places(k)[0], layout.products)
-    urls = (f"{base}/{place.format(category)}" for place in places)
+    base, hosts = (layout.base_url, layout.revision_hosts) if files.base_url is None else (files.base_url.rstrip("/"), None)
+    wanted = (("reviews", layout.review_places(k)[0], files.reviews_sha256), ("products", layout.products, files.products_sha256))
     return [
-        download_pinned(url, folder, pin, key, TERMS, MAX_BYTES, allow_private, hosts)
-        for url, (key, pin) in zip(urls, pins.items(), strict=True)
+        download_pinned(
+            f"{base}/{place.format(category)}", folder, sha256, f"data.files.{kind}_sha256", TERMS, MAX_BYTES, allow_private, hosts
+        )
+        for kind, place, sha256 in wanted
     ]
 
 
@@ -255,21 +260,11 @@ def _triples(products: pl.DataFrame, relations: Sequence[str]) -> pl.DataFrame |
         tails = products.select(pl.col(ITEM_ID).alias(HEAD), pl.lit(name).alias(RELATION), pl.col(name).alias(TAIL))
         if products.schema[name] == _LIST:
             tails = tails.explode(TAIL)
-        if name not in _OF_ALL_TIME:
+        if name not in _BETWEEN_PRODUCTS:
             tails = tails.with_columns(_clean(tails[TAIL])).with_columns((f"{name}:" + pl.col(TAIL)).alias(TAIL))
         tables.append(tails.drop_nulls().unique(maintain_order=True))
     found = pl.concat(tables) if tables else pl.DataFrame()
     return found if len(found) else None
-
-
-def _hindsight(triples: pl.DataFrame | None) -> tuple[str, ...]:
-    n = 0 if triples is None else len(triples.filter(pl.col(RELATION).is_in(_OF_ALL_TIME)))
-    if not n:
-        return ()
-    note = (
-        f"{n:,} triples (also_buy, also_view) are statistics of all time: they tell of held-out interactions; data.relations without them"
-    )
-    return (note,)
 
 
 def _as_text(values: pl.Series) -> pl.Series:

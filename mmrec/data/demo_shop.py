@@ -62,7 +62,7 @@ def demo_shop(cache: str, n_users: int, n_items: int, n_interactions: int, seed:
     folder = Path(cache).expanduser() / "demo_shop" / key
     if not folder.is_dir():
         _make(folder, {"n_users": n_users, "n_items": n_items, "n_interactions": n_interactions, "seed": seed})
-    return replace(read_folder(str(folder), {}, TEXT_COLUMNS, IMAGE_COLUMN), name="demo_shop")
+    return replace(read_folder(str(folder), text_columns=TEXT_COLUMNS, image_column=IMAGE_COLUMN), name="demo_shop")
 
 
 def load_truth(dataset: Dataset) -> dict[str, Tensor]:

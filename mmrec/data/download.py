@@ -24,6 +24,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from mmrec.data.addresses import CheckedBackend
 from mmrec.data.storage import sha256_file, sync_folder, write_json
 from mmrec.errors import DownloadError
+from mmrec.types import Hosts
 
 MAX_REDIRECTS = 5
 N_ATTEMPTS = 3
@@ -42,9 +43,8 @@ def download(
     target: Path,
     *,
     max_bytes: int,
-    allow_hosts: Sequence[str],
+    hosts: Hosts,
     sha256: str | None = None,
-    allow_private: bool = False,
     timeout_s: float = 30.0,
     total_s: float = 3600.0,
     show: bool = True,
@@ -55,9 +55,8 @@ def download(
         url: http or https.
         target: the file to make; what has come so far lies beside it.
         max_bytes: no more is taken, whatever the server declares.
-        allow_hosts: the hosts that `url` and its redirects may name; `*.example.org` stands for all below example.org.
+        hosts: those that `url` and its redirects may name.
         sha256: of the whole file, hex. None: it is not checked.
-        allow_private: whether addresses outside of the internet (of this machine, of its network) may be connected to.
         timeout_s: for one step: a connection, a block of bytes.
         total_s: for all of it.
         show: whether to show a progress bar where stderr is a terminal.
@@ -81,7 +80,7 @@ def download(
             def came(n_bytes: int, total: int | None) -> None:
                 progress.update(bar, completed=n_bytes, total=total)
 
-            transfer = _Transfer(max_bytes, tuple(allow_hosts), CheckedBackend(time.monotonic() + total_s, allow_private), timeout_s)
+            transfer = _Transfer(max_bytes, hosts, timeout_s, total_s)
             transfer.fetch(url, part, came)
         if sha256 is not None and (found := sha256_file(part.path)) != sha256:
             part.drop()
@@ -103,10 +102,11 @@ def download_pinned(
     """A published file in `folder`, pinned by its hash or by a URL of one revision; its terms of use are shown when it is fetched.
 
     Args:
-        url, sha256, max_bytes, allow_private: as of `download`.
+        url, sha256, max_bytes: as of `download`.
         folder: where the file is kept, under the name that the URL ends with.
         key: of the configuration, for messages: it takes the hash.
         terms: of use.
+        allow_private: whether the hosts may be of this machine or its network.
         revision_hosts: where the URL may lead, if it names a revision, which is as good as a hash. None: it names none.
 
     Raises:
@@ -114,8 +114,8 @@ def download_pinned(
     """
     target = folder / Path(_parse(url).path).name
     is_first = not target.is_file()
-    hosts = [_parse(url).host, *(revision_hosts or ())]
-    download(url, target, max_bytes=max_bytes, allow_hosts=hosts, sha256=sha256, allow_private=allow_private, total_s=PUBLISHED_S)
+    hosts = Hosts((_parse(url).host, *(revision_hosts or ())), allow_private)
+    download(url, target, max_bytes=max_bytes, hosts=hosts, sha256=sha256, total_s=PUBLISHED_S)
     if is_first:
         print(terms, file=sys.stderr)
     if sha256 is None and revision_hosts is None:
@@ -165,8 +165,9 @@ class _Part:
 class _Transfer:
     """One file on its way: what it may cost and whom it may come from."""
 
-    def __init__(self, max_bytes: int, allow_hosts: tuple[str, ...], backend: CheckedBackend, timeout_s: float) -> None:
-        self.max_bytes, self.allow_hosts, self.backend = max_bytes, allow_hosts, backend
+    def __init__(self, max_bytes: int, hosts: Hosts, timeout_s: float, total_s: float) -> None:
+        self.max_bytes, self.hosts = max_bytes, hosts
+        self.backend = CheckedBackend(time.monotonic() + total_s, hosts.private)
         self.timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
 
     def fetch(self, url: str, part: _Part, came: Callable[[int, int | None], None]) -> None:
@@ -239,10 +240,9 @@ class _Transfer:
         raise DownloadError(f"{url}: is redirected more than {MAX_REDIRECTS} times")
 
     def _check_host(self, url: httpx.URL) -> None:
-        host = url.host.lower()
-        if not any(host == one.lower() or (one.startswith("*.") and host.endswith(one[1:].lower())) for one in self.allow_hosts):
-            allowed = ", ".join(self.allow_hosts) or "none"
-            raise DownloadError(f"{url}: the host `{host}` is not among those that may be fetched from ({allowed})")
+        if not self.hosts.has(url.host):
+            allowed = ", ".join(self.hosts.names) or "none"
+            raise DownloadError(f"{url}: the host `{url.host}` is not among those that may be fetched from ({allowed})")
 
 
 def _parse(text: str, base: httpx.URL | None = None) -> httpx.URL:

@@ -13,7 +13,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -36,6 +36,9 @@ from mmrec.types import ITEM_ID, Dataset, FeatureEncoder, Features
 SHARD_ROWS, SHARD_SECONDS = 2_000, 30.0
 WINDOW_BATCHES = 4
 """Batches prepared together: within them inputs are sorted by length, beyond them only by bytes. Bounds the decoded pictures in memory."""
+
+_PREPARED_AT_ONCE = 16
+"""By one thread: handing over each input by itself costs as much as decoding a small picture does."""
 
 
 @dataclass(frozen=True)
@@ -299,10 +302,15 @@ def _prepare_windows(
             return position, None, " ".join(str(error).split()) or "cannot be used"
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        ahead = [pool.submit(attempt, position) for position in windows[0]] if windows else []
+
+        def begin(window: list[int]) -> list[Future]:
+            parts = (window[start : start + _PREPARED_AT_ONCE] for start in range(0, len(window), _PREPARED_AT_ONCE))
+            return [pool.submit(lambda part: [attempt(position) for position in part], part) for part in parts]
+
+        ahead = begin(windows[0]) if windows else []
         for following in [*windows[1:], []] if windows else []:
-            current, ahead = ahead, [pool.submit(attempt, position) for position in following]
-            yield [future.result() for future in current]
+            current, ahead = ahead, begin(following)
+            yield [prepared for future in current for prepared in future.result()]
 
 
 def _sorted_batches(encoder: FeatureEncoder, window: list[tuple[int, object, str]], batch_size: int) -> Iterator[list[tuple[int, object]]]:

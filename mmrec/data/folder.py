@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Unpack
 
 import polars as pl
 
@@ -27,13 +28,28 @@ from mmrec.data.picture_names import find_pictures, is_pattern
 from mmrec.data.problems import Problems
 from mmrec.data.quarantine import write_quarantine
 from mmrec.data.read import Column, ReadTable, read_table
-from mmrec.data.settings import Columns, Settings, Tables, read_settings
+from mmrec.data.settings import Layout, Settings, read_settings
 from mmrec.data.storage import sha256_file, sha256_text
 from mmrec.data.store import open_pictures
 from mmrec.data.table_file import TableFile
 from mmrec.data.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.errors import ConfigError, DataError, MissingFile, nearest
-from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, RATING, RELATION, SPLIT, TAIL, TIMESTAMP, USER_ID, Dataset, ItemVectors, RowCount
+from mmrec.types import (
+    ENTITY,
+    HEAD,
+    ITEM_ID,
+    PARTS,
+    RATING,
+    RELATION,
+    SPLIT,
+    TAIL,
+    TIMESTAMP,
+    USER_ID,
+    Dataset,
+    Hosts,
+    ItemVectors,
+    RowCount,
+)
 
 EVENT, IMAGE_COLUMN = "event", "image"
 TABLES = {
@@ -62,35 +78,25 @@ _KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
 
 def read_folder(
     path: str,
-    columns: Columns,
-    text_columns: list[str] | None,
-    image_column: str | None,
+    *,
     on_error: str = "stop",
     quarantine: str | None = None,
-    features: dict[str, str] | None = None,
+    pictures: str | None = None,
     allow_hosts: list[str] | None = None,
     allow_private: bool = False,
-    tables: Tables | None = None,
-    pictures: str | None = None,
+    **layout: Unpack[Layout],
 ) -> Dataset:
     """The dataset in the folder `path`.
 
     Args:
         path: the folder; `~` is understood.
-        columns: our name of a column to the name that the files give it, where they differ, e.g. `{"item_id": "sku"}`; names of one table
-            alone are below its name, e.g. `{"users": {"user_id": "number"}}`.
-        text_columns: the columns of the items that make up their text, title first. None: all that hold text, title-like ones first.
-        image_column: the column of the items that holds image paths, or where files called by a column lie, e.g. `pictures/{item_id}.*`.
-            None: `image` if there is one.
         on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
         quarantine: the folder for rows that are left out, one below it for each content.
-        features: modality to the file of its vectors, see `mmrec.data.vectors`.
-        allow_hosts, allow_private: where images may be fetched from that are named by URL, as in `Dataset`.
-        tables: our name of a table to its file, glob or folder inside `path`, where it is called otherwise; interactions in parts have
-            one for each, `{"train": "train.csv", "test": "test.csv"}`.
         pictures: where the images are, if not in `path`: whatever `mmrec.data.store.open_store` takes, whose errors are raised too.
-
-    What is not given may be said in the folder's own `mmrec.yaml`, `pictures` and what may be fetched excepted.
+        allow_hosts: where images may be fetched from that are named by URL.
+        allow_private: whether those hosts may be of this machine or its network.
+        layout: which files are which tables and what their columns are called, key by key as `Layout` has it. What is not given, or None,
+            the folder's own `mmrec.yaml` may say; after that, names tell.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
@@ -102,8 +108,7 @@ def read_folder(
     check_choices({}, on_error)
     folder = find_folder(path)
     known_columns = {stem: [column.name for column in expected] for stem, expected in TABLES.items()}
-    given = {"tables": tables, "columns": columns, "text_columns": text_columns, "image_column": image_column, "features": features}
-    settings = read_settings(folder, known_columns, given)
+    settings = read_settings(folder, known_columns, layout)
     paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
     if "interactions" not in paths:
         raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
@@ -117,8 +122,7 @@ def read_folder(
         frames |= {"item_entities": links} if links is not None else {}
     dataset = assemble(folder, frames, settings.text_columns, settings.image_column, paths.get("triples"), settings.places, pictures)
     known = {"vectors": vectors, "counts": row_counts(read.items()), "notes": settings.notes + reading_notes(read) + dataset.notes}
-    hosts = tuple(allow_hosts or ())
-    return replace(dataset, **known, allow_hosts=hosts, allow_private=allow_private, content_hash=content_hash)
+    return replace(dataset, **known, hosts=Hosts(tuple(allow_hosts or ()), allow_private), content_hash=content_hash)
 
 
 def _read_tables(

@@ -31,6 +31,8 @@ class Guesses:
     """What was looked for and is not there, a sentence each."""
     unused: tuple[str, ...]
     """Files that are nothing that mmrec reads."""
+    odd: tuple[str, ...] = ()
+    """What a person should know, a sentence each."""
 
 
 class _Table(NamedTuple):
@@ -70,7 +72,7 @@ def guess_settings(survey: Survey) -> Guesses:
         missing += [odd] if odd else []
     order = ["tables", *(f"columns.{table}" for table in FILE_WORDS), "text_columns", "image_column"]
     guesses.sort(key=lambda guess: next(place for place, key in enumerate(order) if f"{guess.key}.".startswith(f"{key}.")))
-    return Guesses(tuple(guesses), tuple(missing), (*(source.name for source in [*in_parts, *rest]), *survey.others))
+    return Guesses(tuple(guesses), tuple(missing), (*(source.name for source in [*in_parts, *rest]), *survey.others), survey.apart)
 
 
 def _take(tables: dict[str, _Table], rest: list[Source], name: str, found: _Table | None) -> None:

@@ -54,10 +54,10 @@ def flag_columns(items: pl.DataFrame, columns: Sequence[str], key: str) -> tuple
 
 def flag_relations(triples: pl.DataFrame) -> tuple[str, ...]:
     """A note for every relation that looks like a statistic over all time; of an IRI its last part tells."""
-    names = triples[RELATION].unique().sort()
+    counts = triples[RELATION].value_counts(sort=False).sort(RELATION)
     return tuple(
-        f"the relation `{name}` looks counted over all time, held-out rows included: if so, leave its triples out"
-        for name in names
+        f"the relation `{name}` looks counted over all time, held-out rows included: if so, leave its {n:,} triples out"
+        for name, n in counts.iter_rows()
         if _is_over_all_time(re.split("[/#:]", name)[-1])
     )
 

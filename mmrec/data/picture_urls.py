@@ -24,7 +24,7 @@ from mmrec.data.download import NoAnswer, download
 from mmrec.data.features import Problem, read_pictures
 from mmrec.data.storage import sha256_file
 from mmrec.errors import DownloadError
-from mmrec.types import ITEM_ID, Dataset
+from mmrec.types import ITEM_ID, Dataset, Hosts
 
 MAX_BYTES = 20 * 2**20
 N_AT_ONCE = 8
@@ -44,7 +44,7 @@ def read_all_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series, cac
         return read_pictures(dataset, item_ids)
     urls = dict(dataset.items.select(ITEM_ID, pl.when(is_url).then(named)).drop_nulls().iter_rows())
     asked = [urls.get(item_id) for item_id in item_ids]
-    found = fetch_pictures((url for url in asked if url is not None), cache, dataset.allow_hosts, dataset.allow_private)
+    found = fetch_pictures((url for url in asked if url is not None), cache, dataset.hosts)
     problems = [Problem(position, found[url][1]) for position, url in enumerate(asked) if url is not None and found[url][1]]
     fetched = pl.Series(named.name, [path and path.name for path, _ in (found.get(url, (None, "")) for url in named)], pl.String)
     by_path = replace(dataset, items=dataset.items.with_columns(pl.when(~is_url).then(named).alias(column)))
@@ -58,18 +58,15 @@ def named_by_url(items: pl.DataFrame, image_column: str) -> pl.Series:
     return items[image_column].cast(pl.String).str.contains(_URL).fill_null(False)
 
 
-def fetch_pictures(
-    urls: Iterable[str], cache: Path, allow_hosts: Sequence[str], allow_private: bool = False
-) -> dict[str, tuple[Path | None, str]]:
+def fetch_pictures(urls: Iterable[str], cache: Path, hosts: Hosts) -> dict[str, tuple[Path | None, str]]:
     """By URL: the file with the bytes that came, or None and why there is none. What failed is tried again by the next call.
 
     Args:
         urls: http or https.
         cache: the folder of all caches.
-        allow_hosts: where pictures may be fetched from, as `mmrec.data.download.download` takes them.
-        allow_private: whether those may be of this machine or its network.
+        hosts: where pictures may be fetched from.
     """
-    fetcher = _Fetcher(cache / _FOLDER, allow_hosts, allow_private)
+    fetcher = _Fetcher(cache / _FOLDER, hosts)
     found = {url: (fetcher.path(url), "") for url in dict.fromkeys(urls)}
     todo = [url for url, (path, _) in found.items() if not path.is_file()]
     console = Console(stderr=True)
@@ -106,8 +103,8 @@ class _Either(Sequence):
 class _Fetcher:
     """Fetches one picture at a time in each of several threads; remembers which hosts fell silent."""
 
-    def __init__(self, folder: Path, allow_hosts: Sequence[str], allow_private: bool) -> None:
-        self.folder, self.allow_hosts, self.allow_private = folder, tuple(allow_hosts), allow_private
+    def __init__(self, folder: Path, hosts: Hosts) -> None:
+        self.folder, self.hosts = folder, hosts
         self.silent: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -118,13 +115,13 @@ class _Fetcher:
     def fetch(self, url: str) -> str:
         """Fetches a picture into its place; gives the reason where that fails."""
         host = _host(url)
-        if not self.allow_hosts:
+        if not self.hosts.names:
             return f"{url}: pictures are fetched only from hosts that you name: data.allow_hosts=[{host}]"
         if self.silent[host] >= N_SILENT:
             return f"{url}: {host} gave no answer {N_SILENT} times in a row and was not asked again"
         path, limits = self.path(url), {"max_bytes": MAX_BYTES, "timeout_s": TIMEOUT_S, "total_s": TOTAL_S}
         try:
-            download(url, path, allow_hosts=self.allow_hosts, allow_private=self.allow_private, show=False, **limits)
+            download(url, path, hosts=self.hosts, show=False, **limits)
         except DownloadError as error:
             with self._lock:
                 self.silent[host] = self.silent[host] + 1 if isinstance(error, NoAnswer) else 0

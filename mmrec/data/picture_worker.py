@@ -82,6 +82,8 @@ def _rows(picture: Image.Image) -> Iterator[bytes]:
     if picture.mode in ("I", "F"):
         raise ValueError("the picture has numbers of 32 bits for pixels, whose range nobody knows")
     width, height = picture.size
+    if width * height <= _STRIP_PIXELS:
+        return iter([_as_rgb(picture).tobytes()])
     n_rows = max(1, _STRIP_PIXELS // width)
     strips = (picture.crop((0, top, width, min(top + n_rows, height))) for top in range(0, height, n_rows))
     return (_as_rgb(strip).tobytes() for strip in strips)

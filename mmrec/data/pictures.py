@@ -4,6 +4,7 @@ The decoding is done by `mmrec.data.picture_worker` in a process of its own, one
 """
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
+from typing import IO
 
 import PIL
 from PIL import Image
@@ -60,13 +62,16 @@ class _Worker:
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         )
         weakref.finalize(self, _end, self.process)
+        os.set_blocking(self.process.stdin.fileno(), False)  # a process that has stopped reading is noticed
+        self.takes, self.gives = _ready(self.process.stdin, select.POLLOUT), _ready(self.process.stdout, select.POLLIN)
+        self.until: float | None = None  # starting is no picture's fault, and takes as long as it takes
         if len(self._read(HEADER.size)) < HEADER.size:
             raise RuntimeError(f"the picture decoder cannot be started: `{' '.join(self.process.args)}` fails")
 
     def decode(self, raw: bytes) -> Image.Image | str:
         """The picture, or why there is none."""
-        start, late = time.monotonic(), threading.Timer(MAX_S, self.process.kill)
-        late.start()
+        start = time.monotonic()
+        self.until = start + MAX_S
         try:
             self._write(HEADER.pack(len(raw), 0, 0))
             self._write(raw)
@@ -75,8 +80,6 @@ class _Worker:
             content = self._read(size)
         except BrokenPipeError:
             size, content = 1, b""
-        finally:
-            late.cancel()
         if len(content) < size:
             return self._last_words(time.monotonic() - start)
         return Image.frombytes("RGB", (width, height), content) if width else str(content, "utf-8")
@@ -84,22 +87,38 @@ class _Worker:
     def _write(self, content: bytes) -> None:
         view = memoryview(content)
         while view:
-            view = view[self.process.stdin.write(view) :]
+            self._wait(self.takes)
+            view = view[self.process.stdin.write(view) or 0 :]
 
     def _read(self, size: int) -> memoryview:
         """As many bytes, fewer where the process has ended; they last until the next are read."""
         if size > len(self.buffer):
             self.buffer = bytearray(size)
         view, n_read = memoryview(self.buffer), 0
-        while n_read < size and (n := self.process.stdout.readinto(view[n_read:size])):
+        while n_read < size:
+            self._wait(self.gives)
+            if not (n := self.process.stdout.readinto(view[n_read:size])):
+                break
             n_read += n
         return view[:n_read]
+
+    def _wait(self, pipe: select.poll) -> None:
+        """Until a pipe is ready. Ends the process when its time is over: then it is."""
+        if not pipe.poll(None if self.until is None else max(0.0, self.until - time.monotonic()) * 1000):
+            self.process.kill()
 
     def _last_words(self, seconds: float) -> str:
         code = self.process.wait()  # its end of the pipes is closed: it has ended
         if seconds >= MAX_S or code == -getattr(signal, "SIGXCPU", 0):
             return f"the picture takes too long to decode, more than {MAX_CPU_S} s"
         return f"the picture breaks its decoder, which ended with {code}"
+
+
+def _ready(pipe: IO[bytes], event: int) -> select.poll:
+    """What says whether a pipe can be written to, or read from."""
+    poll = select.poll()
+    poll.register(pipe, event)
+    return poll
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -13,7 +13,7 @@ It is plain YAML: no tags, no anchors, no key twice. What the command line gives
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 
@@ -25,6 +25,23 @@ FILE = "mmrec.yaml"
 Columns = dict[str, str | dict[str, str | None] | None]
 Tables = dict[str, str | dict[str, str | None] | None]
 _IN_PARTS = "interactions"
+
+
+class Layout(TypedDict, total=False):
+    """How a folder is laid out, as far as a person says it: the command line may, and so may `mmrec.yaml`, in the same words."""
+
+    tables: Tables | None
+    """Our name of a table to its file, glob or folder; interactions in parts have one for each, `{"train": "train.csv", …}`."""
+    columns: Columns | None
+    """Our name of a column to that of the files, `{"item_id": "sku"}`; of one table alone below its, `{"users": {"user_id": "nr"}}`."""
+    text_columns: list[str] | None
+    """Those of the items that make up their text, title first; else all that hold text, title-like ones first."""
+    image_column: str | None
+    """That of the items that holds image paths, or where files called by a column lie, `pictures/{item_id}.*`; else `image`."""
+    features: dict[str, str] | None
+    """Modality to the file of its vectors, see `mmrec.data.vectors`."""
+
+
 _SHAPES = {"tables": dict, "columns": dict, "text_columns": list, "image_column": str, "features": dict}
 _NOT_WITH_DATA = ("pictures", "allow_hosts", "allow_private", "on_error", "quarantine")
 """Keys of the command line that lead out of the folder, or decide what becomes of it."""
@@ -113,7 +130,7 @@ class Settings:
                 raise ConfigError(f"{one.place}: there is no column `{one.name}` in {where}; {nearest(one.name, there)}")
 
 
-def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Mapping[str, Any]) -> Settings:
+def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Layout) -> Settings:
     """What `given`, the command line, says of reading a folder, and below that what its `mmrec.yaml` says, if there is one.
 
     `known` are the columns of each table that mmrec knows. Raises ConfigError, with the place, for what is no such file, and for keys and

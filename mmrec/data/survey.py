@@ -29,6 +29,9 @@ _LONGEST_ID = 64
 _SHORTEST_PREFIX = 3
 """Letters that the names of files must share at the start to be the parts of one table, where they differ in more than numbers."""
 
+_SHOWN = 8
+"""Columns that are named in a sentence."""
+
 
 class Sample(TableFile):
     """Rows in memory, read like the file that they come from."""
@@ -105,6 +108,8 @@ class Survey:
     """Relative to the folder."""
     others: tuple[str, ...]
     """Files that are neither, with the reason where a table cannot be read."""
+    apart: tuple[str, ...] = ()
+    """Of files that are called like parts of one table and are not, a sentence each: which columns differ, and what to do."""
 
     @cached_property
     def stems(self) -> dict[str, str]:
@@ -137,7 +142,8 @@ def survey_folder(folder: Path) -> Survey:
                     sources.append(_open(folder, found))
                 except DataError as error:
                     others.append(f"{found.relative_to(folder)}: {error}")
-    return Survey(folder, tuple(_with_parts(sources)), tuple(pictures), tuple(others))
+    joined = tuple(_with_parts(sources))
+    return Survey(folder, joined, tuple(pictures), tuple(others), tuple(_parts_apart(joined)))
 
 
 def _by_part(paths: list[Path]) -> list[list[Path]]:
@@ -160,6 +166,38 @@ def _with_parts(sources: Sequence[Source]) -> Iterator[Source]:
             yield _join(parts)
         else:
             yield from (source for _, source in group)
+
+
+def _parts_apart(sources: Sequence[Source]) -> Iterator[str]:
+    """What is to be said of files that are parts by their names alone: they were not joined, for their columns differ."""
+    groups = defaultdict(list)
+    for source in sources:
+        for name in source.parts.values() or [source.name]:
+            part, beside = _part_and_place(PurePosixPath(name))
+            if part:
+                groups[beside].append((part, name, source.columns))
+    for group in groups.values():
+        parts = [part for part, _, _ in group]
+        if len(set(parts)) < len(parts) or not {PARTS[0], PARTS[-1]} <= set(parts):
+            continue
+        columns = {name: found for _, name, found in sorted(group, key=lambda one: PARTS.index(one[0]))}
+        if len({frozenset(found) for found in columns.values()}) > 1:
+            yield (
+                f"{', '.join(columns)} are called like parts of one table and are not joined, for their columns differ: "
+                f"{_differences(columns)}; give them the same columns and guess anew (--force), or leave them "
+                "apart, and see above what each of them is taken for"
+            )
+
+
+def _differences(columns: Mapping[str, Sequence[str]]) -> str:
+    """The columns that not every file has, by the files that have them."""
+    owners = defaultdict(list)
+    for column in dict.fromkeys(column for one in columns.values() for column in one):
+        having = tuple(name for name, one in columns.items() if column in one)
+        if len(having) < len(columns):
+            owners[having].append(f"`{column}`")
+    shown = ((having, found if len(found) <= _SHOWN else [*found[:_SHOWN], "…"]) for having, found in owners.items())
+    return ", ".join(f"{', '.join(found)} only in {' and '.join(having)}" for having, found in shown)
 
 
 def _part_and_place(path: PurePosixPath) -> tuple[str, tuple[PurePosixPath, tuple[str, ...]]]:

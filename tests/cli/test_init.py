@@ -35,7 +35,7 @@ def test_what_it_writes_makes_the_right_tables(
     init([str(folder)])
     printed = capsys.readouterr().out
     assert "bestellungen-*.csv" in printed and f"mmrec data check {folder}" in printed and "no table of users" in printed
-    dataset = read_folder(str(folder), {}, None, None)
+    dataset = read_folder(str(folder))
     assert dataset.interactions.sort("timestamp").rows() == [
         ("K1", "A1", 1704240000, 1.0),
         ("K1", "A2", 1704326400, 4.0),
@@ -105,6 +105,23 @@ def test_files_that_are_parts_are_read_as_such_and_the_split_is_named(
         (tmp_path / f"{part}.csv").write_text(f"user,item\na,x{number}\na,y{number}\nb,x{number}\n")
     init([str(tmp_path)])
     assert f"then: mmrec train data=folder data.path={tmp_path} split=given\n" in capsys.readouterr().out
-    dataset = read_folder(str(tmp_path), {}, None, None)
+    dataset = read_folder(str(tmp_path))
     assert dataset.interactions["split"].to_list() == [part for part in parts for _ in range(3)]
     assert "    train: train.csv  # sure: " in (tmp_path / "mmrec.yaml").read_text()
+
+
+def test_parts_whose_columns_differ_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.csv").write_text("user,item,rating\na,x,1\na,y,2\nb,x,3\n")
+    (tmp_path / "test.csv").write_text("user,item,stars,note\na,z,1,k\nb,y,2,l\n")
+    init([str(tmp_path)])
+    said = (
+        "train.csv, test.csv are called like parts of one table and are not joined, for their columns differ: "
+        "`rating` only in train.csv, `stars`, `note` only in test.csv; give them the same columns and guess anew (--force)"
+    )
+    assert f"note: {said}" in capsys.readouterr().out
+    text = (tmp_path / "mmrec.yaml").read_text()
+    assert f"# Note: {said}" in text and yaml.safe_load(text)["tables"]["interactions"] == "train.csv"
+    (tmp_path / "test.csv").write_text("user,item,rating\na,z,1\nb,y,2\n")
+    init([str(tmp_path), "--force"])
+    assert "are not joined" not in capsys.readouterr().out
+    assert yaml.safe_load((tmp_path / "mmrec.yaml").read_text())["tables"]["interactions"] == {"train": "train.csv", "test": "test.csv"}

@@ -54,13 +54,13 @@ def test_the_same_evidence_from_store_and_folder(moved: Path, features: Callable
 
 def test_pictures_called_by_id_in_a_store(moved: Path) -> None:
     pl.read_csv(moved / "items.csv").drop("image").write_csv(moved / "items.csv")
-    arguments = {"columns": {}, "text_columns": None, "pictures": "memory://bucket/pictures"}
+    arguments = {"pictures": "memory://bucket/pictures"}
     dataset = read_folder(str(moved), image_column="{item_id}.*", **arguments)
     assert dataset.items["image"].head(10).to_list() == [None if n == 8 else f"i{n}.jpg" for n in range(10)]
     with pytest.raises(ConfigError, match=r"data.image_column: memory://bucket/pictures lists no picture called `x/\{item_id\}.png`"):
         read_folder(str(moved), image_column="x/{item_id}.png", **arguments)
     with pytest.raises(ConfigError, match=r"data.pictures: nothing says which picture is whose; set data.image_column=photo"):
-        read_folder(str(moved), image_column=None, **arguments)
+        read_folder(str(moved), **arguments)
 
 
 def test_check_and_describe_look_into_the_store(moved: Path, compose: Callable[..., DictConfig]) -> None:
@@ -77,7 +77,7 @@ def test_check_and_describe_look_into_the_store(moved: Path, compose: Callable[.
         ("unreadable-picture", "item `i1`"),
     ]
     assert "i2.jpg: there is no such file" in found[0]["reason"] and "../secret.jpg: lies outside of the store" in found[1]["reason"]
-    dataset = read_folder(str(moved), {}, None, None, pictures="memory://bucket/pictures")
+    dataset = read_folder(str(moved), pictures="memory://bucket/pictures")
     assert next(one for one in describe(dataset, 0).coverage if one.modality == IMAGE).n_items == 34
 
 
@@ -111,7 +111,7 @@ def test_files_that_travel_with_the_data_name_no_store(moved: Path) -> None:
     for key in ("pictures", "allow_hosts"):
         (moved / "mmrec.yaml").write_text(f"{key}: memory://bucket/pictures\n")
         with pytest.raises(ConfigError, match=rf"mmrec.yaml:1: {key}: cannot be said here, .* give it as data.{key}=…"):
-            read_folder(str(moved), {}, None, None)
+            read_folder(str(moved))
     (moved / "mmrec.yaml").write_text("features: {store: 'memory://bucket/features'}\n")
     with pytest.raises(ConfigError, match=r"data.features.store: expected a file that ends in .npy"):
-        read_folder(str(moved), {}, None, None)
+        read_folder(str(moved))

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -10,11 +11,12 @@ import pytest
 
 from mmrec.cli.train import train
 from mmrec.data import amazon
-from mmrec.data.amazon import amazon_reviews
+from mmrec.data.amazon import Files, amazon_reviews
+from mmrec.data.hindsight import flag_relations
 from mmrec.data.problems import DataProblems
 from mmrec.data.storage import sha256_file
 from mmrec.errors import ConfigError, DataError, DownloadError, MissingFile
-from mmrec.types import Dataset, RowCount
+from mmrec.types import Dataset, Hosts, RowCount
 from tests.web import Page, Web, serve
 
 PAIRS = [("A1", "B1"), ("A1", "B2"), ("A2", "B1"), ("A2", "B2"), ("A3", "B2"), ("A4", "B9"), ("A3", "B1")]
@@ -142,9 +144,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def load(folder: Path, /, year: int = 2018, k_core: int = 2, relations: tuple[str, ...] = ("category", "brand"), **more: object) -> Dataset:
-    settings = {"folder": str(folder), "category": "All_Beauty"} | more
-    category = settings.pop("category")
-    return amazon_reviews(category, str(folder.parent / "cache"), year, k_core, list(relations), **settings)
+    settings = {"category": "All_Beauty", "files": Files(str(folder))} | more
+    return amazon_reviews(year=year, k_core=k_core, relations=list(relations), cache=str(folder.parent / "cache"), **settings)
 
 
 def only(folder: Path, **files: bytes) -> Path:
@@ -192,14 +193,18 @@ def test_2018(folder: Path) -> None:
         "All_Beauty.json.gz: 1 of 7 reviews are left out: a user or a product of theirs has fewer than 2 (data.k_core)",
         "the entities of 1 of 2 items occur in no triple",
     )
-    assert (found.name, found.allow_hosts) == ("amazon_2018_All_Beauty", ())
+    assert (found.name, found.hosts) == ("amazon_2018_All_Beauty", Hosts())
 
 
 def test_what_was_bought_together_is_of_all_time(folder: Path) -> None:
     found = load(only(folder, reviews=lines(reviews_2018())), relations=("also_buy", "also_view"))
     assert found.triples is not None
     assert found.triples.rows() == [("B2", "also_buy", "B1"), ("B2", "also_buy", "B77"), ("B2", "also_view", "B9")]
-    assert any(note.startswith("3 triples (also_buy, also_view) are statistics of all time") for note in found.notes)
+    assert not any("all time" in note for note in found.notes)  # whoever trains is told, once
+    assert [note.partition(" looks")[0] for note in flag_relations(found.triples)] == [
+        "the relation `also_buy`",
+        "the relation `also_view`",
+    ]
     assert load(folder, relations=()).triples is None
 
 
@@ -314,16 +319,16 @@ def web() -> Iterator[Web]:
 
 
 def test_2018_is_fetched_with_hashes_only(web: Web, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = {"folder": None, "base_url": f"{web.url('/')}", "allow_private": True, "k_core": 5}
-    pins = {}
+    settings = {"allow_private": True, "k_core": 5}
+    files = Files(base_url=web.url("/"))
     for key, name in (("reviews_sha256", "All_Beauty_5.json.gz"), ("products_sha256", "meta_All_Beauty.json.gz")):
         found = sha256_file(folder / name)
-        with pytest.raises(DownloadError, match=rf"no hash is pinned for it, so it is not used; .*: data\.{key}={found}"):
-            load(folder, **settings, **pins)
-        pins[key] = found
+        with pytest.raises(DownloadError, match=rf"no hash is pinned for it, so it is not used; .*: data\.files\.{key}={found}"):
+            load(folder, **settings, files=files)
+        files = replace(files, **{key: found})
     assert "arXiv:2403.03952" in capsys.readouterr().err
     with pytest.raises(DataError, match="none of 7 reviews"):  # fetched, and read
-        load(folder, **settings, **pins)
+        load(folder, **settings, files=files)
     assert capsys.readouterr().err == ""
     assert web.paths() == ["/categoryFilesSmall/All_Beauty_5.json.gz", "/metaFiles2/meta_All_Beauty.json.gz"]
 
@@ -333,16 +338,16 @@ def test_2023_is_pinned_by_its_revision(web: Web, folder: Path, monkeypatch: pyt
     assert amazon.REVISION in layout.base_url and layout.revision_hosts == ("*.huggingface.co", "*.hf.co")
     here = type(layout)(**{**vars(layout), "base_url": web.url(""), "revision_hosts": ("127.0.0.1",)})
     monkeypatch.setitem(amazon._LAYOUTS, 2023, here)
-    fetched = load(folder, 2023, folder=None, allow_private=True)
+    fetched = load(folder, 2023, files=Files(), allow_private=True)
     given = load(folder, 2023)
     assert fetched.items.equals(given.items) and fetched.interactions.equals(given.interactions)
     assert fetched.content_hash == given.content_hash
     with pytest.raises(DownloadError, match="no hash is pinned"):  # another place is not that revision
-        load(folder, 2023, folder=None, allow_private=True, base_url=web.url("/"))
+        load(folder, 2023, files=Files(base_url=web.url("/")), allow_private=True)
 
 
 def test_hosts_of_pictures_are_handed_on(folder: Path) -> None:
-    assert load(folder, 2023, allow_hosts=["m.example"]).allow_hosts == ("m.example",)
+    assert load(folder, 2023, allow_hosts=["m.example"], allow_private=True).hosts == Hosts(("m.example",), private=True)
     assert load(folder, 2023).items.schema["image"] == pl.String
 
 
@@ -356,7 +361,7 @@ def test_training_with_the_graph(tmp_path: Path, compose: Callable, monkeypatch:
     (tmp_path / "meta_Toys.jsonl.gz").write_bytes(gzip.compress(lines(products)))
     monkeypatch.chdir(tmp_path)
     settings = ["trainer.max_epochs=1", "trainer.enable_progress_bar=false", "baselines=none", "logger=local", "~logger.tensorboard"]
-    data = ["data=amazon_reviews", "data.category=Toys", f"data.folder={tmp_path}", f"paths.cache={tmp_path / 'cache'}"]
+    data = ["data=amazon_reviews", "data.category=Toys", f"data.files.folder={tmp_path}", f"paths.cache={tmp_path / 'cache'}"]
     run_dir = train(compose(*data, *settings, "evidence.text=false", "evidence.image=false"))
     assert run_dir.name.startswith("amazon_reviews-random_ratio-")
     record = json.loads((run_dir / "run.json").read_text())

@@ -19,6 +19,7 @@ import pytest
 from mmrec.data import download as module
 from mmrec.data.download import NoAnswer, download
 from mmrec.errors import DownloadError
+from mmrec.types import Hosts
 from tests.web import Page, Web, serve
 
 BODY = random.Random(0).randbytes(300_000)
@@ -33,7 +34,7 @@ def web() -> Iterator[Web]:
 
 
 def fetch(web: Web, target: Path, path: str = "/file", **changed: object) -> Path:
-    settings = {"max_bytes": 10**6, "allow_hosts": ["localhost"], "allow_private": True, "timeout_s": 5.0} | changed
+    settings = {"max_bytes": 10**6, "hosts": Hosts(("localhost",), private=True), "timeout_s": 5.0} | changed
     return download(web.url(path), target, **settings)
 
 
@@ -135,7 +136,8 @@ KILLED = """
 import sys
 from pathlib import Path
 from mmrec.data.download import download
-download(sys.argv[1], Path(sys.argv[2]), max_bytes=10**6, allow_hosts=["localhost"], allow_private=True)
+from mmrec.types import Hosts
+download(sys.argv[1], Path(sys.argv[2]), max_bytes=10**6, hosts=Hosts(("localhost",), private=True))
 """
 
 
@@ -210,7 +212,7 @@ def test_a_server_that_never_comes_to_the_point(tmp_path: Path, drips: bool) -> 
         url, start = f"http://localhost:{server.getsockname()[1]}/", time.monotonic()
         limits = {"timeout_s": 30.0 if drips else 0.5, "total_s": 0.5 if drips else 30.0}
         with pytest.raises(NoAnswer, match="could not be fetched"):
-            download(url, tmp_path / "x", max_bytes=9, allow_hosts=["localhost"], allow_private=True, **limits)
+            download(url, tmp_path / "x", max_bytes=9, hosts=Hosts(("localhost",), private=True), **limits)
         assert time.monotonic() - start < 3
         over.set()
         thread.join()
@@ -225,7 +227,7 @@ def test_a_status_is_said(web: Web, tmp_path: Path) -> None:
 def test_nobody_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
     with pytest.raises(NoAnswer, match=r"could not be fetched: .*refused.*the proxy in https_proxy is not used"):
-        download("http://localhost:9/x", tmp_path / "x", max_bytes=9, allow_hosts=["localhost"], allow_private=True)
+        download("http://localhost:9/x", tmp_path / "x", max_bytes=9, hosts=Hosts(("localhost",), private=True))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -265,7 +267,7 @@ HERE = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "2130706433", "0x7f000001"
 @pytest.mark.parametrize("host", HERE)
 def test_this_machine_and_its_network_are_refused_even_when_the_host_is_allowed(web: Web, tmp_path: Path, host: str) -> None:
     with pytest.raises(DownloadError, match=r"no address of the internet; where it is meant: data\.allow_private=true"):
-        download(web.url("/file", host), tmp_path / "file", max_bytes=10**6, allow_hosts=[host.strip("[]")])
+        download(web.url("/file", host), tmp_path / "file", max_bytes=10**6, hosts=Hosts((host.strip("[]"),)))
     assert web.asked == []
 
 
@@ -281,7 +283,7 @@ def test_a_redirect_to_them_is_refused_as_well(web: Web, tmp_path: Path, host: s
     monkeypatch.setattr(module.CheckedBackend, "connect_tcp", connect)
     web.pages |= {"/file": Page(b"", 302, {"Location": web.url("/there", host)}), "/there": Page(BODY)}
     with pytest.raises(DownloadError, match="no address of the internet"):
-        fetch(web, tmp_path / "file", allow_hosts=["localhost", host.strip("[]")], allow_private=False)
+        fetch(web, tmp_path / "file", hosts=Hosts(("localhost", host.strip("[]"))))
     assert web.paths() == ["/file"]
 
 
@@ -291,7 +293,7 @@ def test_from_https_to_http_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(ssl.SSLContext, "wrap_socket", lambda _, sock, **__: sock)
     url = web.url("/file").replace("http:", "https:")
     with pytest.raises(DownloadError, match=r"is redirected from https to http://localhost.*; what comes unencrypted is not taken"):
-        download(url, tmp_path / "file", max_bytes=10**6, allow_hosts=["localhost"], allow_private=True)
+        download(url, tmp_path / "file", max_bytes=10**6, hosts=Hosts(("localhost",), private=True))
     assert web.paths() == ["/file"]
 
 
@@ -304,7 +306,7 @@ def test_tls_asks_for_the_name_and_checks_it(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap)
     with pytest.raises(NoAnswer, match="certificate verify failed"):
-        download(f"https://localhost:{web.port}/", tmp_path / "x", max_bytes=9, allow_hosts=["localhost"], allow_private=True)
+        download(f"https://localhost:{web.port}/", tmp_path / "x", max_bytes=9, hosts=Hosts(("localhost",), private=True))
     assert set(asked) == {("localhost", True, ssl.CERT_REQUIRED)}
 
 
@@ -324,7 +326,7 @@ def test_tls_asks_for_the_name_and_checks_it(tmp_path: Path, monkeypatch: pytest
 def test_allowed_hosts(tmp_path: Path, host: str, allowed: str, is_allowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.CheckedBackend, "connect_tcp", lambda *_, **__: (_ for _ in ()).throw(DownloadError("connected")))
     with pytest.raises(DownloadError, match="connected" if is_allowed else "not among those"):
-        download(f"http://{host}/x", tmp_path / "x", max_bytes=9, allow_hosts=[allowed])
+        download(f"http://{host}/x", tmp_path / "x", max_bytes=9, hosts=Hosts((allowed,)))
 
 
 @pytest.mark.parametrize(
@@ -332,4 +334,4 @@ def test_allowed_hosts(tmp_path: Path, host: str, allowed: str, is_allowed: bool
 )
 def test_no_url(tmp_path: Path, url: str) -> None:
     with pytest.raises(DownloadError, match=r"expected http://host/path|not a URL"):
-        download(url, tmp_path / "x", max_bytes=9, allow_hosts=["localhost"])
+        download(url, tmp_path / "x", max_bytes=9, hosts=Hosts(("localhost",)))

@@ -28,7 +28,7 @@ def write(folder: Path, **changed: str | None) -> Path:
 
 
 def read(folder: Path, columns: dict[str, str] | None = None, texts: list[str] | None = None, image: str | None = None) -> Dataset:
-    return read_folder(str(folder), columns or {}, texts, image)
+    return read_folder(str(folder), columns=columns, text_columns=texts, image_column=image)
 
 
 def test_whole_folder(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_broken_triple_can_be_set_aside(tmp_path: Path) -> None:
     folder = write(tmp_path, triples=None)
     (folder / "triples.nt").write_text('<x:ea> <x:by> "Bolt" .\nea by Bolt\n')
     (folder / "item_entities.csv").write_text("item_id,entity\na,x:ea\n")
-    dataset = read_folder(str(folder), {}, None, None, "quarantine", str(tmp_path / "aside"))
+    dataset = read_folder(str(folder), on_error="quarantine", quarantine=str(tmp_path / "aside"))
     assert dataset.triples is not None
     assert dataset.triples.rows() == [("x:ea", "x:by", "Bolt")]
     assert RowCount("triples", 2, 1) in dataset.counts
@@ -172,7 +172,7 @@ def test_a_column_of_lists_of_numbers_is_no_text(tmp_path: Path) -> None:
 
 def test_a_kind_of_id_that_changes_is_named_with_its_line_and_like_ids_are_kept_apart(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,a\n02,a\nx,b\ny,B\n")
-    dataset = read_folder(str(tmp_path), {}, None, None)
+    dataset = read_folder(str(tmp_path))
     line = f"{tmp_path / 'interactions.csv'}:4:user_id: other text from here on, whole numbers before; ids stay text"
     near = "item_id: `B` and `b` differ only by case, spaces, leading zeros or Unicode form; they are kept apart"
     assert [note for note in dataset.notes if "user_id" in note or "differ" in note] == [line, near]

@@ -197,7 +197,7 @@ def test_an_edge_without_a_relation_is_a_problem(tmp_path: Path) -> None:
     write(tmp_path, "triples.graphml", graphml(body))
     write(tmp_path, "interactions.csv", "user_id,item_id\nu,a\n")
     with pytest.raises(DataProblems, match=r"triples.graphml:3:relation: expected an id .*, found nothing"):
-        read_folder(str(tmp_path), {}, None, None)
+        read_folder(str(tmp_path))
 
 
 NODES = '<node id="a"/><node id="b"/>'
@@ -236,13 +236,13 @@ def test_what_mmrec_exports_it_reads_back(tmp_path: Path) -> None:
     write(first, "items.csv", "item_id,genre\na,Drama\nb c,Comedy & <Crime>\nd,Drama\n")
     write(first, "triples.csv", "head,relation,tail\nE1,by,Ann Lee\nE2,by,Ann Lee\nE1,by,E2\n")
     write(first, "item_entities.csv", "item_id,entity\na,E1\nb c,E2\n")
-    graph = build_graph(read_folder(str(first), {}, None, None), ["genre"], ", ")
+    graph = build_graph(read_folder(str(first)), ["genre"], ", ")
     write_graphml(graph, second / "triples.graphml")
-    again = build_graph(read_folder(str(second), {}, None, None), [], "")
+    again = build_graph(read_folder(str(second)), [], "")
     assert again.triples == graph.triples
     assert again.item_entity == graph.item_entity == {"a": "E1", "b c": "E2", "d": "item:d"}
     write(second, "item_entities.csv", "item_id,entity\nd,E2\n")
-    assert build_graph(read_folder(str(second), {}, None, None), [], "").item_entity == {"d": "E2"}
+    assert build_graph(read_folder(str(second)), [], "").item_entity == {"d": "E2"}
 
 
 def test_node_links_of_known_items_alone(tmp_path: Path) -> None:
@@ -269,6 +269,6 @@ def test_columns_of_an_edge_go_by_the_names_of_the_configuration(tmp_path: Path)
     body = f'<graph>{NODES}<edge source="a" target="b"><data key="kind">r</data><data key="since">1995-01-01</data></edge></graph>'
     write(tmp_path, "triples.graphml", graphml(body))
     write(tmp_path, "interactions.csv", "user_id,item_id\nu,a\n")
-    dataset = read_folder(str(tmp_path), {"relation": "kind", "timestamp": "since"}, None, None)
+    dataset = read_folder(str(tmp_path), columns={"relation": "kind", "timestamp": "since"})
     assert isinstance(dataset.triples, pl.DataFrame)
     assert dataset.triples.rows() == [("a", "r", "b", 788918400)]

@@ -37,7 +37,7 @@ class Slow:
 def work(shop, out):
     torch.set_num_threads(1)
     features.SHARD_ROWS = 16
-    dataset = read_folder(shop, {}, None, None, "quarantine", str(out / "quarantine"))
+    dataset = read_folder(shop, on_error="quarantine", quarantine=str(out / "quarantine"))
     dataset = filter_interactions(dataset, min_rating=None, repeated="first", min_per_user=2, min_per_item=2)
     split = random_ratio(dataset.interactions, valid_ratio=0.1, test_ratio=0.1, seed=0)
     for part in ("train", "valid", "test"):

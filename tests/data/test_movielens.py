@@ -82,6 +82,6 @@ def test_the_real_one_in_four_formats_is_one_dataset(tmp_path: Path) -> None:
         (tmp_path / suffix).mkdir()
         for name, table in tables.items():
             write_table(table, tmp_path / suffix / f"{name}.{suffix}")
-        found = read_folder(str(tmp_path / suffix), {}, list(dataset.text_columns), None)
+        found = read_folder(str(tmp_path / suffix), text_columns=list(dataset.text_columns))
         for name, table in tables.items():
             assert getattr(found, name).equals(table), (suffix, name)

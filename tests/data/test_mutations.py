@@ -73,7 +73,7 @@ def with_cell(lines: list[bytes], row: int, cell: int, value: bytes) -> list[byt
 def read(folder: Path, quarantine: Path | None = None) -> Dataset | MmrecError:
     """What is read, or the message that a person would see."""
     try:
-        return read_folder(str(folder), {}, None, None, "quarantine" if quarantine else "stop", quarantine and str(quarantine))
+        return read_folder(str(folder), on_error="quarantine" if quarantine else "stop", quarantine=quarantine and str(quarantine))
     except MmrecError as error:
         return error
 

@@ -16,8 +16,10 @@ from PIL import Image
 from mmrec.data import picture_urls as module
 from mmrec.data.pairs import read_pairs
 from mmrec.data.picture_urls import N_SILENT, fetch_pictures, read_all_pictures
-from mmrec.types import Dataset
+from mmrec.types import Dataset, Hosts
 from tests.web import Page, Web, serve
+
+HERE = Hosts(("localhost",), private=True)
 
 
 @pytest.fixture
@@ -27,9 +29,9 @@ def web() -> Iterator[Web]:
         yield web
 
 
-def shop(root: Path, images: dict[str, str | None], hosts: tuple[str, ...] = ("localhost",), allow_private: bool = True) -> Dataset:
+def shop(root: Path, images: dict[str, str | None], hosts: Hosts = HERE) -> Dataset:
     items = pl.DataFrame({"item_id": list(images), "image": list(images.values())}, schema={"item_id": pl.String, "image": pl.String})
-    return Dataset("shop", root, pl.DataFrame(), items, (), "image", allow_hosts=hosts, allow_private=allow_private)
+    return Dataset("shop", root, pl.DataFrame(), items, (), "image", hosts=hosts)
 
 
 def test_urls_and_paths_side_by_side(web: Web, tmp_path: Path) -> None:
@@ -64,17 +66,15 @@ def test_only_the_items_that_are_asked_for(web: Web, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "allow_private", "reason"),
+    ("hosts", "reason"),
     [
-        ((), True, r"pictures are fetched only from hosts that you name: data\.allow_hosts=\[localhost\]"),
-        (("images.example",), True, r"the host `localhost` is not among those that may be fetched from \(images\.example\)"),
-        (("localhost",), False, r"localhost is .*, no address of the internet; where it is meant: data\.allow_private=true"),
+        (Hosts(private=True), r"pictures are fetched only from hosts that you name: data\.allow_hosts=\[localhost\]"),
+        (Hosts(("images.example",), private=True), r"the host `localhost` is not among those that may be fetched from \(images\.example\)"),
+        (Hosts(("localhost",)), r"localhost is .*, no address of the internet; where it is meant: data\.allow_private=true"),
     ],
 )
-def test_nothing_is_fetched_from_where_it_may_not(
-    web: Web, tmp_path: Path, hosts: tuple[str, ...], allow_private: bool, reason: str
-) -> None:
-    dataset = shop(tmp_path, {"1": None, "2": web.url("/a.png")}, hosts, allow_private)
+def test_nothing_is_fetched_from_where_it_may_not(web: Web, tmp_path: Path, hosts: Hosts, reason: str) -> None:
+    dataset = shop(tmp_path, {"1": None, "2": web.url("/a.png")}, hosts)
     pictures, (problem,) = read_all_pictures(dataset, ["1", "2"], tmp_path)
     assert list(pictures) == [None, None] and web.asked == []
     assert problem.position == 1
@@ -100,7 +100,7 @@ def test_what_fails_is_a_problem_and_tried_again(web: Web, tmp_path: Path, monke
 def test_a_host_that_is_silent_is_left_alone(tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "N_AT_ONCE", 1)
     dead = [f"http://127.0.0.1:9/{n}" for n in range(N_SILENT + 5)]
-    found = fetch_pictures([*dead, web.url("/a.png")], tmp_path, ["127.0.0.1", "localhost"], True)
+    found = fetch_pictures([*dead, web.url("/a.png")], tmp_path, Hosts(("127.0.0.1", "localhost"), private=True))
     reasons = [reason for _, reason in found.values()]
     assert all("could not be fetched" in reason for reason in reasons[:N_SILENT])
     assert all("gave no answer 8 times in a row and was not asked again" in reason for reason in reasons[N_SILENT:-1])
@@ -109,7 +109,7 @@ def test_a_host_that_is_silent_is_left_alone(tmp_path: Path, web: Web, monkeypat
 
 def test_answers_that_say_no_are_no_silence(tmp_path: Path, web: Web) -> None:
     urls = [web.url(f"/none{n}") for n in range(3 * N_SILENT)]
-    found = fetch_pictures([*urls, web.url("/a.png")], tmp_path, ["localhost"], True)
+    found = fetch_pictures([*urls, web.url("/a.png")], tmp_path, HERE)
     assert all("answers 404" in found[url][1] for url in urls) and found[web.url("/a.png")][1] == ""
 
 
@@ -127,7 +127,7 @@ def test_no_more_than_eight_at_once(tmp_path: Path, web: Web, monkeypatch: pytes
         return "no"
 
     monkeypatch.setattr(module._Fetcher, "fetch", fetch)
-    fetch_pictures([f"http://x/{n}" for n in range(40)], tmp_path, ["x"])
+    fetch_pictures([f"http://x/{n}" for n in range(40)], tmp_path, Hosts(("x",)))
     assert 1 < most <= 8
 
 

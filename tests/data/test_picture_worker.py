@@ -157,11 +157,23 @@ def test_a_picture_that_kills_the_process_is_one_problem() -> None:
 
 
 def test_a_picture_that_takes_too_long_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MAX_S", 0.2)
     first = process()
     os.kill(first.pid, signal.SIGSTOP)
-    with pytest.raises(ValueError, match="takes too long"):
-        decode_picture(encoded(colours(), "PNG"))
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "MAX_S", 0.2)
+        with pytest.raises(ValueError, match="takes too long"):
+            decode_picture(encoded(colours(), "PNG"))
+    assert process().pid != first.pid
+
+
+def test_a_process_that_stops_reading_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More bytes than a pipe holds: writing them would wait for ever."""
+    first = process()
+    os.kill(first.pid, signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "MAX_S", 0.2)
+        with pytest.raises(ValueError, match="takes too long"):
+            decode_picture(bytes(2**20))
     assert process().pid != first.pid
 
 

@@ -193,7 +193,7 @@ def test_one_dataset_in_three_formats(tmp_path: Path) -> None:
         table.write_csv(tmp_path / "csv" / f"{stem}.csv")
         table.write_parquet(tmp_path / "parquet" / f"{stem}.parquet")
         table.rename(dict(zip(table.columns, heads, strict=True))).write_csv(tmp_path / "recbole" / f"ml.{suffix}", separator="\t")
-    csv, parquet = (read_folder(str(tmp_path / kind), {}, None, None) for kind in ("csv", "parquet"))
+    csv, parquet = (read_folder(str(tmp_path / kind)) for kind in ("csv", "parquet"))
     for dataset in (csv, parquet, read(tmp_path / "recbole", "ml")):
         for stem, table in TABLES.items():
             assert getattr(dataset, stem).equals(table) and getattr(dataset, stem).schema == table.schema, stem

@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 def read(folder: Path, settings: str | bytes | None = SETTINGS, **given: object) -> Dataset:
     if settings is not None:
         (folder / "mmrec.yaml").write_bytes(settings.encode() if isinstance(settings, str) else settings)
-    return read_folder(str(folder), **{"columns": {}, "text_columns": None, "image_column": None} | given)
+    return read_folder(str(folder), **given)
 
 
 def test_tables_columns_texts_and_pictures_are_where_it_says(folder: Path) -> None:

@@ -60,3 +60,24 @@ def test_ids_and_how_distinct_they_are(tmp_path: Path) -> None:
     assert source.ids("id").to_list() == ["1", "2", "007"] and source.distinctness("id") == 0.75
     assert source.ids("half").to_list() == ["a", "b"] and source.distinctness("half") == 0.5
     assert [len(source.ids(name)) for name in ("long", "fraction", "gaps")] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"train.csv": "a,b", "test.csv": "a,b"}, []),
+        ({"train.csv": "a,b", "valid.csv": "a,b"}, []),  # nothing to test on: no parts of anything
+        ({"train.csv": "a,b", "test.csv": "a"}, ["`b` only in train.csv"]),
+        ({"train.csv": "a,b", "test.csv": "a,b", "valid.csv": "a,c"}, ["`b` only in train.csv and test.csv, `c` only in valid.csv"]),
+        ({"orders_train.csv": "a,b", "test.csv": "a"}, []),  # of two tables
+        ({"train/x.csv": "a,b", "test/x.csv": "a"}, ["`b` only in train/x.csv"]),
+        ({"train/x.csv": "a,b", "test/x.csv": "a,b", "train/y.csv": "k"}, []),
+        ({"train.csv": "0,1,2,3,4,5,6,7,8,a", "test.csv": "a"}, ["`0`, `1`, `2`, `3`, `4`, `5`, `6`, `7`, … only in train.csv"]),
+    ],
+)
+def test_parts_by_name_whose_columns_differ_are_told_of(files: dict[str, str], said: list[str], tmp_path: Path) -> None:
+    for name, header in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{header}\n{','.join('1' for _ in header.split(','))}\n")
+    found = [sentence.partition("columns differ: ")[2].partition("; give")[0] for sentence in survey_folder(tmp_path).apart]
+    assert found == said

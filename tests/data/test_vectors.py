@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path, *, on_error: str = "stop", columns: dict[str, str] | None = None, **features: str) -> Dataset:
-    return read_folder(str(folder), columns or {}, None, None, on_error, str(folder.parent / "quarantine"), features)
+    return read_folder(str(folder), on_error=on_error, quarantine=str(folder.parent / "quarantine"), columns=columns, features=features)
 
 
 def write_ids(folder: Path, ids: list[str] = IDS, name: str = "audio_ids.csv") -> None:

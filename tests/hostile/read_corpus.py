@@ -82,14 +82,14 @@ def allowed(name: str, flags: int) -> bool:
 
 
 def read_tables(folder: Path) -> str:
-    dataset = read_folder(str(folder), {}, None, None)
+    dataset = read_folder(str(folder))
     item_texts(dataset.items, dataset.text_columns)
     _, problems = read_pictures(dataset, dataset.items[ITEM_ID])
     return f"{len(dataset.interactions)} rows; {[problem.reason for problem in problems]}"
 
 
 def read_picture(folder: Path, pictures: str | None = None) -> str:
-    dataset = read_folder(str(folder), {}, None, None, pictures=pictures)
+    dataset = read_folder(str(folder), pictures=pictures)
     files, unread = read_pictures(dataset, dataset.items[ITEM_ID])
     features, undecoded = extract_features(image_encoder, files, Path(fresh()), 4, "image")
     problems = unread + undecoded

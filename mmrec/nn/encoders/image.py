@@ -4,18 +4,19 @@ Weights load at the first picture that has to be encoded: a run whose features a
 """
 
 import re
-import threading
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torchvision.transforms import Compose, functional
 
 from mmrec.data.picture_worker import MAX_PIXELS
 from mmrec.data.pictures import DECODING, decode_picture
@@ -48,8 +49,7 @@ class ClipImageEncoder:
         trained_on = _trained_on(architecture, self.path) if self.path else pretrained
         self.name = f"{architecture} ({trained_on or 'untrained'})"
         self.preprocessing = preprocessing(architecture, tag)
-        self._transform = image_transform_v2(PreprocessCfg(**self.preprocessing), is_train=False)
-        self._lock = threading.Lock()
+        self._shape = Compose(image_transform_v2(PreprocessCfg(**self.preprocessing), is_train=False).transforms[:-2])  # floats come later
 
     @cached_property
     def fingerprint(self) -> str:
@@ -64,16 +64,25 @@ class ClipImageEncoder:
         weights = self.path or (_download(self.architecture, self.pretrained, self.revision) if self.pretrained else None)
         return build_image_model(self.architecture, weights).to(default_device()).eval().requires_grad_(False)
 
-    def prepare(self, raw: bytes) -> Float[Tensor, "3 size size"]:
-        """Decodes, resizes and normalises a picture. Raises ValueError, with the reason, where the bytes are no usable picture."""
-        return self._transform(decode_picture(raw))
+    def prepare(self, raw: bytes) -> UInt8[Tensor, "size size 3"]:
+        """Decodes and resizes a picture. Raises ValueError, with the reason, where the bytes are no usable picture."""
+        return torch.from_numpy(np.array(self._shape(decode_picture(raw))))
 
-    def length(self, prepared: Tensor) -> int:
+    def length(self, prepared: UInt8[Tensor, "size size 3"]) -> int:
         return 1
 
+    def normalize(self, prepared: list[UInt8[Tensor, "size size 3"]]) -> Float[Tensor, "batch 3 size size"]:
+        """Pictures as the model takes them, all at once: to the bit what open_clip's transform makes of each."""
+        scaled = torch.stack(prepared).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        return functional.normalize(scaled, self.preprocessing["mean"], self.preprocessing["std"], inplace=True)
+
+    def encode(self, prepared: list[UInt8[Tensor, "size size 3"]]) -> Float[Tensor, "batch feature_dim"]:
+        return self.encode_normalized(self.normalize(prepared))
+
     @torch.inference_mode()
-    def encode(self, prepared: list[Tensor]) -> Float[Tensor, "batch feature_dim"]:
-        features = self.model(torch.stack(prepared).to(default_device()))
+    def encode_normalized(self, pictures: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch feature_dim"]:
+        """The bare encoder, beside which extraction is measured."""
+        features = self.model(pictures.to(default_device()))
         return torch.nn.functional.normalize(features.float().cpu(), dim=1)
 
 

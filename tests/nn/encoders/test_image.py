@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
 import open_clip
 import pytest
 import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from mmrec.data.features import extract_features
@@ -20,8 +22,12 @@ COMMIT = "1a25a446712ba5ee05982a381eed697ef9b435cf"
 
 
 def png(colour: tuple[int, int, int], size: tuple[int, int] = (80, 70)) -> bytes:
+    return png_of(Image.new("RGB", size, colour))
+
+
+def png_of(picture: Image.Image) -> bytes:
     raw = io.BytesIO()
-    Image.new("RGB", size, colour).save(raw, "PNG")
+    picture.save(raw, "PNG")
     return raw.getvalue()
 
 
@@ -44,7 +50,7 @@ def test_features_equal_the_models_own(weights: Path):
     encoder = ClipImageEncoder("tiny_clip", str(weights), None)
     prepared = [encoder.prepare(png(colour)) for colour in ((255, 0, 0), (0, 200, 30))]
     with torch.no_grad():
-        expected = tiny_clip(3).encode_image(torch.stack(prepared), normalize=True)
+        expected = tiny_clip(3).encode_image(encoder.normalize(prepared), normalize=True)
     torch.testing.assert_close(encoder.encode(prepared), expected, atol=1e-5, rtol=0)
     assert encoder.feature_dim == expected.shape[1]
 
@@ -73,9 +79,22 @@ def test_features_equal_open_clips_own_encode_image(small_open_clip: str, tmp_pa
 
 def test_picture_is_resized_and_normalised_as_clip_does():
     mean, std = torch.tensor([0.48145466, 0.4578275, 0.40821073]), torch.tensor([0.26862954, 0.26130258, 0.27577711])
-    prepared = ClipImageEncoder("ViT-B-32", None, None).prepare(png((255, 0, 51), (500, 300)))
-    assert prepared.shape == (3, 224, 224)
-    torch.testing.assert_close(prepared.mean((1, 2)), (torch.tensor([1, 0, 0.2]) - mean) / std, atol=1e-4, rtol=0)
+    encoder = ClipImageEncoder("ViT-B-32", None, None)
+    (picture,) = encoder.normalize([encoder.prepare(png((255, 0, 51), (500, 300)))])
+    assert picture.shape == (3, 224, 224)
+    torch.testing.assert_close(picture.mean((1, 2)), (torch.tensor([1, 0, 0.2]) - mean) / std, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("architecture", ["tiny_clip", "ViT-B-32"])
+def test_a_batch_is_to_the_bit_what_open_clip_makes_of_each_picture(architecture: str):
+    """The features in every cache were made so."""
+    encoder = ClipImageEncoder(architecture, None, None)
+    transform = image_transform_v2(PreprocessCfg(**encoder.preprocessing), is_train=False)
+    colours = np.random.default_rng(0).integers(0, 256, (3, 90, 50, 3), dtype=np.uint8)
+    raws = [png_of(Image.fromarray(picture)) for picture in (*colours, colours[0].transpose(1, 0, 2))]
+    expected = torch.stack([transform(Image.open(io.BytesIO(raw))) for raw in raws])
+    found = encoder.normalize([encoder.prepare(raw) for raw in raws])
+    assert torch.equal(found, expected) and found.stride() == expected.stride()
 
 
 def test_name_says_what_the_weights_are(weights: Path, tmp_path: Path):
