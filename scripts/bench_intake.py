@@ -77,7 +77,7 @@ def measure(kind: str, path: Path) -> dict[str, float]:
 
 def take_in(path: Path) -> Iterator[None]:
     """From the file to tensors; comes back after each of `STAGES`."""
-    dataset = read_folder(str(path.parent), {}, None, None)
+    dataset = read_folder(str(path.parent))
     yield
     dataset = filter_interactions(dataset, min_rating=None, repeated="first", min_per_user=1, min_per_item=1)
     yield
