@@ -1,8 +1,9 @@
-"""A linear model of who interacts with what, in closed form and in few dimensions: where collaborative vectors start, and a part of the
+"""Linear models of who interacts with what, in closed form and in few dimensions: where collaborative vectors start, and a part of the
 scores."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import scipy.sparse
 import torch
@@ -31,6 +32,14 @@ class LinearFactors(NamedTuple):
     def truncated(self, rank: int) -> "LinearFactors":
         """The first, largest, `rank` dimensions."""
         return LinearFactors(self.users[:, :rank], self.items[:, :rank])
+
+
+class LinearModel(Protocol):
+    """Whatever finds vectors of users and items without a gradient."""
+
+    def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
+        """The factors, what is to be chosen chosen by ndcg at `k` on the validation part."""
+        ...
 
 
 class TimeAwareEASE:
@@ -99,6 +108,20 @@ class TimeAwareEASE:
         left, values, right = torch.linalg.svd((weights.T @ (matrix_t @ basis)).T, full_matrices=False)
         scale = values[:rank].sqrt()
         return LinearFactors((basis @ left)[:, :rank] * scale, right[:rank].T * scale)
+
+
+class BestLinear:
+    """Of several linear models, by whatever names, the one that ranks the validation part best; of equals the first."""
+
+    def __init__(self, models: dict[str, Callable[[], LinearModel]]) -> None:
+        if not models:
+            raise ValueError("models: expected at least one, came none")
+        self.models = models
+
+    def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
+        """The factors of the best one, by ndcg at `k`."""
+        fitted = (make().fit(spec, valid, k) for make in self.models.values())
+        return max(fitted, key=lambda factors: ndcg(factors, valid, k))
 
 
 def ndcg(factors: LinearFactors, valid: EvaluationSet, k: int) -> float:
