@@ -21,9 +21,7 @@ def smallest(values: Callable[[], Iterator[pl.Series]], ranks: Sequence[int]) ->
     return [_search(values, rank, low, high, bins) for rank in ranks]
 
 
-def _search(
-    values: Callable[[], Iterator[pl.Series]], rank: int, low: float, high: float, bins: np.ndarray
-) -> int | float:
+def _search(values: Callable[[], Iterator[pl.Series]], rank: int, low: float, high: float, bins: np.ndarray) -> int | float:
     """The value at a rank among those from `low` to `high`, whose `bins` are counted."""
     while low < high:
         above = np.cumsum(bins)
@@ -40,8 +38,11 @@ def _search(
 
 
 def _ends_of_bin(values: Callable[[], Iterator[pl.Series]], place: int, low: float, high: float) -> tuple[float, float]:
-    ends = [(inside.min().item(), inside.max().item()) for some in _between(values, low, high)
-            if len(inside := some[_bin(some, low, high) == place])]
+    ends = [
+        (inside.min().item(), inside.max().item())
+        for some in _between(values, low, high)
+        if len(inside := some[_bin(some, low, high) == place])
+    ]
     return min(one for one, _ in ends), max(one for _, one in ends)
 
 

@@ -201,9 +201,7 @@ class Given(Rule):
             yield rows.with_columns(pl.Series(PART, part)).filter(pl.Series(is_first))
 
 
-RULES: dict[str, type[Rule]] = {
-    rule.name: rule for rule in (RandomRatio, UserTime, GlobalTime, LeaveLastOut, ColdItem, ColdUser, Given)
-}
+RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (RandomRatio, UserTime, GlobalTime, LeaveLastOut, ColdItem, ColdUser, Given)}
 """By the name of the split."""
 
 
@@ -273,6 +271,13 @@ def split_rows(marked: pl.DataFrame) -> list[pl.DataFrame]:
     """Train, valid and test of a table that a rule has marked, with the columns of the interactions but `split`."""
     columns = [column for column in marked.columns if column not in (PART, SPLIT)]
     return [marked.select(columns).filter(marked[PART] == part) for part in range(len(PARTS))]
+
+
+def check_parts(name: str, n_rows: Sequence[int]) -> None:
+    """Raises DataError where train, valid or test of a split has no rows."""
+    for part, n in zip(PARTS, n_rows, strict=True):
+        if not n:
+            raise DataError(f"split {name}: the {part} part of {sum(n_rows):,} interactions is empty; use more data or other ratios")
 
 
 def _check_ratios(valid_ratio: float, test_ratio: float) -> None:
