@@ -25,6 +25,7 @@ from mmrec.data.find import is_inside
 from mmrec.data.folder import TABLES, OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables, settle
 from mmrec.data.ids import are_plain
 from mmrec.data.ingested import PartWriters, write_evidence, write_settings
+from mmrec.data.interned import Interned, TextOrder
 from mmrec.data.k_core import core_items, in_core, pairs_of
 from mmrec.data.picture_names import is_pattern, list_pictures
 from mmrec.data.problems import Problems
@@ -35,7 +36,8 @@ from mmrec.data.split import deduplicate
 from mmrec.data.split_rules import Rule, SplitTally, check_parts, split_rows
 from mmrec.data.storage import sha256_text, write_folder, write_json
 from mmrec.data.store import open_pictures
-from mmrec.data.stream import Stream, watch
+from mmrec.data.stream import Stream
+from mmrec.data.watch import watch
 from mmrec.errors import ConfigError
 from mmrec.types import ITEM_ID, PARTS, SPLIT, USER_ID, Dataset, RowCount
 
@@ -88,14 +90,19 @@ class Ingest:
     def _write(self, folder: Path, content_hash: str, key: str) -> dict[str, Any]:
         scratch = folder / "scratch"
         scratch.mkdir()
-        rows, dataset = self._read(scratch, content_hash)
+        rows, items, dataset = self._read(scratch, content_hash)
         tally = Tally()
-        rows.rewrite(lambda table: self.filter.thin(table, tally))
+        order = TextOrder(items)
+
+        def thin(table: pl.DataFrame) -> pl.DataFrame:
+            return self.filter.thin(table.with_columns(order.ranks(table[ITEM_ID])), tally)
+
+        rows.rewrite(thin, "filtering")
         if self.filter.has_core:
-            dataset = self._keep_core(rows, scratch, dataset, tally)
+            dataset = self._keep_core(rows, order, scratch, dataset, tally)
         notes = dataset.notes + tally.notes(self.filter, self.opened.path.resolve().name)
         counts = {count.table: tally.count(count) if count.table == INTERACTIONS else count for count in dataset.counts}
-        split = self._split(rows, folder)
+        split = self._split(rows, order, folder)
         shutil.rmtree(scratch)
         write_settings(folder, dataset)
         write_evidence(folder, dataset)
@@ -112,8 +119,10 @@ class Ingest:
         write_json(folder / MANIFEST, manifest)
         return manifest
 
-    def _read(self, scratch: Path, content_hash: str) -> tuple[Spill, Dataset]:
-        """The interactions that can be used, on disk; and all the rest, whose `interactions` are no more than the distinct ids."""
+    def _read(self, scratch: Path, content_hash: str) -> tuple[Spill, pl.Series, Dataset]:
+        """The interactions that can be used, on disk, their items as numbers; what these stand for; and all the rest, whose
+        `interactions` are no more than the distinct ids.
+        """
         problems, settings = Problems(), self.opened.settings
         file = open_stem(self.opened.tables[INTERACTIONS])
         stream = Stream(file, TABLES[INTERACTIONS], problems, settings.names(INTERACTIONS))
@@ -130,9 +139,9 @@ class Ingest:
         dataset = make_dataset(self.opened, read, vectors, self.pictures)
         count = RowCount(INTERACTIONS, n_read, len(table.bad) + len(file.broken))
         counts = tuple(count if one.table == INTERACTIONS else one for one in dataset.counts)
-        return rows.spill, replace(dataset, counts=counts)
+        return rows.spill, rows.items.texts, replace(dataset, counts=counts)
 
-    def _keep_core(self, rows: Spill, scratch: Path, dataset: Dataset, tally: Tally) -> Dataset:
+    def _keep_core(self, rows: Spill, order: TextOrder, scratch: Path, dataset: Dataset, tally: Tally) -> Dataset:
         """Leaves in `rows` their k-core alone; gives the dataset with the items of it, and what is known of those."""
         known, paths = _distinct(rows, ITEM_ID), []
         for number, table in enumerate(rows(USER_ID, ITEM_ID)):
@@ -146,10 +155,10 @@ class Ingest:
             tally.leave_out(table, core)
             return core
 
-        rows.rewrite(change)
+        rows.rewrite(change, "filtering")
         if self.filter.min_per_item == 1:
             return dataset
-        kept = known.filter(pl.Series(is_core))
+        kept = order.texts(known.filter(pl.Series(is_core)))
         items = dataset.items.filter(pl.col(ITEM_ID).is_in(kept.implode()))
         tally.n_items_outside = len(dataset.items) - len(items)
         links = dataset.item_entities
@@ -161,9 +170,13 @@ class Ingest:
         }
         return replace(dataset, items=items, item_entities=links, vectors=vectors)
 
-    def _split(self, rows: Spill, folder: Path) -> dict[str, Any]:
+    def _split(self, rows: Spill, order: TextOrder, folder: Path) -> dict[str, Any]:
         """Writes the three parts; gives what is to be told of them."""
-        self.rule.check_rows(rows)
+
+        def named(table: pl.DataFrame) -> pl.DataFrame:
+            return table.with_columns(order.texts(table[ITEM_ID]))
+
+        self.rule.check_rows(lambda *columns: map(named, rows(*columns)))
         tally = SplitTally()
 
         def change(table: pl.DataFrame) -> pl.DataFrame:
@@ -172,12 +185,12 @@ class Ingest:
             return once
 
         if any(SPLIT in table.columns for table in rows()) and SPLIT not in self.rule.by:
-            rows.rewrite(change)
+            rows.rewrite(change, "filtering")
         with PartWriters(folder) as writers:
             for marked in watch(self.rule.mark(rows, tally.odd), f"splitting by {self.rule.name}", len(rows)):
                 parts = split_rows(marked)
                 tally.add(parts)
-                writers.add(parts)
+                writers.add([named(part) for part in parts])
         check_parts(self.rule.name, tally.n_rows)
         arguments = asdict(self.rule)
         counts = dict(zip(PARTS, tally.n_rows, strict=True))
@@ -195,8 +208,8 @@ class _Rows:
         self._rule.check(schema.names())
         self._filter.thin(schema.to_frame(), Tally())
         shutil.rmtree(self._folder, ignore_errors=True)
-        self.spill = Spill(self._folder, users.bounds(), schema)
-        self._items, self._are_plain, self._odd = Distinct(), True, []
+        self.spill = Spill(self._folder, users.bounds(), pl.Schema({**schema, ITEM_ID: pl.UInt32}))
+        self.items, self._are_plain, self._odd = Interned(), True, []
 
     def put(self, rows: pl.DataFrame, numbers: pl.Series) -> None:
         """The next rows, and their numbers in the file."""
@@ -206,8 +219,7 @@ class _Rows:
                 self._odd.append((rows.filter(is_odd), numbers.filter(is_odd)))
                 rows = rows.filter(~is_odd)
         self._are_plain = self._are_plain and are_plain(rows[USER_ID])
-        self._items.add(rows[ITEM_ID])
-        self.spill.add(rows)
+        self.spill.add(rows.with_columns(self.items.numbers(rows[ITEM_ID])))
 
     def without_odd(self, table: ReadTable, problems: Problems) -> ReadTable:
         """The table that was read, rows of unknown parts among those that were left out."""
@@ -220,7 +232,7 @@ class _Rows:
     def ids(self) -> pl.DataFrame:
         """A row for each item, and for each user where some of them may be near; null in the other column."""
         users = pl.Series(dtype=pl.String) if self._are_plain else _distinct(self.spill, USER_ID)
-        frames = [users.alias(USER_ID).to_frame(), self._items.ids.alias(ITEM_ID).to_frame()]
+        frames = [users.alias(USER_ID).to_frame(), self.items.texts.alias(ITEM_ID).to_frame()]
         return pl.concat(frames, how="diagonal")
 
 

@@ -18,15 +18,16 @@ def distinct(ids: pl.Series) -> pl.Series:
 
 
 class Distinct:
-    """Every text of columns that are added one after another, once. Takes memory for some three times as many."""
+    """Every text of columns that are added one after another, at least one, once. Takes memory for some three times as many."""
 
     def __init__(self) -> None:
-        self._ids, self._pending = pl.Series(dtype=pl.String), []
+        self._ids: pl.Series | None = None
+        self._pending: list[pl.Series] = []
 
     def add(self, ids: pl.Series) -> None:
         """Puts further texts among them."""
-        self._pending.append(distinct(ids))
-        if sum(map(len, self._pending)) > len(self._ids):
+        self._pending.append(distinct(ids).alias(""))
+        if self._ids is None or sum(map(len, self._pending)) > len(self._ids):
             self._settle()
 
     @property
@@ -37,7 +38,7 @@ class Distinct:
 
     def _settle(self) -> None:
         if self._pending:
-            self._ids = pl.concat([self._ids, *(one.alias("") for one in self._pending)]).unique()
+            self._ids = pl.concat([*([] if self._ids is None else [self._ids]), *self._pending]).unique()
             self._pending = []
 
 
@@ -87,6 +88,8 @@ def gather(rows: pl.DataFrame, order: pl.Series) -> pl.DataFrame:
 
 def _ranks(ids: pl.Series) -> tuple[pl.Series, int]:
     """Of each text its rank among the distinct ones, from 1 up, and 0 for null; and how many ranks there are."""
+    if ids.dtype.is_integer():  # ranks already
+        return (ids + 1).fill_null(0), (ids.max() or 0) + 2
     known = _one_a_hash(ids).drop_nulls().sort()
     found = positions(ids, known)
     if found.null_count() > ids.null_count():  # two texts have the same hash

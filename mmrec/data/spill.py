@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from mmrec.data.watch import watch
 from mmrec.types import USER_ID
 
 ROWS_A_FILE, MAX_FILES = 2**18, 256
@@ -67,10 +68,9 @@ class Spill:
             writer.close()
 
     def __call__(self, *columns: str) -> Iterator[pl.DataFrame]:
-        for path in self._paths:
-            yield pl.read_ipc_stream(path, columns=list(columns) or None).rechunk()
+        return (pl.read_ipc_stream(path, columns=list(columns) or None).rechunk() for path in self._paths)
 
-    def rewrite(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    def rewrite(self, change: Callable[[pl.DataFrame], pl.DataFrame], doing: str) -> None:
         """Puts what `change` makes of each table in its place."""
-        for path in self._paths:
-            change(pl.read_ipc_stream(path).rechunk()).write_ipc_stream(path, compat_level=_PLAIN)
+        for path, table in watch(zip(self._paths, self(), strict=True), doing, len(self)):
+            change(table).write_ipc_stream(path, compat_level=_PLAIN)

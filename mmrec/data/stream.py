@@ -5,12 +5,9 @@ users are spread. Then all columns. Of the rows that cannot be used, their numbe
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import polars as pl
-from rich.console import Console
-from rich.progress import track
 
 from mmrec.data.ids import Kinds
 from mmrec.data.problems import Problems
@@ -32,11 +29,11 @@ from mmrec.data.read import (
 )
 from mmrec.data.spill import Sample
 from mmrec.data.table_file import TableFile
+from mmrec.data.watch import watch
 from mmrec.types import USER_ID
 
 ROWS_A_PIECE = 2**18
 """Rows that are held at a time."""
-_T = TypeVar("_T")
 
 
 class Stream:
@@ -130,9 +127,3 @@ class Stream:
     def _schema(self) -> pl.Schema:
         nothing = self._raw.head(0).collect().lazy()
         return parse(nothing, parsers(nothing, self._known, self._found)).select(self._names).schema
-
-
-def watch(pieces: Iterable[_T], doing: str, n: int | None = None) -> Iterator[_T]:
-    """The same, with a bar on stderr where that is a terminal."""
-    console = Console(stderr=True)
-    yield from track(pieces, doing, n, console=console, transient=True, disable=not console.is_terminal)
