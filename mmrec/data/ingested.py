@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import yaml
@@ -15,8 +16,12 @@ from mmrec.data.vectors import VALUES
 from mmrec.types import PARTS, Dataset
 
 
+_ROWS_A_GROUP = 2**16
+"""Of Parquet: what is encoded at a time is several times as large in memory."""
+
+
 class PartWriters:
-    """Train, valid and test as one Parquet file each, a row group for each piece."""
+    """Train, valid and test as one Parquet file each."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._writers, self._digests = folder, [], [FrameDigest() for _ in PARTS]
@@ -30,21 +35,26 @@ class PartWriters:
 
     def add(self, parts: Sequence[pl.DataFrame]) -> None:
         """The next rows of each part."""
-        tables = [part.to_arrow(compat_level=pl.CompatLevel.oldest()) for part in parts]
         if not self._writers:
             self._writers = [
-                pq.ParquetWriter(self._folder / f"{name}.parquet", table.schema, compression="zstd")
-                for name, table in zip(PARTS, tables, strict=True)
+                pq.ParquetWriter(self._folder / f"{name}.parquet", _arrow(part.clear()).schema, compression="zstd")
+                for name, part in zip(PARTS, parts, strict=True)
             ]
-        for writer, digest, part, table in zip(self._writers, self._digests, parts, tables, strict=True):
-            digest.add(part)
-            if len(part):
-                writer.write_table(table)
+        for writer, digest, part in zip(self._writers, self._digests, parts, strict=True):
+            if part.is_empty():
+                digest.add(part)
+            for piece in part.iter_slices(_ROWS_A_GROUP):
+                digest.add(piece)
+                writer.write_table(_arrow(piece))
 
     @property
     def hash(self) -> str:
         """That of `mmrec.data.split.Split` with the same rows."""
         return sha256_text(*(digest.hash for digest in self._digests))
+
+
+def _arrow(part: pl.DataFrame) -> pa.Table:
+    return part.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def write_settings(folder: Path, dataset: Dataset) -> None:

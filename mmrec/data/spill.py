@@ -12,7 +12,7 @@ import pyarrow as pa
 from mmrec.data.watch import watch
 from mmrec.types import USER_ID
 
-ROWS_A_FILE, MAX_FILES = 2**18, 256
+ROWS_A_FILE, MAX_FILES = 2**17, 256
 """Rows that a file has on average; more where that would be more files. All rows of one user are in one file."""
 _SAMPLE = 2**17
 _PLAIN = pl.CompatLevel.oldest()
