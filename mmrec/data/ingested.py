@@ -15,7 +15,6 @@ from mmrec.data.storage import FrameDigest, sha256_text, write_parquet, write_te
 from mmrec.data.vectors import VALUES
 from mmrec.types import PARTS, Dataset
 
-
 _ROWS_A_GROUP = 2**16
 """Of Parquet: what is encoded at a time is several times as large in memory."""
 
