@@ -36,7 +36,7 @@ def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
     try:
         manifest, is_new = work.into(out)
     except OSError as error:
-        raise StorageError(f"{error.filename or out}: {error.strerror}; nothing is written, for it is all or none; make room, or choose another folder") from None
+        raise StorageError(f"{error.filename or out}: {error.strerror}; nothing was written; make room, or choose another folder") from None
     _show(manifest, data, out, is_new)
     return manifest
 

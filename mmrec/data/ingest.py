@@ -128,18 +128,18 @@ class Ingest:
         stream = Stream(file, TABLES[INTERACTIONS], problems, settings.names(INTERACTIONS))
         rows = _Rows(scratch / "rows", self.filter, self.rule)
         stream.through(rows.begin, rows.put)
-        rows.spill.close()
+        items = rows.close()
         table = stream.finish()
         n_read = stream.n_rows + len(file.broken)
         if not n_read:
             raise no_rows(file)
-        table = rows.without_odd(table, problems)._replace(frame=rows.ids)
+        table = rows.without_odd(table, problems)._replace(frame=rows.ids(items))
         read, vectors = read_tables(self.opened, problems, {INTERACTIONS: table})
         settle(read, problems, self.on_error, self.quarantine, content_hash)
         dataset = make_dataset(self.opened, read, vectors, self.pictures)
         count = RowCount(INTERACTIONS, n_read, len(table.bad) + len(file.broken))
         counts = tuple(count if one.table == INTERACTIONS else one for one in dataset.counts)
-        return rows.spill, rows.items.texts, replace(dataset, counts=counts)
+        return rows.spill, items, replace(dataset, counts=counts)
 
     def _keep_core(self, rows: Spill, order: TextOrder, scratch: Path, dataset: Dataset, tally: Tally) -> Dataset:
         """Leaves in `rows` their k-core alone; gives the dataset with the items of it, and what is known of those."""
@@ -209,7 +209,7 @@ class _Rows:
         self._filter.thin(schema.to_frame(), Tally())
         shutil.rmtree(self._folder, ignore_errors=True)
         self.spill = Spill(self._folder, users.bounds(), pl.Schema({**schema, ITEM_ID: pl.UInt32}))
-        self.items, self._are_plain, self._odd = Interned(), True, []
+        self._items, self._are_plain, self._odd = Interned(), True, []
 
     def put(self, rows: pl.DataFrame, numbers: pl.Series) -> None:
         """The next rows, and their numbers in the file."""
@@ -219,7 +219,7 @@ class _Rows:
                 self._odd.append((rows.filter(is_odd), numbers.filter(is_odd)))
                 rows = rows.filter(~is_odd)
         self._are_plain = self._are_plain and are_plain(rows[USER_ID])
-        self.spill.add(rows.with_columns(self.items.numbers(rows[ITEM_ID])))
+        self.spill.add(rows.with_columns(self._items.numbers(rows[ITEM_ID])))
 
     def without_odd(self, table: ReadTable, problems: Problems) -> ReadTable:
         """The table that was read, rows of unknown parts among those that were left out."""
@@ -228,12 +228,17 @@ class _Rows:
         frames, numbers = zip(*self._odd, strict=True)
         return known_parts_only(table._replace(frame=pl.concat(frames), rows=pl.concat(numbers)), problems)
 
-    @property
-    def ids(self) -> pl.DataFrame:
+    def close(self) -> pl.Series:
+        """All is read; gives the items, in the order of their numbers."""
+        self.spill.close()
+        items = self._items.texts
+        del self._items
+        return items
+
+    def ids(self, items: pl.Series) -> pl.DataFrame:
         """A row for each item, and for each user where some of them may be near; null in the other column."""
         users = pl.Series(dtype=pl.String) if self._are_plain else _distinct(self.spill, USER_ID)
-        frames = [users.alias(USER_ID).to_frame(), self.items.texts.alias(ITEM_ID).to_frame()]
-        return pl.concat(frames, how="diagonal")
+        return pl.concat([users.alias(USER_ID).to_frame(), items.alias(ITEM_ID).to_frame()], how="diagonal")
 
 
 def _distinct(rows: Spill, key: str) -> pl.Series:
