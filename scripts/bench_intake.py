@@ -4,8 +4,8 @@
     python scripts/bench_intake.py --millions 1 --format csv
 
 Ours reads, checks every value, hashes the file, counts and removes repeated pairs, indexes, splits by time, writes the three tables and
-makes training tensors. `ingest` is `mmrec data ingest`: the same from file to a written folder in bounded memory, with hashes of what is
-written, and without tensors. Polars reads the file and sorts it by user and time, two times. `raw` is the reading alone, of the same columns,
+makes training tensors. `ingest` is `mmrec data ingest`: from the file to a written folder in bounded memory, hashes of what is written
+included, without tensors. Polars reads the file and sorts it by user and time, two times. `raw` is the reading alone, of the same columns,
 without any check. Each has a process of its own, in turns; seconds are of the CPU, all threads, medians of --repeats. Memory is the most
 that the process took beyond what importing took.
 """
