@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-_AT_ONCE, _LOOKED_AT = 2**22, 2**16
-"""Rows that are looked up at a time, which bounds the memory it takes beside the result; and by which it is told how a column is sorted."""
+_AT_ONCE, _LOOKED_AT, _PENDING = 2**22, 2**16, 2**19
+"""Rows that are looked up at a time, which bounds the memory it takes beside the result; by which it is told how a column is sorted; and
+that wait to be told apart."""
 
 
 def distinct(ids: pl.Series) -> pl.Series:
@@ -26,9 +27,10 @@ class Distinct:
 
     def add(self, ids: pl.Series) -> None:
         """Puts further texts among them."""
-        self._pending.append(distinct(ids).alias(""))
-        if self._ids is None or sum(map(len, self._pending)) > len(self._ids):
+        n_pending = sum(map(len, self._pending)) + len(ids)
+        if self._pending and n_pending > max(_PENDING, 0 if self._ids is None else len(self._ids)):
             self._settle()
+        self._pending.append(ids.alias(""))
 
     @property
     def ids(self) -> pl.Series:
@@ -36,9 +38,16 @@ class Distinct:
         self._settle()
         return self._ids
 
+    @property
+    def repeated(self) -> pl.Series:
+        """The same, some perhaps more than once, for less work."""
+        return pl.concat([*([] if self._ids is None else [self._ids]), *self._pending])
+
     def _settle(self) -> None:
         if self._pending:
-            self._ids = pl.concat([*([] if self._ids is None else [self._ids]), *self._pending]).unique()
+            found = [distinct(ids) for ids in self._pending]
+            found += [] if self._ids is None else [self._ids]
+            self._ids = pl.concat(found).unique() if len(found) > 1 else found[0]
             self._pending = []
 
 

@@ -18,7 +18,7 @@ def smallest(values: Callable[[], Iterator[pl.Series]], ranks: Sequence[int]) ->
     bins = np.zeros(_BINS, dtype=np.int64)
     for some in _between(values, low, high):
         bins += np.bincount(_bin(some, low, high), minlength=_BINS)
-    return [_search(values, rank, low, high, bins) for rank in ranks]
+    return [_search(values, rank, low, high, bins) if rank else low for rank in ranks]
 
 
 def _search(values: Callable[[], Iterator[pl.Series]], rank: int, low: float, high: float, bins: np.ndarray) -> int | float:

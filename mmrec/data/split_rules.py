@@ -230,9 +230,9 @@ class SplitTally:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was dropped, odd or is missing, one sentence each."""
-        train, test = (known.ids for known in self._items)
-        tested = self._tested | {ITEM_ID: len(test)}
-        unseen = self._unseen | {ITEM_ID: len(missing(test, train))}
+        train, test = self._items
+        tested = self._tested | {ITEM_ID: len(test.ids)}
+        unseen = self._unseen | {ITEM_ID: len(missing(test.ids, train.repeated))}
         return (
             *([f"{self.n_removed:,} repeated (user, item) rows were reduced to the first"] if self.n_removed else []),
             *self.odd,
