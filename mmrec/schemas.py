@@ -168,6 +168,18 @@ class DescribeCommandConfig:
 
 
 @dataclass
+class IngestCommandConfig:
+    """The top level of `conf/ingest.yaml`."""
+
+    data: Node = field(default_factory=dict)
+    split: Node = field(default_factory=dict)
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    paths: Paths = field(default_factory=Paths)
+    output: str = MISSING
+    seed: int = MISSING
+
+
+@dataclass
 class EvaluateConfig:
     """The top level of `conf/evaluate.yaml`."""
 
@@ -217,6 +229,7 @@ SCHEMAS: dict[str, type] = {
     "graph": GraphCommandConfig,
     "check": CheckCommandConfig,
     "describe": DescribeCommandConfig,
+    "ingest": IngestCommandConfig,
     "evaluate": EvaluateConfig,
     "leaderboard": LeaderboardConfig,
     "recommend": RecommendConfig,

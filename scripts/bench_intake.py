@@ -4,7 +4,8 @@
     python scripts/bench_intake.py --millions 1 --format csv
 
 Ours reads, checks every value, hashes the file, counts and removes repeated pairs, indexes, splits by time, writes the three tables and
-makes training tensors. Polars reads the file and sorts it by user and time, two times. `raw` is the reading alone, of the same columns,
+makes training tensors. `ingest` is `mmrec data ingest`: from the file to a written folder in bounded memory, hashes of what is written
+included, without tensors. Polars reads the file and sorts it by user and time, two times. `raw` is the reading alone, of the same columns,
 without any check. Each has a process of its own, in turns; seconds are of the CPU, all threads, medians of --repeats. Memory is the most
 that the process took beyond what importing took.
 """
@@ -25,15 +26,17 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.data.filter import filter_interactions
-from mmrec.data.folder import read_folder
+from mmrec.data.filter import Filter, filter_interactions
+from mmrec.data.folder import open_folder, read_folder
 from mmrec.data.index import Index
+from mmrec.data.ingest import Ingest
 from mmrec.data.split import global_time
+from mmrec.data.split_rules import GlobalTime
 from mmrec.data.storage import write_parquet
 from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
 
 SUFFIXES = {"parquet": ".parquet", "csv": ".csv"}
-KINDS = ("ours", "polars", "raw")
+KINDS = ("ours", "ingest", "polars", "raw")
 STAGES = ("reading", "filtering", "indexing", "splitting", "writing", "tensors")
 
 
@@ -69,6 +72,8 @@ def measure(kind: str, path: Path) -> dict[str, float]:
     elif kind == "polars":
         for _ in range(2):
             scan(path).collect().sort(USER_ID, TIMESTAMP)
+    elif kind == "ingest":
+        ingest(path)
     else:
         ends = [used()[0] for _ in take_in(path)]
         found = dict(zip(STAGES, np.diff([seconds, *ends]), strict=True))
@@ -91,6 +96,13 @@ def take_in(path: Path) -> Iterator[None]:
     yield
     index.interactions(split.train)
     yield
+
+
+def ingest(path: Path) -> None:
+    """From the file to a folder."""
+    work = Ingest(open_folder(str(path.parent), {}), Filter(None, "first", 1, 1), GlobalTime(0.1, 0.1), "stop", None, None)
+    with tempfile.TemporaryDirectory(dir=path.parent.parent) as folder:
+        work.into(Path(folder) / "out")
 
 
 def child(*arguments: object) -> str:

@@ -24,6 +24,7 @@ VERBS = {
     "graph": [],
     "check": ["data.path=here"],
     "describe": ["data.path=here"],
+    "ingest": ["data.path=here", "output=there"],
     "evaluate": ["run=runs/one"],
     "recommend": ["run=runs/one", "user=42"],
     "leaderboard": [],

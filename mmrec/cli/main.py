@@ -40,6 +40,7 @@ HELP = """mmrec {version}: recommendation from interactions, text, pictures and 
   mmrec recommend run=runs/… user=42 k=10       the best items for a user
   mmrec data init my_shop/                      which of your files is what: guesses, and writes them to my_shop/mmrec.yaml
   mmrec data check my_shop/                     everything that is wrong with your files, in one pass; --json FILE
+  mmrec data ingest my_shop/ ready/             millions of rows in little memory: checked, filtered, split; to train on with split=given
   mmrec data describe my_shop/                  counts, plots, coverage, examples; --output page.html
   mmrec data graph my_shop/                     what is in the knowledge graph; --output graph.graphml
   mmrec pretrain data=demo_shop                 train a small CLIP on a catalogue's pictures and texts
@@ -110,6 +111,13 @@ def check(cfg: DictConfig) -> None:
     check_command(cfg)
 
 
+def ingest(cfg: DictConfig) -> None:
+    """`mmrec data ingest`."""
+    from mmrec.cli.ingest import ingest_command
+
+    ingest_command(cfg)
+
+
 def describe(cfg: DictConfig) -> None:
     """`mmrec data describe`."""
     from mmrec.cli.describe import describe_command
@@ -146,6 +154,7 @@ VERBS: dict[str, tuple[Callable[[DictConfig], None], str]] = {
     "pretrain": (pretrain, "pretrain"),
     "data check": (check, "check"),
     "data describe": (describe, "describe"),
+    "data ingest": (ingest, "ingest"),
     "data graph": (graph, "graph"),
 }
 

@@ -24,6 +24,7 @@ from mmrec.data.index import Index
 from mmrec.data.picture_urls import read_all_pictures
 from mmrec.data.sample import EvaluationSet
 from mmrec.data.split import Split
+from mmrec.data.split_rules import check_parts
 from mmrec.data.storage import write_parquet
 from mmrec.data.store import Store, open_store
 from mmrec.data.vectors import align_vectors
@@ -90,12 +91,8 @@ def make_split(cfg: DictConfig, evidence: Evidence, folder: Path) -> Split:
     for note in split.notes:
         say(f"  {note}")
     parts = {part: getattr(split, part) for part in ("train", "valid", "test")}
+    check_parts(split.name, [len(table) for table in parts.values()])
     for part, table in parts.items():
-        if not len(table):
-            raise DataError(
-                f"split {split.name}: the {part} part of {len(evidence.dataset.interactions):,} interactions is empty; "
-                "use more data or other ratios"
-            )
         path = folder / f"{part}.parquet"
         if cfg.resume is not None and path.is_file() and not pl.read_parquet(path).equals(table):
             raise DataError(f"resume: {path} is not what the data give now; put back the files that the run began with, or start a new run")

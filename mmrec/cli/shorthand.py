@@ -1,4 +1,4 @@
-"""The words of `mmrec data check`, `describe` and `graph` as overrides: a folder instead of its two keys, options instead of keys."""
+"""The words of `mmrec data check`, `describe`, `ingest` and `graph` as overrides: a folder instead of two keys, options instead of keys."""
 
 import re
 from collections.abc import Sequence
@@ -26,8 +26,20 @@ graph and other vectors, examples. Writes the same with plots to one self-contai
   mmrec data describe my_shop/ --output page.html
   mmrec data describe data=movielens_100k examples=12           any other data; how many items to show
 """,
+    "data ingest": """usage: mmrec data ingest PATH OUT [split=…] [filter.…=…] [key=value …]
+
+Reads a folder of any size in bounded memory: checks every row, filters, removes repeated rows, splits, and writes the folder OUT, whole or
+not at all. Training on it with split=given is training on PATH with the same filter and split. Where OUT is made of the same files
+already, nothing is done. Pictures stay where they are.
+
+  mmrec data ingest my_shop/ ready/ split=global_time filter.min_rating=4
+  mmrec data ingest my_shop/ ready/ data.on_error=quarantine    rows that cannot be used are set aside, the rest goes on
+  mmrec train data=folder data.path=ready/ split=given          then
+""",
 }
-_OPTIONS = {"data check": ("--json",), "data describe": ("--output",), "data graph": ("--output",)}
+_OPTIONS = {"data check": ("--json",), "data describe": ("--output",), "data graph": ("--output",), "data ingest": ()}
+_OUTPUT = ("data ingest",)
+"""Verbs whose second word without a key is the folder to write."""
 _HYDRA = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "--config-dir", "-cd", "--multirun", "-m", "--help", "-h")
 
 
@@ -48,6 +60,8 @@ def spell_out(verb: str, words: Sequence[str]) -> list[str]:
             spelt += [queue.pop(0)] if name in ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd") and not equals and queue else []
         elif equals:
             spelt.append(word)
+        elif folder is not None and verb in _OUTPUT and not any(one.startswith("output=") for one in spelt):
+            spelt.append(f"output={_quoted(word)}")
         elif folder is not None:
             raise ConfigError(f"`{word}`: expected one folder and overrides as key=value, `{folder}` is a folder already")
         else:
@@ -55,6 +69,8 @@ def spell_out(verb: str, words: Sequence[str]) -> list[str]:
             spelt += ["data=folder", f"data.path={_quoted(word)}"]
     if verb in HELP and not any(re.match(r"data(\.path)?=", word) for word in spelt):
         raise ConfigError(f"expected a folder or data=…: mmrec {verb} my_shop/")
+    if verb in _OUTPUT and not any(word.startswith("output=") or word in _HYDRA for word in spelt):
+        raise ConfigError(f"expected a folder to write: mmrec {verb} my_shop/ ready/")
     return spelt
 
 

@@ -1,6 +1,6 @@
 """What becomes of the interactions before they are split: a threshold on ratings, one row a pair, a k-core. Whatever goes is counted."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -11,6 +11,81 @@ from mmrec.types import ITEM_ID, RATING, SPLIT, USER_ID, Dataset, RowCount
 
 INTERACTIONS = "interactions"
 REPEATED = ("first", "last")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What goes; the arguments are those of `filter_interactions`, as are the errors."""
+
+    min_rating: float | None
+    repeated: str
+    min_per_user: int
+    min_per_item: int
+
+    def __post_init__(self) -> None:
+        if self.repeated not in REPEATED:
+            raise ConfigError(f"filter.repeated: expected {' or '.join(REPEATED)}, found `{self.repeated}`")
+        for name, least in (("min_per_user", self.min_per_user), ("min_per_item", self.min_per_item)):
+            if least < 1:
+                raise ConfigError(f"filter.{name}: expected a whole number from 1 up, found {least}")
+
+    @property
+    def has_core(self) -> bool:
+        """Whether only a k-core stays, which is known when all rows are."""
+        return self.min_per_user > 1 or self.min_per_item > 1
+
+    def thin(self, rows: pl.DataFrame, tally: "Tally") -> pl.DataFrame:
+        """The rows of some users, all of theirs, that are liked enough, one a pair, sorted by user_id, then item_id."""
+        liked = rows
+        if self.min_rating is not None:
+            if RATING not in rows.columns:
+                raise DataError(
+                    f"filter.min_rating needs a column `{RATING}`; name the one that holds the ratings with data.columns.{RATING}=…"
+                )
+            liked = rows.filter(pl.col(RATING) >= self.min_rating)
+        by = [name for name in (USER_ID, ITEM_ID, SPLIT) if name in liked.columns]  # a row in two given parts is the business of the split
+        thinned, n_repeated = deduplicate(liked, self.repeated, by)
+        tally.n_in += len(rows)
+        tally.n_disliked += len(rows) - len(liked)
+        tally.n_repeated += n_repeated
+        return thinned
+
+
+@dataclass
+class Tally:
+    """How many went, and why."""
+
+    n_in: int = 0
+    n_disliked: int = 0
+    n_repeated: int = 0
+    n_outside: int = 0
+    """Interactions, and below users and items, that the k-core has not."""
+    n_users_outside: int = 0
+    n_items_outside: int = 0
+
+    def leave_out(self, rows: pl.DataFrame, core: pl.DataFrame) -> None:
+        """Counts what the k-core has not of some users' rows."""
+        self.n_outside += len(rows) - len(core)
+        self.n_users_outside += rows[USER_ID].n_unique() - core[USER_ID].n_unique()
+
+    def notes(self, wanted: Filter, name: str) -> tuple[str, ...]:
+        """A sentence for each reason. Raises DataError where nothing is left of the dataset `name`."""
+        notes = []
+        if wanted.min_rating is not None:
+            notes.append(f"filter.min_rating={wanted.min_rating:g} removed {self.n_disliked:,} interactions")
+        if wanted.has_core:
+            notes.append(
+                f"the k-core of at least {wanted.min_per_user} per user and {wanted.min_per_item} per item removed "
+                f"{self.n_outside:,} interactions, {self.n_users_outside:,} users and {self.n_items_outside:,} items"
+            )
+        if self.n_in and self.n_in == self.n_disliked + self.n_repeated + self.n_outside:
+            raise DataError(f"{name}: nothing is left of {self.n_in:,} interactions; {'; '.join(notes)}")
+        return tuple(notes)
+
+    def count(self, read: RowCount) -> RowCount:
+        """What has become of the rows since they were read."""
+        n_filtered = read.n_filtered + self.n_disliked + self.n_outside
+        return replace(read, n_deduplicated=read.n_deduplicated + self.n_repeated, n_filtered=n_filtered)
 
 
 def filter_interactions(dataset: Dataset, *, min_rating: float | None, repeated: str, min_per_user: int, min_per_item: int) -> Dataset:
@@ -27,34 +102,15 @@ def filter_interactions(dataset: Dataset, *, min_rating: float | None, repeated:
         ConfigError: an unknown choice, or a number below 1.
         DataError: no ratings to hold against `min_rating`, or nothing is left.
     """
-    if repeated not in REPEATED:
-        raise ConfigError(f"filter.repeated: expected {' or '.join(REPEATED)}, found `{repeated}`")
-    for name, least in (("min_per_user", min_per_user), ("min_per_item", min_per_item)):
-        if least < 1:
-            raise ConfigError(f"filter.{name}: expected a whole number from 1 up, found {least}")
-    liked, notes = dataset.interactions, []
-    if min_rating is not None:
-        liked = _liked(liked, min_rating)
-        notes.append(f"filter.min_rating={min_rating:g} removed {len(dataset.interactions) - len(liked):,} interactions")
-    by = [name for name in (USER_ID, ITEM_ID, SPLIT) if name in liked.columns]  # a row in two given parts is the business of the split
-    rows, n_repeated = deduplicate(liked, repeated, by)
-    core = k_core(rows, min_per_user, min_per_item) if min_per_user > 1 or min_per_item > 1 else rows
-    items = dataset.items.filter(pl.col(ITEM_ID).is_in(core[ITEM_ID].unique().implode())) if min_per_item > 1 else dataset.items
-    if min_per_user > 1 or min_per_item > 1:
-        notes.append(
-            f"the k-core of at least {min_per_user} per user and {min_per_item} per item removed {len(rows) - len(core):,} interactions, "
-            f"{rows[USER_ID].n_unique() - core[USER_ID].n_unique():,} users and {len(dataset.items) - len(items):,} items"
-        )
-    if core.is_empty() and len(dataset.interactions):
-        raise DataError(f"{dataset.name}: nothing is left of {len(dataset.interactions):,} interactions; {'; '.join(notes)}")
+    wanted, tally = Filter(min_rating, repeated, min_per_user, min_per_item), Tally()
+    core = rows = wanted.thin(dataset.interactions, tally)
+    items = dataset.items
+    if wanted.has_core:
+        core = k_core(rows, min_per_user, min_per_item)
+        items = items.filter(pl.col(ITEM_ID).is_in(core[ITEM_ID].unique().implode())) if min_per_item > 1 else items
+        tally.leave_out(rows, core)
+        tally.n_items_outside = len(dataset.items) - len(items)
+    notes = tally.notes(wanted, dataset.name)
     counts = {count.table: count for count in dataset.counts}
-    count = counts.get(INTERACTIONS, RowCount(INTERACTIONS, len(dataset.interactions)))
-    n_filtered = len(dataset.interactions) - len(liked) + len(rows) - len(core)
-    counts[INTERACTIONS] = replace(count, n_deduplicated=count.n_deduplicated + n_repeated, n_filtered=count.n_filtered + n_filtered)
+    counts[INTERACTIONS] = tally.count(counts.get(INTERACTIONS, RowCount(INTERACTIONS, len(dataset.interactions))))
     return replace(dataset, interactions=core, items=items, counts=tuple(counts.values()), notes=(*dataset.notes, *notes))
-
-
-def _liked(interactions: pl.DataFrame, min_rating: float) -> pl.DataFrame:
-    if RATING not in interactions.columns:
-        raise DataError(f"filter.min_rating needs a column `{RATING}`; name the one that holds the ratings with data.columns.{RATING}=…")
-    return interactions.filter(pl.col(RATING) >= min_rating)

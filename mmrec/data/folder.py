@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import polars as pl
 
@@ -106,31 +106,54 @@ def read_folder(
         ConfigError: an argument or a setting names what does not exist, or nothing that can be done on errors.
     """
     check_choices({}, on_error)
+    opened, problems = open_folder(path, layout), Problems()
+    read, vectors = read_tables(opened, problems, {})
+    content_hash = opened.content_hash
+    settle(read, problems, on_error, quarantine, content_hash)
+    dataset = make_dataset(opened, read, vectors, pictures)
+    return replace(dataset, hosts=Hosts(tuple(allow_hosts or ()), allow_private), content_hash=content_hash)
+
+
+class OpenedFolder(NamedTuple):
+    """A folder of which it is known what is where; nothing of it is read yet."""
+
+    path: Path
+    settings: Settings
+    tables: dict[str, Path | dict[str, Path]]
+    """By our name, in the order of `TABLES`; interactions in parts have a path each."""
+    vectors: dict[str, VectorFiles]
+
+    @property
+    def content_hash(self) -> str:
+        """sha256 hex over the names and bytes of all files, pictures excluded."""
+        return _hash_all(self.tables.values(), self.vectors.values(), self.settings.path)
+
+
+def open_folder(path: str, layout: Layout) -> OpenedFolder:
+    """Finds the tables of a folder, as `read_folder` does, and raises as that does."""
     folder = find_folder(path)
-    known_columns = {stem: [column.name for column in expected] for stem, expected in TABLES.items()}
-    settings = read_settings(folder, known_columns, layout)
+    settings = read_settings(folder, {stem: [column.name for column in expected] for stem, expected in TABLES.items()}, layout)
     paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
     if "interactions" not in paths:
         raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
-    problems, files = Problems(), find_vectors(folder, settings.features)
-    read, vectors = _read_tables(paths, files, settings, problems)
-    content_hash = _hash_all(paths.values(), files.values(), settings.path)
-    settle(read, problems, on_error, quarantine, content_hash)
-    frames = {stem: table.frame for stem, table in read.items() if stem in TABLES}
-    if "triples" in read and "item_entities" not in read:
-        links = node_links(read["triples"].file, set(_known_items(read)))
-        frames |= {"item_entities": links} if links is not None else {}
-    dataset = assemble(folder, frames, settings.text_columns, settings.image_column, paths.get("triples"), settings.places, pictures)
-    known = {"vectors": vectors, "counts": row_counts(read.items()), "notes": settings.notes + reading_notes(read) + dataset.notes}
-    return replace(dataset, **known, hosts=Hosts(tuple(allow_hosts or ()), allow_private), content_hash=content_hash)
+    return OpenedFolder(folder, settings, paths, find_vectors(folder, settings.features))
 
 
-def _read_tables(
-    paths: Mapping[str, Path | dict[str, Path]], files: Mapping[str, VectorFiles], settings: Settings, problems: Problems
+def open_stem(path: Path | dict[str, Path]) -> TableFile:
+    """The file, or files, of a table as `OpenedFolder` names them."""
+    return open_labelled(path, SPLIT) if isinstance(path, dict) else open_table(path)
+
+
+def read_tables(
+    opened: OpenedFolder, problems: Problems, read: Mapping[str, ReadTable]
 ) -> tuple[dict[str, ReadTable], dict[str, ItemVectors]]:
-    """Every table of the folder, the lists of items of vectors among them, and the vectors themselves by modality."""
-    opened = {stem: open_labelled(file, SPLIT) if isinstance(file, dict) else open_table(file) for stem, file in paths.items()}
-    read = {stem: read_stem(file, stem, problems, settings.names(stem)) for stem, file in opened.items()}
+    """Every table of the folder, the lists of items of vectors among them, and the vectors themselves by modality.
+
+    What was `read` already is taken as it is; of interactions, the items count.
+    """
+    settings, files = opened.settings, opened.vectors
+    found = {stem: open_stem(file) for stem, file in opened.tables.items() if stem not in read}
+    read = {**read, **{stem: read_stem(file, stem, problems, settings.names(stem)) for stem, file in found.items()}}
     settings.check_columns({stem: table.file.columns for stem, table in read.items()})
     if "item_entities" not in read and not files:
         return read, {}
@@ -143,9 +166,22 @@ def _read_tables(
     return read, vectors
 
 
+def make_dataset(opened: OpenedFolder, read: Mapping[str, ReadTable], vectors: dict[str, ItemVectors], pictures: str | None) -> Dataset:
+    """The dataset of the tables that were read, with all notes and counts. Raises as `assemble` does."""
+    settings = opened.settings
+    frames = {stem: table.frame for stem, table in read.items() if stem in TABLES}
+    if "triples" in read and "item_entities" not in read:
+        links = node_links(read["triples"].file, set(_known_items(read)))
+        frames |= {"item_entities": links} if links is not None else {}
+    triples = opened.tables.get("triples")
+    dataset = assemble(opened.path, frames, settings.text_columns, settings.image_column, triples, settings.places, pictures)
+    notes = settings.notes + reading_notes(read) + dataset.notes
+    return replace(dataset, vectors=vectors, counts=row_counts(read.items()), notes=notes)
+
+
 def _known_items(read: Mapping[str, ReadTable]) -> pl.Series:
     """The items that the items or the interactions name."""
-    return pl.concat([read[stem].frame[ITEM_ID] for stem in ("items", "interactions") if stem in read]).unique()
+    return pl.concat([read[stem].frame[ITEM_ID] for stem in ("items", "interactions") if stem in read]).unique().drop_nulls()
 
 
 def find_folder(path: str) -> Path:
@@ -175,10 +211,15 @@ def read_stem(
     """
     table = read_table(file, (*TABLES[stem], *(others or ())), problems, names, others is None and stem in ("items", "users"))
     if not table.n_read and stem not in ("items", "users"):
-        raise DataError(f"{file.path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
+        raise no_rows(file)
     if SPLIT in table.frame.columns:
-        table = _known_parts_only(table, problems)
+        table = known_parts_only(table, problems)
     return table.once_each(_KEYS[stem], problems) if stem in _KEYS else table
+
+
+def no_rows(file: TableFile) -> DataError:
+    """The error for a table that needs some."""
+    return DataError(f"{file.path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
 
 
 def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str) -> None:
@@ -246,7 +287,7 @@ def row_counts(tables: Iterable[tuple[str, ReadTable]]) -> tuple[RowCount, ...]:
 
 def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The items, and after them, sorted and with nulls, those that only the interactions name; and a note that counts them."""
-    missing = interactions.select(pl.col(ITEM_ID).unique()).join(items, on=ITEM_ID, how="anti").sort(ITEM_ID)
+    missing = interactions.select(pl.col(ITEM_ID).unique()).drop_nulls().join(items, on=ITEM_ID, how="anti").sort(ITEM_ID)
     if missing.is_empty() or items.width == 1:
         return pl.concat([items, missing], how="diagonal"), ()
     note = f"{len(missing):,} of {len(items) + len(missing):,} items occur in the interactions only: nothing else is known of them"
@@ -283,7 +324,7 @@ def _hash_all(tables: Iterable[Path | dict[str, Path]], vectors: Iterable[Vector
     return hash_files(dict.fromkeys([*named, *([settings] if settings else [])]))
 
 
-def _known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
+def known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
     """The table without rows that were given to a part of another name; to none is no problem here."""
 
     def reason(value: object) -> str:

@@ -12,7 +12,7 @@ def near_ids(ids: pl.Series) -> tuple[str, ...]:
 
     `ids: String`, repeated or not.
     """
-    if ids.str.contains(_PLAIN).all():
+    if are_plain(ids):
         return ()
     distinct, text = ids.unique().drop_nulls(), pl.col("id")
     if (distinct.str.len_bytes() != distinct.str.len_chars()).any():
@@ -35,13 +35,44 @@ def near_ids(ids: pl.Series) -> tuple[str, ...]:
     return (f"{ids.name}: `{one}` and `{other}` differ only by case, spaces, leading zeros or Unicode form{more}; they are kept apart",)
 
 
+def are_plain(ids: pl.Series) -> bool:
+    """Whether all ids are the only ones of their look, so that no two that differ are near."""
+    return bool(ids.str.contains(_PLAIN).all())
+
+
 def change_of_kind(ids: pl.Series) -> int | None:
     """The first row from which on ids are of another kind, whole numbers or not, than all before; None where kinds mix, or never change.
 
     A single id of either kind is no kind.
     """
-    is_whole = ids.str.contains(_WHOLE)
-    if min(is_whole.sum(), (~is_whole).sum()) < 2:
-        return None
-    changes = (is_whole != is_whole.shift()).fill_null(False).arg_true()
-    return int(changes[0]) if len(changes) == 1 else None
+    kinds = Kinds()
+    kinds.add(ids, pl.int_range(len(ids), eager=True))
+    return kinds.change
+
+
+class Kinds:
+    """The same of ids that come in pieces, one after another, each with the numbers of its rows."""
+
+    def __init__(self) -> None:
+        self.starts_whole: bool | None = None
+        """Whether the first id is a whole number."""
+        self._counts, self._n_changes, self._first_change, self._last = {True: 0, False: 0}, 0, 0, None
+
+    def add(self, ids: pl.Series, rows: pl.Series) -> None:
+        """The next ids."""
+        if ids.is_empty():
+            return
+        is_whole = ids.str.contains(_WHOLE)
+        if self._last is None:
+            self._last = self.starts_whole = is_whole[0]
+        changes = (is_whole != is_whole.shift(fill_value=self._last)).arg_true()
+        if len(changes) and not self._n_changes:
+            self._first_change = int(rows[changes[0]])
+        self._n_changes, self._last = self._n_changes + len(changes), is_whole[-1]
+        for kind, n in ((True, int(is_whole.sum())), (False, int((~is_whole).sum()))):
+            self._counts[kind] += n
+
+    @property
+    def change(self) -> int | None:
+        """The number of the row of the only change, if there is just one."""
+        return self._first_change if self._n_changes == 1 and min(self._counts.values()) > 1 else None

@@ -32,7 +32,7 @@ def find_pictures(store: Store, pattern: str, items: pl.DataFrame, place: str) -
         raise ConfigError(f"{place}: the items have no column `{fields[0]}`; {nearest(fields[0], items.columns)}")
     before, _, after = (re.escape(part).replace(r"\*", ".*") for part in last.partition(f"{{{fields[0]}}}"))
     name, found = re.compile(f"{before}(.+){after}"), {}
-    for path in map(PurePosixPath, store.names(_FIELD.sub("*", pattern))):
+    for path in map(PurePosixPath, list_pictures(store, pattern)):
         if path.suffix.lower() in SUFFIXES and (match := name.fullmatch(path.name)):
             found.setdefault(match[1], str(path))
     if store.is_remote and not found:
@@ -40,3 +40,8 @@ def find_pictures(store: Store, pattern: str, items: pl.DataFrame, place: str) -
             f"{place}: {store.url} lists no picture called `{pattern}`; a column of the items may name their pictures instead"
         )
     return pl.Series([found.get(value) for value in items[fields[0]].cast(pl.String)], dtype=pl.String)
+
+
+def list_pictures(store: Store, pattern: str) -> list[str]:
+    """The names in a store that a pattern may mean, whatever stands in its braces."""
+    return list(store.names(_FIELD.sub("*", pattern)))

@@ -3,13 +3,14 @@
 One pass over the file parses every column. Whatever cannot be read is a problem with file, line, column and value; its row is left out.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import polars as pl
 
-from mmrec.data.ids import change_of_kind
+from mmrec.data.ids import Kinds
 from mmrec.data.problems import Problem, Problems
 from mmrec.data.separator import NAMES
 from mmrec.data.table_file import TableFile
@@ -29,7 +30,8 @@ _UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanosecon
 _LATEST_SECOND = 10**11
 """The year 5138. A time beyond it is in a smaller unit, of which each holds the times up to the same year that the one before cannot."""
 _ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
-_ROW = "__row__"
+ROW = "__row__"
+"""The number of a parsed row in its file."""
 
 
 @dataclass(frozen=True)
@@ -115,26 +117,30 @@ def read_table(
     Raises:
         DataError: a column is missing.
     """
-    found = _match_columns(table, columns, names or {})
+    found = match_columns(table, columns, names or {})
     known = [column for column in columns if column.name in found]
     taken = {*found.values(), *found}
     rest = [name for name in table.columns if others and name not in taken]
     try:
         raw = table.scan()
-        parsed = _parsed(raw, known, found, rest)
+        parsed = parse(raw, parsers(raw, known, found, rest))
     except pl.exceptions.PolarsError:
         raw = table.salvage(problems)
-        parsed = _parsed(raw, known, found, rest)
-    parsed, notes = _with_times(parsed, known, table)
-    bad = _report(parsed, raw, known, found, table, problems)
-    usable = parsed.filter(~pl.col(_ROW).is_in(bad.implode())) if len(bad) else parsed
-    notes += _changes_of_kind(usable, known, table)
+        parsed = parse(raw, parsers(raw, known, found, rest))
+    units = {column.name: unit_of(count_units(parsed[column.name])) for column in known if column.kind == "seconds"}
+    parsed, notes = in_seconds(parsed, units), unit_notes(units, table)
+    bad = report(parsed.filter(any_bad(known)), raw, known, found, table, problems)
+    usable = parsed.filter(~pl.col(ROW).is_in(bad.implode())) if len(bad) else parsed
+    for column in text_ids(known, table):
+        kinds = Kinds()
+        kinds.add(usable[column.name], usable[ROW])
+        notes += kind_notes(kinds, column, table)
     frame = usable.select(*(column.name for column in known), *(_other(usable[name], table.has_types) for name in rest))
-    return ReadTable(table, frame, usable[_ROW], bad, table.notes + notes, raw)
+    return ReadTable(table, frame, usable[ROW], bad, table.notes + notes, raw)
 
 
-def _match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[str, str]) -> dict[str, str]:
-    """Our name to the file's name, of the columns that are there."""
+def match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[str, str]) -> dict[str, str]:
+    """Our name to the file's name, of the columns that are there. Raises DataError where one is missing."""
     found = {}
     for column in columns:
         called = next((name for name in (names.get(column.name), column.name) if name in table.columns), None)
@@ -157,8 +163,8 @@ def _missing_column(table: TableFile, columns: Sequence[Column], names: Mapping[
     return DataError(f"{table.path}: expected a column `{missing}`, found {listed}; {nearest(missing, there)}")
 
 
-def _parsed(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], rest: Sequence[str]) -> pl.DataFrame:
-    """One pass: every column as its kind, null where it cannot be; and for each whether that is a problem."""
+def parsers(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], rest: Sequence[str] = ()) -> list[pl.Expr]:
+    """Every column as its kind, null where it cannot be; and for each whether that is a problem."""
     schema, columns = raw.collect_schema(), []
     for column in known:
         name = found[column.name]
@@ -167,68 +173,95 @@ def _parsed(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str]
         columns.append(value.alias(column.name))
         is_required = column.kind in _REQUIRED_VALUE and not column.nullable
         bad = value.is_null() if is_required else value.is_null() & ~_absent(pl.col(name), schema[name])
-        columns.append(bad.alias(_bad(column)))
+        columns.append(bad.alias(_bad(column.name)))
     others = [_texts(pl.col(name), schema[name]).alias(name) if schema[name] == pl.List(pl.String) else pl.col(name) for name in rest]
-    return raw.with_row_index(_ROW).select(pl.col(_ROW).cast(pl.Int64), *columns, *others).collect(engine="streaming")
+    return columns + others
 
 
-def _bad(column: Column) -> str:
-    return f"__bad_{column.name}__"
+def parse(raw: pl.LazyFrame, columns: Sequence[pl.Expr], first: int = 0) -> pl.DataFrame:
+    """Rows, the first of which is row `first` of its file, with their numbers and the columns of `parsers`."""
+    return raw.with_row_index(ROW, first).select(pl.col(ROW).cast(pl.Int64), *columns).collect(engine="streaming")
 
 
-def _other_unit(column: Column) -> str:
-    return f"__other_unit_{column.name}__"
+def any_bad(known: Sequence[Column]) -> pl.Expr:
+    """Whether a parsed row has a problem."""
+    return pl.any_horizontal(*(_bad(column.name) for column in known))
 
 
-def _with_times(parsed: pl.DataFrame, known: Sequence[Column], table: TableFile) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Times that are numbers, in seconds: the unit is that of most of them by their size, and those of another are bad."""
-    notes = []
-    for column in known:
-        if column.kind != "seconds" or not (parsed[column.name].abs() >= _LATEST_SECOND).any():
-            continue
-        size = parsed[column.name].abs()
-        units = pl.sum_horizontal(*((pl.col("size") >= _LATEST_SECOND * scale) for scale in list(_UNITS.values())[:-1])).alias("unit")
-        of_row = pl.DataFrame({"size": size}).select(pl.when(pl.col("size") != 0).then(units).alias("unit"))["unit"]
-        most = int(of_row.value_counts(sort=True).drop_nulls()["unit"][0])
-        name, scale = list(_UNITS.items())[most]
-        other = (of_row != most).fill_null(False)
-        seconds = (pl.col(column.name) // scale).alias(column.name)
-        is_bad = (pl.col(_bad(column)) | other).alias(_bad(column))
-        parsed = parsed.with_columns(seconds, is_bad, other.alias(_other_unit(column)))
-        notes.append(f"{table.path}: {column.name} is in {name}")
-    return parsed, tuple(notes)
+def _bad(name: str) -> str:
+    return f"__bad_{name}__"
 
 
-def _changes_of_kind(usable: pl.DataFrame, known: Sequence[Column], table: TableFile) -> tuple[str, ...]:
-    """A note for each column of ids in a text that are whole numbers up to some row and never after it, or the other way round."""
-    notes = []
-    for column in known if not table.has_types else ():
-        if column.kind == "id" and (row := change_of_kind(usable[column.name])) is not None:
-            kinds = ("whole numbers", "other text") if usable[column.name][0].strip("+-").isdecimal() else ("other text", "whole numbers")
-            notes.append(f"{table.place(usable[_ROW][row])}:{column.name}: {kinds[1]} from here on, {kinds[0]} before; ids stay text")
-    return tuple(notes)
+def _other_unit(name: str) -> str:
+    return f"__other_unit_{name}__"
 
 
-def _report(
-    parsed: pl.DataFrame, raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], table: TableFile, problems: Problems
+def count_units(times: pl.Series) -> Counter[int]:
+    """How many times are in each of the units, as the size of the numbers tells; 0 is in all of them."""
+    size = times.abs()
+    if not (size >= _LATEST_SECOND).any():
+        return Counter({0: int((size > 0).sum())})
+    counts = size.to_frame("size").filter(pl.col("size") > 0).select(_unit(pl.col("size"))).to_series().value_counts()
+    return Counter(dict(counts.iter_rows()))
+
+
+def unit_of(counts: Counter[int]) -> int | None:
+    """The unit of most times, by its place in `_UNITS`, the largest of several; None where all are seconds."""
+    return max(counts, key=lambda unit: (counts[unit], -unit)) if any(unit for unit in counts if counts[unit]) else None
+
+
+def in_seconds(parsed: pl.DataFrame, units: Mapping[str, int | None]) -> pl.DataFrame:
+    """Parsed rows with times in seconds, given the unit of most of them for each column; those in another are bad."""
+    for name, most in units.items():
+        if most is not None:
+            size = pl.col(name).abs()
+            other = ((size > 0) & (_unit(size) != most)).fill_null(False)
+            seconds = (pl.col(name) // list(_UNITS.values())[most]).alias(name)
+            parsed = parsed.with_columns(seconds, (pl.col(_bad(name)) | other).alias(_bad(name)), other.alias(_other_unit(name)))
+    return parsed
+
+
+def unit_notes(units: Mapping[str, int | None], table: TableFile) -> tuple[str, ...]:
+    """A note for each column of times that are not known to be seconds from the start."""
+    return tuple(f"{table.path}: {name} is in {list(_UNITS)[unit]}" for name, unit in units.items() if unit is not None)
+
+
+def _unit(size: pl.Expr) -> pl.Expr:
+    return pl.sum_horizontal(*((size >= _LATEST_SECOND * scale).cast(pl.Int64) for scale in list(_UNITS.values())[:-1]))
+
+
+def text_ids(known: Sequence[Column], table: TableFile) -> list[Column]:
+    """The columns whose ids may change from whole numbers to other text, or back: those of files without types."""
+    return [column for column in known if column.kind == "id" and not table.has_types]
+
+
+def kind_notes(kinds: Kinds, column: Column, table: TableFile) -> tuple[str, ...]:
+    """A note where a column's ids are whole numbers up to some row and never after it, or the other way round."""
+    if kinds.change is None:
+        return ()
+    before, after = ("whole numbers", "other text") if kinds.starts_whole else ("other text", "whole numbers")
+    return (f"{table.place(kinds.change)}:{column.name}: {after} from here on, {before} before; ids stay text",)
+
+
+def report(
+    bad: pl.DataFrame, raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], table: TableFile, problems: Problems
 ) -> pl.Series:
-    """Puts what is bad among the problems; gives the numbers of the rows that have any of it."""
-    bad = parsed.filter(pl.any_horizontal(*(_bad(column) for column in known)))
+    """Puts what is bad about parsed rows, all of which have a problem, among the problems; gives their numbers."""
     for column in known:
-        of_column = bad.filter(_bad(column))
+        of_column = bad.filter(_bad(column.name))
         if of_column.is_empty():
             continue
         name, first = found[column.name], of_column.head(max(1, problems.room))
-        rows = first[_ROW]
-        values = raw.select(name).with_row_index(_ROW).filter(pl.col(_ROW).is_in(rows.implode())).collect()[name].to_list()
-        mixed = _other_unit(column)
+        rows = first[ROW]
+        values = raw.select(name).with_row_index(ROW).filter(pl.col(ROW).is_in(rows.implode())).collect()[name].to_list()
+        mixed = _other_unit(column.name)
         is_mixed = first[mixed].to_list() if mixed in first.columns else [False] * len(first)
         shown = [
             _problem(column, f"{place}:{name}", value, other_unit)
             for place, value, other_unit in zip(table.places(rows.to_list()), values, is_mixed, strict=True)
         ]
         problems.add(f"{table.path}:{name}", shown, len(of_column))
-    return bad[_ROW]
+    return bad[ROW]
 
 
 def _problem(column: Column, place: str, value: object, other_unit: bool) -> Problem:

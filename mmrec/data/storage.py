@@ -12,13 +12,14 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 import safetensors.torch
 import torch
 from torch import Tensor
 
+_T = TypeVar("_T")
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "localhost"
 
 
@@ -34,6 +35,24 @@ def write_atomic(target: Path, write: Callable[[Path], None]) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def write_folder(target: Path, write: Callable[[Path], _T]) -> _T:
+    """Calls `write` with a temporary folder beside `target`, then moves it into place durably, as a whole; gives what `write` gives.
+
+    Raises OSError where `target` is there by then, and is no empty folder.
+    """
+    temporary = temporary_beside(target)
+    try:
+        temporary.mkdir()
+        made = write(temporary)
+        for path in (*temporary.rglob("*"), temporary):
+            sync_folder(path)  # of a file, its content
+        os.rename(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(target.parent)
+    return made
 
 
 def temporary_beside(target: Path) -> Path:
@@ -118,4 +137,22 @@ def sha256_text(*parts: str) -> str:
 
 def sha256_frame(frame: pl.DataFrame) -> str:
     """sha256 hex of a table's column names and values, the same wherever and however it was written."""
-    return hashlib.sha256(frame.write_csv().encode()).hexdigest()
+    digest = FrameDigest()
+    digest.add(frame)
+    return digest.hash
+
+
+class FrameDigest:
+    """`sha256_frame` of a table whose rows come in pieces; there must be one, if an empty one."""
+
+    def __init__(self) -> None:
+        self._digest, self._has_header = hashlib.sha256(), False
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """The next rows."""
+        self._digest.update(frame.write_csv(include_header=not self._has_header).encode())
+        self._has_header = True
+
+    @property
+    def hash(self) -> str:
+        return self._digest.hexdigest()

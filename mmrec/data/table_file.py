@@ -40,6 +40,10 @@ class TableFile(ABC):
     def scan(self) -> pl.LazyFrame:
         """All rows. Collecting raises PolarsError where a line is broken."""
 
+    def pieces(self, n_rows: int) -> Iterator[pl.LazyFrame]:
+        """The rows of `scan`, at most so many at a time, in order, for tables that are larger than memory. Raises as it does."""
+        return (piece.lazy() for piece in self.scan().collect_batches(chunk_size=n_rows, engine="streaming"))
+
     @abstractmethod
     def salvage(self, problems: Problems) -> pl.LazyFrame:
         """The rows that can be read, line by line; the lines that cannot become problems."""
@@ -166,6 +170,12 @@ class Parts(TableFile):
 
     def scan(self) -> pl.LazyFrame:
         return self._joined([part.scan() for part in self.parts])
+
+    def pieces(self, n_rows: int) -> Iterator[pl.LazyFrame]:
+        schema = self.scan().collect_schema()
+        for part, label in zip(self.parts, self._labels, strict=True):
+            for piece in part.pieces(n_rows):
+                yield piece.with_columns(label).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
     def salvage(self, problems: Problems) -> pl.LazyFrame:
         salvaged = [part.salvage(problems) for part in self.parts]

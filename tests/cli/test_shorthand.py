@@ -30,6 +30,8 @@ def test_words_become_overrides(words: list[str], spelt: list[str]) -> None:
         ("data describe", ["a", "--outptu=b"], "--outptu=b: there is no such option; did you mean `--output`?"),
         ("data check", ["a", "--json"], "--json: expected a file after it"),
         ("data check", ["a", "b"], "`b`: expected one folder and overrides as key=value, `a` is a folder already"),
+        ("data ingest", ["a"], "expected a folder to write: mmrec data ingest my_shop/ ready/"),
+        ("data ingest", ["a", "b", "c"], "`c`: expected one folder and overrides as key=value, `a` is a folder already"),
         ("data check", [], "expected a folder or data=…: mmrec data check my_shop/"),
     ],
 )
@@ -37,6 +39,10 @@ def test_a_mistake_is_told(verb: str, words: list[str], said: str) -> None:
     with pytest.raises(ConfigError) as refused:
         spell_out(verb, words)
     assert str(refused.value) == said
+
+
+def test_the_second_word_of_ingest_is_the_folder_to_write() -> None:
+    assert spell_out("data ingest", ["a", "b c", "seed=1"]) == ["data=folder", "data.path='a'", "output='b c'", "seed=1"]
 
 
 def test_the_graph_has_data_of_its_own_by_default() -> None:

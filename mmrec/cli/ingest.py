@@ -1,0 +1,73 @@
+"""`mmrec data ingest`: a folder of any size as one that is checked, filtered and split, in bounded memory; see `mmrec.data.ingest`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from mmrec.config import check, plain
+from mmrec.data.filter import Filter
+from mmrec.data.folder import check_choices, open_folder
+from mmrec.data.ingest import MANIFEST, Ingest
+from mmrec.data.settings import Layout
+from mmrec.data.split_rules import RULES, Rule
+from mmrec.errors import ConfigError, StorageError, nearest
+from mmrec.schemas import IngestCommandConfig
+from mmrec.types import PARTS, RowCount
+
+_READER, _SPLITS = "mmrec.data.folder.read_folder", "mmrec.data.split."
+
+
+def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
+    """Writes the folder `output`, prints what became of the rows and how to train on it; gives the manifest.
+
+    Raises what `mmrec.data.ingest.Ingest.into` does, ConfigError for other data than folders, StorageError where nothing can be written.
+    """
+    check(cfg, IngestCommandConfig)
+    data, out = plain(cfg.data), Path(cfg.output).expanduser()
+    if data["_target_"] != _READER:
+        raise ConfigError("data: expected data=folder, for other data have no files of their own making; train on them as they are")
+    check_choices({}, data["on_error"])
+    layout = {name: data[name] for name in Layout.__annotations__}
+    wanted, rule = Filter(**plain(cfg.filter)), _rule(cfg)
+    work = Ingest(open_folder(data["path"], layout), wanted, rule, data["on_error"], data["quarantine"], data["pictures"])
+    try:
+        manifest, is_new = work.into(out)
+    except OSError as error:
+        raise StorageError(f"{error.filename or out}: {error.strerror}; nothing was written; make room, or choose another folder") from None
+    _show(manifest, data, out, is_new)
+    return manifest
+
+
+def _rule(cfg: DictConfig) -> Rule:
+    """How the configuration splits. Raises ConfigError for a way that mmrec does not have itself."""
+    values = {name: value for name, value in plain(cfg.split).items() if not name.startswith("_")}
+    target = cfg.split["_target_"]
+    name = target.removeprefix(_SPLITS)
+    if not target.startswith(_SPLITS) or name not in RULES:
+        raise ConfigError(f"split: expected one of mmrec's own, `{target}` is none; {nearest(name, RULES)}")
+    return RULES[name](**values)
+
+
+def _show(manifest: Mapping[str, Any], data: Mapping[str, Any], out: Path, is_new: bool) -> None:
+    """What was done, and the next command."""
+    console, split = Console(highlight=False, soft_wrap=True), manifest["split"]
+    lines = [] if is_new else [f"{out} is made of these files already, with the same settings: nothing is left to do"]
+    lines += [
+        str(RowCount(name, count["in"], *(count[why] for why in ("quarantined", "deduplicated", "filtered"))))
+        for name, count in manifest["counts"].items()
+    ]
+    lines += [f"note: {note}" for note in manifest["notes"]]
+    lines.append(f"split {split['name']}: " + ", ".join(f"{split[part]:,} {part}" for part in PARTS))
+    lines += [f"note: {note}" for note in split["notes"]]
+    words = [f"data.path={out}"]
+    if manifest["image_column"] is not None:
+        words.append(f"data.pictures={data['pictures'] or data['path']}")  # they stay where they are
+    words += ["data.allow_hosts=[" + ",".join(data["allow_hosts"]) + "]"] if data.get("allow_hosts") else []
+    lines.append(f"{'written' if is_new else 'there'}: {out / MANIFEST}")
+    lines.append(f"next: mmrec train data=folder {' '.join(map(quote, words))} split=given")
+    for line in lines:
+        console.print(line, markup=False)

@@ -1,0 +1,60 @@
+"""The k-th smallest of numbers that come in pieces, without sorting or keeping them: bins, counted again and again until few are left."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import polars as pl
+
+_BINS, _FEW, _AT_ONCE = 2**16, 2**16, 2**20
+
+
+def smallest(values: Callable[[], Iterator[pl.Series]], ranks: Sequence[int]) -> list[int | float]:
+    """The numbers that would stand at each of `ranks`, counted from 0, were all values sorted. None may be null.
+
+    `values` is asked for the pieces several times. Takes memory for some 10^6 numbers, whatever their count.
+    """
+    ends = [(some.min(), some.max()) for some in values() if len(some)]
+    low, high = min(one for one, _ in ends), max(one for _, one in ends)
+    bins = np.zeros(_BINS, dtype=np.int64)
+    for some in _between(values, low, high):
+        bins += np.bincount(_bin(some, low, high), minlength=_BINS)
+    return [_search(values, rank, low, high, bins) if rank else low for rank in ranks]
+
+
+def _search(values: Callable[[], Iterator[pl.Series]], rank: int, low: float, high: float, bins: np.ndarray) -> int | float:
+    """The value at a rank among those from `low` to `high`, whose `bins` are counted."""
+    while low < high:
+        above = np.cumsum(bins)
+        place = int(np.searchsorted(above, rank, side="right"))
+        rank -= int(above[place] - bins[place])
+        members = [some[_bin(some, low, high) == place] for some in _between(values, low, high)] if bins[place] <= _FEW else []
+        if members:
+            return np.sort(np.concatenate(members))[rank].item()
+        low, high = _ends_of_bin(values, place, low, high)
+        bins = np.zeros(_BINS, dtype=np.int64)
+        for some in _between(values, low, high):
+            bins += np.bincount(_bin(some, low, high), minlength=_BINS)
+    return low
+
+
+def _ends_of_bin(values: Callable[[], Iterator[pl.Series]], place: int, low: float, high: float) -> tuple[float, float]:
+    ends = [
+        (inside.min().item(), inside.max().item())
+        for some in _between(values, low, high)
+        if len(inside := some[_bin(some, low, high) == place])
+    ]
+    return min(one for one, _ in ends), max(one for _, one in ends)
+
+
+def _between(values: Callable[[], Iterator[pl.Series]], low: float, high: float) -> Iterator[np.ndarray]:
+    for piece in values():
+        for some in piece.to_frame().iter_slices(_AT_ONCE):
+            numbers = some.to_series().to_numpy()
+            inside = (numbers >= low) & (numbers <= high)
+            yield numbers if inside.all() else numbers[inside]
+
+
+def _bin(numbers: np.ndarray, low: float, high: float) -> np.ndarray:
+    """The bin of each number from `low`, in the first, to `high`, in the last."""
+    scale = (_BINS - 1) / (high - low) if high > low else 0.0
+    return ((numbers - low) * scale).astype(np.int64).clip(0, _BINS - 1)
