@@ -36,7 +36,7 @@ def run(shop: Path, tmp_path: Path, compose: Callable[..., DictConfig]) -> Run:
 
 def test_what_is_written_and_said(run: Run, shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = run("split=leave_last_out", "filter.min_rating=2")
-    dataset = filter_interactions(read_folder(str(shop), {}, None, None), min_rating=2, repeated="first", min_per_user=1, min_per_item=1)
+    dataset = filter_interactions(read_folder(str(shop)), min_rating=2, repeated="first", min_per_user=1, min_per_item=1)
     assert manifest["split"]["hash"] == leave_last_out(dataset.interactions).hash
     assert len(pl.read_parquet(tmp_path / "ready" / "test.parquet")) == 6
     printed = capsys.readouterr().out

@@ -81,7 +81,7 @@ def rule(name: str) -> Rule:
 
 
 def in_memory(shop: Path, name: str, wanted: Filter, on_error: str = "stop", aside: Path | None = None) -> tuple:
-    dataset = filter_interactions(read_folder(str(shop), {}, None, None, on_error, str(aside)), **asdict(wanted))
+    dataset = filter_interactions(read_folder(str(shop), on_error=on_error, quarantine=str(aside)), **asdict(wanted))
     found = getattr(split, name)(dataset.interactions, **ARGUMENTS[name])
     if any(getattr(found, part).is_empty() for part in PARTS):
         raise DataError("empty")
@@ -114,7 +114,7 @@ def check_same(shop: Path, out: Path, name: str, wanted: Filter = ALL, on_error:
     assert tuple(manifest["notes"]) == dataset.notes
     assert manifest["counts"] == {count.table: count.as_dict() for count in dataset.counts}
     assert manifest["input"]["hash"] == dataset.content_hash
-    again = filter_interactions(read_folder(str(out), {}, None, None), **asdict(ALL))
+    again = filter_interactions(read_folder(str(out)), **asdict(ALL))
     kept = split.given(again.interactions, valid_ratio=0.1, seed=0)
     assert kept.hash == expected.hash
     assert again.items.equals(dataset.items, null_equal=True)
@@ -215,12 +215,12 @@ def test_all_that_is_known_of_the_items_goes_along(tmp_path: Path, size: str) ->
     (shop / "mmrec.yaml").write_text("columns: {item_id: sku}\nfeatures: {audio: audio.npy}\n")
     manifest = check_same(shop, tmp_path / "out", "user_time")
     assert manifest["n_items"] == 19
-    audio = read_folder(str(tmp_path / "out"), {}, None, None).vectors["audio"]
+    audio = read_folder(str(tmp_path / "out")).vectors["audio"]
     assert audio.item_ids.to_list() == ids
     assert audio.values.tolist() == np.arange(22).reshape(11, 2).tolist()
     core = ingest(shop, tmp_path / "core", "user_time", Filter(None, "first", 1, 5))
-    assert core["n_items"] == len(read_folder(str(tmp_path / "core"), {}, None, None).items)
-    assert "never bought" not in read_folder(str(tmp_path / "core"), {}, None, None).vectors["audio"].item_ids
+    assert core["n_items"] == len(read_folder(str(tmp_path / "core")).items)
+    assert "never bought" not in read_folder(str(tmp_path / "core")).vectors["audio"].item_ids
 
 
 @pytest.mark.parametrize("wanted", [Filter(3.0, "last", 1, 1), Filter(None, "first", 3, 1), Filter(None, "first", 1, 20)])
