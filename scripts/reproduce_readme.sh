@@ -19,8 +19,9 @@ $board board=parts
 
 pretrain demo_shop data=demo_shop
 weights=image_encoder.pretrained=$runs/demo_shop.safetensors
-$board board=demo_shop "$columns" "board.overrides=[\"$weights\"]"
-python scripts/shop_oracle.py $runs/leaderboard/demo_shop/demo_shop/*/fusion/*
+$board board=demo_shop "board.splits=[random_ratio,global_time]" "$columns" "board.overrides=[\"$weights\"]"
+$board board=demo_shop board.name=demo_shop_new_items board.baselines=default "board.splits=[cold_item]" "$columns" "board.overrides=[\"$weights\"]"
+python scripts/shop_oracle.py $runs/leaderboard/demo_shop*/demo_shop/*/fusion/*
 $board board=field "$columns" "board.overrides=[trainer.max_epochs=300,evaluation.auc=false,\"$weights\"]"
 
 if [ -n "$movielens_1m" ]; then
