@@ -104,13 +104,26 @@ def filter_interactions(dataset: Dataset, *, min_rating: float | None, repeated:
     """
     wanted, tally = Filter(min_rating, repeated, min_per_user, min_per_item), Tally()
     core = rows = wanted.thin(dataset.interactions, tally)
-    items = dataset.items
     if wanted.has_core:
         core = k_core(rows, min_per_user, min_per_item)
-        items = items.filter(pl.col(ITEM_ID).is_in(core[ITEM_ID].unique().implode())) if min_per_item > 1 else items
         tally.leave_out(rows, core)
-        tally.n_items_outside = len(dataset.items) - len(items)
+        if min_per_item > 1:
+            dataset = keep_items(dataset, core[ITEM_ID].unique(), tally)
     notes = tally.notes(wanted, dataset.name)
     counts = {count.table: count for count in dataset.counts}
     counts[INTERACTIONS] = tally.count(counts.get(INTERACTIONS, RowCount(INTERACTIONS, len(dataset.interactions))))
-    return replace(dataset, interactions=core, items=items, counts=tuple(counts.values()), notes=(*dataset.notes, *notes))
+    return replace(dataset, interactions=core, counts=tuple(counts.values()), notes=(*dataset.notes, *notes))
+
+
+def keep_items(dataset: Dataset, kept: pl.Series, tally: Tally) -> Dataset:
+    """The dataset with the items `kept` alone, and what is known of those; the others are counted. Its interactions stay."""
+
+    def of_kept(table: pl.DataFrame) -> pl.DataFrame:
+        return table.filter(pl.col(ITEM_ID).is_in(kept.implode()))
+
+    items, links, vectors = of_kept(dataset.items), dataset.item_entities, {}
+    for name, one in dataset.vectors.items():
+        has = one.item_ids.is_in(kept.implode())
+        vectors[name] = replace(one, item_ids=one.item_ids.filter(has), values=one.values[has.to_numpy()])
+    tally.n_items_outside = len(dataset.items) - len(items)
+    return replace(dataset, items=items, item_entities=None if links is None else of_kept(links), vectors=vectors)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mmrec.data.filter import INTERACTIONS, Filter, Tally
+from mmrec.data.filter import INTERACTIONS, Filter, Tally, keep_items
 from mmrec.data.find import is_inside
 from mmrec.data.folder import TABLES, OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables, settle
 from mmrec.data.ids import are_plain
@@ -158,17 +158,7 @@ class Ingest:
         rows.rewrite(change, "filtering")
         if self.filter.min_per_item == 1:
             return dataset
-        kept = order.texts(known.filter(pl.Series(is_core)))
-        items = dataset.items.filter(pl.col(ITEM_ID).is_in(kept.implode()))
-        tally.n_items_outside = len(dataset.items) - len(items)
-        links = dataset.item_entities
-        links = None if links is None else links.filter(pl.col(ITEM_ID).is_in(kept.implode()))
-        has = {name: one.item_ids.is_in(kept.implode()) for name, one in dataset.vectors.items()}
-        vectors = {
-            name: replace(one, item_ids=one.item_ids.filter(has[name]), values=one.values[has[name].to_numpy()])
-            for name, one in dataset.vectors.items()
-        }
-        return replace(dataset, items=items, item_entities=links, vectors=vectors)
+        return keep_items(dataset, order.texts(known.filter(pl.Series(is_core))), tally)
 
     def _split(self, rows: Spill, order: TextOrder, folder: Path) -> dict[str, Any]:
         """Writes the three parts; gives what is to be told of them."""

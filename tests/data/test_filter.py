@@ -1,15 +1,19 @@
 """mmrec.data.filter: what goes, what stays, and that every row is accounted for."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmrec.data.filter import filter_interactions
+from mmrec.data.index import Index
+from mmrec.data.vectors import align_vectors
 from mmrec.errors import ConfigError, DataError
-from mmrec.types import Dataset, RowCount
+from mmrec.types import Dataset, ItemVectors, RowCount
 
 ALL = {"min_rating": None, "repeated": "first", "min_per_user": 1, "min_per_item": 1}
 ROWS = [("u", "a", 3, 5.0), ("u", "b", 2, 2.0), ("u", "a", 1, 4.0), ("v", "a", 1, 4.0), ("v", "b", 5, None), ("w", "c", 1, 3.0)]
@@ -31,6 +35,16 @@ def test_nothing_asked_removes_repeated_pairs_alone() -> None:
     assert rows_of(found) == [("u", "a", 1), ("u", "b", 2), ("v", "a", 1), ("v", "b", 5), ("w", "c", 1)]
     assert found.counts == (RowCount("interactions", 6, n_deduplicated=1),)
     assert found.items["item_id"].to_list() == ["a", "b", "c", "d"]
+
+
+def test_what_is_known_of_items_goes_with_them() -> None:
+    """Vectors and links of items that the k-core has not would point nowhere."""
+    vectors = ItemVectors(pl.Series("item_id", ["c", "b", "a"]), np.array([[3.0], [2.0], [1.0]], dtype=np.float32), "audio.npy")
+    links = pl.DataFrame({"item_id": ["a", "d"], "entity": ["m.1", "m.4"]})
+    found = filter_interactions(replace(make(ROWS), vectors={"audio": vectors}, item_entities=links), **ALL | {"min_per_item": 2})
+    assert found.items["item_id"].to_list() == ["a", "b"] and found.item_entities.rows() == [("a", "m.1")]
+    aligned = align_vectors(found.vectors["audio"], Index.build(found, seed=0))
+    assert aligned.present.all() and sorted(aligned.values.flatten().tolist()) == [1.0, 2.0]
 
 
 def test_the_last_of_a_pair_stays_where_asked() -> None:
