@@ -40,18 +40,11 @@ def are_plain(ids: pl.Series) -> bool:
     return bool(ids.str.contains(_PLAIN).all())
 
 
-def change_of_kind(ids: pl.Series) -> int | None:
-    """The first row from which on ids are of another kind, whole numbers or not, than all before; None where kinds mix, or never change.
+class Kinds:
+    """Whether ids, which come in pieces, are of one kind up to some row, whole numbers or not, and of the other from there on.
 
     A single id of either kind is no kind.
     """
-    kinds = Kinds()
-    kinds.add(ids, pl.int_range(len(ids), eager=True))
-    return kinds.change
-
-
-class Kinds:
-    """The same of ids that come in pieces, one after another, each with the numbers of its rows."""
 
     def __init__(self) -> None:
         self.starts_whole: bool | None = None
@@ -59,7 +52,7 @@ class Kinds:
         self._counts, self._n_changes, self._first_change, self._last = {True: 0, False: 0}, 0, 0, None
 
     def add(self, ids: pl.Series, rows: pl.Series) -> None:
-        """The next ids."""
+        """The next ids, and the numbers of their rows."""
         if ids.is_empty():
             return
         is_whole = ids.str.contains(_WHOLE)
@@ -74,5 +67,5 @@ class Kinds:
 
     @property
     def change(self) -> int | None:
-        """The number of the row of the only change, if there is just one."""
+        """The number of the first row of the other kind; None where kinds mix, or never change."""
         return self._first_change if self._n_changes == 1 and min(self._counts.values()) > 1 else None

@@ -1,5 +1,7 @@
 """The smoothest patterns of who interacts with what: a linear model for sparse data, and for any number of items."""
 
+import functools
+
 import numpy as np
 import scipy.sparse
 import torch
@@ -37,10 +39,14 @@ class SpectralFactors:
             items = right[:rank].T * item_degree[:, None] ** degree_power
             return LinearFactors(torch.from_numpy(users).float(), torch.from_numpy(items).float())
 
-        best = [self.rank[0], self.value_power[0], self.degree_power[0]]
+        @functools.cache
+        def value(*setting: float) -> float:
+            return ndcg(factors(*setting), valid, k)
+
+        best = (self.rank[0], self.value_power[0], self.degree_power[0])
         for place, choices in enumerate((self.rank, self.value_power, self.degree_power)):
-            tried = [[*best[:place], choice, *best[place + 1 :]] for choice in choices]
-            best = max(tried, key=lambda one: ndcg(factors(*one), valid, k)) if len(tried) > 1 else tried[0]
+            tried = [(*best[:place], choice, *best[place + 1 :]) for choice in choices]
+            best = max(tried, key=lambda setting: value(*setting)) if len(tried) > 1 else tried[0]
         return factors(*best)
 
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from mmrec.data.ids import change_of_kind, near_ids
+from mmrec.data.ids import Kinds, near_ids
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,6 @@ def test_ids_that_differ_are_left_alone() -> None:
     ],
 )
 def test_a_kind_that_changes_once_is_found(ids: list[str], row: int | None) -> None:
-    assert change_of_kind(pl.Series(ids, dtype=pl.String)) == row
+    kinds = Kinds()
+    kinds.add(pl.Series(ids, dtype=pl.String), pl.int_range(len(ids), eager=True))
+    assert kinds.change == row
