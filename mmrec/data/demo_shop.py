@@ -9,8 +9,6 @@ says what the picture shows: it is for pretraining image encoders on picture and
 """
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from mmrec.data.demo_shop_pictures import draw_picture, write_caption
 from mmrec.data.demo_shop_texts import write_description, write_title
 from mmrec.data.demo_shop_world import GROUPS, N_PERIODS, SHARES, VALUES, Log, World, draw_world, examination, simulate
 from mmrec.data.folder import read_folder
-from mmrec.data.storage import sha256_text, temporary_beside, write_json, write_tensors
+from mmrec.data.storage import sha256_text, write_folder, write_json, write_tensors
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
 
@@ -122,19 +120,18 @@ def _make(folder: Path, arguments: dict[str, int]) -> None:
     log = simulate(world, arguments["n_interactions"], log_rng)
     present = {part: _draw_present(n_items, share, shown_rng) for part, share in ABSENT_SHARE.items()}
     shop = _Shop(world, log, present, _ids("u", n_users), _ids("i", n_items))
-    temporary = temporary_beside(folder)
-    (temporary / "images").mkdir(parents=True)
-    try:
+
+    def write(temporary: Path) -> None:
+        (temporary / "images").mkdir()
         _write_tables(temporary, shop, text_rng, shown_rng)
         _write_pictures(temporary, shop, picture_rng)
         _write_truth(temporary, shop, arguments)
-        _sync(temporary)
-        # A process that made the same folder meanwhile made the same bytes.
-        if not folder.is_dir():
-            temporary.rename(folder)
-            _sync_path(folder.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+    try:
+        write_folder(folder, write)
+    except OSError:
+        if not folder.is_dir():  # a process that made the same folder meanwhile made the same bytes
+            raise
 
 
 def _ids(prefix: str, n: int) -> list[str]:
@@ -254,16 +251,3 @@ def _truth_file(dataset: Dataset, name: str) -> Path:
     if not path.is_file():
         raise MissingFile(f"{path}: expected the truth of the generated shop (data=demo_shop); dataset `{dataset.name}` has none")
     return path
-
-
-def _sync(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        _sync_path(path)
-
-
-def _sync_path(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
