@@ -8,10 +8,11 @@ import polars as pl
 import torch
 from lightning.pytorch import LightningDataModule
 
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.index import Index
-from mmrec.data.loader import BatchLoader
-from mmrec.data.sample import EvaluationSet, PairBatches, TrainBatch, TrainBatches
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.batches.loader import BatchLoader
+from mmrec.data.batches.train_batches import PairBatches, TrainBatch, TrainBatches
+from mmrec.data.interactions.index import Index
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import MissingFile
 from mmrec.types import Interactions
 

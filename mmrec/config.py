@@ -17,32 +17,24 @@ from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from mmrec.baselines.space import SEARCH, ends, search_problems
 from mmrec.errors import ConfigError, MmrecError, nearest
+from mmrec.experiment.tuning.space import SEARCH, ends, search_problems
 
 _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
-ALLOWED = ("mmrec.", "data_modules.", *(f"lightning.pytorch.{part}" for part in _LIGHTNING), "torch.optim.", "torch.nn.modules.")
-_EFFECTS = (
-    "addresses",
-    "archives",
-    "checkpoint",
-    "download",
-    "picture_urls",
-    "picture_worker",
-    "pictures",
-    "quarantine",
-    "shared_features",
-    "storage",
-    "store",
-    "wheels",
+ALLOWED = (
+    "mmrec.data.sources.",
+    "mmrec.data.folder.read.",
+    "mmrec.data.interactions.split.",
+    "mmrec.nn.",
+    "mmrec.models.",
+    "mmrec.losses.",
+    "mmrec.tasks.",
+    "data_modules.",
+    *(f"lightning.pytorch.{part}" for part in _LIGHTNING),
+    "torch.optim.",
+    "torch.nn.modules.",
 )
-REFUSED = (
-    "mmrec.cli.",
-    "mmrec.config.",
-    "mmrec.schemas.",
-    "mmrec.evaluation.",
-    *(f"mmrec.data.{name}." for name in _EFFECTS),
-)  # they write, fetch or run
+"""Where a `_target_` may come from: packages whose public names build things, and neither fetch, write nor run programs on being called."""
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -176,7 +168,7 @@ def _resolve(path: Any) -> Any:
 
 
 def _allowed(path: str) -> bool:
-    return path.startswith(ALLOWED) and not path.startswith(REFUSED) and "._" not in path
+    return path.startswith(ALLOWED) and "._" not in path
 
 
 def _taken(target: Any) -> tuple[dict[str, Any], list[str], bool]:

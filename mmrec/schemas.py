@@ -11,7 +11,7 @@ Node = dict[str, Any]
 
 @dataclass
 class Evidence:
-    """Which kinds of evidence the model may use: true, false, changed as `mmrec.data.counterfactual` says; others: of data.features."""
+    """Which kinds of evidence the model may use: true, false, changed (`mmrec.data.features.counterfactual`); others: data.features."""
 
     collaborative: bool = MISSING
     text: Union[bool, str] = MISSING  # noqa: UP007, OmegaConf knows no other spelling
@@ -31,7 +31,7 @@ class GraphConfig:
 
 @dataclass
 class FilterConfig:
-    """What becomes of the interactions before the split; see `mmrec.data.filter.filter_interactions`."""
+    """What becomes of the interactions before the split; see `mmrec.data.interactions.filter.filter_interactions`."""
 
     min_rating: float | None = MISSING
     repeated: str = MISSING

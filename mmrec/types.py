@@ -1,7 +1,7 @@
 """The words of the house as types: what a dataset is in a person's files (`Dataset`) and in a model's tensors (`DatasetSpec`).
 
 Two worlds meet here and nowhere else. Outside, ids are text and tables are Polars frames; inside, ids are contiguous int64 indices and
-everything is a tensor. `mmrec.data.index.Index` is the only door between them.
+everything is a tensor. `mmrec.data.interactions.index.Index` is the only door between them.
 """
 
 from dataclasses import dataclass, field
@@ -115,7 +115,7 @@ class Dataset:
     hosts: Hosts = Hosts()
     """Where images named by URL may be fetched from."""
     pictures: str | None = None
-    """The store in which image paths are looked up, where it is not `root`: see `mmrec.data.store.open_store`."""
+    """The store in which image paths are looked up, where it is not `root`: see `mmrec.files.store.open_store`."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,16 @@ class Graph:
     n_relations: int
     item_entity: Int64[Tensor, " n_items"]
     """The entity of each item, -1 where the item is outside the graph."""
+
+
+@dataclass(frozen=True)
+class UnusableInput:
+    """An input of an encoder, a text or a picture, that could not be used."""
+
+    position: int
+    """Its place among the inputs."""
+    reason: str
+    """Why, in one line."""
 
 
 @dataclass(frozen=True)

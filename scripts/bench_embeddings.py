@@ -15,9 +15,9 @@ from functools import partial
 
 import torch
 
-from mmrec.data.sample import TrainBatch
+from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.losses import bpr
-from mmrec.models.matrix_factorization import MatrixFactorizationRecommender
+from mmrec.models.collaborative.matrix_factorization import MatrixFactorizationRecommender
 from mmrec.tasks.row_wise_adagrad import RowWiseAdagrad
 from mmrec.types import DatasetSpec, Interactions
 

@@ -34,7 +34,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_users
 from mmrec.metrics.ranking import METRICS
 from mmrec.models.recommender import FrozenScorer

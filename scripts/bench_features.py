@@ -23,7 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mmrec.config import build
-from mmrec.data.features import WINDOW_BATCHES, extract_features, item_texts, read_pictures
+from mmrec.data.features.extract import WINDOW_BATCHES, extract_features
+from mmrec.data.features.texts import item_texts
+from mmrec.data.pictures.read import read_pictures
 from mmrec.nn.encoders.image import ClipImageEncoder
 from mmrec.schemas import register_schemas
 from mmrec.types import ITEM_ID, FeatureEncoder

@@ -26,13 +26,13 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.data.filter import Filter, filter_interactions
-from mmrec.data.folder import open_folder, read_folder
-from mmrec.data.index import Index
-from mmrec.data.ingest import Ingest
-from mmrec.data.split import global_time
-from mmrec.data.split_rules import GlobalTime
-from mmrec.data.storage import write_parquet
+from mmrec.data.folder.read import open_folder, read_folder
+from mmrec.data.ingest.ingest import Ingest
+from mmrec.data.interactions.filter import Filter, filter_interactions
+from mmrec.data.interactions.index import Index
+from mmrec.data.interactions.split import global_time
+from mmrec.data.interactions.split_rules import GlobalTime
+from mmrec.files.storage import write_parquet
 from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
 
 SUFFIXES = {"parquet": ".parquet", "csv": ".csv"}

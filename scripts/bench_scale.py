@@ -33,13 +33,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import EvaluationSet, PairBatches, TrainBatches
-from mmrec.evaluation.charts import WIDTH, Scale, as_markup, attributes_of, draw_text, new_svg
+from mmrec.charts.figures import WIDTH, Scale, as_markup, attributes_of, draw_text, new_svg
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.batches.train_batches import PairBatches, TrainBatches
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.losses import bpr, sampled_softmax
-from mmrec.models.fusion import FusionRecommender
-from mmrec.models.lightgcn import LightGCNRecommender
-from mmrec.models.linear import TimeAwareEASE
+from mmrec.models.collaborative.lightgcn import LightGCNRecommender
+from mmrec.models.multimodal.fusion import FusionRecommender
+from mmrec.models.priors.linear import TimeAwareEASE
 from mmrec.models.recommender import Recommender
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder

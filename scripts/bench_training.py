@@ -36,9 +36,9 @@ from peers import Peer, Seconds, start_mmrec_toolbox, start_recbole
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.cli.fit import make_trainer
-from mmrec.cli.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning
 from mmrec.config import build
+from mmrec.experiment.fit import make_trainer
+from mmrec.experiment.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import EpochRecommender
 from mmrec.schemas import register_schemas

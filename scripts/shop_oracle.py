@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mmrec.cli.prepare import load_evidence, make_data_module
-from mmrec.cli.runs import find_run
 from mmrec.config import check
-from mmrec.data.demo_shop import load_truth, load_truth_info
+from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.errors import DataError, MmrecError
-from mmrec.evaluation.report import read_json
+from mmrec.experiment.prepare import load_evidence, make_data_module
+from mmrec.experiment.runs import find_run
+from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import FrozenScorer
 from mmrec.schemas import TrainConfig, register_schemas

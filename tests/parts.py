@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.nn.backbones.item_table import ItemTable
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.fusion.attention import AttentionFusion

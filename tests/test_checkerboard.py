@@ -11,33 +11,33 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmrec.baselines.baseline import Baseline
-from mmrec.baselines.bpr_mf import BPRMF
-from mmrec.baselines.content_knn import ContentKNN
-from mmrec.baselines.ease import EASE
-from mmrec.baselines.ials import IALS
-from mmrec.baselines.item_knn import ItemKNN
-from mmrec.baselines.lightgcn import LightGCNBaseline
-from mmrec.baselines.popularity import Popularity
-from mmrec.baselines.random import Random
-from mmrec.baselines.rp3beta import RP3Beta
-from mmrec.baselines.sasrec import SASRec
-from mmrec.baselines.slim import SLIM
-from mmrec.baselines.user_knn import UserKNN
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import PairBatches, TrainBatches
+from mmrec.data.batches.train_batches import PairBatches, TrainBatches
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.losses import bpr, sampled_softmax
 from mmrec.metrics.full_ranking import rank_users
-from mmrec.models.bm3 import BM3
-from mmrec.models.freedom import FREEDOM
-from mmrec.models.fusion import FusionRecommender
-from mmrec.models.kgat import KGATRecommender
-from mmrec.models.kgin import KGINRecommender
-from mmrec.models.lattice import LATTICE
-from mmrec.models.lightgcn import LightGCNRecommender
-from mmrec.models.mgcn import MGCN
+from mmrec.models.closed_form.baseline import Baseline
+from mmrec.models.closed_form.content_knn import ContentKNN
+from mmrec.models.closed_form.ease import EASE
+from mmrec.models.closed_form.ials import IALS
+from mmrec.models.closed_form.item_knn import ItemKNN
+from mmrec.models.closed_form.rp3beta import RP3Beta
+from mmrec.models.closed_form.slim import SLIM
+from mmrec.models.closed_form.user_knn import UserKNN
+from mmrec.models.collaborative.bpr_mf import BPRMF
+from mmrec.models.collaborative.lightgcn import LightGCNRecommender
+from mmrec.models.collaborative.lightgcn_baseline import LightGCNBaseline
+from mmrec.models.collaborative.sasrec import SASRec
+from mmrec.models.knowledge.kgat import KGATRecommender
+from mmrec.models.knowledge.kgin import KGINRecommender
+from mmrec.models.multimodal.bm3 import BM3
+from mmrec.models.multimodal.freedom import FREEDOM
+from mmrec.models.multimodal.fusion import FusionRecommender
+from mmrec.models.multimodal.lattice import LATTICE
+from mmrec.models.multimodal.mgcn import MGCN
+from mmrec.models.multimodal.vbpr import VBPR
+from mmrec.models.popularity.popularity import Popularity
+from mmrec.models.popularity.random import Random
 from mmrec.models.recommender import EpochRecommender, Recommender
-from mmrec.models.vbpr import VBPR
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
 from mmrec.types import DatasetSpec, Features, Graph, Interactions, Scorer
 from tests.parts import BACKBONES, FUSIONS

@@ -10,9 +10,9 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mmrec.config import build, check, fits, plain, refine
-from mmrec.data.amazon import Files
-from mmrec.data.folder import TABLES
-from mmrec.data.settings import Layout
+from mmrec.data.folder.read import TABLES
+from mmrec.data.folder.settings import Layout
+from mmrec.data.sources.amazon import Files
 from mmrec.errors import ConfigError, DataError
 from mmrec.schemas import SCHEMAS, TrainConfig
 
@@ -191,21 +191,21 @@ def test_a_range_is_checked_as_what_it_gives(override: str, expected: str, compo
         "subprocess.run",
         "torch.load",
         "torch.hub.load",
-        "mmrec.data.storage.os.system",  # reached through an allowed module
-        "mmrec.cli.record.subprocess.run",
-        "mmrec.data.storage.hashlib",
-        "mmrec.cli.record.version",
+        "mmrec.files.storage.os.system",  # reached through an allowed module
+        "mmrec.experiment.record.subprocess.run",
+        "mmrec.files.storage.hashlib",
+        "mmrec.experiment.record.version",
         "lightning.pytorch.trainer.trainer.os.system",
         "mmrec.config.instantiate",
         "mmrec.config.import_module",
-        "mmrec.cli.record._git",  # ours, and runs programs
-        "mmrec.data.wheels.run_pip",
-        "mmrec.data.download.download",
-        "mmrec.data.archives.extract",
-        "mmrec.data.storage.write_text",
+        "mmrec.experiment.record._git",  # ours, and runs programs
+        "mmrec.files.wheels.run_pip",
+        "mmrec.files.download.download",
+        "mmrec.files.archives.extract",
+        "mmrec.files.storage.write_text",
         "mmrec.nn.encoders.image._download",
         "mmrec.cli.train.__builtins__.eval",
-        "mmrec.data.storage.__name__",
+        "mmrec.files.storage.__name__",
         "mmrec.data",
         "mmrec",
         "",

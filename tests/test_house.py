@@ -5,8 +5,10 @@ to find what is planted before the tree itself is asked.
 """
 
 import ast
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Container, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -17,33 +19,48 @@ FOLDERS = ("mmrec", "data_modules", "scripts", "tests")
 # The order in which data flows. A room imports from rooms of earlier lines, and from itself.
 ORDER = (
     {"_torchvision", "types", "errors"},
-    {"data"},
+    {"files"},
+    {"data.tables"},
+    {"data.interactions"},
+    {"data.features"},
+    {"data.pictures"},
+    {"data.batches"},
+    {"data.folder"},
+    {"data.sources"},
+    {"data.discover", "data.ingest"},
     {"kg"},
     {"nn"},
-    {"losses", "metrics"},
+    {"losses"},
+    {"metrics"},
     {"models"},
-    {"baselines"},
     {"tasks"},
-    {"evaluation"},
-    {"rerank", "explain", "debias", "feedback", "meta", "privacy", "compress"},
-    {"serving"},
+    {"charts"},
+    {"evaluation.format"},
+    {"evaluation.compare"},
+    {"evaluation.measure"},
+    {"evaluation.pages"},
+    {"rerank", "explain", "feedback", "policy", "privacy", "compress"},
+    {"experiment.tuning"},
     {"schemas"},
     {"config"},
+    {"experiment"},
+    {"serving"},
     {"cli"},
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms} | {"__init__": 1}
+MAX_FILES = 15
 # Where a library may be imported, of mmrec's rooms and data_modules.
 LIBRARY_ROOMS = {
-    "hydra": {"schemas", "config", "cli"},
-    "omegaconf": {"schemas", "config", "cli"},
-    "lightning": {"tasks", "cli", "data_modules"},
-    "pytorch_lightning": {"tasks", "cli", "data_modules"},
-    "networkx": {"kg"},
-    "fsspec": {"data"},
-    "httpcore": {"data"},
-    "httpx": {"data"},
+    "hydra": {"schemas", "config", "experiment", "cli"},
+    "omegaconf": {"schemas", "config", "experiment", "cli"},
+    "lightning": {"tasks", "experiment", "cli", "data_modules"},
+    "pytorch_lightning": {"tasks", "experiment", "cli", "data_modules"},
+    "networkx": {"kg", "explain"},
+    "fsspec": {"files"},
+    "httpcore": {"files"},
+    "httpx": {"files", "data.pictures"},
 }
-DATA_MODULES_MAY_IMPORT = {"types", "errors", "data", "kg"}
+DATA_MODULES_MAY_IMPORT = ("types", "errors", "files", "data", "kg")
 
 BANNED_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 BANNED_CALLS = {
@@ -51,7 +68,7 @@ BANNED_CALLS = {
     *(f"yaml.{name}" for name in ("load", "load_all", "full_load", "full_load_all", "unsafe_load", "unsafe_load_all")),
 }
 UNPICKLES_UNLESS_TOLD = {"numpy.load", "numpy.lib.format.read_array"}
-MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_ARGUMENTS = 400, 60, 8
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_ARGUMENTS, MAX_FILES_A_FOLDER = 400, 60, 8, 15
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Check = Callable[[PurePosixPath, str], list[str]]
@@ -65,8 +82,15 @@ def parse(source: str) -> tuple[ast.Module, tuple[ast.AST, ...]]:
 
 
 def room_of(path: PurePosixPath) -> str:
-    """The room of a file: `data` for mmrec/data/csr.py, `types` for mmrec/types.py, and the top folder outside mmrec."""
-    return path.parts[1].removesuffix(".py") if path.parts[0] == "mmrec" else path.parts[0]
+    """The room of a file: `data.tables` for mmrec/data/tables/raw.py, `types` for mmrec/types.py, and the top folder outside mmrec."""
+    return room_of_module(".".join(path.with_suffix("").parts[1:])) if path.parts[0] == "mmrec" else path.parts[0]
+
+
+def room_of_module(name: str) -> str:
+    """The room of a module below mmrec, the innermost that has a place in ORDER; the first part of its name where none has."""
+    parts = name.split(".")
+    prefixes = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next((prefix for prefix in prefixes if prefix in RANK), parts[0])
 
 
 def imports(path: PurePosixPath, source: str) -> Iterator[tuple[int, str]]:
@@ -98,13 +122,13 @@ def check_arrows(path: PurePosixPath, source: str) -> list[str]:
         found.append(f"{path}:1: `{room}` has no place in ORDER")
     for line, name in imports(path, source):
         top, _, rest = name.partition(".")
-        target = rest.partition(".")[0]
+        target = room_of_module(rest)
         if top == "data_modules" and path.parts[0] == "mmrec":
             found.append(f"{path}:{line}: mmrec imports data_modules")
         elif top != "mmrec" or target not in RANK or target == room:
             continue
         elif room == "data_modules":
-            if target not in DATA_MODULES_MAY_IMPORT:
+            if target.partition(".")[0] not in DATA_MODULES_MAY_IMPORT:
                 found.append(f"{path}:{line}: data_modules imports mmrec.{target}")
         elif RANK[target] >= RANK.get(room, len(ORDER)):
             found.append(f"{path}:{line}: {room} imports {target}, which does not come before it")
@@ -227,24 +251,27 @@ def check_docstrings(path: PurePosixPath, source: str) -> list[str]:
 CHECKS = (check_arrows, check_libraries, check_bans, check_sizes, check_annotations, check_docstrings)
 
 PLANTED = [
-    (check_arrows, "mmrec/data/csr.py", "from mmrec.kg.graph import Graph", 1),
-    (check_arrows, "mmrec/data/csr.py", "def f():\n    import mmrec.cli.main", 2),
+    (check_arrows, "mmrec/data/interactions/matrix.py", "from mmrec.kg.graph import Graph", 1),
+    (check_arrows, "mmrec/data/interactions/matrix.py", "def f():\n    import mmrec.cli.main", 2),
     (check_arrows, "mmrec/losses.py", "from mmrec import metrics", 1),
+    (check_arrows, "mmrec/data/tables/raw.py", "from mmrec.data.folder.read import read_folder", 1),
+    (check_arrows, "mmrec/evaluation/measure/slices.py", "from mmrec.evaluation import pages", 1),
+    (check_arrows, "mmrec/data/loose.py", "", 1),
     (check_arrows, "mmrec/nn/fusion/gated.py", "from ...models.fusion import FusionRecommender", 1),
     (check_arrows, "mmrec/cli/train.py", "import data_modules.tabular", 1),
     (check_arrows, "mmrec/surprise/new.py", "", 1),
-    (check_arrows, "mmrec/__init__.py", "from mmrec.models.fusion import FusionRecommender", 1),
+    (check_arrows, "mmrec/__init__.py", "from mmrec.models.multimodal.fusion import FusionRecommender", 1),
     (check_arrows, "data_modules/tabular.py", "from mmrec.nn import fusion", 1),
-    (check_libraries, "mmrec/models/fusion.py", "from omegaconf import DictConfig", 1),
-    (check_libraries, "mmrec/evaluation/ranking.py", "import hydra.utils", 1),
+    (check_libraries, "mmrec/models/multimodal/fusion.py", "from omegaconf import DictConfig", 1),
+    (check_libraries, "mmrec/evaluation/measure/slices.py", "import hydra.utils", 1),
     (check_libraries, "data_modules/tabular.py", "import hydra", 1),
     (check_libraries, "mmrec/nn/encoders/text.py", "import httpx", 1),
     (check_libraries, "mmrec/nn/gate.py", "from lightning.pytorch import LightningModule", 1),
-    (check_libraries, "mmrec/data/tables.py", "import networkx as nx", 1),
-    (check_libraries, "mmrec/data/csr.py", "from torch import nn", 1),
-    (check_libraries, "mmrec/data/csr.py", "import torch.nn.functional as F", 1),
-    (check_libraries, "mmrec/data/csr.py", "import torch\n\nx = torch.nn.functional.relu(y)", 3),
-    (check_bans, "mmrec/data/storage.py", "import pickle", 1),
+    (check_libraries, "mmrec/data/tables/raw.py", "import networkx as nx", 1),
+    (check_libraries, "mmrec/data/interactions/matrix.py", "from torch import nn", 1),
+    (check_libraries, "mmrec/data/interactions/matrix.py", "import torch.nn.functional as F", 1),
+    (check_libraries, "mmrec/data/interactions/matrix.py", "import torch\n\nx = torch.nn.functional.relu(y)", 3),
+    (check_bans, "mmrec/files/storage.py", "import pickle", 1),
     (check_bans, "scripts/bench.py", "from joblib import dump", 1),
     (check_bans, "mmrec/cli/main.py", "import torch\n\ntorch.load(path)", 3),
     (check_bans, "mmrec/cli/main.py", "torch.load(path, weights_only=False)", 1),
@@ -252,16 +279,16 @@ PLANTED = [
     (check_bans, "mmrec/cli/main.py", "from torch import save", 1),
     (check_bans, "mmrec/config.py", "yaml.load(text)", 1),
     (check_bans, "mmrec/config.py", "eval(text)", 1),
-    (check_bans, "mmrec/data/storage.py", "np.load(path, allow_pickle=flag)", 1),
-    (check_bans, "mmrec/data/storage.py", "import numpy as np\n\nnp.load(path)", 3),
-    (check_bans, "mmrec/data/storage.py", "from numpy import load\n\nload(path)", 3),
+    (check_bans, "mmrec/files/storage.py", "np.load(path, allow_pickle=flag)", 1),
+    (check_bans, "mmrec/files/storage.py", "import numpy as np\n\nnp.load(path)", 3),
+    (check_bans, "mmrec/files/storage.py", "from numpy import load\n\nload(path)", 3),
     (check_bans, "mmrec/cli/main.py", "import torch as t\n\nt.load(path)", 3),
     (check_bans, "mmrec/cli/main.py", "import yaml as y\n\ny.unsafe_load(text)", 3),
-    (check_bans, "mmrec/data/wheels.py", "import joblib as j", 1),
-    (check_bans, "mmrec/data/wheels.py", "subprocess.run(command, shell=True)", 1),
+    (check_bans, "mmrec/files/wheels.py", "import joblib as j", 1),
+    (check_bans, "mmrec/files/wheels.py", "subprocess.run(command, shell=True)", 1),
     (check_bans, "scripts/bench.py", "import os\n\nos.system(command)", 3),
     (check_bans, "mmrec/nn/encoders/text.py", "AutoModel.from_pretrained(name, trust_remote_code=True)", 1),
-    (check_bans, "mmrec/models/fusion.py", "AutoModel.from_pretrained(name)", 1),
+    (check_bans, "mmrec/models/multimodal/fusion.py", "AutoModel.from_pretrained(name)", 1),
     (check_sizes, "mmrec/data/utils.py", "", 1),
     (check_sizes, "tests/test_x.py", "x = 1\n" * 401, 401),
     (check_sizes, "mmrec/x.py", "\ndef f():\n" + "    x = 1\n" * 60, 2),
@@ -279,13 +306,13 @@ SOUND = [
     ("mmrec/__init__.py", "import mmrec._torchvision"),
     (
         "mmrec/cli/train.py",
-        "import hydra\nimport lightning\nfrom mmrec.config import check\nfrom mmrec.models.fusion import FusionRecommender",
+        "import hydra\nimport lightning\nfrom mmrec.config import check\nfrom mmrec.models.multimodal.fusion import FusionRecommender",
     ),
-    ("data_modules/tabular.py", "from lightning import LightningDataModule\nfrom mmrec.data.split import random_ratio"),
-    ("mmrec/kg/graph.py", "import networkx as nx\nfrom mmrec.data.csr import InteractionMatrix"),
+    ("data_modules/tabular.py", "from lightning import LightningDataModule\nfrom mmrec.data.interactions.split import random_ratio"),
+    ("mmrec/kg/graph.py", "import networkx as nx\nfrom mmrec.data.interactions.matrix import InteractionMatrix"),
     ("mmrec/nn/encoders/text.py", "AutoModel.from_pretrained(name, trust_remote_code=False)"),
     ("mmrec/cli/main.py", "model.eval()\nyaml.safe_load(text)"),
-    ("mmrec/data/storage.py", "import numpy as np\nfrom safetensors.torch import load\nnp.load(path, allow_pickle=False)\nload(raw)"),
+    ("mmrec/files/storage.py", "import numpy as np\nfrom safetensors.torch import load\nnp.load(path, allow_pickle=False)\nload(raw)"),
     ("mmrec/losses.py", "class _A:\n    def __init__(self, a: int, b: int, c: int, d: int, *, e: int, f: int, g: int, h: int): ..."),
     ("mmrec/losses.py", "def _f() -> None:\n" + "    x = 1\n" * 59),
 ]
@@ -308,6 +335,23 @@ def test_finds_what_is_planted(check: Check, path: str, source: str, line: int) 
 def test_lets_sound_code_be(path: str, source: str) -> None:
     documented = '"""What it is."""\n' + source
     assert [violation for check in CHECKS for violation in check(PurePosixPath(path), documented)] == []
+
+
+def test_no_folder_holds_too_many_files() -> None:
+    counts = Counter(path.parent for path, _ in sources() if path.parts[0] in ("mmrec", "data_modules") and path.name != "__init__.py")
+    assert [f"{folder}: {n} files" for folder, n in counts.items() if n > MAX_FILES_A_FOLDER] == []
+
+
+def test_modules_import_one_another_in_no_circle() -> None:
+    modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): (path, source) for path, source in sources()}
+    graph = {name: imported_modules(path, source, modules) - {name} for name, (path, source) in modules.items() if name.startswith("mmrec")}
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the modules of the circle
+
+
+def imported_modules(path: PurePosixPath, source: str, modules: Container[str]) -> set[str]:
+    """The modules of the house that a file imports; `from a import b` may name a module or something in one."""
+    names = {name for _, name in imports(path, source)}
+    return {one for name in names for one in (name, name.rpartition(".")[0]) if one in modules and one != "mmrec"}
 
 
 @pytest.mark.parametrize("check", CHECKS)

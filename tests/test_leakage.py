@@ -9,15 +9,15 @@ import polars as pl
 import pytest
 import torch
 
-from mmrec.baselines.baseline import Baseline
-from mmrec.baselines.ease import EASE
-from mmrec.baselines.item_knn import ItemKNN
-from mmrec.baselines.popularity import Popularity
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.index import Index
-from mmrec.data.sample import EvaluationSet
-from mmrec.data.split import Split, global_time, random_ratio, user_time
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.index import Index
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.data.interactions.split import Split, global_time, random_ratio, user_time
 from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.models.closed_form.baseline import Baseline
+from mmrec.models.closed_form.ease import EASE
+from mmrec.models.closed_form.item_knn import ItemKNN
+from mmrec.models.popularity.popularity import Popularity
 from mmrec.types import Dataset, DatasetSpec
 
 N_USERS, N_ITEMS, N_PAST, N_FUTURE, N_PLANTED, K = 600, 100, 12, 6, 8, 8

@@ -12,8 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from mmrec.cli import compare, init
+from mmrec.cli.hydra.shorthand import spell_out
 from mmrec.cli.main import VERBS
-from mmrec.cli.shorthand import spell_out
 from mmrec.config import check
 from mmrec.schemas import SCHEMAS
 

@@ -13,12 +13,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from mmrec.config import build, check
-from mmrec.data.features import read_pictures
-from mmrec.data.picture_urls import named_by_url
-from mmrec.data.pictures import decode_picture
-from mmrec.data.problems import REMEDIES, DataProblems, Problem, Problems
-from mmrec.data.storage import write_json
+from mmrec.data.pictures.decode import decode_picture
+from mmrec.data.pictures.read import read_pictures
+from mmrec.data.pictures.urls import named_by_url
+from mmrec.data.tables.problems import REMEDIES, DataProblems, Problem, Problems
 from mmrec.errors import DataError
+from mmrec.files.storage import write_json
 from mmrec.schemas import CheckCommandConfig
 from mmrec.types import ITEM_ID, Dataset
 

@@ -8,15 +8,15 @@ import polars as pl
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from mmrec.cli.runs import find_run, read_as_run, saved_config
 from mmrec.cli.words import no_such_option, parse_words
 from mmrec.config import flat
 from mmrec.errors import ConfigError, MissingFile
-from mmrec.evaluation.comparison_page import write_comparison
-from mmrec.evaluation.console import comparison_tables
-from mmrec.evaluation.report import read_json
-from mmrec.evaluation.run_comparison import MeasuredRun, RunComparison, compare_runs, seed_caveat, verdicts
-from mmrec.evaluation.run_labels import run_labels
+from mmrec.evaluation.compare.run_labels import run_labels
+from mmrec.evaluation.compare.runs import MeasuredRun, RunComparison, compare_runs, seed_caveat, verdicts
+from mmrec.evaluation.pages.comparison_page import write_comparison
+from mmrec.evaluation.pages.terminal import comparison_tables
+from mmrec.experiment.runs import find_run, read_as_run, saved_config
+from mmrec.files.storage import read_json
 
 PAGE = "compare.html"
 _DESCRIPTION = """Holds runs of the same split against the first one, user by user.

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrec.config import build, check
-from mmrec.data.describe import Counts, Description, describe
+from mmrec.data.discover.describe import Counts, Description, describe
 from mmrec.errors import ConfigError
-from mmrec.evaluation.description_page import facts, spread_cells, write_description
+from mmrec.evaluation.pages.dataset_page import facts, spread_cells, write_description
 from mmrec.schemas import DescribeCommandConfig
 from mmrec.types import Dataset
 
@@ -18,7 +18,7 @@ _BAR = 30
 
 
 def describe_command(cfg: DictConfig) -> Description:
-    """Prints a dataset in numbers (see `mmrec.data.describe`, whose result it returns) and writes a page to `output` if that is given."""
+    """Prints a dataset in numbers and writes a page to `output` if that is given; returns what `mmrec.data.discover.describe` does."""
     check(cfg, DescribeCommandConfig)
     if cfg.examples < 0:
         raise ConfigError(f"examples: expected 0 or more, came {cfg.examples}")

@@ -4,16 +4,16 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.cli.fit import checkpoint_folder, load_best
-from mmrec.cli.predictions import evaluate_predictions
-from mmrec.cli.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, say
-from mmrec.cli.runs import find_run, read_as_run, saved_config
 from mmrec.config import check
 from mmrec.errors import DataError
-from mmrec.evaluation.grades import read_grades
-from mmrec.evaluation.report import read_json
-from mmrec.evaluation.summary import evaluate as evaluate_scorer
-from mmrec.evaluation.summary import mean_over_seeds, means
+from mmrec.evaluation.measure.evaluate import evaluate as evaluate_scorer
+from mmrec.evaluation.measure.evaluate import mean_over_seeds, means
+from mmrec.evaluation.measure.grades import read_grades
+from mmrec.experiment.fit import checkpoint_folder, load_best
+from mmrec.experiment.predictions import evaluate_predictions
+from mmrec.experiment.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, say
+from mmrec.experiment.runs import find_run, read_as_run, saved_config
+from mmrec.files.storage import read_json
 from mmrec.schemas import EvaluateConfig, TrainConfig
 
 TOLERANCE = 1e-4

@@ -1,4 +1,4 @@
-"""`mmrec data ingest`: a folder of any size as one that is checked, filtered and split, in bounded memory; see `mmrec.data.ingest`."""
+"""`mmrec data ingest`: a folder of any size as one that is checked, filtered and split, in bounded memory."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,22 +9,22 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from mmrec.config import check, plain
-from mmrec.data.filter import Filter
-from mmrec.data.folder import check_choices, open_folder
-from mmrec.data.ingest import MANIFEST, Ingest
-from mmrec.data.settings import Layout
-from mmrec.data.split_rules import RULES, Rule
+from mmrec.data.folder.read import check_choices, open_folder
+from mmrec.data.folder.settings import Layout
+from mmrec.data.ingest.ingest import MANIFEST, Ingest
+from mmrec.data.interactions.filter import Filter
+from mmrec.data.interactions.split_rules import RULES, Rule
 from mmrec.errors import ConfigError, StorageError, nearest
 from mmrec.schemas import IngestCommandConfig
 from mmrec.types import PARTS, RowCount
 
-_READER, _SPLITS = "mmrec.data.folder.read_folder", "mmrec.data.split."
+_READER, _SPLITS = "mmrec.data.folder.read.read_folder", "mmrec.data.interactions.split."
 
 
 def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
     """Writes the folder `output`, prints what became of the rows and how to train on it; gives the manifest.
 
-    Raises what `mmrec.data.ingest.Ingest.into` does, ConfigError for other data than folders, StorageError where nothing can be written.
+    Raises what `Ingest.into` does, ConfigError for other data than folders, StorageError where nothing can be written.
     """
     check(cfg, IngestCommandConfig)
     data, out = plain(cfg.data), Path(cfg.output).expanduser()

@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrec.cli.words import no_such_option, parse_words
-from mmrec.data.find import missing_file
-from mmrec.data.guess import Guesses, guess_settings
-from mmrec.data.guess_columns import DOUBTFUL, Guess
-from mmrec.data.settings import FILE
-from mmrec.data.storage import write_text
-from mmrec.data.survey import SAMPLE_ROWS, survey_folder
+from mmrec.data.discover.guess import Guesses, guess_settings
+from mmrec.data.discover.guess_columns import DOUBTFUL, Guess
+from mmrec.data.discover.survey import SAMPLE_ROWS, survey_folder
+from mmrec.data.folder.settings import FILE
 from mmrec.errors import ConfigError, StorageError
+from mmrec.files.locate import missing_file
+from mmrec.files.storage import write_text
 
 _DESCRIPTION = f"""Looks at the files in a folder, whatever they are called, and guesses which has interactions, items, users, triples,
 which column is which, and where the pictures are. Writes the guesses with their reasons to PATH/{FILE}, which every verb reads.

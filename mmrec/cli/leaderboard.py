@@ -24,18 +24,18 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from mmrec.cli.fit import checkpoint_folder
-from mmrec.cli.hydra_errors import explain
-from mmrec.cli.prepare import say
+from mmrec.cli.hydra.errors import explain
 from mmrec.cli.train import check_selection, train
 from mmrec.config import check, flat, plain
-from mmrec.data.checkpoint import newest_sound
 from mmrec.errors import ConfigError, DataError, MmrecError, nearest
-from mmrec.evaluation.console import section_table
-from mmrec.evaluation.leaderboard import MeasuredModel, Section, describe_section, make_section
-from mmrec.evaluation.leaderboard_page import write_leaderboard
-from mmrec.evaluation.report import read_json
-from mmrec.evaluation.run_labels import is_compared
+from mmrec.evaluation.compare.leaderboard import MeasuredModel, Section, describe_section, make_section
+from mmrec.evaluation.compare.run_labels import is_compared
+from mmrec.evaluation.pages.leaderboard_page import write_leaderboard
+from mmrec.evaluation.pages.terminal import section_table
+from mmrec.experiment.fit import checkpoint_folder
+from mmrec.experiment.prepare import say
+from mmrec.files.checkpoint import newest_sound
+from mmrec.files.storage import read_json
 from mmrec.metrics.ranking import METRICS
 from mmrec.schemas import LeaderboardConfig, TrainConfig
 from mmrec.tasks.checkpoints import checkpoints_in

@@ -17,10 +17,10 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from mmrec import __version__
-from mmrec.cli import shorthand
-from mmrec.cli.hydra_errors import explain, no_choice
+from mmrec.cli.hydra import shorthand
+from mmrec.cli.hydra.errors import explain, no_choice
+from mmrec.cli.hydra.their_config import check_config_dirs
 from mmrec.cli.terminate import terminable
-from mmrec.cli.their_config import check_config_dirs
 from mmrec.errors import MmrecError, StorageError, Terminated, nearest
 from mmrec.schemas import register_schemas
 
@@ -183,9 +183,9 @@ _finished: list[tuple[list[str], Path]] = []
 
 def _print_sweep(runs: list[tuple[list[str], Path]]) -> None:
     """The runs of a sweep side by side, each under the overrides that are not common to all."""
-    from mmrec.cli.record import read_sweep_run
-    from mmrec.evaluation.comparison import cutoffs
-    from mmrec.evaluation.console import sweep_table
+    from mmrec.evaluation.compare.against_baselines import cutoffs
+    from mmrec.evaluation.pages.terminal import sweep_table
+    from mmrec.experiment.record import read_sweep_run
 
     common = set.intersection(*(set(overrides) for overrides, _ in runs))
     found = [read_sweep_run(run_dir, " ".join(o for o in overrides if o not in common)) for overrides, run_dir in runs]

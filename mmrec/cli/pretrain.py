@@ -12,13 +12,13 @@ from rich.console import Console
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from mmrec.cli.prepare import open_features, quiet_lightning, say
 from mmrec.config import build, check
-from mmrec.data.features import extract_features
-from mmrec.data.pairs import PicturePairs, hold_out, read_pairs
-from mmrec.data.storage import write_json, write_tensors
-from mmrec.data.store import Store
+from mmrec.data.features.extract import extract_features
+from mmrec.data.pictures.pairs import PicturePairs, hold_out, read_pairs
 from mmrec.errors import ConfigError, DataError
+from mmrec.experiment.prepare import open_features, quiet_lightning, say
+from mmrec.files.storage import write_json, write_tensors
+from mmrec.files.store import Store
 from mmrec.metrics.retrieval import retrieval_chance, retrieval_recall
 from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config
 from mmrec.nn.encoders.image import TRAINED_ON, preprocessing

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file
 
-from mmrec.cli.runs import find_run, read_as_run
 from mmrec.config import check
 from mmrec.errors import ConfigError, DataError, nearest, printable
+from mmrec.experiment.runs import find_run, read_as_run
 from mmrec.metrics.full_ranking import top_k
 from mmrec.schemas import RecommendConfig
 from mmrec.types import ITEM_ID, USER_ID

@@ -12,9 +12,19 @@ from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
-from mmrec.cli.baselines import chosen, tune_baseline
-from mmrec.cli.fit import checkpoint_folder, fit, load_best
-from mmrec.cli.prepare import (
+from mmrec.config import build, check
+from mmrec.data.features.counterfactual import changes_of
+from mmrec.data.interactions.split import Split
+from mmrec.errors import ConfigError, MissingFile, Terminated, nearest
+from mmrec.evaluation.measure.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
+from mmrec.evaluation.measure.evaluate import Evaluated, Result, evaluate
+from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
+from mmrec.evaluation.measure.item_groups import make_item_groups
+from mmrec.evaluation.pages.run_page import write_report
+from mmrec.evaluation.pages.terminal import console_table
+from mmrec.experiment.baselines import chosen, tune_baseline
+from mmrec.experiment.fit import checkpoint_folder, fit, load_best
+from mmrec.experiment.prepare import (
     Evidence,
     fit_priors,
     load_evidence,
@@ -26,19 +36,9 @@ from mmrec.cli.prepare import (
     quiet_lightning,
     say,
 )
-from mmrec.cli.record import describe_run, write_curves, write_model, write_results
-from mmrec.cli.runs import read_as_run, saved_config
-from mmrec.config import build, check
-from mmrec.data.counterfactual import changes_of
-from mmrec.data.split import Split
-from mmrec.data.storage import sha256_tensors, write_json, write_parquet, write_text
-from mmrec.errors import ConfigError, MissingFile, Terminated, nearest
-from mmrec.evaluation.console import console_table
-from mmrec.evaluation.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
-from mmrec.evaluation.grades import HeldOutGrades, read_grades
-from mmrec.evaluation.item_groups import make_item_groups
-from mmrec.evaluation.report import write_report
-from mmrec.evaluation.summary import Evaluated, Result, evaluate
+from mmrec.experiment.record import describe_run, write_curves, write_model, write_results
+from mmrec.experiment.runs import read_as_run, saved_config
+from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.ranking import METRICS
 from mmrec.models.recommender import Recommender
 from mmrec.schemas import TrainConfig

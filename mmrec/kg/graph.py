@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from mmrec.data.storage import write_atomic
 from mmrec.errors import DataError, nearest
+from mmrec.files.storage import write_atomic
 from mmrec.types import ENTITY, HEAD, ITEM_ID, RELATION, TAIL, Dataset, Graph
 
 if TYPE_CHECKING:

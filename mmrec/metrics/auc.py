@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import EvaluationSet
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.types import Scorer
 
 _CHUNK_BYTES = 64 * 2**20

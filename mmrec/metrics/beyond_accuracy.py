@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
+from mmrec.data.interactions.matrix import InteractionMatrix
 
 _CHUNK_BYTES = 64 * 2**20
 

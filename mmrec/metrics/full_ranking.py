@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix, is_member
-from mmrec.data.sample import EvaluationSet
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.matrix import InteractionMatrix, is_member
 from mmrec.metrics.ranking import all_metrics
 from mmrec.types import USER_IDX, Scorer
 

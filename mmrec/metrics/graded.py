@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix, is_member
+from mmrec.data.interactions.matrix import InteractionMatrix, is_member
 
 PerUser = Float64[Tensor, " n_users"]
 Gain = Callable[[Tensor], Tensor]

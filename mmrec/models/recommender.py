@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from mmrec.data.sample import TrainBatch
+from mmrec.data.batches.train_batches import TrainBatch
 
 
 class TrainScores(NamedTuple):

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from mmrec.data.sample import TrainBatch
+from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.models.recommender import FrozenScorer, TrainScores
 from mmrec.nn.look_up import look_up
 

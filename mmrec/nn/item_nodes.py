@@ -2,7 +2,7 @@
 
 import torch
 
-from mmrec.data.csr import InteractionMatrix
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
 from mmrec.types import DatasetSpec, Graph
 

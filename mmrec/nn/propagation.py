@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from mmrec.data.csr import InteractionMatrix
+from mmrec.data.interactions.matrix import InteractionMatrix
 
 
 def csr_matrix(row: Int64[Tensor, " n"], col: Int64[Tensor, " n"], values: Float[Tensor, " n"], shape: tuple[int, int]) -> Tensor:

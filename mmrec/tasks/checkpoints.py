@@ -1,6 +1,6 @@
 """Which checkpoints of a training are written, when, and which are kept; and how a signal ends it without losing a step.
 
-checkpoints/seed_2026/epoch_0003_step_000000/    after 3 epochs; `mmrec.data.checkpoint` says what is in it
+checkpoints/seed_2026/epoch_0003_step_000000/    after 3 epochs; `mmrec.files.checkpoint` says what is in it
 checkpoints/seed_2026/best.json                  which of them validation chose, and by what value
 checkpoints/seed_2026/seconds.json               how long training had taken at the newest of them
 """
@@ -22,9 +22,9 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 
-from mmrec.data.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
-from mmrec.data.storage import write_json
 from mmrec.errors import DivergedError, MissingFile, Terminated
+from mmrec.files.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
+from mmrec.files.storage import write_json
 from mmrec.tasks.finite import FiniteCheck, first_bad_value
 from mmrec.tasks.position import Position, position_between_epochs, position_in_epoch, take_up
 

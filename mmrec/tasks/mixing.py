@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import torch
 
-from mmrec.data.sample import EvaluationSet
+from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.models.recommender import Parts, Weights
 
 Measured = TypeVar("Measured")

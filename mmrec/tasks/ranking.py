@@ -8,7 +8,8 @@ from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from mmrec.data.sample import EvaluationSet, TrainBatch
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import EpochRecommender, MixedRecommender, Recommender

@@ -12,13 +12,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from omegaconf import DictConfig
 from torch import Tensor
 
-import mmrec.cli.fit
-from mmrec.cli.fit import checkpoint_folder, fit, make_trainer
-from mmrec.cli.prepare import Evidence, fit_priors, make_data_module, make_model, make_spec, quiet_lightning
-from mmrec.cli.record import write_curves
+import mmrec.experiment.fit
 from mmrec.config import build
-from mmrec.data.checkpoint import read_checkpoint
 from mmrec.errors import Terminated
+from mmrec.experiment.fit import checkpoint_folder, fit, make_trainer
+from mmrec.experiment.prepare import Evidence, fit_priors, make_data_module, make_model, make_spec, quiet_lightning
+from mmrec.experiment.record import write_curves
+from mmrec.files.checkpoint import read_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in, read_best
 
 
@@ -80,7 +80,7 @@ def train_in(cfg: DictConfig, evidence: Evidence, run_dir: Path, kill: Kill, mon
         return trainer
 
     with monkeypatch.context() as patch:
-        patch.setattr(mmrec.cli.fit, "make_trainer", with_kill)
+        patch.setattr(mmrec.experiment.fit, "make_trainer", with_kill)
         try:
             fit(cfg, task, data, checkpoint_folder(run_dir, cfg.seed))
         except (Killed, Terminated):

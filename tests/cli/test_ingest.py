@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from omegaconf import DictConfig
 
+from mmrec.cli.hydra.shorthand import spell_out
 from mmrec.cli.ingest import ingest_command
-from mmrec.cli.shorthand import spell_out
-from mmrec.data.filter import filter_interactions
-from mmrec.data.folder import read_folder
-from mmrec.data.split import leave_last_out
+from mmrec.data.folder.read import read_folder
+from mmrec.data.interactions.filter import filter_interactions
+from mmrec.data.interactions.split import leave_last_out
 from mmrec.errors import ConfigError
 
 Run = Callable[..., dict]
@@ -64,7 +64,7 @@ def test_rows_that_cannot_be_used_are_set_aside(run: Run, shop: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["split._target_=mmrec.data.split.deduplicate"], "split"),
+        (["split._target_=mmrec.data.interactions.split.deduplicate"], "split"),
         (["filter.repeated=some"], "filter.repeated: expected first or last, found `some`"),
         (["data.columns.item_id=skuu"], "data.columns.item_id: there is no column `skuu`"),
         (["data.on_error=go"], "data.on_error: expected stop or quarantine"),

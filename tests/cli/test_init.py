@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 
 from mmrec.cli.check import check_command
 from mmrec.cli.init import init, settings_text
-from mmrec.data.folder import read_folder
-from mmrec.data.guess import Guesses
-from mmrec.data.guess_columns import DOUBTFUL, SURE, Guess
+from mmrec.data.discover.guess import Guesses
+from mmrec.data.discover.guess_columns import DOUBTFUL, SURE, Guess
+from mmrec.data.folder.read import read_folder
 from mmrec.errors import ConfigError, DataError, MissingFile
 
 FILES = {

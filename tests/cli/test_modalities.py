@@ -13,11 +13,11 @@ from omegaconf import DictConfig
 from safetensors.torch import load_file, save_file
 
 from mmrec.cli.evaluate import evaluate
-from mmrec.cli.prepare import load_evidence
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
 from mmrec.config import build
 from mmrec.errors import ConfigError, DataError
+from mmrec.experiment.prepare import load_evidence
 from mmrec.types import Features
 
 Compose = Callable[..., DictConfig]
@@ -168,7 +168,7 @@ def test_no_encoder_is_made_for_pictures_that_cannot_be_had(
         assert key != "image_encoder"
         return build(cfg, key, **arguments)
 
-    monkeypatch.setattr("mmrec.cli.prepare.build", build_others)
+    monkeypatch.setattr("mmrec.experiment.prepare.build", build_others)
     cfg = compose("data=folder", f"data.path={tmp_path / 'shop'}", "evidence.text=false", f"paths.cache={tmp_path / 'cache'}")
     evidence = load_evidence(cfg)
     assert "image" not in evidence.features

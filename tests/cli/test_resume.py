@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from mmrec.cli.prepare import Evidence, load_evidence, make_split
+from mmrec.experiment.prepare import Evidence, load_evidence, make_split
 
 sys.path.insert(0, str(Path(__file__).parent))
 from resumed_training import Kill, ended, losses_of, train_in

@@ -19,8 +19,8 @@ import mmrec.cli.train
 from mmrec.cli.main import errors_as_messages
 from mmrec.cli.terminate import terminable
 from mmrec.cli.train import train
-from mmrec.data.checkpoint import check_checkpoint
 from mmrec.errors import DamagedCheckpoint, DataError, DivergedError, Terminated
+from mmrec.files.checkpoint import check_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in
 from mmrec.tasks.ranking import RankingTask
 

@@ -12,10 +12,10 @@ from omegaconf import DictConfig
 
 from mmrec.cli import main as cli
 from mmrec.cli.check import check_command
-from mmrec.cli.prepare import load_evidence
-from mmrec.data.describe import describe
-from mmrec.data.folder import read_folder
+from mmrec.data.discover.describe import describe
+from mmrec.data.folder.read import read_folder
 from mmrec.errors import ConfigError
+from mmrec.experiment.prepare import load_evidence
 from mmrec.types import IMAGE, Features
 
 

@@ -15,13 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file
 from torch import Tensor
 
-import mmrec.baselines.tuned_before
+import mmrec.experiment.tuning.kept_choices
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
-from mmrec.data.checkpoint import read_checkpoint
-from mmrec.data.sample import EvaluationSet
+from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError, DataError, MissingFile
+from mmrec.files.checkpoint import read_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in
 from mmrec.types import DatasetSpec
 
@@ -305,7 +305,7 @@ def test_two_seeds_are_averaged(run_of: Callable[..., Path]) -> None:
 
 
 def test_a_baseline_called_as_the_model_is_told_apart(run_of: Callable[..., Path]) -> None:
-    target = "_target_: mmrec.baselines.popularity.Popularity, _partial_: true"
+    target = "_target_: mmrec.models.popularity.popularity.Popularity, _partial_: true"
     run = run_of("~baselines", f"+baselines={{fusion: {{{target}}}, popularity: {{{target}}}}}", "trainer.max_epochs=1")
     metrics = read(run, "metrics.json")["models"]
     assert read(run, "run.json")["model"] == "fusion" and list(metrics) == ["fusion", "fusion (baseline)", "popularity"]
@@ -368,7 +368,7 @@ def test_another_way_of_training_gives_other_weights_that_work(override: str, ru
 
 def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fitted, tuned = [], []
-    fit, tune = Trainer.fit, mmrec.baselines.tuned_before.tune
+    fit, tune = Trainer.fit, mmrec.experiment.tuning.kept_choices.tune
 
     def blind_fit(self: Trainer, task: object, datamodule: object, **options: object) -> None:
         hidden = (datamodule.split_dir / "test.parquet").rename(datamodule.split_dir / "hidden")
@@ -382,7 +382,7 @@ def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monk
         return tune(make, search, spec, valid, metric)
 
     monkeypatch.setattr(Trainer, "fit", blind_fit)
-    monkeypatch.setattr(mmrec.baselines.tuned_before, "tune", counting_tune)
+    monkeypatch.setattr(mmrec.experiment.tuning.kept_choices, "tune", counting_tune)
     run = run_of("trainer.max_epochs=1", f"paths.cache={tmp_path}", again=True)
     sizes = {part: len(rows) for part, rows in split_of(run).items()}
     assert len(fitted) == 1 and tuned == [(sizes["train"], sizes["valid"])] * 6

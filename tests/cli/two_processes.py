@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from resumed_training import Kill, ended, losses_of, train_in
 
-from mmrec.cli.prepare import load_evidence
+from mmrec.experiment.prepare import load_evidence
 from mmrec.schemas import register_schemas
 
 

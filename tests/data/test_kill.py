@@ -18,12 +18,13 @@ SERVER = """
 import hashlib, os, sys, time
 from pathlib import Path
 import polars, torch
-from mmrec.data import features
-from mmrec.data.features import extract_features, item_texts
-from mmrec.data.filter import filter_interactions
-from mmrec.data.folder import read_folder
-from mmrec.data.split import random_ratio
-from mmrec.data.storage import write_parquet, write_tensors
+from mmrec.data.features import cache
+from mmrec.data.features.extract import extract_features
+from mmrec.data.features.texts import item_texts
+from mmrec.data.interactions.filter import filter_interactions
+from mmrec.data.folder.read import read_folder
+from mmrec.data.interactions.split import random_ratio
+from mmrec.files.storage import write_parquet, write_tensors
 
 class Slow:
     name, feature_dim, fingerprint = "slow", 4, "f" * 64
@@ -36,7 +37,7 @@ class Slow:
 
 def work(shop, out):
     torch.set_num_threads(1)
-    features.SHARD_ROWS = 16
+    cache.SHARD_ROWS = 16
     dataset = read_folder(shop, on_error="quarantine", quarantine=str(out / "quarantine"))
     dataset = filter_interactions(dataset, min_rating=None, repeated="first", min_per_user=2, min_per_item=2)
     split = random_ratio(dataset.interactions, valid_ratio=0.1, test_ratio=0.1, seed=0)

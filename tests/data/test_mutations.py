@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from mmrec.data.folder import read_folder
-from mmrec.data.problems import DataProblems
+from mmrec.data.folder.read import read_folder
+from mmrec.data.tables.problems import DataProblems
 from mmrec.errors import MmrecError
 from mmrec.types import Dataset
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from data_modules.tabular import TabularDataModule
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.index import Index
+from mmrec.data.interactions.index import Index
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import DataError, MissingFile
 from mmrec.types import Dataset
 

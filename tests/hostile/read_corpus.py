@@ -23,16 +23,19 @@ from omegaconf import OmegaConf
 
 from mmrec.cli import main as cli
 from mmrec.cli.compare import compare
+from mmrec.cli.hydra.their_config import check_config_dirs
 from mmrec.cli.recommend import recommend
-from mmrec.cli.their_config import check_config_dirs
 from mmrec.config import check
-from mmrec.data import picture_worker, wheels
-from mmrec.data.checkpoint import read_checkpoint
-from mmrec.data.features import extract_features, item_texts, read_pictures
-from mmrec.data.folder import read_folder
-from mmrec.data.storage import sha256_file
-from mmrec.data.wheels import fetch_wheel
+from mmrec.data.features.extract import extract_features
+from mmrec.data.features.texts import item_texts
+from mmrec.data.folder.read import read_folder
+from mmrec.data.pictures import decode_worker as picture_worker
+from mmrec.data.pictures.read import read_pictures
 from mmrec.errors import MmrecError
+from mmrec.files import wheels
+from mmrec.files.checkpoint import read_checkpoint
+from mmrec.files.storage import sha256_file
+from mmrec.files.wheels import fetch_wheel
 from mmrec.nn.encoders.image import ClipImageEncoder
 from mmrec.schemas import TrainConfig, register_schemas
 from mmrec.types import ITEM_ID

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import EvaluationSet
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.metrics import auc as module
 from mmrec.metrics.auc import auc, auc_of_users
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.metrics import beyond_accuracy
 from mmrec.metrics.beyond_accuracy import (
     average_popularity,

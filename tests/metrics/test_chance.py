@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import EvaluationSet
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.metrics.auc import auc_of_users
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.metrics.ranking import ndcg
@@ -49,7 +49,7 @@ def chance(seen: Tensor, positives: Tensor) -> dict[str, float]:
 
 
 def permuted(masks: tuple[Tensor, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The catalogue in a random order, as `mmrec.data.index.Index` numbers it."""
+    """The catalogue in a random order, as `mmrec.data.interactions.index.Index` numbers it."""
     order = torch.randperm(N_ITEMS, generator=generator)
     return tuple(mask[:, order] for mask in masks)
 

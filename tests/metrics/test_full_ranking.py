@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.index import Index
-from mmrec.data.sample import EvaluationSet
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.index import Index
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.metrics import full_ranking
 from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_and_evaluate, rank_users, top_k
 from mmrec.types import Dataset

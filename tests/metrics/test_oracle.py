@@ -6,8 +6,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import EvaluationSet
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.metrics.auc import auc_of_users
 from mmrec.metrics.full_ranking import evaluate_ranking, rank_users
 from mmrec.metrics.graded import exponential, grade_pairs, graded_ndcg, linear, look_up_grades, pad_grades

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import PairBatches, TrainBatch, TrainBatches
+from mmrec.data.batches.train_batches import PairBatches, TrainBatch, TrainBatches
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
 
 POSITIVES = InteractionMatrix.from_pairs(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 1, 1, 3]), 3, 5)

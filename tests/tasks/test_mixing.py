@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import EvaluationSet
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.models.recommender import Parts, Weights
 from mmrec.tasks.mixing import LIFTS, SHARES, climb, weight_grids
 

@@ -16,11 +16,12 @@ from omegaconf import DictConfig
 from safetensors.torch import load_file
 
 from mmrec.cli.train import train
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import EvaluationSet, TrainBatch, TrainBatches
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.batches.train_batches import TrainBatch, TrainBatches
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.losses import sampled_softmax
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.models.fusion import score_with_history
+from mmrec.models.multimodal.fusion import score_with_history
 from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
 from mmrec.tasks.ranking import RankingTask, gather_rows
 

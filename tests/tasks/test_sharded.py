@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch.distributed.device_mesh import init_device_mesh
 
 from mmrec.cli.train import train
-from mmrec.data.csr import InteractionMatrix
-from mmrec.data.sample import PairBatches, TrainBatch
+from mmrec.data.batches.train_batches import PairBatches, TrainBatch
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
 from mmrec.losses import bpr
-from mmrec.models.matrix_factorization import MatrixFactorizationRecommender
+from mmrec.models.collaborative.matrix_factorization import MatrixFactorizationRecommender
 from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
 from mmrec.tasks.sharded import gather_tables, shard_tables
 from mmrec.types import DatasetSpec, Interactions

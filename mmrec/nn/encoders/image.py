@@ -18,10 +18,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torchvision.transforms import Compose, functional
 
-from mmrec.data.picture_worker import MAX_PIXELS
-from mmrec.data.pictures import DECODING, decode_picture
-from mmrec.data.storage import sha256_file, sha256_text
+from mmrec.data.pictures.decode import DECODING, decode_picture
+from mmrec.data.pictures.decode_worker import MAX_PIXELS
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
+from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.nn.encoders.clip import TINY_CLIP, build_image_model, clip_config
 from mmrec.types import default_device
 

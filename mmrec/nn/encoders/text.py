@@ -13,9 +13,9 @@ import transformers
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.data.storage import sha256_file, sha256_text
-from mmrec.data.wheels import fetch_wheel
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
+from mmrec.files.storage import sha256_file, sha256_text
+from mmrec.files.wheels import fetch_wheel
 from mmrec.types import default_device
 
 POOLINGS = ("mean", "cls")

@@ -12,9 +12,9 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from mmrec.data.features import extract_features
-from mmrec.data.storage import write_tensors
+from mmrec.data.features.extract import extract_features
 from mmrec.errors import ConfigError, DownloadError, MissingFile
+from mmrec.files.storage import write_tensors
 from mmrec.nn.encoders.clip import TinyClip, build_image_model
 from mmrec.nn.encoders.image import TRAINED_ON, ClipImageEncoder
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 
-from mmrec.data.features import extract_features
+from mmrec.data.features.extract import extract_features
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.nn.encoders.text import BertTextEncoder, mean_pool
 

@@ -1,0 +1,212 @@
+"""What a dataset holds, in numbers: how much, how dense, when, how unequal, what is known of the items; and a few items to look at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from jaxtyping import Int64
+
+from mmrec.data.features.texts import item_texts
+from mmrec.data.pictures.read import read_pictures
+from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
+
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.99, 1.0)
+MAX_RATING_BARS = 20
+N_TRIPLES, N_IDS = 5, 5
+_DAY = 86_400
+_PERIODS = ((90 * _DAY, "day", "1d"), (2 * 365 * _DAY, "week", "1w"), (15 * 365 * _DAY, "month", "1mo"))
+Counts = list[tuple[str, int]]
+"""Bars: a name and a number each."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How many interactions the users, or the items, have."""
+
+    mean: float
+    quantiles: dict[float, float]
+    """By `QUANTILES`, linear between two values."""
+    gini: float | None
+    """0 where all have as many, 1 where one has all (as `mmrec.metrics.beyond_accuracy.gini`); None of fewer than two."""
+    at_least: list[tuple[int, int]]
+    """For every number of interactions that occurs, but 0: how many have as many or more."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What is known of how many items."""
+
+    modality: str
+    n_items: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One item and what is known of it."""
+
+    item_id: str
+    n_interactions: int
+    title: str
+    text: str
+    triples: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A dataset in numbers."""
+
+    name: str
+    n_interactions: int
+    n_users: int
+    """Those with interactions."""
+    n_items: int
+    """All, with interactions or without."""
+    n_items_seen: int
+    n_pairs: int
+    """Different (user, item) pairs."""
+    n_same_rows: int
+    """Rows that stand there before, the same in every column."""
+    per_user: Spread
+    per_item: Spread
+    """Of all items, those without interactions too."""
+    span: tuple[str, str] | None
+    """First and last time, UTC."""
+    period: str
+    """What a bar of `over_time` is: day, week, month or year."""
+    over_time: Counts
+    ratings: Counts
+    events: Counts
+    coverage: list[Coverage]
+    examples: list[Example]
+    user_ids: list[str]
+    item_ids: list[str]
+    notes: tuple[str, ...]
+
+    @property
+    def density(self) -> float:
+        """The share of all (user, item) pairs that occur."""
+        return self.n_pairs / (self.n_users * self.n_items)
+
+
+def describe(dataset: Dataset, n_examples: int) -> Description:
+    """The numbers of a dataset, and `n_examples` items, evenly spread from that with the most interactions to that with the fewest."""
+    events, items = dataset.interactions, dataset.items
+    per_user = events.group_by(USER_ID).len()["len"].to_numpy().astype(np.int64)
+    degree = items.select(ITEM_ID).join(events.group_by(ITEM_ID).len(), on=ITEM_ID, how="left", maintain_order="left")["len"].fill_null(0)
+    per_item = degree.to_numpy().astype(np.int64)
+    span, period, over_time = _times(events)
+    return Description(
+        name=dataset.name,
+        n_interactions=len(events),
+        n_users=len(per_user),
+        n_items=len(items),
+        n_items_seen=int((per_item > 0).sum()),
+        n_pairs=events.select(USER_ID, ITEM_ID).n_unique(),
+        n_same_rows=len(events) - events.n_unique(),
+        per_user=spread(per_user),
+        per_item=spread(per_item),
+        span=span,
+        period=period,
+        over_time=over_time,
+        ratings=_ratings(events),
+        events=list(events["event"].drop_nulls().value_counts(sort=True).iter_rows())[:20] if "event" in events.columns else [],
+        coverage=_coverage(dataset),
+        examples=_examples(dataset, per_item, n_examples),
+        user_ids=events[USER_ID].unique(maintain_order=True).head(N_IDS).to_list(),
+        item_ids=items[ITEM_ID].head(N_IDS).to_list(),
+        notes=(*(str(count) for count in dataset.counts), *dataset.notes),
+    )
+
+
+def spread(degree: Int64[np.ndarray, " n"]) -> Spread:
+    """How unequally interactions are spread over users or items; `degree` is how many each has.
+
+    >>> spread(np.array([3, 1, 0])).at_least
+    [(1, 2), (3, 1)]
+    """
+    ordered, n = np.sort(degree), len(degree)
+    weights = 2 * np.arange(1, n + 1) - n - 1
+    values, counts = np.unique(ordered[ordered > 0], return_counts=True)
+    return Spread(
+        mean=float(ordered.mean()),
+        quantiles={q: float(np.quantile(ordered, q)) for q in QUANTILES},
+        gini=float(weights @ ordered / ordered.sum() / (n - 1)) if n > 1 else None,
+        at_least=list(zip(values.tolist(), counts[::-1].cumsum()[::-1].tolist(), strict=True)),
+    )
+
+
+def _times(events: pl.DataFrame) -> tuple[tuple[str, str] | None, str, Counts]:
+    """First and last time, what a bar is, and the interactions of every bar between them, empty ones too."""
+    if TIMESTAMP not in events.columns:
+        return None, "", []
+    first, last = events[TIMESTAMP].min(), events[TIMESTAMP].max()
+    period, every = next(((name, every) for longest, name, every in _PERIODS if last - first <= longest), ("year", "1y"))
+    exact = pl.from_epoch(events[TIMESTAMP], time_unit="s")
+    times = exact.dt.truncate(every)
+    bars = pl.datetime_range(times.min(), times.max(), every, eager=True).alias("time").to_frame()
+    counts = bars.join(times.alias("time").value_counts(name="n"), on="time", how="left", maintain_order="left").fill_null(0)
+    label = {"year": "%Y", "month": "%Y-%m"}.get(period, "%Y-%m-%d")
+    span = pl.Series([exact.min(), exact.max()]).dt.strftime("%Y-%m-%d %H:%M:%S")
+    return (span[0], span[1]), period, list(zip(counts["time"].dt.strftime(label), counts["n"], strict=True))
+
+
+def _ratings(events: pl.DataFrame) -> Counts:
+    """A bar for every rating, or, where there are too many, for equal steps of them."""
+    values = events[RATING].drop_nulls().to_numpy() if RATING in events.columns else np.zeros(0)
+    different, counts = np.unique(values, return_counts=True)
+    if len(different) <= MAX_RATING_BARS:
+        return [(f"{value:g}", int(count)) for value, count in zip(different, counts, strict=True)]
+    counts, edges = np.histogram(values, MAX_RATING_BARS)
+    return [(f"{low:.3g}", int(count)) for low, count in zip(edges, counts, strict=False)]
+
+
+def _coverage(dataset: Dataset) -> list[Coverage]:
+    """Of every kind of evidence that the dataset has: how many items have it."""
+    items, found = dataset.items, []
+    if dataset.text_columns:
+        lengths = [len(text.decode()) for text in item_texts(items, dataset.text_columns) if text is not None]
+        typical = f"{np.median(lengths):g} letters in the median, " if lengths else ""
+        found.append(Coverage(TEXT, len(lengths), typical + "of " + ", ".join(dataset.text_columns)))
+    if dataset.image_column is not None:
+        named = items[dataset.image_column].cast(pl.String).fill_null("") != ""
+        _, problems = read_pictures(dataset, items[ITEM_ID])
+        lost = f", files missing: {len(problems):,}" if problems else ""
+        found.append(Coverage(IMAGE, int(named.sum()) - len(problems), f"named by {dataset.image_column}{lost}"))
+    if dataset.triples is not None:
+        inside = pl.concat([dataset.triples[HEAD], dataset.triples[TAIL]]).unique()
+        linked = _entities(dataset)[ENTITY].is_in(inside.implode()).sum()
+        detail = f"{len(dataset.triples):,} triples, {len(inside):,} entities, {dataset.triples[RELATION].n_unique():,} relations"
+        found.append(Coverage(KG, int(linked), detail))
+    for modality, vectors in dataset.vectors.items():
+        known = vectors.item_ids.is_in(items[ITEM_ID].implode()).sum()
+        found.append(Coverage(modality, int(known), f"vectors of {vectors.values.shape[1]} numbers, {vectors.source}"))
+    return found
+
+
+def _entities(dataset: Dataset) -> pl.DataFrame:
+    """item_id, entity of every item that has one."""
+    if dataset.item_entities is None:
+        return dataset.items.select(ITEM_ID, pl.col(ITEM_ID).alias(ENTITY))
+    return dataset.item_entities
+
+
+def _examples(dataset: Dataset, degree: Int64[np.ndarray, " n_items"], n_examples: int) -> list[Example]:
+    by_degree = np.argsort(-degree, kind="stable")
+    rows = np.unique(np.linspace(0, len(degree) - 1, min(n_examples, len(degree))).round().astype(int))
+    chosen = by_degree[rows].tolist()
+    items = dataset.items[chosen]
+    texts = item_texts(items, dataset.text_columns) if dataset.text_columns else [None] * len(items)
+    titles = items[dataset.text_columns[0]] if dataset.text_columns else items[ITEM_ID]
+    entity_of = dict(_entities(dataset).filter(pl.col(ITEM_ID).is_in(items[ITEM_ID].implode())).select(ITEM_ID, ENTITY).iter_rows())
+    return [
+        Example(item, int(degree[row]), str(title or "").strip() or item, (text or b"").decode(), _triples(dataset, entity_of.get(item)))
+        for row, item, title, text in zip(chosen, items[ITEM_ID], titles, texts, strict=True)
+    ]
+
+
+def _triples(dataset: Dataset, entity: str | None) -> list[tuple[str, str, str]]:
+    if dataset.triples is None or entity is None:
+        return []
+    about = dataset.triples.filter((pl.col(HEAD) == entity) | (pl.col(TAIL) == entity))
+    return list(about.select(HEAD, RELATION, TAIL).head(N_TRIPLES).iter_rows())

@@ -1,0 +1,166 @@
+"""Guesses at what columns hold: times, ratings, kinds of event, pictures, texts; by their names and by their values."""
+
+import os
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from mmrec.data.discover.survey import Source, Survey
+from mmrec.data.discover.synonyms import is_called, words_of
+from mmrec.types import RATING, TIMESTAMP
+
+SURE, LIKELY, DOUBTFUL = "sure", "likely", "please check"
+EARLIEST, LATEST = 631_152_000, 4_102_444_800
+"""1990 and 2100: seconds between them are likely times."""
+_N_CHECKED = 1_000
+_AMOUNTS = {"quantity", "qty", "count", "amount", "price", "cost", "total", "n", "menge", "anzahl", "preis", "betrag", "age", "year"}
+_TITLES = {"title", "name", "titel", "bezeichnung", "label", "headline", "nom", "nombre"}
+_LONG = 120
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One setting, and why."""
+
+    key: str
+    """Dotted, as in `mmrec.yaml`."""
+    value: str | list[str]
+    confidence: str
+    """`SURE`, `LIKELY` or `DOUBTFUL`."""
+    reason: str
+
+
+Found = tuple[Guess | None, str]
+"""A guess, or what stood in its way: empty where there was nothing to see."""
+
+
+def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
+    """The column of a table that holds times: one that is called so, or one whose numbers or texts all are."""
+    best, odd = (0.0, "", None), ""
+    for column in free:
+        read, called = source.read(column, "seconds"), is_called(column, TIMESTAMP)
+        values = read.frame["value"]
+        share = int(values.is_between(EARLIEST, LATEST).sum()) / len(source)
+        if (called and share >= 0.5) or (share >= 0.99 and values.n_unique() > 1):
+            best = max(best, (share + called, column, read), key=lambda one: one[0])
+        elif called and len(values) >= 0.95 * len(source):
+            best = max(best, (0.1, column, read), key=lambda one: one[0])
+        elif called:
+            odd = f"`{column}` is called like a time, but `{_example(source, column)}` is none to mmrec: write 2024-12-31, or seconds"
+    score, column, read = best
+    if read is None:
+        return None, odd
+    if score < 0.5:
+        return Guess(key, column, DOUBTFUL, "called like a time, but its numbers are too small to be seconds since 1970"), ""
+    values = read.frame["value"].filter(read.frame["value"].is_between(EARLIEST, LATEST))
+    span = " to ".join(f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}" for value in (values.min(), values.max()))
+    reason = f"{_unit(source.values(column), read.notes)}, {span}" + (f"; {len(read.bad):,} cannot be read" if len(read.bad) else "")
+    return Guess(key, column, SURE if score > 1.95 else LIKELY, reason), ""
+
+
+def _unit(values: pl.Series, notes: Sequence[str]) -> str:
+    """The unit of times, as reading notes it where it is not seconds."""
+    if values.dtype.is_temporal():
+        return "times"
+    is_iso = values.dtype == pl.String and values.str.contains(r"\d-\d").any()
+    return notes[0].rsplit(" ", 1)[1] if notes else "ISO 8601" if is_iso else "seconds"
+
+
+def guess_rating(source: Source, free: Iterable[str], key: str) -> Found:
+    """The column of a table that holds ratings: one that is called so, or one with few numbers from 0 to 10."""
+    odd = ""
+    for called in (True, False):
+        for column in (name for name in free if is_called(name, RATING) == called):
+            values = source.read(column, "number").frame["value"].drop_nulls()
+            span = f"{len(values.unique()):,} different numbers from {values.min():g} to {values.max():g}" if len(values) else ""
+            if called and len(values) >= 0.5 * len(source):
+                return Guess(key, column, SURE if len(values) >= 0.95 * len(source) else LIKELY, span), ""
+            if called:
+                odd = f"`{column}` is called like a rating, but `{_example(source, column)}` is no number (decimals have a point)"
+            elif _looks_rated(values, len(source)) and not _AMOUNTS & set(words_of(column)):
+                return Guess(key, column, DOUBTFUL, f"{span}, as ratings have"), ""
+    return None, odd
+
+
+def _looks_rated(values: pl.Series, n_rows: int) -> bool:
+    return len(values) >= 0.95 * n_rows and values.min() >= 0 and values.max() <= 10 and 3 <= values.n_unique() <= 21
+
+
+def guess_event(source: Source, free: Iterable[str], key: str) -> Found:
+    """The column that says what kind of event each row is."""
+    for column in free:
+        kinds = source.values(column).drop_nulls().unique()
+        if is_called(column, "event") and kinds.dtype == pl.String and 0 < len(kinds) <= 50:
+            return Guess(key, column, SURE, f"{', '.join(kinds.sort().head(3))}{', …' if len(kinds) > 3 else ''}"), ""
+    return None, ""
+
+
+def guess_pictures(survey: Survey, source: Source | None, free: Iterable[str], item_ids: pl.Series) -> Found:
+    """Where the items' pictures are: the column that has their paths, or the place of files called by item ids or by another column."""
+    columns = {name: values.head(_N_CHECKED) for name in free if source is not None and len(values := _texts(source.values(name)))}
+    here = set(survey.pictures)
+    for column, values in columns.items():
+        there = sum(os.path.normpath(value) in here for value in values)
+        if there >= 0.5 * len(values):
+            return Guess("image_column", column, SURE if there == len(values) else LIKELY, f"{there} of {len(values)} are files here"), ""
+    paths = [survey.stems[item] for item in item_ids if item in survey.stems]
+    if paths and (len(paths) >= 0.5 * len(here) or len(paths) >= 0.5 * len(item_ids)):
+        reason = f"{len(paths):,} of {len(here):,} pictures are called by an item's id"
+        return Guess("image_column", f"{_place(paths)}{{item_id}}.*", SURE if len(paths) > 1 else LIKELY, reason), ""
+    names = {Path(path).name: path for path in survey.pictures}
+    for column, values in columns.items():
+        for found, tail in ((names, ""), (survey.stems, ".*")):
+            paths = [found[value] for value in values if value in found]
+            if len(set(paths)) >= 0.5 * len(values):
+                reason = f"{len(paths)} of {len(values)} are names of pictures"
+                return Guess("image_column", f"{_place(paths)}{{{column}}}{tail}", LIKELY, reason), ""
+    for column, values in columns.items():
+        if is_called(column, "image"):
+            return (
+                None,
+                f"`{column}` is called like a picture, but `{values[0][:80]}` is no file here: save the pictures and name their paths",
+            )
+    return None, f"none of the {len(here):,} pictures is called by an item" if here else ""
+
+
+def _place(paths: Collection[str]) -> str:
+    """The folder of pictures, with a slash; with `**` where they lie below it."""
+    parents = {os.path.dirname(path) for path in paths}
+    top = os.path.commonpath([parent or "." for parent in parents]) if "" not in parents else ""
+    return "/".join([part for part in (top, "**" if len(parents) > 1 else "") if part] + [""])
+
+
+def guess_texts(source: Source, free: Iterable[str]) -> Found:
+    """The columns that make up an item's text, title first: letters, neither codes nor addresses nor times."""
+    found = {}
+    for column in free:
+        values = _texts(source.values(column))
+        if len(values) < 0.05 * len(source) or values.is_empty():
+            continue
+        is_code = values.str.contains(r"^\S*\d\S*$") | values.str.contains(r"^(https?://|www\.|data:)|^\d{4}-\d\d-\d\d")
+        is_text = values.str.contains(r"\p{L}\p{L}") & ~is_code
+        if is_text.mean() >= 0.5 and (values.n_unique() > 1 or len(source) < 3):
+            found[column] = (values.str.len_chars().mean(), values.n_unique() / len(source))
+    if not found:
+        return None, "no column of the items holds text" if source.columns[1:] else ""
+    called = [column for column in found if _TITLES & set(words_of(column))]
+    titles = called or sorted((column for column in found if found[column][0] <= _LONG), key=lambda column: -found[column][1])[:1]
+    ordered = [*titles, *(column for column in found if column not in titles)]
+    shown = "; ".join(f"`{name}` {found[name][0]:.0f} letters long, {min(found[name][1], 1):.0%} distinct" for name in ordered[:4])
+    return Guess("text_columns", ordered, SURE if called else LIKELY, shown + ("; …" if len(ordered) > 4 else "")), ""
+
+
+def _texts(values: pl.Series) -> pl.Series:
+    """Those that are texts and not empty, lists of texts joined."""
+    if values.dtype == pl.List(pl.String):
+        values = values.list.join(", ", ignore_nulls=True)
+    texts = values.drop_nulls() if values.dtype == pl.String else pl.Series([], dtype=pl.String)
+    return texts.filter(texts.str.strip_chars() != "")
+
+
+def _example(source: Source, column: str) -> str:
+    return re.sub(r"\s+", " ", str(source.values(column).drop_nulls().first()))[:40]

@@ -1,0 +1,258 @@
+"""A look at a folder of any files: the tables in it, with a sample of the rows of each, and the pictures."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from string import digits
+
+import polars as pl
+
+from mmrec.data.discover.synonyms import part_of
+from mmrec.data.folder.settings import FILE
+from mmrec.data.pictures.names import SUFFIXES as PICTURES
+from mmrec.data.tables.columns import Column, ReadTable, read_table
+from mmrec.data.tables.formats import open_table
+from mmrec.data.tables.problems import Problems
+from mmrec.data.tables.raw import TableFile
+from mmrec.errors import DataError
+from mmrec.files.compressed import COMPRESSIONS
+from mmrec.files.locate import SUFFIXES, files_of
+from mmrec.types import PARTS, SPLIT
+
+SAMPLE_ROWS = 100_000
+_LONGEST_ID = 64
+_SHORTEST_PREFIX = 3
+"""Letters that the names of files must share at the start to be the parts of one table, where they differ in more than numbers."""
+
+_SHOWN = 8
+"""Columns that are named in a sentence."""
+
+
+class Sample(TableFile):
+    """Rows in memory, read like the file that they come from."""
+
+    def __init__(self, frame: pl.DataFrame, has_types: bool) -> None:
+        super().__init__(Path("sample"))
+        self._frame, self.has_types = frame, has_types
+
+    @property
+    def columns(self) -> list[str]:
+        return self._frame.columns
+
+    def scan(self) -> pl.LazyFrame:
+        return self._frame.lazy()
+
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        return self.scan()
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        return [str(row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table of the folder."""
+
+    name: str
+    """As settings name it: a file, a glob or a folder, relative to the data folder."""
+    sample: Sample
+    """Its first rows."""
+    n_files: int
+    notes: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Where it comes in parts to train and to test on, by the names of files: each part, and what settings call it."""
+    _ids: dict[str, pl.Series] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def columns(self) -> list[str]:
+        return self.sample.columns
+
+    def __len__(self) -> int:
+        return len(self.sample.scan().collect())
+
+    def values(self, column: str) -> pl.Series:
+        """The values of a column, as the file has them."""
+        return self.sample.scan().select(column).collect()[column]
+
+    def read(self, column: str, kind: str) -> ReadTable:
+        """The values of a column that can be read as a kind of `Column`, under the name `value`."""
+        return read_table(self.sample, [Column("value", kind)], Problems(), {"value": column})
+
+    def ids(self, column: str) -> pl.Series:
+        """The distinct values of a column as ids; empty where they are none: missing, too long, nested, or fractions."""
+        if column not in self._ids:
+            read = self.read(column, "id")
+            found = read.frame["value"].unique(maintain_order=True)
+            is_one = len(read.frame) >= 0.5 * len(self) and len(found) and found.str.len_chars().mean() <= _LONGEST_ID
+            is_fraction = found.str.contains(r"^-?\d+\.\d*$").any()
+            self._ids[column] = found if is_one and not is_fraction else found.clear()
+        return self._ids[column]
+
+    def distinctness(self, column: str) -> float:
+        """Distinct ids by rows: 1 where each row has its own."""
+        return len(self.ids(column)) / max(len(self), 1)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is in a folder."""
+
+    folder: Path
+    sources: tuple[Source, ...]
+    pictures: tuple[str, ...]
+    """Relative to the folder."""
+    others: tuple[str, ...]
+    """Files that are neither, with the reason where a table cannot be read."""
+    apart: tuple[str, ...] = ()
+    """Of files that are called like parts of one table and are not, a sentence each: which columns differ, and what to do."""
+
+    @cached_property
+    def stems(self) -> dict[str, str]:
+        """The name of each picture without its suffix, to its path."""
+        return {Path(path).stem: path for path in self.pictures}
+
+
+def survey_folder(folder: Path) -> Survey:
+    """Looks at every file below a folder, hidden ones left out; files of the same columns that belong together are one table.
+
+    So are tables whose names differ in nothing but the part (train, valid, test), where there are at least rows to train and to test on.
+    """
+    tables, pictures, others = defaultdict(list), [], []
+    for path in _walk(folder):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix.lower() in PICTURES:
+            pictures.append(name)
+        elif (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix in SUFFIXES:
+            try:
+                tables[path.parent, frozenset(open_table(path).columns)].append(path)
+            except DataError as error:
+                others.append(f"{name}: {str(error).removeprefix(f'{path}').lstrip(': ')}")
+        else:
+            others.append(name)
+    sources = []
+    for paths in tables.values():
+        for alike in _by_part(paths):
+            for found in _together(folder, alike):
+                try:
+                    sources.append(_open(folder, found))
+                except DataError as error:
+                    others.append(f"{found.relative_to(folder)}: {error}")
+    joined = tuple(_with_parts(sources))
+    return Survey(folder, joined, tuple(pictures), tuple(others), tuple(_parts_apart(joined)))
+
+
+def _by_part(paths: list[Path]) -> list[list[Path]]:
+    """The files of one folder and the same columns, those of different parts apart."""
+    groups = defaultdict(list)
+    for path in paths:
+        groups[part_of(path.name)].append(path)
+    return list(groups.values()) if len({part for part, _ in groups} - {""}) > 1 else [paths]
+
+
+def _with_parts(sources: Sequence[Source]) -> Iterator[Source]:
+    """The sources, those that are the parts of one table joined."""
+    groups = defaultdict(list)
+    for source in sources:
+        part, beside = _part_and_place(PurePosixPath(source.name))
+        groups[beside, frozenset(source.columns), bool(part) or source.name].append((part, source))
+    for group in groups.values():
+        parts = dict(sorted(group, key=lambda one: PARTS.index(one[0]) if one[0] else 0))
+        if len(parts) == len(group) and {PARTS[0], PARTS[-1]} <= set(parts) and SPLIT not in group[0][1].columns:
+            yield _join(parts)
+        else:
+            yield from (source for _, source in group)
+
+
+def _parts_apart(sources: Sequence[Source]) -> Iterator[str]:
+    """What is to be said of files that are parts by their names alone: they were not joined, for their columns differ."""
+    groups = defaultdict(list)
+    for source in sources:
+        for name in source.parts.values() or [source.name]:
+            part, beside = _part_and_place(PurePosixPath(name))
+            if part:
+                groups[beside].append((part, name, source.columns))
+    for group in groups.values():
+        parts = [part for part, _, _ in group]
+        if len(set(parts)) < len(parts) or not {PARTS[0], PARTS[-1]} <= set(parts):
+            continue
+        columns = {name: found for _, name, found in sorted(group, key=lambda one: PARTS.index(one[0]))}
+        if len({frozenset(found) for found in columns.values()}) > 1:
+            yield (
+                f"{', '.join(columns)} are called like parts of one table and are not joined, for their columns differ: "
+                f"{_differences(columns)}; give them the same columns and guess anew (--force), or leave them "
+                "apart, and see above what each of them is taken for"
+            )
+
+
+def _differences(columns: Mapping[str, Sequence[str]]) -> str:
+    """The columns that not every file has, by the files that have them."""
+    owners = defaultdict(list)
+    for column in dict.fromkeys(column for one in columns.values() for column in one):
+        having = tuple(name for name, one in columns.items() if column in one)
+        if len(having) < len(columns):
+            owners[having].append(f"`{column}`")
+    shown = ((having, found if len(found) <= _SHOWN else [*found[:_SHOWN], "…"]) for having, found in owners.items())
+    return ", ".join(f"{', '.join(found)} only in {' and '.join(having)}" for having, found in shown)
+
+
+def _part_and_place(path: PurePosixPath) -> tuple[str, tuple[PurePosixPath, tuple[str, ...]]]:
+    """The part that a file, or else the folder it is in, has by its name; where that lies, and the rest of the name."""
+    for place in (path, path.parent):
+        part, others = part_of(place.name)
+        if part:
+            return part, (place.parent, others)
+    return "", (path.parent, ())
+
+
+def _join(parts: Mapping[str, Source]) -> Source:
+    found, names = list(parts.values()), {part: source.name for part, source in parts.items()}
+    rows = pl.concat([source.sample.scan().select(found[0].columns) for source in found], how="vertical_relaxed").collect()
+    notes = dict.fromkeys(note for source in found for note in source.notes)
+    n_files = sum(source.n_files for source in found)
+    return Source(", ".join(names.values()), Sample(rows, found[0].sample.has_types), n_files, tuple(notes), names)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(parent)
+        yield from (here / name for name in sorted(files) if not name.startswith((".", "_")) and here / name != folder / FILE)
+
+
+def _together(folder: Path, paths: list[Path]) -> list[Path]:
+    """Files of one folder with the same columns as the folder, a glob, or, where neither means just them, one by one."""
+    if len(paths) == 1:
+        return paths
+    parent = paths[0].parent
+    if parent != folder and files_of(parent) == paths:
+        return [parent]
+    alike = defaultdict(list)
+    for path in paths:
+        alike[re.sub(r"\d+", "0", path.name)].append(path)
+    if 1 < len(alike) < len(paths):
+        return [found for group in alike.values() for found in _together(folder, group)]
+    start, end = _common_start(path.name for path in paths), _common_start(path.name[::-1] for path in paths)[::-1]
+    glob = parent / f"{start.rstrip(digits)}*{end.lstrip(digits)}"
+    return [glob] if (len(alike) == 1 or len(start) >= _SHORTEST_PREFIX) and files_of(glob) == paths else paths
+
+
+def _common_start(names: Iterable[str]) -> str:
+    return "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False)))
+
+
+def _open(folder: Path, path: Path) -> Source:
+    table = open_table(path)
+    try:
+        rows = table.scan().head(SAMPLE_ROWS).collect()
+    except pl.exceptions.PolarsError:
+        rows = table.salvage(Problems()).head(SAMPLE_ROWS).collect()
+    if rows.is_empty():
+        raise DataError("it has no rows")
+    files = files_of(path)
+    notes = dict.fromkeys(note.removeprefix(f"{one} ") for one in files for note in table.notes if note.startswith(f"{one} "))
+    return Source(path.relative_to(folder).as_posix(), Sample(rows, table.has_types), len(files), tuple(notes))

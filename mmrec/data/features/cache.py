@@ -1,0 +1,133 @@
+"""The content-addressed cache of frozen features: shards on disk, and the table of a catalogue's features that is filled from them."""
+
+import hashlib
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mmrec.files.storage import write_tensors
+from mmrec.files.store import ask_all
+from mmrec.types import UnusableInput
+
+SHARD_ROWS, SHARD_SECONDS = 2_000, 30.0
+
+
+class FeatureTable:
+    """The result being filled: one row an input, and which inputs (one or more) share a key."""
+
+    def __init__(self, inputs: Sequence[bytes | None], feature_dim: int):
+        self.keys: list[bytes] = []
+        self.positions: dict[bytes, list[int]] = {}
+        self.sizes: list[int] = []
+        self.unread: list[UnusableInput] = []
+        for position, (key, size, reason) in enumerate(_digests(inputs)):
+            self.keys.append(key)
+            self.sizes.append(size)
+            if reason:
+                self.unread.append(UnusableInput(position, reason))
+            if key:
+                self.positions.setdefault(key, []).append(position)
+        self.values = torch.zeros(len(inputs), feature_dim)
+        self.present = torch.zeros(len(inputs), dtype=torch.bool)
+
+    def fill(self, keys: list[bytes], rows: Float[Tensor, "n feature_dim"]) -> None:
+        """Puts each row wherever its key is asked for."""
+        pairs = [(row, position) for row, key in enumerate(keys) for position in self.positions.get(key, ())]
+        if pairs:
+            source, target = torch.tensor(pairs).T
+            self.values[target] = rows[source]
+            self.present[target] = True
+
+    def lacking(self) -> set[bytes]:
+        """The keys without a row."""
+        return {key for key, positions in self.positions.items() if not self.present[positions[0]]}
+
+    def rows(self) -> tuple[list[bytes], Float[Tensor, "n feature_dim"]]:
+        """The keys that have a row, sorted, and their rows."""
+        keys = sorted(key for key, positions in self.positions.items() if self.present[positions[0]])
+        return keys, self.values[[self.positions[key][0] for key in keys]]
+
+    def missing(self, window: int) -> list[list[int]]:
+        """The first position of each key still without a row, largest input first: what does not fit in memory fails at once.
+
+        They come in windows of all keys, the known ones left out: a run that goes on makes the batches of one that was not stopped, hence
+        the same rows to the last digit.
+        """
+        first = sorted((positions[0] for positions in self.positions.values()), key=lambda position: (-self.sizes[position], position))
+        windows = [first[start : start + window] for start in range(0, len(first), window)]
+        left = [[position for position in positions if not self.present[position]] for positions in windows]
+        return [positions for positions in left if positions]
+
+
+def _digests(inputs: Sequence[bytes | None]) -> Iterator[tuple[bytes, int, str]]:
+    """Of each input its sha256 and size, empty and 0 where there is none, and why it cannot be read. Those not in memory are waited for."""
+
+    def digest(position: int) -> tuple[bytes, int, str]:
+        try:
+            raw = inputs[position]
+        except ValueError as error:
+            return b"", 0, str(error)
+        return (b"", 0, "") if raw is None else (hashlib.sha256(raw).digest(), len(raw), "")
+
+    return ask_all(digest, len(inputs), has_to_wait=not isinstance(inputs, list))
+
+
+class ShardWriter:
+    """Collects computed rows and writes a shard when `SHARD_ROWS` are waiting, `SHARD_SECONDS` have passed, or work ends in any way."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._start()
+
+    def _start(self) -> None:
+        self.keys: list[bytes] = []
+        self.rows: list[Tensor] = []
+        self.since = time.monotonic()
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def add(self, keys: list[bytes], rows: Float[Tensor, "n feature_dim"]) -> None:
+        self.keys += keys
+        self.rows.append(rows)
+        if len(self.keys) >= SHARD_ROWS or time.monotonic() - self.since >= SHARD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.keys:
+            shard = {
+                "keys": torch.from_numpy(np.frombuffer(b"".join(self.keys), np.uint8).reshape(-1, 32).copy()),
+                "values": torch.cat(self.rows),
+            }
+            write_tensors(self.folder / f"{_shard_hash(shard)}.safetensors", shard)
+        self._start()
+
+
+def _shard_hash(shard: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(shard["keys"].numpy())
+    digest.update(shard["values"].numpy())
+    return digest.hexdigest()
+
+
+def read_shard(path: Path, feature_dim: int) -> tuple[list[bytes], Float[Tensor, "n feature_dim"]]:
+    """Keys and rows of a shard. A damaged one is deleted with a warning and read as empty."""
+    try:
+        shard = load_file(path)
+        if _shard_hash(shard) != path.stem:
+            raise ValueError("its content is not what was written")
+        return [key.tobytes() for key in shard["keys"].numpy()], shard["values"]
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        warnings.warn(f"{path}: damaged feature shard dropped ({error}); its items are computed again", stacklevel=2)
+        path.unlink(missing_ok=True)
+        return [], torch.zeros(0, feature_dim)

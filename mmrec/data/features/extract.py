@@ -1,0 +1,133 @@
+"""Frozen features of a catalogue's texts and pictures: what is fed to an encoder, and the content-addressed cache of what comes out.
+
+The key of a feature is the sha256 of the raw bytes it was computed from; the folder is named by the encoder's fingerprint. So nothing is
+ever stale: a changed item, model or setting is another key. A cache folder holds *shards*, safetensors files of up to `SHARD_ROWS` rows:
+
+    <cache>/features/<fingerprint[:32]>/<sha256 of the content>.safetensors     keys: (n, 32) uint8, values: (n, feature_dim) float32
+
+A store that several machines share (`mmrec.data.features.shared_cache`) stands behind the cache, if there is one.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from jaxtyping import Float
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from mmrec.data.features.cache import FeatureTable, ShardWriter, read_shard
+from mmrec.data.features.shared_cache import SharedFeatures
+from mmrec.files.store import Store
+from mmrec.types import FeatureEncoder, Features, UnusableInput
+
+WINDOW_BATCHES = 4
+"""Batches prepared together: within them inputs are sorted by length, beyond them only by bytes. Bounds the decoded pictures in memory."""
+
+_PREPARED_AT_ONCE = 16
+"""By one thread: handing over each input by itself costs as much as decoding a small picture does."""
+
+
+class Encoded(NamedTuple):
+    """What became of some of the inputs: either why they were refused, by position, or their features."""
+
+    refused: dict[int, str]
+    positions: list[int]
+    rows: Float[Tensor, "n_positions feature_dim"] | None
+
+
+class Engine(Protocol):
+    """Where inputs are encoded: windows of positions in, what became of all of these out, in the order of the windows."""
+
+    def __call__(
+        self, encoder: FeatureEncoder, inputs: Sequence[bytes | None], windows: list[list[int]], batch_size: int
+    ) -> Iterator[Encoded]: ...
+
+
+def encode_here(encoder: FeatureEncoder, inputs: Sequence[bytes | None], windows: list[list[int]], batch_size: int) -> Iterator[Encoded]:
+    """Encodes in this process, batch by batch; the next window is prepared by threads while one is encoded."""
+    for window in _prepare_windows(encoder, inputs, windows):
+        if refused := {position: reason for position, _, reason in window if reason}:
+            yield Encoded(refused, [], None)
+        for batch in _sorted_batches(encoder, window, batch_size):
+            yield Encoded({}, [position for position, _ in batch], encoder.encode([prepared for _, prepared in batch]))
+
+
+def extract_features(
+    encoder: FeatureEncoder,
+    inputs: Sequence[bytes | None],
+    cache: Path,
+    batch_size: int,
+    modality: str,
+    engine: Engine = encode_here,
+    store: Store | None = None,
+) -> tuple[Features, list[UnusableInput]]:
+    """The features of every input, from the cache where it has them and computed (then cached) where not.
+
+    None means that the item has no such input; it and an input that cannot be read or that `encoder.prepare` refuses, with ValueError, are
+    not `present`, and each refused one is a problem. Equal inputs are computed once. What was computed is on disk after at most
+    `SHARD_SECONDS`, so a kill loses little. `modality` only names the progress bar; `engine` says where it is computed, not what.
+    What the cache lacks is looked up in `store` before, and what that lacks is written there after; it raises StorageError.
+    """
+    table = FeatureTable(inputs, encoder.feature_dim)
+    folder = cache / "features" / encoder.fingerprint[:32]
+    for path in sorted(folder.glob("*.safetensors")):
+        table.fill(*read_shard(path, encoder.feature_dim))
+    shared = None if store is None else SharedFeatures(store, encoder.fingerprint, encoder.feature_dim)
+    if shared is not None:
+        with ShardWriter(folder) as shards:
+            for keys, rows in shared.find(table.lacking()):
+                table.fill(keys, rows)
+                shards.add(keys, rows)
+    todo, refused = table.missing(WINDOW_BATCHES * batch_size), {}
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not (console.is_terminal and todo)) as progress, ShardWriter(folder) as shards:
+        bar = progress.add_task(f"{modality} features ({encoder.name})", total=sum(map(len, todo)))
+        for encoded in engine(encoder, inputs, todo, batch_size) if todo else ():
+            refused |= encoded.refused
+            if encoded.rows is not None:
+                if not encoded.rows.isfinite().all():
+                    raise ValueError(f"{encoder.name} gave features that are not finite numbers; nothing of this batch was cached")
+                keys = [table.keys[position] for position in encoded.positions]
+                table.fill(keys, encoded.rows)
+                shards.add(keys, encoded.rows)
+            progress.advance(bar, len(encoded.refused) + len(encoded.positions))
+    if shared is not None:
+        shared.add(*table.rows())
+    problems = [UnusableInput(position, reason) for first, reason in refused.items() for position in table.positions[table.keys[first]]]
+    return Features(table.values, table.present, encoder.name), sorted(table.unread + problems, key=lambda problem: problem.position)
+
+
+def _prepare_windows(
+    encoder: FeatureEncoder, inputs: Sequence[bytes | None], windows: list[list[int]]
+) -> Iterator[list[tuple[int, object, str]]]:
+    """(position, prepared, reason it was refused or "") of each window; the next window is prepared while one is used."""
+
+    def attempt(position: int) -> tuple[int, object, str]:
+        try:
+            return position, encoder.prepare(inputs[position]), ""
+        except ValueError as error:
+            return position, None, " ".join(str(error).split()) or "cannot be used"
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+
+        def begin(window: list[int]) -> list[Future]:
+            parts = (window[start : start + _PREPARED_AT_ONCE] for start in range(0, len(window), _PREPARED_AT_ONCE))
+            return [pool.submit(lambda part: [attempt(position) for position in part], part) for part in parts]
+
+        ahead = begin(windows[0]) if windows else []
+        for following in [*windows[1:], []] if windows else []:
+            current, ahead = ahead, begin(following)
+            yield [prepared for future in current for prepared in future.result()]
+
+
+def _sorted_batches(encoder: FeatureEncoder, window: list[tuple[int, object, str]], batch_size: int) -> Iterator[list[tuple[int, object]]]:
+    """The usable inputs of a window in batches of similar length, so that little is padding."""
+    usable = sorted(
+        ((position, prepared) for position, prepared, reason in window if not reason), key=lambda pair: -encoder.length(pair[1])
+    )
+    for start in range(0, len(usable), batch_size):
+        yield usable[start : start + batch_size]

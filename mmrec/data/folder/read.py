@@ -1,0 +1,371 @@
+"""A dataset as a folder that a person can make in an hour; everything wrong with it is said at once.
+
+    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, split: the part that a row was given to]
+    items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]    (optional, as all that follow)
+    triples.csv        head, relation, tail[, timestamp: when it became known]; or a graph: .nt, .ttl, .graphml
+    item_entities.csv  item_id, entity          (left out: items are entities under their own id)
+    users.csv          user_id, any columns
+    audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.folder.vectors`
+
+Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
+`mmrec.yaml` in the folder (see `mmrec.data.folder.settings`) says which files and columns have other names.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, Unpack
+
+import polars as pl
+
+from mmrec.data.folder.settings import Layout, Settings, read_settings
+from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
+from mmrec.data.pictures.names import find_pictures, is_pattern
+from mmrec.data.tables.columns import Column, ReadTable, read_table
+from mmrec.data.tables.formats import open_labelled, open_table
+from mmrec.data.tables.graphs import node_links
+from mmrec.data.tables.id_checks import near_ids
+from mmrec.data.tables.problems import Problems
+from mmrec.data.tables.quarantine import write_quarantine
+from mmrec.data.tables.raw import TableFile
+from mmrec.errors import ConfigError, DataError, MissingFile, nearest
+from mmrec.files.locate import files_of, missing_file
+from mmrec.files.storage import sha256_file, sha256_text
+from mmrec.files.store import open_pictures
+from mmrec.types import (
+    ENTITY,
+    HEAD,
+    ITEM_ID,
+    PARTS,
+    RATING,
+    RELATION,
+    SPLIT,
+    TAIL,
+    TIMESTAMP,
+    USER_ID,
+    Dataset,
+    Hosts,
+    ItemVectors,
+    RowCount,
+)
+
+EVENT, IMAGE_COLUMN = "event", "image"
+TABLES = {
+    "interactions": (
+        Column(USER_ID, "id"),
+        Column(ITEM_ID, "id"),
+        Column(TIMESTAMP, "seconds", optional=True),
+        Column(RATING, "number", optional=True),
+        Column(EVENT, "text", optional=True),
+        Column(SPLIT, "text", optional=True),
+    ),
+    "items": (Column(ITEM_ID, "id"),),
+    "triples": (
+        Column(HEAD, "id"),
+        Column(RELATION, "id"),
+        Column(TAIL, "id"),
+        Column(TIMESTAMP, "seconds", optional=True, nullable=True),
+    ),
+    "item_entities": (Column(ITEM_ID, "id"), Column(ENTITY, "id")),
+    "users": (Column(USER_ID, "id"),),
+}
+ON_ERROR = ("stop", "quarantine")
+_KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
+"""The column that may hold a value only once."""
+
+
+def read_folder(
+    path: str,
+    *,
+    on_error: str = "stop",
+    quarantine: str | None = None,
+    pictures: str | None = None,
+    allow_hosts: list[str] | None = None,
+    allow_private: bool = False,
+    **layout: Unpack[Layout],
+) -> Dataset:
+    """The dataset in the folder `path`.
+
+    Args:
+        path: the folder; `~` is understood.
+        on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
+        quarantine: the folder for rows that are left out, one below it for each content.
+        pictures: where the images are, if not in `path`: whatever `mmrec.files.store.open_store` takes, whose errors are raised too.
+        allow_hosts: where images may be fetched from that are named by URL.
+        allow_private: whether those hosts may be of this machine or its network.
+        layout: which files are which tables and what their columns are called, key by key as `Layout` has it. What is not given, or None,
+            the folder's own `mmrec.yaml` may say; after that, names tell.
+
+    Raises:
+        MissingFile: no such folder, or no interactions in it.
+        DataProblems: rows cannot be used, and `on_error` is `stop`: a value is not of its kind, an id stands twice where it must be unique,
+            or a table names an item that nothing else knows.
+        DataError: a file cannot be read at all, or lacks a column.
+        ConfigError: an argument or a setting names what does not exist, or nothing that can be done on errors.
+    """
+    check_choices({}, on_error)
+    opened, problems = open_folder(path, layout), Problems()
+    read, vectors = read_tables(opened, problems, {})
+    content_hash = opened.content_hash
+    settle(read, problems, on_error, quarantine, content_hash)
+    dataset = make_dataset(opened, read, vectors, pictures)
+    return replace(dataset, hosts=Hosts(tuple(allow_hosts or ()), allow_private), content_hash=content_hash)
+
+
+class OpenedFolder(NamedTuple):
+    """A folder of which it is known what is where; nothing of it is read yet."""
+
+    path: Path
+    settings: Settings
+    tables: dict[str, Path | dict[str, Path]]
+    """By our name, in the order of `TABLES`; interactions in parts have a path each."""
+    vectors: dict[str, VectorFiles]
+
+    @property
+    def content_hash(self) -> str:
+        """sha256 hex over the names and bytes of all files, pictures excluded."""
+        return _hash_all(self.tables.values(), self.vectors.values(), self.settings.path)
+
+
+def open_folder(path: str, layout: Layout) -> OpenedFolder:
+    """Finds the tables of a folder, as `read_folder` does, and raises as that does."""
+    folder = find_folder(path)
+    settings = read_settings(folder, {stem: [column.name for column in expected] for stem, expected in TABLES.items()}, layout)
+    paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
+    if "interactions" not in paths:
+        raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
+    return OpenedFolder(folder, settings, paths, find_vectors(folder, settings.features))
+
+
+def open_stem(path: Path | dict[str, Path]) -> TableFile:
+    """The file, or files, of a table as `OpenedFolder` names them."""
+    return open_labelled(path, SPLIT) if isinstance(path, dict) else open_table(path)
+
+
+def read_tables(
+    opened: OpenedFolder, problems: Problems, read: Mapping[str, ReadTable]
+) -> tuple[dict[str, ReadTable], dict[str, ItemVectors]]:
+    """Every table of the folder, the lists of items of vectors among them, and the vectors themselves by modality.
+
+    What was `read` already is taken as it is; of interactions, the items count.
+    """
+    settings, files = opened.settings, opened.vectors
+    found = {stem: open_stem(file) for stem, file in opened.tables.items() if stem not in read}
+    read = {**read, **{stem: read_stem(file, stem, problems, settings.names(stem)) for stem, file in found.items()}}
+    settings.check_columns({stem: table.file.columns for stem, table in read.items()})
+    if "item_entities" not in read and not files:
+        return read, {}
+    known = _known_items(read)
+    if "item_entities" in read:
+        read["item_entities"] = read["item_entities"].known_items(known, problems)
+    vectors = {}
+    for modality, one in files.items():
+        read[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, settings.names("items"))
+    return read, vectors
+
+
+def make_dataset(opened: OpenedFolder, read: Mapping[str, ReadTable], vectors: dict[str, ItemVectors], pictures: str | None) -> Dataset:
+    """The dataset of the tables that were read, with all notes and counts. Raises as `assemble` does."""
+    settings = opened.settings
+    frames = {stem: table.frame for stem, table in read.items() if stem in TABLES}
+    if "triples" in read and "item_entities" not in read:
+        links = node_links(read["triples"].file, set(_known_items(read)))
+        frames |= {"item_entities": links} if links is not None else {}
+    triples = opened.tables.get("triples")
+    dataset = assemble(opened.path, frames, settings.text_columns, settings.image_column, triples, settings.places, pictures)
+    notes = settings.notes + reading_notes(read) + dataset.notes
+    return replace(dataset, vectors=vectors, counts=row_counts(read.items()), notes=notes)
+
+
+def _known_items(read: Mapping[str, ReadTable]) -> pl.Series:
+    """The items that the items or the interactions name."""
+    return pl.concat([read[stem].frame[ITEM_ID] for stem in ("items", "interactions") if stem in read]).unique().drop_nulls()
+
+
+def find_folder(path: str) -> Path:
+    """The folder at `path`, where `~` is understood. Raises MissingFile where there is none."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise missing_file(folder)
+    return folder
+
+
+def check_choices(columns: Mapping[str, str | None], on_error: str) -> None:
+    """Raises ConfigError for a name in `columns` that is none of ours, and for what cannot be done on errors."""
+    ours = {column.name for table in TABLES.values() for column in table}
+    for name in columns:
+        if name not in ours:
+            raise ConfigError(f"data.columns.{name}: expected a column that mmrec knows; {nearest(name, ours)}")
+    if on_error not in ON_ERROR:
+        raise ConfigError(f"data.on_error: expected {' or '.join(ON_ERROR)}, found `{on_error}`")
+
+
+def read_stem(
+    file: TableFile, stem: str, problems: Problems, names: Mapping[str, str], others: Sequence[Column] | None = None
+) -> ReadTable:
+    """One of `TABLES`, its rows checked each by itself, and of items and users the `others` too; None: all columns that there are.
+
+    Raises DataError where a column is missing, or all rows are of a table that needs some.
+    """
+    table = read_table(file, (*TABLES[stem], *(others or ())), problems, names, others is None and stem in ("items", "users"))
+    if not table.n_read and stem not in ("items", "users"):
+        raise no_rows(file)
+    if SPLIT in table.frame.columns:
+        table = known_parts_only(table, problems)
+    return table.once_each(_KEYS[stem], problems) if stem in _KEYS else table
+
+
+def no_rows(file: TableFile) -> DataError:
+    """The error for a table that needs some."""
+    return DataError(f"{file.path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
+
+
+def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str) -> None:
+    """Does what is to be done with problems: raises them all, or writes the rows that are left out below `quarantine`."""
+    if on_error == "stop":
+        problems.raise_any()
+    elif len(problems):
+        write_quarantine(Path(quarantine).expanduser() / content_hash[:16], tables, problems)
+
+
+def assemble(
+    folder: Path,
+    frames: Mapping[str, pl.DataFrame],
+    text_columns: list[str] | None,
+    image_column: str | None = None,
+    triples_path: Path | None = None,
+    places: Mapping[str, str] = MappingProxyType({}),
+    pictures: str | None = None,
+) -> Dataset:
+    """The dataset of tables that are named as in `TABLES`, with notes on items of which something is not known.
+
+    Raises ConfigError for columns that the items have not (`places` say where they are asked for) and for a store of `pictures` that no
+    item names any of, DataError where triples, read from `triples_path`, know none of the items.
+    """
+    given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
+    image = _choose_image(given, image_column, places.get("image_column", "data.image_column"))
+    texts = _choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"))
+    as_text = [name for name in (*texts, image) if name in given.columns]
+    items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
+    store = open_pictures(folder, pictures)
+    if pictures is not None and image is None:
+        raise ConfigError("data.pictures: nothing says which picture is whose; set data.image_column=photo, or '{item_id}.*' where ids do")
+    if is_pattern(image_column):
+        items = items.with_columns(find_pictures(store, image_column, items, places.get("image_column", "data.image_column")).alias(image))
+    if "triples" in frames:
+        notes += check_alignment(items, frames["triples"], frames.get("item_entities"), triples_path)
+    return Dataset(
+        name=folder.resolve().name,
+        root=folder,
+        interactions=frames["interactions"],
+        items=items,
+        text_columns=texts,
+        image_column=image,
+        triples=frames.get("triples"),
+        item_entities=frames.get("item_entities"),
+        users=frames.get("users"),
+        notes=(*near_ids(frames["interactions"][USER_ID]), *near_ids(items[ITEM_ID]), *notes),
+        pictures=pictures,
+    )
+
+
+def reading_notes(tables: Mapping[str, ReadTable]) -> tuple[str, ...]:
+    """What was odd about the files."""
+    return tuple(note for table in tables.values() for note in table.notes)
+
+
+def row_counts(tables: Iterable[tuple[str, ReadTable]]) -> tuple[RowCount, ...]:
+    """What became of the rows that were read, by the name of the table; tables of one name are parts of one."""
+    n_in, n_out = Counter(), Counter()
+    for name, table in tables:
+        n_in[name] += table.n_read
+        n_out[name] += table.n_read - len(table.frame)
+    return tuple(RowCount(name, n_in[name], n_out[name]) for name in n_in)
+
+
+def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The items, and after them, sorted and with nulls, those that only the interactions name; and a note that counts them."""
+    missing = interactions.select(pl.col(ITEM_ID).unique()).drop_nulls().join(items, on=ITEM_ID, how="anti").sort(ITEM_ID)
+    if missing.is_empty() or items.width == 1:
+        return pl.concat([items, missing], how="diagonal"), ()
+    note = f"{len(missing):,} of {len(items) + len(missing):,} items occur in the interactions only: nothing else is known of them"
+    return pl.concat([items, missing], how="diagonal"), (note,)
+
+
+def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: pl.DataFrame | None, path: Path) -> tuple[str, ...]:
+    """Notes on how many items the triples, read from `path`, know nothing of. Raises DataError where that is all items."""
+    links = item_entities if item_entities is not None else items.select(ITEM_ID, pl.col(ITEM_ID).alias(ENTITY))
+    entities = pl.concat([triples[HEAD], triples[TAIL]]).unique()
+    linked = links[ENTITY].is_in(entities.implode())
+    if links.is_empty():
+        raise DataError(f"{path}: expected entities of items as heads or tails, but no item has an entity; remove it, or give them some")
+    if not linked.any():
+        raise _unconnected(path, links[ENTITY][0], entities, by_own_id=item_entities is None)
+    notes = []
+    if outside := len(items) - len(links):
+        notes.append(f"{outside:,} of {len(items):,} items have no entity")
+    if unlinked := int((~linked).sum()):
+        notes.append(f"the entities of {unlinked:,} of {len(items):,} items occur in no triple")
+    return tuple(notes)
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """sha256 hex over the names and bytes of files, in the order of their names."""
+    files = [file for path in sorted(paths, key=lambda path: path.name) for file in files_of(path)]
+    parts = [part for path in files for part in (path.name, sha256_file(path))]
+    return sha256_text(*parts)
+
+
+def _hash_all(tables: Iterable[Path | dict[str, Path]], vectors: Iterable[VectorFiles], settings: Path | None) -> str:
+    named = [file for found in tables for file in (found.values() if isinstance(found, dict) else [found])]
+    named += [file for one in vectors for file in (one.values, one.ids)]
+    return hash_files(dict.fromkeys([*named, *([settings] if settings else [])]))
+
+
+def known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
+    """The table without rows that were given to a part of another name; to none is no problem here."""
+
+    def reason(value: object) -> str:
+        return f"expected {', '.join(PARTS[:-1])} or {PARTS[-1]}, found `{value}`"
+
+    return table.without(~table.frame[SPLIT].is_in(PARTS).fill_null(True), problems, SPLIT, "no-part", reason)
+
+
+def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) -> DataError:
+    reason = "without an item_entities table items are entities under their own id" if by_own_id else "as item_entities gives them"
+    return DataError(
+        f"{path}: expected entities of items as heads or tails ({reason}), found none, not `{entity}`; {nearest(entity, entities)}"
+    )
+
+
+def _choose_image(items: pl.DataFrame, image_column: str | None, place: str) -> str | None:
+    if image_column is None:
+        return IMAGE_COLUMN if items.schema.get(IMAGE_COLUMN) == pl.String else None
+    if is_pattern(image_column):
+        return IMAGE_COLUMN
+    _check_item_column(items, image_column, place)
+    return image_column
+
+
+def _choose_texts(items: pl.DataFrame, text_columns: list[str] | None, image: str | None, place: str) -> tuple[str, ...]:
+    if text_columns is not None:
+        for name in text_columns:
+            _check_item_column(items, name, place)
+        return tuple(text_columns)
+    texts = [name for name, dtype in items.schema.items() if dtype == pl.String and name not in (ITEM_ID, image)]
+    return tuple(sorted(texts, key=_title_likeness))
+
+
+def _title_likeness(name: str) -> int:
+    """0 for a column that is surely a title, 2 for one that is surely not."""
+    lower = name.lower()
+    return 0 if lower in ("title", "name") else 1 if "title" in lower or "name" in lower else 2
+
+
+def _check_item_column(items: pl.DataFrame, name: str, key: str) -> None:
+    if name not in items.columns:
+        raise ConfigError(f"{key}: the items have no column `{name}`; {nearest(name, items.columns)}")
+    if items.schema[name].is_nested():
+        raise ConfigError(f"{key}: expected a column of text, `{name}` holds {items.schema[name]}")

@@ -1,0 +1,255 @@
+"""Features of items that were computed elsewhere, each kind a modality of its own: `{audio: audio.npy, video: clips/video.parquet}`.
+
+    .npy           rows of numbers; beside it `audio_ids.csv` (a column item_id) or `audio_ids.txt` (one id a line), in the same order
+    .safetensors   the same, its tensor called `values`
+    .parquet       item_id and one column of lists, or item_id and columns of numbers alone
+
+Nothing is imputed: an item without a row, or with null for a list, lacks the modality.
+"""
+
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float32, Shaped
+from safetensors import SafetensorError, safe_open
+
+from mmrec.data.tables.columns import Column, ReadTable, read_table
+from mmrec.data.tables.formats import open_table
+from mmrec.data.tables.problems import Problem, Problems
+from mmrec.data.tables.raw import TextFile
+from mmrec.errors import ConfigError, DataError
+from mmrec.files.locate import SUFFIXES as TABLE_SUFFIXES
+from mmrec.files.locate import find_table, is_inside, missing_file
+from mmrec.types import COLLABORATIVE, ITEM_ID, KG, OTHERS, ItemVectors
+
+SUFFIXES = (".npy", ".safetensors", ".parquet")
+VALUES = "values"
+"""The tensor of a .safetensors file that holds the vectors."""
+_TAKEN = (COLLABORATIVE, KG, OTHERS)
+_LARGEST_HEADER = 2**16
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class VectorFiles(NamedTuple):
+    """Where the vectors of a modality stand, and the items of their rows: the same file in Parquet."""
+
+    values: Path
+    ids: Path
+    source: str
+    """What the configuration calls the first."""
+
+
+class IdLines(TextFile):
+    """One id a line, without a header; blank lines are skipped."""
+
+    has_types = False
+
+    @property
+    def columns(self) -> list[str]:
+        return [ITEM_ID]
+
+    def scan(self) -> pl.LazyFrame:
+        return self.salvage(Problems())
+
+    def _salvage(self, problems: Problems) -> pl.LazyFrame:
+        return pl.LazyFrame({ITEM_ID: [text for _, text in self._texts()]}, schema={ITEM_ID: pl.String})
+
+    def _row_lines(self) -> Iterator[int]:
+        return (line for line, _ in self._texts())
+
+    def _texts(self) -> Iterator[tuple[int, str]]:
+        with self.open() as file:
+            yield from ((line, text.strip()) for line, text in enumerate(file, 1) if text.strip())
+
+
+class _Stored(NamedTuple):
+    """What a file holds, before anyone asks whose it is."""
+
+    values: Float32[np.ndarray, "n_usable dim"]
+    rows: np.ndarray
+    """The number of each row above, ascending: those that float32 can hold."""
+    absent: pl.Series
+    """Of every row of the file, whether it says that there is no vector."""
+    cells: Callable[[int], Sequence[float | None]]
+    """What stands in a row of the file."""
+
+
+def find_vectors(folder: Path, features: Mapping[str, str]) -> dict[str, VectorFiles]:
+    """The files of every modality, relative to `folder` and inside of it.
+
+    Raises:
+        ConfigError: a name that no modality can have, a file that lies outside of the folder or has another suffix.
+        MissingFile: no such file.
+        DataError: there is no list of ids beside it, or two.
+    """
+    found = {}
+    for name, source in features.items():
+        key, path = f"data.features.{name}", folder / source
+        if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in _TAKEN:
+            raise ConfigError(f"{key}: expected a name of small letters, digits and _, and none of {', '.join(_TAKEN)}")
+        if path.suffix not in SUFFIXES:
+            raise ConfigError(f"{key}: expected a file that ends in {', '.join(SUFFIXES)}, found `{source}`")
+        if Path(source).is_absolute() or not is_inside(path, folder):
+            raise ConfigError(f"{key}: `{source}` lies outside of the dataset's folder {folder}; copy it there")
+        if not path.is_file():
+            raise missing_file(path)
+        ids = path if path.suffix == ".parquet" else _find_ids(path)
+        if not is_inside(ids, folder):
+            raise ConfigError(f"{key}: {ids.name} leads out of the dataset's folder {folder}; copy it there")
+        found[name] = VectorFiles(path, ids, source)
+    return found
+
+
+def read_vectors(
+    files: VectorFiles, known: pl.Series, problems: Problems, names: Mapping[str, str] | None = None
+) -> tuple[ReadTable, ItemVectors]:
+    """The vectors of a modality, and the table of their items.
+
+    Args:
+        files: from `find_vectors`.
+        known: the ids of all items.
+        problems: where rows go that cannot be used: an id twice or of no item, numbers that float32 cannot hold. Where the ids are not as
+            many as the rows, nobody knows whose they are: that is one problem, and the modality is left without vectors.
+        names: what the file calls `item_id`, where it differs.
+
+    Raises DataError for a file that is not what its suffix says, or holds anything but rows of numbers.
+    """
+    file = IdLines(files.ids) if files.ids.suffix == ".txt" else open_table(files.ids)
+    table = read_table(file, (Column(ITEM_ID, "id"),), problems, names)
+    id_column = next(name for name in ((names or {}).get(ITEM_ID), ITEM_ID) if name in file.columns)
+    stored = _READERS[files.values.suffix](files.values, id_column)
+    n_rows, n_ids = len(stored.absent), table.n_read - len(file.broken)
+    if n_ids != n_rows or file.broken:
+        reason = f"expected {n_rows:,} ids that can be read, one for each row of {files.values.name}, found {n_ids:,}"
+        problems.add(str(files.ids), [Problem("wrong-length", str(files.ids), reason)])
+        nothing = table._replace(frame=table.frame.clear(), rows=table.rows.clear(), bad=pl.concat([table.rows, table.bad]).sort())
+        return nothing, ItemVectors(nothing.frame[ITEM_ID], stored.values[:0], files.source)
+    has = ~stored.absent.gather(table.rows)
+    table = table._replace(frame=table.frame.filter(has), rows=table.rows.filter(has))
+    table = table.once_each(ITEM_ID, problems).known_items(known, problems)
+    row_of = dict(zip(table.frame[ITEM_ID], table.rows, strict=True))
+
+    def reason_of(item: object) -> str:
+        dim, odd = stored.values.shape[1], _odd(stored.cells(row_of[item]), stored.values.shape[1])
+        return f"expected {dim} numbers that float32 can hold in row {row_of[item] + 1} of {files.values.name}, found {odd}"
+
+    table = table.without(pl.Series(~np.isin(table.rows, stored.rows)), problems, ITEM_ID, "no-vector", reason_of)
+    return table, ItemVectors(table.frame[ITEM_ID], stored.values[np.searchsorted(stored.rows, table.rows)], files.source)
+
+
+def _find_ids(path: Path) -> Path:
+    stem = f"{path.stem}_ids"
+    lines = path.with_name(f"{stem}.txt")
+    table = find_table(path.parent, stem, [suffix for suffix in TABLE_SUFFIXES if suffix != ".txt"])
+    found = [one for one in (table, lines if lines.is_file() else None) if one is not None]
+    if not found:
+        raise DataError(
+            f"{path}: expected the items of its rows in {stem}.csv beside it (a header `{ITEM_ID}`, then an id for each row) or in "
+            f"{stem}.txt (the ids alone), found neither"
+        )
+    if len(found) > 1:
+        raise DataError(f"{path.parent}: expected one list of ids, found {' and '.join(one.name for one in found)}; remove all but one")
+    return found[0]
+
+
+def open_npy(path: Path) -> Shaped[np.ndarray, "n_rows dim"]:
+    """The rows of numbers in a NumPy file, left on disk until they are asked for.
+
+    Nothing is taken for true that the header says: it must agree with the size of the file. Raises DataError for anything else.
+    """
+    with open(path, "rb") as file:
+        start = io.BytesIO(file.read(_LARGEST_HEADER))
+    try:
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, by_columns, dtype = read[np.lib.format.read_magic(start)](start)
+    except Exception as error:  # a header is a Python literal, and a wrong one can be wrong in any way
+        raise DataError(f"{path}: not a NumPy file, or a damaged one: {(str(error) or 'an odd header').splitlines()[0]}") from None
+    if dtype.hasobject:
+        raise DataError(f"{path}: expected numbers, it holds Python objects, which may run code and are not read; save it as float32")
+    if dtype.kind not in "fiu":
+        raise DataError(f"{path}: expected numbers, the array holds {dtype}")
+    _check_shape(path, shape)
+    claimed, there = math.prod(shape) * dtype.itemsize, path.stat().st_size - start.tell()
+    if claimed != there:
+        raise DataError(f"{path}: {shape[0]:,} rows of {shape[1]:,} numbers, as its header says, take {claimed:,} bytes; it has {there:,}")
+    return np.memmap(path, dtype, "r", start.tell(), shape, "F" if by_columns else "C")
+
+
+def _read_npy(path: Path, _id_column: str) -> _Stored:
+    values = open_npy(path)
+    return _of_rows(values, _none_absent(len(values)), lambda row: values[row].tolist())
+
+
+def _read_safetensors(path: Path, _id_column: str) -> _Stored:
+    try:
+        with safe_open(path, framework="pt") as file:  # which holds the header against the size of the file
+            if VALUES not in file.keys():  # noqa: SIM118, it is no dict
+                raise DataError(f"{path}: expected a tensor called `{VALUES}`, found {', '.join(sorted(file.keys())) or 'none'}")
+            _check_shape(path, file.get_slice(VALUES).get_shape())
+            values = file.get_tensor(VALUES)
+    except SafetensorError as error:
+        raise DataError(f"{path}: not a safetensors file, or a damaged one: {error}") from None
+    if values.is_complex() or values.dtype == torch.bool:
+        raise DataError(f"{path}: expected numbers, `{VALUES}` holds {values.dtype}")
+    return _of_rows(values.float().numpy(), _none_absent(len(values)), lambda row: values[row].tolist())
+
+
+def _read_parquet(path: Path, id_column: str) -> _Stored:
+    """The columns beside that of the ids: one of lists, or numbers alone."""
+    try:
+        frame = pl.read_parquet(path).drop(id_column)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: not a Parquet file, or a damaged one: {str(error).splitlines()[0]}") from None
+    odd = [name for name, dtype in frame.schema.items() if not dtype.is_numeric()]
+    if frame.width == 1 and isinstance(dtype := frame.dtypes[0], pl.List | pl.Array) and dtype.inner.is_numeric():
+        return _of_lists(path, frame.to_series())
+    if odd or not frame.width:
+        found = f"`{odd[0]}` ({frame.schema[odd[0]]})" if odd else "none"
+        raise DataError(f"{path}: expected beside `{id_column}` one column of lists of numbers, or numbers alone, found {found}")
+    _check_shape(path, frame.shape)
+    absent = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    return _of_rows(frame.select(pl.all().cast(pl.Float32)).to_numpy(), absent, frame.row)
+
+
+def _of_lists(path: Path, lists: pl.Series) -> _Stored:
+    """As many numbers as most lists have are expected of all."""
+    numbers = lists.cast(pl.List(pl.Float32))
+    lengths = numbers.list.len()
+    dim = lengths.drop_nulls().mode().max() or 0
+    _check_shape(path, (len(lists), dim))
+    rows = (lengths == dim).fill_null(False).arg_true().to_numpy()
+    stored = _of_rows(numbers.gather(rows).explode().to_numpy().reshape(-1, dim), lists.is_null(), lambda row: lists[row].to_list())
+    return stored._replace(rows=rows[stored.rows])
+
+
+def _of_rows(values: np.ndarray, absent: pl.Series, cells: Callable[[int], Sequence[float | None]]) -> _Stored:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        values = np.array(values, dtype=np.float32, order="C")
+    rows = np.flatnonzero(np.isfinite(values).all(axis=1))
+    return _Stored(values if len(rows) == len(values) else values[rows], rows, absent, cells)
+
+
+def _odd(cells: Sequence[float | None], dim: int) -> str:
+    """What it is that makes a row unusable."""
+    if len(cells) != dim:
+        return f"{len(cells):,}"
+    return next(f"`{cell}`" for cell in cells if cell is None or not abs(cell) <= _LARGEST)
+
+
+def _check_shape(path: Path, shape: Sequence[int]) -> None:
+    if len(shape) != 2 or min(shape) < 1:
+        raise DataError(f"{path}: expected rows of numbers, at least one of at least one, found an array of shape {tuple(shape)}")
+
+
+def _none_absent(n_rows: int) -> pl.Series:
+    return pl.repeat(False, n_rows, eager=True)
+
+
+_READERS = {".npy": _read_npy, ".safetensors": _read_safetensors, ".parquet": _read_parquet}

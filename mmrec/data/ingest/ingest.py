@@ -1,0 +1,256 @@
+"""A folder of any size as one that is checked, filtered, counted and split: memory holds some of its interactions at a time.
+
+    ingest.json            what was done: counts, filter, split, notes, and the hashes by which the same is known again
+    mmrec.yaml             which file is what, as `mmrec.data.folder.settings` reads it
+    {train,valid,test}.parquet     the interactions of each part, sorted by user_id, then item_id
+    items, triples, item_entities, users.parquet, <modality>.safetensors with <modality>_ids.parquet
+
+`read_folder` gives of it, with `split=given`, what it gives of the files themselves, filtered and split in memory, row for row. Memory is
+bounded by 2**18 interactions, or a 256th of them if that is more, or those of the user who has most; by the distinct ids; by the tables
+beside the interactions; and by rows that cannot be used. Splits that draw from all rows hold 8 bytes a row.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mmrec.data.folder.read import TABLES, OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables, settle
+from mmrec.data.ingest.dictionary import Interned, TextOrder
+from mmrec.data.ingest.output import PartWriters, write_evidence, write_settings
+from mmrec.data.ingest.spill import Sample, Spill
+from mmrec.data.ingest.stream import Stream
+from mmrec.data.interactions.filter import INTERACTIONS, Filter, Tally, keep_items
+from mmrec.data.interactions.k_core import core_items, in_core, pairs_of
+from mmrec.data.interactions.split import deduplicate
+from mmrec.data.interactions.split_rules import Rule, SplitTally, check_parts, split_rows
+from mmrec.data.pictures.names import is_pattern, list_pictures
+from mmrec.data.tables.columns import ReadTable
+from mmrec.data.tables.id_checks import are_plain
+from mmrec.data.tables.id_codes import Distinct
+from mmrec.data.tables.problems import Problems
+from mmrec.errors import ConfigError
+from mmrec.files.locate import is_inside
+from mmrec.files.progress import watch
+from mmrec.files.storage import sha256_text, write_folder, write_json
+from mmrec.files.store import open_pictures
+from mmrec.types import ITEM_ID, PARTS, SPLIT, USER_ID, Dataset, RowCount
+
+MANIFEST = "ingest.json"
+_VERSION = 1
+"""Of what is written: another one makes what is there another input's."""
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """What to do with a folder.
+
+    Args:
+        opened: the folder, from `mmrec.data.folder.read.open_folder`.
+        filter, rule: what goes, and how the rest is split.
+        on_error, quarantine, pictures: as `mmrec.data.folder.read.read_folder` takes them.
+    """
+
+    opened: OpenedFolder
+    filter: Filter
+    rule: Rule
+    on_error: str
+    quarantine: str | None
+    pictures: str | None
+
+    def into(self, out: Path) -> tuple[dict[str, Any], bool]:
+        """Writes the folder `out`, as a whole or not at all. Returns its manifest, and whether it had to be written.
+
+        Raises:
+            ConfigError: `out` is there already and is of other input, or no such folder, or lies in the folder of a table.
+            DataProblems, DataError: as `read_folder`, `filter_interactions` and the splits do; and where a part has no rows.
+        """
+        content_hash = self.opened.content_hash
+        key = self._key(content_hash)
+        made = _made_before(out, key, self.opened)
+        if made is not None:
+            return made, False
+        return write_folder(out, lambda folder: self._write(folder, content_hash, key)), True
+
+    def _key(self, content_hash: str) -> str:
+        """sha256 over everything that decides what is written."""
+        settings = self.opened.settings
+        renamings = [(one.column, one.name, one.tables) for one in settings.renamings]
+        said = [settings.tables, renamings, settings.text_columns, settings.image_column, settings.features]
+        if is_pattern(settings.image_column):
+            said.append(sorted(list_pictures(open_pictures(self.opened.path, self.pictures), settings.image_column)))
+        said += [asdict(self.filter), self.rule.name, asdict(self.rule), self.on_error, self.pictures, _VERSION]
+        return sha256_text(content_hash, json.dumps(said, sort_keys=True))
+
+    def _write(self, folder: Path, content_hash: str, key: str) -> dict[str, Any]:
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        rows, items, dataset = self._read(scratch, content_hash)
+        tally = Tally()
+        order = TextOrder(items)
+
+        def thin(table: pl.DataFrame) -> pl.DataFrame:
+            return self.filter.thin(table.with_columns(order.ranks(table[ITEM_ID])), tally)
+
+        rows.rewrite(thin, "filtering")
+        if self.filter.has_core:
+            dataset = self._keep_core(rows, order, scratch, dataset, tally)
+        notes = dataset.notes + tally.notes(self.filter, self.opened.path.resolve().name)
+        counts = {count.table: tally.count(count) if count.table == INTERACTIONS else count for count in dataset.counts}
+        split = self._split(rows, order, folder)
+        shutil.rmtree(scratch)
+        write_settings(folder, dataset)
+        write_evidence(folder, dataset)
+        manifest = {
+            "key": key,
+            "input": {"name": dataset.name, "hash": content_hash},
+            "counts": {name: count.as_dict() for name, count in counts.items()},
+            "filter": asdict(self.filter),
+            "split": split,
+            "n_items": len(dataset.items),
+            "image_column": dataset.image_column,
+            "notes": list(notes),
+        }
+        write_json(folder / MANIFEST, manifest)
+        return manifest
+
+    def _read(self, scratch: Path, content_hash: str) -> tuple[Spill, pl.Series, Dataset]:
+        """The interactions that can be used, on disk, their items as numbers; what these stand for; and all the rest, whose
+        `interactions` are no more than the distinct ids.
+        """
+        problems, settings = Problems(), self.opened.settings
+        file = open_stem(self.opened.tables[INTERACTIONS])
+        stream = Stream(file, TABLES[INTERACTIONS], problems, settings.names(INTERACTIONS))
+        rows = _Rows(scratch / "rows", self.filter, self.rule)
+        stream.through(rows.begin, rows.put)
+        items = rows.close()
+        table = stream.finish()
+        n_read = stream.n_rows + len(file.broken)
+        if not n_read:
+            raise no_rows(file)
+        table = rows.without_odd(table, problems)._replace(frame=rows.ids(items))
+        read, vectors = read_tables(self.opened, problems, {INTERACTIONS: table})
+        settle(read, problems, self.on_error, self.quarantine, content_hash)
+        dataset = make_dataset(self.opened, read, vectors, self.pictures)
+        count = RowCount(INTERACTIONS, n_read, len(table.bad) + len(file.broken))
+        counts = tuple(count if one.table == INTERACTIONS else one for one in dataset.counts)
+        return rows.spill, items, replace(dataset, counts=counts)
+
+    def _keep_core(self, rows: Spill, order: TextOrder, scratch: Path, dataset: Dataset, tally: Tally) -> Dataset:
+        """Leaves in `rows` their k-core alone; gives the dataset with the items of it, and what is known of those."""
+        known, paths = _distinct(rows, ITEM_ID), []
+        for number, table in enumerate(rows(USER_ID, ITEM_ID)):
+            paths.append(scratch / f"{number:03}.npy")
+            np.save(paths[-1], pairs_of(table, known), allow_pickle=False)
+        least = self.filter.min_per_user, self.filter.min_per_item
+        is_core = core_items(lambda: (np.load(path, allow_pickle=False) for path in paths), len(known), *least)
+
+        def change(table: pl.DataFrame) -> pl.DataFrame:
+            core = in_core(table, known, is_core, self.filter.min_per_user)
+            tally.leave_out(table, core)
+            return core
+
+        rows.rewrite(change, "filtering")
+        if self.filter.min_per_item == 1:
+            return dataset
+        return keep_items(dataset, order.texts(known.filter(pl.Series(is_core))), tally)
+
+    def _split(self, rows: Spill, order: TextOrder, folder: Path) -> dict[str, Any]:
+        """Writes the three parts; gives what is to be told of them."""
+
+        def named(table: pl.DataFrame) -> pl.DataFrame:
+            return table.with_columns(order.texts(table[ITEM_ID]))
+
+        self.rule.check_rows(lambda *columns: map(named, rows(*columns)))
+        tally = SplitTally()
+
+        def change(table: pl.DataFrame) -> pl.DataFrame:
+            once, n_removed = deduplicate(table, by=self.rule.by)
+            tally.n_removed += n_removed
+            return once
+
+        if any(SPLIT in table.columns for table in rows()) and SPLIT not in self.rule.by:
+            rows.rewrite(change, "filtering")
+        with PartWriters(folder) as writers:
+            for marked in watch(self.rule.mark(rows, tally.odd), f"splitting by {self.rule.name}", len(rows)):
+                parts = split_rows(marked)
+                tally.add(parts)
+                writers.add([named(part) for part in parts])
+        check_parts(self.rule.name, tally.n_rows)
+        arguments = asdict(self.rule)
+        counts = dict(zip(PARTS, tally.n_rows, strict=True))
+        return {"name": self.rule.name, **arguments, "hash": writers.hash, **counts, "notes": list(tally.notes)}
+
+
+class _Rows:
+    """Interactions on disk as they are read, and what is told of all of them."""
+
+    def __init__(self, folder: Path, wanted: Filter, rule: Rule) -> None:
+        self._folder, self._filter, self._rule = folder, wanted, rule
+
+    def begin(self, users: Sample, schema: pl.Schema) -> None:
+        """Nothing is read yet, or no more. Raises DataError where a column is missing that splitting or filtering needs."""
+        self._rule.check(schema.names())
+        self._filter.thin(schema.to_frame(), Tally())
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self.spill = Spill(self._folder, users.bounds(), pl.Schema({**schema, ITEM_ID: pl.UInt32}))
+        self._items, self._are_plain, self._odd = Interned(), True, []
+
+    def put(self, rows: pl.DataFrame, numbers: pl.Series) -> None:
+        """The next rows, and their numbers in the file."""
+        if SPLIT in rows.columns:
+            is_odd = ~rows[SPLIT].is_in(PARTS).fill_null(True)
+            if is_odd.any():
+                self._odd.append((rows.filter(is_odd), numbers.filter(is_odd)))
+                rows = rows.filter(~is_odd)
+        self._are_plain = self._are_plain and are_plain(rows[USER_ID])
+        self.spill.add(rows.with_columns(self._items.numbers(rows[ITEM_ID])))
+
+    def without_odd(self, table: ReadTable, problems: Problems) -> ReadTable:
+        """The table that was read, rows of unknown parts among those that were left out."""
+        if not self._odd:
+            return table
+        frames, numbers = zip(*self._odd, strict=True)
+        return known_parts_only(table._replace(frame=pl.concat(frames), rows=pl.concat(numbers)), problems)
+
+    def close(self) -> pl.Series:
+        """All is read; gives the items, in the order of their numbers."""
+        self.spill.close()
+        items = self._items.texts
+        del self._items
+        return items
+
+    def ids(self, items: pl.Series) -> pl.DataFrame:
+        """A row for each item, and for each user where some of them may be near; null in the other column."""
+        users = pl.Series(dtype=pl.String) if self._are_plain else _distinct(self.spill, USER_ID)
+        return pl.concat([users.alias(USER_ID).to_frame(), items.alias(ITEM_ID).to_frame()], how="diagonal")
+
+
+def _distinct(rows: Spill, key: str) -> pl.Series:
+    known = Distinct()
+    for table in rows(key):
+        known.add(table[key])
+    return known.ids
+
+
+def _made_before(out: Path, key: str, opened: OpenedFolder) -> Mapping[str, Any] | None:
+    """The manifest of what is at `out`, if it is the same; None where there is nothing. Raises ConfigError for all else."""
+    for table in opened.tables.values():
+        for path in table.values() if isinstance(table, dict) else [table]:
+            if path.is_dir() and is_inside(out, path):
+                raise ConfigError(f"{out} lies in {path}, whose files are a table; choose a folder elsewhere")
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    try:
+        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+        found = manifest["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(f"{out} is there already, and is none of what `mmrec data ingest` writes; choose another folder") from None
+    if found != key:
+        raise ConfigError(f"{out} is there already, made from other files or with other settings; remove it, or choose another folder")
+    return manifest

@@ -1,0 +1,129 @@
+"""A table that is larger than memory, read piece by piece by the rules of `mmrec.data.tables.columns`: the same rows, problems and notes.
+
+It is gone through twice. First two columns alone, for what must be known before a row can be judged: in which unit the times are, and how
+users are spread. Then all columns. Of the rows that cannot be used, their numbers are kept, and what is wrong with each.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import polars as pl
+
+from mmrec.data.ingest.spill import Sample
+from mmrec.data.tables.columns import (
+    ROW,
+    Column,
+    ReadTable,
+    any_bad,
+    count_units,
+    in_seconds,
+    kind_notes,
+    match_columns,
+    parse,
+    parsers,
+    report,
+    text_ids,
+    unit_notes,
+    unit_of,
+)
+from mmrec.data.tables.id_checks import Kinds
+from mmrec.data.tables.problems import Problems
+from mmrec.data.tables.raw import TableFile
+from mmrec.files.progress import watch
+from mmrec.types import USER_ID
+
+ROWS_A_PIECE = 2**18
+"""Rows that are held at a time."""
+
+
+class Stream:
+    """A table of interactions that is read in pieces.
+
+    Args:
+        file, columns, names: as `mmrec.data.tables.columns.read_table` takes them.
+        problems: where everything goes that cannot be read: broken lines when they are met, the rest at `finish`.
+    """
+
+    def __init__(self, file: TableFile, columns: Sequence[Column], problems: Problems, names: Mapping[str, str]) -> None:
+        self._file, self._problems = file, problems
+        self._found = match_columns(file, columns, names)
+        self._known = [column for column in columns if column.name in self._found]
+        self._times = [column.name for column in self._known if column.kind == "seconds"]
+        self._salvaged: pl.LazyFrame | None = None
+        self._units: dict[str, int | None] = {}
+        self._bad: list[pl.DataFrame] = []
+        self._kinds: dict[str, Kinds] = {}
+        self.n_rows = 0
+        """Of the file, broken lines excepted."""
+
+    def through(self, begin: Callable[[Sample, pl.Schema], None], put: Callable[[pl.DataFrame, pl.Series], None]) -> None:
+        """Calls `begin` with users, drawn evenly, and the schema; then `put` with the rows that can be used, a piece at a time, and their
+        numbers in the file. Where a line is broken, all begins anew with a file that was read into memory, line by line.
+        """
+        try:
+            self._through(begin, put)
+        except pl.exceptions.PolarsError:
+            if self._salvaged is not None:
+                raise
+            self._salvaged = self._file.salvage(self._problems)
+            self._through(begin, put)
+
+    def _through(self, begin: Callable[[Sample, pl.Schema], None], put: Callable[[pl.DataFrame, pl.Series], None]) -> None:
+        begin(self._survey(), self._schema)
+        self._bad, self._kinds = [], {column.name: Kinds() for column in text_ids(self._known, self._file)}
+        for parsed in self._parsed(self._known, "reading"):
+            parsed = in_seconds(parsed, self._units)
+            is_bad = parsed.select(any_bad(self._known)).to_series()
+            if is_bad.any():
+                self._bad.append(parsed.filter(is_bad).drop(self._names))
+                parsed = parsed.filter(~is_bad)
+            for name, kinds in self._kinds.items():
+                kinds.add(parsed[name], parsed[ROW])
+            put(parsed.select(self._names), parsed[ROW])
+
+    def _survey(self) -> Sample:
+        looked_at = [column for column in self._known if column.name in (USER_ID, *self._times)]
+        users, counts = Sample(), {name: Counter() for name in self._times}
+        for piece in self._parsed(looked_at, "looking"):
+            users.add(piece[USER_ID])
+            for name, counter in counts.items():
+                counter.update(count_units(piece[name]))
+        self._units = {name: unit_of(counter) for name, counter in counts.items()}
+        return users
+
+    def _parsed(self, columns: Sequence[Column], doing: str) -> Iterator[pl.DataFrame]:
+        expressions, start, n_pieces = parsers(self._raw, columns, self._found), 0, -(-self.n_rows // ROWS_A_PIECE) or None
+        for piece in watch(self._pieces(), f"{doing} {self._file.path.name}", n_pieces):
+            parsed = parse(piece, expressions, start)
+            start += len(parsed)
+            yield parsed
+        self.n_rows = start
+
+    def _pieces(self) -> Iterator[pl.LazyFrame]:
+        if self._salvaged is None:
+            yield from self._file.pieces(ROWS_A_PIECE)
+            return
+        for piece in self._salvaged.collect().iter_slices(ROWS_A_PIECE):
+            yield piece.lazy()
+
+    def finish(self) -> ReadTable:
+        """Puts all problems where they belong; gives the table without its rows, but with the numbers of those left out, and the notes."""
+        notes, bad = unit_notes(self._units, self._file), pl.Series(ROW, dtype=pl.Int64)
+        if self._bad:
+            bad = report(pl.concat(self._bad), self._raw, self._known, self._found, self._file, self._problems)
+        for column in text_ids(self._known, self._file):
+            notes += kind_notes(self._kinds[column.name], column, self._file)
+        return ReadTable(self._file, self._schema.to_frame(), bad.clear(), bad, self._file.notes + notes, self._raw)
+
+    @property
+    def _raw(self) -> pl.LazyFrame:
+        return self._salvaged if self._salvaged is not None else self._file.scan()
+
+    @property
+    def _names(self) -> list[str]:
+        return [column.name for column in self._known]
+
+    @property
+    def _schema(self) -> pl.Schema:
+        nothing = self._raw.head(0).collect().lazy()
+        return parse(nothing, parsers(nothing, self._known, self._found)).select(self._names).schema

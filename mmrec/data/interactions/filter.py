@@ -1,0 +1,129 @@
+"""What becomes of the interactions before they are split: a threshold on ratings, one row a pair, a k-core. Whatever goes is counted."""
+
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from mmrec.data.interactions.k_core import k_core
+from mmrec.data.interactions.split import deduplicate
+from mmrec.errors import ConfigError, DataError
+from mmrec.types import ITEM_ID, RATING, SPLIT, USER_ID, Dataset, RowCount
+
+INTERACTIONS = "interactions"
+REPEATED = ("first", "last")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What goes; the arguments are those of `filter_interactions`, as are the errors."""
+
+    min_rating: float | None
+    repeated: str
+    min_per_user: int
+    min_per_item: int
+
+    def __post_init__(self) -> None:
+        if self.repeated not in REPEATED:
+            raise ConfigError(f"filter.repeated: expected {' or '.join(REPEATED)}, found `{self.repeated}`")
+        for name, least in (("min_per_user", self.min_per_user), ("min_per_item", self.min_per_item)):
+            if least < 1:
+                raise ConfigError(f"filter.{name}: expected a whole number from 1 up, found {least}")
+
+    @property
+    def has_core(self) -> bool:
+        """Whether only a k-core stays, which is known when all rows are."""
+        return self.min_per_user > 1 or self.min_per_item > 1
+
+    def thin(self, rows: pl.DataFrame, tally: "Tally") -> pl.DataFrame:
+        """The rows of some users, all of theirs, that are liked enough, one a pair, sorted by user_id, then item_id."""
+        liked = rows
+        if self.min_rating is not None:
+            if RATING not in rows.columns:
+                raise DataError(
+                    f"filter.min_rating needs a column `{RATING}`; name the one that holds the ratings with data.columns.{RATING}=…"
+                )
+            liked = rows.filter(pl.col(RATING) >= self.min_rating)
+        by = [name for name in (USER_ID, ITEM_ID, SPLIT) if name in liked.columns]  # a row in two given parts is the business of the split
+        thinned, n_repeated = deduplicate(liked, self.repeated, by)
+        tally.n_in += len(rows)
+        tally.n_disliked += len(rows) - len(liked)
+        tally.n_repeated += n_repeated
+        return thinned
+
+
+@dataclass
+class Tally:
+    """How many went, and why."""
+
+    n_in: int = 0
+    n_disliked: int = 0
+    n_repeated: int = 0
+    n_outside: int = 0
+    """Interactions, and below users and items, that the k-core has not."""
+    n_users_outside: int = 0
+    n_items_outside: int = 0
+
+    def leave_out(self, rows: pl.DataFrame, core: pl.DataFrame) -> None:
+        """Counts what the k-core has not of some users' rows."""
+        self.n_outside += len(rows) - len(core)
+        self.n_users_outside += rows[USER_ID].n_unique() - core[USER_ID].n_unique()
+
+    def notes(self, wanted: Filter, name: str) -> tuple[str, ...]:
+        """A sentence for each reason. Raises DataError where nothing is left of the dataset `name`."""
+        notes = []
+        if wanted.min_rating is not None:
+            notes.append(f"filter.min_rating={wanted.min_rating:g} removed {self.n_disliked:,} interactions")
+        if wanted.has_core:
+            notes.append(
+                f"the k-core of at least {wanted.min_per_user} per user and {wanted.min_per_item} per item removed "
+                f"{self.n_outside:,} interactions, {self.n_users_outside:,} users and {self.n_items_outside:,} items"
+            )
+        if self.n_in and self.n_in == self.n_disliked + self.n_repeated + self.n_outside:
+            raise DataError(f"{name}: nothing is left of {self.n_in:,} interactions; {'; '.join(notes)}")
+        return tuple(notes)
+
+    def count(self, read: RowCount) -> RowCount:
+        """What has become of the rows since they were read."""
+        n_filtered = read.n_filtered + self.n_disliked + self.n_outside
+        return replace(read, n_deduplicated=read.n_deduplicated + self.n_repeated, n_filtered=n_filtered)
+
+
+def filter_interactions(dataset: Dataset, *, min_rating: float | None, repeated: str, min_per_user: int, min_per_item: int) -> Dataset:
+    """The dataset with fewer interactions, sorted by user_id, then item_id, and with what was removed in its `counts` and `notes`.
+
+    Args:
+        dataset: as it was read.
+        min_rating: rows below it go, and rows without a rating. None: all stay.
+        repeated: which row of a user and an item stays, the `first` in time or the `last`.
+        min_per_user, min_per_item: the k-core, of distinct pairs: users and items with fewer go, again and again until none has fewer. An
+            item that goes for that leaves the catalogue as well; with 1, an item without interactions stays in it.
+
+    Raises:
+        ConfigError: an unknown choice, or a number below 1.
+        DataError: no ratings to hold against `min_rating`, or nothing is left.
+    """
+    wanted, tally = Filter(min_rating, repeated, min_per_user, min_per_item), Tally()
+    core = rows = wanted.thin(dataset.interactions, tally)
+    if wanted.has_core:
+        core = k_core(rows, min_per_user, min_per_item)
+        tally.leave_out(rows, core)
+        if min_per_item > 1:
+            dataset = keep_items(dataset, core[ITEM_ID].unique(), tally)
+    notes = tally.notes(wanted, dataset.name)
+    counts = {count.table: count for count in dataset.counts}
+    counts[INTERACTIONS] = tally.count(counts.get(INTERACTIONS, RowCount(INTERACTIONS, len(dataset.interactions))))
+    return replace(dataset, interactions=core, counts=tuple(counts.values()), notes=(*dataset.notes, *notes))
+
+
+def keep_items(dataset: Dataset, kept: pl.Series, tally: Tally) -> Dataset:
+    """The dataset with the items `kept` alone, and what is known of those; the others are counted. Its interactions stay."""
+
+    def of_kept(table: pl.DataFrame) -> pl.DataFrame:
+        return table.filter(pl.col(ITEM_ID).is_in(kept.implode()))
+
+    items, links, vectors = of_kept(dataset.items), dataset.item_entities, {}
+    for name, one in dataset.vectors.items():
+        has = one.item_ids.is_in(kept.implode())
+        vectors[name] = replace(one, item_ids=one.item_ids.filter(has), values=one.values[has.to_numpy()])
+    tally.n_items_outside = len(dataset.items) - len(items)
+    return replace(dataset, items=items, item_entities=None if links is None else of_kept(links), vectors=vectors)

@@ -1,0 +1,89 @@
+"""The only door between ids as a person's files hold them and contiguous indices as tensors hold them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from mmrec.data.tables.id_codes import distinct, positions
+from mmrec.errors import DataError, nearest
+from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID, Dataset, Interactions
+
+
+@dataclass(frozen=True)
+class Index:
+    """Users and items by position: `user_ids[user_idx]` is the id of a user.
+
+    The order is a random permutation. Equal scores are ranked by `item_idx`, so an order that meant something (by file, by age, by
+    popularity) would lend a constant scorer some skill.
+    """
+
+    user_ids: pl.Series
+    """String, distinct; every user with an interaction."""
+    item_ids: pl.Series
+    """String, distinct; every item of the catalogue."""
+
+    @classmethod
+    def build(cls, dataset: Dataset, seed: int) -> Self:
+        """The index of a dataset. Depends on the sets of ids and the seed, not on the order of rows."""
+        user_stream, item_stream = np.random.SeedSequence(seed).spawn(2)
+        return cls(
+            _shuffled(dataset.interactions[USER_ID], user_stream).alias(USER_ID),
+            _shuffled(dataset.items[ITEM_ID], item_stream).alias(ITEM_ID),
+        )
+
+    @property
+    def n_users(self) -> int:
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_ids)
+
+    def user_idx(self, ids: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
+        """Raises DataError for an id that is unknown."""
+        return _look_up(self.user_ids, ids)
+
+    def item_idx(self, ids: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
+        """Raises DataError for an id that is unknown."""
+        return _look_up(self.item_ids, ids)
+
+    def user_id(self, user_idx: Int64[Tensor, " n"]) -> pl.Series:
+        return self.user_ids.gather(user_idx.cpu().numpy())
+
+    def item_id(self, item_idx: Int64[Tensor, " n"]) -> pl.Series:
+        return self.item_ids.gather(item_idx.cpu().numpy())
+
+    def interactions(self, frame: pl.DataFrame) -> Interactions:
+        """A table with `user_id`, `item_id` and perhaps `timestamp` as tensors, row for row. Raises DataError for an id that is unknown."""
+        timestamp = torch.from_numpy(frame[TIMESTAMP].to_numpy(writable=True)) if TIMESTAMP in frame.columns else None
+        return Interactions(self.user_idx(frame[USER_ID]), self.item_idx(frame[ITEM_ID]), timestamp)
+
+    def align(self, items: pl.DataFrame) -> pl.DataFrame:
+        """The rows of `items` in the order of `item_idx`. Raises DataError where an item has no row, or more than one."""
+        aligned = self.item_ids.to_frame().join(items, on=ITEM_ID, how="left", maintain_order="left")
+        without = self.item_ids.filter(~self.item_ids.is_in(items[ITEM_ID].implode()))
+        if len(without) or len(aligned) != self.n_items:
+            what = f"`{without[0]}` has none" if len(without) else "some have more"
+            raise DataError(f"expected one row for each of {self.n_items:,} items, {what}")
+        return aligned
+
+
+def _shuffled(ids: pl.Series, stream: np.random.SeedSequence) -> pl.Series:
+    known = distinct(ids).sort()
+    return known.gather(np.random.default_rng(stream).permutation(len(known)))
+
+
+def _look_up(known: pl.Series, ids: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
+    wanted = pl.Series(ids, dtype=pl.String)
+    found = positions(wanted, known)
+    if found.null_count():
+        unknown = wanted.filter(found.is_null())
+        others = f" ({len(unknown):,} such ids)" if len(unknown) > 1 else ""
+        raise DataError(f"expected {known.name} to be one of the dataset, found `{unknown[0]}`{others}; {nearest(str(unknown[0]), known)}")
+    return torch.from_numpy(found.to_numpy().astype(np.int64))

@@ -1,0 +1,71 @@
+"""What a dataset knows too early: facts that became known once the test had begun, and columns that were counted over all time.
+
+A fact of next week, or the number of ratings an item will have had, tells a model about the rows it is asked for. The first can be left
+out where a split parts all rows at one moment; the others can only be told of.
+"""
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from mmrec.data.interactions.split import Split
+from mmrec.types import RELATION, TIMESTAMP
+
+_COUNTED = "ratings?|reviews?|votes?|sales|sold|purchases?|orders?|views?|clicks?|plays?|likes?|favou?rites?|downloads?|listeners?|users"
+_OVER_ALL_TIME = re.compile(
+    "popularity|bestseller(_rank)?|(sales|popularity)_?rank|bought_together|frequently_bought_together|buy_after_viewing|"
+    "also_(buy|bought|view|viewed|like|liked)|similar_item|"
+    f"(n|num|number_of|no_of|total|count_of|average|avg|mean|sum)_({_COUNTED})|({_COUNTED})_(number|count|counts|total|average|avg|mean|sum)"
+)
+_IF_NUMERIC = re.compile(f"{_COUNTED}|rank|score|stars|popular")
+
+
+def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The triples that are known when the first row is held out, those without a time among them; and a note that counts the others.
+
+    They are all kept, and the note says so, where the split does not part all rows at one moment (only `global_time` is sure to): then
+    what is later than one held-out row is earlier than some of training, too.
+    """
+    if TIMESTAMP not in triples.columns or triples[TIMESTAMP].null_count() == len(triples):
+        return triples, ()
+    if TIMESTAMP not in split.train.columns:
+        return triples, ("triples have times and interactions have none: what the triples tell of the future cannot be left out",)
+    first_held_out = pl.concat([split.valid[TIMESTAMP], split.test[TIMESTAMP]]).min()
+    if first_held_out is None:
+        return triples, ()
+    late = (triples[TIMESTAMP] >= first_held_out).fill_null(False)
+    if not late.any():
+        return triples, ()
+    found = f"{late.sum():,} of {len(triples):,} triples became known when the first held-out interaction, at {first_held_out}, or later"
+    if (split.train[TIMESTAMP] < first_held_out).all():
+        return triples.filter(~late), (f"{found}: they were left out",)
+    return triples, (f"{found}: split {split.name} does not part all rows at one moment, so they stay, and may tell of held-out rows",)
+
+
+def flag_columns(items: pl.DataFrame, columns: Sequence[str], key: str) -> tuple[str, ...]:
+    """A note for every one of these columns of the items that looks like a statistic over all time; `key` is what names them."""
+    return tuple(
+        f"the items' column `{name}` looks counted over all time, held-out rows included: if so, leave it out of {key}"
+        for name in columns
+        if _is_over_all_time(name) or (name in items.columns and items.schema[name].is_numeric() and _IF_NUMERIC.fullmatch(_words(name)))
+    )
+
+
+def flag_relations(triples: pl.DataFrame) -> tuple[str, ...]:
+    """A note for every relation that looks like a statistic over all time; of an IRI its last part tells."""
+    counts = triples[RELATION].value_counts(sort=False).sort(RELATION)
+    return tuple(
+        f"the relation `{name}` looks counted over all time, held-out rows included: if so, leave its {n:,} triples out"
+        for name, n in counts.iter_rows()
+        if _is_over_all_time(re.split("[/#:]", name)[-1])
+    )
+
+
+def _is_over_all_time(name: str) -> bool:
+    return _OVER_ALL_TIME.fullmatch(_words(name)) is not None
+
+
+def _words(name: str) -> str:
+    """`averageRating` and `Average rating` as `average_rating`."""
+    return re.sub("[^a-z0-9]+", "_", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")

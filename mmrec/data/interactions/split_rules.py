@@ -1,0 +1,339 @@
+"""What each split does, for interactions in one table or in many: a little that is known of all rows, then each table by itself.
+
+The tables hold consecutive ranges of users, each sorted by user_id, then item_id, without repeated rows. One table or a hundred, the parts
+are the same. What is kept of all rows at a time: two moments, the distinct ids of one column, or 8 bytes a row where rows are drawn.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+import numpy as np
+import polars as pl
+from jaxtyping import Int64
+
+from mmrec.data.interactions.quantiles import smallest
+from mmrec.data.tables.id_codes import Distinct, missing
+from mmrec.errors import ConfigError, DataError
+from mmrec.types import ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
+
+PART = "__part__"
+"""The column that a rule adds: the place of a row's part in `PARTS`."""
+_FROM_END, _N = "__from_end__", "__n__"
+
+
+class Tables(Protocol):
+    """Interactions that can be gone through again and again."""
+
+    def __call__(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """The tables in order, of these columns, or of all."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rule(ABC):
+    """A way to part interactions."""
+
+    name: ClassVar[str]
+    needs_time: ClassVar[bool] = False
+    by: ClassVar[tuple[str, ...]] = (USER_ID, ITEM_ID)
+    """The columns of which no two rows that are marked have the same."""
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Raises DataError where a column is missing."""
+        if self.needs_time and TIMESTAMP not in columns:
+            raise DataError(
+                f"split={self.name} needs a column `{TIMESTAMP}`, the interactions have {_listed(columns)}; "
+                f"name the column that holds the times with data.columns.{TIMESTAMP}=…, or choose split=random_ratio or split=cold_item"
+            )
+
+    def check_rows(self, tables: Tables) -> None:  # noqa: B027, most rules take any row
+        """Raises DataError for rows that cannot be given to a part; to be asked before repeated rows are removed."""
+
+    @abstractmethod
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        """The tables in order with a column `PART`, perhaps without some rows; to `notes` goes, before the first comes, what was odd."""
+
+
+@dataclass(frozen=True)
+class _ByRatio(Rule):
+    valid_ratio: float
+    test_ratio: float
+
+    def __post_init__(self) -> None:
+        _check_ratios(self.valid_ratio, self.test_ratio)
+
+
+@dataclass(frozen=True)
+class RandomRatio(_ByRatio):
+    """Any row anywhere, drawn from all."""
+
+    seed: int
+    name = "random_ratio"
+
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        draw = _Draw(sum(map(len, tables(USER_ID))), self.seed)
+        for rows in tables():
+            yield rows.with_columns(draw.parts(len(rows), self.valid_ratio, self.test_ratio))
+
+
+@dataclass(frozen=True)
+class UserTime(_ByRatio):
+    """The newest rows of each user."""
+
+    name = "user_time"
+    needs_time = True
+
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        for rows in tables():
+            yield _count_from_newest(rows).with_columns(_part_by_ratio(self.valid_ratio, self.test_ratio)).drop(_FROM_END, _N)
+
+
+@dataclass(frozen=True)
+class GlobalTime(_ByRatio):
+    """Two moments."""
+
+    name = "global_time"
+    needs_time = True
+
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        valid_from, test_from = _moments(lambda: (rows[TIMESTAMP] for rows in tables(TIMESTAMP)), self.valid_ratio, self.test_ratio)
+        time = pl.col(TIMESTAMP)
+        for rows in tables():
+            yield rows.with_columns(pl.when(time >= test_from).then(2).when(time >= valid_from).then(1).otherwise(0).alias(PART))
+
+
+@dataclass(frozen=True)
+class LeaveLastOut(Rule):
+    """The last two rows of each user."""
+
+    name = "leave_last_out"
+    needs_time = True
+
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        part = pl.when(pl.col(_N) < 3).then(0).otherwise((2 - pl.col(_FROM_END)).clip(lower_bound=0)).alias(PART)
+        for rows in tables():
+            yield _count_from_newest(rows).with_columns(part).drop(_FROM_END, _N)
+
+
+@dataclass(frozen=True)
+class _HoldOut(_ByRatio):
+    seed: int
+    key: ClassVar[str]
+
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        known = Distinct()
+        for rows in tables(self.key):
+            known.add(rows[self.key])
+        ids = known.ids.sort().alias(self.key).to_frame()
+        del known
+        ids = ids.with_columns(_Draw(len(ids), self.seed).parts(len(ids), self.valid_ratio, self.test_ratio))
+        for rows in tables():
+            yield rows.join(ids, on=self.key, maintain_order="left")
+
+
+@dataclass(frozen=True)
+class ColdItem(_HoldOut):
+    """Random items."""
+
+    name = "cold_item"
+    key = ITEM_ID
+
+
+@dataclass(frozen=True)
+class ColdUser(_HoldOut):
+    """Random users."""
+
+    name = "cold_user"
+    key = USER_ID
+
+
+@dataclass(frozen=True)
+class Given(Rule):
+    """The column `split`."""
+
+    valid_ratio: float
+    seed: int
+    name = "given"
+    by = (USER_ID, ITEM_ID, SPLIT)
+
+    def __post_init__(self) -> None:
+        _check_ratios(self.valid_ratio, 0.0)
+
+    def check(self, columns: Sequence[str]) -> None:
+        if SPLIT not in columns:
+            raise DataError(
+                f"split=given needs a column `{SPLIT}` of {', '.join(PARTS)}, the interactions have {_listed(columns)}; "
+                f"name the column that holds the parts with data.columns.{SPLIT}=…, or choose another split"
+            )
+
+    def check_rows(self, tables: Tables) -> None:
+        n, n_without, first = 0, 0, None
+        for rows in tables(*self.by):
+            without = rows.filter(~pl.col(SPLIT).is_in(PARTS).fill_null(False))
+            first = first if first is not None or without.is_empty() else without.row(0, named=True)
+            n, n_without = n + len(rows), n_without + len(without)
+        if first is not None:
+            raise DataError(
+                f"split=given: expected {', '.join(PARTS)} in the column `{SPLIT}` of every row, {n_without:,} of {n:,} "
+                f"have none of them, the first is of user `{first[USER_ID]}` and item `{first[ITEM_ID]}`"
+            )
+
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        given, kept = np.zeros(len(PARTS), dtype=np.int64), np.zeros(len(PARTS), dtype=np.int64)
+        for rows in tables(*self.by):
+            part, is_first = _given_parts(rows)
+            given += np.bincount(part, minlength=len(PARTS))
+            kept += np.bincount(part[is_first], minlength=len(PARTS))
+        lost = dict(zip(PARTS, (given - kept).tolist(), strict=True))
+        notes += [f"{n:,} rows of {name} are left out: an earlier part has their user and item" for name, n in lost.items() if n]
+        n_train, n_valid = kept[:2].tolist()
+        draw = None if n_valid else _Draw(n_train, self.seed)
+        if draw is not None:
+            n_drawn = int((draw.all_parts(self.valid_ratio, 0.0) == 1).sum())
+            notes.append(f"no rows are given to validate on: {n_drawn:,} of {n_train:,} of train are drawn for that")
+        for rows in tables():
+            part, is_first = _given_parts(rows)
+            if draw is not None:
+                is_train = is_first & (part == 0)
+                part[is_train] = draw.parts(int(is_train.sum()), self.valid_ratio, 0.0).to_numpy()
+            yield rows.with_columns(pl.Series(PART, part)).filter(pl.Series(is_first))
+
+
+RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (RandomRatio, UserTime, GlobalTime, LeaveLastOut, ColdItem, ColdUser, Given)}
+"""By the name of the split."""
+
+
+@dataclass
+class SplitTally:
+    """What is to be told of a split, whose tables come one after another."""
+
+    n_removed: int = 0
+    """Repeated rows that were left out."""
+    odd: list[str] = field(default_factory=list)
+    n_rows: list[int] = field(default_factory=lambda: [0] * len(PARTS))
+    _tested: dict[str, int] = field(default_factory=lambda: {USER_ID: 0, ITEM_ID: 0})
+    _unseen: dict[str, int] = field(default_factory=lambda: {USER_ID: 0, ITEM_ID: 0})
+    _items: tuple[Distinct, Distinct] = field(default_factory=lambda: (Distinct(), Distinct()))
+
+    def add(self, parts: Sequence[pl.DataFrame]) -> None:
+        """Train, valid and test of one table. No two tables have a user in common."""
+        train, _, test = parts
+        self.n_rows = [n + len(part) for n, part in zip(self.n_rows, parts, strict=True)]
+        users = test[USER_ID].rle().struct.field("value")
+        self._tested[USER_ID] += len(users)
+        self._unseen[USER_ID] += len(missing(users, train[USER_ID]))
+        for known, part in zip(self._items, (train, test), strict=True):
+            known.add(part[ITEM_ID])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was dropped, odd or is missing, one sentence each."""
+        train, test = self._items
+        tested = self._tested | {ITEM_ID: len(test.ids)}
+        unseen = self._unseen | {ITEM_ID: len(missing(test.ids, train.repeated))}
+        return (
+            *([f"{self.n_removed:,} repeated (user, item) rows were reduced to the first"] if self.n_removed else []),
+            *self.odd,
+            *(f"{part} has no rows" for part, n in zip(PARTS, self.n_rows, strict=True) if not n),
+            *(
+                f"{unseen[key]:,} of {tested[key]:,} {kind} in test have no row in train"
+                for key, kind in ((USER_ID, "users"), (ITEM_ID, "items"))
+                if unseen[key]
+            ),
+        )
+
+
+class _Draw:
+    """Rows drawn without looking at them: told how many come next, it gives their parts."""
+
+    def __init__(self, n: int, seed: int) -> None:
+        self._from_end: Int64[np.ndarray, " n"] = np.random.default_rng(seed).permutation(n)
+        self._start = 0
+
+    def parts(self, n: int, valid_ratio: float, test_ratio: float) -> pl.Series:
+        """Of the next `n` rows."""
+        some = self._from_end[self._start : self._start + n]
+        self._start += n
+        return self._parts(some, valid_ratio, test_ratio)
+
+    def all_parts(self, valid_ratio: float, test_ratio: float) -> pl.Series:
+        """Of all rows."""
+        return self._parts(self._from_end, valid_ratio, test_ratio)
+
+    def _parts(self, from_end: Int64[np.ndarray, " n"], valid_ratio: float, test_ratio: float) -> pl.Series:
+        rows = pl.LazyFrame({_FROM_END: from_end}).with_columns(pl.lit(len(self._from_end)).alias(_N))
+        return rows.select(_part_by_ratio(valid_ratio, test_ratio).cast(pl.Int64)).collect().to_series()
+
+
+def split_rows(marked: pl.DataFrame) -> list[pl.DataFrame]:
+    """Train, valid and test of a table that a rule has marked, with the columns of the interactions but `split`."""
+    columns = [column for column in marked.columns if column not in (PART, SPLIT)]
+    return [marked.select(columns).filter(marked[PART] == part) for part in range(len(PARTS))]
+
+
+def check_parts(name: str, n_rows: Sequence[int]) -> None:
+    """Raises DataError where train, valid or test of a split has no rows."""
+    for part, n in zip(PARTS, n_rows, strict=True):
+        if not n:
+            raise DataError(f"split {name}: the {part} part of {sum(n_rows):,} interactions is empty; use more data or other ratios")
+
+
+def _check_ratios(valid_ratio: float, test_ratio: float) -> None:
+    for name, ratio in (("valid_ratio", valid_ratio), ("test_ratio", test_ratio)):
+        if not 0 <= ratio < 1:
+            raise ConfigError(f"split.{name}: expected a share from 0 up to, not including, 1, found {ratio}")
+    if valid_ratio + test_ratio >= 1:
+        raise ConfigError(
+            f"split.valid_ratio + split.test_ratio: expected less than 1, or nothing is left to train on, found {valid_ratio + test_ratio}"
+        )
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return ", ".join(f"`{column}`" for column in columns)
+
+
+def _count_from_newest(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds how far each row is from its user's newest (0), ties by item_id, and how many rows the user has. The rows are sorted by ids."""
+    user, n = rows[USER_ID].rle_id(), rows[USER_ID].rle().struct.field("len").cast(pl.Int64)
+    by_time = rows.select(pl.arg_sort_by(user, TIMESTAMP, maintain_order=True)).to_series()  # each user's rows fill the same places
+    from_end = np.empty(len(rows), dtype=np.int64)
+    from_end[by_time.to_numpy()] = n.cum_sum().gather(user).to_numpy() - 1 - np.arange(len(rows))
+    return rows.with_columns(pl.Series(_FROM_END, from_end), n.gather(user).alias(_N))
+
+
+def _part_by_ratio(valid_ratio: float, test_ratio: float) -> pl.Expr:
+    """Of n rows the last round(n * test_ratio) test, the last round(n * (valid_ratio + test_ratio)) are held out, the first trains."""
+    middle, tolerance = pl.col(_FROM_END) + 0.5, 1e-9  # row k is held out when its middle is inside of the share: that rounds half up
+    is_test = middle <= pl.col(_N) * test_ratio + tolerance
+    is_held_out = middle <= pl.col(_N) * (valid_ratio + test_ratio) + tolerance
+    is_first = pl.col(_FROM_END) == pl.col(_N) - 1
+    return pl.when(is_first | ~is_held_out).then(0).when(is_test).then(2).otherwise(1).alias(PART)
+
+
+def _moments(times: Callable[[], Iterator[pl.Series]], valid_ratio: float, test_ratio: float) -> tuple[float, float]:
+    """From when on rows validate and test. Raises DataError where none are left to train on."""
+    n, infinity = sum(map(len, times())), float("inf")
+    n_after = [int(n * ratio + 0.5 + 1e-9) for ratio in (test_ratio, valid_ratio + test_ratio)]
+    found = smallest(times, [0, *(n - one for one in n_after if one)]) if n else []
+    test_from, valid_from = (float(found[-sum(map(bool, n_after[place:]))]) if n_after[place] else infinity for place in (0, 1))
+    valid_from = min(valid_from, test_from)
+    if n and valid_from <= found[0]:
+        n_first = sum(int((some == found[0]).sum()) for some in times())
+        raise DataError(
+            f"split=global_time leaves nothing to train on: {n_first:,} of {n:,} interactions are of the first "
+            f"moment, {found[0]}; expected timestamps that differ"
+        )
+    return valid_from, test_from
+
+
+def _given_parts(rows: pl.DataFrame) -> tuple[Int64[np.ndarray, " n"], np.ndarray]:
+    """The part that each row was given to; and whether no earlier part has its user and item. Rows of one pair are neighbours."""
+    part = rows[SPLIT].replace_strict(PARTS, range(len(PARTS)), return_dtype=pl.Int64).to_numpy(writable=True)
+    if not len(part):
+        return part, np.zeros(0, dtype=bool)
+    is_new = rows.select(((pl.col(USER_ID) != pl.col(USER_ID).shift()) | (pl.col(ITEM_ID) != pl.col(ITEM_ID).shift())).fill_null(True))
+    starts = np.flatnonzero(is_new.to_series().to_numpy())
+    earliest = np.repeat(np.minimum.reduceat(part, starts), np.diff(starts, append=len(part)))
+    return part, part == earliest

@@ -1,0 +1,72 @@
+"""Picture and text pairs of a catalogue, decoded into memory: what a contrastive model is trained on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from mmrec.data.features.texts import item_texts
+from mmrec.data.pictures.decode import decode_picture
+from mmrec.data.pictures.urls import read_all_pictures
+from mmrec.types import ITEM_ID, Dataset, UnusableInput
+
+CAPTION = "caption"
+"""A column of this name says what the picture shows, and so takes the place of the text columns."""
+
+
+@dataclass(frozen=True)
+class PicturePairs:
+    """Pictures and what is said of them, one row an item that has both."""
+
+    pictures: UInt8[Tensor, "n 3 size size"]
+    texts: list[bytes]
+    """UTF-8."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def rows(self, idx: Int64[Tensor, " n"]) -> Self:
+        return type(self)(self.pictures[idx], [self.texts[i] for i in idx.tolist()])
+
+
+def read_pairs(dataset: Dataset, size: int, cache: Path) -> tuple[PicturePairs, list[UnusableInput]]:
+    """Every item of the dataset with a usable picture and a text; pictures are squashed to `size` x `size`, as the encoder will see them.
+
+    The position of a problem is the item's row. Pictures named by URL are kept below `cache`.
+    """
+    items = dataset.items
+    columns = (CAPTION,) if CAPTION in items.columns else dataset.text_columns
+    files, problems = read_all_pictures(dataset, items[ITEM_ID], cache)
+    pictures, texts = [], []
+    console = Console(stderr=True)
+    rows = track(list(enumerate(item_texts(items, columns))), "pictures", console=console, disable=not console.is_terminal)
+    for row, text in rows:
+        try:
+            raw = None if text is None else files[row]
+            if raw is not None:
+                pictures.append(squash(raw, size))
+                texts.append(text)
+        except ValueError as error:
+            problems.append(UnusableInput(row, str(error)))
+    stacked = torch.stack(pictures) if pictures else torch.zeros(0, 3, size, size, dtype=torch.uint8)
+    return PicturePairs(stacked, texts), problems
+
+
+def squash(raw: bytes, size: int) -> UInt8[Tensor, "3 size size"]:
+    """A picture resized to a square whatever its shape. Raises ValueError where the bytes are no usable picture."""
+    resized = decode_picture(raw).resize((size, size), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(resized)).permute(2, 0, 1)
+
+
+def hold_out(n: int, share: float, seed: int) -> tuple[Int64[Tensor, " n_train"], Int64[Tensor, " n_held"]]:
+    """A random division of `n` rows, a function of the seed: those to train on and the `share` (at least one row) held out."""
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    n_held = max(1, round(share * n))
+    return order[n_held:], order[:n_held]

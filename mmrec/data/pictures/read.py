@@ -1,0 +1,49 @@
+"""The raw bytes of the items' pictures, read from the store that holds them."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from mmrec.files.store import Store, ask_all, open_pictures
+from mmrec.types import ITEM_ID, Dataset, UnusableInput
+
+
+def read_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series) -> tuple[Sequence[bytes | None], list[UnusableInput]]:
+    """The raw bytes of each item's picture, in the order of `item_ids`, read from its store whenever an element is asked for.
+
+    None, with a problem, where the store has no file of that name, or one that it may not give; None, without one, where the item names no
+    picture. Asking for an element raises ValueError where the file has gone or changed its kind since, StorageError where the store has.
+    """
+    if dataset.image_column is None:
+        return [None] * len(item_ids), []
+    named = dict(dataset.items.select(ITEM_ID, pl.col(dataset.image_column).cast(pl.String)).iter_rows())
+    names = [named.get(item_id) or None for item_id in item_ids]
+    store = open_pictures(dataset.root, dataset.pictures)
+
+    def refused(position: int) -> str:
+        try:
+            if names[position] is not None:
+                store.check(names[position])
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    reasons = list(ask_all(refused, len(names), store.is_remote))
+    problems = [UnusableInput(position, reason) for position, reason in enumerate(reasons) if reason]
+    return _Files(store, [None if reason else name for name, reason in zip(names, reasons, strict=True)]), problems
+
+
+class _Files(Sequence):
+    """Files of a store as a sequence of their bytes, none of them kept in memory."""
+
+    def __init__(self, store: Store, names: list[str | None]):
+        self.store, self.names = store, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, position: int | slice) -> "bytes | _Files | None":
+        if isinstance(position, slice):
+            return _Files(self.store, self.names[position])
+        name = self.names[position]
+        return None if name is None else self.store.read(name)

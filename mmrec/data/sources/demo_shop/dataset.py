@@ -1,0 +1,253 @@
+"""A generated shop whose truth is known, written as an ordinary dataset folder.
+
+Taste is over attributes that only one kind of evidence shows: colour, pattern and shape in the pictures; style, use and occasion in the
+descriptions; designer, parent category and material property two hops away in the graph; and a quality and hidden tastes that only choices
+reveal (`demo_shop_world`). So a test can ask of a model whether each kind of evidence was really used, and how far from the best it ranks.
+
+Besides the tables of any dataset folder there are `truth.safetensors` and `truth.json`, which no model may read. The items' `caption`
+says what the picture shows: it is for pretraining image encoders on picture and text pairs, and is not one of the text columns.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import safetensors.torch
+import torch
+from jaxtyping import Bool
+from PIL import Image
+from torch import Tensor
+
+from mmrec.data.folder.read import read_folder
+from mmrec.data.sources.demo_shop import world as world_module
+from mmrec.data.sources.demo_shop.pictures import draw_picture, write_caption
+from mmrec.data.sources.demo_shop.texts import write_description, write_title
+from mmrec.data.sources.demo_shop.world import GROUPS, N_PERIODS, SHARES, VALUES, Log, World, draw_world, examination, simulate
+from mmrec.errors import ConfigError, MissingFile
+from mmrec.files.storage import sha256_text, write_folder, write_json, write_tensors
+from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
+
+VERSION = 1
+"""To be raised with every change of what is generated: it is part of the cache key."""
+TEXT_COLUMNS, IMAGE_COLUMN = ["title", "description"], "image"
+ABSENT_SHARE = {IMAGE: 0.05, TEXT: 0.04, KG: 0.06}
+"""The share of items without a picture, without any text, outside the graph."""
+TRUTH_TENSORS, TRUTH_INFO = "truth.safetensors", "truth.json"
+N_PLACES = 10
+_CONSTANTS = ("SLATE_SIZE", "CHOICE_SHARPNESS", "POPULARITY_EXPONENT", "TASTE_MEMORY", "N_PERIODS", "PERIOD_SECONDS", "START")
+_HOPS = (("made_by", "brand", "designed_by"), ("in_category", "category", "part_of"), ("made_of", "material", "has_property"))
+"""Relation from an item, kind of the entity one hop away, relation from there to what taste is about."""
+
+
+def demo_shop(cache: str, n_users: int, n_items: int, n_interactions: int, seed: int) -> Dataset:
+    """The generated shop, made under `cache/demo_shop/` unless it is there already.
+
+    Args:
+        cache: the folder for everything that can be made again.
+        n_users: at least 20.
+        n_items: at least 60.
+        n_interactions: at least 5 a user; no user has an item twice, nor more than a third of all.
+        seed: the same arguments give the same bytes.
+
+    Raises:
+        ConfigError: the sizes do not fit together.
+    """
+    _check_sizes(n_users, n_items, n_interactions)
+    key = sha256_text(*(str(value) for value in (VERSION, n_users, n_items, n_interactions, seed)))[:16]
+    folder = Path(cache).expanduser() / "demo_shop" / key
+    if not folder.is_dir():
+        _make(folder, {"n_users": n_users, "n_items": n_items, "n_interactions": n_interactions, "seed": seed})
+    return replace(read_folder(str(folder), text_columns=TEXT_COLUMNS, image_column=IMAGE_COLUMN), name="demo_shop")
+
+
+def load_truth(dataset: Dataset) -> dict[str, Tensor]:
+    """What is true of the generated shop, by name; `load_truth_info(dataset)["tensors"]` says what each one means.
+
+    Rows of users, items and events stand in the order of `user_ids` and `item_ids` of `load_truth_info`, and of `dataset.interactions`.
+    Among them: `utility` and `utility_<part>` `(n_users, n_items)` at the end of the log, `event_propensity` `(n,)`,
+    `attribute_<group>` `(n_items,)`.
+
+    Raises MissingFile where the dataset is not the generated shop.
+    """
+    return safetensors.torch.load_file(_truth_file(dataset, TRUTH_TENSORS))
+
+
+def load_truth_info(dataset: Dataset) -> dict[str, Any]:
+    """What the truth means: `user_ids`, `item_ids`, `shares` (variance by part), `values` (by attribute group), `constants`, `tensors`.
+
+    Raises MissingFile where the dataset is not the generated shop.
+    """
+    return json.loads(_truth_file(dataset, TRUTH_INFO).read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class _Shop:
+    """A world, its log, and what of it is shown."""
+
+    world: World
+    log: Log
+    present: dict[str, Bool[np.ndarray, " n_items"]]
+    """By `image`, `text`, `kg`: the items that have it."""
+    user_ids: list[str]
+    item_ids: list[str]
+
+    def names(self, group: str) -> list[str]:
+        """The name of every item's value of an attribute group."""
+        return [VALUES[group][value] for value in self.world.attributes[group]]
+
+
+def _check_sizes(n_users: int, n_items: int, n_interactions: int) -> None:
+    for key, value, least in (("n_users", n_users, 20), ("n_items", n_items, 60)):
+        if value < least:
+            raise ConfigError(f"data.{key}: expected at least {least}, found {value}")
+    most = n_users * (n_items // 3) // 2
+    if not 5 * n_users <= n_interactions <= most:
+        raise ConfigError(
+            f"data.n_interactions: expected {5 * n_users} to {most} for {n_users} users and {n_items} items "
+            f"(5 a user, to half of what they could choose), found {n_interactions}"
+        )
+
+
+def _make(folder: Path, arguments: dict[str, int]) -> None:
+    """Writes the whole folder beside its place and moves it there, so that a folder that exists is complete."""
+    streams = np.random.SeedSequence(arguments["seed"]).spawn(5)
+    world_rng, log_rng, shown_rng, text_rng, picture_rng = (np.random.default_rng(stream) for stream in streams)
+    n_users, n_items = arguments["n_users"], arguments["n_items"]
+    world = draw_world(n_users, n_items, world_rng)
+    log = simulate(world, arguments["n_interactions"], log_rng)
+    present = {part: _draw_present(n_items, share, shown_rng) for part, share in ABSENT_SHARE.items()}
+    shop = _Shop(world, log, present, _ids("u", n_users), _ids("i", n_items))
+
+    def write(temporary: Path) -> None:
+        (temporary / "images").mkdir()
+        _write_tables(temporary, shop, text_rng, shown_rng)
+        _write_pictures(temporary, shop, picture_rng)
+        _write_truth(temporary, shop, arguments)
+
+    try:
+        write_folder(folder, write)
+    except OSError:
+        if not folder.is_dir():  # a process that made the same folder meanwhile made the same bytes
+            raise
+
+
+def _ids(prefix: str, n: int) -> list[str]:
+    return [f"{prefix}{i:05d}" for i in range(n)]
+
+
+def _draw_present(n_items: int, absent_share: float, rng: np.random.Generator) -> Bool[np.ndarray, " n_items"]:
+    return rng.permutation(n_items) >= max(1, round(absent_share * n_items))
+
+
+def _write_tables(folder: Path, shop: _Shop, text_rng: np.random.Generator, rng: np.random.Generator) -> None:
+    _interactions(shop).write_csv(folder / "interactions.csv")
+    _items(shop, text_rng).write_ndjson(folder / "items.jsonl")
+    triples, item_entities = _graph(shop, rng)
+    triples.write_csv(folder / "triples.csv")
+    item_entities.write_csv(folder / "item_entities.csv")
+    # Where users come from has nothing to do with their taste.
+    places = [f"place-{place}" for place in rng.integers(N_PLACES, size=len(shop.user_ids))]
+    pl.DataFrame({USER_ID: shop.user_ids, "place": places}).write_csv(folder / "users.csv")
+
+
+def _interactions(shop: _Shop) -> pl.DataFrame:
+    log = shop.log
+    users, items = (pl.Series(ids).gather(idx) for ids, idx in ((shop.user_ids, log.user_idx), (shop.item_ids, log.item_idx)))
+    return pl.DataFrame({USER_ID: users, ITEM_ID: items, TIMESTAMP: log.timestamp, RATING: log.rating})
+
+
+def _items(shop: _Shop, rng: np.random.Generator) -> pl.DataFrame:
+    attributes = {group: shop.names(group) for part in (TEXT, IMAGE) for group in GROUPS[part]}
+    rows = []
+    for i, item_id in enumerate(shop.item_ids):
+        # Every text is drawn, shown or not, so that what one item lacks changes no other.
+        title, description = write_title(rng), write_description(*(attributes[group][i] for group in GROUPS[TEXT]), rng)
+        caption = write_caption(*(attributes[group][i] for group in GROUPS[IMAGE]), rng)
+        text, image, graph = (bool(shop.present[part][i]) for part in (TEXT, IMAGE, KG))
+        rows.append(
+            {
+                ITEM_ID: item_id,
+                "title": title if text else "",
+                "description": description if text else "",
+                "brand": f"brand-{shop.world.links['brand'][i]:03d}" if graph else None,
+                "price": round(float(rng.lognormal(3.5, 0.6)), 2),
+                IMAGE_COLUMN: _picture_path(item_id) if image else None,
+                "caption": caption if image else None,
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def _graph(shop: _Shop, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Triples and item entities. Brands, categories and materials also have a place, which nobody's taste is about."""
+    items = np.flatnonzero(shop.present[KG])
+    triples = []
+    for (relation, kind, next_relation), group in zip(_HOPS, GROUPS[KG], strict=True):
+        triples += [(f"product/{i:05d}", relation, f"{kind}-{shop.world.links[kind][i]:03d}") for i in items]
+        for link, owner in enumerate(shop.world.owners[kind]):
+            triples.append((f"{kind}-{link:03d}", next_relation, f"{group}-{VALUES[group][owner]}"))
+            triples.append((f"{kind}-{link:03d}", "comes_from", f"place-{rng.integers(N_PLACES)}"))
+    entities = pl.DataFrame({ITEM_ID: [shop.item_ids[i] for i in items], ENTITY: [f"product/{i:05d}" for i in items]})
+    return pl.DataFrame(triples, schema=[HEAD, RELATION, TAIL], orient="row"), entities
+
+
+def _picture_path(item_id: str) -> str:
+    return f"images/{item_id}.jpg"
+
+
+def _write_pictures(folder: Path, shop: _Shop, rng: np.random.Generator) -> None:
+    for item_id, present, *names in zip(shop.item_ids, shop.present[IMAGE], *map(shop.names, GROUPS[IMAGE]), strict=True):
+        pixels = draw_picture(*names, rng)
+        if present:
+            Image.fromarray(pixels).save(folder / _picture_path(item_id), quality=88)
+
+
+def _write_truth(folder: Path, shop: _Shop, arguments: dict[str, int]) -> None:
+    truth = _truth(shop)
+    write_tensors(folder / TRUTH_TENSORS, {name: torch.from_numpy(np.ascontiguousarray(values)) for name, (values, _) in truth.items()})
+    info = {
+        "version": VERSION,
+        "arguments": arguments,
+        "shares": SHARES,
+        "values": VALUES,
+        "constants": {name.lower(): getattr(world_module, name) for name in _CONSTANTS},
+        "tensors": {name: meaning for name, (_, meaning) in truth.items()},
+        "user_ids": shop.user_ids,
+        "item_ids": shop.item_ids,
+    }
+    write_json(folder / TRUTH_INFO, info)
+
+
+def _truth(shop: _Shop) -> dict[str, tuple[np.ndarray, str]]:
+    """Every tensor of the truth with its meaning."""
+    world, log = shop.world, shop.log
+    parts = {part: world.utility(part, N_PERIODS - 1) for part in SHARES}
+    truth = {"utility": (sum(parts.values()), "(n_users, n_items) utility in the last period: the sum of its parts")}
+    for part, values in parts.items():
+        truth[f"utility_{part}"] = (values, f"(n_users, n_items) the part of utility in the last period that only {part} evidence shows")
+        truth[f"taste_{part}"] = (
+            world.tastes[part],
+            "(n_periods, n_users, dim): the part's utility in a period is sqrt(share) * taste @ factor.T",
+        )
+        truth[f"factor_{part}"] = (world.factors[part], "(n_items, dim) see taste")
+    for group, values in world.attributes.items():
+        truth[f"attribute_{group}"] = (values, "(n_items,) position of the item's value in values")
+    for part, values in shop.present.items():
+        truth[f"present_{part}"] = (values, "(n_items,) whether the dataset shows this evidence; utility counts the part either way")
+    return truth | {
+        "launch_period": (world.launch_period, "(n_items,) period from which the policy may show the item; n_periods: after the log ends"),
+        "event_propensity": (log.propensity, "(n,) probability that the chosen item stood on that user's slate at that visit"),
+        "event_slot": (log.slot, "(n,) slot of the slate at which the chosen item stood, from 0"),
+        "policy": (log.policy, "(n_periods, n_items) probability that a slot is filled with the item, for a user who has nothing yet"),
+        "examination": (examination(), "(slate_size,) factor on the odds of choosing what stands in a slot"),
+    }
+
+
+def _truth_file(dataset: Dataset, name: str) -> Path:
+    path = dataset.root / name
+    if not path.is_file():
+        raise MissingFile(f"{path}: expected the truth of the generated shop (data=demo_shop); dataset `{dataset.name}` has none")
+    return path

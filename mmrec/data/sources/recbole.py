@@ -1,0 +1,131 @@
+"""A dataset in RecBole's atomic files: tab-separated text without quoting, each column headed `name:type`.
+
+    name.inter   user_id, item_id[, rating][, timestamp]     or in given parts: name.train.inter, name.valid.inter, name.test.inter
+    name.item    item_id, any columns                        (optional, as all that follow)
+    name.user    user_id, any columns
+    name.kg      head_id, relation_id, tail_id
+    name.link    item_id, entity_id
+
+A `token` or `token_seq` is text as it stands, a `float` a number, a `float_seq` a list of numbers; spaces separate what is in a sequence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from mmrec.data.folder.read import TABLES, assemble, check_choices, find_folder, hash_files, read_stem, reading_notes, row_counts, settle
+from mmrec.data.tables.columns import Column, Kind, ReadTable
+from mmrec.data.tables.formats import open_table
+from mmrec.data.tables.problems import Problems
+from mmrec.errors import DataError
+from mmrec.files.locate import missing_file
+from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, RELATION, SPLIT, TAIL, Dataset
+
+_STEMS = {"inter": "interactions", "item": "items", "user": "users", "kg": "triples", "link": "item_entities"}
+_THEIRS = {HEAD: "head_id", RELATION: "relation_id", TAIL: "tail_id", ENTITY: "entity_id"}
+_KINDS: dict[str, Kind] = {"token": "text", "token_seq": "text", "float": "number", "float_seq": "text"}
+
+
+def read_recbole(
+    path: str,
+    name: str | None,
+    columns: dict[str, str | None],
+    text_columns: list[str] | None,
+    on_error: str = "stop",
+    quarantine: str | None = None,
+) -> Dataset:
+    """The dataset `name` in the folder `path`.
+
+    Args:
+        path: the folder; `~` is understood.
+        name: what its files are called, without the suffix. None: as the folder.
+        columns: our name of a column to theirs without the type, where it is none of the usual, e.g. `{"item_id": "product_id"}`.
+            None: the usual.
+        text_columns: the columns of the items that make up their text, title first. None: all tokens, title-like ones first.
+        on_error, quarantine: as `mmrec.data.folder.read.read_folder` has them.
+
+    Raises:
+        MissingFile: no such folder, or no interactions in it.
+        DataProblems: rows cannot be used, and `on_error` is `stop`.
+        DataError: a file cannot be read at all, lacks a column, or heads one by something else than name and type.
+        ConfigError: an argument names a column that does not exist, or nothing that can be done on errors.
+    """
+    check_choices(columns, on_error)
+    theirs = _THEIRS | {ours: name for ours, name in columns.items() if name is not None}
+    folder = find_folder(path)
+    name = name or folder.resolve().name
+    paths = _find_files(folder, name)
+    problems = Problems()
+    tables = {suffix: _read(file, _STEMS[suffix.split(".")[-1]], theirs, problems) for suffix, file in paths.items()}
+    content_hash = hash_files(paths.values())
+    settle(tables, problems, on_error, quarantine, content_hash)
+    frames = {_STEMS[suffix]: table.frame for suffix, table in tables.items() if suffix in _STEMS}
+    if "interactions" not in frames:
+        frames["interactions"] = _join_parts({part: tables[suffix] for part in PARTS if (suffix := f"{part}.inter") in tables})
+    notes = reading_notes(tables) + (_leave_unknown_links(frames, paths["link"]) if "link" in paths else ())
+    dataset = assemble(folder, frames, text_columns, triples_path=paths.get("kg"))
+    counts = row_counts((_STEMS.get(suffix, "interactions"), table) for suffix, table in tables.items())
+    return replace(dataset, name=name, content_hash=content_hash, counts=counts, notes=notes + dataset.notes)
+
+
+def _find_files(folder: Path, name: str) -> dict[str, Path]:
+    """By suffix: the interactions, whole or in parts, and what else there is."""
+    suffixes = (*(f"{part}.inter" for part in PARTS), *_STEMS)
+    found = {suffix: file for suffix in suffixes if (file := folder / f"{name}.{suffix}").is_file()}
+    parts = [suffix for suffix in found if suffix.endswith(".inter")]
+    if "inter" not in found and not parts:
+        raise missing_file(folder / f"{name}.inter")
+    if "inter" in found and parts:
+        raise DataError(f"{folder}: expected the interactions whole or in parts, found {name}.inter and {name}.{parts[0]}; remove one")
+    return found
+
+
+def _read(path: Path, stem: str, theirs: Mapping[str, str], problems: Problems) -> ReadTable:
+    """One of `mmrec.data.folder.read.TABLES`, and of items and users all other columns by the types in their heads."""
+    file = open_table(path, separator="\t", quote_char=None)
+    heads, types = {}, {}
+    for head in file.columns:
+        name, _, kind = head.rpartition(":")
+        if kind not in _KINDS or not name or name in heads:
+            raise DataError(f"{path}:1: expected columns headed `name:type`, each name once, the type {', '.join(_KINDS)}, found `{head}`")
+        heads[name], types[name] = head, kind
+    called = {column.name: theirs.get(column.name, column.name) for column in TABLES[stem]}
+    rest = [name for name in heads if name not in called and name not in called.values()] if stem in ("items", "users") else []
+    names = {ours: heads.get(name, name) for ours, name in called.items()} | {name: heads[name] for name in rest}
+    table = read_stem(file, stem, problems, names, [Column(name, _KINDS[types[name]]) for name in rest])
+    for name in rest:
+        if types[name] == "float_seq":
+            table = _with_numbers(table, name, problems)
+    return table
+
+
+def _with_numbers(table: ReadTable, name: str, problems: Problems) -> ReadTable:
+    """The table with a column of texts as one of lists of numbers."""
+    numbers = pl.col(name).str.extract_all(r"\S+").cast(pl.List(pl.Float64), strict=False)
+    is_bad = table.frame.select(numbers.list.eval(~pl.element().is_finite().fill_null(False)).list.any().fill_null(False)).to_series()
+    sound = table.without(is_bad, problems, name, "no-number", lambda value: f"expected numbers with spaces between them, found `{value}`")
+    return sound._replace(frame=sound.frame.with_columns(numbers))
+
+
+def _join_parts(parts: Mapping[str, ReadTable]) -> pl.DataFrame:
+    """The interactions of all parts, each row with the part that it was given to."""
+    first, *others = parts.values()
+    for table in others:
+        if table.frame.columns != first.frame.columns:
+            odd = sorted(set(table.frame.columns) ^ set(first.frame.columns))[0]
+            raise DataError(f"{table.file.path}: expected the columns of {first.file.path.name}; they differ in `{odd}`")
+    return pl.concat(table.frame.with_columns(pl.lit(part).alias(SPLIT)) for part, table in parts.items())
+
+
+def _leave_unknown_links(frames: dict[str, pl.DataFrame], path: Path) -> tuple[str, ...]:
+    """Drops the links of items that the other files don't name, as published ones have them; a note counts those."""
+    links = frames["item_entities"]
+    known = pl.concat([frames[stem][ITEM_ID] for stem in ("items", "interactions") if stem in frames]).unique()
+    kept = links.filter(pl.col(ITEM_ID).is_in(known.implode()))
+    if kept.is_empty():
+        raise DataError(f"{path}: expected items that the interactions or the items name, found none")
+    frames["item_entities"] = kept
+    n_out = len(links) - len(kept)
+    return (f"{path.name}: {n_out:,} of {len(links):,} rows are of items that nothing else names",) if n_out else ()

@@ -1,0 +1,344 @@
+"""Reading a table into the columns that mmrec knows: ids as text, times as seconds, ratings as numbers; and all that is wrong with it.
+
+One pass over the file parses every column. Whatever cannot be read is a problem with file, line, column and value; its row is left out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import polars as pl
+
+from mmrec.data.tables.id_checks import Kinds
+from mmrec.data.tables.problems import Problem, Problems
+from mmrec.data.tables.raw import TableFile
+from mmrec.data.tables.separator import NAMES
+from mmrec.errors import DataError, nearest
+from mmrec.types import ITEM_ID
+
+Kind = Literal["id", "text", "seconds", "number"]
+_EXPECTED = {
+    "id": "an id (any text, or a whole number)",
+    "text": "text",
+    "seconds": "a time (seconds or milliseconds since 1970 UTC, or ISO 8601)",
+    "number": "a number",
+}
+_CODES = {"id": "no-id", "text": "no-text", "seconds": "no-time", "number": "no-number"}
+_REQUIRED_VALUE = ("id", "seconds")
+_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+_LATEST_SECOND = 10**11
+"""The year 5138. A time beyond it is in a smaller unit, of which each holds the times up to the same year that the one before cannot."""
+_ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
+ROW = "__row__"
+"""The number of a parsed row in its file."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column must hold.
+
+    `id`: String, never empty; whole numbers become text, '007' stays '007'. `text`: String or null. `seconds`: Int64, never null; times in
+    smaller units are recognised by their size, fractions are cut off, ISO 8601 without an offset is UTC. `number`: finite Float64 or null.
+    """
+
+    name: str
+    kind: Kind
+    optional: bool = False
+    """Whether the whole column may be missing."""
+    nullable: bool = False
+    """Whether a value may be missing though its kind asks for one."""
+
+
+class ReadTable(NamedTuple):
+    """The rows of a table that can be used, and where they come from."""
+
+    file: TableFile
+    frame: pl.DataFrame
+    rows: pl.Series
+    """Of each row of the frame, its number in the file, as `TableFile.places` counts."""
+    bad: pl.Series
+    """The numbers of the rows that were left out."""
+    notes: tuple[str, ...]
+    """What was odd, though it could be read."""
+
+    raw: pl.LazyFrame
+    """All rows as the file has them."""
+
+    @property
+    def n_read(self) -> int:
+        """The rows of the file, those that are left out and broken lines among them."""
+        return len(self.frame) + len(self.bad) + len(self.file.broken)
+
+    def once_each(self, key: str, problems: Problems) -> "ReadTable":
+        """The table without rows whose `key` was there before, which are problems."""
+        keys = self.frame[key]
+        again = ~keys.is_first_distinct()
+        first = dict(zip(keys.filter(~again), self.rows.filter(~again), strict=True)) if again.any() else {}
+
+        def reason(value: object) -> str:
+            return f"expected each {key} once, `{value}` is already at {self.file.place(first[value])}"
+
+        return self.without(again, problems, key, "repeated-id", reason)
+
+    def known_items(self, known: pl.Series, problems: Problems) -> "ReadTable":
+        """The table without rows of items that are not `known`, which are problems."""
+
+        def reason(value: object) -> str:
+            return f"expected an item that the items or the interactions name, found `{value}`; {nearest(str(value), known)}"
+
+        return self.without(~self.frame[ITEM_ID].is_in(known.implode()), problems, ITEM_ID, "unknown-item", reason)
+
+    def without(self, bad: pl.Series, problems: Problems, column: str, code: str, reason: Callable[[object], str]) -> "ReadTable":
+        """The table without the rows where `bad` is True, which are problems of that code in that column; `reason` is told the value."""
+        if not bad.any():
+            return self
+        rows, values = self.rows.filter(bad), self.frame[column].filter(bad)
+        first = max(1, problems.room)
+        places = self.file.places(rows.head(first).to_list())
+        shown = [Problem(code, f"{place}:{column}", reason(value)) for place, value in zip(places, values.head(first), strict=True)]
+        problems.add(f"{self.file.path}:{column}", shown, len(rows))
+        return self._replace(frame=self.frame.filter(~bad), rows=self.rows.filter(~bad), bad=pl.concat([self.bad, rows]).sort())
+
+
+def read_table(
+    table: TableFile, columns: Sequence[Column], problems: Problems, names: Mapping[str, str] | None = None, others: bool = False
+) -> ReadTable:
+    """The table's rows, in order, as `columns` (their names, their types), then, if asked, the `others`.
+
+    Args:
+        table: from `mmrec.data.tables.formats.open_table`.
+        columns: what is expected; optional ones that the file lacks are left out.
+        problems: where everything goes that cannot be read.
+        names: what the file calls a column, where it differs; a file without that name may use ours.
+        others: whether to keep the remaining columns. In delimited text those that are numbers throughout become numbers; in any format a
+            list of texts becomes one text, joined by ', '.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    found = match_columns(table, columns, names or {})
+    known = [column for column in columns if column.name in found]
+    taken = {*found.values(), *found}
+    rest = [name for name in table.columns if others and name not in taken]
+    try:
+        raw = table.scan()
+        parsed = parse(raw, parsers(raw, known, found, rest))
+    except pl.exceptions.PolarsError:
+        raw = table.salvage(problems)
+        parsed = parse(raw, parsers(raw, known, found, rest))
+    units = {column.name: unit_of(count_units(parsed[column.name])) for column in known if column.kind == "seconds"}
+    parsed, notes = in_seconds(parsed, units), unit_notes(units, table)
+    bad = report(parsed.filter(any_bad(known)), raw, known, found, table, problems)
+    usable = parsed.filter(~pl.col(ROW).is_in(bad.implode())) if len(bad) else parsed
+    for column in text_ids(known, table):
+        kinds = Kinds()
+        kinds.add(usable[column.name], usable[ROW])
+        notes += kind_notes(kinds, column, table)
+    frame = usable.select(*(column.name for column in known), *(_other(usable[name], table.has_types) for name in rest))
+    return ReadTable(table, frame, usable[ROW], bad, table.notes + notes, raw)
+
+
+def match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[str, str]) -> dict[str, str]:
+    """Our name to the file's name, of the columns that are there. Raises DataError where one is missing."""
+    found = {}
+    for column in columns:
+        called = next((name for name in (names.get(column.name), column.name) if name in table.columns), None)
+        if called is not None:
+            found[column.name] = called
+        elif not column.optional:
+            raise _missing_column(table, columns, names, names.get(column.name, column.name))
+    return found
+
+
+def _missing_column(table: TableFile, columns: Sequence[Column], names: Mapping[str, str], missing: str) -> DataError:
+    there = table.columns
+    if len(there) == 1 and any(mark in there[0] for mark in ",;|\t"):
+        separators = NAMES.get(getattr(table, "separator", ""), "what its suffix says")
+        expected = ", ".join(f"`{names.get(column.name, column.name)}`" for column in columns if not column.optional)
+        return DataError(
+            f"{table.path}:1: expected columns {expected}, the file has one column `{there[0]}`: is it separated by {separators}?"
+        )
+    listed = ", ".join(f"`{name}`" for name in there)
+    return DataError(f"{table.path}: expected a column `{missing}`, found {listed}; {nearest(missing, there)}")
+
+
+def parsers(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], rest: Sequence[str] = ()) -> list[pl.Expr]:
+    """Every column as its kind, null where it cannot be; and for each whether that is a problem."""
+    schema, columns = raw.collect_schema(), []
+    for column in known:
+        name = found[column.name]
+        is_iso = column.kind == "seconds" and schema[name] == pl.String and _starts_with_iso(raw, name)
+        value = _iso_seconds(pl.col(name)) if is_iso else _PARSERS[column.kind](pl.col(name), schema[name])
+        columns.append(value.alias(column.name))
+        is_required = column.kind in _REQUIRED_VALUE and not column.nullable
+        bad = value.is_null() if is_required else value.is_null() & ~_absent(pl.col(name), schema[name])
+        columns.append(bad.alias(_bad(column.name)))
+    others = [_texts(pl.col(name), schema[name]).alias(name) if schema[name] == pl.List(pl.String) else pl.col(name) for name in rest]
+    return columns + others
+
+
+def parse(raw: pl.LazyFrame, columns: Sequence[pl.Expr], first: int = 0) -> pl.DataFrame:
+    """Rows, the first of which is row `first` of its file, with their numbers and the columns of `parsers`."""
+    return raw.with_row_index(ROW, first).select(pl.col(ROW).cast(pl.Int64), *columns).collect(engine="streaming")
+
+
+def any_bad(known: Sequence[Column]) -> pl.Expr:
+    """Whether a parsed row has a problem."""
+    return pl.any_horizontal(*(_bad(column.name) for column in known))
+
+
+def _bad(name: str) -> str:
+    return f"__bad_{name}__"
+
+
+def _other_unit(name: str) -> str:
+    return f"__other_unit_{name}__"
+
+
+def count_units(times: pl.Series) -> Counter[int]:
+    """How many times are in each of the units, as the size of the numbers tells; 0 is in all of them."""
+    size = times.abs()
+    if not (size >= _LATEST_SECOND).any():
+        return Counter({0: int((size > 0).sum())})
+    counts = size.to_frame("size").filter(pl.col("size") > 0).select(_unit(pl.col("size"))).to_series().value_counts()
+    return Counter(dict(counts.iter_rows()))
+
+
+def unit_of(counts: Counter[int]) -> int | None:
+    """The unit of most times, by its place in `_UNITS`, the largest of several; None where all are seconds."""
+    return max(counts, key=lambda unit: (counts[unit], -unit)) if any(unit for unit in counts if counts[unit]) else None
+
+
+def in_seconds(parsed: pl.DataFrame, units: Mapping[str, int | None]) -> pl.DataFrame:
+    """Parsed rows with times in seconds, given the unit of most of them for each column; those in another are bad."""
+    for name, most in units.items():
+        if most is not None:
+            size = pl.col(name).abs()
+            other = ((size > 0) & (_unit(size) != most)).fill_null(False)
+            seconds = (pl.col(name) // list(_UNITS.values())[most]).alias(name)
+            parsed = parsed.with_columns(seconds, (pl.col(_bad(name)) | other).alias(_bad(name)), other.alias(_other_unit(name)))
+    return parsed
+
+
+def unit_notes(units: Mapping[str, int | None], table: TableFile) -> tuple[str, ...]:
+    """A note for each column of times that are not known to be seconds from the start."""
+    return tuple(f"{table.path}: {name} is in {list(_UNITS)[unit]}" for name, unit in units.items() if unit is not None)
+
+
+def _unit(size: pl.Expr) -> pl.Expr:
+    return pl.sum_horizontal(*((size >= _LATEST_SECOND * scale).cast(pl.Int64) for scale in list(_UNITS.values())[:-1]))
+
+
+def text_ids(known: Sequence[Column], table: TableFile) -> list[Column]:
+    """The columns whose ids may change from whole numbers to other text, or back: those of files without types."""
+    return [column for column in known if column.kind == "id" and not table.has_types]
+
+
+def kind_notes(kinds: Kinds, column: Column, table: TableFile) -> tuple[str, ...]:
+    """A note where a column's ids are whole numbers up to some row and never after it, or the other way round."""
+    if kinds.change is None:
+        return ()
+    before, after = ("whole numbers", "other text") if kinds.starts_whole else ("other text", "whole numbers")
+    return (f"{table.place(kinds.change)}:{column.name}: {after} from here on, {before} before; ids stay text",)
+
+
+def report(
+    bad: pl.DataFrame, raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], table: TableFile, problems: Problems
+) -> pl.Series:
+    """Puts what is bad about parsed rows, all of which have a problem, among the problems; gives their numbers."""
+    for column in known:
+        of_column = bad.filter(_bad(column.name))
+        if of_column.is_empty():
+            continue
+        name, first = found[column.name], of_column.head(max(1, problems.room))
+        rows = first[ROW]
+        values = raw.select(name).with_row_index(ROW).filter(pl.col(ROW).is_in(rows.implode())).collect()[name].to_list()
+        mixed = _other_unit(column.name)
+        is_mixed = first[mixed].to_list() if mixed in first.columns else [False] * len(first)
+        shown = [
+            _problem(column, f"{place}:{name}", value, other_unit)
+            for place, value, other_unit in zip(table.places(rows.to_list()), values, is_mixed, strict=True)
+        ]
+        problems.add(f"{table.path}:{name}", shown, len(of_column))
+    return bad[ROW]
+
+
+def _problem(column: Column, place: str, value: object, other_unit: bool) -> Problem:
+    found = "nothing" if value is None or value == "" else f"`{str(value)[:80]}`"
+    if other_unit:
+        reason = f"expected a time in the unit of most rows, found {found}, which by its size is in another"
+        return Problem("mixed-time-units", place, reason)
+    return Problem(_CODES[column.kind], place, f"expected {_EXPECTED[column.kind]}, found {found}")
+
+
+def _absent(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Where the file has no value: null, an empty text, or the NaN that pandas writes for it."""
+    if dtype == pl.String:
+        return raw.is_null() | (raw.str.strip_chars() == "")
+    return raw.is_null() | raw.is_nan() if dtype.is_float() else raw.is_null()
+
+
+def _ids(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype.is_float():  # whole numbers, where pandas met a null beside them
+        whole = (raw == raw.floor()) & raw.is_finite()
+        return pl.when(whole).then(raw).cast(pl.Int64, strict=False).cast(pl.String)
+    text = _texts(raw, dtype)
+    return pl.when(text != "").then(text)
+
+
+def _texts(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype == pl.List(pl.String):
+        return raw.list.join(", ", ignore_nulls=True)
+    return _nothing(pl.String) if dtype.is_nested() else raw.cast(pl.String, strict=False)
+
+
+def _floats(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype != pl.String and not dtype.is_numeric():
+        return _nothing(pl.Float64)
+    values = (raw.str.strip_chars() if dtype == pl.String else raw).cast(pl.Float64, strict=False)
+    return pl.when(values.is_finite()).then(values)
+
+
+def _seconds(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype in (pl.Datetime, pl.Date):  # a time without a zone is UTC; epoch("s") cuts towards the past
+        return raw.dt.epoch("s").cast(pl.Int64)
+    if dtype.is_integer():
+        return raw.cast(pl.Int64, strict=False)
+    if dtype != pl.String:
+        return _floats(raw, dtype).floor().cast(pl.Int64, strict=False)
+    whole = raw.str.strip_chars().cast(pl.Int64, strict=False)
+    others = pl.when(whole.is_null()).then(raw)  # few, if any
+    return pl.coalesce(whole, _floats(others, dtype).floor().cast(pl.Int64, strict=False))
+
+
+def _starts_with_iso(raw: pl.LazyFrame, name: str) -> bool:
+    """Whether the first value of a column is a time in ISO 8601: then all are to be."""
+    first = raw.select(name).filter(pl.col(name).str.strip_chars() != "").head(1)
+    return first.select(_iso_seconds(pl.col(name))).collect(engine="streaming").drop_nulls().height == 1
+
+
+def _iso_seconds(raw: pl.Expr) -> pl.Expr:
+    text = raw.str.strip_chars().str.replace(" ", "T", literal=True)
+    times = [text.str.to_datetime(form, strict=False, time_zone="UTC", time_unit="us") for form in _ISO]
+    days = text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return pl.coalesce(*times, days).dt.epoch("s")
+
+
+def _other(raw: pl.Series, has_type: bool) -> pl.Series:
+    """A column nobody described. One without a type becomes numbers if it holds nothing else; codes with a leading zero stay text."""
+    if has_type or raw.null_count() == len(raw) or raw.str.contains(r"^\s*[+-]?0\d").any():
+        return raw
+    for dtype in (pl.Int64, pl.Float64):
+        numbers = raw.cast(dtype, strict=False)
+        if numbers.null_count() == raw.null_count():
+            return numbers
+    return raw
+
+
+def _nothing(dtype: type[pl.DataType]) -> pl.Expr:
+    """Nulls, for a column whose type has no such values."""
+    return pl.lit(None, dtype=dtype)
+
+
+_PARSERS = {"id": _ids, "text": _texts, "seconds": _seconds, "number": _floats}

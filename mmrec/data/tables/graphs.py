@@ -1,0 +1,301 @@
+"""Graphs as the files that graph tools write, each a table `head, relation, tail`: N-Triples, Turtle and GraphML, compressed or not.
+
+An entity is a text. Of RDF that is an IRI as it stands, or the text of a literal, its language and type dropped: a literal is an entity, so
+that two items with one are neighbours. A blank node keeps its label in N-Triples, `_:b1`; in Turtle, where it may have none, it is numbered
+within its file, `_:triples.ttl:1`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cached_property
+from io import BufferedIOBase
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree.ElementTree import Element, ParseError
+
+import polars as pl
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+from pyoxigraph import BlankNode, Quad, RdfFormat, Triple, parse
+
+from mmrec.data.tables.problems import Problem, Problems
+from mmrec.data.tables.raw import Parts, TableFile, TextFile
+from mmrec.errors import DataError, nearest
+from mmrec.files.compressed import open_bytes
+from mmrec.types import ENTITY, HEAD, ITEM_ID, RELATION, TAIL
+
+RELATION_KEYS = (RELATION, "label", "edge label", "edgelabel")
+"""What tools call the relation of an edge, in GraphML, the first that it has; upper and lower case are one."""
+_COLUMNS = [HEAD, RELATION, TAIL]
+_BLOCK = 10_000
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class NTriplesFile(TextFile):
+    """One triple a line. A line that is none is a problem; the rest goes on."""
+
+    has_types = False
+
+    @property
+    def columns(self) -> list[str]:
+        return _COLUMNS
+
+    def scan(self) -> pl.LazyFrame:
+        try:
+            with self.open() as file:
+                blocks = iter(lambda: "".join(islice(file, _BLOCK)), "")
+                return _as_frame(row for block in blocks for row in _rows(parse(block, RdfFormat.N_TRIPLES), _labelled))
+        except (SyntaxError, UnicodeDecodeError) as error:
+            raise pl.exceptions.ComputeError(str(error)) from None
+
+    def _salvage(self, problems: Problems) -> pl.LazyFrame:
+        found = list(self._by_line())
+        broken = [(line, error) for line, _, error in found if error]
+        if broken:
+            problems.add(str(self.path), [Problem("no-triple", f"{self.path}:{line}:{e.offset}", _reason(e)) for line, e in broken])
+        self.broken = tuple(line for line, _ in broken)
+        self._lines = [line for line, row, _ in found if row]
+        return _as_frame(row for _, row, _ in found if row)
+
+    def _row_lines(self) -> Iterator[int]:
+        return (line for line, row, _ in self._by_line() if row)
+
+    def _by_line(self) -> Iterator[tuple[int, tuple[str, str, str] | None, SyntaxError | None]]:
+        """Every line that is no comment: its number, and its triple or what is wrong with it."""
+        with self.open() as file:
+            for line, text in enumerate(file, 1):
+                try:
+                    yield from ((line, row, None) for row in _rows(parse(text.rstrip("\r\n"), RdfFormat.N_TRIPLES), _labelled))
+                except SyntaxError as error:
+                    yield line, None, error
+
+
+class TurtleFile(TableFile):
+    """Turtle, in UTF-8. What is not raises DataError with its line, for nothing after it can be trusted."""
+
+    has_types = False
+
+    @property
+    def columns(self) -> list[str]:
+        return _COLUMNS
+
+    def scan(self) -> pl.LazyFrame:
+        return self._triples
+
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        return self._triples
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        return [f"{self.path}:triple {row + 1}" for row in rows]
+
+    @cached_property
+    def _triples(self) -> pl.LazyFrame:
+        numbers: dict[str, int] = {}
+
+        def numbered(label: str) -> str:
+            """The parser draws labels at random."""
+            return f"_:{self.path.name}:{numbers.setdefault(label, len(numbers) + 1)}"
+
+        with open_bytes(self.path) as file:
+            if file.peek(len(_BYTE_ORDER_MARK)).startswith(_BYTE_ORDER_MARK):
+                file.read(len(_BYTE_ORDER_MARK))
+            try:
+                return _as_frame(_rows(parse(file, RdfFormat.TURTLE), numbered))
+            except SyntaxError as error:
+                raise DataError(f"{self.path}:{error.lineno}:{error.offset}: not Turtle: {_reason(error)}") from None
+
+
+class GraphmlFile(TableFile):
+    """The edges of a GraphML file, undirected ones from source to target, and all that the file says of them as further columns.
+
+    A node is called by its `label`, or by its id where it has none or shares it with another. An edge without a relation has null.
+    """
+
+    has_types = False
+
+    @property
+    def columns(self) -> list[str]:
+        return self._content.edges.columns
+
+    def scan(self) -> pl.LazyFrame:
+        return self._content.edges.lazy()
+
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        return self.scan()
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        return [f"{self.path}:{self._content.lines[row]}" for row in rows]
+
+    def links(self, known: Collection[str]) -> list[tuple[str, str]]:
+        """The items, of those that are known, that nodes name in their `item_id` (several with spaces between), each with its entity."""
+        named = ((text.split(" ") if text not in known else [text], entity) for text, entity in self._content.items)
+        return [(item, entity) for items, entity in named for item in items if item in known]
+
+    @cached_property
+    def _content(self) -> "_Graphml":
+        keys: dict[str, _Key] = {}
+        nodes: dict[str, dict[str, str]] = {}
+        edges: list[_Edge] = []
+        for line, tag, element in _elements(self.path):
+            if tag == "key":
+                keys[element.get("id", "")] = _Key(
+                    element.get("attr.name") or element.get("id", ""), element.get("for", "all"), element.findtext("{*}default")
+                )
+            elif tag == "node":
+                nodes[_required(element, "id", self.path, line)] = _data(element, tag, keys)
+            elif tag == "edge":
+                ends = (_required(element, end, self.path, line) for end in ("source", "target"))
+                edges.append(_Edge(line, *ends, _data(element, tag, keys)))
+            elif tag == "hyperedge":
+                raise DataError(f"{self.path}:{line}: expected edges between two nodes, found a hyperedge")
+        names = self._names(nodes)
+        for edge in edges:
+            for end in (edge.source, edge.target):
+                if end not in names:
+                    raise DataError(f"{self.path}:{edge.line}: expected a node of this file, found `{end}`; {nearest(end, names)}")
+        items = [(item, names[node]) for node, data in nodes.items() if (item := _first(data, (ITEM_ID,)))]
+        return _Graphml(_edge_table(edges, names), [edge.line for edge in edges], items)
+
+    def _names(self, nodes: dict[str, dict[str, str]]) -> dict[str, str]:
+        """The entity of every node, by id."""
+        labels = {node: _first(data, ("label",)) for node, data in nodes.items()}
+        bearers = Counter(labels.values())
+        shared = {node for node, label in labels.items() if label is not None and bearers[label] > 1}
+        if shared:
+            self.notes = (f"{len(shared):,} nodes of {self.path} share their label with another and go by their id",)
+        return {node: node if label is None or node in shared else label for node, label in labels.items()}
+
+
+def open_graph(path: Path) -> TableFile:
+    """The triples of a file that ends in .nt, .ttl or .graphml, perhaps with .gz or .zst."""
+    kinds = {".nt": NTriplesFile, ".ttl": TurtleFile, ".graphml": GraphmlFile}
+    return next(kind for suffix, kind in kinds.items() if suffix in path.suffixes[-2:])(path)
+
+
+def node_links(table: TableFile, known: Collection[str]) -> pl.DataFrame | None:
+    """`item_id, entity` as the nodes of GraphML files name items themselves, see `GraphmlFile.links`; None where none does."""
+    files = table.parts if isinstance(table, Parts) else (table,)
+    rows = [link for file in files if isinstance(file, GraphmlFile) for link in file.links(known)]
+    return pl.DataFrame(rows, schema={ITEM_ID: pl.String, ENTITY: pl.String}, orient="row") if rows else None
+
+
+def _as_frame(rows: Iterable[tuple[str, str, str]]) -> pl.LazyFrame:
+    rows, schema = iter(rows), dict.fromkeys(_COLUMNS, pl.String)
+    blocks = [pl.DataFrame(schema=schema)]
+    while block := list(islice(rows, _BLOCK)):
+        blocks.append(pl.DataFrame(block, schema, orient="row"))
+    return pl.concat(blocks).lazy()
+
+
+def _rows(quads: Iterable[Quad], blank: Callable[[str], str]) -> Iterator[tuple[str, str, str]]:
+    return ((_entity(quad.subject, blank), quad.predicate.value, _entity(quad.object, blank)) for quad in quads)
+
+
+def _entity(term: object, blank: Callable[[str], str]) -> str:
+    if isinstance(term, BlankNode):
+        return blank(term.value)
+    if isinstance(term, Triple):
+        return f"<<( {_entity(term.subject, blank)} {term.predicate.value} {_entity(term.object, blank)} )>>"
+    return term.value
+
+
+def _labelled(label: str) -> str:
+    return f"_:{label}"
+
+
+def _reason(error: SyntaxError) -> str:
+    """What the parser says, without the place that it puts before."""
+    return error.msg.partition(": ")[2]
+
+
+class _Key(NamedTuple):
+    """What a GraphML file calls a kind of data, whether it is of nodes, edges or all, and what it is where an element has none."""
+
+    name: str
+    domain: str
+    default: str | None
+
+
+class _Edge(NamedTuple):
+    line: int
+    source: str
+    target: str
+    data: dict[str, str]
+
+
+class _Graphml(NamedTuple):
+    edges: pl.DataFrame
+    lines: list[int]
+    """The line of each edge, where its opening tag ends."""
+    items: list[tuple[str, str]]
+    """What nodes have as `item_id`, and their entities."""
+
+
+class _Lines:
+    """A file that is read a line at a time, so that whoever reads it knows where it is."""
+
+    def __init__(self, file: BufferedIOBase) -> None:
+        self.file, self.line, self._next = file, 1, 1
+
+    def read(self, size: int) -> bytes:
+        """A line, or the next `size` bytes of a longer one."""
+        text = self.file.readline(size)
+        self.line, self._next = self._next, self._next + text.endswith(b"\n")
+        return text
+
+
+def _elements(path: Path) -> Iterator[tuple[int, str, Element]]:
+    """Every element where it ends, with the line of its opening tag and its name. Nodes and edges are forgotten once they were given."""
+    inside: list[tuple[int, Element]] = []
+    with open_bytes(path) as file:
+        source = _Lines(file)
+        try:
+            for event, element in iterparse(source, ("start", "end"), forbid_dtd=True):
+                tag = element.tag.rpartition("}")[2]
+                if event == "start":
+                    if not inside and tag != "graphml":
+                        raise DataError(f"{path}:{source.line}: expected GraphML, found the element `{tag}`")
+                    inside.append((source.line, element))
+                    continue
+                yield inside.pop()[0], tag, element
+                if tag in ("node", "edge") and inside:
+                    inside[-1][1].remove(element)
+        except ParseError as error:
+            line, column = error.position
+            raise DataError(f"{path}:{line}:{column + 1}: not GraphML: {str(error).partition(': line')[0]}") from None
+        except DefusedXmlException:
+            raise DataError(f"{path}:{source.line}: GraphML with a document type or entities of its own is not read; remove them") from None
+
+
+def _required(element: Element, name: str, path: Path, line: int) -> str:
+    if (value := element.get(name)) is None:
+        raise DataError(f"{path}:{line}: expected the attribute `{name}`, this `{element.tag.rpartition('}')[2]}` has none")
+    return value
+
+
+def _data(element: Element, tag: str, keys: dict[str, _Key]) -> dict[str, str]:
+    """What a file says of a node or an edge, by name, defaults included; blank is nothing."""
+    values = {key.name: key.default for key in keys.values() if key.default is not None and key.domain in (tag, "all")}
+    for child in element:
+        if child.tag.endswith("data"):  # its namespace before it
+            key = child.get("key", "")
+            values[keys[key].name if key in keys else key] = child.text
+    return {name: text for name, text in values.items() if text and not text.isspace()}
+
+
+def _first(data: dict[str, str], names: Sequence[str]) -> str | None:
+    """The value of the first of these names that is there."""
+    by_name = {name.lower(): value for name, value in data.items()}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _edge_table(edges: Sequence[_Edge], names: dict[str, str]) -> pl.DataFrame:
+    others = [name for name in dict.fromkeys(name for edge in edges for name in edge.data) if name not in _COLUMNS]
+    columns = {
+        HEAD: [names[edge.source] for edge in edges],
+        RELATION: [_first(edge.data, RELATION_KEYS) for edge in edges],
+        TAIL: [names[edge.target] for edge in edges],
+    }
+    columns |= {name: [edge.data.get(name) for edge in edges] for name in others}
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))

@@ -1,0 +1,202 @@
+"""What a table in a file is, whatever the format: raw rows, what is broken, and where each row stands; and one of many files."""
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+from charset_normalizer import from_bytes
+
+from mmrec.data.tables.problems import Problems
+from mmrec.errors import DataError
+from mmrec.files.compressed import open_bytes
+
+_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_GUESSED_FROM, _TOO_FEW = 2**20, 32
+"""Bytes by which the encoding of a text is guessed where it is not UTF-8; with fewer beyond ASCII it is taken for Western European."""
+
+
+class TableFile(ABC):
+    """A table in a file, its values as the file has them. Rows are counted from 0, blank lines left out."""
+
+    has_types: ClassVar[bool]
+    """Whether the format tells numbers from text."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notes: tuple[str, ...] = ()
+        """What was odd about the file, though it could be read."""
+        self.broken: tuple[int, ...] = ()
+        """The lines that `salvage` could not read."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> list[str]:
+        """The names of the columns. Raises DataError where the file is empty or not of its format."""
+
+    @abstractmethod
+    def scan(self) -> pl.LazyFrame:
+        """All rows. Collecting raises PolarsError where a line is broken."""
+
+    def pieces(self, n_rows: int) -> Iterator[pl.LazyFrame]:
+        """The rows of `scan`, at most so many at a time, in order, for tables that are larger than memory. Raises as it does."""
+        return (piece.lazy() for piece in self.scan().collect_batches(chunk_size=n_rows, engine="streaming"))
+
+    @abstractmethod
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        """The rows that can be read, line by line; the lines that cannot become problems."""
+
+    @abstractmethod
+    def places(self, rows: Sequence[int]) -> list[str]:
+        """Where these ascending rows stand, for messages: `items.csv:17`. Of what `salvage` gave, once it was asked."""
+
+    def broken_texts(self) -> list[tuple[str, str]]:
+        """The place and the text of every broken line."""
+        return []
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """All rows. Raises DataProblems that name every broken line."""
+        try:
+            return self.scan().collect()
+        except pl.exceptions.PolarsError:
+            problems = Problems()
+            found = self.salvage(problems).collect()
+            problems.raise_any()
+            return found
+
+    def place(self, row: int) -> str:
+        """Where one row stands."""
+        return self.places([row])[0]
+
+
+class TextFile(TableFile):
+    """A table in lines of text: UTF-8, UTF-16 or UTF-32 by their marks, else what it looks like."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._encoding = "utf-8-sig"
+        self._lines: list[int] | None = None
+        """Of each row that was salvaged, its line."""
+        with open_bytes(path) as file:
+            start = file.read(4)
+        for mark, encoding in _MARKS.items():
+            if start.startswith(mark):
+                self._transcode(encoding)
+                return
+
+    @property
+    def source(self) -> Path | io.BytesIO:
+        """What Polars can read: the file, or the same in UTF-8."""
+        return io.BytesIO(self._text) if self._text is not None else self.path
+
+    _text: bytes | None = None
+
+    def open(self, errors: str = "strict") -> io.TextIOBase:
+        """The text, decompressed and decoded. What is not UTF-8 raises UnicodeDecodeError as it is read."""
+        raw = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
+        return io.TextIOWrapper(raw, encoding=self._encoding, newline="", errors=errors)
+
+    def guess_encoding(self) -> None:
+        """Looks at what is no UTF-8, and reads it as what it looks like from now on. Raises DataError where it looks like nothing."""
+        with open_bytes(self.path) as file:
+            start = file.read(_GUESSED_FROM)
+        n_beyond_ascii = len(start) - len(start.translate(None, bytes(range(128, 256))))
+        guess = "cp1252" if n_beyond_ascii < _TOO_FEW and b"\0" not in start else getattr(from_bytes(start).best(), "encoding", None)
+        if guess is None:
+            raise DataError(f"{self.path}: expected text, found bytes that are none in any known encoding")
+        self._transcode(guess)
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        wanted, lines = set(rows), {}
+        for row, line in enumerate(self._lines if self._lines is not None else self._row_lines()):
+            if row in wanted:
+                lines[row] = line
+                if len(lines) == len(wanted):
+                    break
+        return [f"{self.path}:{lines[row]}" for row in rows]
+
+    def broken_texts(self) -> list[tuple[str, str]]:
+        wanted = set(self.broken)
+        with self.open() as file:
+            return [(f"{self.path}:{line}", text.rstrip("\r\n")) for line, text in enumerate(file, 1) if line in wanted]
+
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        try:
+            return self._salvage(problems)
+        except UnicodeDecodeError:
+            self.guess_encoding()
+            return self._salvage(problems)
+
+    @abstractmethod
+    def _salvage(self, problems: Problems) -> pl.LazyFrame:
+        """As `salvage`; what is not in the encoding raises UnicodeDecodeError."""
+
+    @abstractmethod
+    def _row_lines(self) -> Iterator[int]:
+        """The line on which each row starts."""
+
+    def _transcode(self, encoding: str) -> None:
+        with open_bytes(self.path) as file:
+            self._text = file.read().decode(encoding, errors="replace").removeprefix("\ufeff").encode()
+        self.notes = (*self.notes, f"{self.path} was read as {encoding}")
+
+
+class Parts(TableFile):
+    """One table in many files with the same columns, in their order. `labels`, one a file, are a further column, called `label_column`."""
+
+    def __init__(self, path: Path, parts: Sequence[TableFile], label_column: str = "", labels: Sequence[str] = ()) -> None:
+        super().__init__(path)
+        self.parts = tuple(parts)
+        self.has_types = parts[0].has_types
+        self._labels = [[pl.lit(label).alias(label_column)] for label in labels] or [[] for _ in parts]
+        self._columns = [*parts[0].columns, *([label_column] if labels else [])]
+        self._lengths: list[int] | None = None
+        if labels and label_column in parts[0].columns:
+            raise DataError(f"{parts[0].path}: expected no column `{label_column}`, for that is what its file says; rename or remove it")
+        for part in parts[1:]:
+            if set(part.columns) != set(parts[0].columns):
+                odd = sorted(set(part.columns) ^ set(parts[0].columns))[0]
+                raise DataError(
+                    f"{part.path}: expected the columns of {parts[0].path.name}, a part of the same table; they differ in `{odd}`"
+                )
+        self.notes = tuple(note for part in parts for note in part.notes)
+
+    @property
+    def columns(self) -> list[str]:
+        return self._columns
+
+    def scan(self) -> pl.LazyFrame:
+        return self._joined([part.scan() for part in self.parts])
+
+    def pieces(self, n_rows: int) -> Iterator[pl.LazyFrame]:
+        schema = self.scan().collect_schema()
+        for part, label in zip(self.parts, self._labels, strict=True):
+            for piece in part.pieces(n_rows):
+                yield piece.with_columns(label).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+    def salvage(self, problems: Problems) -> pl.LazyFrame:
+        salvaged = [part.salvage(problems) for part in self.parts]
+        self._lengths = [one.select(pl.len()).collect().item() for one in salvaged]
+        self.broken = tuple(line for part in self.parts for line in part.broken)
+        self.notes = tuple(note for part in self.parts for note in part.notes)
+        return self._joined(salvaged)
+
+    def _joined(self, frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        labelled = (frame.with_columns(label) for frame, label in zip(frames, self._labels, strict=True))
+        return pl.concat([frame.select(self.columns) for frame in labelled], how="vertical_relaxed")
+
+    def broken_texts(self) -> list[tuple[str, str]]:
+        return [text for part in self.parts for text in part.broken_texts()]
+
+    def places(self, rows: Sequence[int]) -> list[str]:
+        found, start = [], 0
+        if self._lengths is None:
+            self._lengths = [part.scan().select(pl.len()).collect().item() for part in self.parts]
+        for part, length in zip(self.parts, self._lengths, strict=True):
+            end = start + length
+            found += part.places([row - start for row in rows if start <= row < end])
+            start = end
+        return found

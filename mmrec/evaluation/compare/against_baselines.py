@@ -1,0 +1,159 @@
+"""Where our model stands beside the baselines: the numbers that the console, the README and the report show, computed once.
+
+Takes the content of a run's `metrics.json`; the first model in it is ours, every other one is a baseline.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import stdev
+
+import polars as pl
+
+from mmrec.evaluation.compare.significance import PairedTest, align_users, paired_test
+from mmrec.evaluation.format import format_percent, format_value
+
+MAX_CHARTED = 6
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model under one metric."""
+
+    value: float | None
+    """Mean over seeds; None where it was not measured."""
+    std: float | None
+    """Sample standard deviation over seeds; None for fewer than two."""
+    interval: tuple[float, float] | None
+    """95% confidence interval over users."""
+    is_best: bool
+    """No other model is higher; always False where there is nothing to compare with."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Ours against the highest baseline of one metric."""
+
+    ours: float
+    theirs: float
+    baseline: str
+
+    @property
+    def relative(self) -> float | None:
+        """(ours - theirs) / theirs; None where theirs is zero."""
+        return (self.ours - self.theirs) / self.theirs if self.theirs else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models by metrics, ours first. `rows[model]` and `differences` are aligned with `columns`."""
+
+    columns: tuple[str, ...]
+    rows: dict[str, tuple[Cell, ...]]
+    differences: tuple[Difference | None, ...]
+    """None where ours or all baselines lack the metric."""
+
+    @property
+    def ours(self) -> str:
+        return next(iter(self.rows))
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        return tuple(self.rows)[1:]
+
+
+def metric_key(column: str) -> str:
+    """The key in `metrics.json`: a bare name such as `ndcg@20` means the test part."""
+    return column if "/" in column else f"test/{column}"
+
+
+def cutoff(name: str) -> int:
+    """The k of `ndcg@20`; 0 for a metric without one, such as `auc`."""
+    return int(name.rpartition("@")[2]) if "@" in name else 0
+
+
+def cutoffs(names: Iterable[str]) -> list[int]:
+    """All k of some metrics, ascending; those without one have no part in it."""
+    return sorted({cutoff(name) for name in names} - {0})
+
+
+def compare(metrics: dict, columns: Sequence[str]) -> Comparison:
+    """Arranges `metrics.json` by the given columns, `recall@20` (test) or `val/recall@20`."""
+    rows: dict[str, list[Cell]] = {model: [] for model in metrics["models"]}
+    ours = next(iter(rows))
+    for key in map(metric_key, columns):
+        values = {model: _number(measured.get(key)) for model, measured in metrics["models"].items()}
+        best = max((v for v in values.values() if v is not None), default=None)
+        for model, value in values.items():
+            std = _std_over_seeds(metrics, key) if model == ours and value is not None else None
+            low_high = metrics.get("confidence", {}).get(model, {}).get(key)
+            interval = (float(low_high[0]), float(low_high[1])) if low_high else None
+            rows[model].append(Cell(value, std, interval, value is not None and value == best and len(values) > 1))
+    differences = tuple(_difference({model: cells[c].value for model, cells in rows.items()}) for c in range(len(columns)))
+    return Comparison(tuple(columns), {model: tuple(cells) for model, cells in rows.items()}, differences)
+
+
+def best_baseline(metrics: dict, column: str) -> str | None:
+    """The highest baseline of one metric; None where ours or all baselines lack it."""
+    (difference,) = compare(metrics, [column]).differences
+    return difference.baseline if difference else None
+
+
+def charted_models(metrics: dict) -> list[str]:
+    """Ours and the best five baselines by ndcg at the greatest k on the test part: more a chart of bars cannot tell apart."""
+    ours, *baselines = metrics["models"]
+    named = [name for name in metrics["models"][ours] if name.startswith("test/ndcg@")]
+    if not named:
+        return [ours, *baselines][:MAX_CHARTED]
+    key = max(named, key=cutoff)
+    ranked = sorted(baselines, key=lambda name: -(metrics["models"][name].get(key) or 0.0))
+    return [ours, *ranked[: MAX_CHARTED - 1]]
+
+
+def paired_difference(per_user: pl.DataFrame, ours: str, baseline: str, metric: str, seed: int) -> PairedTest | None:
+    """Ours minus the baseline, user by user, over the users that all seeds of both have. None for fewer than two users.
+
+    `per_user`: `user_id, model, seed, <metric>, …`; `seed` is that of the resampling.
+    """
+    values = align_users(*(per_user.filter(pl.col("model") == model) for model in (ours, baseline)), metric)
+    return paired_test(*values, seed) if values[0].shape[1] > 1 else None
+
+
+def describe_standing(comparison: Comparison, column: str) -> str:
+    """One sentence without its full stop: ours against the best baseline under one of the comparison's columns, whichever way it falls."""
+    c = comparison.columns.index(column)
+    name, difference = metric_key(column).replace("/", " "), comparison.differences[c]
+    value = comparison.rows[comparison.ours][c].value
+    if value is None:
+        return f"{comparison.ours} was not measured in {name}"
+    if difference is None:
+        return f"{comparison.ours} reaches {format_value(value)} in {name}, with no baseline beside it"
+    if difference.relative is None:
+        return f"{comparison.ours} reaches {format_value(value)} in {name}, where every baseline is at zero"
+    n = len(comparison.baselines)
+    which = f"{difference.baseline}, " + (f"the best of {n} baselines" if n > 1 else "the only baseline")
+    both = f"({format_value(value)} against {format_value(difference.theirs)})"
+    return f"{comparison.ours} is {_in_words(difference.relative)} {which}, in {name} {both}"
+
+
+def _number(value: float | int | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _std_over_seeds(metrics: dict, key: str) -> float | None:
+    values = [measured[key] for measured in metrics.get("seeds", {}).values() if measured.get(key) is not None]
+    return float(stdev(values)) if len(values) > 1 else None
+
+
+def _difference(values: dict[str, float | None]) -> Difference | None:
+    (_, ours), *others = values.items()
+    measured = [(value, model) for model, value in others if value is not None]
+    if ours is None or not measured:
+        return None
+    theirs, baseline = max(measured, key=lambda pair: pair[0])
+    return Difference(ours, theirs, baseline)
+
+
+def _in_words(relative: float) -> str:
+    if format_percent(relative) == "0.0%":
+        return "level with"
+    return f"{abs(relative):.1%} {'above' if relative > 0 else 'below'}"

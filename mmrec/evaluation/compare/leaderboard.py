@@ -1,0 +1,180 @@
+"""A leaderboard: many models on one data set and split, several seeds each, held against the first of them.
+
+A seed of a leaderboard makes the split, where that is random, and the training. So two models meet the same rows in each seed, differences
+are taken user by user within it, and the intervals hold what users, splits and trainings vary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from mmrec.errors import DataError
+from mmrec.evaluation.compare.runs import LEVEL
+from mmrec.evaluation.compare.significance import PairedTest, Values, holm, mean_interval, paired_test_within_seeds
+from mmrec.evaluation.format import format_p, format_value
+from mmrec.types import USER_ID
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """A model in all of its runs."""
+
+    name: str
+    is_baseline: bool
+    per_user: pl.DataFrame
+    """`user_id, seed, <metric>, …` of the test parts."""
+    fit_s: dict[int, float]
+    """By seed, the seconds that training or fitting took."""
+    lists: dict[int, dict[str, float]]
+    """By seed, what its lists are like: `coverage@20` and so on."""
+    tuned: dict[int, dict] = field(default_factory=dict)
+    """By seed, what tuning chose."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric of one model."""
+
+    mean: float
+    """Over seeds, of means over users."""
+    std: float | None
+    """Sample standard deviation of the seeds' means; None for fewer than two."""
+    low: float
+    """95% interval of the mean, over users and seeds."""
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of a leaderboard."""
+
+    model: MeasuredModel
+    values: dict[str, Measured]
+    coverage: float | None
+    """Share of the catalogue in the lists, as long as runs describe them, mean over seeds."""
+    fit_s: float | None
+    """Median over seeds."""
+    difference: PairedTest | None
+    """This model minus the first one, in the tested metric; None for the first, and where they have no user in common."""
+    p_holm: float | None
+    """Its p-value, corrected over all models of the section."""
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def is_found(self) -> bool:
+        """Told from the first model: below 5% after the correction, and the interval excludes zero."""
+        return self.difference is not None and self.p_holm < LEVEL and not self.difference.includes_zero
+
+
+@dataclass(frozen=True)
+class Section:
+    """One data set under one split."""
+
+    data: str
+    split: str
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...]
+    metric: str
+    seeds: tuple[int, ...]
+    n_users: int
+    """Distinct users in the test parts."""
+
+    @property
+    def first(self) -> Row:
+        return self.rows[0]
+
+    @property
+    def best_baseline(self) -> Row | None:
+        """The baseline that is highest in the tested metric, by the value shown: the hardest comparison."""
+        baselines = [row for row in self.rows if row.model.is_baseline]
+        return max(baselines, key=lambda row: row.values[self.metric].mean, default=None)
+
+    @property
+    def ranked(self) -> list[Row]:
+        """The highest in the tested metric first."""
+        return sorted(self.rows, key=lambda row: -row.values[self.metric].mean)
+
+    def best(self, column: str) -> float:
+        """The highest mean of a column."""
+        return max(row.values[column].mean for row in self.rows)
+
+
+def make_section(data: str, split: str, models: Sequence[MeasuredModel], columns: Sequence[str], metric: str, seed: int) -> Section:
+    """Measures all models, and tests each against the first in `metric`, one family for Holm. Raises DataError for a metric without values.
+
+    `seed` is that of the resampling. A model that lacks some seeds is tested in those that it shares with the first.
+    """
+    names = tuple(dict.fromkeys([*columns, metric]))
+    for model in models:
+        if missing := [name for name in names if name not in model.per_user.columns]:
+            raise DataError(f"{data}, {split}: {model.name} was not measured in {', '.join(missing)}")
+    tests = [_against(models[0], model, metric, seed) for model in models]
+    corrected = iter(holm([test.p_value for test in tests if test is not None]))
+    rows = tuple(
+        Row(
+            model,
+            {name: _measure(model, name, seed) for name in names},
+            _mean([value for values in model.lists.values() for name, value in values.items() if name.startswith("coverage@")]),
+            float(np.median(list(model.fit_s.values()))) if model.fit_s else None,
+            test,
+            None if test is None else next(corrected),
+        )
+        for model, test in zip(models, tests, strict=True)
+    )
+    seeds = sorted({seed for model in models for seed in model.per_user["seed"].unique()})
+    n_users = pl.concat([model.per_user.select(USER_ID) for model in models])[USER_ID].n_unique()
+    return Section(data, split, rows, tuple(columns), metric, tuple(seeds), n_users)
+
+
+def describe_section(section: Section) -> str:
+    """One sentence without its full stop: the first model against the best baseline, whichever way it falls."""
+    first, best, metric = section.first, section.best_baseline, section.metric
+    if best is None:
+        return f"{first.name} reaches {format_value(first.values[metric].mean)} in {metric}, with no baseline beside it"
+    ours, theirs, test = first.values[metric].mean, best.values[metric].mean, best.difference
+    n = sum(row.model.is_baseline for row in section.rows)
+    which = f"{best.name}, the best of {n} baselines" if n > 1 else f"{best.name}, the only baseline"
+    both = f"{format_value(ours)} against {format_value(theirs)}"
+    if not theirs:
+        return f"{first.name} reaches {format_value(ours)} in {metric}, where every baseline is at zero"
+    size = "level with" if ours == theirs else f"{abs(ours / theirs - 1):.1%} {'above' if ours > theirs else 'below'}"
+    if test is None:
+        return f"{first.name} is {size} {which}, in {metric} ({both})"
+    said = f"95% interval of the difference {-test.high:+.4f} to {-test.low:+.4f}, {format_p(best.p_holm)} after Holm".replace("-", "−")
+    told = "" if best.is_found else ", which these users and seeds cannot tell apart"
+    return f"{first.name} is {size} {which}, in {metric} ({both}; {said}){told}"
+
+
+def _against(first: MeasuredModel, model: MeasuredModel, metric: str, seed: int) -> PairedTest | None:
+    if model is first:
+        return None
+    ours, theirs = _aligned([model, first], metric)
+    return paired_test_within_seeds(ours, theirs, seed) if ours.size else None
+
+
+def _measure(model: MeasuredModel, metric: str, seed: int) -> Measured:
+    (values,) = _aligned([model], metric)
+    by_seed = np.nanmean(values, axis=1)
+    low, high = mean_interval(values, seed)
+    return Measured(float(by_seed.mean()), float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None, low, high)
+
+
+def _aligned(models: Sequence[MeasuredModel], metric: str) -> list[Values]:
+    """Seeds by users of each model, over the seeds and (seed, user) pairs that all have; NaN for pairs that are not there."""
+    keys = ["seed", USER_ID]
+    tables = [model.per_user.select(*keys, metric).drop_nulls() for model in models]
+    common = tables[0].select(keys)
+    for table in tables[1:]:
+        common = common.join(table.select(keys), on=keys, how="semi")
+    joined = [common.join(table, on=keys) for table in tables]
+    wide = [table.pivot("seed", index=USER_ID, values=metric).sort(USER_ID).drop(USER_ID) for table in joined]
+    return [frame.select(sorted(frame.columns)).cast(pl.Float64).fill_null(float("nan")).to_numpy().T for frame in wide]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None

@@ -1,0 +1,99 @@
+"""What accuracy costs: which models no other one beats in accuracy, time to fit and coverage at once, as a chart and a sentence."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from mmrec.charts.scatter import Dot, format_seconds, scatter
+from mmrec.evaluation.compare.against_baselines import metric_key
+from mmrec.evaluation.format import format_value
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one model reaches, and what it takes."""
+
+    name: str
+    accuracy: float
+    """Higher is better."""
+    fit_s: float
+    """Seconds; lower is better."""
+    coverage: float
+    """Share of the catalogue that its lists show, 0 to 1; higher is better."""
+
+    def dominates(self, other: "Standing") -> bool:
+        """No worse in any of the three, better in at least one: equals do not dominate each other."""
+        ours, theirs = ((s.accuracy, -s.fit_s, s.coverage) for s in (self, other))
+        return ours != theirs and all(a >= b for a, b in zip(ours, theirs, strict=True))
+
+
+@dataclass(frozen=True)
+class ParetoView:
+    """A chart and what it says."""
+
+    chart: Markup
+    sentence: str
+
+
+def pareto_front(standings: Sequence[Standing]) -> set[str]:
+    """The names of those that no other dominates (Pareto 1906, as in Kung, Luccio & Preparata 1975); equals are on it together."""
+    return {s.name for s in standings if not any(other.dominates(s) for other in standings)}
+
+
+def pareto_view(metrics: dict, run: dict, metric: str) -> ParetoView | None:
+    """The models of one run, from its `metrics.json` and `run.json`, in a test metric such as `ndcg@20`, ours first.
+
+    None where fewer than two models have all three: runs of before `fit_s` was kept, lists that were not described at the metric's cutoff.
+    """
+    return view_standings(standings_of(metrics, run, metric), metric, next(iter(metrics["models"])))
+
+
+def view_standings(standings: Sequence[Standing], metric: str, ours: str | None = None) -> ParetoView | None:
+    """The same from any standings, means over runs too; `ours` is the model whose place the sentence adds. None for fewer than two."""
+    if len(standings) < 2:
+        return None
+    front = pareto_front(standings)
+    dots = [Dot(s.name, s.fit_s, s.accuracy, s.coverage, s.name in front, _title(s, metric)) for s in standings]
+    label = f"{metric} by the time to fit, a dot for each model, larger with coverage"
+    return ParetoView(scatter(label, dots, "time to fit once", f"test {metric}"), describe_front(standings, ours))
+
+
+def standings_of(metrics: dict, run: dict, metric: str) -> list[Standing]:
+    """Of each model of a run that has accuracy, seconds and coverage, in the order of `metrics.json`."""
+    coverage_key, found = f"coverage@{metric.rpartition('@')[2]}", []
+    for name, measured in metrics["models"].items():
+        coverage = metrics.get("lists", {}).get(name, {}).get(coverage_key)
+        values = (measured.get(metric_key(metric)), run.get("fit_s", {}).get(name), coverage)
+        if all(value is not None and math.isfinite(value) for value in values):
+            found.append(Standing(name, *map(float, values)))
+    return found
+
+
+def describe_front(standings: Sequence[Standing], ours: str | None = None) -> str:
+    """Who is on the front, most accurate first, and which of them dominate `ours`."""
+    front = pareto_front(standings)
+    ranked = sorted((s for s in standings if s.name in front), key=lambda s: -s.accuracy)
+    verb = "is" if len(ranked) == 1 else "are"
+    text = f"{len(ranked)} of {len(standings)} models {verb} on the front, which no other one beats: {_listed(ranked)}."
+    own = next((s for s in standings if s.name == ours), None)
+    if own is None:
+        return text
+    if own in ranked:
+        return f"{text} {ours} is on it."
+    above = [s for s in ranked if s.dominates(own)]
+    verb = "dominates" if len(above) == 1 else "dominate"
+    return f"{text} {ours} is not on it: {_listed(above)} {verb} it, no worse in accuracy, time and coverage."
+
+
+def _listed(standings: Sequence[Standing]) -> str:
+    *others, last = (s.name for s in standings)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _title(standing: Standing, metric: str) -> str:
+    return (
+        f"{standing.name}: {metric} {format_value(standing.accuracy)}, {format_seconds(standing.fit_s)}, "
+        f"{standing.coverage:.1%} of the catalogue"
+    )

@@ -1,0 +1,162 @@
+"""Runs of one split beside the first of them: differences user by user, corrected for their number, and a verdict in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.evaluation.compare.against_baselines import cutoff
+from mmrec.evaluation.compare.significance import PairedTest, align_users, bootstrap_interval, holm, paired_test
+from mmrec.evaluation.format import format_p, format_percent, format_value, without_zero
+from mmrec.types import USER_ID
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """What a comparison needs of a run."""
+
+    label: str
+    folder: str
+    metrics: dict[str, float]
+    """Of our model, mean over seeds: `test/ndcg@20` and so on."""
+    slices: dict[str, dict[str, dict[str, Any]]]
+    per_user: pl.DataFrame
+    """Our model's rows: `user_id, seed, <metric>, …` of the test part."""
+    split_hash: str
+
+    @property
+    def n_seeds(self) -> int:
+        return self.per_user["seed"].n_unique()
+
+
+@dataclass(frozen=True)
+class RunDifference:
+    """One run against the first."""
+
+    run: MeasuredRun
+    test: PairedTest
+    """In the metric of the comparison."""
+    p_holm: float
+    """`test.p_value`, corrected over all runs of the comparison."""
+    intervals: dict[str, tuple[float, float]]
+    """95% interval of the difference in every metric."""
+
+    @property
+    def is_found(self) -> bool:
+        """Below 5% after the correction, and the interval, which seeds widen, excludes zero."""
+        return self.p_holm < LEVEL and not self.test.includes_zero
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Several runs, the first of them what the others are held against."""
+
+    first: MeasuredRun
+    differences: tuple[RunDifference, ...]
+    metric: str
+    """What the tests are about, such as `ndcg@20`."""
+    columns: tuple[str, ...]
+    """The metrics that all runs have."""
+
+    @property
+    def runs(self) -> tuple[MeasuredRun, ...]:
+        return (self.first, *(difference.run for difference in self.differences))
+
+
+def compare_runs(runs: Sequence[MeasuredRun], metric: str | None, seed: int) -> RunComparison:
+    """Compares all runs with the first; one test a run, in `metric` (None: ndcg at the greatest k), Holm-corrected as one family.
+
+    Raises DataError where splits differ or two runs share fewer than two users, ConfigError for a metric that not all have measured.
+    """
+    for run in runs[1:]:
+        if run.split_hash != runs[0].split_hash:
+            raise DataError(
+                f"{runs[0].folder} and {run.folder} are of different splits ({runs[0].split_hash} and {run.split_hash}): "
+                "they were measured on other rows and cannot be compared"
+            )
+    columns = _common_metrics(runs)
+    metric = _default_metric(columns) if metric is None else metric
+    if metric not in columns:
+        raise ConfigError(
+            f"--metric: `{metric}` is not among what all {len(runs)} runs measured on the test part; {nearest(metric, columns)}"
+        )
+    tests = [_test(run, runs[0], metric, seed) for run in runs[1:]]
+    corrected = holm([test.p_value for test in tests])
+    differences = (
+        RunDifference(run, test, p, _intervals(run, runs[0], columns, seed))
+        for run, test, p in zip(runs[1:], tests, corrected, strict=True)
+    )
+    return RunComparison(runs[0], tuple(differences), metric, columns)
+
+
+def verdicts(comparison: RunComparison) -> list[str]:
+    """A sentence a run, without its full stop."""
+    return [_verdict(difference, comparison) for difference in comparison.differences]
+
+
+def seed_caveat(comparison: RunComparison) -> str | None:
+    """What a comparison cannot know where runs are of one seed, without its full stop; None where all have several."""
+    single = [run.label for run in comparison.runs if run.n_seeds == 1]
+    if not single:
+        return None
+    listed = "All runs" if len(single) == len(comparison.runs) else ", ".join(single)
+    who = f"{listed} {'is' if len(single) == 1 else 'are'}"
+    return f"{who} of one seed: intervals and p-values hold what varies between users, not what training again would change (n_seeds=3)"
+
+
+def _verdict(difference: RunDifference, comparison: RunComparison) -> str:
+    test, first, n = difference.test, comparison.first.label, len(comparison.differences)
+    relative = (test.ours - test.theirs) / test.theirs if test.theirs else None
+    direction = "above" if test.mean > 0 else "below"
+    size = f"{format_percent(abs(relative)).lstrip('+')} {direction}" if relative is not None else direction
+    values = f"({format_value(test.ours)} against {format_value(test.theirs)})"
+    if difference.is_found:
+        said = f"{difference.run.label} is {size} {first} in {comparison.metric} {values}"
+    else:
+        said = f"{difference.run.label} cannot be told from {first} in {comparison.metric}" + (
+            f": {size} {values}" if test.mean else f" {values}"
+        )
+    said += f", {format_p(difference.p_holm)}" + (f" after Holm over {n} comparisons" if n > 1 else "")
+    if difference.p_holm < LEVEL and test.includes_zero:
+        said += f", but with the seeds counted in the 95% interval is {test.low:+.4f} to {test.high:+.4f}"
+    said += f", d = {without_zero(test.d_z, 2)}" if test.d_z is not None else ""
+    return (
+        said + f", higher for {test.superiority:.0%} of {test.n_users:,} users (ties by half)" + _on_cold_items(difference.run, comparison)
+    )
+
+
+def _on_cold_items(run: MeasuredRun, comparison: RunComparison) -> str:
+    ours, theirs = (one.slices.get("item_degree", {}).get("cold", {}) for one in (run, comparison.first))
+    if comparison.metric not in ours or comparison.metric not in theirs:
+        return ""
+    n = int(ours.get("n", 0))
+    values = f"{format_value(ours[comparison.metric])} against {format_value(theirs[comparison.metric])}"
+    return f"; on cold items {values} ({n:,} to find, not tested)"
+
+
+def _test(run: MeasuredRun, first: MeasuredRun, metric: str, seed: int) -> PairedTest:
+    values = align_users(run.per_user, first.per_user, metric)
+    if values[0].shape[1] < 2:
+        raise DataError(f"{run.folder} and {first.folder}: expected two users or more that both measured, found {values[0].shape[1]}")
+    return paired_test(*values, seed)
+
+
+def _intervals(run: MeasuredRun, first: MeasuredRun, columns: Sequence[str], seed: int) -> dict[str, tuple[float, float]]:
+    return {name: bootstrap_interval(*align_users(run.per_user, first.per_user, name), seed) for name in columns}
+
+
+def _common_metrics(runs: Sequence[MeasuredRun]) -> tuple[str, ...]:
+    """In the order of the first run."""
+    having = [set(run.per_user.columns) & {key.removeprefix("test/") for key in run.metrics} for run in runs]
+    return tuple(name for name in runs[0].per_user.columns if name != USER_ID and all(name in names for names in having))
+
+
+def _default_metric(columns: Sequence[str]) -> str:
+    at = [name for name in columns if name.startswith("ndcg@")] or list(columns)
+    if not at:
+        raise DataError("the runs have no metric of the test part in common")
+    return max(at, key=cutoff)

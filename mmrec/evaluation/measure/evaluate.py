@@ -1,0 +1,93 @@
+"""From a scorer to per-user metrics, and from those to what a run reports: means and confidence intervals."""
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float64
+
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.evaluation.measure.grades import Graded, graded_columns
+from mmrec.metrics.auc import auc_of_users
+from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_users
+from mmrec.types import USER_IDX, Scorer
+
+LIST_LENGTH = 100
+"""The length of the lists that a run keeps."""
+
+
+class Evaluated(NamedTuple):
+    """One model, one seed, on one evaluation set."""
+
+    ranking: Ranking
+    per_user: pl.DataFrame
+    """`user_idx` and one column a metric; null where a metric is undefined for a user."""
+
+
+class Result(NamedTuple):
+    """One model, trained or tuned, measured on the validation and on the test part."""
+
+    model: str
+    seed: int
+    valid: Evaluated
+    test: Evaluated
+    parameters: dict[str, Any]
+    """What tuning chose; empty for a model that was not tuned."""
+    fit_s: float
+    """What training or fitting it once took, in seconds of wall time; the tuning that chose its parameters is not in it."""
+
+
+def evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int], graded: Graded | None = None, with_auc: bool = False) -> Evaluated:
+    """Ranks the catalogue for every user of `data`; lists are `LIST_LENGTH` long, or as long as the greatest of `ks`.
+
+    `graded` adds `graded_ndcg@k`. `with_auc` adds `auc`, of all that the user has not seen, at the cost of scoring and sorting once more.
+    """
+    ranking = rank_users(scorer, data.user_idx, data.seen, max(LIST_LENGTH, *ks))
+    evaluated = evaluate_lists(ranking, data, ks, graded)
+    if not with_auc:
+        return evaluated
+    auc = pl.Series("auc", auc_of_users(scorer, data).numpy()).fill_nan(None)
+    return evaluated._replace(per_user=evaluated.per_user.with_columns(auc))
+
+
+def evaluate_lists(ranking: Ranking, data: EvaluationSet, ks: list[int], graded: Graded | None) -> Evaluated:
+    """What `evaluate` finds, of lists that are there already; what needs all scores is missing."""
+    per_user = evaluate_ranking(ranking, data.positives, ks)
+    if graded is not None:
+        per_user = per_user.with_columns(**{name: values.numpy() for name, values in graded_columns(ranking, graded, ks).items()})
+    return Evaluated(ranking, per_user)
+
+
+def means(per_user: pl.DataFrame, prefix: str) -> dict[str, float]:
+    """The mean over users of every metric, as `test/recall@20` with `prefix` test. Zero where there is no user."""
+    metrics = per_user.drop(USER_IDX)
+    return {f"{prefix}/{name}": float(metrics[name].mean() or 0.0) for name in metrics.columns}
+
+
+def mean_over_seeds(by_seed: list[dict[str, float]]) -> dict[str, float]:
+    """Metric by metric, the mean of several seeds' values."""
+    return {name: math.fsum(values[name] for values in by_seed) / len(by_seed) for name in by_seed[0]}
+
+
+def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples: int = 1000) -> dict[str, list[float]]:
+    """Percentile bootstrap over users, 95%, of each mean (Efron & Tibshirani 1993, ch. 13); a user counts with the mean over seeds.
+
+    A user for whom a metric is undefined has no part in it.
+    """
+    values = np.mean([frame.drop(USER_IDX).cast(pl.Float64).to_numpy() for frame in per_user], axis=0)
+    known = ~np.isnan(values).all(axis=0)
+    names, values = [name for name, any_user in zip(per_user[0].drop(USER_IDX).columns, known, strict=True) if any_user], values[:, known]
+    if not len(values):
+        return {}
+    rng = np.random.default_rng(seed)
+    mean = _mean_of_known if np.isnan(values).any() else partial(np.mean, axis=0)
+    resampled = [mean(values[rng.integers(len(values), size=len(values))]) for _ in range(n_resamples)]
+    low, high = np.nanquantile(resampled, [0.025, 0.975], axis=0)
+    return {f"{prefix}/{name}": [float(a), float(b)] for name, a, b in zip(names, low, high, strict=True)}
+
+
+def _mean_of_known(values: Float64[np.ndarray, "n_users n"]) -> Float64[np.ndarray, " n"]:
+    with np.errstate(invalid="ignore"):  # a resample may know nobody
+        return np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)

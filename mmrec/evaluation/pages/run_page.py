@@ -1,0 +1,240 @@
+"""`report.html`: a whole run on one self-contained page, made from nothing but the files of its folder and the dataset.
+
+The page asks for nothing from outside and runs no script. A part whose file is missing (curves, attention, …) is left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import polars as pl
+from markupsafe import Markup
+
+from mmrec.charts.figures import Estimate, Grid, Line, forest_plot, line_chart, stacked_bars
+from mmrec.evaluation.compare.against_baselines import Comparison, compare, cutoff, describe_standing, paired_difference
+from mmrec.evaluation.compare.pareto import pareto_view
+from mmrec.evaluation.compare.significance import PairedTest
+from mmrec.evaluation.format import format_duration
+from mmrec.evaluation.measure.counterfactual import describe_worth
+from mmrec.evaluation.pages.examples import UserView, example_users
+from mmrec.evaluation.pages.render import render
+from mmrec.evaluation.pages.run_fairness import calibration_views, fairness_view
+from mmrec.evaluation.pages.run_slices import describe_slice_tests, slice_views
+from mmrec.files.storage import read_json, write_text
+from mmrec.types import ITEM_ID, MODALITIES, Dataset
+
+METRICS, CUTOFFS = ("recall", "ndcg", "graded_ndcg", "hit_rate", "mrr", "map", "precision"), (10, 20)
+HEADLINE, VALIDATION, AUC = "ndcg@20", "val/ndcg@20", "auc"
+SPLIT_PARTS = {"train": "to train", "valid": "to validate", "test": "to test"}
+DEGREE_EDGES = (1, 10, 100)
+N_EXAMPLES, N_RECOMMENDATIONS = 20, 10
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run, read; a table is None where its file is absent."""
+
+    run: dict
+    metrics: dict
+    config: str
+    split: dict[str, pl.DataFrame] | None
+    per_user: pl.DataFrame | None
+    recommendations: pl.DataFrame | None
+    curves: pl.DataFrame | None
+    attention: pl.DataFrame | None
+    counterfactuals: pl.DataFrame | None
+
+
+def write_report(run_dir: Path, dataset: Dataset) -> Path:
+    """Writes `run_dir/report.html` and returns its path. `dataset` lends titles (the first text column) and pictures.
+
+    Raises MissingFile without `run.json` or `metrics.json`, DataError where one of them is no JSON.
+    """
+    folder = read_run(run_dir)
+    target = run_dir / "report.html"
+    write_text(target, render("report.html.j2", _context(folder, dataset)))
+    return target
+
+
+def read_run(run_dir: Path) -> RunFolder:
+    """Reads a run folder; only `run.json` and `metrics.json` must be there."""
+    config = run_dir / "config.yaml"
+    parts = {part: run_dir / "split" / f"{part}.parquet" for part in SPLIT_PARTS}
+    return RunFolder(
+        run=read_json(run_dir / "run.json"),
+        metrics=read_json(run_dir / "metrics.json"),
+        config=config.read_text(encoding="utf-8") if config.exists() else "",
+        split={part: pl.read_parquet(path) for part, path in parts.items()} if all(p.exists() for p in parts.values()) else None,
+        per_user=_read_table(run_dir / "per_user.parquet"),
+        recommendations=_read_table(run_dir / "recommendations.parquet"),
+        curves=_read_table(run_dir / "curves.parquet"),
+        attention=_read_table(run_dir / "attention.parquet"),
+        counterfactuals=_read_table(run_dir / "counterfactuals.parquet"),
+    )
+
+
+def _context(folder: RunFolder, dataset: Dataset) -> dict:
+    """Everything the template names."""
+    comparison = compare(folder.metrics, _columns(folder.metrics))
+    return {
+        "run": folder.run,
+        "title": f"{comparison.ours} on {folder.run.get('data', {}).get('name', dataset.name)}",
+        "facts": _facts(folder.run),
+        "circumstances": _circumstances(folder.run, comparison.ours),
+        "standing": describe_standing(compare(folder.metrics, [HEADLINE]), HEADLINE),
+        "paired": _paired(folder, comparison),
+        "comparison": comparison,
+        "column_groups": [(name, list(group)) for name, group in groupby(comparison.columns, key=_column_group)],
+        "tuned": {model: _settings(values) for model, values in folder.metrics.get("tuned", {}).items()},
+        "curves": _curve_charts(folder.curves),
+        "attention": _attention(folder, comparison.ours),
+        "worth": _worth(folder.counterfactuals),
+        "lists": folder.metrics.get("lists", {}),
+        "pareto": pareto_view(folder.metrics, folder.run, HEADLINE),
+        "slices": slice_views(folder.metrics),
+        "for_whom": describe_slice_tests(folder.metrics),
+        "fairness": fairness_view(folder.metrics),
+        "calibration": calibration_views(folder.metrics),
+        "users": _users(folder, dataset),
+        "has_times": folder.split is not None and "timestamp" in folder.split["train"].columns,
+        "n_recommendations": N_RECOMMENDATIONS,
+        "features": folder.run.get("features", {}),
+        "config": folder.config,
+    }
+
+
+def _facts(run: dict) -> list[tuple[str, str]]:
+    """The figures at the top; those that run.json lacks are left out."""
+    data, split = run.get("data", {}), run.get("split", {})
+    counts = {
+        "users": data.get("n_users"),
+        "items": data.get("n_items"),
+        "interactions": data.get("n_interactions"),
+        "test users": split.get("n_test_users"),
+        "parameters": run.get("n_parameters"),
+    }
+    facts = [(name, f"{value:,}") for name, value in counts.items() if value is not None]
+    total = run.get("times", {}).get("total_s")
+    return facts + ([("in all", format_duration(total))] if total is not None else [])
+
+
+def _circumstances(run: dict, ours: str) -> list[str]:
+    """Split, seeds, model, device and who was left out, a sentence each; what run.json lacks is left out."""
+    split, seeds, sentences = run.get("split", {}), run.get("seeds") or [], []
+    if "name" in split:
+        counts = [f"{split[part]:,} {purpose}" for part, purpose in SPLIT_PARTS.items() if part in split]
+        sentences.append(f"Split {split['name']}" + (f", interactions {', '.join(counts)}." if counts else "."))
+    if seeds:
+        listed = ", ".join(map(str, seeds))
+        sentences.append(f"Mean of {len(seeds)} seeds ({listed})." if len(seeds) > 1 else f"One seed ({listed}).")
+    if run.get("model", ours) != ours:
+        sentences.append(f"Model {run['model']}.")
+    if run.get("device"):
+        sentences.append(f"Ran on {run['device']}.")
+    if split.get("n_users_without_positives"):
+        sentences.append(f"{split['n_users_without_positives']:,} users have nothing in the test part and are left out.")
+    return sentences
+
+
+def _columns(metrics: dict) -> list[str]:
+    """The columns of the table that at least one model has, validation last."""
+    measured = {key for values in metrics["models"].values() for key in values}
+    names = [*(f"{metric}@{k}" for metric in METRICS for k in CUTOFFS), AUC]
+    return [name for name in names if f"test/{name}" in measured] + [VALIDATION] * (VALIDATION in measured)
+
+
+def _column_group(column: str) -> str:
+    return "validation" if column == VALIDATION else column.split("@")[0]
+
+
+def _paired(folder: RunFolder, comparison: Comparison) -> PairedTest | None:
+    """Ours against the best baseline under the headline metric, user by user."""
+    if HEADLINE not in comparison.columns or folder.per_user is None or HEADLINE not in folder.per_user.columns:
+        return None
+    difference = comparison.differences[comparison.columns.index(HEADLINE)]
+    if difference is None:
+        return None
+    return paired_difference(folder.per_user, comparison.ours, difference.baseline, HEADLINE, folder.run.get("seed", 0))
+
+
+def _settings(values: dict) -> str:
+    return ", ".join(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in values.items())
+
+
+def _curve_charts(curves: pl.DataFrame | None) -> list[Markup]:
+    """Losses first, then recall and ndcg on the validation part at their largest k; a line a seed."""
+    if curves is None:
+        return []
+    charts = []
+    for metric in _curves_shown(curves["metric"].unique().to_list()):
+        rows = curves.filter(pl.col("metric") == metric).drop_nulls("value").sort("seed", "epoch")
+        lines = [
+            Line(f"seed {seed}", [(float(epoch), float(value)) for epoch, value in part.select("epoch", "value").iter_rows()])
+            for (seed,), part in rows.group_by("seed", maintain_order=True)
+        ]
+        charts.append(
+            line_chart(f"{metric} by epoch, a line for each seed", lines, "epoch", metric, mark_highest=metric.startswith("val/"))
+        )
+    return [chart for chart in charts if chart]
+
+
+def _curves_shown(metrics: list[str]) -> list[str]:
+    """All that training logged, and of what validation measured the two that people read."""
+    shown = sorted(name for name in metrics if name.startswith("train/"))
+    for name in ("val/ndcg", "val/recall"):
+        at = [metric for metric in metrics if metric.startswith(f"{name}@")]
+        shown += [max(at, key=cutoff)] if at else []
+    return shown
+
+
+def _attention(folder: RunFolder, ours: str) -> tuple[Grid, Markup] | None:
+    """The mean attention mass of each modality over all items, and over items alike in training interactions."""
+    if folder.attention is None or folder.attention.is_empty():
+        return None
+    weights = folder.attention.pivot("modality", index=ITEM_ID, values="weight", aggregate_function="sum").fill_null(0.0)
+    names = [name for name in weights.columns if name != ITEM_ID]
+    series = [name for name in MODALITIES if name in names] + sorted(set(names) - set(MODALITIES))
+    parts = {"all items": weights} | _by_degree(weights, folder.split)
+    values = [[float(part[name].mean()) for part in parts.values()] for name in series]
+    grid = Grid(list(parts), series, values, [len(part) for part in parts.values()])
+    return grid, stacked_bars(f"Mean attention of {ours} to each modality", grid, "share of the attention, mean over items")
+
+
+def _worth(table: pl.DataFrame | None) -> tuple[list[str], list[Markup]] | None:
+    """A sentence for each modality, and a forest plot of every change for each group of items."""
+    if table is None:
+        return None
+    metric = max((name for name in table["metric"].unique() if name.startswith("ndcg@")), key=cutoff)
+    charts = []
+    for (items,), part in table.filter(pl.col("metric") == metric).group_by("items", maintain_order=True):
+        rows = part.sort("modality", maintain_order=True).iter_rows(named=True)
+        estimates = [Estimate(f"{row['modality']}, {row['change']}", row["difference"], row["low"], row["high"]) for row in rows]
+        charts.append(
+            forest_plot(f"Change of {metric} on {items} items, by what was done to the evidence", estimates, f"Δ {metric}, {items} items")
+        )
+    return describe_worth(table, metric), charts
+
+
+def _by_degree(weights: pl.DataFrame, split: dict[str, pl.DataFrame] | None) -> dict[str, pl.DataFrame]:
+    """The rows of items with 0, 1–9, 10–99 and at least 100 training interactions; empty ranges are left out."""
+    if split is None:
+        return {}
+    degree = split["train"].group_by(ITEM_ID).len()
+    weights = weights.join(degree, on=ITEM_ID, how="left").with_columns(pl.col("len").fill_null(0))
+    lows, highs = (0, *DEGREE_EDGES), (*DEGREE_EDGES, None)
+    parts = {}
+    for low, high in zip(lows, highs, strict=True):
+        name = f"{low}+ times" if high is None else f"{low}–{high - 1} times" if high - low > 1 else "never seen"
+        parts[name] = weights.filter((pl.col("len") >= low) & (pl.col("len") < high if high is not None else True))
+    return {name: part for name, part in parts.items() if len(part)}
+
+
+def _users(folder: RunFolder, dataset: Dataset) -> Sequence[UserView]:
+    if folder.split is None or folder.recommendations is None:
+        return []
+    return example_users(folder.recommendations, folder.split, dataset, N_EXAMPLES, N_RECOMMENDATIONS)
+
+
+def _read_table(path: Path) -> pl.DataFrame | None:
+    return pl.read_parquet(path) if path.exists() else None

@@ -1,0 +1,139 @@
+"""The report's section on slices: charts with whiskers, the numbers, and for whom a model is better or worse than the best baseline."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from mmrec.charts.figures import Grid, grouped_bars, groups_fit
+from mmrec.evaluation.compare.against_baselines import charted_models
+from mmrec.evaluation.compare.runs import LEVEL
+from mmrec.evaluation.measure.slices import ITEM_DEGREE, USER_DEGREE
+from mmrec.evaluation.measure.user_groups import RECENCY
+
+CHARTED = ("ndcg@20", "recall@20")
+SLICES = {
+    ITEM_DEGREE: (
+        "item degree",
+        "Only items of the group count as found; training never saw the cold ones. n counts what there is to find.",
+    ),
+    USER_DEGREE: (
+        "user degree",
+        "Users in three groups by how many interactions training holds of them, cold ones with none; n counts users.",
+    ),
+    RECENCY: (
+        "time since the last interaction",
+        "From a user's last interaction in training to the first in test; overlap: training goes past it. n counts users.",
+    ),
+}
+COLUMN_CAPTION = "A column of the users table; n counts users."
+
+
+@dataclass(frozen=True)
+class SliceTest:
+    """Ours against the best baseline in one group."""
+
+    difference: float
+    p_holm: float
+    """Corrected over all groups of all kinds."""
+
+    @property
+    def is_found(self) -> bool:
+        return self.p_holm < LEVEL
+
+
+@dataclass(frozen=True)
+class SliceView:
+    """One way of slicing: a chart for each metric, unless there are too many groups for one, and the numbers behind them."""
+
+    name: str
+    caption: str
+    charts: list[Markup]
+    grids: dict[str, Grid]
+    tested: str
+    """The metric of the tests, such as `ndcg@20`; empty without any."""
+    baseline: str
+    tests: list[SliceTest | None]
+    """A group each, None where it was too small to test."""
+
+
+def slice_views(metrics: dict) -> list[SliceView]:
+    """Every kind of slice that a run has, all models side by side; columns of the users table last."""
+    slices = {model: measured for model, measured in metrics.get("slices", {}).items() if model in metrics["models"]}
+    kinds = dict.fromkeys([*SLICES, *(kind for measured in slices.values() for kind in measured)])
+    views = []
+    for kind in kinds:
+        having = {model: measured[kind] for model, measured in slices.items() if measured.get(kind)}
+        if having:
+            views.append(_view(having, kind, metrics.get("slice_tests", {}), charted_models(metrics)))
+    return views
+
+
+def describe_slice_tests(metrics: dict) -> str:
+    """For whom ours is better and for whom worse than the best baseline, a sentence without its full stop; empty without tests."""
+    found = metrics.get("slice_tests")
+    if not found or not found["groups"]:
+        return ""
+    tests = {_in_words(kind, group): _test(t) for kind, groups in found["groups"].items() for group, t in groups.items()}
+    better = [name for name, test in tests.items() if test.is_found and test.difference > 0]
+    worse = [name for name, test in tests.items() if test.is_found and test.difference < 0]
+    rest = len(tests) - len(better) - len(worse)
+    parts = [f"{word} for {_listed(names)}" for word, names in (("better", better), ("worse", worse)) if names]
+    if rest:
+        others = "the other " if parts else "all "
+        parts.append(f"no difference beyond chance for {others}{rest} group{'s' if rest > 1 else ''}")
+    return f"Against {found['baseline']}, the best baseline in {found['metric']}: {'; '.join(parts)}"
+
+
+def slice_grid(models: dict[str, dict], metric: str) -> Grid:
+    """The groups of one kind of slice, in the order of the first model, by models."""
+    groups = list(next(iter(models.values())))
+    values = [[_float(buckets.get(group, {}).get(metric)) for group in groups] for buckets in models.values()]
+    sizes = [int(next(iter(models.values()))[group].get("n", 0)) for group in groups]
+    intervals = [[_interval(buckets.get(group, {}), metric) for group in groups] for buckets in models.values()]
+    return Grid(groups, list(models), values, sizes, intervals)
+
+
+def caption_of(kind: str, otherwise: str = COLUMN_CAPTION) -> tuple[str, str]:
+    """What a kind of slice is called, and what it says."""
+    return SLICES.get(kind, (kind.removeprefix("users."), otherwise))
+
+
+def _view(models: dict[str, dict], kind: str, found: dict[str, Any], charted: list[str]) -> SliceView:
+    name, caption = caption_of(kind)
+    grids = {metric: slice_grid(models, metric) for metric in CHARTED}
+    grids = {metric: grid for metric, grid in grids.items() if any(v is not None for row in grid.values for v in row)}
+    charts = [
+        grouped_bars(f"{metric} by {name}", grid.of(charted), name, f"test {metric}")
+        for metric, grid in grids.items()
+        if groups_fit(grid.groups)
+    ]
+    tested = found.get("groups", {}).get(kind, {})
+    tests = [_test(tested[group]) if group in tested else None for group in next(iter(models.values()))] if tested else []
+    return SliceView(name, caption, charts, grids, found["metric"] if tests else "", found.get("baseline", ""), tests)
+
+
+def _test(values: dict[str, float]) -> SliceTest:
+    return SliceTest(values["difference"], values["p_holm"])
+
+
+def _in_words(kind: str, group: str) -> str:
+    """`cold items`, `users with many interactions`, `age 18–25`."""
+    if kind == ITEM_DEGREE:
+        return f"{group} items"
+    if kind == USER_DEGREE:
+        return "cold users" if group == "cold" else f"users with {group} interactions"
+    return f"{kind.removeprefix('users.')} {group}"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _float(value: float | int | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _interval(bucket: dict[str, Any], metric: str) -> tuple[float, float] | None:
+    ends = bucket.get("intervals", {}).get(metric)
+    return (float(ends[0]), float(ends[1])) if ends else None

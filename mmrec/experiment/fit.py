@@ -1,0 +1,148 @@
+"""One training: its trainer, callbacks and loggers; where it is resumed, and how it ends when it is asked to stop."""
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
+from omegaconf import DictConfig
+from rich.console import Console
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+
+from mmrec import errors
+from mmrec.config import build, refine
+from mmrec.errors import DamagedCheckpoint, MmrecError, Terminated
+from mmrec.experiment.prepare import say
+from mmrec.files.checkpoint import newest_sound, read_checkpoint
+from mmrec.models.recommender import Recommender
+from mmrec.tasks.checkpoints import BEST, SECONDS, CheckpointKeeper, FolderCheckpointIO, best_checkpoint, checkpoints_in, seconds_trained
+from mmrec.tasks.finite import FiniteCheck
+
+_ERROR = re.compile(r"^mmrec\.errors\.(\w+): (.*)\Z", re.MULTILINE | re.DOTALL)
+
+
+def checkpoint_folder(run_dir: Path, seed: int) -> Path:
+    """Where a seed's checkpoints are."""
+    return run_dir / "checkpoints" / f"seed_{seed}"
+
+
+def fit(cfg: DictConfig, task: LightningModule, data: LightningDataModule, folder: Path) -> float:
+    """Trains from the beginning or, where `cfg.resume` names a run, from its newest sound checkpoint, to the epoch limit or an early stop.
+
+    Returns the seconds that training took, those until that checkpoint included. Raises Terminated where a signal ended it, after a
+    checkpoint was written.
+    """
+    begun, start = time.perf_counter(), resume_from(cfg)
+    if cfg.resume is None:
+        _remove_checkpoints(folder)
+    trainer = make_trainer(cfg, folder)
+    keeper = next(callback for callback in trainer.callbacks if isinstance(callback, CheckpointKeeper))
+    keeper.seconds_before = seconds_trained(start.parent) if start else 0.0
+    with _signals_caught(keeper, trainer):
+        try:
+            trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
+        except Terminated:
+            raise
+        except SystemExit:  # Lightning's answer to Ctrl-C, without a word
+            raise KeyboardInterrupt from None
+        except (ProcessExitedException, ProcessRaisedException) as error:
+            _explain(error, keeper)
+        finally:
+            data.teardown("fit")  # Lightning does so only where nothing is raised
+    if keeper.signum is not None:
+        raise Terminated(keeper.signum)
+    return keeper.seconds_before + time.perf_counter() - begun
+
+
+def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: CheckpointKeeper) -> None:
+    """Raises what a training process told when it ended, a person's mistake as such."""
+    if keeper.signum is not None or getattr(error, "exit_code", None) == 128 + signal.SIGTERM:
+        raise Terminated(keeper.signum or signal.SIGTERM) from error
+    if told := _ERROR.search(error.msg):
+        raise getattr(errors, told[1], MmrecError)(told[2].strip()) from error
+    raise error
+
+
+def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
+    """A Lightning trainer that stops early and keeps its checkpoints in `folder`, by the validation metric alone."""
+    metric, with_bar = cfg.selection.metric, Console().is_terminal and cfg.trainer.enable_progress_bar
+    callbacks: list[Callback] = [
+        FiniteCheck(),
+        EarlyStopping(metric, mode="max", patience=cfg.selection.patience, check_finite=True),
+        RichProgressBar() if with_bar else _EpochLines(metric),
+        refine("checkpoint", lambda: CheckpointKeeper(folder, metric, cfg.checkpoint.every_n_steps)),
+    ]
+    settings = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # else it adds a bar of its own
+    return build(cfg, "trainer")(logger=_loggers(cfg), **settings)
+
+
+def load_best(model: Recommender, folder: Path) -> None:
+    """Gives the model the weights that validation chose. Nothing but tensors and plain values is read from the files."""
+    state = read_checkpoint(best_checkpoint(folder))["state_dict"]
+    model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+
+
+def resume_from(cfg: DictConfig) -> Path | None:
+    """The newest sound checkpoint of `cfg.seed` in the run that is resumed; None, said aloud, where none was written yet.
+
+    What is damaged is named and set aside. Raises DamagedCheckpoint where nothing else is there.
+    """
+    if cfg.resume is None:
+        return None
+    found = checkpoints_in(checkpoint_folder(Path(cfg.resume), cfg.seed))
+    newest, problems = newest_sound(found)
+    for problem in problems:
+        say(f"  {problem}")
+    if newest is None and problems:
+        raise DamagedCheckpoint(f"resume: no checkpoint of {cfg.resume} is as it was written: {problems[0]}")
+    for damaged in found[len(found) - len(problems) :]:
+        damaged.rename(damaged.with_name(f"damaged_{damaged.name}"))
+    say(f"seed {cfg.seed}: {f'resumed from {newest.name}' if newest else 'no checkpoint yet, from the beginning'}")
+    return newest
+
+
+@contextmanager
+def _signals_caught(keeper: CheckpointKeeper, trainer: Trainer) -> Iterator[None]:
+    """The keeper answers signals, also in a process that merely waits for those that train; what answered before does so after."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
+    keeper.catch_signals(trainer)
+    try:
+        yield
+    finally:
+        keeper.release_signals(before)
+
+
+def _remove_checkpoints(folder: Path) -> None:
+    """Those of a training under the same name that is not resumed."""
+    for path in checkpoints_in(folder):
+        FolderCheckpointIO().remove_checkpoint(path)
+    for name in (BEST, SECONDS):
+        (folder / name).unlink(missing_ok=True)
+
+
+class _EpochLines(Checkpoint):
+    """One line an epoch, where there is no terminal for a progress bar. A Checkpoint to Lightning, so called once the task has logged."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        values = trainer.callback_metrics
+        if trainer.is_global_zero:
+            say(
+                f"epoch {trainer.current_epoch}: loss {values['train/loss']:.4f}, {self.metric} {values.get(self.metric, float('nan')):.4f}"
+            )
+
+
+def _loggers(cfg: DictConfig) -> list[Any]:
+    version = f"seed_{cfg.seed}"
+    if cfg.resume is not None:  # a logger begins its files anew: what was logged before stays under its own version
+        version += f"-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    files = {"version": version}  # for W&B a version would be the id of the run, one for all runs of a project
+    return [build(cfg.logger, name, **({} if node._target_.endswith("WandbLogger") else files)) for name, node in cfg.logger.items()]

@@ -1,0 +1,215 @@
+"""Writing what a run found: run.json, metrics.json, per-user metrics, recommendations, curves, attention, vectors."""
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from omegaconf import DictConfig
+
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.data.interactions.split import Split
+from mmrec.evaluation.compare.against_baselines import best_baseline, cutoffs
+from mmrec.evaluation.measure.calibration import describe_calibration
+from mmrec.evaluation.measure.evaluate import Result, confidence, mean_over_seeds, means
+from mmrec.evaluation.measure.fairness import describe_fairness
+from mmrec.evaluation.measure.item_groups import ItemGroups
+from mmrec.evaluation.measure.list_quality import describe_lists
+from mmrec.evaluation.measure.slices import compare_slices, make_groups, slices
+from mmrec.evaluation.measure.user_groups import sliced_columns, user_groups
+from mmrec.evaluation.pages.terminal import SweepRun
+from mmrec.experiment.prepare import Evidence, model_name
+from mmrec.files.storage import read_json, write_json, write_parquet, write_tensors
+from mmrec.models.recommender import Recommender
+from mmrec.types import ITEM_ID, USER_ID, USER_IDX
+
+_PACKAGES = (
+    "mmrec",
+    "torch",
+    "lightning",
+    "transformers",
+    "open-clip-torch",
+    "torch-geometric",
+    "hydra-core",
+    "networkx",
+    "numpy",
+    "polars",
+)
+
+
+def describe_run(
+    cfg: DictConfig, evidence: Evidence, split: Split, times: dict[str, float], n_parameters: int, fit_s: dict[str, float]
+) -> dict[str, Any]:
+    """What was run, as `run.json` holds it; `fit_s` are the seconds that training or fitting each model took."""
+    dataset, index = evidence.dataset, evidence.index
+    test_users, known = split.test[USER_ID].n_unique(), split.train[USER_ID].n_unique()
+    return {
+        "name": Path(cfg.run_dir).name,
+        "model": model_name(cfg),
+        "seed": cfg.seed,
+        "seeds": list(range(cfg.seed, cfg.seed + cfg.n_seeds)),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "git": _git_revision(),
+        "data": {
+            "name": dataset.name,
+            "hash": dataset.content_hash,
+            "n_users": index.n_users,
+            "n_items": index.n_items,
+            "n_interactions": len(dataset.interactions),
+            "rows": {count.table: count.as_dict() for count in dataset.counts},
+            "notes": list(evidence.notes),
+        },
+        "split": {
+            "name": split.name,
+            "hash": split.hash,
+            "train": len(split.train),
+            "valid": len(split.valid),
+            "test": len(split.test),
+            "n_train_users": known,
+            "n_test_users": test_users,
+            "n_users_without_positives": index.n_users - test_users,
+            "notes": list(split.notes),
+        },
+        "features": {
+            name: {"encoder": found.encoder, "present": int(found.present.sum()), "total": len(found.present)}
+            for name, found in evidence.features.items()
+        }
+        | _graph_coverage(evidence),
+        "times": {name: round(seconds, 2) for name, seconds in times.items()},
+        "fit_s": {name: round(seconds, 6) for name, seconds in fit_s.items()},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads",
+        "n_parameters": n_parameters,
+    }
+
+
+def write_results(
+    run_dir: Path,
+    evidence: Evidence,
+    split: Split,
+    results: Sequence[Result],
+    train: InteractionMatrix,
+    test: EvaluationSet,
+    item_groups: Mapping[str, ItemGroups],
+) -> dict[str, Any]:
+    """Writes metrics.json (returned), per_user.parquet and recommendations.parquet; the first result is our model's first seed."""
+    by_model: dict[str, list[Result]] = {}
+    for result in results:
+        by_model.setdefault(result.model, []).append(result)
+    values = {name: [means(r.valid.per_user, "val") | means(r.test.per_user, "test") for r in group] for name, group in by_model.items()}
+    ours, seed = results[0].model, results[0].seed
+    k = cutoffs(results[0].test.per_user.columns)[-1]
+    first = {name: group[0].test for name, group in by_model.items()}
+    expected = first["popularity"].ranking.item_idx if "popularity" in first else None
+    kinds = user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test)
+    groups = make_groups(train, kinds)
+    metrics: dict[str, Any] = {
+        "models": {name: mean_over_seeds(group) for name, group in values.items()},
+        "seeds": {str(r.seed): v for r, v in zip(by_model[ours], values[ours], strict=True)},
+        "confidence": {name: confidence([r.test.per_user for r in group], "test", seed) for name, group in by_model.items()},
+        "tuned": {name: group[0].parameters for name, group in by_model.items() if group[0].parameters},
+        "lists": {
+            name: describe_lists(one.ranking, train, test.positives, evidence.features, expected, item_groups, k)
+            for name, one in first.items()
+        },
+        "slices": {name: slices(one, test.positives, groups, k, seed) for name, one in first.items()},
+        "fairness": describe_fairness(first, train, groups.users, item_groups, k),
+        "calibration": describe_calibration({name: one.ranking for name, one in first.items()}, train, item_groups, k),
+    }
+    if best := best_baseline(metrics, f"ndcg@{k}"):
+        tests = compare_slices(first[ours], first[best], test.positives, groups, k, seed)
+        metrics["slice_tests"] = {"metric": f"ndcg@{k}", "baseline": best, "groups": tests}
+    write_json(run_dir / "metrics.json", metrics)
+    write_parquet(run_dir / "per_user.parquet", pl.concat([_named(r, evidence) for r in results]))
+    write_parquet(run_dir / "recommendations.parquet", _recommendations(results[0], evidence))
+    return metrics
+
+
+def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
+    """Writes attention.parquet for a model that tells of it, and the vectors with the ids and titles of their rows, which is all that
+    recommending needs.
+
+    Beside the ids of the users stand the columns that slices are made of.
+    """
+    scorer, index, dataset = model.freeze(), evidence.index, evidence.dataset
+    if model.modalities:
+        item, modality = model.present.nonzero().unbind(1)
+        mass = {
+            ITEM_ID: index.item_id(item),
+            "modality": pl.Series([model.modalities[m] for m in modality.tolist()], dtype=pl.String),
+            "weight": scorer.attention[item, modality].numpy(),
+        }
+        write_parquet(run_dir / "attention.parquet", pl.DataFrame(mass))
+    write_tensors(run_dir / "vectors.safetensors", {"users": scorer.users.contiguous(), "items": scorer.items.contiguous()})
+    write_parquet(run_dir / "items.parquet", index.align(dataset.items).select(ITEM_ID, *dataset.text_columns[:1]))
+    write_parquet(run_dir / "users.parquet", sliced_columns(dataset.users, index.user_ids))
+
+
+def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
+    """Writes curves.parquet from the CSV logs of the seeds, of an epoch the last one logged; nothing where they were not kept."""
+    curves, folder = [], run_dir / "logs" / "csv"
+    for seed in seeds:
+        for path in (folder / f"seed_{seed}" / "metrics.csv", *sorted(folder.glob(f"seed_{seed}-*/metrics.csv"))):
+            if path.is_file() and (log := _complete_rows(path)) is not None:
+                long = log.drop("step").unpivot(index="epoch", variable_name="metric").drop_nulls()
+                columns = pl.col("epoch").cast(pl.Int64), pl.col("metric"), pl.col("value").cast(pl.Float64)
+                curves.append(long.select(pl.lit(seed, dtype=pl.Int64).alias("seed"), *columns))
+    if curves:
+        once = pl.concat(curves).unique(["seed", "epoch", "metric"], keep="last", maintain_order=True)
+        write_parquet(run_dir / "curves.parquet", once)
+
+
+def _complete_rows(path: Path) -> pl.DataFrame | None:
+    """A CSV log up to its last line break: a process that was killed may have left half a row, or half a header."""
+    lines, line_break, _ = path.read_bytes().rpartition(b"\n")
+    return pl.read_csv(lines + line_break, infer_schema_length=None) if lines else None
+
+
+def read_sweep_run(run_dir: Path, label: str) -> SweepRun:
+    """What a sweep's table needs of a finished run."""
+    about, metrics = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
+    return SweepRun(label, about["model"], metrics, pl.read_parquet(run_dir / "per_user.parquet"), about["split"]["hash"])
+
+
+def _named(result: Result, evidence: Evidence) -> pl.DataFrame:
+    users = evidence.index.user_id(torch.from_numpy(result.test.per_user[USER_IDX].to_numpy(writable=True)))
+    keys = pl.DataFrame({USER_ID: users}).with_columns(model=pl.lit(result.model), seed=pl.lit(result.seed, dtype=pl.Int64))
+    return pl.concat([keys, result.test.per_user.drop(USER_IDX)], how="horizontal")
+
+
+def _recommendations(result: Result, evidence: Evidence) -> pl.DataFrame:
+    ranking = result.test.ranking
+    row, place = (ranking.item_idx >= 0).nonzero().unbind(1)
+    return pl.DataFrame(
+        {
+            USER_ID: evidence.index.user_id(ranking.user_idx[row]),
+            ITEM_ID: evidence.index.item_id(ranking.item_idx[row, place]),
+            "rank": (place + 1).numpy(),
+            "score": ranking.scores[row, place].numpy(),
+        }
+    )
+
+
+def _graph_coverage(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    if evidence.graph is None:
+        return {}
+    aligned = evidence.graph.item_entity >= 0
+    encoder = f"{evidence.graph.n_entities:,} entities, {len(evidence.graph.edge_type):,} triples"
+    return {"kg": {"encoder": encoder, "present": int(aligned.sum()), "total": len(aligned)}}
+
+
+def _git_revision() -> str | None:
+    """The commit that mmrec itself was run from, `+` where files differ from it; None outside a checkout."""
+    try:
+        _git("ls-files", "--error-unmatch", __file__)
+        return _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", "-C", Path(__file__).parent, *words], capture_output=True, text=True, check=True).stdout.strip()

@@ -1,0 +1,58 @@
+"""What validation chose once is not searched for again: chosen settings, kept under a hash of all that decided them."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.experiment.tuning.search import VERSION, Tuned, fit, tune
+from mmrec.experiment.tuning.space import Search
+from mmrec.files.storage import sha256_text, write_json
+from mmrec.models.closed_form.baseline import Baseline
+from mmrec.types import DatasetSpec
+
+
+def tune_once(
+    make: Callable[..., Baseline],
+    settings: dict[str, Any],
+    search: Search,
+    spec: DatasetSpec,
+    valid: EvaluationSet,
+    metric: str,
+    folder: Path,
+) -> tuple[Tuned, bool]:
+    """As `tune`; where the same was tuned before, only the chosen setting is fitted again, and the second value is True.
+
+    `settings` says which baseline it is and what is fixed of it, plain values; one that reads features names their modality there. The
+    choice is kept in `folder` as JSON, named by a hash of content: interactions, times, validation rows, features named, settings, search.
+    """
+    path = folder / f"{_key(settings, search, spec, valid, metric)}.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if kept is not None:
+        baseline, fit_s = fit(make, kept["parameters"], spec)
+        return Tuned(baseline, kept["parameters"], kept["value"], kept["n_trials"], fit_s), True
+    tuned = tune(make, search, spec, valid, metric)
+    found = {"parameters": tuned.parameters, "value": tuned.value, "n_trials": tuned.n_trials}
+    write_json(path, {"baseline": settings, "metric": metric} | found)
+    return tuned, False
+
+
+def _key(settings: dict[str, Any], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> str:
+    text = json.dumps([version("mmrec"), VERSION, settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
+    tensors = {"user_idx": spec.train.user_idx, "item_idx": spec.train.item_idx, "timestamp": spec.train.timestamp}
+    tensors |= {"valid_indptr": valid.positives.indptr, "valid_indices": valid.positives.indices}
+    for modality, features in spec.features.items():
+        if json.dumps(modality) in text:
+            tensors |= {f"{modality}_values": features.values, f"{modality}_present": features.present}
+    return sha256_text(text, *(f"{name}:{_hash(tensor)}" for name, tensor in tensors.items()))
+
+
+def _hash(tensor: Tensor | None) -> str:
+    if tensor is None:
+        return ""
+    return hashlib.sha256(tensor.contiguous().numpy()).hexdigest()

@@ -1,0 +1,122 @@
+"""Choosing a baseline's settings on the validation part, under a stated budget. What chooses is handed no test row."""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxtyping import Bool
+from torch import Tensor
+
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.experiment.tuning.space import Range, Search, n_settings, read_space
+from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.models.closed_form.baseline import Baseline
+from mmrec.models.scores import occurring
+from mmrec.types import DatasetSpec
+
+Setting = dict[str, Any]
+VERSION = 2
+"""Of the search: another one may choose otherwise, so what an earlier one chose is not taken for its own."""
+_ASKED = 64
+"""Users by whose scores it is told whether a baseline knows new items."""
+_ASKED_AT_MOST = 20
+"""Times the budget: an estimator that insists on what it knows comes to an end."""
+
+
+class Tuned(NamedTuple):
+    """A baseline at the best of the settings tried."""
+
+    baseline: Baseline
+    parameters: Setting
+    value: float
+    """The validation mean that chose it."""
+    n_trials: int
+    """The settings fitted, each once."""
+    fit_s: float
+    """What fitting the chosen setting took, in seconds of wall time."""
+
+
+def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
+    """Fits `make(**setting)` on `spec` for settings of the space; the first of the best on `valid` wins. `metric` is like `ndcg@20`.
+
+    A space of at most `n_trials` settings is tried as a whole, in order; of a larger one `n_trials` are drawn by the tree-structured Parzen
+    estimator (Bergstra et al. 2011; Optuna's), seeded. Where all held-out items are new, a baseline that puts new items last at one
+    setting has no chance at another, and no other is tried. Raises ConfigError for a space without values, LackingData as `Baseline.fit`
+    does.
+    """
+    best: Tuned | None = None
+    tried: list[tuple[Setting, float]] = []
+    is_new = ~occurring(spec.train.item_idx, spec.n_items)
+    hopeless = False
+
+    def measure(setting: Setting) -> float:
+        nonlocal best, hopeless
+        known = next((value for other, value in tried if other == setting), None)
+        if known is not None:
+            return known
+        baseline, fit_s = fit(make, setting, spec)
+        value = rank_and_evaluate(baseline, valid, [int(metric.rpartition("@")[2])])[metric].mean() or 0.0
+        if not tried:
+            hopeless = bool(is_new[valid.positives.indices].all()) and _puts_last(baseline, is_new, valid)
+        tried.append((setting, value))
+        if best is None or value > best.value:
+            best = Tuned(baseline, setting, value, 0, fit_s)
+        return value
+
+    def is_done() -> bool:
+        return hopeless or len(tried) >= search.n_trials
+
+    space = read_space(search.space)
+    if n_settings(space) <= max(search.n_trials, 1):
+        settings = (dict(zip(space, values, strict=True)) for values in itertools.product(*map(_all_values, space.values())))
+        for setting in settings:
+            measure(setting)
+            if is_done():
+                break
+    else:
+        _search(measure, space, search, is_done)
+    return best._replace(n_trials=len(tried))
+
+
+def _puts_last(baseline: Baseline, is_new: Bool[Tensor, " n_items"], valid: EvaluationSet) -> bool:
+    """Whether, for some of the users, no new item scores above any other."""
+    scores = baseline.score_users(valid.user_idx[:_ASKED])
+    return bool(len(scores) and (scores[:, is_new].amax(dim=1) <= scores.amin(dim=1)).all())
+
+
+def fit(make: Callable[..., Baseline], setting: Setting, spec: DatasetSpec) -> tuple[Baseline, float]:
+    """A baseline at one setting, fitted, and the seconds that took."""
+    start = time.perf_counter()
+    return make(**setting).fit(spec), time.perf_counter() - start
+
+
+def _all_values(values: list[Any] | Range) -> list[Any]:
+    return list(range(int(values.low), int(values.high) + 1)) if isinstance(values, Range) else values
+
+
+def _search(measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, is_done: Callable[[], bool]) -> None:
+    """Asks until it is done; a setting that is asked for again costs nothing, and tells Optuna to look elsewhere."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=search.seed % 2**32, n_startup_trials=max(1, search.n_trials // 2))
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(_ASKED_AT_MOST * search.n_trials):
+        trial = study.ask()
+        study.tell(trial, measure(_suggest(trial, space)))
+        if is_done():
+            break
+
+
+def _suggest(trial: Any, space: dict[str, list[Any] | Range]) -> Setting:
+    """One value a key, drawn by Optuna. A choice is drawn by its position: choices may be anything."""
+    setting: Setting = {}
+    for name, values in space.items():
+        if not isinstance(values, Range):
+            setting[name] = values[trial.suggest_categorical(name, list(range(len(values))))]
+        elif values.scale == "int":
+            setting[name] = trial.suggest_int(name, values.low, values.high)
+        else:
+            setting[name] = trial.suggest_float(name, values.low, values.high, log=values.scale == "log")
+    return setting

@@ -1,0 +1,183 @@
+"""Members of archives nobody has vouched for, and folders that are made of them once.
+
+Taken out are only the members that were asked for, plain files all of them, to places inside of the folder and within a size.
+"""
+
+import errno
+import gzip
+import json
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from mmrec.errors import DownloadError, nearest
+from mmrec.files.storage import sha256_file, temporary_beside, write_json
+
+MANIFEST = "manifest.json"
+_NAMES = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+"""What names can cause: a file where another member needs a folder, say."""
+MAX_BYTES = 2**34
+_DAMAGES = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError)
+
+
+def unpack_once(
+    target: Path, origin: dict[str, object], members: Sequence[str], fetch: Callable[[Path], Path], max_bytes: int = MAX_BYTES
+) -> Path:
+    """The folder `target` with members of an archive, made anew unless it is there, of the same origin and undamaged.
+
+    It appears whole or not at all. Its `manifest.json` holds the sha256 of every file, so damage is noticed and mended.
+
+    Args:
+        target: the folder to make.
+        origin: what tells this archive from others; becomes a part of the manifest.
+        members: as `extract` takes them.
+        fetch: gives the archive, checked; it may make the folder that it is told.
+        max_bytes: of all members.
+
+    Raises:
+        DownloadError: what `fetch` or `extract` raise, or `target` is a folder of something else.
+    """
+    origin = {**origin, "members": sorted(members)}
+    if _is_complete(target, origin):
+        return target
+    if target.exists() and not (target / MANIFEST).is_file():
+        raise DownloadError(f"{target} is in the way: expected no such folder or one that mmrec made; move it away")
+    temporary = temporary_beside(target)
+    try:
+        temporary.mkdir()
+        unpacked = temporary / "unpacked"
+        files = extract(fetch(temporary / "archive"), members, unpacked, max_bytes)
+        write_json(unpacked / MANIFEST, {**origin, "files": files})
+        _move(unpacked, target, origin, temporary / "old")
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def extract(archive: Path, members: Sequence[str], folder: Path, max_bytes: int = MAX_BYTES) -> dict[str, str]:
+    """Writes members of a .zip, .whl or .tar.gz below `folder`.
+
+    Args:
+        archive: the file.
+        members: paths inside of it; one that ends with `/` stands for all files below it. They keep their paths below `folder`.
+        folder: is made where it is missing.
+        max_bytes: of all members, as the archive declares them and as they turn out to be.
+
+    Returns:
+        The sha256 of each file by its path.
+
+    Raises:
+        DownloadError: the archive is damaged or encrypted, lacks a member or has one twice, a member is a link or a device, would be
+            written outside of `folder`, or all of them are too large.
+    """
+    opened = _tar_members if archive.name.endswith((".tar.gz", ".tgz")) else _zip_members
+    written: dict[str, int] = {}
+    names: list[str] = []
+    try:
+        for name, is_file, size, source in opened(archive, max_bytes):
+            names.append(name)
+            if not _is_wanted(name, members):
+                continue
+            _check(archive, name, is_file, name in written)
+            written[name] = 0
+            if sum(written.values()) + size > max_bytes:
+                raise _too_large(archive, max_bytes)
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with source() as stream, open(path, "wb") as copy:
+                while block := stream.read(2**20):
+                    written[name] += len(block)
+                    if sum(written.values()) > max_bytes:
+                        raise _too_large(archive, max_bytes)
+                    copy.write(block)
+    except _DAMAGES as error:
+        if isinstance(error, OSError) and error.errno not in _NAMES:  # the disk's, not the archive's
+            raise
+        raise DownloadError(f"{archive.name}: the archive is damaged or of no known kind: {error}") from error
+    for member in members:
+        if not any(_is_wanted(name, [member]) for name in written):
+            raise DownloadError(f"{archive.name}: expected `{member}` in it, found none; {nearest(member, names)}")
+    return {name: sha256_file(folder / name) for name in sorted(written)}
+
+
+_Member = tuple[str, bool, int, Callable[[], BinaryIO]]
+"""Name, whether it is a plain file, declared bytes, what opens it."""
+
+
+def _zip_members(archive: Path, max_bytes: int) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as opened:
+        for one in opened.infolist():
+            kind = stat.S_IFMT(one.external_attr >> 16)
+            if not one.is_dir():
+                yield one.filename, kind in (0, stat.S_IFREG), one.file_size, lambda one=one: opened.open(one)
+
+
+def _tar_members(archive: Path, max_bytes: int) -> Iterator[_Member]:
+    with gzip.open(archive) as raw:
+        capped = _Capped(raw, archive, 2 * max_bytes + 2**20)
+        with tarfile.open(fileobj=capped, mode="r|") as opened:
+            for one in opened:
+                if not one.isdir():
+                    yield one.name, one.isreg(), one.size, lambda one=one: opened.extractfile(one)
+        while capped.read(2**20):  # to the end, where gzip has its checksum
+            pass
+
+
+class _Capped:
+    """A stream that refuses to give more than some bytes: what is passed over has to be decompressed as well."""
+
+    def __init__(self, raw: BinaryIO, archive: Path, max_bytes: int) -> None:
+        self.raw, self.archive, self.left = raw, archive, max_bytes
+
+    def read(self, size: int) -> bytes:
+        block = self.raw.read(size)
+        self.left -= len(block)
+        if self.left < 0:
+            raise _too_large(self.archive, self.left)
+        return block
+
+
+def _is_wanted(name: str, members: Sequence[str]) -> bool:
+    return any(name == member or (member.endswith("/") and name.startswith(member)) for member in members)
+
+
+def _check(archive: Path, name: str, is_file: bool, is_again: bool) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name or name == MANIFEST:
+        raise DownloadError(f"{archive.name}: the member `{name}` would be written outside of its folder")
+    if not is_file:
+        raise DownloadError(f"{archive.name}: expected `{name}` to be a plain file, it is a link or a device")
+    if is_again:
+        raise DownloadError(f"{archive.name}: the member `{name}` is there twice")
+
+
+def _too_large(archive: Path, max_bytes: int) -> DownloadError:
+    return DownloadError(f"{archive.name}: expected at most {max_bytes:,} bytes unpacked, found more")
+
+
+def _is_complete(target: Path, origin: dict[str, object]) -> bool:
+    """Whether `target` was made from this origin and every file is as it was written."""
+    try:
+        manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+        files = manifest.pop("files")
+        return manifest == origin and all(sha256_file(target / name) == digest for name, digest in files.items())
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+
+
+def _move(unpacked: Path, target: Path, origin: dict[str, object], old: Path) -> None:
+    """Puts the folder in place of a damaged or older one; another process that was faster wins."""
+    if target.exists() and not _is_complete(target, origin):
+        os.replace(target, old)
+    try:
+        os.replace(unpacked, target)
+    except OSError:
+        if not _is_complete(target, origin):
+            raise

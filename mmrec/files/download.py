@@ -1,0 +1,308 @@
+"""Files from the web: only from allowed hosts at public addresses, only whole, only of the size and hash that were expected.
+
+What has come is kept beside the target until all has, so a download that was stopped, even by a kill, goes on where it was.
+Proxies of the environment are not used: a proxy resolves names itself, and what it connects to could not be checked.
+"""
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from ssl import SSLContext
+
+import httpcore
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from mmrec.errors import DownloadError
+from mmrec.files.public_address import CheckedBackend
+from mmrec.files.storage import sha256_file, sync_folder, write_json
+from mmrec.types import Hosts
+
+MAX_REDIRECTS = 5
+N_ATTEMPTS = 3
+"""How often a transfer that broke off is taken up again in one call."""
+PUBLISHED_S = 86_400.0
+"""For a published data set, of which the largest have tens of gigabytes."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class NoAnswer(DownloadError):
+    """The host could not be reached, fell silent or broke off."""
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    max_bytes: int,
+    hosts: Hosts,
+    sha256: str | None = None,
+    timeout_s: float = 30.0,
+    total_s: float = 3600.0,
+    show: bool = True,
+) -> Path:
+    """Fetches `url` into the file `target`, which appears whole or not at all; does nothing where it is there with the right hash.
+
+    Args:
+        url: http or https.
+        target: the file to make; what has come so far lies beside it.
+        max_bytes: no more is taken, whatever the server declares.
+        hosts: those that `url` and its redirects may name.
+        sha256: of the whole file, hex. None: it is not checked.
+        timeout_s: for one step: a connection, a block of bytes.
+        total_s: for all of it.
+        show: whether to show a progress bar where stderr is a terminal.
+
+    Returns:
+        `target`.
+
+    Raises:
+        DownloadError: the host, address, size, hash or answer is not what it must be; NoAnswer where there was none to the end.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(target):
+        if target.is_file() and (sha256 is None or sha256_file(target) == sha256):
+            return target
+        part = _Part(target)
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as progress:
+            bar = progress.add_task(target.name, total=None)
+
+            def came(n_bytes: int, total: int | None) -> None:
+                progress.update(bar, completed=n_bytes, total=total)
+
+            transfer = _Transfer(max_bytes, hosts, timeout_s, total_s)
+            transfer.fetch(url, part, came)
+        if sha256 is not None and (found := sha256_file(part.path)) != sha256:
+            part.drop()
+            raise DownloadError(f"{url}: expected sha256 {sha256}, found {found}: it is not the file that was meant")
+        part.finish()
+    return target
+
+
+def download_pinned(
+    url: str,
+    folder: Path,
+    sha256: str | None,
+    key: str,
+    terms: str,
+    max_bytes: int,
+    allow_private: bool = False,
+    revision_hosts: Sequence[str] | None = None,
+) -> Path:
+    """A published file in `folder`, pinned by its hash or by a URL of one revision; its terms of use are shown when it is fetched.
+
+    Args:
+        url, sha256, max_bytes: as of `download`.
+        folder: where the file is kept, under the name that the URL ends with.
+        key: of the configuration, for messages: it takes the hash.
+        terms: of use.
+        allow_private: whether the hosts may be of this machine or its network.
+        revision_hosts: where the URL may lead, if it names a revision, which is as good as a hash. None: it names none.
+
+    Raises:
+        DownloadError: as of `download`; also where nothing pins the file: the message then has the hash of what came.
+    """
+    target = folder / Path(_parse(url).path).name
+    is_first = not target.is_file()
+    hosts = Hosts((_parse(url).host, *(revision_hosts or ())), allow_private)
+    download(url, target, max_bytes=max_bytes, hosts=hosts, sha256=sha256, total_s=PUBLISHED_S)
+    if is_first:
+        print(terms, file=sys.stderr)
+    if sha256 is None and revision_hosts is None:
+        raise DownloadError(f"{url}: no hash is pinned for it, so it is not used; if you trust what came: {key}={sha256_file(target)}")
+    return target
+
+
+class _Part:
+    """What has come of a file: the bytes, and beside them the URL and the ETag under which more of the same can be asked for."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path, self.origin = (target.with_name(f".{target.name}.{suffix}") for suffix in ("part", "part.json"))
+
+    def etag(self, url: str) -> str | None:
+        """By which the bytes can be added to; None where there are none, or they are of another URL."""
+        try:
+            origin = json.loads(self.origin.read_text(encoding="utf-8"))
+            return origin["etag"] if origin["url"] == url and self.size else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def begin(self, url: str, etag: str | None) -> None:
+        """Starts anew. A weak ETag, which two different files may share, is as good as none."""
+        self.drop()
+        self.path.touch()
+        if etag is not None and not etag.startswith("W/"):
+            write_json(self.origin, {"url": url, "etag": etag})
+
+    def drop(self) -> None:
+        self.origin.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Moves the bytes to the target, durably."""
+        with open(self.path, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(self.path, self.target)
+        self.origin.unlink(missing_ok=True)
+        sync_folder(self.target.parent)
+
+
+class _Transfer:
+    """One file on its way: what it may cost and whom it may come from."""
+
+    def __init__(self, max_bytes: int, hosts: Hosts, timeout_s: float, total_s: float) -> None:
+        self.max_bytes, self.hosts = max_bytes, hosts
+        self.backend = CheckedBackend(time.monotonic() + total_s, hosts.private)
+        self.timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
+
+    def fetch(self, url: str, part: _Part, came: Callable[[int, int | None], None]) -> None:
+        """All of the file into `part`, taken up again where it broke off."""
+        with httpcore.ConnectionPool(ssl_context=_tls(), network_backend=self.backend) as pool:
+            for left in reversed(range(N_ATTEMPTS)):
+                try:
+                    self._attempt(pool, url, part, came)
+                    return
+                except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+                    if not left or isinstance(error, httpcore.TimeoutException):
+                        kept = f"; {part.size:,} bytes are kept, and the next try goes on from there" if part.etag(url) else ""
+                        raise NoAnswer(f"{url} could not be fetched: {str(error) or 'it took too long'}{kept}{_proxy_hint()}") from error
+
+    def _attempt(self, pool: httpcore.ConnectionPool, url: str, part: _Part, came: Callable[[int, int | None], None]) -> None:
+        etag = part.etag(url)
+        headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", f"mmrec/{version('mmrec')}")]
+        if etag is not None:
+            headers += [("Range", f"bytes={part.size}-"), ("If-Range", etag)]
+        with self._open(pool, url, headers) as answer:
+            fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
+            if answer.status == 416 and etag is not None:  # what is there is all, or too much of something else: anew
+                part.drop()
+                raise httpcore.ReadError("the server has no more of it")
+            start = part.size if answer.status == 206 and etag is not None else 0
+            if answer.status not in ((200, 206) if etag is not None else (200,)):
+                raise DownloadError(f"{url}: expected the file, the server answers {answer.status}{_phrase(answer)}")
+            if fields.get("content-encoding", "identity") != "identity":
+                raise DownloadError(f"{url}: expected the bytes as they are, the server sends them as {fields['content-encoding']}")
+            if start and not fields.get("content-range", "").startswith(f"bytes {start}-"):
+                part.drop()
+                raise DownloadError(f"{url}: expected what follows byte {start}, the server sends `{fields.get('content-range', '')}`")
+            if not start:
+                part.begin(url, fields.get("etag"))
+            self._write(answer, _length(url, fields), start, part, url, came)
+
+    def _write(
+        self, answer: httpcore.Response, length: int | None, start: int, part: _Part, url: str, came: Callable[[int, int | None], None]
+    ) -> None:
+        size, total = start, None if length is None else start + length
+        self._check_size(url, total or 0, part, "declares")
+        with open(part.path, "ab", buffering=0) as file:
+            for block in answer.iter_stream():
+                size += len(block)
+                self._check_size(url, size, part, "sends")
+                file.write(block)
+                came(size, total)
+
+    def _check_size(self, url: str, size: int, part: _Part, what: str) -> None:
+        if size > self.max_bytes:
+            part.drop()
+            raise DownloadError(f"{url}: expected at most {self.max_bytes:,} bytes, the server {what} {size:,} or more")
+
+    @contextmanager
+    def _open(self, pool: httpcore.ConnectionPool, url: str, headers: list[tuple[str, str]]) -> Iterator[httpcore.Response]:
+        """The answer behind all redirects, each of them checked like the first URL."""
+        here = _parse(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            self._check_host(here)
+            address = httpcore.URL(scheme=here.raw_scheme, host=here.raw_host, port=here.port, target=here.raw_path)
+            with pool.stream("GET", address, headers=headers, extensions={"timeout": self.timeouts}) as answer:
+                if answer.status not in _REDIRECTS:
+                    yield answer
+                    return
+                location = next((value for name, value in answer.headers if name.lower() == b"location"), b"").decode("latin-1")
+            there = _parse(location, here)
+            if here.scheme == "https" and there.scheme == "http":
+                raise DownloadError(f"{here}: is redirected from https to {there}; what comes unencrypted is not taken")
+            here = there
+        raise DownloadError(f"{url}: is redirected more than {MAX_REDIRECTS} times")
+
+    def _check_host(self, url: httpx.URL) -> None:
+        if not self.hosts.has(url.host):
+            allowed = ", ".join(self.hosts.names) or "none"
+            raise DownloadError(f"{url}: the host `{url.host}` is not among those that may be fetched from ({allowed})")
+
+
+def _parse(text: str, base: httpx.URL | None = None) -> httpx.URL:
+    """An http or https URL, relative to `base` perhaps. Raises DownloadError for anything else."""
+    try:
+        url = httpx.URL(text) if base is None else base.join(text)
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
+        raise DownloadError(f"{text[:200]}: not a URL ({error})") from None
+    if not text or url.scheme not in ("http", "https") or not url.host or url.userinfo:
+        behind = f"{base}: is redirected to " if base is not None else ""
+        raise DownloadError(f"{behind}`{text[:200]}`: expected http://host/path or https://host/path, no name or password in it")
+    return url
+
+
+def _length(url: str, fields: dict[str, str]) -> int | None:
+    """The bytes that follow; None where they come in chunks that mark their end. Raises DownloadError where no end could be told."""
+    declared = fields.get("content-length")
+    if declared is not None and declared.isdecimal():
+        return int(declared)
+    if "chunked" in fields.get("transfer-encoding", ""):
+        return None
+    raise DownloadError(f"{url}: the server does not say how long it is; whether all of it has come could not be told")
+
+
+def _phrase(answer: httpcore.Response) -> str:
+    phrase = answer.extensions.get("reason_phrase", b"").decode("latin-1")
+    return f" {phrase}" if phrase else ""
+
+
+def _proxy_hint() -> str:
+    proxies = [
+        name for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY") if os.environ.get(name)
+    ]
+    return f"; the proxy in {proxies[0]} is not used: fetch the file by other means and name it" if proxies else ""
+
+
+@cache
+def _tls() -> SSLContext:
+    """Certificates are checked, against certifi's or SSL_CERT_FILE's."""
+    return httpx.create_ssl_context()
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """One at a time makes `target`; the others wait and find it."""
+    lock = target.with_name(f".{target.name}.lock")
+    while True:
+        with open(lock, "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_same(file.fileno(), lock):  # it was another's, who is done with it
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

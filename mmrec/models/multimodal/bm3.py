@@ -1,0 +1,109 @@
+"""BM3: users and items learn to predict each other, and items their own features, from views of themselves; without negatives."""
+
+from collections.abc import Collection
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
+from mmrec.models.scores import freeze_vectors, occurring
+from mmrec.nn.backbones.lightgcn import LightGCN
+from mmrec.nn.item_features import ItemFeatures
+from mmrec.nn.keep_mask import keep_mask
+from mmrec.nn.look_up import distinct, look_up
+from mmrec.types import DatasetSpec
+
+_SHORTEST = 1e-8
+"""Below this length a vector has no direction."""
+
+
+class BM3(Recommender):
+    """Bootstrapped multimodal model (Zhou et al. 2023, section 3). Scores are `p(h_u) · p(h_i)`, p being a linear predictor, h_u LightGCN's
+    vector of the user and h_i that of the item plus its free one. There are no negatives; with `C(a, b) = -cos(a, sg(b))`, sg stopping the
+    gradient, ḣ a target view, h under `dropout`, and `h_m = W_m e + b_m`, the loss over the interactions of a batch is the mean of
+
+        C(p(h_u), ḣ_i) + C(p(h_i), ḣ_u)                  reconstruction of the graph
+        + content_weight Σ_m C(p(h_m), ḣ_i)              alignment of the modalities with the item
+        + content_weight Σ_m C(p(h_m), ḣ_m)              masking within a modality
+        + regularization (‖h_u‖² + ‖h_i‖²)
+
+    The sums over modalities go over the items that have them. Features shape what p and h become and are no part of the score: a cold item
+    has no vector but the one it was drawn as, and is taken for zero.
+    """
+
+    modalities = ()
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        embedding_dim: int,
+        n_layers: int,
+        init_scale: float,
+        dropout: float,
+        content_weight: float,
+        regularization: float,
+    ) -> None:
+        super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout: expected a share from 0 up to, not including, 1, came {dropout}")
+        self.dropout, self.content_weight, self.regularization = dropout, content_weight, regularization
+        self.features = ItemFeatures(spec.features, "bm3")
+        self.behaviour = LightGCN(spec, embedding_dim, n_layers, init_scale)
+        self.predictor = nn.Linear(embedding_dim, embedding_dim)
+        self.projections = nn.ModuleDict({name: nn.Linear(dim, embedding_dim) for name, dim in self.features.dims.items()})
+        for layer in (self.predictor, *self.projections.values()):
+            nn.init.xavier_normal_(layer.weight)
+        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
+        self.register_buffer("known_items", occurring(spec.train.item_idx, spec.n_items), persistent=False)
+
+    def encode(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
+        """h of all users and items."""
+        users, items = self.behaviour()
+        return users, items + self.behaviour.embedding.weight[len(users) :]
+
+    def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
+        """No scores, and the whole loss as `extra`. Only the views differ from interaction to interaction: all else is computed once for
+        each user and item, against the sum of its targets."""
+        all_users, all_items = self.encode()
+        user_idx, user = distinct(batch.user_idx[batch.row], len(all_users))
+        item_idx, item = distinct(batch.item_idx, len(all_items))
+        users, items = look_up(all_users, user_idx), look_up(all_items, item_idx)
+        user_views, item_views = self._view(users, user), self._view(items, item)
+        loss = _bootstrap(self.predictor(users), user, item_views) + _bootstrap(self.predictor(items), item, user_views)
+        for name, projection in self.projections.items():
+            (shown,), has = self.features.project(name, projection, item_idx), self.features.present(name)[batch.item_idx]
+            targets = (item_views + self._view(shown, item)) * has[:, None]
+            content = _bootstrap(self.predictor(shown), item, targets) * (len(item) / has.sum().clamp(min=1))
+            loss = loss + self.content_weight * content
+        norm = (_norms(users, user) + _norms(items, item)) / max(1, len(item))
+        none = loss.new_zeros(0)
+        return TrainScores(none, loss.new_zeros(batch.valid.shape), loss + self.regularization * norm)
+
+    @torch.no_grad()
+    def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
+        self.eval()
+        users, items = (self.predictor(vectors) for vectors in self.encode())
+        return freeze_vectors(users, torch.where(self.known_items[:, None], items, 0.0), self.known_users)
+
+    def _view(self, vectors: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"]) -> Float[Tensor, "n dim"]:
+        """Targets: the directions of the vectors at these places, each under a dropout of its own, through which no gradient flows."""
+        vectors = look_up(vectors.detach().float(), place)
+        kept = vectors * keep_mask(vectors, self.dropout)  # without the scale of dropout, which a direction does not show
+        return F.normalize(kept, eps=_SHORTEST)
+
+
+def _bootstrap(online: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"], targets: Float[Tensor, "n dim"]) -> Float[Tensor, ""]:
+    """The mean of -cos(online[place], target) over the targets, which are of unit length; of sums of such, the sum of their cosines."""
+    towards = torch.zeros_like(online, dtype=torch.float32).index_add_(0, place, targets)
+    online = online.float()
+    inverse_length = online.square().sum(dim=1).clamp(min=_SHORTEST**2).rsqrt()
+    return -((online * towards).sum(dim=1) @ inverse_length) / max(1, len(targets))
+
+
+def _norms(vectors: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
+    """The sum of ‖v‖² over the places, an often named one counting as often."""
+    times = torch.zeros(len(vectors), device=vectors.device).index_add_(0, place, torch.ones_like(place, dtype=torch.float32))
+    return vectors.float().square().sum(dim=1) @ times

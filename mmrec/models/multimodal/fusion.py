@@ -1,0 +1,238 @@
+"""The fused recommender: evidence -> modality tokens -> fusion -> one vector an item; a user is what they had."""
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.models.priors.linear import LinearFactors
+from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
+from mmrec.models.scores import mean_for_new, occurring
+from mmrec.nn.backbones.backbone import Backbone
+from mmrec.nn.fusion.fusion import Fusion
+from mmrec.nn.propagation import CsrBuffer, csr_matrix
+from mmrec.types import COLLABORATIVE, KG, DatasetSpec
+
+_BIAS_SCALE = 0.15
+"""Of the logarithm of popularity: the softmax of items' biases at the temperature of conf/loss/ is then their popularity."""
+DROPOUT = ("modality", "feature", "history")
+"""The shares that are hidden in training: of tokens, of the numbers of a frozen feature, of a user's items in their history."""
+
+
+class Encoded(NamedTuple):
+    """All items, or those asked for, as vectors and what everybody likes of them; and the mass that each modality has in each item."""
+
+    items: Float[Tensor, "n_items dim"]
+    bias: Float[Tensor, " n_items"]
+    attention: Float[Tensor, "n_items modalities"]
+
+
+class FusionRecommender(MixedRecommender):
+    """Scores `cos(h, i) + b_i`: `i` is fused from the item's modality tokens, `h = Σ_j i_j / √n` over the user's n training items says
+    what they liked in the terms of all modalities, and `b_i` what everybody likes: a number of the item's own, which starts from popularity
+    and is there when its collaborative vector is, and one that is linear in what was fused, for content says how popular a new item will
+    be. Users have no vectors of their own: with few interactions each, those would be learned by heart.
+
+    In training an item is left out of the history that scores it (as in FISM, Kabbur et al. 2013, eq. 6; otherwise every positive would
+    find itself), and a share of the history is dropped (`dropout.history`, after denoising autoencoders, Wu et al. 2016).
+
+    The tokens of an item, in order: its collaborative vector (present where it has training interactions), a linear one of each frozen
+    feature (present where the item has that modality), its entity's vector of the knowledge graph (present where it is aligned). The
+    collaborative token is added to what fusion makes of all, so that fusion learns what content says beyond it. An item nobody has
+    interacted with is simply an item without its first token, which is why training hides tokens at random (`dropout.modality`, after
+    DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training.
+
+    What linear models know is not learned again: the collaborative vectors start from `linear`, and once trained the scores are mixed of
+    the fused ones, the linear ones and `trend`, what is popular now, by the weights that validation chooses (`Weights`). A user without
+    training interactions is taken for the average one, to whom the trend may say more.
+
+    A training step fuses the items of its batch alone (`TrainBatch.distinct`); propagation over graphs is of all nodes.
+
+    Without a backbone (the `no_collaborative` ablation) interactions say who the user is, but of the items content is all that is known.
+    """
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        embedding_dim: int,
+        fusion: Callable[..., Fusion],
+        backbone: Callable[..., Backbone] | None,
+        kg_encoder: Callable[..., nn.Module] | None,
+        linear: LinearFactors | None,
+        trend: Tensor | None,
+        dropout: dict[str, float],
+    ) -> None:
+        super().__init__()
+        if embedding_dim < 1:
+            raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
+        if set(dropout) != set(DROPOUT):
+            raise ValueError(f"dropout: expected {', '.join(DROPOUT)}, came {', '.join(dropout) or 'nothing'}")
+        for name, share in dropout.items():
+            if not 0 <= share < 1:
+                raise ValueError(f"dropout.{name}: expected a share from 0 up to, not including, 1, came {share}")
+        self.modality_dropout, self.history_dropout = dropout["modality"], dropout["history"]
+        self.backbone = backbone(spec=spec, embedding_dim=embedding_dim) if backbone else None
+        if self.backbone and linear is not None:
+            self.backbone.start_from(*linear)
+        self.kg_encoder = kg_encoder(graph=spec.graph, embedding_dim=embedding_dim) if kg_encoder and spec.graph else None
+        self.projections = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.Dropout(dropout["feature"]), nn.Linear(features.values.shape[1], embedding_dim))
+                for name, features in spec.features.items()
+            }
+        )
+        self.history = CsrBuffer(_history(spec))
+        self.bias = nn.Parameter(_popularity(spec)) if backbone else None
+        self.content_bias = nn.Linear(embedding_dim, 1, bias=False)
+        nn.init.zeros_(self.content_bias.weight)
+        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
+        self.register_buffer("known_items", occurring(spec.train.item_idx, spec.n_items), persistent=False)
+        users, items = linear or (torch.zeros(spec.n_users, 0), torch.zeros(spec.n_items, 0))
+        self.register_buffer("linear_users", users, persistent=False)
+        self.register_buffer("linear_items", items, persistent=False)
+        self.register_buffer("trend", torch.zeros(spec.n_items) if trend is None else trend, persistent=False)
+        self.register_buffer("mixture", torch.tensor(Weights()))
+        self.modalities = self._register_evidence(spec)
+        self.fusion = fusion(n_modalities=len(self.modalities), embedding_dim=embedding_dim)
+
+    def _register_evidence(self, spec: DatasetSpec) -> tuple[str, ...]:
+        """Keeps features, entities and presence as buffers outside the checkpoint; gives the names of the tokens in order."""
+        present: dict[str, Tensor] = {}
+        if self.backbone:
+            present[COLLABORATIVE] = self.known_items
+        for name, features in spec.features.items():
+            self.register_buffer(f"features_{name}", _standardized(features.values, features.present), persistent=False)
+            present[name] = features.present
+        if self.kg_encoder:
+            self.register_buffer("item_entity", spec.graph.item_entity.clamp(min=0), persistent=False)
+            present[KG] = spec.graph.item_entity >= 0
+        if not present:
+            raise ValueError("no evidence is left: an item needs at least one of collaborative, text, image, kg")
+        self.register_buffer("present", torch.stack(list(present.values()), dim=1), persistent=False)
+        return tuple(present)
+
+    def tokens(self, item_idx: Int64[Tensor, " n"] | None = None) -> Float[Tensor, "n modalities dim"]:
+        """The tokens of these items, or of all, in the order of `modalities`; absent tokens hold any value."""
+        tokens = [rows_of(self.backbone.items(), item_idx)] if self.backbone else []
+        tokens += [projection(rows_of(getattr(self, f"features_{name}"), item_idx)) for name, projection in self.projections.items()]
+        if self.kg_encoder:
+            tokens.append(rows_of(self.kg_encoder(), rows_of(self.item_entity, item_idx)))
+        return torch.stack([token.float() for token in tokens], dim=1)
+
+    def encode(self, visible: Bool[Tensor, "n_items modalities"] | None = None, item_idx: Int64[Tensor, " n"] | None = None) -> Encoded:
+        """Vectors of these distinct items, or of the whole catalogue, from the tokens they have or, of those, the `visible` ones alone."""
+        tokens = self.tokens(item_idx)
+        present = rows_of(self.present if visible is None else self.present & visible, item_idx)
+        items, attention = self.fusion(tokens, present)
+        bias = self.content_bias(items).squeeze(1)
+        if self.backbone:
+            items = items + tokens[:, 0] * present[:, :1]
+            bias = bias + rows_of(self.bias, item_idx) * present[:, 0]
+        return Encoded(items, bias, attention)
+
+    def draw_visible(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
+        """The tokens that a training step may see: each stays with probability 1 - `modality_dropout`, all of them where none would.
+
+        Drawn for the whole catalogue on the CPU: alike on every device and, whichever items they meet, in every process.
+        """
+        noise = torch.rand(self.present.shape, generator=generator, pin_memory=self.present.is_cuda)
+        kept = self.present & (noise.to(self.present.device, non_blocking=True) >= self.modality_dropout)
+        return torch.where(kept.any(dim=1, keepdim=True), kept, self.present)
+
+    def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
+        encoded = self.encode(self.draw_visible(generator), batch.distinct)
+        positive, negative = score_with_history(encoded.items, encoded.bias.float(), batch.renumbered(), self.history_dropout)
+        return TrainScores(positive, negative, positive.new_zeros(()))
+
+    @property
+    def weights(self) -> Weights:
+        return Weights(*self.mixture.tolist())
+
+    @weights.setter
+    def weights(self, weights: Weights) -> None:
+        self.mixture.copy_(torch.tensor(weights))
+
+    def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
+        return self.parts(hidden).mix(self.weights)
+
+    @torch.no_grad()
+    def parts(self, hidden: Collection[str] = ()) -> Parts:
+        """Without the tokens of the modalities in `hidden`; without the collaborative one, linear scores and trend go too."""
+        self.eval()
+        visible = torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
+        encoded = self.encode(visible.expand_as(self.present))
+        items = encoded.items.float()
+        with torch.autocast(items.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
+            users = F.normalize(self.history.matrix @ items, dim=1)
+        users = mean_for_new(users, self.known_users)
+        users, items = F.pad(users, (0, 1), value=1.0), torch.cat([F.normalize(items, dim=1), encoded.bias.float()[:, None]], dim=1)
+        kept = float(COLLABORATIVE not in hidden)
+        return Parts(
+            to_unit_deviation(users, items),
+            items,
+            to_unit_deviation(self.linear_users, self.linear_items),
+            self.linear_items * kept,
+            self.trend * kept,
+            self.known_users,
+            self.known_items,
+            encoded.attention.float(),
+        )
+
+
+def score_with_history(
+    items: Float[Tensor, "n_items dim"], bias: Float[Tensor, " n_items"], batch: TrainBatch, history_dropout: float
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
+    """The scores of the positives and of the negatives of a training batch, see `FusionRecommender`.
+
+    The history `h` is that of the batch itself, which holds all of a user's positives; the one being scored is left out. A shared pool of
+    negatives costs one matrix product.
+    """
+    items = items.float()
+    liked = F.embedding(batch.item_idx, items)  # embedding: its backward is far faster than that of indexing
+    counts = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, torch.ones_like(batch.noise))  # bincount would wait for a GPU
+    kept = (batch.noise >= history_dropout) / (1 - history_dropout)
+    share = (kept * counts.rsqrt()[batch.row])[:, None]
+    users = items.new_zeros(len(batch.user_idx), items.shape[1]).index_add(0, batch.row, share * liked)
+    n_kept = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, (kept > 0).float())
+    has_others = (n_kept[batch.row] > (kept > 0))[:, None]  # else what rounding leaves of nothing would have a direction, and a gradient
+    others = torch.where(has_others, F.embedding(batch.row, users) - share * liked, 0.0)
+    positive = (F.normalize(others, dim=1) * F.normalize(liked, dim=1)).sum(dim=1)
+    users, negatives = F.normalize(users, dim=1), F.normalize(F.embedding(batch.negatives, items), dim=-1)
+    negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
+    return (positive + rows_of(bias, batch.item_idx)).float(), (negative + rows_of(bias, batch.negatives)).float()
+
+
+def rows_of(values: Tensor, idx: Int64[Tensor, "..."] | None) -> Tensor:
+    """The rows of a tensor, all of them without `idx`. Of vectors by `embedding`, whose backward is far faster than that of indexing."""
+    if idx is None:
+        return values
+    return F.embedding(idx, values) if values.ndim == 2 and values.is_floating_point() else values[idx]
+
+
+def _popularity(spec: DatasetSpec) -> Float[Tensor, " n_items"]:
+    """The logarithm of items' interactions, scaled, less its mean; zero for items without any."""
+    counts = torch.bincount(spec.train.item_idx, minlength=spec.n_items)
+    logarithm = torch.log1p(counts)
+    return _BIAS_SCALE * torch.where(counts > 0, logarithm - logarithm[counts > 0].mean(), 0.0)
+
+
+def _history(spec: DatasetSpec) -> Tensor:
+    """Who has which items, (n_users, n_items) in CSR: 1 / √n for each of a user's n items, repetitions once."""
+    owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+    user, item = owned.rows(torch.arange(spec.n_users))
+    return csr_matrix(user, item, owned.degree[user].float().rsqrt(), (spec.n_users, spec.n_items))
+
+
+def _standardized(values: Float[Tensor, "n dim"], present: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:
+    """Columns centred, and all scaled alike to unit variance on average, over the items that have the modality. Absent rows are zero."""
+    if not present.any():
+        return values
+    known = values[present]
+    centred = values - known.mean(dim=0)
+    scale = (known - known.mean(dim=0)).pow(2).mean().sqrt().clamp(min=1e-12)
+    return torch.where(present[:, None], centred / scale, 0.0)

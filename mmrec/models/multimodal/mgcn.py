@@ -1,0 +1,119 @@
+"""MGCN: what modalities show, purified by behaviour and spread over similar items, then fused by what behaviour prefers."""
+
+from collections.abc import Collection
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
+from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
+from mmrec.nn.backbones.lightgcn import LightGCN
+from mmrec.nn.item_features import ItemFeatures
+from mmrec.nn.item_graph import cosine_graph
+from mmrec.nn.propagation import Propagation, csr_matrix
+from mmrec.types import DatasetSpec
+
+
+class MGCN(Recommender):
+    """Multi-view graph convolutional network (Yu et al. 2023, section 3). With e the items' free vectors and ē LightGCN's:
+
+        behaviour-guided purifier    ë_im = e_i ⊙ σ(W₂ (W₁ f_im + b₁) + b₂)
+        item-item view               ē_im = Σ_j S_m,ij ë_jm         S_m: the normalised cosines of the `n_neighbours` nearest items
+        of a user                    ē_um = Σ_i R_ui ē_im           R_ui = 1 / (√d_u √d_i) over the user's items
+        behaviour-aware fuser        E = Σ_m a_m ē_m                what all share; a = softmax over m of qᵀ tanh(W₃ ē_m + b₃)
+                                     P_m = σ(W₄ ē + b₄)             what behaviour prefers
+                                     z = (E + Σ_m P_m ⊙ (ē_m - E)) / (1 + M)
+        score                        (ē_u + z_u) · (ē_i + z_i)
+
+    trained by BPR and `contrastive_weight` times InfoNCE (see `contrast`) between z and ē, of the batch's users and of its positives.
+    `regularization` weighs the scored vectors of a batch. A modality counts for an item that has it and for a user with such an item; a
+    runs over those, and M is their number.
+
+    A cold item has, in z, the purified vectors of the items that it is like.
+    """
+
+    modalities = ()
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        embedding_dim: int,
+        n_layers: int,
+        init_scale: float,
+        n_neighbours: int,
+        contrastive_weight: float,
+        temperature: float,
+        regularization: float,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature: expected a number above 0, came {temperature}")
+        self.contrastive_weight, self.temperature, self.regularization = contrastive_weight, temperature, regularization
+        self.features = ItemFeatures(spec.features, "mgcn")
+        self.behaviour = LightGCN(spec, embedding_dim, n_layers, init_scale)
+        self.of_users = Propagation(_shared_weights(spec), symmetric=False)
+        self.similar, self.purifiers, self.preferences = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
+        for name, values, present in self.features.items():
+            self.similar[name] = Propagation(cosine_graph(values, present, n_neighbours), symmetric=False)
+            project, gate = nn.Linear(values.shape[1], embedding_dim), nn.Linear(embedding_dim, embedding_dim)
+            self.purifiers[name] = nn.Sequential(project, gate, nn.Sigmoid())
+            self.preferences[name] = nn.Sequential(nn.Linear(embedding_dim, embedding_dim), nn.Sigmoid())
+        self.query = nn.Sequential(nn.Linear(embedding_dim, embedding_dim), nn.Tanh(), nn.Linear(embedding_dim, 1, bias=False))
+        has = torch.stack([self.features.present(name) for name in self.features.names], dim=1)
+        self.register_buffer("present", torch.cat([self.of_users(has.float()) > 0, has]), persistent=False)
+        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
+
+    def encode(self) -> tuple[Float[Tensor, "n_nodes dim"], Float[Tensor, "n_nodes dim"]]:
+        """ē and z of all users and, after them, all items."""
+        users, items = self.behaviour()
+        own = self.behaviour.embedding.weight[len(users) :]
+        views = []
+        for name, values, present in self.features.items():
+            purified = torch.where(present[:, None], own * self.purifiers[name](values), 0.0)
+            of_items = self.similar[name](purified)
+            views.append(torch.cat([self.of_users(of_items), of_items]))
+        behaviour = torch.cat([users, items])
+        return behaviour, self.fuse(behaviour, torch.stack(views, dim=1))
+
+    def fuse(self, behaviour: Float[Tensor, "n_nodes dim"], views: Float[Tensor, "n_nodes modalities dim"]) -> Float[Tensor, "n_nodes dim"]:
+        """z: what the views share, and of each what sets it apart as far as behaviour prefers it."""
+        has = self.present[..., None].to(views.dtype)
+        attention = self.query(views).masked_fill(~self.present[..., None], -1e9).softmax(dim=1) * has
+        shared = (attention * views).sum(dim=1)
+        preferred = torch.stack([gate(behaviour) for gate in self.preferences.values()], dim=1)
+        apart = preferred * (views - shared[:, None]) * has
+        return (shared + apart.sum(dim=1)) / (1 + has.sum(dim=1))
+
+    def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
+        behaviour, content = self.encode()
+        sizes = self.behaviour.sizes
+        vectors = BatchVectors.look_up(*(behaviour + content).split(sizes), batch)
+        seen, shown = (BatchVectors.look_up(*of.split(sizes), batch) for of in (behaviour, content))
+        pairs = (shown.users, seen.users), (shown.positives, seen.positives)
+        contrastive = self.contrastive_weight * sum(contrast(*pair, self.temperature) for pair in pairs)
+        return TrainScores(*vectors.scores(batch.row), contrastive + self.regularization * vectors.squared_norm())
+
+    @torch.no_grad()
+    def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
+        self.eval()
+        behaviour, content = self.encode()
+        return freeze_vectors(*(behaviour + content).split(self.behaviour.sizes), self.known_users)
+
+
+def contrast(one: Float[Tensor, "n dim"], other: Float[Tensor, "n dim"], temperature: float) -> Float[Tensor, ""]:
+    """InfoNCE: the mean of `-ln (e^{cos(a_k, b_k)/τ} / Σ_l e^{cos(a_k, b_l)/τ})` over the rows; memory is their number squared."""
+    if not len(one):
+        return one.sum()
+    logits = F.normalize(one.float()) @ F.normalize(other.float()).T / temperature
+    return F.cross_entropy(logits, torch.arange(len(one), device=one.device))
+
+
+def _shared_weights(spec: DatasetSpec) -> Tensor:
+    """R, (n_users, n_items) in CSR: 1 / (√d_u √d_i) for each of a user's items."""
+    owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+    user, item = owned.rows(torch.arange(spec.n_users))
+    return csr_matrix(user, item, (owned.degree[user] * owned.item_degree[item]).float().rsqrt(), (spec.n_users, spec.n_items))

@@ -1,0 +1,73 @@
+"""VBPR: matrix factorisation with a second set of factors, which items do not have but show."""
+
+from collections.abc import Collection
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
+from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
+from mmrec.nn.backbones.backbone import embedding_table
+from mmrec.nn.item_features import ItemFeatures
+from mmrec.types import DatasetSpec
+
+
+class VBPR(Recommender):
+    """`x̂_ui = β_i + γ_uᵀγ_i + θ_uᵀ(E f_i) + β'ᵀf_i` (He & McAuley 2016, eq. 4), trained by BPR (eq. 5, 6).
+
+    What is the same for all items of a user, α and β_u, is left out. The paper's f_i is a picture; here E and β' have a part for each
+    modality, and an item has the sum of those that it shows. `regularization` is λ_Θ, of all but E and β' (section 4.2, λ_E = 0).
+
+    A cold item is ranked by its features alone: its β_i and γ_i were never trained, and are taken for zero.
+    """
+
+    modalities = ()
+
+    def __init__(self, spec: DatasetSpec, embedding_dim: int, content_dim: int, init_scale: float, regularization: float) -> None:
+        super().__init__()
+        self.embedding_dim, self.regularization = embedding_dim, regularization
+        self.features = ItemFeatures(spec.features, "vbpr")
+        self.users = embedding_table(spec.n_users, embedding_dim + content_dim, init_scale)  # γ_u and θ_u
+        self.items = embedding_table(spec.n_items, embedding_dim + 1, init_scale)  # γ_i and β_i
+        nn.init.zeros_(self.items.weight[:, -1])
+        self.projections = nn.ModuleDict(
+            {name: nn.Linear(dim, content_dim + 1, bias=False) for name, dim in self.features.dims.items()}  # E and β'
+        )
+        for projection in self.projections.values():
+            nn.init.normal_(projection.weight[:-1], std=projection.in_features**-0.5)
+            nn.init.zeros_(projection.weight[-1])
+        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
+        self.register_buffer("known_items", occurring(spec.train.item_idx, spec.n_items), persistent=False)
+
+    def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
+        own = BatchVectors.look_up(self.users.weight, self.items.weight, batch)
+        positives, negatives = self._item_vectors((own.positives, batch.item_idx), (own.negatives, batch.negatives))
+        positive, negative = BatchVectors(self._user_vectors(own.users), positives, negatives).scores(batch.row)
+        return TrainScores(positive, negative, self.regularization * own.squared_norm())
+
+    @torch.no_grad()
+    def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
+        self.eval()
+        own = torch.where(self.known_items[:, None], self.items.weight, 0.0)
+        (items,) = self._item_vectors((own, torch.arange(len(own), device=own.device)))
+        return freeze_vectors(self._user_vectors(self.users.weight), items, self.known_users)
+
+    def _user_vectors(self, own: Float[Tensor, "n factors"]) -> Float[Tensor, "n dim"]:
+        """[γ_u, θ_u, 1]"""
+        return F.pad(own, (0, 1), value=1.0)
+
+    def _item_vectors(self, *rows: tuple[Float[Tensor, "*n factors"], Int64[Tensor, "*n"]]) -> list[Float[Tensor, "*n dim"]]:
+        """[γ_i, E f_i, β_i + β'ᵀf_i] of items whose γ_i and β_i are given with their indices."""
+        shown = [0.0 for _ in rows]
+        for name, projection in self.projections.items():
+            present = self.features.present(name)
+            for part, projected in enumerate(self.features.project(name, projection, *(idx for _, idx in rows))):
+                shown[part] = shown[part] + torch.where(present[rows[part][1]][..., None], projected, 0.0)
+        vectors = []
+        for (own, _), content in zip(rows, shown, strict=True):
+            factors, bias = own.split([self.embedding_dim, 1], dim=-1)
+            vectors.append(torch.cat([factors, content[..., :-1], bias + content[..., -1:]], dim=-1))
+        return vectors

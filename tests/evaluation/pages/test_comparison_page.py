@@ -1,0 +1,72 @@
+"""The page of a comparison: it says what was found, runs nothing, fetches nothing, and lets no label break out."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from mmrec.evaluation.compare.runs import MeasuredRun, compare_runs
+from mmrec.evaluation.pages.comparison_page import write_comparison
+
+EVIL = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """Text, tags with attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def make_run(label: str, by: float) -> MeasuredRun:
+    values = [0.1 * i + by for i in range(1, 9)]
+    frame = pl.DataFrame({"user_id": [f"u{i}" for i in range(8)], "seed": 1, "ndcg@20": values})
+    slices = {"item_degree": {"cold": {"n": 3, "ndcg@20": by}, "head": {"n": 9, "ndcg@20": 0.4}}, "user_degree": {}}
+    return MeasuredRun(label, f"runs/{label}", {"test/ndcg@20": sum(values) / 8}, slices, frame, "abc123")
+
+
+@pytest.fixture
+def html(tmp_path: Path) -> str:
+    write_comparison(tmp_path / "compare.html", compare_runs([make_run("a", 0.0), make_run(EVIL, 0.09)], None, seed=0))
+    return (tmp_path / "compare.html").read_text(encoding="utf-8")
+
+
+def test_says_what_was_found(html: str) -> None:
+    page = Page(html)
+    text = " ".join(page.text.split())
+    for shown in (
+        "2 runs by ndcg@20",
+        f"{EVIL} is 20.0% above a in ndcg@20 (0.5400 against 0.4500), p = .008",
+        "+0.0900",
+        "+20.0%",
+        "+0.0900 … +0.0900",
+        "0.0078",
+        "for 1 comparison;",
+        "runs/a",
+        "abc123",
+        "By item degree",
+        "All runs are of one seed",
+    ):
+        assert shown in text
+    labels = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]
+    assert labels == ["Difference in ndcg@20 to a, with 95% intervals", "ndcg@20 by item degree"]
+    assert "By user degree" not in text
+
+
+def test_nothing_runs_and_nothing_is_fetched(html: str) -> None:
+    page = Page(html)
+    assert "script" not in {tag for tag, _ in page.tags} and EVIL not in html
+    addresses = [value for _, attributes in page.tags for name, value in attributes.items() if name in {"src", "href", "srcset", "action"}]
+    assert addresses and all(value.startswith("data:") for value in addresses)
+    assert not re.search(r"url\(|@import", html)

@@ -1,0 +1,58 @@
+"""Run folders as the verbs are given them: what is no configuration, and what a run of an older mmrec lacks."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from mmrec.cli.evaluate import evaluate
+from mmrec.cli.train import train
+from mmrec.config import check, flat, plain
+from mmrec.errors import DataError
+from mmrec.experiment.runs import _BEFORE, read_as_run, saved_config
+from mmrec.schemas import TrainConfig
+
+Compose = Callable[..., DictConfig]
+ADDED = [key for key, _ in flat(_BEFORE)]
+
+
+def save(folder: Path, text: str) -> Path:
+    (folder / "config.yaml").write_text(text)
+    return folder
+
+
+def test_what_is_there_stays_and_what_is_not_is_as_it_was(tmp_path: Path) -> None:
+    saved = saved_config(save(tmp_path, "seed: 7\nfeatures: {store: there}\nfilter: {min_rating: 4, min_per_user: 5}\n"))
+    assert (saved.seed, saved.features.store, saved.features.engine) == (7, "there", "local")
+    assert saved.filter == {"min_rating": 4, "min_per_user": 5, "repeated": "first", "min_per_item": 1}
+    assert saved.linear is None and saved.trend is None  # their defaults are none
+    assert list(saved)[:3] == ["seed", "features", "filter"]
+
+
+def test_every_key_that_came_later_is_one_of_the_configuration(compose: Compose) -> None:
+    cfg = plain(compose())
+    assert {key.partition(".")[0] for key in ADDED} <= cfg.keys()
+    assert {key for key in ADDED if "." in key} <= {key for key, _ in flat(cfg)}
+
+
+@pytest.mark.parametrize("text", ["[1, 2]\n", "- a: 1\n", "a: [\n"])
+def test_what_is_no_configuration_is_one_message(text: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not as mmrec writes it"), read_as_run(save(tmp_path, text)):
+        saved_config(tmp_path)
+
+
+def test_a_run_without_the_later_keys_is_evaluated(compose: Compose, shop_overrides: list[str], tmp_path: Path) -> None:
+    bare = ["linear=none", "trend=none", "evidence.text=false", "evidence.image=false", "evidence.kg=false", "baselines=none"]
+    run = train(compose(*shop_overrides, *bare, f"run_dir={tmp_path / 'run'}"))
+    older = shutil.copytree(run, tmp_path / "older")
+    saved = OmegaConf.load(older / "config.yaml")
+    for key in ADDED:
+        node, _, name = key.rpartition(".")
+        (OmegaConf.select(saved, node) if node else saved).pop(name)
+    assert "filter" not in saved or not saved.filter
+    OmegaConf.save(saved, older / "config.yaml")
+    check(saved_config(older), TrainConfig)
+    found = [evaluate(compose(f"run={folder}", name="evaluate")) for folder in (run, older)]
+    assert found[0] == found[1]

@@ -1,0 +1,133 @@
+"""Search: small spaces are tried whole, large ones within the budget, fitted on train and chosen by validation alone."""
+
+import inspect
+from typing import Any, Self
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.experiment.tuning.search import tune
+from mmrec.experiment.tuning.space import Search
+from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.models.closed_form.baseline import Baseline
+from mmrec.models.closed_form.item_knn import ItemKNN
+from mmrec.models.popularity.popularity import Popularity
+from mmrec.types import DatasetSpec, Interactions
+
+TRAIN = InteractionMatrix.from_pairs(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), 2, 5)
+SPEC = DatasetSpec(2, 5, Interactions(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])))
+VALID = EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(torch.tensor([0, 1]), torch.tensor([3, 3]), 2, 5))
+
+
+class Favourite(Baseline):
+    """Puts one item first and the others by index; keeps what it was fitted on."""
+
+    made: list[dict[str, Any]]
+
+    def __init__(self, item: int, unused: str) -> None:
+        self.made.append({"item": item, "unused": unused})
+        self.item = item
+
+    def fit(self, spec: DatasetSpec) -> Self:
+        self.fitted_on = spec
+        return self
+
+    def score_users(self, user_idx: Tensor) -> Tensor:
+        scores = -torch.arange(5.0)
+        scores[self.item] = 1.0
+        return scores.repeat(len(user_idx), 1)
+
+
+def exhaustively(space: dict[str, list[Any]]) -> Search:
+    return Search(space, n_trials=6, seed=0)
+
+
+def test_the_best_on_validation_is_chosen_and_was_fitted_on_train() -> None:
+    Favourite.made = []
+    best = tune(Favourite, exhaustively({"item": [4, 3, 2], "unused": ["a", "b"]}), SPEC, VALID, "ndcg@2")
+    assert best.parameters == {"item": 3, "unused": "a"}  # the first of two equals
+    assert best.n_trials == 6
+    assert best.value == 1.0
+    assert best.baseline.item == 3
+    assert best.baseline.fitted_on is SPEC
+    assert Favourite.made == [{"item": item, "unused": unused} for item in (4, 3, 2) for unused in ("a", "b")]
+
+
+def test_the_named_metric_at_the_named_cutoff_decides() -> None:
+    """At 1 only item 3 first finds anything. At 4 both lists find it, and the first is taken."""
+    Favourite.made = []
+    space = exhaustively({"item": [2, 3], "unused": ["a"]})
+    assert tune(Favourite, space, SPEC, VALID, "recall@4").parameters["item"] == 2
+    assert tune(Favourite, space, SPEC, VALID, "recall@1").parameters["item"] == 3
+
+
+def test_without_a_space_there_is_one_point() -> None:
+    best = tune(Popularity, Search({}, 1, 0), SPEC, VALID, "hit_rate@2")
+    assert best.parameters == {}
+    assert best.value == rank_and_evaluate(Popularity().fit(SPEC), VALID, [2])["hit_rate@2"].mean()
+
+
+def test_equal_to_trying_by_hand() -> None:
+    """On random data, where the points of the space differ; fitting anything but the training part would show."""
+    kind = torch.rand(40, 12, generator=torch.Generator().manual_seed(1))
+    train, held_out = (InteractionMatrix.from_pairs(*part.nonzero().unbind(1), 40, 12) for part in (kind < 0.3, kind > 0.85))
+    valid = EvaluationSet.build(train, held_out)
+    spec = DatasetSpec(40, 12, Interactions(*(kind < 0.3).nonzero().unbind(1)))
+    space = exhaustively({"n_neighbors": [1, 4, 12], "shrinkage": [0.0, 20.0]})
+    tried = {(n, s): rank_and_evaluate(ItemKNN(n, s).fit(spec), valid, [3])["ndcg@3"].mean() for n in (1, 4, 12) for s in (0.0, 20.0)}
+    assert len(set(tried.values())) > 1
+    best = tune(ItemKNN, space, spec, valid, "ndcg@3")
+    assert best.value == max(tried.values()) == tried[best.parameters["n_neighbors"], best.parameters["shrinkage"]]
+
+
+def test_without_validation_users_the_first_point_is_taken() -> None:
+    Favourite.made = []
+    nobody = EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(*torch.empty(2, 0, dtype=torch.int64), 2, 5))
+    best = tune(Favourite, exhaustively({"item": [4, 3], "unused": ["a"]}), SPEC, nobody, "ndcg@2")
+    assert (best.parameters["item"], best.value) == (4, 0.0)
+
+
+def test_an_int_range_within_the_budget_is_tried_whole() -> None:
+    Favourite.made = []
+    best = tune(Favourite, Search({"item": [0, 4, "int"], "unused": ["a"]}, 5, seed=0), SPEC, VALID, "ndcg@2")
+    assert [made["item"] for made in Favourite.made] == [0, 1, 2, 3, 4] and best.n_trials == 5
+
+
+def test_a_large_space_is_searched_within_the_budget_and_no_setting_twice() -> None:
+    Favourite.made = []
+    best = tune(Favourite, Search({"item": [0, 4, "int"], "unused": [1.0, 2.0, "linear"]}, 20, seed=0), SPEC, VALID, "ndcg@2")
+    assert best.parameters["item"] == 3 and best.n_trials == len(Favourite.made) == 20
+    assert all(1.0 <= made["unused"] <= 2.0 and made["item"] in range(5) for made in Favourite.made)
+    Favourite.made = []
+    few = tune(Favourite, Search({"item": [0, 4, "int"], "unused": ["a", "b"]}, 9, seed=0), SPEC, VALID, "ndcg@2")
+    settings = [tuple(made.values()) for made in Favourite.made]
+    assert len(set(settings)) == len(settings) == few.n_trials == 9
+
+
+@pytest.mark.parametrize("unused", [["a", "b", "c"], [1.0, 2.0, "linear"]])
+def test_a_baseline_that_puts_new_items_last_is_fitted_once_where_all_held_out_items_are_new(unused: list) -> None:
+    """Item 4 is as new as the held-out item 3: who puts it first may find that one too, at another setting."""
+    Favourite.made = []
+    popularity = tune(lambda **_: Popularity(), Search({"unused": unused}, 5, seed=0), SPEC, VALID, "ndcg@1")
+    assert (popularity.n_trials, popularity.value) == (1, 0.0)
+    assert tune(Favourite, Search({"item": [4, 3], "unused": ["a"]}, 5, seed=0), SPEC, VALID, "ndcg@1").parameters["item"] == 3
+    warm = EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(torch.tensor([0]), torch.tensor([1]), 2, 5))
+    assert tune(lambda **_: Popularity(), Search({"unused": unused}, 3, seed=0), SPEC, warm, "ndcg@1").n_trials == 3
+
+
+def test_the_same_seed_tries_the_same_settings() -> None:
+    tried = []
+    for seed in (1, 1, 2):
+        Favourite.made = []
+        tune(Favourite, Search({"item": [0, 1], "unused": [0.01, 10.0, "log"]}, 5, seed), SPEC, VALID, "ndcg@2")
+        tried.append(Favourite.made)
+    assert tried[0] == tried[1] != tried[2]
+
+
+def test_what_tunes_is_handed_no_test_row() -> None:
+    """By its signature: the training spec, one evaluation set, and nothing else that could hold interactions."""
+    assert list(inspect.signature(tune).parameters) == ["make", "search", "spec", "valid", "metric"]
+    assert set(DatasetSpec.__dataclass_fields__) == {"n_users", "n_items", "train", "features", "graph"}
