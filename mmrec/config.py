@@ -19,6 +19,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 from mmrec.errors import ConfigError, MmrecError, nearest
 from mmrec.experiment.tuning.space import SEARCH, ends, search_problems
+from mmrec.plugins import trusted_packages
 
 _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
 ALLOWED = (
@@ -42,12 +43,13 @@ def check(cfg: DictConfig, schema: type) -> None:
     """Raises ConfigError that lists everything wrong with a composed configuration; reads no data, builds no object.
 
     Every value must resolve and every `_target_` be importable, from our allowlist (of the object found, not of its name), and able to
-    take the arguments given, by name and by simple type.
+    take the arguments given, by name and by simple type. Beside `ALLOWED` a target may come from installed packages that declare entry
+    points (`mmrec.plugins`) and from those that the key `trusted_packages` names.
     """
     problems = [f"{key}: {problem}" for key, problem in _unknown_keys(cfg, schema, "")]
     try:
         problems += [f"{key}: a value is needed; set it as `{key}=…`" for key in sorted(OmegaConf.missing_keys(cfg))]
-        problems += [f"{key}: {problem}" for key, problem in _problems(plain(cfg), "")]
+        problems += [f"{key}: {problem}" for key, problem in _problems(plain(cfg), "", allowed_prefixes(cfg))]
     except InterpolationResolutionError as error:
         problems.append(f"{error.full_key}: {str(error).splitlines()[0]}")
     if problems:
@@ -112,21 +114,30 @@ def _unknown_keys(cfg: DictConfig, schema: type, prefix: str) -> Iterator[tuple[
             yield from _unknown_keys(cfg[name], known[name], f"{prefix}{name}.")
 
 
-def _problems(node: Any, key: str) -> Iterator[tuple[str, str]]:
+def allowed_prefixes(cfg: DictConfig) -> tuple[str, ...]:
+    """What a `_target_` of this configuration may begin with. Raises ConfigError where `trusted_packages` names no package."""
+    named = cfg.get("trusted_packages") or []
+    for name in named:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise ConfigError(f"trusted_packages: expected names of Python packages, came `{name}`")
+    return (*ALLOWED, *(f"{name}." for name in (*trusted_packages(), *named)))
+
+
+def _problems(node: Any, key: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if isinstance(node, list):
         for position, child in enumerate(node):
-            yield from _problems(child, f"{key}[{position}]")
+            yield from _problems(child, f"{key}[{position}]", allowed)
     if not isinstance(node, dict):
         return
     if "_target_" in node:
-        yield from _target_problems(node, key)
+        yield from _target_problems(node, key, allowed)
     for name, child in node.items():
-        yield from _problems(child, f"{key}.{name}" if key else name)
+        yield from _problems(child, f"{key}.{name}" if key else name, allowed)
 
 
-def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
+def _target_problems(node: dict[str, Any], key: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     try:
-        target = _resolve(node["_target_"])
+        target = _resolve(node["_target_"], allowed)
     except ConfigError as error:
         yield f"{key}._target_", str(error)
         return
@@ -146,13 +157,16 @@ def _target_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]
                 yield f"{key}.{name}", f"expected {_type_name(takes[name])}, came `{one}`"
 
 
-def _resolve(path: Any) -> Any:
+def _resolve(path: Any, allowed: tuple[str, ...]) -> Any:
     """The object a `_target_` names. Raises ConfigError where there is none or mmrec does not allow it."""
     if not isinstance(path, str) or "." not in path:
         raise ConfigError(f"expected package.module.Name, came `{path}`")
     module_name, name = path.rsplit(".", 1)
-    if not _allowed(path):
-        raise ConfigError(f"`{path}` is not among what a configuration may build: public names of {', '.join(ALLOWED)}")
+    if not _is_allowed(path, allowed):
+        package, packages = path.partition(".")[0], [prefix.removesuffix(".") for prefix in allowed]
+        is_ours = package in ("mmrec", "lightning", "torch")
+        hint = nearest(module_name, packages) if is_ours else f"if you trust it, say so on the command line: trusted_packages=[{package}]"
+        raise ConfigError(f"`{path}` is not among what a configuration may build: public names of some packages; {hint}")
     try:
         module = import_module(module_name)
     except ImportError as error:
@@ -162,13 +176,13 @@ def _resolve(path: Any) -> Any:
         raise ConfigError(f"`{module_name}` has no `{name}`; {nearest(name, public)}")
     found = getattr(module, name)
     origin = f"{getattr(found, '__module__', '')}."
-    if not callable(found) or not _allowed(origin):
+    if not callable(found) or not _is_allowed(origin, allowed):
         raise ConfigError(f"`{path}` is not among what a configuration may build: it comes from `{origin[:-1]}`")
     return found
 
 
-def _allowed(path: str) -> bool:
-    return path.startswith(ALLOWED) and "._" not in path
+def _is_allowed(path: str, allowed: tuple[str, ...]) -> bool:
+    return path.startswith(allowed) and "._" not in path
 
 
 def _taken(target: Any) -> tuple[dict[str, Any], list[str], bool]:

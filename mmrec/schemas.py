@@ -6,6 +6,8 @@ from typing import Any, Union
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from mmrec.plugins import CONFIG_GROUPS, choices
+
 Node = dict[str, Any]
 
 
@@ -111,6 +113,7 @@ class TrainConfig:
     paths: Paths = field(default_factory=Paths)
     seed: int = MISSING
     n_seeds: int = MISSING
+    trusted_packages: list[str] = field(default_factory=list)
     run_dir: str | None = None
     resume: str | None = None
 
@@ -185,6 +188,7 @@ class EvaluateConfig:
 
     run: str = MISSING
     predictions: str | None = None
+    trusted_packages: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -238,7 +242,10 @@ SCHEMAS: dict[str, type] = {
 
 
 def register_schemas() -> None:
-    """Puts the schemas where the primary configs name them."""
+    """Puts the schemas where the primary configs name them, and what other packages add among the choices of its group."""
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         store.store(name=f"{name}_schema", node=schema)
+    for group in CONFIG_GROUPS.values():
+        for name, node in choices(group).items():
+            store.store(group=group, name=name, node=node)

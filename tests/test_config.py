@@ -233,7 +233,19 @@ def test_a_misspelt_target_names_the_nearest(compose: Compose) -> None:
         "loss._target_: `mmrec.losses` has no `bqr`; did you mean `bpr`?"
     ]
     (found,) = problems(changed(compose(), "loss._target_", "mmrec.lossess.bpr"))
-    assert found.startswith("loss._target_: `mmrec.lossess` cannot be imported: ")
+    assert found.startswith("loss._target_: `mmrec.lossess.bpr` is not among ") and found.endswith("; did you mean `mmrec.losses`?")
+    (found,) = problems(changed(compose(), "loss._target_", "mmrec.losses.no.such.bpr"))
+    assert found.startswith("loss._target_: `mmrec.losses.no.such` cannot be imported: ")
+
+
+def test_a_target_of_another_package_is_built_once_the_command_line_trusts_it(compose: Compose) -> None:
+    """Of the package itself alone: what it imports from elsewhere stays refused."""
+    (found,) = problems(changed(compose(), "loss._target_", "fractions.Fraction"))
+    assert found.endswith("say so on the command line: trusted_packages=[fractions]")
+    check(changed(compose("trusted_packages=[fractions]", "~loss.temperature"), "loss._target_", "fractions.Fraction"), TrainConfig)
+    (found,) = problems(changed(compose("trusted_packages=[fractions]"), "loss._target_", "fractions.Decimal"))
+    assert found.startswith("loss._target_: `fractions.Decimal` is not among ") and "it comes from `decimal`" in found
+    assert problems(compose("trusted_packages=['no such']")) == ["trusted_packages: expected names of Python packages, came `no such`"]
 
 
 def test_a_mandatory_value_that_is_missing(compose: Compose) -> None:

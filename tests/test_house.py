@@ -19,6 +19,7 @@ FOLDERS = ("mmrec", "data_modules", "scripts", "tests")
 # The order in which data flows. A room imports from rooms of earlier lines, and from itself.
 ORDER = (
     {"_torchvision", "types", "errors"},
+    {"plugins", "renames"},
     {"files"},
     {"data.tables"},
     {"data.interactions"},

@@ -29,7 +29,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         return evaluate_predictions(cfg.run, cfg.predictions)
     run_dir = find_run(cfg.run)
     with read_as_run(run_dir):
-        saved = saved_config(run_dir)
+        saved = OmegaConf.merge(saved_config(run_dir), {"trusted_packages": cfg.trusted_packages})
         check(saved, TrainConfig)
         recorded = read_json(run_dir / "run.json")
         reported = read_json(run_dir / "metrics.json")["models"][recorded["model"]]

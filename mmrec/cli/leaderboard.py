@@ -36,7 +36,7 @@ from mmrec.experiment.fit import checkpoint_folder
 from mmrec.experiment.prepare import say
 from mmrec.files.checkpoint import newest_sound
 from mmrec.files.storage import read_json
-from mmrec.metrics.ranking import METRICS
+from mmrec.metrics.ranking import known_metrics
 from mmrec.schemas import LeaderboardConfig, TrainConfig
 from mmrec.tasks.checkpoints import checkpoints_in
 
@@ -207,7 +207,7 @@ def _composed(overrides: Sequence[str], what: str) -> DictConfig:
 
 
 def _check_columns(board: dict[str, Any], composed: DictConfig) -> None:
-    valid = [f"{name}@{k}" for name in METRICS for k in sorted(composed.task.ks)]
+    valid = [f"{name}@{k}" for name in known_metrics() for k in sorted(composed.task.ks)]
     for key, column in (*(("columns", column) for column in board["columns"]), ("metric", board["metric"])):
         if column not in valid:
             raise ConfigError(f"board.{key}: `{column}` is no column of a board; {nearest(column, valid)}")

@@ -21,7 +21,7 @@ from mmrec.cli.hydra import shorthand
 from mmrec.cli.hydra.errors import explain, no_choice
 from mmrec.cli.hydra.their_config import check_config_dirs
 from mmrec.cli.terminate import terminable
-from mmrec.errors import MmrecError, StorageError, Terminated, nearest
+from mmrec.errors import ConfigError, MmrecError, StorageError, Terminated, nearest
 from mmrec.schemas import register_schemas
 
 _OPEN = re.compile(r"data\.features[.=]")
@@ -209,9 +209,17 @@ def _quietly(run: Callable[[DictConfig], None], verb: str) -> Callable[[DictConf
 
     def wrapped(cfg: DictConfig) -> None:
         with errors_as_messages(verb):
+            _check_trust(cfg)
             run(cfg)
 
     return wrapped
+
+
+def _check_trust(cfg: DictConfig) -> None:
+    """Raises ConfigError where a file, and not the command line, says which packages are trusted."""
+    words = HydraConfig.get().overrides.task
+    if cfg.get("trusted_packages") and not any(word.lstrip("+").startswith("trusted_packages=") for word in words):
+        raise ConfigError("trusted_packages: a file may not say whom you trust; give it on the command line")
 
 
 @contextmanager

@@ -39,7 +39,7 @@ from mmrec.experiment.prepare import (
 from mmrec.experiment.record import describe_run, write_curves, write_model, write_results
 from mmrec.experiment.runs import read_as_run, saved_config
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
-from mmrec.metrics.ranking import METRICS
+from mmrec.metrics.ranking import known_metrics
 from mmrec.models.recommender import Recommender
 from mmrec.schemas import TrainConfig
 from mmrec.types import CONTENT, OTHERS, DatasetSpec, Scorer
@@ -195,7 +195,7 @@ def check_selection(cfg: DictConfig) -> None:
     """Only a validation metric that is computed may choose."""
     if not cfg.task.ks or min(cfg.task.ks) < 1:
         raise ConfigError(f"task.ks: expected one cutoff or more, each at least 1, came {list(cfg.task.ks)}")
-    valid = [f"val/{name}@{k}" for name in METRICS for k in cfg.task.ks]
+    valid = [f"val/{name}@{k}" for name in known_metrics() for k in cfg.task.ks]
     if cfg.selection.metric not in valid:
         raise ConfigError(
             f"selection.metric: `{cfg.selection.metric}` is not computed on the validation part; {nearest(cfg.selection.metric, valid)}"

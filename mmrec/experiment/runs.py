@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from yaml import YAMLError
 
 from mmrec.errors import DataError, MissingFile
+from mmrec.renames import rename_targets
 
 _BEFORE = {
     "linear": None,
@@ -34,11 +35,16 @@ def find_run(path: str | Path) -> Path:
 
 
 def saved_config(run_dir: Path) -> DictConfig:
-    """The configuration of a run, with the keys that came to mmrec since. Raises YAMLError or ValueError where it is none."""
+    """The configuration of a run, with the keys that came to mmrec since and the names that its targets have today.
+
+    Whom to trust is for whoever reads the run to say, not for its files: `trusted_packages` is empty. Raises YAMLError or ValueError where
+    the file is no configuration.
+    """
     saved = OmegaConf.load(run_dir / "config.yaml")
     if not isinstance(saved, DictConfig):
         raise ValueError(f"expected keys with values in {run_dir / 'config.yaml'}")
-    return OmegaConf.merge(saved, OmegaConf.merge(_BEFORE, saved))
+    saved = OmegaConf.create(rename_targets(OmegaConf.to_container(saved, resolve=False)))
+    return OmegaConf.merge(saved, OmegaConf.merge(_BEFORE, saved), {"trusted_packages": []})
 
 
 @contextmanager

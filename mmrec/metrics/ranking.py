@@ -4,9 +4,14 @@ Every function takes the same two things. `relevance: (n_users, depth)` is True 
 `n_positives: (n_users,)` counts all positives of the user, ranked or not, and is at least 1 (users without positives are left out before).
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
+
+from mmrec import plugins
+from mmrec.errors import ConfigError
 
 Relevance = Bool[Tensor, "n_users depth"]
 Counts = Int64[Tensor, " n_users"]
@@ -78,9 +83,24 @@ def ndcg(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
 METRICS = {"recall": recall, "ndcg": ndcg, "hit_rate": hit_rate, "mrr": mrr, "map": map, "precision": precision}
 
 
+def known_metrics() -> dict[str, Callable[[Relevance, Counts, int], PerUser]]:
+    """Return the metrics by name: those of this module, and after them those that installed packages add (`mmrec.plugins`).
+
+    Raises:
+        ConfigError: if a package calls a metric as one of this module is called.
+
+    >>> list(known_metrics())[:2]
+    ['recall', 'ndcg']
+    """
+    theirs = plugins.load_metrics()
+    if taken := sorted(set(theirs) & set(METRICS)):
+        raise ConfigError(f"{plugins.METRIC_GROUP}: a package calls a metric `{taken[0]}`, as one of mmrec's is called")
+    return METRICS | theirs
+
+
 def all_metrics(relevance: Relevance, n_positives: Counts, ks: list[int]) -> dict[str, PerUser]:
     """Every metric at every k, as `recall@20` and so on."""
-    return {f"{name}@{k}": metric(relevance, n_positives, k) for name, metric in METRICS.items() for k in ks}
+    return {f"{name}@{k}": metric(relevance, n_positives, k) for name, metric in known_metrics().items() for k in ks}
 
 
 def _ranks(top: Tensor) -> Float64[Tensor, " k"]:

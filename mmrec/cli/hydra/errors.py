@@ -10,6 +10,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
 from mmrec.errors import nearest
+from mmrec.plugins import choices as added_choices
 
 
 def explain(error: Exception, config_name: str) -> str:
@@ -33,7 +34,7 @@ def explain(error: Exception, config_name: str) -> str:
 
 def no_choice(group: str, name: str) -> str:
     """What to say of a group that has no such choice."""
-    choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()]
+    choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()] + list(added_choices(group))
     return f"{group}: there is no choice `{name}`; {nearest(name, choices)}"
 
 

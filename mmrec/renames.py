@@ -1,0 +1,57 @@
+"""Where the things that a configuration of an earlier version names as `_target_` are today."""
+
+from typing import Any
+
+MODULES = {
+    "mmrec.baselines.bpr_mf": "mmrec.models.collaborative.bpr_mf",
+    "mmrec.baselines.content_knn": "mmrec.models.closed_form.content_knn",
+    "mmrec.baselines.ease": "mmrec.models.closed_form.ease",
+    "mmrec.baselines.ials": "mmrec.models.closed_form.ials",
+    "mmrec.baselines.item_knn": "mmrec.models.closed_form.item_knn",
+    "mmrec.baselines.lightgcn": "mmrec.models.collaborative.lightgcn_baseline",
+    "mmrec.baselines.popularity": "mmrec.models.popularity.popularity",
+    "mmrec.baselines.random": "mmrec.models.popularity.random",
+    "mmrec.baselines.recent_popularity": "mmrec.models.popularity.recent_popularity",
+    "mmrec.baselines.rp3beta": "mmrec.models.closed_form.rp3beta",
+    "mmrec.baselines.sasrec": "mmrec.models.collaborative.sasrec",
+    "mmrec.baselines.slim": "mmrec.models.closed_form.slim",
+    "mmrec.baselines.user_knn": "mmrec.models.closed_form.user_knn",
+    "mmrec.data.amazon": "mmrec.data.sources.amazon",
+    "mmrec.data.demo_shop": "mmrec.data.sources.demo_shop.dataset",
+    "mmrec.data.folder": "mmrec.data.folder.read",
+    "mmrec.data.grouplens": "mmrec.data.sources.grouplens",
+    "mmrec.data.kgat": "mmrec.data.sources.kgat",
+    "mmrec.data.mmrec_toolbox": "mmrec.data.sources.mmrec_toolbox",
+    "mmrec.data.movielens": "mmrec.data.sources.movielens_100k",
+    "mmrec.data.recbole": "mmrec.data.sources.recbole",
+    "mmrec.data.split": "mmrec.data.interactions.split",
+    "mmrec.models.bm3": "mmrec.models.multimodal.bm3",
+    "mmrec.models.freedom": "mmrec.models.multimodal.freedom",
+    "mmrec.models.fusion": "mmrec.models.multimodal.fusion",
+    "mmrec.models.kgat": "mmrec.models.knowledge.kgat",
+    "mmrec.models.kgin": "mmrec.models.knowledge.kgin",
+    "mmrec.models.lattice": "mmrec.models.multimodal.lattice",
+    "mmrec.models.lightgcn": "mmrec.models.collaborative.lightgcn",
+    "mmrec.models.linear": "mmrec.models.priors.linear",
+    "mmrec.models.matrix_factorization": "mmrec.models.collaborative.matrix_factorization",
+    "mmrec.models.mgcn": "mmrec.models.multimodal.mgcn",
+    "mmrec.models.spectral": "mmrec.models.priors.spectral",
+    "mmrec.models.trend": "mmrec.models.priors.trend",
+    "mmrec.models.vbpr": "mmrec.models.multimodal.vbpr",
+}
+"""By module of an earlier version: the module that holds the same names now."""
+
+
+def renamed(target: str) -> str:
+    """Return the dotted name of today for one of an earlier version, and any other name as it is."""
+    module, _, name = target.rpartition(".")
+    return f"{MODULES[module]}.{name}" if module in MODULES else target
+
+
+def rename_targets(node: Any) -> Any:
+    """Return a plain configuration with every `_target_` renamed, at any depth."""
+    if isinstance(node, list):
+        return [rename_targets(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: renamed(value) if key == "_target_" and isinstance(value, str) else rename_targets(value) for key, value in node.items()}
