@@ -5,6 +5,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -33,7 +34,8 @@ def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
     check_choices({}, data["on_error"])
     layout = {name: data[name] for name in Layout.__annotations__}
     wanted, rule = Filter(**plain(cfg.filter)), _rule(cfg)
-    work = Ingest(open_folder(data["path"], layout), wanted, rule, data["on_error"], data["quarantine"], data["pictures"])
+    opened = open_folder(data["path"], layout, instantiate(cfg.data.limits))
+    work = Ingest(opened, wanted, rule, data["on_error"], data["quarantine"], data["pictures"])
     try:
         manifest, is_new = work.into(out)
     except OSError as error:

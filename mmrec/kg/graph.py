@@ -94,20 +94,22 @@ def _alignment(dataset: Dataset) -> dict[str, str]:
 
 
 def column_values(items: pl.DataFrame, column: str, separator: str) -> pl.DataFrame:
-    """`item_id, value`, one row a value, stripped, none empty. Lists are taken as they are, other types as text, split at `separator`.
+    """`item_id, value`, one row a value, stripped, none empty. What lists hold are values, also those that are in lists; other types are
+    taken as text, split at `separator`.
 
-    Raises DataError where there is no such column.
+    Raises DataError where there is no such column, or it holds structs.
     """
     if column not in items.columns:
         raise DataError(f"the items have no column `{column}`; {nearest(column, items.columns)}")
-    values = pl.col(column)
-    if items.schema[column].base_type() in (pl.List, pl.Array):
-        values = values.cast(pl.List(pl.String))
-    else:
-        values = values.cast(pl.String).str.split(separator) if separator else values.cast(pl.String)
-    frame = items.select(ITEM_ID, values.alias("value"))
-    if isinstance(frame.schema["value"], pl.List):
+    frame = items.select(ITEM_ID, pl.col(column).alias("value"))
+    is_list = frame.schema["value"].is_nested()
+    while isinstance(frame.schema["value"], pl.List | pl.Array):
         frame = frame.explode("value")
+    if frame.schema["value"].is_nested():
+        raise DataError(f"graph.item_columns: expected values or lists of them in `{column}`, it holds {items.schema[column]}")
+    frame = frame.with_columns(pl.col("value").cast(pl.String, strict=False))
+    if separator and not is_list:
+        frame = frame.with_columns(pl.col("value").str.split(separator)).explode("value")
     return frame.with_columns(pl.col("value").str.strip_chars()).filter(pl.col("value").str.len_chars() > 0)
 
 

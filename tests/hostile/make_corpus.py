@@ -21,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from make_configs import ESCAPES, configs, hydra_files
+from make_exhausting import exhausting
 from make_stores import STORED_NAMES
 from PIL import Image
 
@@ -128,7 +129,7 @@ def tables(owned: Path) -> dict[str, dict[str, Content]]:
     found |= {f"pickle beside as {name}": sound | {name: load} for name in beside}
     found |= {"pickle in gzip": {"interactions.csv.gz": gzip.compress(load)}, "pickle in zstd": {"interactions.jsonl.zst": zstd(load)}}
     found |= {f"pickle as {name}": sound | {name: load} for name in ("items.csv", "triples.tsv", "users.jsonl", "item_entities.parquet")}
-    return found | archives(owned) | texts() | links()
+    return found | archives(owned) | texts() | links() | exhausting()
 
 
 def archives(owned: Path) -> dict[str, dict[str, Content]]:

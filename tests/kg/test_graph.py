@@ -86,6 +86,14 @@ def test_a_dataset_may_have_no_triples():
     assert to_tensors(build_graph(dataset, [], ""), ITEM_IDS).edge_index.shape == (2, 0)
 
 
+def test_lists_of_lists_are_flat_values_and_structs_are_named():
+    items = {"item_id": ["1", "2"], "tag": [[["a", "b"], ["c"]], [["a"]]], "about": [{"k": "x"}, None]}
+    triples = build_graph(make_dataset(TRIPLES, None, items), ["tag"], ", ").triples
+    assert {tail for _, relation, tail in triples if relation == "tag"} == {"tag:a", "tag:b", "tag:c"}
+    with pytest.raises(DataError, match="expected values or lists of them in `about`, it holds Struct"):
+        build_graph(make_dataset(TRIPLES, None, items), ["about"], ", ")
+
+
 def test_errors_name_the_column_and_the_item():
     with pytest.raises(DataError, match=r"`gener`.*did you mean `genre`\?"):
         build_graph(make_dataset(TRIPLES), ["gener"], ", ")

@@ -27,10 +27,12 @@ from mmrec.data.tables.columns import Column, ReadTable, read_table
 from mmrec.data.tables.formats import open_labelled, open_table
 from mmrec.data.tables.graphs import node_links
 from mmrec.data.tables.id_checks import near_ids
+from mmrec.data.tables.nested_text import as_text, unused_note
 from mmrec.data.tables.problems import Problems
 from mmrec.data.tables.quarantine import write_quarantine
 from mmrec.data.tables.raw import TableFile
 from mmrec.errors import ConfigError, DataError, MissingFile, nearest
+from mmrec.files.limits import DEFAULTS, Limits
 from mmrec.files.locate import files_of, missing_file
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.store import open_pictures
@@ -84,6 +86,7 @@ def read_folder(
     pictures: str | None = None,
     allow_hosts: list[str] | None = None,
     allow_private: bool = False,
+    limits: Limits = DEFAULTS,
     **layout: Unpack[Layout],
 ) -> Dataset:
     """The dataset in the folder `path`.
@@ -95,6 +98,7 @@ def read_folder(
         pictures: where the images are, if not in `path`: whatever `mmrec.files.store.open_store` takes, whose errors are raised too.
         allow_hosts: where images may be fetched from that are named by URL.
         allow_private: whether those hosts may be of this machine or its network.
+        limits: what a file may ask of memory and time.
         layout: which files are which tables and what their columns are called, key by key as `Layout` has it. What is not given, or None,
             the folder's own `mmrec.yaml` may say; after that, names tell.
 
@@ -106,7 +110,7 @@ def read_folder(
         ConfigError: an argument or a setting names what does not exist, or nothing that can be done on errors.
     """
     check_choices({}, on_error)
-    opened, problems = open_folder(path, layout), Problems()
+    opened, problems = open_folder(path, layout, limits), Problems()
     read, vectors = read_tables(opened, problems, {})
     content_hash = opened.content_hash
     settle(read, problems, on_error, quarantine, content_hash)
@@ -129,19 +133,19 @@ class OpenedFolder(NamedTuple):
         return _hash_all(self.tables.values(), self.vectors.values(), self.settings.path)
 
 
-def open_folder(path: str, layout: Layout) -> OpenedFolder:
+def open_folder(path: str, layout: Layout, limits: Limits = DEFAULTS) -> OpenedFolder:
     """Finds the tables of a folder, as `read_folder` does, and raises as that does."""
     folder = find_folder(path)
-    settings = read_settings(folder, {stem: [column.name for column in expected] for stem, expected in TABLES.items()}, layout)
+    settings = read_settings(folder, {stem: [column.name for column in expected] for stem, expected in TABLES.items()}, layout, limits)
     paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
     if "interactions" not in paths:
         raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
     return OpenedFolder(folder, settings, paths, find_vectors(folder, settings.features))
 
 
-def open_stem(path: Path | dict[str, Path]) -> TableFile:
+def open_stem(path: Path | dict[str, Path], limits: Limits) -> TableFile:
     """The file, or files, of a table as `OpenedFolder` names them."""
-    return open_labelled(path, SPLIT) if isinstance(path, dict) else open_table(path)
+    return open_labelled(path, SPLIT, limits) if isinstance(path, dict) else open_table(path, limits=limits)
 
 
 def read_tables(
@@ -152,7 +156,7 @@ def read_tables(
     What was `read` already is taken as it is; of interactions, the items count.
     """
     settings, files = opened.settings, opened.vectors
-    found = {stem: open_stem(file) for stem, file in opened.tables.items() if stem not in read}
+    found = {stem: open_stem(file, settings.limits) for stem, file in opened.tables.items() if stem not in read}
     read = {**read, **{stem: read_stem(file, stem, problems, settings.names(stem)) for stem, file in found.items()}}
     settings.check_columns({stem: table.file.columns for stem, table in read.items()})
     if "item_entities" not in read and not files:
@@ -162,7 +166,7 @@ def read_tables(
         read["item_entities"] = read["item_entities"].known_items(known, problems)
     vectors = {}
     for modality, one in files.items():
-        read[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, settings.names("items"))
+        read[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, settings.names("items"), settings.limits)
     return read, vectors
 
 
@@ -247,8 +251,12 @@ def assemble(
     given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
     image = _choose_image(given, image_column, places.get("image_column", "data.image_column"))
     texts = _choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"))
-    as_text = [name for name in (*texts, image) if name in given.columns]
-    items, notes = complete_items(given.with_columns(pl.col(as_text).cast(pl.String)), frames["interactions"])
+    unused = unused_note(given, image) if text_columns is None else ()
+    given = given.with_columns(
+        as_text(pl.col(name), given.schema[name]).alias(name) for name in dict.fromkeys((*texts, image)) if name in given.columns
+    )
+    items, notes = complete_items(given, frames["interactions"])
+    notes += unused
     store = open_pictures(folder, pictures)
     if pictures is not None and image is None:
         raise ConfigError("data.pictures: nothing says which picture is whose; set data.image_column=photo, or '{item_id}.*' where ids do")
@@ -346,6 +354,8 @@ def _choose_image(items: pl.DataFrame, image_column: str | None, place: str) -> 
     if is_pattern(image_column):
         return IMAGE_COLUMN
     _check_item_column(items, image_column, place)
+    if items.schema[image_column].is_nested():
+        raise ConfigError(f"{place}: expected a column of text, `{image_column}` holds {items.schema[image_column]}")
     return image_column
 
 
@@ -367,5 +377,3 @@ def _title_likeness(name: str) -> int:
 def _check_item_column(items: pl.DataFrame, name: str, key: str) -> None:
     if name not in items.columns:
         raise ConfigError(f"{key}: the items have no column `{name}`; {nearest(name, items.columns)}")
-    if items.schema[name].is_nested():
-        raise ConfigError(f"{key}: expected a column of text, `{name}` holds {items.schema[name]}")

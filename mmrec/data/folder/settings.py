@@ -18,6 +18,7 @@ from typing import Any, TypedDict
 import yaml
 
 from mmrec.errors import ConfigError, MissingFile, nearest
+from mmrec.files.limits import DEFAULTS, Limits, key_of
 from mmrec.files.locate import files_of, find_table, is_inside, missing_file
 from mmrec.types import PARTS, SPLIT
 
@@ -43,7 +44,7 @@ class Layout(TypedDict, total=False):
 
 
 _SHAPES = {"tables": dict, "columns": dict, "text_columns": list, "image_column": str, "features": dict}
-_NOT_WITH_DATA = ("pictures", "allow_hosts", "allow_private", "on_error", "quarantine")
+_NOT_WITH_DATA = ("pictures", "limits", "allow_hosts", "allow_private", "on_error", "quarantine")
 """Keys of the command line that lead out of the folder, or decide what becomes of it."""
 _SHAPE_NAMES = {dict: "names with a value each", list: "a list", str: "text"}
 
@@ -74,6 +75,7 @@ class Settings:
     """Where each key is said."""
     path: Path | None = None
     """The file that said some of it."""
+    limits: Limits = DEFAULTS
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -109,6 +111,7 @@ class Settings:
         outside = ConfigError(f"{place}: expected a file, a glob or a folder inside {folder}, found `{name}`")
         if not name.strip("./") or Path(name).is_absolute() or ".." in Path(name).parts:
             raise outside
+        self.limits.check_glob(place, name)
         try:
             files = files_of(folder / name)
         except ValueError as error:
@@ -130,7 +133,7 @@ class Settings:
                 raise ConfigError(f"{one.place}: there is no column `{one.name}` in {where}; {nearest(one.name, there)}")
 
 
-def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Layout) -> Settings:
+def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Layout, limits: Limits = DEFAULTS) -> Settings:
     """What `given`, the command line, says of reading a folder, and below that what its `mmrec.yaml` says, if there is one.
 
     `known` are the columns of each table that mmrec knows. Raises ConfigError, with the place, for what is no such file, and for keys and
@@ -138,20 +141,24 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
     """
     path, content, lines = folder / FILE, {}, {}
     if path.is_file():
-        content, lines = _load(path)
+        content, lines = _load(path, limits)
     places = {key: f"{path}:{line}: {key}" for key, line in lines.items()}
     _check(content, places, known)
     given = _said(given)
     said = {key: f"data.{key}" for key in _keys(given)}
     _check(given, said, known)
+    image_column = given.get("image_column", content.get("image_column"))
+    if image_column is not None:
+        limits.check_glob((places | said)["image_column"], image_column)
     return Settings(
         tables=content.get("tables", {}) | given.get("tables", {}),
         renamings=(*_renamings(content, places, known), *_renamings(given, said, known)),
         text_columns=given.get("text_columns", content.get("text_columns")),
-        image_column=given.get("image_column", content.get("image_column")),
+        image_column=image_column,
         features=content.get("features", {}) | given.get("features", {}),
         places=places | said,
         path=path if content else None,
+        limits=limits,
     )
 
 
@@ -215,8 +222,12 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _load(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+def _load(path: Path, limits: Limits) -> tuple[dict[str, Any], dict[str, int]]:
     """The content of a settings file, keys without a value left out, and the line of every dotted key. Raises ConfigError."""
+    if path.stat().st_size > 1024 * limits.settings_kb:
+        raise ConfigError(
+            f"{path}: {path.stat().st_size:,} bytes, more than the {limits.settings_kb} kB of settings; {key_of('settings_kb')} allows more"
+        )
     try:
         loader = _PlainLoader(path.read_text(encoding="utf-8-sig"))
         node = loader.get_single_node()

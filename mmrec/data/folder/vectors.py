@@ -25,6 +25,7 @@ from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import TextFile
 from mmrec.errors import ConfigError, DataError
+from mmrec.files.limits import DEFAULTS, Limits
 from mmrec.files.locate import SUFFIXES as TABLE_SUFFIXES
 from mmrec.files.locate import find_table, is_inside, missing_file
 from mmrec.types import COLLABORATIVE, ITEM_ID, KG, OTHERS, ItemVectors
@@ -108,7 +109,7 @@ def find_vectors(folder: Path, features: Mapping[str, str]) -> dict[str, VectorF
 
 
 def read_vectors(
-    files: VectorFiles, known: pl.Series, problems: Problems, names: Mapping[str, str] | None = None
+    files: VectorFiles, known: pl.Series, problems: Problems, names: Mapping[str, str] | None = None, limits: Limits = DEFAULTS
 ) -> tuple[ReadTable, ItemVectors]:
     """The vectors of a modality, and the table of their items.
 
@@ -118,10 +119,11 @@ def read_vectors(
         problems: where rows go that cannot be used: an id twice or of no item, numbers that float32 cannot hold. Where the ids are not as
             many as the rows, nobody knows whose they are: that is one problem, and the modality is left without vectors.
         names: what the file calls `item_id`, where it differs.
+        limits: of the list of ids.
 
     Raises DataError for a file that is not what its suffix says, or holds anything but rows of numbers.
     """
-    file = IdLines(files.ids) if files.ids.suffix == ".txt" else open_table(files.ids)
+    file = IdLines(files.ids) if files.ids.suffix == ".txt" else open_table(files.ids, limits=limits)
     table = read_table(file, (Column(ITEM_ID, "id"),), problems, names)
     id_column = next(name for name in ((names or {}).get(ITEM_ID), ITEM_ID) if name in file.columns)
     stored = _READERS[files.values.suffix](files.values, id_column)

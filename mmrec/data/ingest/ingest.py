@@ -124,7 +124,7 @@ class Ingest:
         `interactions` are no more than the distinct ids.
         """
         problems, settings = Problems(), self.opened.settings
-        file = open_stem(self.opened.tables[INTERACTIONS])
+        file = open_stem(self.opened.tables[INTERACTIONS], settings.limits)
         stream = Stream(file, TABLES[INTERACTIONS], problems, settings.names(INTERACTIONS))
         rows = _Rows(scratch / "rows", self.filter, self.rule)
         stream.through(rows.begin, rows.put)

@@ -30,11 +30,11 @@ def find_pictures(store: Store, pattern: str, items: pl.DataFrame, place: str) -
         raise ConfigError(f"{place}: expected a glob inside the folder with {{item_id}} once, in its last part; found `{pattern}`")
     if fields[0] not in items.columns:
         raise ConfigError(f"{place}: the items have no column `{fields[0]}`; {nearest(fields[0], items.columns)}")
-    before, _, after = (re.escape(part).replace(r"\*", ".*") for part in last.partition(f"{{{fields[0]}}}"))
-    name, found = re.compile(f"{before}(.+){after}"), {}
+    before, _, after = last.partition(f"{{{fields[0]}}}")
+    found: dict[str, str] = {}
     for path in map(PurePosixPath, list_pictures(store, pattern)):
-        if path.suffix.lower() in SUFFIXES and (match := name.fullmatch(path.name)):
-            found.setdefault(match[1], str(path))
+        if path.suffix.lower() in SUFFIXES and (value := _value_in(path.name, before, after)):
+            found.setdefault(value, str(path))
     if store.is_remote and not found:
         raise ConfigError(
             f"{place}: {store.url} lists no picture called `{pattern}`; a column of the items may name their pictures instead"
@@ -44,4 +44,26 @@ def find_pictures(store: Store, pattern: str, items: pl.DataFrame, place: str) -
 
 def list_pictures(store: Store, pattern: str) -> list[str]:
     """The names in a store that a pattern may mean, whatever stands in its braces."""
-    return list(store.names(_FIELD.sub("*", pattern)))
+    folder, slash, last = pattern.rpartition("/")
+    return list(store.names(folder + slash + re.sub(r"\*+", "*", _FIELD.sub("*", last))))
+
+
+def _value_in(name: str, before: str, after: str) -> str | None:
+    """What stands between two patterns, with `*` for any text, that fill the rest of a name; None where they do not fit.
+
+    Each `*` before it takes as much as it can, the first most; then the value does. A regular expression would say the same, and take
+    time that grows with a power of the number of stars.
+    """
+    (prefix, *middles), (*others, suffix) = before.split("*"), after.split("*")
+    start, end = len(prefix), len(name) - len(suffix)
+    if end < start or not name.startswith(prefix) or not name.endswith(suffix):
+        return None
+    for text in reversed(others):
+        if (end := name.rfind(text, start, end)) < 0:
+            return None
+    begin, stop = start, end - 1
+    for number, text in enumerate(reversed(middles)):
+        if (stop := name.rfind(text, start, stop)) < 0:
+            return None
+        begin = begin if number else stop + len(text)
+    return name[begin:end] or None

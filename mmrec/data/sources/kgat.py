@@ -20,7 +20,8 @@ from mmrec.data.tables.columns import Column, read_table
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.errors import DataError
-from mmrec.files.compressed import open_bytes
+from mmrec.files.compressed import check_holes, open_bytes
+from mmrec.files.limits import DEFAULTS, Limits
 from mmrec.files.locate import missing_file
 from mmrec.types import HEAD, ITEM_ID, PARTS, RELATION, SPLIT, TAIL, USER_ID, Dataset
 
@@ -29,8 +30,8 @@ _NUMBER = r"^[0-9]+$"
 _LISTS = {"item_list": ITEM_ID, "user_list": USER_ID, "relation_list": RELATION}
 
 
-def read_kgat(path: str) -> Dataset:
-    """The dataset in the folder `path`, where `~` is understood.
+def read_kgat(path: str, limits: Limits = DEFAULTS) -> Dataset:
+    """The dataset in the folder `path`, where `~` is understood, and whose files keep to `limits`.
 
     The column `split` of its interactions says the file, what items and users were called the column `original_id`.
 
@@ -45,10 +46,12 @@ def read_kgat(path: str) -> Dataset:
     for part in ("train", "test"):
         if part not in paths:
             raise missing_file(folder / f"{part}.txt")
+    for file in paths.values():
+        check_holes(file, limits)
     problems = Problems()
     parts = [_read_part(paths[part], problems).with_columns(pl.lit(part).alias(SPLIT)) for part in PARTS if part in paths]
     frames = {"interactions": pl.concat(parts)}
-    lists = {key: _read_list(paths[name], key, problems) for name, key in _LISTS.items() if name in paths}
+    lists = {key: _read_list(paths[name], key, problems, limits) for name, key in _LISTS.items() if name in paths}
     if "kg_final" in paths:
         frames["triples"] = _read_triples(paths["kg_final"], problems)
     problems.raise_any()
@@ -101,10 +104,10 @@ def _problem(path: Path, line: int, code: str, reason: str) -> Problem:
     return Problem(code, f"{path}:{line}", reason)
 
 
-def _read_list(path: Path, key: str, problems: Problems) -> pl.DataFrame:
+def _read_list(path: Path, key: str, problems: Problems, limits: Limits) -> pl.DataFrame:
     """By number what things were called; of relations, which take that for their name, no two the same."""
     columns = (Column(key, "id"), Column("original_id", "id"), Column("freebase_id", "text", optional=True))
-    file = open_table(path, separator=" ", quote_char=None)
+    file = open_table(path, separator=" ", quote_char=None, limits=limits)
     table = read_table(file, columns, problems, {key: "remap_id", "original_id": "org_id"})
     # In the items of yelp2018, as published, what stands behind a number is stuck to it: `25709YQehHZot…`.
     number = pl.when(pl.col(key).str.contains(_NUMBER)).then(key).otherwise(pl.col(key).str.strip_suffix(pl.col("original_id")))

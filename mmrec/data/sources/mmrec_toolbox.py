@@ -21,6 +21,7 @@ from mmrec.data.tables.columns import Column, ReadTable, read_table
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.errors import DataError
+from mmrec.files.limits import DEFAULTS, Limits
 from mmrec.files.locate import missing_file
 from mmrec.types import IMAGE, ITEM_ID, PARTS, RATING, SPLIT, TEXT, TIMESTAMP, USER_ID, Dataset, ItemVectors
 
@@ -37,8 +38,8 @@ _FEATURES = {TEXT: "text_feat.npy", IMAGE: "image_feat.npy"}
 _MAPPINGS = {ITEM_ID: "i_id_mapping.csv", USER_ID: "u_id_mapping.csv"}
 
 
-def read_mmrec_toolbox(path: str, name: str | None) -> Dataset:
-    """The dataset `name` in the folder `path`, where `~` is understood; None: called as the folder.
+def read_mmrec_toolbox(path: str, name: str | None, limits: Limits = DEFAULTS) -> Dataset:
+    """The dataset `name` in the folder `path`, where `~` is understood; None: called as the folder. Its tables keep to `limits`.
 
     Features become its `vectors` of text and of images, and a row of nothing but zeros is an item without. The column `original_id` says
     what items and users were called.
@@ -56,8 +57,8 @@ def read_mmrec_toolbox(path: str, name: str | None) -> Dataset:
     mappings = {key: file for key, called in _MAPPINGS.items() if (file := folder / called).is_file()}
     features = {modality: file for modality, called in _FEATURES.items() if (file := folder / called).is_file()}
     problems = Problems()
-    tables = {"interactions": _read_interactions(inter, problems)}
-    tables |= {key: _read_mapping(file, key, problems) for key, file in mappings.items()}
+    tables = {"interactions": _read_interactions(inter, problems, limits)}
+    tables |= {key: _read_mapping(file, key, problems, limits) for key, file in mappings.items()}
     item_ids = tables["interactions"].frame[ITEM_ID]
     vectors = {modality: _read_vectors(file, item_ids, problems) for modality, file in features.items()}
     problems.raise_any()
@@ -78,8 +79,8 @@ def read_mmrec_toolbox(path: str, name: str | None) -> Dataset:
     )
 
 
-def _read_interactions(path: Path, problems: Problems) -> ReadTable:
-    table = read_table(open_table(path, separator="\t", quote_char=None), _COLUMNS, problems, _THEIRS)
+def _read_interactions(path: Path, problems: Problems, limits: Limits) -> ReadTable:
+    table = read_table(open_table(path, separator="\t", quote_char=None, limits=limits), _COLUMNS, problems, _THEIRS)
     if not table.n_read:
         raise DataError(f"{path}: expected at least one row below the header, found none")
     no_number = ~table.frame[ITEM_ID].str.contains(r"^[0-9]{1,9}$")
@@ -91,11 +92,11 @@ def _read_interactions(path: Path, problems: Problems) -> ReadTable:
     return table._replace(frame=table.frame.with_columns(item_id, split).drop(_LABEL))
 
 
-def _read_mapping(path: Path, key: str, problems: Problems) -> ReadTable:
+def _read_mapping(path: Path, key: str, problems: Problems, limits: Limits) -> ReadTable:
     """By number what things were called before: the other column, whatever its name."""
-    file = open_table(path, separator="\t", quote_char=None)
+    file = open_table(path, separator="\t", quote_char=None, limits=limits)
     if len(file.columns) == 1:
-        file = open_table(path)
+        file = open_table(path, limits=limits)
     before = next((name for name in file.columns if name != _THEIRS[key]), "original_id")
     table = read_table(file, (Column(key, "id"), Column("original_id", "id")), problems, {key: _THEIRS[key], "original_id": before})
     return table.once_each(key, problems)

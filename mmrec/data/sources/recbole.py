@@ -20,6 +20,7 @@ from mmrec.data.tables.columns import Column, Kind, ReadTable
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problems
 from mmrec.errors import DataError
+from mmrec.files.limits import DEFAULTS, Limits
 from mmrec.files.locate import missing_file
 from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, RELATION, SPLIT, TAIL, Dataset
 
@@ -35,6 +36,7 @@ def read_recbole(
     text_columns: list[str] | None,
     on_error: str = "stop",
     quarantine: str | None = None,
+    limits: Limits = DEFAULTS,
 ) -> Dataset:
     """The dataset `name` in the folder `path`.
 
@@ -44,7 +46,7 @@ def read_recbole(
         columns: our name of a column to theirs without the type, where it is none of the usual, e.g. `{"item_id": "product_id"}`.
             None: the usual.
         text_columns: the columns of the items that make up their text, title first. None: all tokens, title-like ones first.
-        on_error, quarantine: as `mmrec.data.folder.read.read_folder` has them.
+        on_error, quarantine, limits: as `mmrec.data.folder.read.read_folder` has them.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
@@ -58,7 +60,7 @@ def read_recbole(
     name = name or folder.resolve().name
     paths = _find_files(folder, name)
     problems = Problems()
-    tables = {suffix: _read(file, _STEMS[suffix.split(".")[-1]], theirs, problems) for suffix, file in paths.items()}
+    tables = {suffix: _read(file, _STEMS[suffix.split(".")[-1]], theirs, problems, limits) for suffix, file in paths.items()}
     content_hash = hash_files(paths.values())
     settle(tables, problems, on_error, quarantine, content_hash)
     frames = {_STEMS[suffix]: table.frame for suffix, table in tables.items() if suffix in _STEMS}
@@ -82,9 +84,9 @@ def _find_files(folder: Path, name: str) -> dict[str, Path]:
     return found
 
 
-def _read(path: Path, stem: str, theirs: Mapping[str, str], problems: Problems) -> ReadTable:
+def _read(path: Path, stem: str, theirs: Mapping[str, str], problems: Problems, limits: Limits) -> ReadTable:
     """One of `mmrec.data.folder.read.TABLES`, and of items and users all other columns by the types in their heads."""
-    file = open_table(path, separator="\t", quote_char=None)
+    file = open_table(path, separator="\t", quote_char=None, limits=limits)
     heads, types = {}, {}
     for head in file.columns:
         name, _, kind = head.rpartition(":")

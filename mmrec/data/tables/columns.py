@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from mmrec.data.tables.id_checks import Kinds
+from mmrec.data.tables.nested_text import as_text, is_coded, is_text_list
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import TableFile
 from mmrec.data.tables.separator import NAMES
@@ -30,6 +31,8 @@ _UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanosecon
 _LATEST_SECOND = 10**11
 """The year 5138. A time beyond it is in a smaller unit, of which each holds the times up to the same year that the one before cannot."""
 _ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
+_FIRST_INEXACT = {pl.Float32: 2**24}
+"""The whole number from which on a floating-point type has no place for each: it may stand for several ids."""
 ROW = "__row__"
 """The number of a parsed row in its file."""
 
@@ -38,8 +41,10 @@ ROW = "__row__"
 class Column:
     """What a column must hold.
 
-    `id`: String, never empty; whole numbers become text, '007' stays '007'. `text`: String or null. `seconds`: Int64, never null; times in
-    smaller units are recognised by their size, fractions are cut off, ISO 8601 without an offset is UTC. `number`: finite Float64 or null.
+    `id`: String, never empty, as the file has it: '007' stays '007', and 7.0 in a text format '7.0'. In Parquet a floating-point number is
+    the whole number that it is, '7', where its type holds every whole number of that size, and else a problem. `text`: String or null.
+    `seconds`: Int64, never null; times in smaller units are recognised by their size, fractions are cut off, ISO 8601 without an offset is
+    UTC. `number`: finite Float64 or null.
     """
 
     name: str
@@ -140,7 +145,7 @@ def read_table(
 
 
 def match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[str, str]) -> dict[str, str]:
-    """Our name to the file's name, of the columns that are there. Raises DataError where one is missing."""
+    """Our name to the file's name, of the columns that are there, ids to be read as text. Raises DataError where one is missing."""
     found = {}
     for column in columns:
         called = next((name for name in (names.get(column.name), column.name) if name in table.columns), None)
@@ -148,6 +153,7 @@ def match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[st
             found[column.name] = called
         elif not column.optional:
             raise _missing_column(table, columns, names, names.get(column.name, column.name))
+    table.keep_text([found[column.name] for column in columns if column.kind == "id" and column.name in found])
     return found
 
 
@@ -174,7 +180,8 @@ def parsers(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str]
         is_required = column.kind in _REQUIRED_VALUE and not column.nullable
         bad = value.is_null() if is_required else value.is_null() & ~_absent(pl.col(name), schema[name])
         columns.append(bad.alias(_bad(column.name)))
-    others = [_texts(pl.col(name), schema[name]).alias(name) if schema[name] == pl.List(pl.String) else pl.col(name) for name in rest]
+    has_texts = {name for name in rest if is_coded(schema[name]) or is_text_list(schema[name])}
+    others = [as_text(pl.col(name), schema[name]).alias(name) if name in has_texts else pl.col(name) for name in rest]
     return columns + others
 
 
@@ -269,6 +276,8 @@ def _problem(column: Column, place: str, value: object, other_unit: bool) -> Pro
     if other_unit:
         reason = f"expected a time in the unit of most rows, found {found}, which by its size is in another"
         return Problem("mixed-time-units", place, reason)
+    if column.kind == "id" and isinstance(value, float):
+        found += "; of floating-point numbers only whole ones below 2^53 (32 bits: 2^24) are ids, larger ones merge; store text or integers"
     return Problem(_CODES[column.kind], place, f"expected {_EXPECTED[column.kind]}, found {found}")
 
 
@@ -281,16 +290,14 @@ def _absent(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 def _ids(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_float():  # whole numbers, where pandas met a null beside them
-        whole = (raw == raw.floor()) & raw.is_finite()
+        whole = (raw == raw.floor()) & (raw.abs() < _FIRST_INEXACT.get(dtype, 2**53))
         return pl.when(whole).then(raw).cast(pl.Int64, strict=False).cast(pl.String)
     text = _texts(raw, dtype)
     return pl.when(text != "").then(text)
 
 
 def _texts(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    if dtype == pl.List(pl.String):
-        return raw.list.join(", ", ignore_nulls=True)
-    return _nothing(pl.String) if dtype.is_nested() else raw.cast(pl.String, strict=False)
+    return _nothing(pl.String) if dtype.is_nested() and not is_text_list(dtype) else as_text(raw, dtype)
 
 
 def _floats(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:

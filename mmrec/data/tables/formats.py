@@ -6,7 +6,7 @@ is read, and every line that it cannot is a problem with its place.
 
 import csv
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,19 +14,22 @@ from pathlib import Path
 import polars as pl
 
 from mmrec.data.tables.graphs import open_graph
+from mmrec.data.tables.json_numbers import NumbersAsText
+from mmrec.data.tables.nesting import any_json_is_deeper, json_is_deeper, n_fields
+from mmrec.data.tables.parquet_size import check_parquet
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import Parts, TableFile, TextFile
 from mmrec.data.tables.separator import NAMES, find_separator
 from mmrec.errors import DataError
-from mmrec.files.compressed import COMPRESSIONS, check_compressed
+from mmrec.files.compressed import COMPRESSIONS, check_compressed, check_holes
+from mmrec.files.limits import DEFAULTS, Limits, key_of
 from mmrec.files.locate import SUFFIXES, files_of, missing_file
 
-MAX_COLUMNS = 10_000
-MAX_ROWS, MAX_ROWS_A_BYTE = 10_000_000, 100
-"""Of a Parquet file: it may have either. Rows that are all alike take next to no space in a file, and much of it in memory."""
 _LONGEST_HEADER = 2**20
 """Characters that are looked at for the separator."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": ","}
+_WIDE = 64
+"""Columns from which Polars takes longer to plan an expression over all of them than Python takes to go through them."""
 
 
 class DelimitedFile(TextFile):
@@ -34,8 +37,8 @@ class DelimitedFile(TextFile):
 
     has_types = False
 
-    def __init__(self, path: Path, separator: str, quote_char: str | None = '"') -> None:
-        self.separator, self.quote_char = separator, quote_char
+    def __init__(self, path: Path, separator: str, quote_char: str | None = '"', limits: Limits = DEFAULTS) -> None:
+        self.separator, self.quote_char, self.limits = separator, quote_char, limits
         super().__init__(path)
 
     def guess_separator(self) -> None:
@@ -54,8 +57,8 @@ class DelimitedFile(TextFile):
             header = next((fields for _, fields, _ in self._rows()), [])
         if not header:
             raise DataError(f"{self.path}: expected a header line with the names of the columns, the file starts with none")
-        if len(header) > MAX_COLUMNS:
-            raise DataError(f"{self.path}:1: {len(header):,} columns, more than {MAX_COLUMNS:,}: is it a table?")
+        self.limits.check_columns(f"{self.path}:1", len(header))
+        self.check_cells(len(header), self.limits)
         twice = sorted(name for name, count in Counter(header).items() if count > 1)
         if twice:
             raise DataError(f"{self.path}:1: the column `{twice[0]}` is there twice")
@@ -63,7 +66,10 @@ class DelimitedFile(TextFile):
 
     def scan(self) -> pl.LazyFrame:
         names = self.columns
-        raw = pl.scan_csv(self.source, separator=self.separator, quote_char=self.quote_char, schema=dict.fromkeys(names, pl.String))
+        schema = dict.fromkeys(names, pl.String)
+        raw = pl.scan_csv(self.source, separator=self.separator, quote_char=self.quote_char, schema=schema)
+        if len(names) > _WIDE:
+            return raw.map_batches(_without_blank_rows, schema=schema, streamable=True)
         return raw.filter(pl.any_horizontal(pl.all().fill_null("") != ""))
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
@@ -93,16 +99,17 @@ class DelimitedFile(TextFile):
         """The line on which each row starts, its fields, and what is wrong with its quotes; a blank line is a row without fields."""
         quoting = csv.QUOTE_NONE if self.quote_char is None else csv.QUOTE_MINIMAL
         with self.open() as file:
-            ahead: list[str] = []
+            ahead: list[str] = []  # the lines of the row that is being read
+            again: deque[str] = deque()  # lines that a row of broken quotes had swallowed
 
             def lines() -> Iterator[str]:
-                for text in file:
+                while (text := again.popleft() if again else next(file, None)) is not None:
                     ahead.append(text)
                     yield text
 
-            start, source = 1, lines()
+            start = 1
             while True:
-                reader = csv.reader(source, delimiter=self.separator, quotechar=self.quote_char, quoting=quoting, strict=True)
+                reader = csv.reader(lines(), delimiter=self.separator, quotechar=self.quote_char, quoting=quoting, strict=True)
                 try:
                     for fields in reader:
                         yield start, fields, ""
@@ -110,16 +117,18 @@ class DelimitedFile(TextFile):
                     return
                 except csv.Error as error:  # a quote that is never closed swallows all lines to the end: go on with the next line
                     yield start, [], f"the quotes of this row don't match ({error})"
-                    start, again = start + 1, ahead[1:]
-                    ahead[:] = []
-                    source = _tracked(again, ahead, source)
+                    again.extendleft(reversed(ahead[1:]))
+                    start, ahead[:] = start + 1, []
 
 
-def _tracked(again: list[str], ahead: list[str], rest: Iterator[str]) -> Iterator[str]:
-    for text in again:
-        ahead.append(text)
-        yield text
-    yield from rest
+def _without_blank_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows that have a value in some column; most have one in the first."""
+    is_blank = pl.repeat(True, len(frame), eager=True)
+    for values in frame:
+        is_blank &= values.is_null() | (values == "")
+        if not is_blank.any():
+            return frame
+    return frame.filter(~is_blank)
 
 
 class JsonLinesFile(TextFile):
@@ -127,8 +136,8 @@ class JsonLinesFile(TextFile):
 
     has_types = True
 
-    def __init__(self, path: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]] | None = None) -> None:
-        self.schema = schema
+    def __init__(self, path: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]] | None = None, limits: Limits = DEFAULTS) -> None:
+        self.schema, self.limits, self._numbers = schema, limits, NumbersAsText(())
         super().__init__(path)
 
     @cached_property
@@ -140,35 +149,58 @@ class JsonLinesFile(TextFile):
         except pl.exceptions.PolarsError:
             return self.salvage(Problems()).collect_schema().names()
 
+    def keep_text(self, columns: Sequence[str]) -> None:
+        self._numbers = NumbersAsText(columns)
+
     def scan(self) -> pl.LazyFrame:
+        if self._is_too_deep:
+            raise pl.exceptions.ComputeError("lists and objects are nested too deeply")
         if self.schema is not None:
-            return pl.scan_ndjson(self.source, schema=self.schema, ignore_errors=True)
-        raw = pl.scan_ndjson(self.source, infer_schema_length=None)
-        if any(dtype.is_nested() for dtype in raw.collect_schema().dtypes()):  # values of which some may turn out to be of another kind
-            return raw.collect().lazy()
+            raw = pl.scan_ndjson(self.source, schema=self.schema, ignore_errors=True)
+        else:
+            raw = pl.scan_ndjson(self.source, infer_schema_length=None)
+        schema = raw.collect_schema()
+        self._check_size(n_fields(schema))
+        if self._numbers.are_odd(self.blocks):
+            lines = pl.scan_lines(self.source, name="line").filter(pl.col("line").str.strip_chars() != "")
+            dtype = pl.Struct(schema | dict.fromkeys(self._numbers.keys, pl.String))
+            return lines.select(self._numbers.quoted(pl.col("line")).str.json_decode(dtype)).unnest("line")
+        if self.schema is None and any(dtype.is_nested() for dtype in schema.dtypes()):
+            return raw.collect().lazy()  # values of which some may turn out to be of another kind
         return raw
+
+    def _check_size(self, n_columns: int) -> None:
+        self.limits.check_columns(self.path, n_columns)
+        self.check_cells(n_columns, self.limits)
+
+    @cached_property
+    def _is_too_deep(self) -> bool:
+        return any_json_is_deeper(self.blocks(), self.limits.nesting)
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
         lines, records, broken, broken_lines = [], [], [], []
         for line, text in self._texts():
             try:
+                if json_is_deeper(text.encode(errors="replace"), self.limits.nesting):
+                    raise ValueError(f"lists and objects are nested more than {self.limits.nesting} deep ({key_of('nesting')})")
                 record = json.loads(text)
                 if not isinstance(record, dict):
                     raise ValueError(f"expected a JSON object, found `{text.strip()[:80]}`")
                 json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and no text
+                record = json.loads(self._numbers.quoted_in(text))
                 lines.append(line)
                 records.append({key: record.get(key) for key in self.schema} if self.schema else record)
             except json.JSONDecodeError as error:
                 broken_lines.append(line)
                 broken.append(Problem("not-json", f"{self.path}:{line}:{error.colno}", f"not JSON: {error.msg}"))
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 broken_lines.append(line)
-                reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-                broken.append(Problem("not-json", f"{self.path}:{line}", reason))
+                broken.append(Problem("not-json", f"{self.path}:{line}", str(error)))
         if broken:
             problems.add(str(self.path), broken)
         if not records and not broken:
             raise DataError(f"{self.path}: expected one JSON object a line, the file is empty")
+        self._check_size(len({key for record in records for key in record}))
         self._lines, self.broken = lines, tuple(broken_lines)
         try:
             return pl.LazyFrame(records, self.schema, infer_schema_length=None, strict=False)
@@ -189,15 +221,13 @@ class ParquetFile(TableFile):
 
     has_types = True
 
+    def __init__(self, path: Path, limits: Limits = DEFAULTS) -> None:
+        self.limits = limits
+        super().__init__(path)
+
     @cached_property
     def columns(self) -> list[str]:
-        try:
-            names, n_rows = list(pl.read_parquet_schema(self.path)), pl.scan_parquet(self.path).select(pl.len()).collect().item()
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"{self.path}: not a Parquet file: {str(error).splitlines()[0]}") from None
-        if n_rows > max(MAX_ROWS, MAX_ROWS_A_BYTE * self.path.stat().st_size):
-            raise DataError(f"{self.path}: {n_rows:,} rows in {self.path.stat().st_size:,} bytes, more than any table of use has")
-        return names
+        return check_parquet(self.path, self.limits)
 
     def scan(self) -> pl.LazyFrame:
         return pl.scan_parquet(self.path)
@@ -213,10 +243,11 @@ class ParquetFile(TableFile):
         return [f"{self.path}:row {row + 1}" for row in rows]
 
 
-def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"') -> TableFile:
+def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"', limits: Limits = DEFAULTS) -> TableFile:
     """The table in a file, or in all files of a folder or glob; its format is told by the suffix.
 
-    It is delimited text where a separator is given. Raises MissingFile where the file is not there, DataError for any other suffix.
+    It is delimited text where a separator is given. Raises MissingFile where the file is not there, DataError for any other suffix and for
+    what is beyond the limits, here or where the table is read.
     """
     files = files_of(path)
     if path.is_dir() and not files:
@@ -224,30 +255,31 @@ def open_table(path: Path, separator: str | None = None, quote_char: str | None 
     if not files:
         raise missing_file(path)
     if files != [path]:
-        return Parts(path, [open_table(part, separator, quote_char) for part in files])
-    check_compressed(path)
+        return Parts(path, [open_table(part, separator, quote_char, limits) for part in files])
+    check_holes(path, limits)
+    check_compressed(path, limits)
     suffix = _suffix(path)
     if separator is None and suffix not in SUFFIXES:
         expected = ", ".join(SUFFIXES)
         raise DataError(f"{path}: expected a file that ends in {expected}, each perhaps with .gz or .zst, found `{path.suffix}`")
     if separator is not None or suffix in _SEPARATORS:
-        table = DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char)
+        table = DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char, limits)
         if separator is None:
             table.guess_separator()
         return table
     if suffix in (".jsonl", ".parquet"):
-        return JsonLinesFile(path) if suffix == ".jsonl" else ParquetFile(path)
-    return open_graph(path)
+        return JsonLinesFile(path, limits=limits) if suffix == ".jsonl" else ParquetFile(path, limits)
+    return open_graph(path, limits)
 
 
-def open_labelled(files: Mapping[str, Path], column: str) -> TableFile:
+def open_labelled(files: Mapping[str, Path], column: str, limits: Limits = DEFAULTS) -> TableFile:
     """The table in several files (or folders, or globs), in this order, with a column that says by what label each row's file goes.
 
     Raises what `open_table` does, and DataError where their columns differ, or the column is there already.
     """
     paths = list(files.values())
     joined = paths[0].with_name(", ".join(path.name for path in paths))
-    return Parts(joined, [open_table(path) for path in paths], column, list(files))
+    return Parts(joined, [open_table(path, limits=limits) for path in paths], column, list(files))
 
 
 def _suffix(path: Path) -> str:

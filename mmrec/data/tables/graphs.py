@@ -19,10 +19,12 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 from pyoxigraph import BlankNode, Quad, RdfFormat, Triple, parse
 
+from mmrec.data.tables.nesting import deep_rdf, line_blocks
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import Parts, TableFile, TextFile
 from mmrec.errors import DataError, nearest
 from mmrec.files.compressed import open_bytes
+from mmrec.files.limits import DEFAULTS, Limits, key_of
 from mmrec.types import ENTITY, HEAD, ITEM_ID, RELATION, TAIL
 
 RELATION_KEYS = (RELATION, "label", "edge label", "edgelabel")
@@ -37,6 +39,10 @@ class NTriplesFile(TextFile):
 
     has_types = False
 
+    def __init__(self, path: Path, limits: Limits = DEFAULTS) -> None:
+        self.limits = limits
+        super().__init__(path)
+
     @property
     def columns(self) -> list[str]:
         return _COLUMNS
@@ -44,7 +50,7 @@ class NTriplesFile(TextFile):
     def scan(self) -> pl.LazyFrame:
         try:
             with self.open() as file:
-                blocks = iter(lambda: "".join(islice(file, _BLOCK)), "")
+                blocks = map(self._not_deep, iter(lambda: "".join(islice(file, _BLOCK)), ""))
                 return _as_frame(row for block in blocks for row in _rows(parse(block, RdfFormat.N_TRIPLES), _labelled))
         except (SyntaxError, UnicodeDecodeError) as error:
             raise pl.exceptions.ComputeError(str(error)) from None
@@ -66,15 +72,26 @@ class NTriplesFile(TextFile):
         with self.open() as file:
             for line, text in enumerate(file, 1):
                 try:
-                    yield from ((line, row, None) for row in _rows(parse(text.rstrip("\r\n"), RdfFormat.N_TRIPLES), _labelled))
+                    text = self._not_deep(text.rstrip("\r\n"))
+                    yield from ((line, row, None) for row in _rows(parse(text, RdfFormat.N_TRIPLES), _labelled))
                 except SyntaxError as error:
                     yield line, None, error
+
+    def _not_deep(self, text: str) -> str:
+        """The text. Raises SyntaxError, as the parser does, where triples are nested too deeply: those would end the process."""
+        if found := deep_rdf(text.encode(), self.limits.nesting):
+            raise SyntaxError(f"nesting: {_too_deep(self.limits)}", (None, *found, None))
+        return text
 
 
 class TurtleFile(TableFile):
     """Turtle, in UTF-8. What is not raises DataError with its line, for nothing after it can be trusted."""
 
     has_types = False
+
+    def __init__(self, path: Path, limits: Limits = DEFAULTS) -> None:
+        self.limits = limits
+        super().__init__(path)
 
     @property
     def columns(self) -> list[str]:
@@ -97,6 +114,7 @@ class TurtleFile(TableFile):
             """The parser draws labels at random."""
             return f"_:{self.path.name}:{numbers.setdefault(label, len(numbers) + 1)}"
 
+        self._check_nesting()
         with open_bytes(self.path) as file:
             if file.peek(len(_BYTE_ORDER_MARK)).startswith(_BYTE_ORDER_MARK):
                 file.read(len(_BYTE_ORDER_MARK))
@@ -104,6 +122,16 @@ class TurtleFile(TableFile):
                 return _as_frame(_rows(parse(file, RdfFormat.TURTLE), numbered))
             except SyntaxError as error:
                 raise DataError(f"{self.path}:{error.lineno}:{error.offset}: not Turtle: {_reason(error)}") from None
+
+    def _check_nesting(self) -> None:
+        with open_bytes(self.path) as file:
+            is_deep = sum(block.count(b"<<") for block in line_blocks(file)) > self.limits.nesting
+        if not is_deep:
+            return
+        with open_bytes(self.path) as file:
+            found = deep_rdf(file.read(), self.limits.nesting)
+        if found:
+            raise DataError(f"{self.path}:{found[0]}:{found[1]}: {_too_deep(self.limits)}")
 
 
 class GraphmlFile(TableFile):
@@ -113,6 +141,10 @@ class GraphmlFile(TableFile):
     """
 
     has_types = False
+
+    def __init__(self, path: Path, limits: Limits = DEFAULTS) -> None:
+        self.limits = limits
+        super().__init__(path)
 
     @property
     def columns(self) -> list[str]:
@@ -137,7 +169,7 @@ class GraphmlFile(TableFile):
         keys: dict[str, _Key] = {}
         nodes: dict[str, dict[str, str]] = {}
         edges: list[_Edge] = []
-        for line, tag, element in _elements(self.path):
+        for line, tag, element in _elements(self.path, self.limits):
             if tag == "key":
                 keys[element.get("id", "")] = _Key(
                     element.get("attr.name") or element.get("id", ""), element.get("for", "all"), element.findtext("{*}default")
@@ -154,8 +186,14 @@ class GraphmlFile(TableFile):
             for end in (edge.source, edge.target):
                 if end not in names:
                     raise DataError(f"{self.path}:{edge.line}: expected a node of this file, found `{end}`; {nearest(end, names)}")
+        self._check_size(edges)
         items = [(item, names[node]) for node, data in nodes.items() if (item := _first(data, (ITEM_ID,)))]
         return _Graphml(_edge_table(edges, names), [edge.line for edge in edges], items)
+
+    def _check_size(self, edges: Sequence["_Edge"]) -> None:
+        n_columns = len({name for edge in edges for name in edge.data})
+        self.limits.check_columns(self.path, n_columns)
+        self.limits.check_cells(self.path, len(edges), n_columns, self.path.stat().st_size)
 
     def _names(self, nodes: dict[str, dict[str, str]]) -> dict[str, str]:
         """The entity of every node, by id."""
@@ -167,10 +205,10 @@ class GraphmlFile(TableFile):
         return {node: node if label is None or node in shared else label for node, label in labels.items()}
 
 
-def open_graph(path: Path) -> TableFile:
+def open_graph(path: Path, limits: Limits = DEFAULTS) -> TableFile:
     """The triples of a file that ends in .nt, .ttl or .graphml, perhaps with .gz or .zst."""
     kinds = {".nt": NTriplesFile, ".ttl": TurtleFile, ".graphml": GraphmlFile}
-    return next(kind for suffix, kind in kinds.items() if suffix in path.suffixes[-2:])(path)
+    return next(kind for suffix, kind in kinds.items() if suffix in path.suffixes[-2:])(path, limits)
 
 
 def node_links(table: TableFile, known: Collection[str]) -> pl.DataFrame | None:
@@ -204,6 +242,10 @@ def _labelled(label: str) -> str:
     return f"_:{label}"
 
 
+def _too_deep(limits: Limits) -> str:
+    return f"triples nested more than {limits.nesting} deep; {key_of('nesting')} allows more"
+
+
 def _reason(error: SyntaxError) -> str:
     """What the parser says, without the place that it puts before."""
     return error.msg.partition(": ")[2]
@@ -235,21 +277,26 @@ class _Graphml(NamedTuple):
 class _Lines:
     """A file that is read a line at a time, so that whoever reads it knows where it is."""
 
-    def __init__(self, file: BufferedIOBase) -> None:
-        self.file, self.line, self._next = file, 1, 1
+    def __init__(self, file: BufferedIOBase, path: Path, limits: Limits) -> None:
+        self.file, self.path, self.limits = file, path, limits
+        self.line, self._next, self._n_open = 1, 1, 0
 
     def read(self, size: int) -> bytes:
         """A line, or the next `size` bytes of a longer one."""
         text = self.file.readline(size)
         self.line, self._next = self._next, self._next + text.endswith(b"\n")
+        value, bracket, _ = text.partition(b">")
+        if self._n_open + len(value) > 1024 * self.limits.value_kb:  # the parser reads such a value again with each piece of it
+            raise DataError(f"{self.path}:{self.line}: a value of more than {self.limits.value_kb} kB; {key_of('value_kb')} allows more")
+        self._n_open = len(text) - text.rfind(b">") - 1 if bracket else self._n_open + len(text)
         return text
 
 
-def _elements(path: Path) -> Iterator[tuple[int, str, Element]]:
+def _elements(path: Path, limits: Limits) -> Iterator[tuple[int, str, Element]]:
     """Every element where it ends, with the line of its opening tag and its name. Nodes and edges are forgotten once they were given."""
     inside: list[tuple[int, Element]] = []
     with open_bytes(path) as file:
-        source = _Lines(file)
+        source = _Lines(file, path, limits)
         try:
             for event, element in iterparse(source, ("start", "end"), forbid_dtd=True):
                 tag = element.tag.rpartition("}")[2]

@@ -9,9 +9,11 @@ from typing import ClassVar
 import polars as pl
 from charset_normalizer import from_bytes
 
+from mmrec.data.tables.nesting import line_blocks
 from mmrec.data.tables.problems import Problems
 from mmrec.errors import DataError
 from mmrec.files.compressed import open_bytes
+from mmrec.files.limits import Limits
 
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _GUESSED_FROM, _TOO_FEW = 2**20, 32
@@ -39,6 +41,9 @@ class TableFile(ABC):
     @abstractmethod
     def scan(self) -> pl.LazyFrame:
         """All rows. Collecting raises PolarsError where a line is broken."""
+
+    def keep_text(self, columns: Sequence[str]) -> None:  # noqa: B027, most formats have nothing to do
+        """From now on the values of these columns, which are ids, are read as the text that the file has, numbers among them."""
 
     def pieces(self, n_rows: int) -> Iterator[pl.LazyFrame]:
         """The rows of `scan`, at most so many at a time, in order, for tables that are larger than memory. Raises as it does."""
@@ -98,6 +103,20 @@ class TextFile(TableFile):
         """The text, decompressed and decoded. What is not UTF-8 raises UnicodeDecodeError as it is read."""
         raw = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
         return io.TextIOWrapper(raw, encoding=self._encoding, newline="", errors=errors)
+
+    def check_cells(self, n_columns: int, limits: Limits) -> None:
+        """Raises DataError where lines that say nothing of most columns are too many for the size of the file."""
+        if n_columns <= limits.cells_per_byte:  # a line has a byte at least
+            return
+        n_lines = n_bytes = 0
+        for block in self.blocks():
+            n_lines, n_bytes = n_lines + block.count(b"\n"), n_bytes + len(block)
+        limits.check_cells(self.path, n_lines, n_columns, n_bytes)
+
+    def blocks(self) -> Iterator[bytes]:
+        """The file in UTF-8, decompressed, some lines at a time."""
+        with io.BytesIO(self._text) if self._text is not None else open_bytes(self.path) as file:
+            yield from line_blocks(file)
 
     def guess_encoding(self) -> None:
         """Looks at what is no UTF-8, and reads it as what it looks like from now on. Raises DataError where it looks like nothing."""
@@ -167,6 +186,10 @@ class Parts(TableFile):
     @property
     def columns(self) -> list[str]:
         return self._columns
+
+    def keep_text(self, columns: Sequence[str]) -> None:
+        for part in self.parts:
+            part.keep_text(columns)
 
     def scan(self) -> pl.LazyFrame:
         return self._joined([part.scan() for part in self.parts])

@@ -162,12 +162,14 @@ def test_wrong_arguments_name_their_key(tmp_path: Path, arguments: dict, expecte
         read(write(tmp_path), **arguments)
 
 
-def test_a_column_of_lists_of_numbers_is_no_text(tmp_path: Path) -> None:
+def test_a_column_of_lists_is_named_and_is_text_only_where_asked_for(tmp_path: Path) -> None:
     folder = write(tmp_path, items=None)
     (folder / "items.jsonl").write_text('{"item_id": "a", "title": "x", "sizes": [1, 2]}\n')
     assert read(folder).text_columns == ("title",)
-    with pytest.raises(ConfigError, match=r"data\.text_columns: expected a column of text, `sizes` holds List"):
-        read(folder, texts=["title", "sizes"])
+    assert [note for note in read(folder).notes if "`sizes` (List)" in note and "data.text_columns" in note]
+    asked = read(folder, texts=["title", "sizes"])
+    assert asked.items.filter(item_id="a")["sizes"].to_list() == ["1, 2"]
+    assert not [note for note in asked.notes if "sizes" in note]
 
 
 def test_a_kind_of_id_that_changes_is_named_with_its_line_and_like_ids_are_kept_apart(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_all_files(tmp_path: Path) -> None:
     assert dataset.notes == (
         f"{tmp_path.name}.link: 1 of 2 rows are of items that nothing else names",
         "1 of 3 items occur in the interactions only: nothing else is known of them",
+        "items: `sound` (List) is not used as text unless data.text_columns says so",
         "2 of 3 items have no entity",
     )
 

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from mmrec.data.tables.formats import open_table
+from mmrec.data.tables.problems import Problems
 from mmrec.errors import DataError, MissingFile
 from mmrec.files.locate import find_table
 
@@ -94,3 +95,18 @@ def test_find_table(tmp_path: Path) -> None:
     write(tmp_path, "items.csv", "")
     with pytest.raises(DataError, match=r"expected one `items` table, found items.csv and items.jsonl"):
         find_table(tmp_path, "items")
+
+
+def test_thousands_of_badly_quoted_rows_are_named_each(tmp_path: Path) -> None:
+    path, problems = write(tmp_path, "t.csv", "a,b\n" + '"u"x,i\n' * 5_000 + "1,2\n"), Problems()
+    assert open_table(path).salvage(problems).collect().rows() == [("1", "2")]
+    assert len(problems) == 5_000
+    assert problems.shown[1].place == f"{path}:3"
+
+
+def test_blank_rows_of_a_wide_table_are_left_out(tmp_path: Path) -> None:
+    n = 500
+    path = write(tmp_path, "t.csv", ",".join(f"c{k}" for k in range(n)) + "\n" + "," * (n - 1) + "\n" + '"",' + "," * (n - 2) + "x\n")
+    frame = open_table(path).frame
+    assert frame.shape == (1, n)
+    assert frame.item(0, n - 1) == "x"
