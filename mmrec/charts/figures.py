@@ -165,7 +165,8 @@ def stacked_bars(label: str, grid: Grid, x_label: str) -> Markup:
     for g, group in enumerate(grid.groups):
         _stacked_row(svg, grid, g, top + g * (ROW_HEIGHT + ROW_GAP), x)
         draw_text(svg, ROW_LABEL - 8, top + g * (ROW_HEIGHT + ROW_GAP) + 12, group, "ink", "end")
-        draw_text(svg, ROW_LABEL - 8, top + g * (ROW_HEIGHT + ROW_GAP) + 25, f"n = {grid.sizes[g]:,}", "muted small", "end")
+        if grid.sizes:
+            draw_text(svg, ROW_LABEL - 8, top + g * (ROW_HEIGHT + ROW_GAP) + 25, f"n = {grid.sizes[g]:,}", "muted small", "end")
     draw_text(svg, (x.start + x.end) / 2, bottom + 31, x_label, "muted", "middle")
     return as_markup(svg)
 
@@ -177,7 +178,7 @@ def deviation_chart(label: str, grid: Grid, due: Sequence[float], x_label: str) 
     bottom = top + row_height * len(grid.groups)
     svg = new_svg(label, bottom + 32)
     _legend(svg, grid.series)
-    ticks = nice_ticks(0.0, max([*due, *(v for row in grid.values for v in row if v is not None)]))
+    ticks = nice_ticks(0.0, max([*due, *(v for row in grid.values for v in row if v is not None)], default=1.0))
     x = Scale(ticks[0], ticks[-1], ROW_LABEL, WIDTH - RIGHT - 10)
     for tick in ticks:
         SubElement(svg, "line", attributes_of(x1=x(tick), x2=x(tick), y1=top, y2=bottom, **{"class": "grid"}))
@@ -198,7 +199,7 @@ def forest_plot(label: str, estimates: Sequence[Estimate], x_label: str) -> Mark
     """A row for each estimate: its name, and beneath it a dot at the mean on a line from low to high; zero is a line through all rows."""
     bottom = len(estimates) * FOREST_ROW + 6
     svg = new_svg(label, bottom + 40)
-    ticks = nice_ticks(min(0.0, *(e.low for e in estimates)), max(0.0, *(e.high for e in estimates)))
+    ticks = nice_ticks(min([0.0, *(e.low for e in estimates)]), max([0.0, *(e.high for e in estimates)]))
     x = Scale(ticks[0], ticks[-1], 14.0, WIDTH - 14.0)
     decimals = _decimals(ticks)
     for tick in ticks:

@@ -4,7 +4,6 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
-import polars as pl
 from omegaconf import OmegaConf
 from rich.console import Console
 
@@ -15,8 +14,10 @@ from mmrec.evaluation.compare.run_labels import run_labels
 from mmrec.evaluation.compare.runs import MeasuredRun, RunComparison, compare_runs, seed_caveat, verdicts
 from mmrec.evaluation.pages.comparison_page import write_comparison
 from mmrec.evaluation.pages.terminal import comparison_tables
+from mmrec.experiment.run_files import read_entry, read_measured, read_table
 from mmrec.experiment.runs import find_run, read_as_run, saved_config
 from mmrec.files.storage import read_json
+from mmrec.types import USER_ID
 
 PAGE = "compare.html"
 _DESCRIPTION = """Holds runs of the same split against the first one, user by user.
@@ -90,11 +91,12 @@ def _measured(folder: Path, label: str) -> MeasuredRun:
     about, metrics, per_user = read_json(folder / "run.json"), read_json(folder / "metrics.json"), folder / "per_user.parquet"
     if not per_user.is_file():
         raise MissingFile(f"{per_user}: not found; users are compared one by one, train the run again")
+    ours, split_hash = (read_entry(folder / "run.json", about, keys, str) for keys in (("model",), ("split", "hash")))
+    measured = read_measured(folder / "metrics.json", metrics, ours)
     with read_as_run(folder):
-        ours = about["model"]
-        rows = pl.read_parquet(per_user).filter(model=ours).drop("model")
+        rows = read_table(per_user, USER_ID, "model", "seed").filter(model=ours).drop("model")
         slices = metrics.get("slices", {}).get(ours, {})
-        return MeasuredRun(label, str(folder), metrics["models"][ours], slices, rows, about["split"]["hash"])
+        return MeasuredRun(label, str(folder), measured, slices, rows, split_hash)
 
 
 def _target(arguments: Namespace) -> Path:

@@ -12,6 +12,7 @@ from mmrec.evaluation.measure.grades import read_grades
 from mmrec.experiment.fit import checkpoint_folder, load_best
 from mmrec.experiment.predictions import evaluate_predictions
 from mmrec.experiment.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, say
+from mmrec.experiment.run_files import read_entry, read_measured, read_split
 from mmrec.experiment.runs import find_run, read_as_run, saved_config
 from mmrec.files.storage import read_json
 from mmrec.schemas import EvaluateConfig, TrainConfig
@@ -31,14 +32,20 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     with read_as_run(run_dir):
         saved = OmegaConf.merge(saved_config(run_dir), {"trusted_packages": cfg.trusted_packages})
         check(saved, TrainConfig)
-        recorded = read_json(run_dir / "run.json")
-        reported = read_json(run_dir / "metrics.json")["models"][recorded["model"]]
+        record = run_dir / "run.json"
+        recorded = read_json(record)
+        ours, data_hash = read_entry(record, recorded, ("model",), str), read_entry(record, recorded, ("data", "hash"), str)
+        seeds = read_entry(record, recorded, ("seeds",), list[int])
+        reported = read_measured(run_dir / "metrics.json", read_json(run_dir / "metrics.json"), ours)
+        read_split(run_dir, recorded)
+    if not seeds:
+        raise DataError(f"{record}: `seeds`: expected one or more, found none")
     has_grades = any(name.startswith("test/graded_ndcg@") for name in reported)
     evidence = load_evidence(saved)
-    if evidence.dataset.content_hash != recorded["data"]["hash"]:
+    if evidence.dataset.content_hash != data_hash:
         raise DataError(f"the data of {evidence.dataset.name} have changed since {run_dir} was made; train again")
     by_seed = []
-    for seed in recorded["seeds"]:
+    for seed in seeds:
         seeded = OmegaConf.merge(saved, {"seed": seed})
         data = make_data_module(seeded, evidence, run_dir / "split")
         data.setup("test")
@@ -50,6 +57,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         by_seed.append(means(evaluated.per_user, "test"))
         say(f"seed {seed}: evaluated")
     found = mean_over_seeds(by_seed)
+    if missing := found.keys() - reported.keys():
+        raise DataError(f"{run_dir / 'metrics.json'}: expected `models.{ours}.{min(missing)}`, found none")
     Console().print(_table(found, reported))
     differing = [name for name, value in found.items() if abs(value - reported[name]) > TOLERANCE]
     if differing:

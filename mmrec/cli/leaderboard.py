@@ -34,11 +34,13 @@ from mmrec.evaluation.pages.leaderboard_page import write_leaderboard
 from mmrec.evaluation.pages.terminal import section_table
 from mmrec.experiment.fit import checkpoint_folder
 from mmrec.experiment.prepare import say
+from mmrec.experiment.run_files import read_entry, read_table
 from mmrec.files.checkpoint import newest_sound
 from mmrec.files.storage import read_json
 from mmrec.metrics.ranking import known_metrics
 from mmrec.schemas import LeaderboardConfig, TrainConfig
 from mmrec.tasks.checkpoints import checkpoints_in
+from mmrec.types import USER_ID
 
 
 @dataclass(frozen=True)
@@ -227,8 +229,9 @@ def _check_same_splits(runs: Sequence[BoardRun]) -> None:
     """The runs of one seed must have met the same data, split into the same rows."""
     by_seed: dict[int, tuple[tuple[str, str], BoardRun]] = {}
     for run in runs:
-        about = read_json(run.folder / "run.json")
-        found = about["data"]["hash"], about["split"]["hash"]
+        path = run.folder / "run.json"
+        about = read_json(path)
+        found = read_entry(path, about, ("data", "hash"), str), read_entry(path, about, ("split", "hash"), str)
         known, other = by_seed.setdefault(run.seed, (found, run))
         if known != found:
             raise DataError(f"{other.folder} and {run.folder} are of different data: they changed in between; remove the older folder")
@@ -248,10 +251,10 @@ def _measured(name: str, baseline: str | None, runs: Sequence[BoardRun]) -> Meas
     tables, fit_s, lists, tuned = [], {}, {}, {}
     for run in runs:
         metrics, about = read_json(run.folder / "metrics.json"), read_json(run.folder / "run.json")
-        inside = baseline or about["model"]
-        if inside in metrics["models"]:
-            tables.append(pl.read_parquet(run.folder / "per_user.parquet").filter(model=inside).drop("model"))
-            fit_s[run.seed] = about["fit_s"][inside]
-            lists[run.seed] = metrics["lists"][inside]
-            tuned[run.seed] = metrics["tuned"].get(inside, {})
+        inside = baseline or read_entry(run.folder / "run.json", about, ("model",), str)
+        if inside in read_entry(run.folder / "metrics.json", metrics, ("models",), dict[str, Any]):
+            tables.append(read_table(run.folder / "per_user.parquet", USER_ID, "model").filter(model=inside).drop("model"))
+            fit_s[run.seed] = read_entry(run.folder / "run.json", about, ("fit_s", inside), float)
+            lists[run.seed] = read_entry(run.folder / "metrics.json", metrics, ("lists", inside), dict[str, Any])
+            tuned[run.seed] = read_entry(run.folder / "metrics.json", metrics, ("tuned",), dict[str, Any]).get(inside, {})
     return MeasuredModel(name, baseline is not None, pl.concat(tables), fit_s, lists, tuned)

@@ -21,6 +21,7 @@ from mmrec.cli.hydra import shorthand
 from mmrec.cli.hydra.errors import explain, no_choice
 from mmrec.cli.hydra.their_config import check_config_dirs
 from mmrec.cli.terminate import terminable
+from mmrec.cli.words import resume_words
 from mmrec.errors import ConfigError, MmrecError, StorageError, Terminated, nearest
 from mmrec.schemas import register_schemas
 
@@ -75,8 +76,11 @@ def main() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
         register_schemas()
         _finished.clear()
+        _of_run.clear()
         _check_choices(rest)
         check_config_dirs(rest, config_name)
+        if verb == "train":
+            sys.argv[1:], _of_run[:] = resume_words(sys.argv[1:])
         hydra.main(version_base="1.3", config_path="pkg://mmrec.conf", config_name=config_name)(_quietly(run, verb))()
         if len(_finished) > 1:
             _print_sweep(_finished)
@@ -86,7 +90,7 @@ def train(cfg: DictConfig) -> None:
     """`mmrec train`. Each run of a sweep is remembered for the table at its end."""
     from mmrec.cli.train import train as run
 
-    overrides = list(HydraConfig.get().overrides.task)
+    overrides = list(HydraConfig.get().overrides.task) + _of_run
     _finished.append((overrides, run(cfg, overrides)))
 
 
@@ -179,6 +183,8 @@ PLAIN_VERBS: dict[str, Callable[[list[str]], None]] = {"compare": compare, "data
 
 _finished: list[tuple[list[str], Path]] = []
 """The overrides and the folder of each run of this process."""
+_of_run: list[str] = []
+"""The overrides of the run that is resumed, which Hydra did not compose."""
 
 
 def _print_sweep(runs: list[tuple[list[str], Path]]) -> None:

@@ -7,10 +7,10 @@ import torch
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
-from safetensors.torch import load_file
 
 from mmrec.config import check
 from mmrec.errors import ConfigError, DataError, nearest, printable
+from mmrec.experiment.run_files import PARTS, read_table, read_vectors
 from mmrec.experiment.runs import find_run, read_as_run
 from mmrec.metrics.full_ranking import top_k
 from mmrec.schemas import RecommendConfig
@@ -20,6 +20,8 @@ from mmrec.types import ITEM_ID, USER_ID
 def recommend(cfg: DictConfig) -> pl.DataFrame:
     """Prints and returns `rank, item_id, score` and the items' titles. All that the run knew of the user, the test part too, is left out.
 
+    Where nothing is left the table is empty, and a sentence says so in its place.
+
     Raises DataError for a user that the run does not know, ConfigError for a `k` below 1.
     """
     check(cfg, RecommendConfig)
@@ -28,6 +30,12 @@ def recommend(cfg: DictConfig) -> pl.DataFrame:
         raise ConfigError(f"k: expected at least 1, came {cfg.k}")
     with read_as_run(run_dir):
         best = _best_items(run_dir, str(cfg.user), cfg.k)
+    if best.is_empty():
+        said = (
+            f"user {printable(str(cfg.user))} has had every item of the run in training, validation or test: nothing is left to recommend"
+        )
+        Console(stderr=True, highlight=False, soft_wrap=True).print(said, markup=False)
+        return best
     table = Table(*best.columns, title=f"for user {cfg.user}", title_justify="left")
     for row in best.iter_rows():
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else printable(str(value)) for value in row))
@@ -36,12 +44,12 @@ def recommend(cfg: DictConfig) -> pl.DataFrame:
 
 
 def _best_items(run_dir: Path, user_id: str, k: int) -> pl.DataFrame:
-    users, items = pl.read_parquet(run_dir / "users.parquet")[USER_ID], pl.read_parquet(run_dir / "items.parquet")
+    users, items = read_table(run_dir / "users.parquet", USER_ID)[USER_ID], read_table(run_dir / "items.parquet", ITEM_ID)
+    user_vectors, item_vectors = read_vectors(run_dir, len(users), len(items))
     row = users.index_of(user_id)
     if row is None:
         raise DataError(f"user: the run knows no `{user_id}`; {nearest(user_id, users)}")
-    vectors = load_file(run_dir / "vectors.safetensors")
-    scores = vectors["items"] @ vectors["users"][row]
+    scores = item_vectors @ user_vectors[row]
     scores[items[ITEM_ID].is_in(_past_items(run_dir, user_id).implode()).to_torch()] = -torch.inf
     values, best = (column[0] for column in top_k(scores[None], min(k, len(items))))
     kept = values > -torch.inf
@@ -50,7 +58,5 @@ def _best_items(run_dir: Path, user_id: str, k: int) -> pl.DataFrame:
 
 
 def _past_items(run_dir: Path, user_id: str) -> pl.Series:
-    parts = [
-        pl.scan_parquet(path).filter(pl.col(USER_ID) == user_id).select(ITEM_ID) for path in sorted((run_dir / "split").glob("*.parquet"))
-    ]
-    return pl.concat(parts).collect()[ITEM_ID]
+    parts = [read_table(run_dir / "split" / f"{part}.parquet", USER_ID, ITEM_ID) for part in PARTS]
+    return pl.concat([part.filter(pl.col(USER_ID) == user_id)[ITEM_ID] for part in parts])

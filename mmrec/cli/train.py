@@ -37,6 +37,15 @@ from mmrec.experiment.prepare import (
     say,
 )
 from mmrec.experiment.record import describe_run, write_curves, write_model, write_results
+from mmrec.experiment.run_changes import (
+    Change,
+    asked_changes,
+    changed_config,
+    composed_changes,
+    describe_changes,
+    find_changes,
+    record_changes,
+)
 from mmrec.experiment.runs import read_as_run, saved_config
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.ranking import known_metrics
@@ -47,20 +56,22 @@ from mmrec.types import CONTENT, OTHERS, DatasetSpec, Scorer
 Remake = Callable[[DatasetSpec], Recommender]
 
 
-def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> Path:
+def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> Path:
     """Runs a training configuration and returns its run folder. Raises ConfigError, DataError, … before anything long begins where it can.
 
-    With `resume` the run's own configuration is taken up again, and of this one only the `overrides` of plain keys.
+    With `resume` the run's own configuration is taken up again, and of this one only the `overrides` of plain keys; without a list of them
+    what differs from the default configuration.
     """
-    start = time.perf_counter()
+    start, changes = time.perf_counter(), {}
     quiet_lightning()
     if cfg.resume is not None:
-        cfg = _resumed(cfg.resume, overrides)
+        cfg, changes = _resumed(cfg, overrides)
     check(cfg, TrainConfig)
     check_selection(cfg)
     run_dir = _run_dir(cfg)
     evidence = load_evidence(cfg)
     split = make_split(cfg, evidence, run_dir / "split")  # the first that is written: bad data leaves no folder behind
+    record_changes(run_dir, cfg, changes)
     write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     with _resumable(run_dir):
         _train_and_measure(cfg, evidence, split, run_dir, start)
@@ -171,18 +182,18 @@ def _write_counterfactuals(
         say(sentence)
 
 
-def _resumed(run: str, overrides: Sequence[str]) -> DictConfig:
-    """The configuration that a run was started with, plus plain overrides such as `trainer.max_epochs=50`."""
-    path = Path(run) / "config.yaml"
+def _resumed(cfg: DictConfig, overrides: Sequence[str] | None) -> tuple[DictConfig, dict[str, Change]]:
+    """The configuration that the run `cfg.resume` was started with, changed as is asked for (`trainer.max_epochs=50`), and the changes."""
+    path = Path(cfg.resume) / "config.yaml"
     if not path.is_file():
         raise MissingFile(f"resume: expected the configuration of a run at {path}, and there is no such file")
     with read_as_run(path.parent):
         saved = saved_config(path.parent)
-    changes = OmegaConf.from_dotlist(list(overrides))
-    unknown = [key for key in changes if OmegaConf.is_dict(saved.get(key)) and not OmegaConf.is_dict(changes[key])]
-    if unknown:
-        raise ConfigError(f"{unknown[0]}: a resumed run keeps its choices; override plain keys, or start a new run")
-    return OmegaConf.merge(saved, changes, {"resume": run})
+    asked = composed_changes(cfg, saved) if overrides is None else asked_changes(overrides)
+    changes = find_changes(saved, asked, path.parent)
+    if changes:
+        say(f"resume: {describe_changes(changes)}")
+    return OmegaConf.merge(changed_config(saved, changes), {"resume": cfg.resume}), changes
 
 
 def _with_seed(cfg: DictConfig, seed: int) -> DictConfig:

@@ -3,9 +3,10 @@
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,19 @@ from mmrec import errors
 from mmrec.config import build, refine
 from mmrec.errors import DamagedCheckpoint, MmrecError, Terminated
 from mmrec.experiment.prepare import say
-from mmrec.files.checkpoint import newest_sound, read_checkpoint
+from mmrec.files.checkpoint import check_weights, newest_sound, read_checkpoint
 from mmrec.models.recommender import Recommender
-from mmrec.tasks.checkpoints import BEST, SECONDS, CheckpointKeeper, FolderCheckpointIO, best_checkpoint, checkpoints_in, seconds_trained
+from mmrec.tasks.checkpoints import (
+    BEST,
+    SECONDS,
+    CheckpointKeeper,
+    FolderCheckpointIO,
+    best_checkpoint,
+    checkpoints_in,
+    read_best,
+    replace_best,
+    seconds_trained,
+)
 from mmrec.tasks.finite import FiniteCheck
 
 _ERROR = re.compile(r"^mmrec\.errors\.(\w+): (.*)\Z", re.MULTILINE | re.DOTALL)
@@ -38,7 +49,7 @@ def fit(cfg: DictConfig, task: LightningModule, data: LightningDataModule, folde
     Returns the seconds that training took, those until that checkpoint included. Raises Terminated where a signal ended it, after a
     checkpoint was written.
     """
-    begun, start = time.perf_counter(), resume_from(cfg)
+    begun, start = time.perf_counter(), resume_from(cfg, task.state_dict())
     if cfg.resume is None:
         _remove_checkpoints(folder)
     trainer = make_trainer(cfg, folder)
@@ -84,27 +95,49 @@ def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
 
 def load_best(model: Recommender, folder: Path) -> None:
     """Gives the model the weights that validation chose. Nothing but tensors and plain values is read from the files."""
-    state = read_checkpoint(best_checkpoint(folder))["state_dict"]
-    model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+    remedy = f"`mmrec train resume={folder.parent.parent}` sets it aside and finishes the run with the best of what is left"
+    try:
+        state = read_checkpoint(best := best_checkpoint(folder))["state_dict"]
+        model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+    except DamagedCheckpoint as error:
+        raise DamagedCheckpoint(f"{error}; {remedy}") from error
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise DamagedCheckpoint(f"{best}: it holds no weights of this model: {' '.join(str(error).split())}; {remedy}") from error
 
 
-def resume_from(cfg: DictConfig) -> Path | None:
+def resume_from(cfg: DictConfig, weights: Mapping[str, Any]) -> Path | None:
     """The newest sound checkpoint of `cfg.seed` in the run that is resumed; None, said aloud, where none was written yet.
 
-    What is damaged is named and set aside. Raises DamagedCheckpoint where nothing else is there.
+    Sound is one as it was written, with `weights` of these names and shapes. What is damaged is named and set aside; where it was the one
+    that validation chose, the newest sound one takes its place. Raises DamagedCheckpoint where nothing else is there.
     """
     if cfg.resume is None:
         return None
-    found = checkpoints_in(checkpoint_folder(Path(cfg.resume), cfg.seed))
-    newest, problems = newest_sound(found)
+    folder, check = checkpoint_folder(Path(cfg.resume), cfg.seed), partial(check_weights, expected=weights)
+    found = checkpoints_in(folder)
+    newest, problems = newest_sound(found, check)
     for problem in problems:
         say(f"  {problem}")
     if newest is None and problems:
         raise DamagedCheckpoint(f"resume: no checkpoint of {cfg.resume} is as it was written: {problems[0]}")
     for damaged in found[len(found) - len(problems) :]:
         damaged.rename(damaged.with_name(f"damaged_{damaged.name}"))
+    if newest is not None:
+        _restore_best(folder, newest, check, cfg.selection.metric)
     say(f"seed {cfg.seed}: {f'resumed from {newest.name}' if newest else 'no checkpoint yet, from the beginning'}")
     return newest
+
+
+def _restore_best(folder: Path, newest: Path, check: Callable[[Path], None], metric: str) -> None:
+    """Puts the newest checkpoint in the place of the one that validation chose, where that is damaged."""
+    lost = None
+    try:
+        if (best := read_best(folder)) is not None and best["checkpoint"] != newest.name:
+            lost = folder / best["checkpoint"]
+            check(lost)
+    except DamagedCheckpoint as error:
+        say(f"  {error}; validation had chosen it, the best of what is left is taken in its place")
+        replace_best(folder, lost, newest, metric)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig
@@ -29,6 +28,7 @@ from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
 from mmrec.errors import ConfigError, DataError, printable
 from mmrec.evaluation.measure.item_groups import check_item_column
+from mmrec.experiment.run_files import read_table
 from mmrec.files.storage import write_parquet
 from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
@@ -95,7 +95,7 @@ def make_split(cfg: DictConfig, evidence: Evidence, folder: Path) -> Split:
     check_parts(split.name, [len(table) for table in parts.values()])
     for part, table in parts.items():
         path = folder / f"{part}.parquet"
-        if cfg.resume is not None and path.is_file() and not pl.read_parquet(path).equals(table):
+        if cfg.resume is not None and path.is_file() and not read_table(path).equals(table):
             raise DataError(f"resume: {path} is not what the data give now; put back the files that the run began with, or start a new run")
     for part, table in parts.items():
         write_parquet(folder / f"{part}.parquet", table)

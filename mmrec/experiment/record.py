@@ -96,7 +96,7 @@ def write_results(
     test: EvaluationSet,
     item_groups: Mapping[str, ItemGroups],
 ) -> dict[str, Any]:
-    """Writes metrics.json (returned), per_user.parquet and recommendations.parquet; the first result is our model's first seed."""
+    """Writes metrics.json (returned), per_user.parquet and recommendations.parquet; the first results are our model's, a seed each."""
     by_model: dict[str, list[Result]] = {}
     for result in results:
         by_model.setdefault(result.model, []).append(result)
@@ -125,7 +125,7 @@ def write_results(
         metrics["slice_tests"] = {"metric": f"ndcg@{k}", "baseline": best, "groups": tests}
     write_json(run_dir / "metrics.json", metrics)
     write_parquet(run_dir / "per_user.parquet", pl.concat([_named(r, evidence) for r in results]))
-    write_parquet(run_dir / "recommendations.parquet", _recommendations(results[0], evidence))
+    write_parquet(run_dir / "recommendations.parquet", pl.concat([_recommendations(r, evidence) for r in by_model[ours]]))
     return metrics
 
 
@@ -191,7 +191,7 @@ def _recommendations(result: Result, evidence: Evidence) -> pl.DataFrame:
             "rank": (place + 1).numpy(),
             "score": ranking.scores[row, place].numpy(),
         }
-    )
+    ).with_columns(seed=pl.lit(result.seed, dtype=pl.Int64))
 
 
 def _graph_coverage(evidence: Evidence) -> dict[str, dict[str, Any]]:

@@ -10,10 +10,11 @@ A write is: a folder beside the target, its files one by one with fsync, rename,
 import json
 import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -24,6 +25,7 @@ from mmrec.files.storage import sha256_file, sync_folder, temporary_beside, writ
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _FORMAT = 1
+_WEIGHTS = "state_dict/"
 _MARK = "$"  # an object of state.json with this key stands for what JSON has not
 _KINDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -75,12 +77,28 @@ def _is_own_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def newest_sound(folders: Iterable[Path]) -> tuple[Path | None, list[DamagedCheckpoint]]:
+def check_weights(folder: Path, expected: Mapping[str, Tensor]) -> None:
+    """As `check_checkpoint`, and compares names and shapes of the checkpoint's `state_dict` with a model's, reading none of its numbers."""
+    check_checkpoint(folder)
+    try:
+        with safetensors.safe_open(folder / TENSORS, framework="pt") as file:
+            paths = [path for path in file.keys() if path.startswith(_WEIGHTS)]  # noqa: SIM118, it is no dict
+            found = {path.removeprefix(_WEIGHTS): tuple(file.get_slice(path).get_shape()) for path in paths}
+    except SafetensorError as error:
+        raise DamagedCheckpoint(f"{folder / TENSORS}: its hash is right, but it holds no tensors: {error}") from error
+    shapes = {name: tuple(value.shape) for name, value in expected.items() if isinstance(value, Tensor)}
+    for name in sorted(shapes.keys() | found.keys()):
+        if shapes.get(name) != found.get(name):
+            there, wanted = (f"shape {list(of[name])}" if name in of else "none" for of in (found, shapes))
+            raise DamagedCheckpoint(f"{folder / TENSORS}: `{name}`: expected {wanted}, found {there}; it is of another model")
+
+
+def newest_sound(folders: Iterable[Path], check: Callable[[Path], None] = check_checkpoint) -> tuple[Path | None, list[DamagedCheckpoint]]:
     """The last of `folders`, oldest first, that is as it was written, and what is wrong with those after it."""
     problems = []
     for folder in reversed(list(folders)):
         try:
-            check_checkpoint(folder)
+            check(folder)
         except DamagedCheckpoint as error:
             problems.append(error)
         else:

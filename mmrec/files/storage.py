@@ -165,8 +165,13 @@ def read_json(path: Path) -> dict:
     if not path.exists():
         raise MissingFile(f"{path}: not found; a run folder holds run.json and metrics.json, is {path.parent} one?")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}:{error.colno}: expected JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:  # no UTF-8, or nested without end
         raise DataError(f"{path}: expected JSON: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    """Python reads NaN and Infinity, which JSON has not and mmrec never writes."""
+    raise ValueError(f"{name} is not a number")

@@ -22,7 +22,7 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 
-from mmrec.errors import DivergedError, MissingFile, Terminated
+from mmrec.errors import DamagedCheckpoint, DivergedError, MissingFile, Terminated
 from mmrec.files.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
 from mmrec.files.storage import write_json
 from mmrec.tasks.finite import FiniteCheck, first_bad_value
@@ -114,6 +114,8 @@ class CheckpointKeeper(Checkpoint):
         """Goes to where the checkpoint was taken. Early stopping that had its reasons still has them, under the patience given now."""
         self._position, self.best = Position(**checkpoint["position"]), checkpoint["best"]
         self._kept = [tuple(pair) for pair in checkpoint["kept"]]
+        if self.best and not (self.folder / self.best["checkpoint"]).is_dir():
+            self.best = None  # it was lost, see replace_best: the next epoch is the best of those to come
         take_up(trainer, self._position)
         for stopping in (callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping)):
             state = checkpoint["callbacks"].get(stopping.state_key, {})
@@ -214,14 +216,38 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 def read_best(folder: Path) -> dict[str, Any] | None:
     """Which checkpoint validation chose so far: its name, the metric and the value; None before the first validation."""
-    path = folder / BEST
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    best = _read_json(folder / BEST)
+    if best is None:
+        return None
+    name = best.get("checkpoint") if isinstance(best, dict) else None
+    if not isinstance(name, str) or name != Path(name).name:  # a path would lead out of the folder
+        raise DamagedCheckpoint(f"{folder / BEST}: expected the name of a checkpoint under `checkpoint`")
+    return best
+
+
+def replace_best(folder: Path, lost: Path | None, checkpoint: Path, metric: str) -> None:
+    """Sets the damaged checkpoint that validation chose aside, and another one in its place, of whose value nothing is known.
+
+    `lost` is None where not even its name is known.
+    """
+    if lost is not None and lost.is_dir():
+        lost.rename(lost.with_name(f"damaged_{lost.name}"))
+    name = None if lost is None else lost.name
+    write_json(folder / BEST, {"checkpoint": checkpoint.name, "metric": metric, "value": None, "instead_of": name})
 
 
 def seconds_trained(folder: Path) -> float:
     """How long training had taken at the newest checkpoint; 0 where there is none."""
-    path = folder / SECONDS
-    return float(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else 0.0
+    seconds = _read_json(folder / SECONDS)
+    return float(seconds) if isinstance(seconds, int | float) else 0.0
+
+
+def _read_json(path: Path) -> Any:
+    """None where there is no such file. Raises DamagedCheckpoint where it is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (ValueError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{path}: expected JSON: {error}") from error
 
 
 def best_checkpoint(folder: Path) -> Path:

@@ -59,7 +59,14 @@ class RankingTask(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         tables = [module.weight for module in self.modules() if isinstance(module, nn.Embedding)]
         rest = [parameter for parameter in self.parameters() if all(parameter is not table for table in tables)]
-        return self.optimizer(params=[{"params": tables, "lr": self.embedding_lr, "weight_decay": 0.0}, {"params": rest}])
+        optimizer = self.optimizer(params=[{"params": tables, "lr": self.embedding_lr, "weight_decay": 0.0}, {"params": rest}])
+        self._options = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+        return optimizer
+
+    def on_train_start(self) -> None:
+        """Puts the options given now in the place of those that a checkpoint brought along, such as another learning rate."""
+        for group, options in zip(self.trainer.optimizers[0].param_groups, self._options, strict=True):
+            group.update(options)
 
     def on_train_batch_start(self, batch: TrainBatch, batch_idx: int) -> None:
         if batch_idx == 0 and isinstance(self.model, EpochRecommender):  # not where Lightning starts an epoch: a resume does so within one

@@ -181,3 +181,24 @@ def test_a_deviation_goes_from_what_is_due_to_the_value() -> None:
     assert [float(line.get("x1")) for line in lines] == due
     assert [float(line.get("x2")) for line in lines] == [ROW_LABEL, WIDTH - 22]
     assert due[0] - ROW_LABEL == pytest.approx(WIDTH - 22 - due[1], abs=0.2)
+
+
+@pytest.mark.parametrize("series", [[], ["fusion"]])
+@pytest.mark.parametrize("value", [0.0, 0.3, None])
+@pytest.mark.parametrize("groups", [[], ["cold"]])
+def test_every_chart_of_groups_draws_none_and_one(groups: list[str], value: float | None, series: list[str]) -> None:
+    grid = Grid(groups, series, [[value for _ in groups] for _ in series], [])
+    drawn = [
+        grouped_bars("x", grid, "x", "y"),
+        stacked_bars("x", grid, "share"),
+        deviation_chart("x", grid, [0.2 for _ in groups], "share"),
+    ]
+    assert all(set(groups) <= set(texts(svg)) and "nan" not in svg for svg in drawn)
+
+
+@pytest.mark.parametrize("value", [-0.1, 0.0, 0.2])
+def test_every_chart_of_points_draws_none_and_one(value: float) -> None:
+    assert line_chart("x", [], "epoch", "loss") == line_chart("x", [Line("a", [])], "epoch", "loss") == ""
+    assert len(list(fromstring(line_chart("x", [Line("a", [(0.0, value)])], "epoch", "loss")).iter("circle"))) == 1
+    assert list(fromstring(forest_plot("x", [], "difference")).iter("circle")) == []
+    assert len(list(fromstring(forest_plot("x", [Estimate("a", value, value, value)], "difference")).iter("circle"))) == 1

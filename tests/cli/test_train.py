@@ -60,7 +60,7 @@ def test_the_run_folder_holds_what_it_promises(run_of: Callable[..., Path]) -> N
     run = run_of()
     columns = {
         "per_user.parquet": ["user_id", "model", "seed"],
-        "recommendations.parquet": ["user_id", "item_id", "rank", "score"],
+        "recommendations.parquet": ["user_id", "item_id", "rank", "score", "seed"],
         "curves.parquet": ["seed", "epoch", "metric", "value"],
         "attention.parquet": ["item_id", "modality", "weight"],
         "users.parquet": ["user_id"],
@@ -183,13 +183,15 @@ def test_recommendations_are_the_whole_rest_of_the_catalogue(run_of: Callable[..
         assert rows["score"].is_sorted(descending=True) and rows["item_id"].n_unique() == len(rows)
 
 
+def recall_of(lists: pl.DataFrame, test: pl.DataFrame, k: int) -> float:
+    found = test.join(lists.filter(pl.col("rank") <= k), on=["user_id", "item_id"], how="left")
+    return found.group_by("user_id").agg(pl.col("rank").is_not_null().mean().alias("recall"))["recall"].mean()
+
+
 def test_recall_can_be_checked_from_the_files_alone(run_of: Callable[..., Path]) -> None:
     run = run_of()
-    best, test = pl.read_parquet(run / "recommendations.parquet").filter(pl.col("rank") <= 10), split_of(run)["test"]
-    found = (
-        test.join(best, on=["user_id", "item_id"], how="left").group_by("user_id").agg(pl.col("rank").is_not_null().mean().alias("recall"))
-    )
-    assert found["recall"].mean() == pytest.approx(read(run, "metrics.json")["models"]["fusion"]["test/recall@10"])
+    found = recall_of(pl.read_parquet(run / "recommendations.parquet"), split_of(run)["test"], 10)
+    assert found == pytest.approx(read(run, "metrics.json")["models"]["fusion"]["test/recall@10"])
 
 
 def test_attention_is_shared_out_among_what_an_item_has(run_of: Callable[..., Path]) -> None:
@@ -275,7 +277,7 @@ def test_every_choice_trains(override: str, run_of: Callable[..., Path]) -> None
     assert 0 < values["test/recall@20"] <= 1
 
 
-@pytest.mark.parametrize("split", ["cold_item", "global_time", "leave_last_out", "user_time"])
+@pytest.mark.parametrize("split", ["cold_item", "cold_user", "global_time", "leave_last_out", "user_time"])
 def test_every_split_trains_on_what_it_says(split: str, run_of: Callable[..., Path]) -> None:
     run = run_of(f"split={split}", "trainer.max_epochs=1")
     parts, about = split_of(run), read(run, "run.json")
@@ -284,6 +286,9 @@ def test_every_split_trains_on_what_it_says(split: str, run_of: Callable[..., Pa
     if split == "cold_item":
         assert not set(held_out["item_id"]) & set(parts["train"]["item_id"])
         assert read(run, "metrics.json")["slices"]["fusion"]["item_degree"]["cold"]["n"] == len(parts["test"])
+    elif split == "cold_user":
+        assert not set(held_out["user_id"]) & set(parts["train"]["user_id"])
+        assert "Is it true to a taste" not in (run / "report.html").read_text(encoding="utf-8")
     elif split == "global_time":
         assert parts["train"]["timestamp"].max() < held_out["timestamp"].min()
     else:
@@ -302,6 +307,10 @@ def test_two_seeds_are_averaged(run_of: Callable[..., Path]) -> None:
     assert set(pl.read_parquet(run / "curves.parquet")["seed"]) == {2026, 2027}
     evaluated = {name: value for name, value in metrics["models"]["fusion"].items() if name.startswith("test/")}
     assert len(evaluated) == len(METRICS)
+    lists, test = pl.read_parquet(run / "recommendations.parquet"), split_of(run)["test"]
+    assert list(lists["seed"].unique(maintain_order=True)) == [2026, 2027]
+    for seed, values in (("2026", first), ("2027", second)):
+        assert recall_of(lists.filter(seed=int(seed)), test, 10) == pytest.approx(values["test/recall@10"])
 
 
 def test_a_baseline_called_as_the_model_is_told_apart(run_of: Callable[..., Path]) -> None:

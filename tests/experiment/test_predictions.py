@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.train import train
 from mmrec.errors import MissingFile
+from mmrec.evaluation.pages.run_page import read_run
 
 Compose = Callable[..., DictConfig]
 
@@ -91,3 +92,29 @@ def test_a_run_or_file_that_is_not_there(compose: Compose, run_dir: Path, tmp_pa
     for run, path in ((tmp_path / "none", run_dir / "x.csv"), (run_dir, tmp_path / "none.csv")):
         with pytest.raises(MissingFile, match="none"):
             evaluate(compose(f"run={run}", f"predictions={path}", name="evaluate"))
+
+
+@pytest.fixture(scope="module")
+def two_seeds(compose: Compose, shop_overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    common = ["trainer.max_epochs=1", "n_seeds=2", "evidence.text=false", "evidence.image=false", "baselines=none"]
+    return train(compose(*shop_overrides, *common, f"run_dir={tmp_path_factory.mktemp('run') / 'two'}"))
+
+
+def test_lists_of_several_seeds_are_measured_seed_by_seed(two_seeds: Path, compose: Compose, tmp_path: Path) -> None:
+    lists = Path(shutil.copy(two_seeds / "recommendations.parquet", tmp_path / "ours.parquet"))
+    found = evaluate(compose(f"run={two_seeds}", f"predictions={lists}", name="evaluate"))
+    reported, written = (json.loads(path.read_text()) for path in (two_seeds / "metrics.json", tmp_path / "ours.metrics.json"))
+    assert found == pytest.approx({name: reported["models"]["fusion"][name] for name in found}, abs=1e-12)
+    per_user = pl.read_parquet(tmp_path / "ours.per_user.parquet")
+    assert per_user.equals(pl.read_parquet(two_seeds / "per_user.parquet").filter(model="fusion").select(per_user.columns))
+    assert list(written["cleaning"]) == ["2026", "2027"] and written["slices"]["ours"] == reported["slices"]["fusion"]
+    assert written["confidence"]["ours"] == {name: reported["confidence"]["fusion"][name] for name in found}
+    assert written["against fusion"]["ndcg@20"]["mean"] == 0
+
+
+def test_the_report_shows_the_lists_of_the_first_seed_and_those_of_an_older_run(two_seeds: Path, tmp_path: Path) -> None:
+    lists = pl.read_parquet(two_seeds / "recommendations.parquet")
+    assert read_run(two_seeds).recommendations.equals(lists.filter(seed=2026)) and set(lists["seed"]) == {2026, 2027}
+    older = Path(shutil.copytree(two_seeds, tmp_path / "older"))
+    lists.filter(seed=2026).drop("seed").write_parquet(older / "recommendations.parquet")
+    assert read_run(older).recommendations.equals(lists.filter(seed=2026).drop("seed"))

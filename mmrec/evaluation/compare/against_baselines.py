@@ -98,13 +98,17 @@ def best_baseline(metrics: dict, column: str) -> str | None:
     return difference.baseline if difference else None
 
 
+def headline(metrics: dict) -> str:
+    """The metric that a run is judged by: ndcg at the greatest cutoff that ours has on the test part, such as `ndcg@20`."""
+    ours = next(iter(metrics["models"].values()))
+    named = [name.removeprefix("test/") for name in ours if name.startswith("test/ndcg@")]
+    return max(named, key=cutoff, default="ndcg")
+
+
 def charted_models(metrics: dict) -> list[str]:
-    """Ours and the best five baselines by ndcg at the greatest k on the test part: more a chart of bars cannot tell apart."""
+    """Ours and the best five baselines by the `headline`: more a chart of bars cannot tell apart."""
     ours, *baselines = metrics["models"]
-    named = [name for name in metrics["models"][ours] if name.startswith("test/ndcg@")]
-    if not named:
-        return [ours, *baselines][:MAX_CHARTED]
-    key = max(named, key=cutoff)
+    key = metric_key(headline(metrics))
     ranked = sorted(baselines, key=lambda name: -(metrics["models"][name].get(key) or 0.0))
     return [ours, *ranked[: MAX_CHARTED - 1]]
 

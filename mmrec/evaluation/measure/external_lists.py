@@ -15,7 +15,7 @@ from mmrec.errors import DataError, nearest
 from mmrec.metrics.full_ranking import Ranking
 from mmrec.types import ITEM_ID, ITEM_IDX, USER_ID, USER_IDX
 
-SCORE, RANK = "score", "rank"
+SCORE, RANK, SEED = "score", "rank", "seed"
 _KEYS = [USER_IDX, ITEM_IDX]
 _NAMED = 3
 
@@ -48,7 +48,8 @@ class Cleaning:
 def read_predictions(path: Path) -> pl.DataFrame:
     """`user_id, item_id, score` of a CSV, TSV, JSONL or Parquet file, higher being better; a `rank` (1 the best) will do for a score.
 
-    Where both are there the score counts. Raises MissingFile, and DataError where a column is missing or a value is not of its kind.
+    Where both are there the score counts. A column `seed` tells the lists of several trainings apart, as in recommendations.parquet, and is
+    kept. Raises MissingFile, and DataError where a column is missing or a value is not of its kind.
     """
     table = open_table(path)
     order = SCORE if SCORE in table.columns else RANK
@@ -56,11 +57,22 @@ def read_predictions(path: Path) -> pl.DataFrame:
         listed = ", ".join(f"`{name}`" for name in table.columns)
         raise DataError(f"{path}: expected a column `{SCORE}` or `{RANK}`, found {listed}; {nearest(SCORE, table.columns)}")
     problems = Problems()
-    found = read_table(table, [Column(USER_ID, "id"), Column(ITEM_ID, "id"), Column(order, "number")], problems).frame
+    numbers = [order, *(name for name in table.columns if name == SEED)]
+    columns = [Column(USER_ID, "id"), Column(ITEM_ID, "id"), *(Column(name, "number") for name in numbers)]
+    found = read_table(table, columns, problems).frame
     problems.raise_any()
-    if found[order].null_count():
-        raise DataError(f"{table.place(int(found[order].is_null().arg_true()[0]))}:{order}: expected a number, found nothing")
-    return found.select(USER_ID, ITEM_ID, score=pl.col(order) if order == SCORE else -pl.col(order))
+    for name in numbers:
+        if found[name].null_count():
+            raise DataError(f"{table.place(int(found[name].is_null().arg_true()[0]))}:{name}: expected a number, found nothing")
+    return found.select(USER_ID, ITEM_ID, *numbers[1:], score=pl.col(order) if order == SCORE else -pl.col(order))
+
+
+def by_seed(predictions: pl.DataFrame) -> dict[int | None, pl.DataFrame]:
+    """The lists of each seed, in the order of the file; all of them under None where they are not told apart."""
+    if SEED not in predictions.columns or predictions.is_empty():
+        return {None: predictions.drop(SEED, strict=False)}
+    parts = predictions.partition_by(SEED, maintain_order=True, include_key=False, as_dict=True)
+    return {int(seed): part for (seed,), part in parts.items()}
 
 
 def rank_predictions(predictions: pl.DataFrame, index: Index, data: EvaluationSet, length: int, k: int) -> tuple[Ranking, Cleaning]:

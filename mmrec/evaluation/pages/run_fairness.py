@@ -77,10 +77,12 @@ def fairness_view(metrics: dict) -> FairnessView | None:
 
 
 def calibration_views(metrics: dict) -> list[CalibrationView]:
-    """One for every way of grouping the items; none where the run has nothing on it."""
+    """One for every way of grouping the items; none where the run has nothing on it, as where no test user has training interactions."""
     views = []
     for kind, found in metrics.get("calibration", {}).items():
         groups = [name for name in found["profiles"] if found["profiles"][name] or any(of[name] for of in found["lists"].values())]
+        if not groups:
+            continue
         grid = Grid(groups, list(found["lists"]), [[of[name] for name in groups] for of in found["lists"].values()], [])
         profiles, name = [found["profiles"][group] for group in groups], _name(kind)
         shown = grid.of(charted_models(metrics))

@@ -12,7 +12,7 @@ import polars as pl
 from markupsafe import Markup
 
 from mmrec.charts.figures import Estimate, Grid, Line, forest_plot, line_chart, stacked_bars
-from mmrec.evaluation.compare.against_baselines import Comparison, compare, cutoff, describe_standing, paired_difference
+from mmrec.evaluation.compare.against_baselines import Comparison, compare, cutoff, cutoffs, describe_standing, headline, paired_difference
 from mmrec.evaluation.compare.pareto import pareto_view
 from mmrec.evaluation.compare.significance import PairedTest
 from mmrec.evaluation.format import format_duration
@@ -24,8 +24,7 @@ from mmrec.evaluation.pages.run_slices import describe_slice_tests, slice_views
 from mmrec.files.storage import read_json, write_text
 from mmrec.types import ITEM_ID, MODALITIES, Dataset
 
-METRICS, CUTOFFS = ("recall", "ndcg", "graded_ndcg", "hit_rate", "mrr", "map", "precision"), (10, 20)
-HEADLINE, VALIDATION, AUC = "ndcg@20", "val/ndcg@20", "auc"
+METRICS, AUC = ("recall", "ndcg", "graded_ndcg", "hit_rate", "mrr", "map", "precision"), "auc"
 SPLIT_PARTS = {"train": "to train", "valid": "to validate", "test": "to test"}
 DEGREE_EDGES = (1, 10, 100)
 N_EXAMPLES, N_RECOMMENDATIONS = 20, 10
@@ -58,7 +57,7 @@ def write_report(run_dir: Path, dataset: Dataset) -> Path:
 
 
 def read_run(run_dir: Path) -> RunFolder:
-    """Reads a run folder; only `run.json` and `metrics.json` must be there."""
+    """Reads a run folder; only `run.json` and `metrics.json` must be there. Of `recommendations` it takes the first seed's lists."""
     config = run_dir / "config.yaml"
     parts = {part: run_dir / "split" / f"{part}.parquet" for part in SPLIT_PARTS}
     return RunFolder(
@@ -67,7 +66,7 @@ def read_run(run_dir: Path) -> RunFolder:
         config=config.read_text(encoding="utf-8") if config.exists() else "",
         split={part: pl.read_parquet(path) for part, path in parts.items()} if all(p.exists() for p in parts.values()) else None,
         per_user=_read_table(run_dir / "per_user.parquet"),
-        recommendations=_read_table(run_dir / "recommendations.parquet"),
+        recommendations=_of_first_seed(_read_table(run_dir / "recommendations.parquet")),
         curves=_read_table(run_dir / "curves.parquet"),
         attention=_read_table(run_dir / "attention.parquet"),
         counterfactuals=_read_table(run_dir / "counterfactuals.parquet"),
@@ -76,14 +75,14 @@ def read_run(run_dir: Path) -> RunFolder:
 
 def _context(folder: RunFolder, dataset: Dataset) -> dict:
     """Everything the template names."""
-    comparison = compare(folder.metrics, _columns(folder.metrics))
+    comparison, judged_by = compare(folder.metrics, _columns(folder.metrics)), headline(folder.metrics)
     return {
         "run": folder.run,
         "title": f"{comparison.ours} on {folder.run.get('data', {}).get('name', dataset.name)}",
         "facts": _facts(folder.run),
         "circumstances": _circumstances(folder.run, comparison.ours),
-        "standing": describe_standing(compare(folder.metrics, [HEADLINE]), HEADLINE),
-        "paired": _paired(folder, comparison),
+        "standing": describe_standing(compare(folder.metrics, [judged_by]), judged_by),
+        "paired": _paired(folder, comparison, judged_by),
         "comparison": comparison,
         "column_groups": [(name, list(group)) for name, group in groupby(comparison.columns, key=_column_group)],
         "tuned": {model: _settings(values) for model, values in folder.metrics.get("tuned", {}).items()},
@@ -91,7 +90,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict:
         "attention": _attention(folder, comparison.ours),
         "worth": _worth(folder.counterfactuals),
         "lists": folder.metrics.get("lists", {}),
-        "pareto": pareto_view(folder.metrics, folder.run, HEADLINE),
+        "pareto": pareto_view(folder.metrics, folder.run, judged_by),
         "slices": slice_views(folder.metrics),
         "for_whom": describe_slice_tests(folder.metrics),
         "fairness": fairness_view(folder.metrics),
@@ -138,24 +137,25 @@ def _circumstances(run: dict, ours: str) -> list[str]:
 
 
 def _columns(metrics: dict) -> list[str]:
-    """The columns of the table that at least one model has, validation last."""
+    """The columns of the table that at least one model has, at every cutoff; the headline on the validation part last."""
     measured = {key for values in metrics["models"].values() for key in values}
-    names = [*(f"{metric}@{k}" for metric in METRICS for k in CUTOFFS), AUC]
-    return [name for name in names if f"test/{name}" in measured] + [VALIDATION] * (VALIDATION in measured)
+    ks = cutoffs(name for name in measured if name.startswith("test/"))
+    names, validation = [*(f"{metric}@{k}" for metric in METRICS for k in ks), AUC], f"val/{headline(metrics)}"
+    return [name for name in names if f"test/{name}" in measured] + [validation] * (validation in measured)
 
 
 def _column_group(column: str) -> str:
-    return "validation" if column == VALIDATION else column.split("@")[0]
+    return "validation" if column.startswith("val/") else column.split("@")[0]
 
 
-def _paired(folder: RunFolder, comparison: Comparison) -> PairedTest | None:
-    """Ours against the best baseline under the headline metric, user by user."""
-    if HEADLINE not in comparison.columns or folder.per_user is None or HEADLINE not in folder.per_user.columns:
+def _paired(folder: RunFolder, comparison: Comparison, metric: str) -> PairedTest | None:
+    """Ours against the best baseline under one metric, user by user."""
+    if metric not in comparison.columns or folder.per_user is None or metric not in folder.per_user.columns:
         return None
-    difference = comparison.differences[comparison.columns.index(HEADLINE)]
+    difference = comparison.differences[comparison.columns.index(metric)]
     if difference is None:
         return None
-    return paired_difference(folder.per_user, comparison.ours, difference.baseline, HEADLINE, folder.run.get("seed", 0))
+    return paired_difference(folder.per_user, comparison.ours, difference.baseline, metric, folder.run.get("seed", 0))
 
 
 def _settings(values: dict) -> str:
@@ -238,3 +238,8 @@ def _users(folder: RunFolder, dataset: Dataset) -> Sequence[UserView]:
 
 def _read_table(path: Path) -> pl.DataFrame | None:
     return pl.read_parquet(path) if path.exists() else None
+
+
+def _of_first_seed(lists: pl.DataFrame | None) -> pl.DataFrame | None:
+    """The rows of the seed that comes first; all of them in a run of before seeds were told apart."""
+    return lists if lists is None or "seed" not in lists.columns else lists.filter(pl.col("seed") == pl.col("seed").first())

@@ -6,12 +6,12 @@ from typing import Any
 from markupsafe import Markup
 
 from mmrec.charts.figures import Grid, grouped_bars, groups_fit
-from mmrec.evaluation.compare.against_baselines import charted_models
+from mmrec.evaluation.compare.against_baselines import charted_models, cutoffs
 from mmrec.evaluation.compare.runs import LEVEL
 from mmrec.evaluation.measure.slices import ITEM_DEGREE, USER_DEGREE
 from mmrec.evaluation.measure.user_groups import RECENCY
 
-CHARTED = ("ndcg@20", "recall@20")
+CHARTED = ("ndcg", "recall")
 SLICES = {
     ITEM_DEGREE: (
         "item degree",
@@ -101,7 +101,8 @@ def caption_of(kind: str, otherwise: str = COLUMN_CAPTION) -> tuple[str, str]:
 
 def _view(models: dict[str, dict], kind: str, found: dict[str, Any], charted: list[str]) -> SliceView:
     name, caption = caption_of(kind)
-    grids = {metric: slice_grid(models, metric) for metric in CHARTED}
+    measured = {name for groups in models.values() for bucket in groups.values() for name in bucket}
+    grids = {f"{name}@{k}": slice_grid(models, f"{name}@{k}") for name in CHARTED for k in cutoffs(measured)[-1:]}
     grids = {metric: grid for metric, grid in grids.items() if any(v is not None for row in grid.values for v in row)}
     charts = [
         grouped_bars(f"{metric} by {name}", grid.of(charted), name, f"test {metric}")

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from mmrec.evaluation.compare.against_baselines import charted_models, compare, describe_standing, paired_difference
+from mmrec.evaluation.compare.against_baselines import charted_models, compare, describe_standing, headline, paired_difference
 from mmrec.evaluation.format import format_percent
 
 METRICS = {
@@ -70,3 +70,9 @@ def test_paired_difference_averages_seeds_and_keeps_users_that_all_seeds_of_both
 @pytest.mark.parametrize(("ratio", "text"), [(0.0123, "+1.2%"), (-0.0123, "−1.2%"), (-0.0001, "0.0%"), (None, "–")])
 def test_percent(ratio: float | None, text: str) -> None:
     assert format_percent(ratio) == text
+
+
+def test_the_headline_is_ndcg_at_the_greatest_cutoff_that_ours_has() -> None:
+    ours = {"test/ndcg@5": 0.1, "test/ndcg@10": 0.1, "val/ndcg@20": 0.1, "test/recall@50": 0.1}
+    assert headline({"models": {"fusion": ours, "ease": {"test/ndcg@100": 0.1}}}) == "ndcg@10"
+    assert headline({"models": {"fusion": {"test/recall@5": 0.1}}}) == "ndcg"

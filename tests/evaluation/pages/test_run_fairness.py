@@ -33,3 +33,9 @@ def test_calibration_leaves_out_groups_that_nobody_had_or_is_shown() -> None:
 
 def test_older_runs_have_neither() -> None:
     assert fairness_view({}) is None and calibration_views({}) == []
+
+
+def test_calibration_without_a_group_that_anybody_had_or_is_shown_is_left_out() -> None:
+    for shares in ({"cold": 0.0, "tail": 0.0}, {}):
+        nothing = {"profiles": shares, "lists": {"fusion": shares}}
+        assert calibration_views({"models": {"fusion": {}}, "calibration": {"item_degree": nothing}}) == []

@@ -47,3 +47,9 @@ def test_runs_without_intervals_or_tests_are_shown_as_before() -> None:
     assert grid.intervals == [[(0.05, 0.2), None], [(0.0, 0.0), None]]
     (view,) = slice_views({name: value for name, value in METRICS.items() if name != "slice_tests"})
     assert view.tests == [] and view.tested == ""
+
+
+def test_slices_are_charted_at_the_cutoff_that_they_were_measured_at() -> None:
+    groups = {"cold": {"n": 3, "ndcg@5": 0.1, "recall@5": 0.2}}
+    (view,) = slice_views({"models": {"fusion": {}}, "slices": {"fusion": {"item_degree": groups}}})
+    assert list(view.grids) == ["ndcg@5", "recall@5"] and "test recall@5" in view.charts[1]

@@ -1,0 +1,201 @@
+"""What a run that is resumed may change, and the record of it: `changes.json` beside the run's config.yaml.
+
+A change takes effect, and is recorded with the step from which on it does, or is refused by name, so that config.yaml tells what was done.
+"""
+
+import copy
+import json
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from mmrec.config import fits, flat
+from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.experiment.fit import checkpoint_folder
+from mmrec.files.checkpoint import STATE, newest_sound
+from mmrec.files.storage import read_json, write_json
+from mmrec.tasks.checkpoints import checkpoints_in
+
+CHANGES = "changes.json"
+ALWAYS = ("evaluation.", "baselines.", "features.", "n_seeds", "data.path", "paths.cache")
+"""Keys that take effect however far the training is; below those that end in a dot, all."""
+WHILE_TRAINING = (
+    *("trainer.", "optimizer.", "loss.", "logger.", "checkpoint.every_n_steps"),
+    *("task.embedding_lr", "selection.patience", "data_module.n_workers"),
+)
+"""Keys that take effect on the steps still to come."""
+_MAX_EPOCHS, _PATIENCE = "trainer.max_epochs", "selection.patience"
+
+
+class Change(NamedTuple):
+    """One key of the configuration; None where it was not there."""
+
+    before: Any
+    after: Any
+
+
+class Progress(NamedTuple):
+    """Where the training of one seed stands."""
+
+    epoch: int
+    """Epochs that are complete."""
+    step: int
+    """Optimizer steps."""
+    epochs_without_better: int
+
+
+def asked_changes(overrides: Sequence[str]) -> dict[str, Any]:
+    """Plain overrides such as `optimizer.lr=0.01` as keys and values. Raises ConfigError for those that choose, remove or sweep."""
+    asked = {}
+    for word, override in zip(overrides, OverridesParser.create().parse_overrides(list(overrides)), strict=True):
+        key = override.key_or_group
+        if key == "resume" or key.startswith("hydra"):
+            continue
+        if override.is_delete() or override.is_sweep_override():
+            raise ConfigError(
+                f"{word}: a resumed run keeps its keys, and takes one value for each; override plain keys, or start a new run"
+            )
+        asked[key] = override.value()
+    return asked
+
+
+def composed_changes(cfg: DictConfig, saved: DictConfig) -> dict[str, Any]:
+    """Where a composed configuration is not the default one: what Hydra's `compose` was given, a value that equals its default excepted.
+
+    Raises ConfigError for a key of the saved configuration that was removed.
+    """
+    default, given, known = map(_leaves, (_default_config(), cfg, saved))
+    if removed := (default.keys() - given.keys()) & known.keys():
+        raise ConfigError(f"~{min(removed)}: a resumed run keeps its keys; override plain keys, or start a new run")
+    different = {key: value for key, value in given.items() if key != "resume" and (key not in default or default[key] != value)}
+    return {key: value for key, value in different.items() if "${" not in str(value)}  # what follows from another key
+
+
+def find_changes(saved: DictConfig, asked: dict[str, Any], run_dir: Path) -> dict[str, Change]:
+    """What of `asked` is not so in the run already. Raises ConfigError that names every key whose change would have no effect."""
+    known = _leaves(saved)
+    changes = {key: Change(known.get(key), value) for key, value in asked.items() if key not in known or known[key] != value}
+    problems = [problem for key, change in changes.items() if (problem := _refused(key, change.after, saved))]
+    if not problems:
+        problems = _without_effect(saved, changes, run_dir)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return changes
+
+
+def record_changes(run_dir: Path, cfg: DictConfig, changes: dict[str, Change]) -> None:
+    """Adds the changes to the run's `changes.json`, with the epoch and the step of each seed from which on they hold."""
+    if not changes:
+        return
+    path = run_dir / CHANGES
+    before = read_json(path) if path.is_file() else []
+    if not isinstance(before, list):
+        raise DataError(f"{path}: expected a list of changes, found {type(before).__name__}")
+    progress = {str(seed): _progress(run_dir, seed) for seed in _seeds(cfg)}
+    since = {seed: {"epoch": at.epoch, "step": at.step} for seed, at in progress.items()}
+    entry = {
+        "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "since": since,
+        "keys": {key: one._asdict() for key, one in changes.items()},
+    }
+    write_json(path, [*before, entry])
+
+
+def describe_changes(changes: dict[str, Change]) -> str:
+    """All of them on one line."""
+    return ", ".join(f"{key} {change.before} -> {change.after}" for key, change in changes.items())
+
+
+def changed_config(saved: DictConfig, changes: dict[str, Change]) -> DictConfig:
+    """The configuration with the changes made."""
+    cfg = copy.deepcopy(saved)
+    for key, change in changes.items():
+        OmegaConf.update(cfg, key, change.after, merge=False)
+    return cfg
+
+
+def _leaves(cfg: DictConfig) -> dict[str, Any]:
+    return dict(flat(OmegaConf.to_container(cfg, resolve=False)))
+
+
+def _is_among(key: str, keys: Iterable[str]) -> bool:
+    return any(key.startswith(one) if one.endswith(".") else key == one for one in keys)
+
+
+def _default_config() -> DictConfig:
+    if GlobalHydra.instance().is_initialized():
+        return hydra.compose("train")
+    with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
+        return hydra.compose("train")
+
+
+def _refused(key: str, value: Any, saved: DictConfig) -> str | None:
+    """Why a run cannot have another value for a key; None where it can."""
+    node, _, name = key.rpartition(".")
+    is_choice = OmegaConf.is_dict(OmegaConf.select(saved, key))
+    if is_choice or isinstance(value, dict) or name.startswith("_"):
+        return f"{key}: a resumed run keeps its choices; override plain keys, or start a new run"
+    if node and OmegaConf.select(saved, node) is None:
+        first, _, inside = node.partition(".")
+        there = saved.get(first) if inside else saved
+        hint = nearest(inside or first, there) if OmegaConf.is_dict(there) else f"`{first}` has no keys"
+        return f"{key}: the run has no `{node}`; {hint}"
+    if key in (_MAX_EPOCHS, _PATIENCE) and not fits(value, int):
+        return f"{key}: expected a whole number, came `{value}`"
+    if _is_among(key, ALWAYS + WHILE_TRAINING):
+        return None
+    if key not in _leaves(saved):
+        siblings = OmegaConf.select(saved, node) if node else saved
+        return f"{key}: there is no such key; {nearest(name, siblings)}"
+    return f"{key}: a resumed run keeps it, for what was trained so far depends on it; start a new run"
+
+
+def _without_effect(saved: DictConfig, changes: dict[str, Change], run_dir: Path) -> list[str]:
+    """A problem for each change that would train nothing, as there is nothing left to train."""
+    cfg = changed_config(saved, changes)
+    progress = [_progress(run_dir, seed) for seed in _seeds(cfg)]
+    last = max((at.epoch for at in progress), default=0)
+    if _MAX_EPOCHS in changes and _max_epochs(cfg) < last:
+        return [f"{_MAX_EPOCHS}: the run has trained {last} epochs already; expected at least as many, came {cfg.trainer.max_epochs}"]
+    if not all(_is_ended(at, cfg) for at in progress):
+        return []
+    was_ended = all(_is_ended(at, saved) for at in progress)
+    idle = [key for key in changes if not _is_among(key, ALWAYS) and (was_ended or key not in (_MAX_EPOCHS, _PATIENCE))]
+    by = _MAX_EPOCHS if any(at.epoch >= _max_epochs(cfg) for at in progress) else _PATIENCE
+    return [
+        f"{key}: the training has ended after {last} epochs, so this would change nothing; raise {by}, or start a new run" for key in idle
+    ]
+
+
+def _is_ended(at: Progress, cfg: DictConfig) -> bool:
+    return at.step > 0 and (at.epoch >= _max_epochs(cfg) or at.epochs_without_better >= cfg.selection.patience)
+
+
+def _max_epochs(cfg: DictConfig) -> float:
+    """Lightning's limit: 1000 where there is none, and no end where it is -1."""
+    limit = cfg.trainer.max_epochs
+    return 1000 if limit is None else math.inf if limit < 0 else limit
+
+
+def _seeds(cfg: DictConfig) -> Iterable[int]:
+    return range(cfg.seed, cfg.seed + cfg.n_seeds)
+
+
+def _progress(run_dir: Path, seed: int) -> Progress:
+    """Of the newest sound checkpoint, which is where a resumed training begins; the beginning where there is none."""
+    newest, _ = newest_sound(checkpoints_in(checkpoint_folder(run_dir, seed)))
+    if newest is None:
+        return Progress(0, 0, 0)
+    try:
+        state = json.loads((newest / STATE).read_text(encoding="utf-8"))
+        waited = [callback["wait_count"] for callback in state["callbacks"].values() if "wait_count" in callback]
+        return Progress(int(state["position"]["epoch"]), int(state["position"]["n_optimizer_steps"]), max(map(int, waited), default=0))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise DataError(f"{newest / STATE}: not as mmrec writes it: {type(error).__name__}: {error}") from error

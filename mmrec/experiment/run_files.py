@@ -1,0 +1,105 @@
+"""The files of a run folder as the verbs read them: each is checked for what is taken from it, and a damaged one is named."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mmrec.config import fits
+from mmrec.data.interactions.index import Index
+from mmrec.data.interactions.split import Split
+from mmrec.errors import DataError, MissingFile
+from mmrec.types import ITEM_ID, USER_ID
+
+PARTS = ("train", "valid", "test")
+
+
+def read_entry(path: Path, values: object, keys: Sequence[str], hint: Any) -> Any:
+    """What stands under `keys`, each inside the one before, in the content of a JSON file.
+
+    Raises DataError, naming the file, where it is not there or not of the type `hint` (see `mmrec.config.fits`).
+    """
+    for depth, key in enumerate(keys):
+        if not isinstance(values, dict) or key not in values:
+            raise DataError(f"{path}: expected `{'.'.join(keys[: depth + 1])}`, found none; the file is not as mmrec writes it")
+        values = values[key]
+    if not fits(values, hint):
+        raise DataError(f"{path}: `{'.'.join(keys)}`: expected {getattr(hint, '__name__', hint)}, found {type(values).__name__}")
+    return values
+
+
+def read_measured(path: Path, metrics: object, model: str) -> dict[str, float]:
+    """The metrics of one model in the content of metrics.json. Raises DataError for one that is no number."""
+    measured = read_entry(path, metrics, ("models", model), dict[str, float])
+    for name, value in measured.items():
+        if not fits(value, float) or not math.isfinite(value):
+            raise DataError(f"{path}: `models.{model}.{name}`: expected a number, found `{value}`")
+    return measured
+
+
+def read_table(path: Path, *columns: str) -> pl.DataFrame:
+    """A Parquet table that has these columns. Raises MissingFile, and DataError where it cannot be read or lacks one."""
+    if not path.is_file():
+        raise MissingFile(f"{path}: not found; a run folder holds it")
+    try:
+        table = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: the table cannot be read, it is damaged or cut short: {str(error).splitlines()[0]}") from error
+    if missing := [name for name in columns if name not in table.columns]:
+        raise DataError(f"{path}: expected a column `{missing[0]}`, found {', '.join(table.columns) or 'none'}")
+    return table
+
+
+def read_split(run_dir: Path, recorded: object) -> dict[str, pl.DataFrame]:
+    """The three parts of a run's split. Raises DataError where they are not those that run.json (its content: `recorded`) tells of."""
+    parts = {part: read_table(run_dir / "split" / f"{part}.parquet", USER_ID, ITEM_ID) for part in PARTS}
+    expected = read_entry(run_dir / "run.json", recorded, ("split", "hash"), str)
+    if (found := Split(*parts.values(), "", ()).hash) != expected:
+        rows = {part: read_entry(run_dir / "run.json", recorded, ("split", part), int) for part in PARTS}
+        other = next((part for part in PARTS if len(parts[part]) != rows[part]), None)
+        where = f"{run_dir / 'split' / f'{other}.parquet'}: expected {rows[other]:,} rows, found {len(parts[other]):,}" if other else None
+        raise DataError(where or f"{run_dir / 'split'}: expected tables of hash {expected}, found {found}; were they changed?")
+    return parts
+
+
+def read_index(run_dir: Path, parts: dict[str, pl.DataFrame]) -> Index:
+    """The users and items of a run in the order of its vectors, hence of its ties.
+
+    Raises DataError where a part of the split has others, or an id is there twice.
+    """
+    index = Index(read_table(run_dir / "users.parquet", USER_ID)[USER_ID], read_table(run_dir / "items.parquet", ITEM_ID)[ITEM_ID])
+    for path, key, ids in ((run_dir / "users.parquet", USER_ID, index.user_ids), (run_dir / "items.parquet", ITEM_ID, index.item_ids)):
+        if ids.n_unique() != len(ids):
+            raise DataError(f"{path}: expected ids that differ, found {len(ids):,} rows of {ids.n_unique():,} ids")
+        for part, rows in parts.items():
+            unknown = rows[key].filter(~rows[key].is_in(ids.implode()))
+            if len(unknown):
+                raise DataError(f"{path}: expected every {key} of the split, lacks `{unknown[0]}` of {part}.parquet")
+    return index
+
+
+def read_vectors(run_dir: Path, n_users: int, n_items: int) -> tuple[Tensor, Tensor]:
+    """The vectors of the users and of the items. Raises DataError where their numbers differ, or one is not finite."""
+    path = run_dir / "vectors.safetensors"
+    if not path.is_file():
+        raise MissingFile(f"{path}: not found; recommending needs the vectors of the run")
+    try:
+        vectors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: the vectors cannot be read, the file is damaged or cut short: {error}") from error
+    for name, expected in (("users", n_users), ("items", n_items)):
+        shape = tuple(vectors[name].shape) if name in vectors else ()
+        if len(shape) != 2 or shape[0] != expected:
+            raise DataError(f"{path}: `{name}`: expected {expected:,} vectors, as {name}.parquet has rows, found shape {list(shape)}")
+        if not vectors[name].isfinite().all():
+            raise DataError(f"{path}: `{name}`: expected finite numbers, found NaN or infinity")
+    if vectors["users"].shape[1] != vectors["items"].shape[1]:
+        raise DataError(
+            f"{path}: expected users and items of one length, found {vectors['users'].shape[1]} and {vectors['items'].shape[1]}"
+        )
+    return vectors["users"], vectors["items"]
