@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Union, Unpack, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -20,6 +20,7 @@ from omegaconf.errors import InterpolationResolutionError
 from mmrec.errors import ConfigError, MmrecError, nearest
 from mmrec.experiment.tuning.space import SEARCH, ends, search_problems
 from mmrec.plugins import trusted_packages
+from mmrec.schemas import Node
 
 _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
 ALLOWED = (
@@ -42,14 +43,16 @@ _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 def check(cfg: DictConfig, schema: type) -> None:
     """Raises ConfigError that lists everything wrong with a composed configuration; reads no data, builds no object.
 
-    Every value must resolve and every `_target_` be importable, from our allowlist (of the object found, not of its name), and able to
-    take the arguments given, by name and by simple type. Beside `ALLOWED` a target may come from installed packages that declare entry
-    points (`mmrec.plugins`) and from those that the key `trusted_packages` names.
+    Every value must resolve and be of the schema's type. Every `_target_` must be importable, from our allowlist (of the object found, not
+    of its name), able to take the arguments given, by name and by simple type, and stand where an object may: nothing but a literal stands
+    where the schema or a constructor takes one. Beside `ALLOWED` a target may come from installed packages that declare entry points
+    (`mmrec.plugins`) and from those that the key `trusted_packages` names.
     """
-    problems = [f"{key}: {problem}" for key, problem in _unknown_keys(cfg, schema, "")]
+    problems = [f"{key}: {problem}" for key, problem in _unknown_keys(OmegaConf.to_container(cfg), schema, "")]
     try:
         problems += [f"{key}: a value is needed; set it as `{key}=…`" for key in sorted(OmegaConf.missing_keys(cfg))]
-        problems += [f"{key}: {problem}" for key, problem in _problems(plain(cfg), "", allowed_prefixes(cfg))]
+        values, allowed = plain(cfg), allowed_prefixes(cfg)
+        problems += [f"{key}: {problem}" for key, problem in (*_schema_problems(values, schema, ""), *_problems(values, "", allowed))]
     except InterpolationResolutionError as error:
         problems.append(f"{error.full_key}: {str(error).splitlines()[0]}")
     if problems:
@@ -104,14 +107,28 @@ def _call(key: str, make: Callable[..., Any], /, *values: Any, **arguments: Any)
     return refine(key, partial(make, *values, **arguments))
 
 
-def _unknown_keys(cfg: DictConfig, schema: type, prefix: str) -> Iterator[tuple[str, str]]:
+def _unknown_keys(values: dict[str, Any], schema: type, prefix: str) -> Iterator[tuple[str, str]]:
     """Keys that the schema has not: `+key=…` and files can add them past Hydra's own check."""
     known = {one.name: one.type for one in fields(schema)}
-    for name in cfg:
+    for name, value in values.items():
         if name not in known:
             yield f"{prefix}{name}", f"there is no such key; {nearest(name, known)}"
-        elif is_dataclass(known[name]):
-            yield from _unknown_keys(cfg[name], known[name], f"{prefix}{name}.")
+        elif is_dataclass(known[name]) and isinstance(value, dict):
+            yield from _unknown_keys(value, known[name], f"{prefix}{name}.")
+
+
+def _schema_problems(values: dict[str, Any], schema: type, prefix: str) -> Iterator[tuple[str, str]]:
+    """Values that are not of the schema's types: the file of a run, unlike a composed configuration, has no types of its own."""
+    for one in fields(schema):
+        value, key = values.get(one.name, MISSING), f"{prefix}{one.name}"
+        if value == MISSING:
+            continue
+        if is_dataclass(one.type) and isinstance(value, dict):
+            yield from _schema_problems(value, one.type, f"{key}.")
+        elif one.type == Node and value is None:
+            continue
+        elif not fits(value, one.type) or (one.type != Node and _has_target(value)):
+            yield key, f"expected {type_name(one.type)}, came `{value}`"
 
 
 def allowed_prefixes(cfg: DictConfig) -> tuple[str, ...]:
@@ -153,8 +170,8 @@ def _target_problems(node: dict[str, Any], key: str, allowed: tuple[str, ...]) -
         yield from ((f"{key}.{name}", f"{target.__qualname__} needs it") for name in needs if name not in given)
     for name, values in given.items():
         for one in values:
-            if name in takes and one != MISSING and not fits(one, takes[name]):
-                yield f"{key}.{name}", f"expected {_type_name(takes[name])}, came `{one}`"
+            if name in takes and one != MISSING and not (fits(one, takes[name]) and (not _has_target(one) or _takes_objects(takes[name]))):
+                yield f"{key}.{name}", f"expected {type_name(takes[name])}, came `{one}`"
 
 
 def _resolve(path: Any, allowed: tuple[str, ...]) -> Any:
@@ -232,5 +249,21 @@ def fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def _type_name(hint: Any) -> str:
+def _has_target(value: Any) -> bool:
+    """Whether an object would be built of the value, or of any part of it."""
+    if isinstance(value, list):
+        return any(map(_has_target, value))
+    return isinstance(value, dict) and ("_target_" in value or any(map(_has_target, value.values())))
+
+
+def _takes_objects(hint: Any) -> bool:
+    """Whether a type hint stands for anything but literals: scalars, and lists and dicts of them."""
+    if hint in (str, int, float, bool, Path, type(None), ...) or is_typeddict(hint) or get_origin(hint) is Literal:
+        return False
+    arguments = get_args(hint)
+    return not arguments or any(map(_takes_objects, arguments))
+
+
+def type_name(hint: Any) -> str:
+    """A type hint as messages call it."""
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")

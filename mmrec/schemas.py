@@ -116,6 +116,7 @@ class TrainConfig:
     trusted_packages: list[str] = field(default_factory=list)
     run_dir: str | None = None
     resume: str | None = None
+    trust_run: bool = False
 
 
 @dataclass
@@ -189,6 +190,9 @@ class EvaluateConfig:
     run: str = MISSING
     predictions: str | None = None
     trusted_packages: list[str] = field(default_factory=list)
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    trust_run: bool = False
 
 
 @dataclass

@@ -9,6 +9,7 @@ with install_import_hook("mmrec", "beartype.beartype"):
     import mmrec  # noqa: F401
 
 import copy
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "thorough" in item.keywords and not config.getoption("--thorough"):
             item.add_marker(pytest.mark.skip(reason="asked for by --thorough"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it is noted which runs were made here: not in the home of whoever runs the tests."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    return Path(os.environ["XDG_STATE_HOME"])
 
 
 @pytest.fixture(scope="session")

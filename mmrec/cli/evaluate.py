@@ -12,8 +12,9 @@ from mmrec.evaluation.measure.grades import read_grades
 from mmrec.experiment.fit import checkpoint_folder, load_best
 from mmrec.experiment.predictions import evaluate_predictions
 from mmrec.experiment.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, say
+from mmrec.experiment.run_config import open_config
 from mmrec.experiment.run_files import read_entry, read_measured, read_split
-from mmrec.experiment.runs import find_run, read_as_run, saved_config
+from mmrec.experiment.runs import find_run, read_as_run
 from mmrec.files.storage import read_json
 from mmrec.schemas import EvaluateConfig, TrainConfig
 
@@ -29,9 +30,12 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     if cfg.predictions is not None:
         return evaluate_predictions(cfg.run, cfg.predictions)
     run_dir = find_run(cfg.run)
+    named = {f"data.{key}": value for key, value in cfg.data.items() if value is not None}
+    saved = OmegaConf.merge(open_config(run_dir, cfg, named), {"trusted_packages": cfg.trusted_packages})
+    for key, value in named.items():
+        OmegaConf.update(saved, key, value)
+    check(saved, TrainConfig)
     with read_as_run(run_dir):
-        saved = OmegaConf.merge(saved_config(run_dir), {"trusted_packages": cfg.trusted_packages})
-        check(saved, TrainConfig)
         record = run_dir / "run.json"
         recorded = read_json(record)
         ours, data_hash = read_entry(record, recorded, ("model",), str), read_entry(record, recorded, ("data", "hash"), str)

@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
@@ -33,8 +33,11 @@ from mmrec.evaluation.compare.run_labels import is_compared
 from mmrec.evaluation.pages.leaderboard_page import write_leaderboard
 from mmrec.evaluation.pages.terminal import section_table
 from mmrec.experiment.fit import checkpoint_folder
+from mmrec.experiment.made_here import is_made_here
 from mmrec.experiment.prepare import say
 from mmrec.experiment.run_files import read_entry, read_table
+from mmrec.experiment.run_lock import lock_run
+from mmrec.experiment.runs import is_finished
 from mmrec.files.checkpoint import newest_sound
 from mmrec.files.storage import read_json
 from mmrec.metrics.ranking import known_metrics
@@ -61,16 +64,14 @@ class BoardRun:
 
     @property
     def is_finished(self) -> bool:
-        """run.json is the last that measuring needs and training writes."""
-        return (self.folder / "metrics.json").is_file() and (self.folder / "run.json").is_file()
+        """It has all that the tables need."""
+        return is_finished(self.folder)
 
     @property
     def is_resumable(self) -> bool:
-        """It was stopped after its first checkpoint, one that is as it was written, in the folder where it began."""
-        config = self.folder / "config.yaml"
-        if not config.is_file() or OmegaConf.load(config).run_dir != str(self.folder):
-            return False
-        return newest_sound(checkpoints_in(checkpoint_folder(self.folder, self.seed)))[0] is not None
+        """It was stopped after its first checkpoint, one that is as it was written, and was made here."""
+        sound, _ = newest_sound(checkpoints_in(checkpoint_folder(self.folder, self.seed)))
+        return sound is not None and is_made_here(self.folder)
 
 
 def leaderboard(cfg: DictConfig) -> list[Section]:
@@ -130,7 +131,11 @@ def run_one(cfg: DictConfig, runs: Sequence[BoardRun]) -> str | None:
     if run.is_resumable:
         cfg.resume = str(run.folder)
     else:
-        shutil.rmtree(run.folder, ignore_errors=True)
+        try:
+            with lock_run(run.folder, "board"):
+                shutil.rmtree(run.folder)
+        except ConfigError as error:
+            return str(error)
         run.folder.mkdir(parents=True)
     with (run.folder / "log.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:

@@ -1,6 +1,7 @@
 """`mmrec train`: data to split to model to metrics to report, into one run folder."""
 
 import copy
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from mmrec.evaluation.pages.run_page import write_report
 from mmrec.evaluation.pages.terminal import console_table
 from mmrec.experiment.baselines import chosen, tune_baseline
 from mmrec.experiment.fit import checkpoint_folder, fit, load_best
+from mmrec.experiment.made_here import remember_run
 from mmrec.experiment.prepare import (
     Evidence,
     fit_priors,
@@ -46,7 +48,9 @@ from mmrec.experiment.run_changes import (
     find_changes,
     record_changes,
 )
-from mmrec.experiment.runs import read_as_run, saved_config
+from mmrec.experiment.run_config import kept_config, open_config
+from mmrec.experiment.run_lock import lock_run
+from mmrec.experiment.runs import is_finished
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.ranking import known_metrics
 from mmrec.models.recommender import Recommender
@@ -69,12 +73,16 @@ def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> Path:
     check(cfg, TrainConfig)
     check_selection(cfg)
     run_dir = _run_dir(cfg)
-    evidence = load_evidence(cfg)
-    split = make_split(cfg, evidence, run_dir / "split")  # the first that is written: bad data leaves no folder behind
-    record_changes(run_dir, cfg, changes)
-    write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    with _resumable(run_dir):
-        _train_and_measure(cfg, evidence, split, run_dir, start)
+    with lock_run(run_dir, "run_dir" if cfg.resume is None else "resume"):
+        if cfg.resume is None and is_finished(run_dir):
+            raise ConfigError(f"run_dir: {run_dir} holds a finished run; name another folder, or none for a new one")
+        evidence = load_evidence(cfg)
+        split = make_split(cfg, evidence, run_dir / "split")  # the first that is written: bad data leaves no folder behind
+        record_changes(run_dir, cfg, changes)
+        write_text(run_dir / "config.yaml", OmegaConf.to_yaml(kept_config(cfg)))
+        remember_run(run_dir)
+        with _resumable(run_dir):
+            _train_and_measure(cfg, evidence, split, run_dir, start)
     return run_dir
 
 
@@ -110,8 +118,9 @@ def _resumable(run_dir: Path) -> Iterator[None]:
     """Whoever ends the run is told how to go on with it."""
     try:
         yield
-    except Terminated as end:
-        raise Terminated(end.signum, f"; `mmrec train resume={run_dir}` goes on from here") from None
+    except (Terminated, KeyboardInterrupt) as end:
+        signum = end.signum if isinstance(end, Terminated) else signal.SIGINT
+        raise Terminated(signum, f"; `mmrec train resume={run_dir}` goes on from here") from None
 
 
 def _train_seeds(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[list[Result], Recommender, Remake]:
@@ -184,16 +193,16 @@ def _write_counterfactuals(
 
 def _resumed(cfg: DictConfig, overrides: Sequence[str] | None) -> tuple[DictConfig, dict[str, Change]]:
     """The configuration that the run `cfg.resume` was started with, changed as is asked for (`trainer.max_epochs=50`), and the changes."""
-    path = Path(cfg.resume) / "config.yaml"
-    if not path.is_file():
-        raise MissingFile(f"resume: expected the configuration of a run at {path}, and there is no such file")
-    with read_as_run(path.parent):
-        saved = saved_config(path.parent)
-    asked = composed_changes(cfg, saved) if overrides is None else asked_changes(overrides)
-    changes = find_changes(saved, asked, path.parent)
+    run_dir = Path(cfg.resume)
+    if not (run_dir / "config.yaml").is_file():
+        raise MissingFile(f"resume: expected the configuration of a run at {run_dir / 'config.yaml'}, and there is no such file")
+    named = None if overrides is None else asked_changes(overrides)
+    saved = open_config(run_dir, cfg, named or ())
+    asked = composed_changes(cfg, saved) if named is None else named
+    changes = find_changes(saved, asked, run_dir)
     if changes:
         say(f"resume: {describe_changes(changes)}")
-    return OmegaConf.merge(changed_config(saved, changes), {"resume": cfg.resume}), changes
+    return OmegaConf.merge(changed_config(saved, changes), {"resume": cfg.resume, "run_dir": cfg.resume, "trust_run": False}), changes
 
 
 def _with_seed(cfg: DictConfig, seed: int) -> DictConfig:
@@ -228,7 +237,4 @@ def _run_dir(cfg: DictConfig) -> Path:
         taken = [name, *(f"{name}-{n}" for n in range(2, 1000))]
         with open_dict(cfg):
             cfg.run_dir = str(next(path for path in (Path(cfg.paths.runs) / one for one in taken) if not path.exists()))
-    path = Path(cfg.run_dir)
-    if (path / "metrics.json").exists() and cfg.resume is None:
-        raise ConfigError(f"run_dir: {path} holds a finished run; name another folder, or none for a new one")
-    return path
+    return Path(cfg.run_dir)

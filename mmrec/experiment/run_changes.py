@@ -24,7 +24,7 @@ from mmrec.files.storage import read_json, write_json
 from mmrec.tasks.checkpoints import checkpoints_in
 
 CHANGES = "changes.json"
-ALWAYS = ("evaluation.", "baselines.", "features.", "n_seeds", "data.path", "paths.cache")
+ALWAYS = ("evaluation.", "baselines.", "features.", "n_seeds", "data.path", "paths.cache", "trusted_packages")
 """Keys that take effect however far the training is; below those that end in a dot, all."""
 WHILE_TRAINING = (
     *("trainer.", "optimizer.", "loss.", "logger.", "checkpoint.every_n_steps"),

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from mmrec.errors import DownloadError
+from mmrec.files.lock import locked
 from mmrec.files.public_address import CheckedBackend
 from mmrec.files.storage import sha256_file, sync_folder, write_json
 from mmrec.types import Hosts
@@ -285,24 +286,6 @@ def _tls() -> SSLContext:
     return httpx.create_ssl_context()
 
 
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
+def _alone(target: Path) -> AbstractContextManager[None]:
     """One at a time makes `target`; the others wait and find it."""
-    lock = target.with_name(f".{target.name}.lock")
-    while True:
-        with open(lock, "a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not _is_same(file.fileno(), lock):  # it was another's, who is done with it
-                continue
-            try:
-                yield
-            finally:
-                lock.unlink(missing_ok=True)
-            return
-
-
-def _is_same(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+    return locked(target.with_name(f".{target.name}.lock"), lambda file: fcntl.flock(file, fcntl.LOCK_EX))

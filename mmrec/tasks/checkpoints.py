@@ -9,6 +9,7 @@ import atexit
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -30,6 +31,7 @@ from mmrec.tasks.position import Position, position_between_epochs, position_in_
 
 BEST, SECONDS = "best.json", "seconds.json"
 _N_KEPT = 2
+_NAME = re.compile(r"epoch_\d+_step_\d+")
 
 
 class FolderCheckpointIO(CheckpointIO):
@@ -215,13 +217,16 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 
 def read_best(folder: Path) -> dict[str, Any] | None:
-    """Which checkpoint validation chose so far: its name, the metric and the value; None before the first validation."""
+    """Which checkpoint validation chose so far: its name, the metric and the value; None before the first validation.
+
+    Raises DamagedCheckpoint where `best.json` names anything but a checkpoint of this folder.
+    """
     best = _read_json(folder / BEST)
     if best is None:
         return None
     name = best.get("checkpoint") if isinstance(best, dict) else None
-    if not isinstance(name, str) or name != Path(name).name:  # a path would lead out of the folder
-        raise DamagedCheckpoint(f"{folder / BEST}: expected the name of a checkpoint under `checkpoint`")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):  # a path would lead out of the folder
+        raise DamagedCheckpoint(f"{folder / BEST}: checkpoint: expected one beside it, such as epoch_0001_step_000000, came `{name}`")
     return best
 
 
@@ -251,8 +256,10 @@ def _read_json(path: Path) -> Any:
 
 
 def best_checkpoint(folder: Path) -> Path:
-    """The checkpoint that validation chose. Raises MissingFile where there is none."""
+    """The checkpoint that validation chose. Raises MissingFile where there is none, and as `read_best`."""
     best = read_best(folder)
-    if best is None or not (folder / best["checkpoint"]).is_dir():
+    if best is None:
         raise MissingFile(f"expected a checkpoint that validation chose in {folder}, and there is none")
+    if not (folder / best["checkpoint"]).is_dir():
+        raise MissingFile(f"expected the checkpoint {best['checkpoint']} that validation chose in {folder}, and there is none")
     return folder / best["checkpoint"]

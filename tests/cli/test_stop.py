@@ -20,6 +20,7 @@ from mmrec.cli.main import errors_as_messages
 from mmrec.cli.terminate import terminable
 from mmrec.cli.train import train
 from mmrec.errors import DamagedCheckpoint, DataError, DivergedError, Terminated
+from mmrec.experiment.made_here import remember_run
 from mmrec.files.checkpoint import check_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in
 from mmrec.tasks.ranking import RankingTask
@@ -137,6 +138,7 @@ def test_a_run_is_not_resumed_on_other_rows(trained: Callable, compose: Compose)
     run = trained("trainer.max_epochs=1")
     config = run / "config.yaml"
     config.write_text(config.read_text(encoding="utf-8").replace("test_ratio: 0.1", "test_ratio: 0.2"), encoding="utf-8")
+    remember_run(run)
     before = (run / "split" / "test.parquet").read_bytes()
     with pytest.raises(DataError, match=r"^resume: .*parquet is not what the data give now; put back the files"):
         train(compose(f"resume={run}"), [f"resume={run}"])

@@ -19,7 +19,8 @@ def test_only_a_validation_metric_may_choose(metric: str, compose: Compose, shop
 
 
 def test_a_finished_run_is_not_overwritten(tmp_path: Path, compose: Compose, shop_overrides: list[str]) -> None:
-    (tmp_path / "metrics.json").write_text("{}")
+    for name in ("metrics.json", "run.json"):
+        (tmp_path / name).write_text("{}")
     with pytest.raises(ConfigError, match=r"^run_dir: .* holds a finished run"):
         train(compose(*shop_overrides, f"run_dir={tmp_path}"))
-    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json", "run.json"]

@@ -11,6 +11,7 @@ from mmrec.cli.evaluate import evaluate
 from mmrec.cli.train import train
 from mmrec.config import check, flat, plain
 from mmrec.errors import DataError
+from mmrec.experiment.made_here import remember_run
 from mmrec.experiment.runs import _BEFORE, read_as_run, saved_config
 from mmrec.schemas import TrainConfig
 
@@ -54,5 +55,6 @@ def test_a_run_without_the_later_keys_is_evaluated(compose: Compose, shop_overri
     assert "filter" not in saved or not saved.filter
     OmegaConf.save(saved, older / "config.yaml")
     check(saved_config(older), TrainConfig)
+    remember_run(older)
     found = [evaluate(compose(f"run={folder}", name="evaluate")) for folder in (run, older)]
     assert found[0] == found[1]

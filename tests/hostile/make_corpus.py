@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from make_configs import ESCAPES, configs, hydra_files
 from make_exhausting import exhausting
+from make_runs import received_runs
 from make_stores import STORED_NAMES
 from PIL import Image
 
@@ -45,6 +46,7 @@ def make_corpus(corpus: Path) -> None:
         "hydra": hydra_files(owned),
         "wheels": wheels(),
         "runs": runs(owned),
+        "received": received_runs(owned, corpus / "shop"),
     }
     for entry, artefacts in entries.items():
         for name, files in artefacts.items():

@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 
 from mmrec.cli import main as cli
 from mmrec.cli.compare import compare
+from mmrec.cli.evaluate import evaluate
 from mmrec.cli.hydra.their_config import check_config_dirs
 from mmrec.cli.recommend import recommend
 from mmrec.config import check
@@ -32,6 +33,7 @@ from mmrec.data.folder.read import read_folder
 from mmrec.data.pictures import decode_worker as picture_worker
 from mmrec.data.pictures.read import read_pictures
 from mmrec.errors import MmrecError
+from mmrec.experiment.run_config import open_config
 from mmrec.files import wheels
 from mmrec.files.checkpoint import read_checkpoint
 from mmrec.files.storage import sha256_file
@@ -156,6 +158,15 @@ def read_run(folder: Path) -> str:
     return str(recommend(OmegaConf.create({"run": str(folder), "user": "u", "k": 3})))
 
 
+def read_received(folder: Path) -> str:
+    """Measured again by someone who has the data and a cache of their own; then where it would go on."""
+    own = {"data": {"path": str(corpus / "shop")}, "paths": {"cache": f"{left}/cache", "runs": f"{left}/runs"}, "trust_run": False}
+    found = evaluate(OmegaConf.create({"run": str(folder), "predictions": None, **own}))
+    going_on = open_config(folder, OmegaConf.create(own), ["data.path"])
+    assert going_on.run_dir == str(folder) and "victim" not in OmegaConf.to_yaml(going_on)
+    return str(found)
+
+
 READERS: dict[str, Callable[[Path], str]] = {
     "tables": read_tables,
     "pictures": read_picture,
@@ -167,6 +178,7 @@ READERS: dict[str, Callable[[Path], str]] = {
     "hydra": run_command,
     "wheels": read_wheel,
     "runs": read_run,
+    "received": read_received,
 }
 
 
@@ -206,10 +218,11 @@ if __name__ == "__main__":
         "checkpoints/sound",
         "wheels/sound",
         "runs/vectors without users",
+        "received/sound",
         "configs/os.system",
     ):
         attempt(entry.split("/")[0], corpus / entry)
     sys.addaudithook(audit)
     armed = True
-    for folder in sorted(corpus.glob("*/*")):
+    for folder in sorted(path for entry in READERS for path in corpus.glob(f"{entry}/*")):
         print(json.dumps(attempt(folder.parent.name, folder)), flush=True)

@@ -51,13 +51,25 @@ def test_artefacts_are_many_and_small(corpus: Path) -> None:
 
 
 def test_each_was_read_refused_or_counted(corpus: Path, results: list[dict]) -> None:
-    assert len(results) == len(list(corpus.glob("*/*")))
+    assert len(results) == len([path for path in corpus.glob("*/*") if path.is_dir()])
     odd = [
         f"{one['entry']}/{one['name']}: {one['outcome']}: {one['message'][:300]}"
         for one in results
         if one["outcome"] not in ("read", "refused")
     ]
     assert not odd, "\n" + "\n".join(odd)
+
+
+def test_a_received_run_is_measured_in_its_folder_or_refused(corpus: Path, results: list[dict]) -> None:
+    """Whatever it says of places is the caller's own, or has to be confirmed."""
+    odd = [
+        f"{one['name']}: {one['outcome']}: {one['message'][:200]}"
+        for one in results
+        if one["entry"] == "received" and (one["outcome"] == "read") != one["name"].startswith("sound")
+    ]
+    assert not odd, "\n" + "\n".join(odd)
+    assert not (corpus.parent / "victim").exists()
+    assert [one["name"] for one in results if one["name"].startswith("place: ") and "trust_run=true" not in one["message"]] == []
 
 
 def test_nothing_ran_and_nothing_else_was_opened(corpus: Path, results: list[dict]) -> None:

@@ -4,7 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 BASE = "base"
-_NOT_COMPARED = ("run_dir", "resume", "paths.", "logger.", "trainer.enable_progress_bar", "checkpoint.", "data_module.n_workers")
+_NOT_COMPARED = (
+    "run_dir",
+    "resume",
+    "trust_run",
+    "paths.",
+    "logger.",
+    "trainer.enable_progress_bar",
+    "checkpoint.",
+    "data_module.n_workers",
+)
 _MANY_KEYS = 2
 
 
