@@ -17,6 +17,7 @@ from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
+from mmrec.bounds import out_of_bounds
 from mmrec.errors import ConfigError, MmrecError, nearest
 from mmrec.experiment.tuning.space import SEARCH, ends, search_problems
 from mmrec.plugins import trusted_packages
@@ -53,8 +54,11 @@ def check(cfg: DictConfig, schema: type) -> None:
         problems += [f"{key}: a value is needed; set it as `{key}=…`" for key in sorted(OmegaConf.missing_keys(cfg))]
         values, allowed = plain(cfg), allowed_prefixes(cfg)
         problems += [f"{key}: {problem}" for key, problem in (*_schema_problems(values, schema, ""), *_problems(values, "", allowed))]
+        literal = OmegaConf.to_container(cfg, resolve=False)  # what stands for another key is told once, there
+        problems += [f"{key}: {problem}" for key, problem in out_of_bounds(literal)]
     except InterpolationResolutionError as error:
-        problems.append(f"{error.full_key}: {str(error).splitlines()[0]}")
+        remedy = "; set HOME, or give paths.cache=FOLDER" if "'HOME'" in str(error) else ""
+        problems.append(f"{error.full_key}: {str(error).splitlines()[0]}{remedy}")
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -19,7 +19,7 @@ FOLDERS = ("mmrec", "data_modules", "scripts", "tests")
 # The order in which data flows. A room imports from rooms of earlier lines, and from itself.
 ORDER = (
     {"_torchvision", "types", "errors"},
-    {"plugins", "renames"},
+    {"plugins", "renames", "terminal"},
     {"files"},
     {"data.tables"},
     {"data.interactions"},
@@ -42,7 +42,7 @@ ORDER = (
     {"evaluation.pages"},
     {"rerank", "explain", "feedback", "policy", "privacy", "compress"},
     {"experiment.tuning"},
-    {"schemas"},
+    {"schemas", "bounds"},
     {"config"},
     {"experiment"},
     {"serving"},
@@ -249,7 +249,34 @@ def check_docstrings(path: PurePosixPath, source: str) -> list[str]:
     return found
 
 
-CHECKS = (check_arrows, check_libraries, check_bans, check_sizes, check_annotations, check_docstrings)
+PRINTS, PRINT_METHODS = {"print", "rich.print", "rich.print_json", "rich.console.Console"}, ("print", "print_json", "print_exception")
+PRINTER, SPEAKS_IN_BYTES = "mmrec/terminal.py", "mmrec/data/pictures/decode_worker.py"
+
+
+def check_prints(path: PurePosixPath, source: str) -> list[str]:
+    """All that mmrec prints goes through mmrec/terminal.py, which makes text from a person's files printable; warnings do so themselves."""
+    if path.parts[0] not in ("mmrec", "data_modules") or str(path) == PRINTER:
+        return []
+    found, names = [], aliases(source)
+    for node in parse(source)[1]:
+        is_call = isinstance(node, ast.Call)
+        called = node.func if is_call else node
+        first, dot, rest = dotted(called).partition(".")
+        name = f"{names.get(first, first)}{dot}{rest}"
+        is_stream = name in ("sys.stdout", "sys.stderr") and str(path) != SPEAKS_IN_BYTES
+        if is_stream or (is_call and (name in PRINTS or getattr(called, "attr", "") in PRINT_METHODS)):
+            found.append(f"{path}:{node.lineno}: {ast.unparse(called)} outside {PRINTER}")
+        elif is_call and name == "warnings.warn" and not is_made_printable(node.args[0]):
+            found.append(f"{path}:{node.lineno}: a warning that is not made printable")
+    return found
+
+
+def is_made_printable(argument: ast.expr) -> bool:
+    """Whether an argument is a text of the source itself, or what `printable` gives."""
+    return isinstance(argument, ast.Constant) or (isinstance(argument, ast.Call) and dotted(argument.func) == "printable")
+
+
+CHECKS = (check_arrows, check_libraries, check_bans, check_sizes, check_annotations, check_docstrings, check_prints)
 
 PLANTED = [
     (check_arrows, "mmrec/data/interactions/matrix.py", "from mmrec.kg.graph import Graph", 1),
@@ -297,6 +324,13 @@ PLANTED = [
     (check_sizes, "mmrec/x.py", "def f(a, b, c, d, e, /, f, *, g, h, **i): ...", 1),
     (check_annotations, "mmrec/x.py", "def f(x: int, *rest): ...", 1),
     (check_annotations, "data_modules/x.py", "class A:\n    def f(self, *, k=1): ...", 2),
+    (check_prints, "mmrec/cli/x.py", "print(x)", 1),
+    (check_prints, "data_modules/x.py", "from rich import print as show\n\nshow(x)", 3),
+    (check_prints, "mmrec/cli/x.py", "from rich.console import Console\n\nconsole = Console()", 3),
+    (check_prints, "mmrec/cli/x.py", "open_console().print(x)", 1),
+    (check_prints, "mmrec/cli/x.py", "self.console.print(x)", 1),
+    (check_prints, "mmrec/data/tables/x.py", "import sys\n\njson.dump(x, sys.stdout)", 3),
+    (check_prints, "mmrec/data/tables/x.py", "import warnings\n\nwarnings.warn(f'{x} is damaged')", 3),
     (check_docstrings, "tests/test_x.py", "x = 1", 1),
     (check_docstrings, "mmrec/x.py", '"""What it is."""\n\ndef f() -> None: ...', 3),
     (check_docstrings, "mmrec/x.py", '"""What it is."""\nclass A: ...', 2),
@@ -314,6 +348,8 @@ SOUND = [
     ("mmrec/nn/encoders/text.py", "AutoModel.from_pretrained(name, trust_remote_code=False)"),
     ("mmrec/cli/main.py", "model.eval()\nyaml.safe_load(text)"),
     ("mmrec/files/storage.py", "import numpy as np\nfrom safetensors.torch import load\nnp.load(path, allow_pickle=False)\nload(raw)"),
+    ("mmrec/terminal.py", "print(x)"),
+    ("mmrec/data/tables/x.py", "import warnings\nwarnings.warn(printable(f'{x} is damaged'))\nwarnings.warn('not here')\nsay(x)"),
     ("mmrec/losses.py", "class _A:\n    def __init__(self, a: int, b: int, c: int, d: int, *, e: int, f: int, g: int, h: int): ..."),
     ("mmrec/losses.py", "def _f() -> None:\n" + "    x = 1\n" * 59),
 ]

@@ -1,7 +1,6 @@
 """`mmrec data check`: everything that is wrong with a dataset, in one pass, for people and for programs."""
 
 import json
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.console import Console
 
 from mmrec.config import build, check
+from mmrec.data.interactions.index import check_catalogue
 from mmrec.data.pictures.decode import decode_picture
 from mmrec.data.pictures.read import read_pictures
 from mmrec.data.pictures.urls import named_by_url
@@ -20,6 +19,7 @@ from mmrec.data.tables.problems import REMEDIES, DataProblems, Problem, Problems
 from mmrec.errors import DataError
 from mmrec.files.storage import write_json
 from mmrec.schemas import CheckCommandConfig
+from mmrec.terminal import say
 from mmrec.types import ITEM_ID, Dataset
 
 STDOUT = "-"
@@ -36,21 +36,19 @@ def check_command(cfg: DictConfig) -> dict[str, Any]:
     pictures = _check_pictures(dataset, cfg.pictures) if dataset else Problems()
     notes = (*map(str, dataset.counts), *dataset.notes) if dataset else ()
     found = {"sound": not len(problems), **problems.as_json(), "notes": list(notes), "pictures": pictures.as_json()}
-    console = Console(stderr=cfg.json == STDOUT, highlight=False)
-    _show(console, problems, notes, pictures)
+    to_stderr = cfg.json == STDOUT
+    say(*_lines(problems, notes, pictures), stderr=to_stderr)
     if cfg.json == STDOUT:
-        json.dump(found, sys.stdout, indent=2, ensure_ascii=False)
-        print()
+        say(*json.dumps(found, indent=2).split("\n"), stderr=False)  # in ASCII: whatever a terminal would act on is escaped
     elif cfg.json is not None:
         write_json(Path(cfg.json), found)
-        console.print(f"written: {cfg.json}", markup=False, soft_wrap=True)
+        say(f"written: {cfg.json}", stderr=False)
     if dataset is None or len(problems):
         raise DataError(f"{_name(cfg)}: {len(problems):,} {'problem' if len(problems) == 1 else 'problems'}; training would stop here")
-    console.print(
+    say(
         f"{dataset.name} is sound: {len(dataset.interactions):,} interactions, {dataset.interactions['user_id'].n_unique():,} users, "
         f"{len(dataset.items):,} items",
-        markup=False,
-        soft_wrap=True,
+        stderr=to_stderr,
     )
     return found
 
@@ -63,7 +61,9 @@ def _read(cfg: DictConfig) -> tuple[Problems, Dataset | None]:
     """What is wrong, and the dataset: without the rows that are, where the reader can leave them out; None where it cannot be read."""
     problems = Problems()
     try:
-        return problems, build(cfg, "data")
+        dataset = build(cfg, "data")
+        check_catalogue(dataset)
+        return problems, dataset
     except DataProblems as error:
         problems = error.problems
     except DataError as error:
@@ -110,7 +110,7 @@ def _check_pictures(dataset: Dataset, decode: bool) -> Problems:
     return problems
 
 
-def _show(console: Console, problems: Problems, notes: Sequence[str], pictures: Problems) -> None:
+def _lines(problems: Problems, notes: Sequence[str], pictures: Problems) -> list[str]:
     """Problems one by one, then their counts with what to do, then the notes."""
     lines = [str(one) for one in (*problems.shown, *pictures.shown)]
     for found in (problems, pictures):
@@ -119,5 +119,4 @@ def _show(console: Console, problems: Problems, notes: Sequence[str], pictures: 
     hidden = len(problems) + len(pictures) - len(problems.shown) - len(pictures.shown)
     if hidden:
         lines.append(f"{hidden:,} more are counted above, not shown; data.on_error=quarantine writes all rows to files")
-    for line in (*lines, *(f"note: {note}" for note in notes)):
-        console.print(line, markup=False, soft_wrap=True)
+    return [*lines, *(f"note: {note}" for note in notes)]

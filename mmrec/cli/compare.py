@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from rich.console import Console
 
 from mmrec.cli.words import no_such_option, parse_words
 from mmrec.config import flat
@@ -17,6 +16,7 @@ from mmrec.evaluation.pages.terminal import comparison_tables
 from mmrec.experiment.run_files import read_entry, read_measured, read_table
 from mmrec.experiment.runs import find_run, read_as_run, saved_config
 from mmrec.files.storage import read_json
+from mmrec.terminal import say, show
 from mmrec.types import USER_ID
 
 PAGE = "compare.html"
@@ -35,15 +35,11 @@ def compare(words: Sequence[str]) -> RunComparison:
     """
     arguments = _parse(words)
     comparison = compare_runs(_read(arguments.runs), arguments.metric, arguments.seed)
-    console = Console()
-    for table in comparison_tables(comparison):
-        console.print(table)
-    for sentence in (*verdicts(comparison), seed_caveat(comparison)):
-        if sentence:
-            console.print(f"{sentence}.", markup=False, highlight=False)
+    show(*comparison_tables(comparison))
+    say(*(f"{sentence}." for sentence in (*verdicts(comparison), seed_caveat(comparison)) if sentence), stderr=False)
     target = _target(arguments)
     write_comparison(target, comparison)
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"page: {target}", markup=False)
+    say(f"page: {target}")
     return comparison
 
 

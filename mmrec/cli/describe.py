@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mmrec.config import build, check
 from mmrec.data.discover.describe import Counts, Description, describe
-from mmrec.errors import ConfigError
+from mmrec.errors import printable
 from mmrec.evaluation.pages.dataset_page import facts, spread_cells, write_description
 from mmrec.schemas import DescribeCommandConfig
+from mmrec.terminal import say, show
 from mmrec.types import Dataset
 
 _BAR = 30
@@ -20,39 +20,35 @@ _BAR = 30
 def describe_command(cfg: DictConfig) -> Description:
     """Prints a dataset in numbers and writes a page to `output` if that is given; returns what `mmrec.data.discover.describe` does."""
     check(cfg, DescribeCommandConfig)
-    if cfg.examples < 0:
-        raise ConfigError(f"examples: expected 0 or more, came {cfg.examples}")
     dataset: Dataset = build(cfg, "data")
     found = describe(dataset, cfg.examples)
-    console = Console(highlight=False)
-    console.print(_pairs(f"{found.name}", facts(found)), _spreads(found))
+    show(_pairs(f"{found.name}", facts(found)), _spreads(found))
     for title, counts in ((f"interactions per {found.period}", found.over_time), ("ratings", found.ratings), ("events", found.events)):
         if counts:
-            console.print(_bars(title, counts))
+            show(_bars(title, counts))
     if found.coverage:
-        console.print(_coverage(found))
+        show(_coverage(found))
     if found.examples:
-        console.print(_examples(found))
-    console.print(Text(f"users: {', '.join(found.user_ids)}, …\nitems: {', '.join(found.item_ids)}, …"))
-    for note in found.notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+        show(_examples(found))
+    say(f"users: {', '.join(found.user_ids)}, …", f"items: {', '.join(found.item_ids)}, …", stderr=False)
+    say(*(f"note: {note}" for note in found.notes), stderr=False)
     if cfg.output is not None:
         write_description(Path(cfg.output), found, dataset)
-        console.print(f"page: {cfg.output}", markup=False, soft_wrap=True)
+        say(f"page: {cfg.output}", stderr=False)
     return found
 
 
 def _table(title: str, *columns: str, numbers: bool = False) -> Table:
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if numbers and place else "left", overflow="fold")
+        table.add_column(column, justify="right" if numbers and place else "left")
     return table
 
 
 def _pairs(title: str, facts: dict[str, str]) -> Table:
     table = _table(title, "", "", numbers=True)
     for name, value in facts.items():
-        table.add_row(name, Text(value))
+        table.add_row(name, value)
     return table
 
 
@@ -72,14 +68,14 @@ def _bars(title: str, counts: Counts) -> Table:
     table = _table(title, "", "count", "")
     table.columns[1].justify = "right"
     for name, count in rows:
-        table.add_row(Text(name), f"{count:,}", "▇" * round(_BAR * count / max(n for _, n in rows)))
+        table.add_row(name, f"{count:,}", "▇" * round(_BAR * count / max(n for _, n in rows)))
     return table
 
 
 def _coverage(found: Description) -> Table:
     table = _table("what is known of the items", "", "items", "share", "")
     for one in found.coverage:
-        table.add_row(one.modality, f"{one.n_items:,}", f"{one.n_items / found.n_items:.1%}", Text(one.detail))
+        table.add_row(one.modality, f"{one.n_items:,}", f"{one.n_items / found.n_items:.1%}", one.detail)
     return table
 
 
@@ -88,6 +84,6 @@ def _examples(found: Description) -> Table:
     table.columns[1].justify = "right"
     for one in found.examples:
         text = one.text if len(one.text) <= 200 else f"{one.text[:200]}…"
-        triples = "\n".join(" · ".join(triple) for triple in one.triples[:3])
-        table.add_row(*(Text(cell) for cell in (one.item_id, f"{one.n_interactions:,}", text, triples)))
+        triples = "\n".join(printable(" · ".join(triple)) for triple in one.triples[:3])
+        table.add_row(one.item_id, f"{one.n_interactions:,}", text, Text(triples))
     return table

@@ -1,7 +1,6 @@
 """`mmrec evaluate run=…`: the test metrics of a run, computed again from its checkpoints and compared with what it reported."""
 
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.table import Table
 
 from mmrec.config import check
@@ -17,6 +16,7 @@ from mmrec.experiment.run_files import read_entry, read_measured, read_split
 from mmrec.experiment.runs import find_run, read_as_run
 from mmrec.files.storage import read_json
 from mmrec.schemas import EvaluateConfig, TrainConfig
+from mmrec.terminal import show
 
 TOLERANCE = 1e-4
 
@@ -63,7 +63,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     found = mean_over_seeds(by_seed)
     if missing := found.keys() - reported.keys():
         raise DataError(f"{run_dir / 'metrics.json'}: expected `models.{ours}.{min(missing)}`, found none")
-    Console().print(_table(found, reported))
+    show(_table(found, reported))
     differing = [name for name, value in found.items() if abs(value - reported[name]) > TOLERANCE]
     if differing:
         raise DataError(f"{', '.join(differing)} differ from {run_dir / 'metrics.json'} by more than {TOLERANCE}; were its files changed?")

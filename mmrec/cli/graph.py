@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from mmrec.config import build, check
 from mmrec.errors import DataError
 from mmrec.kg.graph import build_graph, prune, statistics, write_graphml
 from mmrec.schemas import GraphCommandConfig
+from mmrec.terminal import say, show
 from mmrec.types import ITEM_ID, Dataset
 
 
@@ -23,11 +23,10 @@ def graph_command(cfg: DictConfig) -> dict[str, Any]:
         raise DataError(f"{dataset.name} has no triples, and no `graph.item_columns` are named: there is no graph to show")
     graph = prune(graph, cfg.graph.min_degree)
     found = statistics(graph, dataset.items[ITEM_ID].to_list())
-    console = Console()
-    console.print(_overview(dataset.name, found), _relations(found))
+    show(_overview(dataset.name, found), _relations(found))
     if cfg.output is not None:
         write_graphml(graph, Path(cfg.output))
-        console.print(f"written: {cfg.output}", markup=False)
+        say(f"written: {cfg.output}", stderr=False)
     return found
 
 
@@ -46,7 +45,6 @@ def _overview(name: str, found: dict[str, Any]) -> Table:
 def _relations(found: dict[str, Any]) -> Table:
     table = Table("relation", "triples", "only repeats, backwards", title="Relations", title_justify="left")
     table.columns[1].justify = "right"
-    table.columns[0].overflow = table.columns[2].overflow = "fold"  # a relation cut short is a relation unknown
     for relation, count in found["triples_by_relation"].items():
         table.add_row(relation, f"{count:,}", found["inverse_relations"].get(relation, ""))
     return table

@@ -7,7 +7,6 @@ from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 
 from mmrec.config import check, plain
 from mmrec.data.folder.read import check_choices, open_folder
@@ -17,6 +16,7 @@ from mmrec.data.interactions.filter import Filter
 from mmrec.data.interactions.split_rules import RULES, Rule
 from mmrec.errors import ConfigError, StorageError, nearest
 from mmrec.schemas import IngestCommandConfig
+from mmrec.terminal import say
 from mmrec.types import PARTS, RowCount
 
 _READER, _SPLITS = "mmrec.data.folder.read.read_folder", "mmrec.data.interactions.split."
@@ -56,7 +56,7 @@ def _rule(cfg: DictConfig) -> Rule:
 
 def _show(manifest: Mapping[str, Any], data: Mapping[str, Any], out: Path, is_new: bool) -> None:
     """What was done, and the next command."""
-    console, split = Console(highlight=False, soft_wrap=True), manifest["split"]
+    split = manifest["split"]
     lines = [] if is_new else [f"{out} is made of these files already, with the same settings: nothing is left to do"]
     lines += [
         str(RowCount(name, count["in"], *(count[why] for why in ("quarantined", "deduplicated", "filtered"))))
@@ -71,5 +71,4 @@ def _show(manifest: Mapping[str, Any], data: Mapping[str, Any], out: Path, is_ne
     words += ["data.allow_hosts=[" + ",".join(data["allow_hosts"]) + "]"] if data.get("allow_hosts") else []
     lines.append(f"{'written' if is_new else 'there'}: {out / MANIFEST}")
     lines.append(f"next: mmrec train data=folder {' '.join(map(quote, words))} split=given")
-    for line in lines:
-        console.print(line, markup=False)
+    say(*lines, stderr=False)

@@ -7,7 +7,6 @@ from pathlib import Path
 from shlex import quote
 
 import yaml
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from mmrec.data.folder.settings import FILE
 from mmrec.errors import ConfigError, StorageError
 from mmrec.files.locate import missing_file
 from mmrec.files.storage import write_text
+from mmrec.terminal import say, show
 
 _DESCRIPTION = f"""Looks at the files in a folder, whatever they are called, and guesses which has interactions, items, users, triples,
 which column is which, and where the pictures are. Writes the guesses with their reasons to PATH/{FILE}, which every verb reads.
@@ -109,28 +109,25 @@ def _comment(text: str) -> str:
 
 def _show(guesses: Guesses, folder: Path) -> None:
     table = Table("setting", "guess", "sure?", "why", title=f"{folder / FILE}", title_justify="left")
-    table.columns[0].overflow = table.columns[1].overflow = table.columns[3].overflow = "fold"
     for guess in guesses.found:
         value = guess.value if isinstance(guess.value, str) else ", ".join(guess.value)
         style = "bold" if guess.confidence == DOUBTFUL else ""
         table.add_row(*(Text(text, style) for text in (guess.key, value, guess.confidence, guess.reason)))
-    console = Console(highlight=False)
-    console.print(table)
-    for sentence in guesses.missing:
-        console.print(f"not found: {sentence}", markup=False)
+    show(table)
+    lines = [f"not found: {sentence}" for sentence in guesses.missing]
     if guesses.unused:
         more = f", … ({len(guesses.unused) - 5} more)" if len(guesses.unused) > 5 else ""
-        console.print(f"not used: {', '.join(guesses.unused[:5])}{more}", markup=False)
-    for sentence in guesses.odd:
-        console.print(f"note: {_comment(sentence)}", markup=False, soft_wrap=True)
+        lines.append(f"not used: {', '.join(guesses.unused[:5])}{more}")
+    lines += [f"note: {sentence}" for sentence in guesses.odd]
     doubtful = sum(guess.confidence == DOUBTFUL for guess in guesses.found)
     first = f"look at {doubtful} marked `{DOUBTFUL}` in {folder / FILE}, then " if doubtful else ""
-    console.print(f"next: {first}mmrec data check {quote(str(folder))}", markup=False, soft_wrap=True)
+    lines.append(f"next: {first}mmrec data check {quote(str(folder))}")
     is_given = any(guess.key.startswith("tables.interactions.") for guess in guesses.found)
     split = " split=given" if is_given else ""
-    console.print(f"then: mmrec train data=folder {quote(f'data.path={folder}')}{split}", markup=False, soft_wrap=True)
+    lines.append(f"then: mmrec train data=folder {quote(f'data.path={folder}')}{split}")
     if is_given:
-        console.print("split=given keeps to the parts that your files are; without it the rows of all are split anew", markup=False)
+        lines.append("split=given keeps to the parts that your files are; without it the rows of all are split anew")
+    say(*lines, stderr=False)
 
 
 def _parse(words: Sequence[str]) -> Namespace:

@@ -22,7 +22,6 @@ from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
 from mmrec.cli.hydra.errors import explain
 from mmrec.cli.train import check_selection, train
@@ -39,10 +38,11 @@ from mmrec.experiment.run_files import read_entry, read_table
 from mmrec.experiment.run_lock import lock_run
 from mmrec.experiment.runs import is_finished
 from mmrec.files.checkpoint import newest_sound
-from mmrec.files.storage import read_json
+from mmrec.files.storage import check_writable, read_json
 from mmrec.metrics.ranking import known_metrics
 from mmrec.schemas import LeaderboardConfig, TrainConfig
 from mmrec.tasks.checkpoints import checkpoints_in
+from mmrec.terminal import show
 from mmrec.types import USER_ID
 
 
@@ -83,6 +83,7 @@ def leaderboard(cfg: DictConfig) -> list[Section]:
     check(cfg, LeaderboardConfig)
     folder = Path(cfg.output or Path(cfg.paths.runs) / "leaderboard" / cfg.board.name)
     runs = plan(cfg, folder)
+    check_writable(folder, "paths.runs" if cfg.output is None else "output")
     waiting = [run for run in runs if not run.is_finished]
     say(f"{len(runs)} runs, {len(runs) - len(waiting)} of them finished; runs and logs under {folder}")
     try:
@@ -174,7 +175,7 @@ def _write_tables(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> li
         return []
     write_leaderboard(folder, cfg.board.name, sections, [str(run) for run in runs if not run.is_finished])
     for section in sections:
-        Console().print(section_table(section))
+        show(section_table(section))
         say(f"{describe_section(section)}.")
     say(f"tables: {folder / 'leaderboard.md'}, {folder / 'leaderboard.html'}")
     return sections

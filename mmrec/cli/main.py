@@ -1,33 +1,35 @@
 """`mmrec`: the verbs, and the one place where errors become messages."""
 
-import errno
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
 from mmrec import __version__
 from mmrec.cli.hydra import shorthand
 from mmrec.cli.hydra.errors import explain, no_choice
 from mmrec.cli.hydra.their_config import check_config_dirs
+from mmrec.cli.os_errors import describe_os_error
 from mmrec.cli.terminate import terminable
 from mmrec.cli.words import resume_words
-from mmrec.errors import ConfigError, MmrecError, StorageError, Terminated, nearest
+from mmrec.errors import ConfigError, MmrecError, Terminated, nearest
 from mmrec.schemas import register_schemas
+from mmrec.terminal import is_reader_gone, say, show, silent_when_unread
 
 _OPEN = re.compile(r"data\.features[.=]")
 """Keys with whatever names a person has below them: Hydra wants ++ for that."""
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 HELP = """mmrec {version}: recommendation from interactions, text, pictures and a knowledge graph
 
   mmrec train data=movielens_100k               train, measure beside baselines, report
@@ -52,12 +54,16 @@ Every key can be overridden: `mmrec VERB --help` lists the choices, `mmrec VERB 
 
 def main() -> None:
     """The entry point: runs a verb. A person's mistake prints one message and exits with 2; nothing of it is a traceback."""
-    arguments = sys.argv[1:]
+    with silent_when_unread():
+        _run(sys.argv[1:])
+
+
+def _run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help") or arguments in (["data", "-h"], ["data", "--help"]):
-        print(HELP.format(version=__version__), end="")
+        say(*HELP.format(version=__version__).splitlines(), stderr=False)
         return
     if arguments[0] == "--version":
-        print(__version__)
+        say(__version__, stderr=False)
         return
     verb, rest = (" ".join(arguments[:2]), arguments[2:]) if arguments[0] == "data" else (arguments[0], arguments[1:])
     with errors_as_messages(verb), terminable():
@@ -65,7 +71,7 @@ def main() -> None:
             PLAIN_VERBS[verb](rest)
             return
         if verb in shorthand.HELP and {"-h", "--help"} & set(rest):
-            print(shorthand.HELP[verb], end="")
+            say(*shorthand.HELP[verb].splitlines(), stderr=False)
             return
         if verb not in VERBS:
             raise MmrecError(f"there is no `mmrec {verb}`; {nearest(verb, [*VERBS, *PLAIN_VERBS])}")
@@ -75,15 +81,15 @@ def main() -> None:
         sys.argv = [f"mmrec {verb}", *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]  # argparse wants it before or after
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
         register_schemas()
-        _finished.clear()
+        _members.clear()
         _of_run.clear()
+        os.environ[_SWEEPER] = str(os.getpid())
         _check_choices(rest)
         check_config_dirs(rest, config_name)
         if verb == "train":
             sys.argv[1:], _of_run[:] = resume_words(sys.argv[1:])
         hydra.main(version_base="1.3", config_path="pkg://mmrec.conf", config_name=config_name)(_quietly(run, verb))()
-        if len(_finished) > 1:
-            _print_sweep(_finished)
+        _finish_sweep(_members)
 
 
 def train(cfg: DictConfig) -> None:
@@ -91,7 +97,7 @@ def train(cfg: DictConfig) -> None:
     from mmrec.cli.train import train as run
 
     overrides = list(HydraConfig.get().overrides.task) + _of_run
-    _finished.append((overrides, run(cfg, overrides)))
+    _members.append(Member(overrides, run(cfg, overrides)))
 
 
 def pretrain(cfg: DictConfig) -> None:
@@ -181,22 +187,47 @@ PLAIN_VERBS: dict[str, Callable[[list[str]], None]] = {"compare": compare, "data
 """Verbs that take folders and options, not overrides."""
 
 
-_finished: list[tuple[list[str], Path]] = []
-"""The overrides and the folder of each run of this process."""
 _of_run: list[str] = []
 """The overrides of the run that is resumed, which Hydra did not compose."""
 
 
-def _print_sweep(runs: list[tuple[list[str], Path]]) -> None:
-    """The runs of a sweep side by side, each under the overrides that are not common to all."""
+class Member(NamedTuple):
+    """A run of a sweep: its overrides, and its folder or why there is none."""
+
+    overrides: list[str]
+    folder: Path | None
+    problem: str = ""
+
+
+_members: list[Member] = []
+"""The runs of this process."""
+_SWEEPER = "MMREC_SWEEPER"
+"""The environment variable with the number of the process that a sweep was started in; its launcher may use others."""
+
+
+def _finish_sweep(members: list[Member]) -> None:
+    """Prints the runs of a sweep side by side, each under the overrides that are not common to all. Raises MmrecError where one failed."""
+    if not members:
+        return
+    common = set.intersection(*(set(member.overrides) for member in members)) if len(members) > 1 else set()
+    labels = [" ".join(override for override in member.overrides if override not in common) for member in members]
+    failed = [label for member, label in zip(members, labels, strict=True) if member.folder is None]
+    finished = [(member.folder, label) for member, label in zip(members, labels, strict=True) if member.folder is not None]
+    if finished and len(members) > 1:
+        _show_sweep(finished, failed)
+    if failed:
+        problems = (f"{label}: {member.problem}" for member, label in zip(members, labels, strict=True) if member.problem)
+        raise MmrecError("\n".join(problems))
+
+
+def _show_sweep(finished: list[tuple[Path, str]], failed: list[str]) -> None:
     from mmrec.evaluation.compare.against_baselines import cutoffs
     from mmrec.evaluation.pages.terminal import sweep_table
     from mmrec.experiment.record import read_sweep_run
 
-    common = set.intersection(*(set(overrides) for overrides, _ in runs))
-    found = [read_sweep_run(run_dir, " ".join(o for o in overrides if o not in common)) for overrides, run_dir in runs]
+    found = [read_sweep_run(folder, label) for folder, label in finished]
     ks = cutoffs(found[0].metrics["models"][found[0].model])
-    Console().print(sweep_table(found, [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")], f"ndcg@{ks[-1]}"))
+    show(sweep_table(found, [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")], f"ndcg@{ks[-1]}", failed))
 
 
 def _check_choices(words: list[str]) -> None:
@@ -211,12 +242,15 @@ def _check_choices(words: list[str]) -> None:
 
 
 def _quietly(run: Callable[[DictConfig], None], verb: str) -> Callable[[DictConfig], None]:
-    """The same, with errors made messages before Hydra adds a line of its own."""
+    """The same, with errors made messages before Hydra adds a line of its own. One that ends a run of a sweep leaves the others theirs."""
 
     def wrapped(cfg: DictConfig) -> None:
-        with errors_as_messages(verb):
-            _check_trust(cfg)
-            run(cfg)
+        if HydraConfig.get().mode == RunMode.MULTIRUN and verb == "train":
+            _run_member(run, cfg, verb)
+        else:
+            with errors_as_messages(verb):
+                _check_trust(cfg)
+                run(cfg)
 
     return wrapped
 
@@ -228,28 +262,51 @@ def _check_trust(cfg: DictConfig) -> None:
         raise ConfigError("trusted_packages: a file may not say whom you trust; give it on the command line")
 
 
+def _run_member(run: Callable[[DictConfig], None], cfg: DictConfig, verb: str) -> None:
+    """One run of a sweep. What makes it fail is printed and remembered; a launcher's own process raises it, for the sweep to end with."""
+    overrides = list(HydraConfig.get().overrides.task)
+    try:
+        _check_trust(cfg)
+        run(cfg)
+    except Exception as error:
+        problem = message_of(error, verb)
+        if problem is None:
+            traceback.print_exc()
+            problem = f"{type(error).__name__}: {error}"
+        say(*f"mmrec: {' '.join(overrides)}: {problem}".split("\n"))
+        if os.environ.get(_SWEEPER) != str(os.getpid()):
+            raise
+        _members.append(Member(overrides, None, problem))
+
+
 @contextmanager
 def errors_as_messages(verb: str) -> Iterator[None]:
     """Prints what a person can put right as one message on stderr and exits with its code; lets everything else through."""
     try:
         yield
-    except MmrecError as error:
-        _stop(str(error), error.exit_code)
-    except (HydraException, OmegaConfBaseException) as error:
-        _stop(explain(error, VERBS[verb][1]), MmrecError.exit_code)
     except KeyboardInterrupt:
         _stop("interrupted", 130)
     except Terminated as end:
         _stop(str(end), end.code)
-    except OSError as error:
-        if error.errno not in _NO_SPACE:
+    except Exception as error:
+        if (message := message_of(error, verb)) is None:
             raise
-        where = f": {error.filename}" if error.filename else ""
-        _stop(f"{error.strerror}{where}; make room, and go on with `mmrec train resume=` and the folder of the run", StorageError.exit_code)
+        _stop(message, MmrecError.exit_code)
+
+
+def message_of(error: Exception, verb: str) -> str | None:
+    """What to tell a person of an error; None for one that nobody but who writes mmrec can put right, or when nobody is there to read."""
+    if isinstance(error, MmrecError):
+        return str(error)
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return explain(error, VERBS.get(verb, VERBS["train"])[1])
+    if isinstance(error, OSError) and not (isinstance(error, BrokenPipeError) and is_reader_gone()):
+        return describe_os_error(error)
+    return None
 
 
 def _stop(message: str, code: int) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"mmrec: {message}", markup=False)
+    say(*f"mmrec: {message}".split("\n"))
     sys.exit(code)
 
 

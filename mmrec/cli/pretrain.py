@@ -8,7 +8,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from omegaconf import DictConfig
-from rich.console import Console
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -17,7 +16,7 @@ from mmrec.data.features.extract import extract_features
 from mmrec.data.pictures.pairs import PicturePairs, hold_out, read_pairs
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.prepare import open_features, quiet_lightning, say
-from mmrec.files.storage import write_json, write_tensors
+from mmrec.files.storage import check_writable, write_json, write_tensors
 from mmrec.files.store import Store
 from mmrec.metrics.retrieval import retrieval_chance, retrieval_recall
 from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config
@@ -25,6 +24,7 @@ from mmrec.nn.encoders.image import TRAINED_ON, preprocessing
 from mmrec.nn.encoders.text import minilm
 from mmrec.schemas import PretrainConfig
 from mmrec.tasks.contrastive import ContrastiveTask
+from mmrec.terminal import open_console
 from mmrec.types import TEXT, Dataset, FeatureEncoder
 
 HELD_OUT_SHARE, K, MIN_PAIRS = 0.1, 10, 20
@@ -36,6 +36,7 @@ Card = dict[str, str | int | float]
 def pretrain_command(cfg: DictConfig) -> Card:
     """Trains on the configured dataset with MiniLM as the frozen text encoder; returns what `pretrain` returns."""
     check(cfg, PretrainConfig)
+    check_writable(Path(cfg.output).parent, "output")
     dataset: Dataset = build(cfg, "data")
     store = open_features(cfg.features.store)
     encoder, cache = minilm(cfg.paths.cache, _MAX_TEXT_TOKENS), Path(cfg.paths.cache)
@@ -117,8 +118,8 @@ def _fit(train: tuple[Tensor, Tensor], schedule: Schedule) -> ContrastiveTask:
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=Console().is_terminal,
-        callbacks=[RichProgressBar() if Console().is_terminal else _SomeEpochs()],
+        enable_progress_bar=open_console().is_terminal,
+        callbacks=[RichProgressBar() if open_console().is_terminal else _SomeEpochs()],
         gradient_clip_val=1.0,
     )
     trainer.fit(task, loader)

@@ -5,15 +5,15 @@ from pathlib import Path
 import polars as pl
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from mmrec.config import check
-from mmrec.errors import ConfigError, DataError, nearest, printable
+from mmrec.errors import DataError, nearest
 from mmrec.experiment.run_files import PARTS, read_table, read_vectors
 from mmrec.experiment.runs import find_run, read_as_run
 from mmrec.metrics.full_ranking import top_k
 from mmrec.schemas import RecommendConfig
+from mmrec.terminal import say, show
 from mmrec.types import ITEM_ID, USER_ID
 
 
@@ -22,24 +22,19 @@ def recommend(cfg: DictConfig) -> pl.DataFrame:
 
     Where nothing is left the table is empty, and a sentence says so in its place.
 
-    Raises DataError for a user that the run does not know, ConfigError for a `k` below 1.
+    Raises DataError for a user that the run does not know.
     """
     check(cfg, RecommendConfig)
     run_dir = find_run(cfg.run)
-    if cfg.k < 1:
-        raise ConfigError(f"k: expected at least 1, came {cfg.k}")
     with read_as_run(run_dir):
         best = _best_items(run_dir, str(cfg.user), cfg.k)
     if best.is_empty():
-        said = (
-            f"user {printable(str(cfg.user))} has had every item of the run in training, validation or test: nothing is left to recommend"
-        )
-        Console(stderr=True, highlight=False, soft_wrap=True).print(said, markup=False)
+        say(f"user {cfg.user} has had every item of the run in training, validation or test: nothing is left to recommend")
         return best
     table = Table(*best.columns, title=f"for user {cfg.user}", title_justify="left")
     for row in best.iter_rows():
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else printable(str(value)) for value in row))
-    Console().print(table)
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+    show(table)
     return best
 
 

@@ -7,12 +7,12 @@ import multiprocessing
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
 from mmrec.errors import Terminated
+from mmrec.terminal import say
 
 GRACE_S = 8.0
 
@@ -52,7 +52,7 @@ def _watch(wakened: socket.socket, done: threading.Event, grace_s: float) -> Non
         while numbers := wakened.recv(64):
             if signal.SIGTERM in numbers and not done.wait(grace_s):
                 with contextlib.suppress(OSError):
-                    print(f"mmrec: terminated: what it was at took longer than {grace_s:g} s", file=sys.stderr, flush=True)
+                    say(f"mmrec: terminated: what it was at took longer than {grace_s:g} s")
                 for child in multiprocessing.active_children():
                     child.kill()
                 os._exit(128 + signal.SIGTERM)

@@ -1,6 +1,7 @@
 """`mmrec train`: data to split to model to metrics to report, into one run folder."""
 
 import copy
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +12,11 @@ from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig, OmegaConf, open_dict
-from rich.console import Console
 
-from mmrec.config import build, check
+from mmrec.config import build, check, flat, plain
 from mmrec.data.features.counterfactual import changes_of
 from mmrec.data.interactions.split import Split
+from mmrec.data.interactions.split_rules import check_ratios
 from mmrec.errors import ConfigError, MissingFile, Terminated, nearest
 from mmrec.evaluation.measure.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
 from mmrec.evaluation.measure.evaluate import Evaluated, Result, evaluate
@@ -51,10 +52,11 @@ from mmrec.experiment.run_changes import (
 from mmrec.experiment.run_config import kept_config, open_config
 from mmrec.experiment.run_lock import lock_run
 from mmrec.experiment.runs import is_finished
-from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
+from mmrec.files.storage import check_writable, sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.ranking import known_metrics
 from mmrec.models.recommender import Recommender
 from mmrec.schemas import TrainConfig
+from mmrec.terminal import show
 from mmrec.types import CONTENT, OTHERS, DatasetSpec, Scorer
 
 Remake = Callable[[DatasetSpec], Recommender]
@@ -109,7 +111,7 @@ def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_di
     about = describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
     write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict())})
     write_report(run_dir, evidence.dataset)
-    Console().print(console_table(metrics, [f"{name}@{k}" for k in cfg.task.ks for name in ("recall", "ndcg")]))
+    show(console_table(metrics, [f"{name}@{k}" for k in cfg.task.ks for name in ("recall", "ndcg")]))
     say(f"report: {run_dir / 'report.html'}")
 
 
@@ -213,8 +215,9 @@ def _with_seed(cfg: DictConfig, seed: int) -> DictConfig:
 
 def check_selection(cfg: DictConfig) -> None:
     """Only a validation metric that is computed may choose."""
-    if not cfg.task.ks or min(cfg.task.ks) < 1:
-        raise ConfigError(f"task.ks: expected one cutoff or more, each at least 1, came {list(cfg.task.ks)}")
+    if not cfg.task.ks:
+        raise ConfigError("task.ks: expected one cutoff or more, came none")
+    check_ratios(*(cfg.split.get(name, 0.0) for name in ("valid_ratio", "test_ratio")))
     valid = [f"val/{name}@{k}" for name in known_metrics() for k in cfg.task.ks]
     if cfg.selection.metric not in valid:
         raise ConfigError(
@@ -223,13 +226,14 @@ def check_selection(cfg: DictConfig) -> None:
     for name in (*CONTENT, OTHERS):
         if isinstance(change := cfg.evidence.get(name), str) and change not in changes_of(name):
             raise ConfigError(f"evidence.{name}: `{change}` is no value of it; {nearest(change, ('true', 'false', *changes_of(name)))}")
-    for key in ("n_seeds", "features.batch_size"):
-        if (value := OmegaConf.select(cfg, key)) < 1:
-            raise ConfigError(f"{key}: expected at least 1, came {value}")
 
 
 def _run_dir(cfg: DictConfig) -> Path:
-    """The path of the run folder, which is not there yet unless it was named; the configuration is given it."""
+    """The path of the run folder, which is not there yet unless it was named; the configuration is given it.
+
+    Raises ConfigError for a folder of something else, StorageError for one that cannot be written.
+    """
+    key = "paths.runs" if cfg.run_dir is None else "run_dir"
     if cfg.run_dir is None:
         data, split = (node["_target_"].rpartition(".")[2] for node in (cfg.data, cfg.split))
         data = Path(cfg.data.path).resolve().name if "path" in cfg.data else data
@@ -237,4 +241,9 @@ def _run_dir(cfg: DictConfig) -> Path:
         taken = [name, *(f"{name}-{n}" for n in range(2, 1000))]
         with open_dict(cfg):
             cfg.run_dir = str(next(path for path in (Path(cfg.paths.runs) / one for one in taken) if not path.exists()))
-    return Path(cfg.run_dir)
+    path = Path(cfg.run_dir)
+    for other, value in flat({"data": plain(cfg)["data"], "paths": {"cache": cfg.paths.cache}}):
+        if isinstance(value, str) and path.is_dir() and os.path.realpath(os.path.expanduser(value)) == os.path.realpath(path):
+            raise ConfigError(f"run_dir: {path} is the folder of {other}, which a run would spoil; name another, or none for a new one")
+    check_writable(path, key)
+    return path

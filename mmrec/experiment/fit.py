@@ -13,7 +13,6 @@ from typing import Any
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
 from omegaconf import DictConfig
-from rich.console import Console
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from mmrec import errors
@@ -34,6 +33,7 @@ from mmrec.tasks.checkpoints import (
     seconds_trained,
 )
 from mmrec.tasks.finite import FiniteCheck
+from mmrec.terminal import open_console
 
 _ERROR = re.compile(r"^mmrec\.errors\.(\w+): (.*)\Z", re.MULTILINE | re.DOTALL)
 
@@ -82,7 +82,7 @@ def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: Che
 
 def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     """A Lightning trainer that stops early and keeps its checkpoints in `folder`, by the validation metric alone."""
-    metric, with_bar = cfg.selection.metric, Console().is_terminal and cfg.trainer.enable_progress_bar
+    metric, with_bar = cfg.selection.metric, open_console().is_terminal and cfg.trainer.enable_progress_bar
     callbacks: list[Callback] = [
         FiniteCheck(),
         EarlyStopping(metric, mode="max", patience=cfg.selection.patience, check_finite=True),

@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 import torch
-from rich.console import Console
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.index import Index
@@ -27,6 +26,7 @@ from mmrec.experiment.prepare import say
 from mmrec.experiment.run_files import read_entry, read_index, read_measured, read_split, read_table
 from mmrec.experiment.runs import find_run
 from mmrec.files.storage import read_json, write_json, write_parquet
+from mmrec.terminal import show
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
 BESIDE = "vs. the run's best"
@@ -93,7 +93,7 @@ def _measure(
 
 
 def _show(together: dict[str, Any], ks: list[int]) -> None:
-    Console().print(console_table(together, [f"{metric}@{k}" for k in ks for metric in ("recall", "ndcg")], BESIDE))
+    show(console_table(together, [f"{metric}@{k}" for k in ks for metric in ("recall", "ndcg")], BESIDE))
 
 
 def _evaluation_set(index: Index, parts: Mapping[str, pl.DataFrame]) -> tuple[InteractionMatrix, EvaluationSet]:

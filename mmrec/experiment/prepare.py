@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig
-from rich.console import Console
 
 from mmrec.config import build, refine
 from mmrec.data.batches.evaluation_set import EvaluationSet
@@ -21,21 +20,20 @@ from mmrec.data.features.counterfactual import change_features, change_graph
 from mmrec.data.features.extract import Engine, encode_here, extract_features
 from mmrec.data.features.texts import item_texts
 from mmrec.data.interactions.filter import filter_interactions
-from mmrec.data.interactions.index import Index
+from mmrec.data.interactions.index import Index, check_catalogue
 from mmrec.data.interactions.leakage import flag_columns, flag_relations, forget_future
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
-from mmrec.errors import ConfigError, DataError, printable
+from mmrec.errors import ConfigError, DataError
 from mmrec.evaluation.measure.item_groups import check_item_column
 from mmrec.experiment.run_files import read_table
 from mmrec.files.storage import write_parquet
 from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
 from mmrec.models.recommender import Recommender
+from mmrec.terminal import say
 from mmrec.types import IMAGE, ITEM_ID, OTHERS, TEXT, TIMESTAMP, Dataset, DatasetSpec, Features, Graph, UnusableInput
-
-console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,6 @@ class Evidence:
     notes: tuple[str, ...]
     """What the data's reader and the features found odd."""
     features_s: float
-
-
-def say(message: str) -> None:
-    """One line of progress to the person, on stderr."""
-    console.print(printable(message), markup=False)
 
 
 def quiet_lightning() -> None:
@@ -71,6 +64,7 @@ def load_evidence(cfg: DictConfig) -> Evidence:
     """Reads the dataset, extracts or looks up features, builds the graph; only what `evidence` allows and the data has."""
     dataset = filter_interactions(build(cfg, "data"), **cfg.filter)
     check_item_column(dataset.items, cfg.evaluation.item_column)
+    check_catalogue(dataset)
     index = Index.build(dataset, cfg.seed)
     say(f"{dataset.name}: {len(dataset.interactions):,} interactions, {index.n_users:,} users, {index.n_items:,} items")
     for note in (*dataset.counts, *dataset.notes):

@@ -7,7 +7,6 @@ Proxies of the environment are not used: a proxy resolves names itself, and what
 import fcntl
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,13 +17,13 @@ from ssl import SSLContext
 
 import httpcore
 import httpx
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from mmrec.errors import DownloadError
 from mmrec.files.lock import locked
 from mmrec.files.public_address import CheckedBackend
 from mmrec.files.storage import sha256_file, sync_folder, write_json
+from mmrec.terminal import bar_label, open_console, say
 from mmrec.types import Hosts
 
 MAX_REDIRECTS = 5
@@ -73,10 +72,10 @@ def download(
         if target.is_file() and (sha256 is None or sha256_file(target) == sha256):
             return target
         part = _Part(target)
-        console = Console(stderr=True)
+        console = open_console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as progress:
-            bar = progress.add_task(target.name, total=None)
+            bar = progress.add_task(bar_label(target.name), total=None)
 
             def came(n_bytes: int, total: int | None) -> None:
                 progress.update(bar, completed=n_bytes, total=total)
@@ -118,7 +117,7 @@ def download_pinned(
     hosts = Hosts((_parse(url).host, *(revision_hosts or ())), allow_private)
     download(url, target, max_bytes=max_bytes, hosts=hosts, sha256=sha256, total_s=PUBLISHED_S)
     if is_first:
-        print(terms, file=sys.stderr)
+        say(*terms.splitlines())
     if sha256 is None and revision_hosts is None:
         raise DownloadError(f"{url}: no hash is pinned for it, so it is not used; if you trust what came: {key}={sha256_file(target)}")
     return target

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import polars as pl
@@ -19,7 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mmrec.errors import DataError, MissingFile
+from mmrec.errors import DataError, MissingFile, StorageError
 
 _T = TypeVar("_T")
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "localhost"
@@ -65,6 +66,16 @@ def temporary_beside(target: Path) -> Path:
         if pid.isdecimal() and not _is_alive(int(pid)):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     return target.with_name(f".{target.name}.{_HOST}.{os.getpid()}.tmp")
+
+
+def check_writable(folder: Path, key: str) -> None:
+    """Raises StorageError, naming the key, where a folder that is there or is to be made takes no files. Leaves nothing behind."""
+    try:
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with TemporaryDirectory(prefix=".writable-", dir=there):
+            pass
+    except OSError as error:
+        raise StorageError(f"{key}: {folder} cannot be written ({error.strerror}); name a folder that can, or make room for it") from None
 
 
 def _is_alive(pid: int) -> bool:

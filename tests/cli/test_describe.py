@@ -35,5 +35,5 @@ def test_bad_data_and_bad_values_are_one_message(compose: Compose, tmp_path: Pat
     (tmp_path / "interactions.csv").write_text("user_id,item_id,timestamp\na,b,noon\n")
     with pytest.raises(DataError, match=r"interactions.csv:2:timestamp: expected a time"):
         describe_command(compose("data=folder", f"data.path={tmp_path}", name="describe"))
-    with pytest.raises(ConfigError, match="examples: expected 0 or more"):
+    with pytest.raises(ConfigError, match="examples: expected at least 0"):
         describe_command(compose("data=folder", f"data.path={tmp_path}", "examples=-1", name="describe"))

@@ -97,7 +97,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
             ["data", "check", "x", "data.columns.itemid=y"],
             "mmrec: data.columns.itemid: there is no such key; did you mean `data.columns.item_id`",
         ),
-        (["data", "describe", "x", "examples=-1"], "mmrec: examples: expected 0 or more, came -1"),
+        (["data", "describe", "x", "examples=-1"], "mmrec: examples: expected at least 0, came -1"),
         (["data", "describe", "shop"], "mmrec: shop does not exist; "),
         (["data", "init", "shop"], "mmrec: shop does not exist; "),
         (["data", "init", "--forec", "x"], "mmrec: --forec: there is no such option; did you mean `--force`?"),
@@ -255,9 +255,29 @@ def test_a_sweep_gives_one_run_each(command: Command, shop_overrides: list[str],
     assert ["text" in pl.read_parquet(run / "attention.parquet")["modality"] for run in kept] == [True, False]
 
 
-def test_a_sweep_stops_at_a_mistake_with_a_message(command: Command, shop_overrides: list[str], tmp_path: Path) -> None:
-    code, _, err = command("train", "-m", *shop_overrides, "model.embedding_dim=16,big")
-    assert code == 2 and "Traceback" not in err and "mmrec: model.embedding_dim: expected int, came `big`" in err
+def test_a_failing_run_of_a_sweep_leaves_the_others_theirs(command: Command, shop_overrides: list[str], tmp_path: Path) -> None:
+    words = [*shop_overrides, "baselines=none", "evidence.text=false", "evidence.image=false", "trainer.max_epochs=1"]
+    code, out, err = command("train", "-m", *words, "optimizer.lr=0.001,-1,0.01")
+    assert code == 2 and "Traceback" not in err and "Error executing job" not in err
+    assert len(list((tmp_path / "runs").glob("*/metrics.json"))) == 2
+    table = out[out.rindex(" run ") :]
+    assert table.count("optimizer.lr=") == 3 and table.count("failed") == 1
+    assert err.endswith("mmrec: optimizer.lr=-1: optimizer.lr: expected at least 0, came -1\n")
+
+
+def test_a_sweep_whose_runs_all_fail_says_why_of_each(command: Command, shop_overrides: list[str]) -> None:
+    code, out, err = command("train", "-m", *shop_overrides, "model.embedding_dim=0,big")
+    assert code == 2 and not out and "Traceback" not in err
+    assert "model.embedding_dim=0: model.embedding_dim: expected at least 1, came 0" in err
+    assert err.endswith("model.embedding_dim=big: model.embedding_dim: expected int, came `big`\n")
+
+
+@pytest.mark.parametrize("arguments", [["train", "data=folder", "data.path=x"], ["data", "check", "x"], ["pretrain"]])
+def test_without_a_home_folder_a_key_is_named(arguments: list[str], refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "MMREC_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    said = refused(*arguments)
+    assert "'HOME' not found" in said and "set HOME, or give paths.cache=FOLDER" in said
 
 
 def test_data_graph_prints_and_writes(command: Command, shop_folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmrec.errors import StorageError
 from mmrec.files.storage import (
+    check_writable,
     sha256_file,
     sha256_frame,
     sha256_text,
@@ -126,3 +128,16 @@ def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_
         path.write_text("half")
     write_text(tmp_path / "other.txt", "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([mine.name, of_other_machine.name, "other.txt"])
+
+
+def test_a_folder_that_takes_no_files_is_found_out_without_a_trace(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "run", "run_dir")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    for place, reason in (
+        (tmp_path / "file" / "run", "Not a directory"),
+        (Path("/proc/nope"), "No such file"),
+        (tmp_path / ("x" * 300), "too long"),
+    ):
+        with pytest.raises(StorageError, match=rf"^run_dir: .* cannot be written \(.*{reason}"):
+            check_writable(place, "run_dir")

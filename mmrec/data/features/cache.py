@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mmrec.errors import printable
 from mmrec.files.storage import write_tensors
 from mmrec.files.store import ask_all
 from mmrec.types import UnusableInput
@@ -128,6 +129,6 @@ def read_shard(path: Path, feature_dim: int) -> tuple[list[bytes], Float[Tensor,
             raise ValueError("its content is not what was written")
         return [key.tobytes() for key in shard["keys"].numpy()], shard["values"]
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        warnings.warn(f"{path}: damaged feature shard dropped ({error}); its items are computed again", stacklevel=2)
+        warnings.warn(printable(f"{path}: damaged feature shard dropped ({error}); its items are computed again"), stacklevel=2)
         path.unlink(missing_ok=True)
         return [], torch.zeros(0, feature_dim)

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from jaxtyping import Float
-from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
 from mmrec.data.features.cache import FeatureTable, ShardWriter, read_shard
 from mmrec.data.features.shared_cache import SharedFeatures
 from mmrec.files.store import Store
+from mmrec.terminal import bar_label, open_console
 from mmrec.types import FeatureEncoder, Features, UnusableInput
 
 WINDOW_BATCHES = 4
@@ -83,9 +83,9 @@ def extract_features(
                 table.fill(keys, rows)
                 shards.add(keys, rows)
     todo, refused = table.missing(WINDOW_BATCHES * batch_size), {}
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     with Progress(console=console, disable=not (console.is_terminal and todo)) as progress, ShardWriter(folder) as shards:
-        bar = progress.add_task(f"{modality} features ({encoder.name})", total=sum(map(len, todo)))
+        bar = progress.add_task(bar_label(f"{modality} features ({encoder.name})"), total=sum(map(len, todo)))
         for encoded in engine(encoder, inputs, todo, batch_size) if todo else ():
             refused |= encoded.refused
             if encoded.rows is not None:

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from torch import Tensor
 
+from mmrec.errors import printable
 from mmrec.files.store import Store, ask_all
 
 TABLE_BYTES = 32 * 2**20
@@ -105,4 +106,4 @@ class SharedFeatures:
 
     def _warn(self, name: str, error: Exception) -> None:
         where = f"{self.store.key}: {self.store.url}/{name}"
-        warnings.warn(f"{where}: damaged features left out ({error}); their items are computed again", stacklevel=3)
+        warnings.warn(printable(f"{where}: damaged features left out ({error}); their items are computed again"), stacklevel=3)

@@ -10,7 +10,7 @@
 It is plain YAML: no tags, no anchors, no key twice. What the command line gives wins, key by key.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
@@ -20,7 +20,7 @@ import yaml
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.files.limits import DEFAULTS, Limits, key_of
 from mmrec.files.locate import files_of, find_table, is_inside, missing_file
-from mmrec.types import PARTS, SPLIT
+from mmrec.types import ITEM_ID, PARTS, SPLIT
 
 FILE = "mmrec.yaml"
 Columns = dict[str, str | dict[str, str | None] | None]
@@ -150,7 +150,7 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
     image_column = given.get("image_column", content.get("image_column"))
     if image_column is not None:
         limits.check_glob((places | said)["image_column"], image_column)
-    return Settings(
+    settings = Settings(
         tables=content.get("tables", {}) | given.get("tables", {}),
         renamings=(*_renamings(content, places, known), *_renamings(given, said, known)),
         text_columns=given.get("text_columns", content.get("text_columns")),
@@ -160,6 +160,21 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
         path=path if content else None,
         limits=limits,
     )
+    ids = (ITEM_ID, settings.names("items").get(ITEM_ID, ITEM_ID))
+    check_text_columns(settings.text_columns, ids, settings.places.get("text_columns", ""))
+    if settings.image_column in ids:
+        place = settings.places["image_column"]
+        raise ConfigError(f"{place}: `{settings.image_column}` holds the ids; where pictures are called by them, give '{{item_id}}'")
+    return settings
+
+
+def check_text_columns(names: Sequence[str] | None, ids: Collection[str], place: str) -> None:
+    """Raises ConfigError, with the place, for a column that is named twice or holds the ids, which are no text of an item."""
+    for name in names or ():
+        if name in ids:
+            raise ConfigError(f"{place}: `{name}` holds the ids of the items, which say nothing of them; leave it out")
+        if names.count(name) > 1:
+            raise ConfigError(f"{place}: `{name}` is there twice; leave one out")
 
 
 def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping[str, Collection[str]]) -> None:

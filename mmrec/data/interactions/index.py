@@ -15,6 +15,12 @@ from mmrec.errors import DataError, nearest
 from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID, Dataset, Interactions
 
 
+def check_catalogue(dataset: Dataset) -> None:
+    """Raises DataError where there are not two items, between which a ranking could choose."""
+    if (n_items := len(dataset.items)) < 2:
+        raise DataError(f"{dataset.name}: expected at least two items, found {n_items}: there is nothing to rank; add the other items")
+
+
 @dataclass(frozen=True)
 class Index:
     """Users and items by position: `user_ids[user_idx]` is the id of a user.

@@ -62,7 +62,7 @@ class _ByRatio(Rule):
     test_ratio: float
 
     def __post_init__(self) -> None:
-        _check_ratios(self.valid_ratio, self.test_ratio)
+        check_ratios(self.valid_ratio, self.test_ratio)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Given(Rule):
     by = (USER_ID, ITEM_ID, SPLIT)
 
     def __post_init__(self) -> None:
-        _check_ratios(self.valid_ratio, 0.0)
+        check_ratios(self.valid_ratio, 0.0)
 
     def check(self, columns: Sequence[str]) -> None:
         if SPLIT not in columns:
@@ -280,7 +280,8 @@ def check_parts(name: str, n_rows: Sequence[int]) -> None:
             raise DataError(f"split {name}: the {part} part of {sum(n_rows):,} interactions is empty; use more data or other ratios")
 
 
-def _check_ratios(valid_ratio: float, test_ratio: float) -> None:
+def check_ratios(valid_ratio: float, test_ratio: float) -> None:
+    """Raises ConfigError where the shares that are held out are none, or leave nothing to train on."""
     for name, ratio in (("valid_ratio", valid_ratio), ("test_ratio", test_ratio)):
         if not 0 <= ratio < 1:
             raise ConfigError(f"split.{name}: expected a share from 0 up to, not including, 1, found {ratio}")

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import httpx
 import polars as pl
-from rich.console import Console
 from rich.progress import Progress
 
 from mmrec.data.pictures.read import read_pictures
 from mmrec.errors import DownloadError
 from mmrec.files.download import NoAnswer, download
 from mmrec.files.storage import sha256_file
+from mmrec.terminal import open_console
 from mmrec.types import ITEM_ID, Dataset, Hosts, UnusableInput
 
 MAX_BYTES = 20 * 2**20
@@ -71,7 +71,7 @@ def fetch_pictures(urls: Iterable[str], cache: Path, hosts: Hosts) -> dict[str, 
     fetcher = _Fetcher(cache / _FOLDER, hosts)
     found = {url: (fetcher.path(url), "") for url in dict.fromkeys(urls)}
     todo = [url for url, (path, _) in found.items() if not path.is_file()]
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     pool = ThreadPoolExecutor(N_AT_ONCE)
     try:
         with Progress(console=console, disable=not (console.is_terminal and todo)) as progress:

@@ -3,7 +3,6 @@
 Ratings: Harper and Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015. Graph: Zhao et al., "KB4Rec", Data Intelligence 1(2), 2019.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import polars as pl
 
 from mmrec.data.sources.recbole import read_recbole
 from mmrec.files.wheels import fetch_wheel
+from mmrec.terminal import say
 from mmrec.types import ITEM_ID, Dataset
 
 PACKAGE, VERSION = "recbole", "1.2.1"
@@ -34,7 +34,7 @@ def movielens_100k(cache: str) -> Dataset:
     is_first = not target.exists()
     fetch_wheel(PACKAGE, VERSION, SHA256, [f"{FOLDER}/{file}" for file in FILES], target)
     if is_first:
-        print(TERMS, file=sys.stderr)
+        say(*TERMS.splitlines())
     dataset = read_recbole(str(target / FOLDER), None, {}, [])
     title, genre, year = pl.col("movie_title").alias("title"), pl.col("class").str.replace_all(" ", ", ").alias("genre"), "release_year"
     return replace(

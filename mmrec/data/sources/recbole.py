@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from mmrec.data.folder.read import TABLES, assemble, check_choices, find_folder, hash_files, read_stem, reading_notes, row_counts, settle
+from mmrec.data.folder.settings import check_text_columns
 from mmrec.data.tables.columns import Column, Kind, ReadTable
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problems
@@ -56,6 +57,7 @@ def read_recbole(
     """
     check_choices(columns, on_error)
     theirs = _THEIRS | {ours: name for ours, name in columns.items() if name is not None}
+    check_text_columns(text_columns, (ITEM_ID, theirs.get(ITEM_ID, ITEM_ID)), "data.text_columns")
     folder = find_folder(path)
     name = name or folder.resolve().name
     paths = _find_files(folder, name)

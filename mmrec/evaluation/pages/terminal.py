@@ -37,7 +37,7 @@ def console_table(metrics: dict, columns: Sequence[str], difference_label: str =
     """
     comparison = compare(metrics, columns)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", no_wrap=True)
+    table.add_column("model", overflow="fold", min_width=12)
     for column in comparison.columns:
         table.add_column(column, justify="right", no_wrap=True)
     for model, cells in comparison.rows.items():
@@ -60,10 +60,11 @@ def markdown_table(metrics: dict, columns: Sequence[str]) -> str:
     return _markdown(lines)
 
 
-def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str) -> Table:
+def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str, failed: Sequence[str] = ()) -> Table:
     """What several runs trained, one row each, best bold; last, Δ: the paired difference in `tested`, such as `ndcg@20`, to the first.
 
     That is the mean over the users both runs have, with its 95% interval; bold where it excludes zero. Runs of another split have none.
+    `failed` are the labels of runs without a result.
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("run", overflow="fold", min_width=12)
@@ -75,6 +76,8 @@ def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str) -
     for run, row in zip(runs, ours, strict=True):
         values = (Text(_cell(cell, "\n± "), "bold" if cell.value == top else "") for cell, top in zip(row, best, strict=True))
         table.add_row(Text(run.label), *values, _against(runs[0], run, tested))
+    for label in failed:
+        table.add_row(Text(label), "failed")
     return table
 
 

@@ -1,0 +1,70 @@
+"""What the numbers of a configuration may be, by the name of their key, which is that of the argument they become.
+
+The check of a configuration looks here before anything is read; a class that needs more of a value says so itself.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The finite numbers from `low` to `high`, these two included unless they are in `without`; `also` is one more that is let through."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    without: tuple[float, ...] = ()
+    also: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        inside = self.low <= value <= self.high and math.isfinite(value) and value not in self.without
+        return inside or value == self.also
+
+    def __str__(self) -> str:
+        ends = [] if math.isinf(self.low) else [f"{'above' if self.low in self.without else 'at least'} {self.low:g}"]
+        ends += [] if math.isinf(self.high) else [f"{'below' if self.high in self.without else 'at most'} {self.high:.10g}"]
+        return (" and ".join(ends) or "a finite number") + ("" if self.also is None else f", or {self.also:g}")
+
+
+_NAMES = {
+    Bounds(): "min_rating",
+    Bounds(0, 2**32 - 1): "seed seeds",
+    Bounds(1): "n_seeds batch_size n_negatives every_n_steps accumulate_grad_batches epochs n_epochs n_iterations max_sweeps k ks "
+    "embedding_dim relation_dim content_dim hidden_dim layer_dims rank n_heads n_intents n_triples n_bases n_neighbors n_neighbours "
+    "max_length max_items year n_users n_items n_interactions min_per_user min_per_item features.n_workers",
+    Bounds(0): "n_workers n_layers patience examples k_core min_degree log_every_n_steps gradient_clip_val lr weight_decay eps momentum "
+    "regularization alpha beta l1 l2 shrinkage independence content_weight contrastive_weight modality_weights time_weight value_power "
+    "degree_power",
+    Bounds(0, without=(0,)): "learning_rate embedding_lr temperature init_scale half_life_days time_span tolerance",
+    Bounds(0, 1): "initial_share",
+    Bounds(0, 1, without=(1,)): "dropout edge_dropout betas valid_ratio test_ratio",
+    Bounds(1, also=-1): "max_epochs max_steps jobs",
+    Bounds(-1): "devices num_sanity_val_steps",
+}
+BOUNDS = {name: bounds for bounds, names in _NAMES.items() for name in names.split()}
+"""By the last names of a dotted key; what is said of a key is said of all below it, and of all values of a list."""
+
+
+def bounds_of(path: Sequence[str]) -> Bounds | None:
+    """What the value at a key may be, which is given as its names; None where nothing is said of it."""
+    for end in range(len(path), 0, -1):
+        for start in range(end):
+            if (found := BOUNDS.get(".".join(path[start:end]))) is not None:
+                return found
+    return None
+
+
+def out_of_bounds(node: Any, path: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """The keys below a node of plain values whose numbers cannot be, each with what was expected and what came."""
+    if isinstance(node, dict):
+        for name, child in node.items():
+            yield from out_of_bounds(child, (*path, str(name)))
+    elif isinstance(node, list):
+        for child in node:
+            yield from out_of_bounds(child, path)
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        bounds = bounds_of(path)
+        if bounds is not None and node not in bounds:
+            yield ".".join(path), f"expected {bounds}, came {node}"
