@@ -27,6 +27,7 @@ _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.
 ALLOWED = (
     "mmrec.data.sources.",
     "mmrec.data.folder.read.",
+    "mmrec.files.limits.",
     "mmrec.data.interactions.split.",
     "mmrec.nn.",
     "mmrec.models.",
