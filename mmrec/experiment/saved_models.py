@@ -1,0 +1,44 @@
+"""Models of a run folder: written when they were fitted, and made again, trained, from what is there."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from omegaconf import DictConfig, OmegaConf
+
+from mmrec.config import build, read_model
+from mmrec.experiment.fit import checkpoint_folder, load_best
+from mmrec.experiment.predictions import read_index
+from mmrec.experiment.prepare import make_model, model_class
+from mmrec.experiment.runs import saved_config
+from mmrec.files.checkpoint import read_checkpoint, write_checkpoint
+from mmrec.files.storage import read_json
+from mmrec.models.recommender import ClosedFormRecommender, Recommender, TrainedScorer
+from mmrec.types import DatasetSpec
+
+_FITTED = "fitted"
+
+
+def write_fitted(folder: Path, model: ClosedFormRecommender, parameters: dict[str, Any]) -> None:
+    """Keeps a fitted model, and the settings that were chosen for it."""
+    write_checkpoint(folder / _FITTED, {"state_dict": dict(model.state_dict()), "parameters": parameters})
+
+
+def load_model(cfg: DictConfig, spec: DatasetSpec, priors: dict[str, Any], folder: Path) -> Recommender:
+    """The trained model of one seed, whose checkpoints are in `folder`; one in closed form needs neither `spec` nor `priors`."""
+    if not issubclass(model_class(cfg), ClosedFormRecommender):
+        model = make_model(cfg, spec, priors)
+        load_best(model, folder)
+        return model
+    kept = read_checkpoint(folder / _FITTED)
+    model = build(OmegaConf.create({"model": read_model(cfg, "model")[0] | kept["parameters"]}), "model")()
+    model.load_state_dict(kept["state_dict"])
+    return model
+
+
+def open_scorer(run_dir: Path) -> TrainedScorer:
+    """What scores as the model of a run's first seed, from the run folder alone: items have no features and no graph there."""
+    cfg, index, seed = saved_config(run_dir), read_index(run_dir), read_json(run_dir / "run.json")["seed"]
+    train = index.interactions(pl.read_parquet(run_dir / "split" / "train.parquet"))
+    spec = DatasetSpec(index.n_users, index.n_items, train)
+    return load_model(cfg, spec, {}, checkpoint_folder(run_dir, seed)).freeze()
