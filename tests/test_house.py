@@ -35,6 +35,7 @@ ORDER = (
     {"metrics"},
     {"models"},
     {"tasks"},
+    {"testing"},
     {"charts"},
     {"evaluation.format"},
     {"evaluation.compare"},

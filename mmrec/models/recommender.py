@@ -125,7 +125,7 @@ class Recommender(nn.Module, ABC):
     ranks_new_items: ClassVar[bool] = False
     """Whether content or a graph tells it which items without training interactions suit a user."""
     parts_taken: ClassVar[tuple[str, ...]] = ()
-    """What a configuration makes apart from the model and its constructor takes: of `fusion`, `backbone`, `kg_encoder`, `linear`, `trend`."""
+    """Of `fusion`, `backbone`, `kg_encoder`, `linear` and `trend`, which a configuration makes, those that the constructor takes."""
     modalities: tuple[str, ...] = ()
     """The tokens of an item that `freeze` can hide, in the order of `FrozenScorer.attention`; none where a model has no such tokens."""
 
@@ -210,7 +210,7 @@ class GradientRecommender(Recommender):
 
         A user who is given as a history gets what ridge regression predicts from the items in it: see `FoldInByRegression`.
         """
-        users, items = mean_for_new(users.float(), self.known_users), items.float()
+        users, items = mean_for_new(users.float(), self.known_users), items.float().detach()
         return FrozenScorer(users, items, items.new_zeros((len(items), 0)), FoldInByRegression(users, items, self.train_interactions))
 
 
@@ -251,5 +251,7 @@ class MixedRecommender(GradientRecommender):
 
 def to_unit_deviation(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_users dim"]:
     """The users' vectors, scaled so that their inner products with the items deviate by 1: `u / √(uᵀ Cov(i) u)`."""
-    deviation = torch.einsum("ud,de,ue->u", users, items.T.cov().reshape(items.shape[1], items.shape[1]), users).clamp(min=0).sqrt()
+    dim = items.shape[1]
+    covariance = items.T.cov().reshape(dim, dim) if len(items) > 1 else items.new_zeros(dim, dim)
+    deviation = torch.einsum("ud,de,ue->u", users, covariance, users).clamp(min=0).sqrt()
     return users / deviation.clamp(min=1e-12)[:, None]

@@ -1,4 +1,4 @@
-"""Training by the plainest loop there is, on the CPU, for a fixed number of epochs: how models that learn by gradient stand as baselines."""
+"""Training by the plainest loop there is, on the CPU, for a fixed number of epochs: as baselines, models learn by it."""
 
 from collections.abc import Callable
 

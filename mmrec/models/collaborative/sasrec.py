@@ -31,8 +31,8 @@ class SASRec(GradientRecommender):
     cross-entropy of every position, with which it is ahead of BERT4Rec (Klenitskiy & Vasilev 2023, "Turning Dross Into Gold Loss"), over
     all training items, or 4096 of them that a batch shares. Longer histories train in windows, all of a user's in the same batch.
 
-    The loss is all of `TrainScores.extra`: negatives that a batch brings, and the ranking loss, are of no account. Users without history get
-    items by popularity, and items without training interactions come last.
+    The loss is all of `TrainScores.extra`: negatives that a batch brings, and the ranking loss, are of no account. Users without history
+    get items by popularity, and items without training interactions come last.
 
     Raises LackingData where the interactions have no times.
     """
@@ -104,7 +104,8 @@ class SequenceScorer(TrainedScorer):
         transformer, n_events = self.model.transformer, self.model.n_events
         scores = n_events.float().repeat(len(user_idx), 1)
         windows = latest(indptr, user_idx.to(indptr.device), self.model.max_length)
-        for place in (windows.length > 0).nonzero().flatten().split(_SCORED_AT_A_TIME):
+        known = (windows.length > 0).nonzero().flatten()
+        for place in known.split(_SCORED_AT_A_TIME) if len(known) else ():
             some = Windows(*(part[place] for part in windows))
             states = transformer(read(events, some))[torch.arange(len(place), device=place.device), some.length - 1]
             scores[place] = (states @ transformer.items.weight.T).float()
