@@ -61,6 +61,7 @@ LIBRARY_ROOMS = {
     "fsspec": {"files"},
     "httpcore": {"files"},
     "httpx": {"files", "data.pictures"},
+    "pytest": {"testing"},
 }
 DATA_MODULES_MAY_IMPORT = ("types", "errors", "files", "data", "kg")
 

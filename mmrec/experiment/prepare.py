@@ -114,7 +114,7 @@ def model_class(cfg: DictConfig) -> type[Recommender]:
     """The class of the model. Raises ConfigError where it is none."""
     found = target(cfg, "model")
     if not (isinstance(found, type) and issubclass(found, ClosedFormRecommender | GradientRecommender)):
-        raise ConfigError(f"model._target_: expected a class of mmrec.models.recommender's kinds, came `{cfg.model._target_}`")
+        raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, came `{cfg.model._target_}`")
     return found
 
 

@@ -120,7 +120,7 @@ class LackingData(ConfigError):
 class Recommender(nn.Module, ABC):
     """A model that can score items for users, once it is trained. Its tensors are its `state_dict`, whichever way they are found."""
 
-    is_history_based: ClassVar[bool] = True
+    is_history_based: ClassVar[bool] = False
     """Whether a known user is no more than their training history: that history, given as such, has the scores of the user."""
     ranks_new_items: ClassVar[bool] = False
     """Whether content or a graph tells it which items without training interactions suit a user."""

@@ -61,14 +61,14 @@ class RecommenderContract:
         else:
             assert own_colour_first(self.train(spec_of_colours(train)).freeze(), train).float().mean() < 0.5
 
-    def test_it_knows_new_items_by_what_they_show(self) -> None:
-        """And one that says it does not, is not taken to do so by the test."""
+    def test_it_ranks_new_items_by_what_they_show_if_it_says_so(self) -> None:
+        """All that remains of a user's colour is new; text, pictures and graph tell the colours."""
         train = all_warm_of_ones_colour()
         scorer = self.train(spec_of_colours(train)).freeze()
-        assert own_colour_first(scorer, train).all() or not self.model.ranks_new_items
+        assert bool(own_colour_first(scorer, train).all()) is self.model.ranks_new_items
 
-    def test_what_it_does_is_as_documented(self) -> None:
-        """Every model says what it is, and takes settings that all have defaults."""
+    def test_it_says_what_it_is(self) -> None:
+        """It has a docstring of its own, and what it is frozen to is a scorer."""
         assert self.model.__doc__ and self.model.__doc__ != Recommender.__doc__
         assert isinstance(self.trained(), Recommender) and isinstance(self.trained().freeze(), TrainedScorer)
 
@@ -131,8 +131,8 @@ class RecommenderContract:
             rest, right = scores[:2, N_WARM - 4 :], torch.tensor([[True, False], [False, True]]).repeat(1, 2)
             assert (rest.masked_fill(~right, torch.inf).amin(dim=1) > rest.masked_fill(right, -torch.inf).amax(dim=1)).all()
 
-    def test_training_reads_no_row_that_is_held_out(self) -> None:
-        """A spec has the training rows alone; training leaves them as they were."""
+    def test_training_leaves_the_data_as_they_were(self) -> None:
+        """What it is given, the training rows and no held-out ones, is others' too."""
         spec = spec_of_colours(most_of_ones_colour())
         before = [tensor.clone() for tensor in tensors_of(spec)]
         self.train(spec, n_epochs=1)

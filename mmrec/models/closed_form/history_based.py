@@ -17,6 +17,8 @@ from mmrec.types import DatasetSpec
 class HistoryBasedRecommender(ClosedFormRecommender):
     """Scores by the set of a user's items alone, so that a known user and a history are one thing. Without items, by popularity."""
 
+    is_history_based = True
+
     def fit(self, spec: DatasetSpec) -> Self:
         self.learn(self.remember_interactions(spec), spec)
         return self

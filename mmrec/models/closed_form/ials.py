@@ -23,7 +23,6 @@ class IALS(ClosedFormRecommender):
     it is near the vector of training, where the last half-step moved the items.
     """
 
-    is_history_based = False
     users: Tensor
     items: Tensor
 

@@ -23,8 +23,6 @@ class LightGCNRecommender(GradientRecommender):
     sampled_softmax at a low temperature (SSM, Wu et al. 2022, "On the Effectiveness of Sampled Softmax Loss for Item Recommendation").
     """
 
-    is_history_based = False
-
     def __init__(
         self,
         spec: DatasetSpec,

@@ -22,8 +22,6 @@ class MatrixFactorizationRecommender(LookupRecommender):
     `torch.optim.SparseAdam` do. With `item_bias` the score is `u·i + b_i`: the last number of an item's vector, where a user's is 1.
     """
 
-    is_history_based = False
-
     def __init__(
         self,
         spec: DatasetSpec,

@@ -37,6 +37,8 @@ class SASRec(GradientRecommender):
     Raises LackingData where the interactions have no times.
     """
 
+    is_history_based = True
+
     def __init__(
         self,
         spec: DatasetSpec,

@@ -36,7 +36,6 @@ class KGATRecommender(EpochRecommender):
     of both losses; here a step takes both.
     """
 
-    is_history_based = False
     ranks_new_items = True
 
     def __init__(

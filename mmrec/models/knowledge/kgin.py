@@ -33,7 +33,6 @@ class KGINRecommender(GradientRecommender):
     is never a row an edge.
     """
 
-    is_history_based = False
     ranks_new_items = True
 
     def __init__(

@@ -32,8 +32,6 @@ class BM3(BehaviourRecommender):
     has no vector but the one it was drawn as, and is taken for zero.
     """
 
-    is_history_based = False
-
     def __init__(
         self,
         spec: DatasetSpec,

@@ -33,7 +33,6 @@ class FREEDOM(BehaviourRecommender, EpochRecommender):
     A cold item has the vectors of the items that it is like, and a share of its own, which is what it was drawn as.
     """
 
-    is_history_based = False
     ranks_new_items = True
 
     def __init__(

@@ -66,6 +66,7 @@ class FusionRecommender(MixedRecommender):
     Without a backbone (the `no_collaborative` ablation) interactions say who the user is, but of the items content is all that is known.
     """
 
+    is_history_based = True
     ranks_new_items = True
     parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend")
 

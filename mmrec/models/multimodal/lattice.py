@@ -31,7 +31,6 @@ class LATTICE(BehaviourRecommender, EpochRecommender):
     A cold item has in h the vectors of the items that it is like.
     """
 
-    is_history_based = False
     ranks_new_items = True
 
     def __init__(

@@ -35,7 +35,6 @@ class MGCN(BehaviourRecommender):
     A cold item has, in z, the purified vectors of the items that it is like.
     """
 
-    is_history_based = False
     ranks_new_items = True
 
     def __init__(

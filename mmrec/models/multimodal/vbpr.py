@@ -24,7 +24,6 @@ class VBPR(GradientRecommender):
     A cold item is ranked by its features alone: its β_i and γ_i were never trained, and are taken for zero.
     """
 
-    is_history_based = False
     ranks_new_items = True
 
     def __init__(

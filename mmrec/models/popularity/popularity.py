@@ -14,6 +14,7 @@ from mmrec.types import DatasetSpec
 class Popularity(ClosedFormRecommender):
     """Scores an item by the number of its training users."""
 
+    is_history_based = True
     counts: Tensor
 
     def fit(self, spec: DatasetSpec) -> Self:

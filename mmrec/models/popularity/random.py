@@ -17,7 +17,6 @@ class Random(ClosedFormRecommender):
     For a history they are a function of `seed` and of its length and sum: of the same history the same.
     """
 
-    is_history_based = False
     n_items: Tensor
 
     def __init__(self, seed: int = 0) -> None:

@@ -20,6 +20,7 @@ class RecentPopularity(ClosedFormRecommender):
     the moment is the baseline to beat. Repeated events count each.
     """
 
+    is_history_based = True
     weights: Tensor
 
     def __init__(self, half_life_days: float = 30.0) -> None:
