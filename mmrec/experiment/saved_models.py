@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
-from mmrec.config import build, read_model
+from mmrec.config import build, check, read_model
 from mmrec.experiment.fit import checkpoint_folder, load_best
 from mmrec.experiment.predictions import read_index
 from mmrec.experiment.prepare import make_model, model_class
@@ -14,6 +14,7 @@ from mmrec.experiment.runs import saved_config
 from mmrec.files.checkpoint import read_checkpoint, write_checkpoint
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import ClosedFormRecommender, Recommender, TrainedScorer
+from mmrec.schemas import TrainConfig
 from mmrec.types import DatasetSpec
 
 _FITTED = "fitted"
@@ -39,6 +40,7 @@ def load_model(cfg: DictConfig, spec: DatasetSpec, priors: dict[str, Any], folde
 def open_scorer(run_dir: Path) -> TrainedScorer:
     """What scores as the model of a run's first seed, from the run folder alone: items have no features and no graph there."""
     cfg, index, seed = saved_config(run_dir), read_index(run_dir), read_json(run_dir / "run.json")["seed"]
+    check(cfg, TrainConfig)  # a run folder may come from anywhere
     train = index.interactions(pl.read_parquet(run_dir / "split" / "train.parquet"))
     spec = DatasetSpec(index.n_users, index.n_items, train)
     return load_model(cfg, spec, {}, checkpoint_folder(run_dir, seed)).freeze()
