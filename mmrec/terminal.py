@@ -3,6 +3,7 @@
 Nothing else in mmrec prints: tests/test_house.py looks for it.
 """
 
+import logging
 import os
 import select
 import sys
@@ -23,6 +24,39 @@ def say(*lines: str, stderr: bool = True) -> None:
     """Prints each text as one line, whatever characters it has."""
     for line in lines:
         open_console(stderr).print(printable(line), soft_wrap=True)
+
+
+class _Said(logging.Handler):
+    """Prints messages of log records, each line as `say` does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(*record.getMessage().split("\n"))
+
+
+def show_messages() -> None:
+    """Prints on stderr, from now on and once, what mmrec logs at level INFO and above."""
+    logger = logging.getLogger("mmrec")
+    if not messages_are_shown():
+        logger.addHandler(_Said(logging.INFO))
+        logger.setLevel(min(logging.INFO, logger.getEffectiveLevel()))
+
+
+def messages_are_shown() -> bool:
+    """Whether `show_messages` is in effect."""
+    return any(isinstance(handler, _Said) for handler in logging.getLogger("mmrec").handlers)
+
+
+@contextmanager
+def messages_shown() -> Iterator[None]:
+    """As `show_messages`, until the end of the block or of the function that it decorates."""
+    logger = logging.getLogger("mmrec")
+    handlers, level = list(logger.handlers), logger.level
+    show_messages()
+    try:
+        yield
+    finally:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 def show(*tables: Table) -> None:

@@ -37,8 +37,10 @@ from rich.console import Console
 from rich.table import Table
 
 from mmrec.config import build
-from mmrec.experiment.fit import make_trainer
-from mmrec.experiment.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, make_split, quiet_lightning
+from mmrec.config.settings import evidence_settings, training_settings
+from mmrec.experiment.evidence import load_evidence, make_split
+from mmrec.experiment.fit import make_trainer, quiet_lightning
+from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import EpochRecommender
 from mmrec.schemas import register_schemas
@@ -123,14 +125,15 @@ def measure(cfg: DictConfig, start_peer: StartPeer | None) -> dict[str, Times]:
     """Seconds of every epoch of every system; and of full rankings of the test part, where there is a peer that ranks."""
     quiet_lightning()
     folder = Path(cfg.run_dir)
-    evidence = load_evidence(cfg)
-    make_split(cfg, evidence, folder / "split")
-    data = make_data_module(cfg, evidence, folder / "split")
+    settings, training = evidence_settings(cfg), training_settings(cfg, cfg.seed)
+    evidence = load_evidence(settings)
+    make_split(settings, evidence, folder / "split")
+    data = make_data_module(training, evidence, folder / "split")
     data.setup("fit")
     spec = make_spec(evidence, data)
-    model = make_model(cfg, spec, fit_priors(cfg, spec, data.valid_set()))
-    task = build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
-    trainer = make_trainer(cfg, folder / "checkpoints")
+    priors = fit_priors(training.model, spec, data.valid_set(), max(training.ks))
+    task = training.task(make_model(training.model, spec, priors, training.seed))
+    trainer = make_trainer(training, folder / "checkpoints")
     with start_peer(cfg, spec) if start_peer else nullcontext() as peer:
         turns = Turns(data, BareLoop(cfg, task), peer)
         trainer.callbacks.insert(0, turns)

@@ -19,10 +19,12 @@ from rich.table import Table
 from torch import Tensor
 
 from mmrec.config import check
+from mmrec.config.settings import evidence_settings, training_settings
 from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.errors import DataError, MmrecError
-from mmrec.experiment.prepare import load_evidence, make_data_module
-from mmrec.experiment.runs import find_run
+from mmrec.experiment.evidence import load_evidence
+from mmrec.experiment.models import make_data_module
+from mmrec.experiment.run_folder.found import find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import FrozenScorer
@@ -36,10 +38,10 @@ def oracle_ndcg(run_dir: Path) -> tuple[float, float]:
     """ndcg@20 of the true utilities on the test part of a run: of all there is, and of the parts that are in some content."""
     saved = OmegaConf.load(run_dir / "config.yaml")
     check(saved, TrainConfig)
-    evidence = load_evidence(saved)
+    evidence = load_evidence(evidence_settings(saved))
     truth, info = load_truth(evidence.dataset), load_truth_info(evidence.dataset)
     users, items = (_places(info[key], ids) for key, ids in (("user_ids", evidence.index.user_ids), ("item_ids", evidence.index.item_ids)))
-    data = make_data_module(saved, evidence, run_dir / "split")
+    data = make_data_module(training_settings(saved, saved.seed), evidence, run_dir / "split")
     data.setup("test")
 
     def ndcg(utility: Tensor) -> float:

@@ -8,13 +8,14 @@ from omegaconf import OmegaConf
 
 from mmrec.cli.words import no_such_option, parse_words
 from mmrec.config import flat
+from mmrec.config.saved import saved_config
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.evaluation.compare.run_labels import run_labels
 from mmrec.evaluation.compare.runs import MeasuredRun, RunComparison, compare_runs, seed_caveat, verdicts
 from mmrec.evaluation.pages.comparison_page import write_comparison
 from mmrec.evaluation.pages.terminal import comparison_tables
-from mmrec.experiment.run_files import read_entry, read_measured, read_table
-from mmrec.experiment.runs import find_run, read_as_run, saved_config
+from mmrec.experiment.run_folder.files import read_entry, read_measured, read_table
+from mmrec.experiment.run_folder.found import find_run, read_as_run
 from mmrec.files.storage import read_json
 from mmrec.terminal import say, show
 from mmrec.types import USER_ID

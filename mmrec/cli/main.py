@@ -223,7 +223,7 @@ def _finish_sweep(members: list[Member]) -> None:
 def _show_sweep(finished: list[tuple[Path, str]], failed: list[str]) -> None:
     from mmrec.evaluation.compare.against_baselines import cutoffs
     from mmrec.evaluation.pages.terminal import sweep_table
-    from mmrec.experiment.record import read_sweep_run
+    from mmrec.experiment.run_folder.record import read_sweep_run
 
     found = [read_sweep_run(folder, label) for folder, label in finished]
     ks = cutoffs(found[0].metrics["models"][found[0].model])

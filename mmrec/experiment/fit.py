@@ -1,8 +1,10 @@
 """One training: its trainer, callbacks and loggers; where it is resumed, and how it ends when it is asked to stop."""
 
+import logging
 import re
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,15 +14,15 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
-from omegaconf import DictConfig
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from mmrec import errors
-from mmrec.config import build, refine
 from mmrec.errors import DamagedCheckpoint, MmrecError, Terminated
-from mmrec.experiment.prepare import say
+from mmrec.experiment.run_folder.files import checkpoint_folder
+from mmrec.experiment.settings import TrainingSettings
 from mmrec.files.checkpoint import check_weights, newest_sound, read_checkpoint
 from mmrec.models.recommender import Recommender
+from mmrec.refusals import refine
 from mmrec.tasks.checkpoints import (
     BEST,
     SECONDS,
@@ -33,26 +35,22 @@ from mmrec.tasks.checkpoints import (
     seconds_trained,
 )
 from mmrec.tasks.finite import FiniteCheck
-from mmrec.terminal import open_console
+from mmrec.terminal import messages_are_shown, show_messages
 
+_log = logging.getLogger(__name__)
 _ERROR = re.compile(r"^mmrec\.errors\.(\w+): (.*)\Z", re.MULTILINE | re.DOTALL)
 
 
-def checkpoint_folder(run_dir: Path, seed: int) -> Path:
-    """Where a seed's checkpoints are."""
-    return run_dir / "checkpoints" / f"seed_{seed}"
-
-
-def fit(cfg: DictConfig, task: LightningModule, data: LightningDataModule, folder: Path) -> float:
-    """Trains from the beginning or, where `cfg.resume` names a run, from its newest sound checkpoint, to the epoch limit or an early stop.
+def fit(settings: TrainingSettings, task: LightningModule, data: LightningDataModule, folder: Path) -> float:
+    """Trains from the beginning or, where a run is resumed, from its newest sound checkpoint, to the epoch limit or an early stop.
 
     Returns the seconds that training took, those until that checkpoint included. Raises Terminated where a signal ended it, after a
     checkpoint was written.
     """
-    begun, start = time.perf_counter(), resume_from(cfg, task.state_dict())
-    if cfg.resume is None:
+    begun, start = time.perf_counter(), resume_from(settings, task.state_dict())
+    if settings.resume is None:
         _remove_checkpoints(folder)
-    trainer = make_trainer(cfg, folder)
+    trainer = make_trainer(settings, folder)
     keeper = next(callback for callback in trainer.callbacks if isinstance(callback, CheckpointKeeper))
     keeper.seconds_before = seconds_trained(start.parent) if start else 0.0
     with _signals_caught(keeper, trainer):
@@ -80,17 +78,23 @@ def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: Che
     raise error
 
 
-def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
+def make_trainer(settings: TrainingSettings, folder: Path) -> Trainer:
     """A Lightning trainer that stops early and keeps its checkpoints in `folder`, by the validation metric alone."""
-    metric, with_bar = cfg.selection.metric, open_console().is_terminal and cfg.trainer.enable_progress_bar
+    metric, patience, with_bar = settings.selection.metric, settings.selection.patience, settings.progress_bar
     callbacks: list[Callback] = [
         FiniteCheck(),
-        EarlyStopping(metric, mode="max", patience=cfg.selection.patience, check_finite=True),
+        EarlyStopping(metric, mode="max", patience=patience, check_finite=True),
         RichProgressBar() if with_bar else _EpochLines(metric),
-        refine("checkpoint", lambda: CheckpointKeeper(folder, metric, cfg.checkpoint.every_n_steps)),
+        refine("checkpoint", lambda: CheckpointKeeper(folder, metric, settings.every_n_steps)),
     ]
-    settings = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # else it adds a bar of its own
-    return build(cfg, "trainer")(logger=_loggers(cfg), **settings)
+    more = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # else it adds a bar of its own
+    return settings.trainer(logger=settings.loggers(_version(settings)), **more)
+
+
+def quiet_lightning() -> None:
+    """Silences what no one here can act on: Lightning's tips and its own use of torch. To be called when it is imported: it resets both."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=r".isinstance\(treespec, LeafSpec\). is deprecated", category=FutureWarning)
 
 
 def load_best(model: Recommender, folder: Path) -> None:
@@ -105,26 +109,26 @@ def load_best(model: Recommender, folder: Path) -> None:
         raise DamagedCheckpoint(f"{best}: it holds no weights of this model: {' '.join(str(error).split())}; {remedy}") from error
 
 
-def resume_from(cfg: DictConfig, weights: Mapping[str, Any]) -> Path | None:
-    """The newest sound checkpoint of `cfg.seed` in the run that is resumed; None, said aloud, where none was written yet.
+def resume_from(settings: TrainingSettings, weights: Mapping[str, Any]) -> Path | None:
+    """The newest sound checkpoint of the seed in the run that is resumed; None, said aloud, where none was written yet.
 
     Sound is one as it was written, with `weights` of these names and shapes. What is damaged is named and set aside; where it was the one
     that validation chose, the newest sound one takes its place. Raises DamagedCheckpoint where nothing else is there.
     """
-    if cfg.resume is None:
+    if settings.resume is None:
         return None
-    folder, check = checkpoint_folder(Path(cfg.resume), cfg.seed), partial(check_weights, expected=weights)
+    folder, check = checkpoint_folder(settings.resume, settings.seed), partial(check_weights, expected=weights)
     found = checkpoints_in(folder)
     newest, problems = newest_sound(found, check)
     for problem in problems:
-        say(f"  {problem}")
+        _log.info(f"  {problem}")
     if newest is None and problems:
-        raise DamagedCheckpoint(f"resume: no checkpoint of {cfg.resume} is as it was written: {problems[0]}")
+        raise DamagedCheckpoint(f"resume: no checkpoint of {settings.resume} is as it was written: {problems[0]}")
     for damaged in found[len(found) - len(problems) :]:
         damaged.rename(damaged.with_name(f"damaged_{damaged.name}"))
     if newest is not None:
-        _restore_best(folder, newest, check, cfg.selection.metric)
-    say(f"seed {cfg.seed}: {f'resumed from {newest.name}' if newest else 'no checkpoint yet, from the beginning'}")
+        _restore_best(folder, newest, check, settings.selection.metric)
+    _log.info(f"seed {settings.seed}: {f'resumed from {newest.name}' if newest else 'no checkpoint yet, from the beginning'}")
     return newest
 
 
@@ -136,7 +140,7 @@ def _restore_best(folder: Path, newest: Path, check: Callable[[Path], None], met
             lost = folder / best["checkpoint"]
             check(lost)
     except DamagedCheckpoint as error:
-        say(f"  {error}; validation had chosen it, the best of what is left is taken in its place")
+        _log.info(f"  {error}; validation had chosen it, the best of what is left is taken in its place")
         replace_best(folder, lost, newest, metric)
 
 
@@ -163,19 +167,20 @@ class _EpochLines(Checkpoint):
     """One line an epoch, where there is no terminal for a progress bar. A Checkpoint to Lightning, so called once the task has logged."""
 
     def __init__(self, metric: str) -> None:
-        self.metric = metric
+        self.metric, self.is_shown = metric, messages_are_shown()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if self.is_shown:  # a process that is spawned to train begins without the handlers of the one that started it
+            show_messages()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         values = trainer.callback_metrics
         if trainer.is_global_zero:
-            say(
+            _log.info(
                 f"epoch {trainer.current_epoch}: loss {values['train/loss']:.4f}, {self.metric} {values.get(self.metric, float('nan')):.4f}"
             )
 
 
-def _loggers(cfg: DictConfig) -> list[Any]:
-    version = f"seed_{cfg.seed}"
-    if cfg.resume is not None:  # a logger begins its files anew: what was logged before stays under its own version
-        version += f"-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    files = {"version": version}  # for W&B a version would be the id of the run, one for all runs of a project
-    return [build(cfg.logger, name, **({} if node._target_.endswith("WandbLogger") else files)) for name, node in cfg.logger.items()]
+def _version(settings: TrainingSettings) -> str:
+    """Of what is logged: a logger begins its files anew, so what was logged before a resumption stays under its own version."""
+    return f"seed_{settings.seed}" + ("" if settings.resume is None else f"-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")

@@ -1,9 +1,10 @@
-"""`mmrec evaluate run=… predictions=…`: any other system's lists, measured as the models of that run were."""
+"""Lists of any other system, measured as the models of a run were."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import torch
@@ -21,19 +22,34 @@ from mmrec.evaluation.measure.grades import Graded, read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.measure.slices import make_groups, slices
 from mmrec.evaluation.measure.user_groups import user_groups
-from mmrec.evaluation.pages.terminal import console_table
-from mmrec.experiment.prepare import say
-from mmrec.experiment.run_files import read_entry, read_index, read_measured, read_split, read_table
-from mmrec.experiment.runs import find_run
+from mmrec.experiment.run_folder.files import read_entry, read_index, read_measured, read_split, read_table
+from mmrec.experiment.run_folder.found import find_run
 from mmrec.files.storage import read_json, write_json, write_parquet
-from mmrec.terminal import show
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
 BESIDE = "vs. the run's best"
+_log = logging.getLogger(__name__)
 
 
-def evaluate_predictions(run: str, predictions: str) -> dict[str, float]:
-    """Prints the file's metrics beside the run's models, writes them to `<stem>.metrics.json` beside the file, and returns them.
+class PredictionsMeasured(NamedTuple):
+    """What was found of a file of lists."""
+
+    name: str
+    found: dict[str, float]
+    """Test metrics, means over seeds."""
+    ks: list[int]
+    ours: str
+    """The run's model."""
+    beside: dict[str, Any]
+    """The content of the run's metrics.json with the file's among the models, first."""
+    test: PairedTest | None
+    """The file against the run's model by NDCG at the greatest k."""
+    target: Path
+    """The metrics as a file."""
+
+
+def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
+    """Measures the lists, and writes their metrics to `<stem>.metrics.json` beside the file.
 
     Those of each user go to `<stem>.per_user.parquet`. Of lists with a `seed` each seed is measured as a training of its own, and, as in a
     run, metrics are the mean over seeds, and slices, fairness and calibration are of the first.
@@ -66,15 +82,11 @@ def evaluate_predictions(run: str, predictions: str) -> dict[str, float]:
         "calibration": describe_calibration({name: first.ranking}, train, item_groups, ks[-1]),
         f"against {ours}": {f"ndcg@{ks[-1]}": asdict(test)} if test else {},
     }
-    _show(measured | {"models": {name: found} | measured["models"], "seeds": {}}, ks)
-    if test:
-        interval = f"95% interval {test.low:+.4f} to {test.high:+.4f}"
-        say(f"{name} minus {ours} in ndcg@{ks[-1]}: {test.mean:+.4f}, {interval}, p = {test.p_value:.4f}")
     target = path.with_name(f"{path.stem}.metrics.json")
     write_json(target, metrics)
     write_parquet(path.with_name(f"{path.stem}.per_user.parquet"), per_user)
-    say(f"metrics: {target}")
-    return found
+    beside = measured | {"models": {name: found} | measured["models"], "seeds": {}}
+    return PredictionsMeasured(name, found, ks, ours, beside, test, target)
 
 
 def _measure(
@@ -85,15 +97,11 @@ def _measure(
     for seed, lists in by_seed(predictions).items():
         ranking, cleaning = rank_predictions(lists, index, data, max(LIST_LENGTH, *ks), ks[-1])
         for line in describe_cleaning(cleaning, ks[-1]):
-            say(f"  {line}" if seed is None else f"  seed {seed}: {line}")
+            _log.info(f"  {line}" if seed is None else f"  seed {seed}: {line}")
         seeds.append(seed)
         evaluated.append(evaluate_lists(ranking, data, ks, graded))
         cleanings.append(cleaning)
     return seeds, evaluated, cleanings
-
-
-def _show(together: dict[str, Any], ks: list[int]) -> None:
-    show(console_table(together, [f"{metric}@{k}" for k in ks for metric in ("recall", "ndcg")], BESIDE))
 
 
 def _evaluation_set(index: Index, parts: Mapping[str, pl.DataFrame]) -> tuple[InteractionMatrix, EvaluationSet]:

@@ -13,11 +13,14 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 import mmrec.experiment.fit
-from mmrec.config import build
+from mmrec.config.settings import training_settings
 from mmrec.errors import Terminated
-from mmrec.experiment.fit import checkpoint_folder, fit, make_trainer
-from mmrec.experiment.prepare import Evidence, fit_priors, make_data_module, make_model, make_spec, quiet_lightning
-from mmrec.experiment.record import write_curves
+from mmrec.experiment.evidence import Evidence
+from mmrec.experiment.fit import fit, make_trainer, quiet_lightning
+from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
+from mmrec.experiment.run_folder.files import checkpoint_folder
+from mmrec.experiment.run_folder.record import write_curves
+from mmrec.experiment.settings import TrainingSettings
 from mmrec.files.checkpoint import read_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in, read_best
 
@@ -67,22 +70,23 @@ class Kill(Callback):
 def train_in(cfg: DictConfig, evidence: Evidence, run_dir: Path, kill: Kill, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Trains from scratch, or from where the run in `run_dir` stopped; returns whether it came to its end."""
     quiet_lightning()
-    data = make_data_module(cfg, evidence, run_dir / "split")
+    settings = training_settings(cfg, cfg.seed)
+    data = make_data_module(settings, evidence, run_dir / "split")
     data.setup("fit")
     data.setup = lambda stage: None  # once is enough, and polars does not work in a fork of a process that has used it
     spec = make_spec(evidence, data)
-    model = make_model(cfg, spec, fit_priors(cfg, spec, data.valid_set()))
-    task = build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
+    priors = fit_priors(settings.model, spec, data.valid_set(), max(settings.ks))
+    task = settings.task(make_model(settings.model, spec, priors, settings.seed))
 
-    def with_kill(cfg: DictConfig, folder: Path) -> Trainer:
-        trainer = make_trainer(cfg, folder)
+    def with_kill(settings: TrainingSettings, folder: Path) -> Trainer:
+        trainer = make_trainer(settings, folder)
         trainer.callbacks.insert(0, kill)
         return trainer
 
     with monkeypatch.context() as patch:
         patch.setattr(mmrec.experiment.fit, "make_trainer", with_kill)
         try:
-            fit(cfg, task, data, checkpoint_folder(run_dir, cfg.seed))
+            fit(settings, task, data, checkpoint_folder(run_dir, cfg.seed))
         except (Killed, Terminated):
             return False
     return True

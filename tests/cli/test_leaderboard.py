@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-import mmrec.cli.leaderboard
+import mmrec.cli.hydra.board
 from mmrec.cli.main import main
 
 Leaderboard = Callable[..., tuple[int, str, str]]
@@ -147,14 +147,14 @@ def test_a_model_that_lacks_a_seed_waits_for_it_and_data_that_changed_are_refuse
 
 
 def test_a_crash_is_in_the_log_and_costs_no_other_run(leaderboard: Leaderboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train = mmrec.cli.leaderboard.train
+    train = mmrec.cli.hydra.board.train
 
     def crash(cfg: DictConfig, overrides: tuple[str, ...]) -> Path:
         if "ablation=no_kg" in overrides:
             raise RuntimeError("out of memory")
         return train(cfg, overrides)
 
-    monkeypatch.setattr(mmrec.cli.leaderboard, "train", crash)
+    monkeypatch.setattr(mmrec.cli.hydra.board, "train", crash)
     with pytest.raises(RuntimeError, match="out of memory"):
         leaderboard()
     found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))

@@ -16,8 +16,9 @@ from mmrec.cli.evaluate import evaluate
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
 from mmrec.config import build
+from mmrec.config.settings import evidence_settings
 from mmrec.errors import ConfigError, DataError
-from mmrec.experiment.prepare import load_evidence
+from mmrec.experiment.evidence import load_evidence
 from mmrec.types import Features
 
 Compose = Callable[..., DictConfig]
@@ -55,7 +56,7 @@ def run(compose: Compose, overrides: list[str], tmp_path_factory: pytest.TempPat
 
 
 def features(cfg: DictConfig) -> dict[str, Features]:
-    return load_evidence(cfg).features
+    return load_evidence(evidence_settings(cfg)).features
 
 
 def test_every_modality_is_a_token_and_the_encoder_of_texts_is_not_asked(run: Path) -> None:
@@ -136,7 +137,7 @@ def test_facts_of_the_test_period_are_no_part_of_the_graph(
     late = pl.DataFrame({"head": ["e0", "e1"], "relation": "also_buy", "tail": "e2"}).with_columns(timestamp=pl.lit(2_000_000_000))
     pl.concat([triples.with_columns(timestamp=pl.lit(None, dtype=pl.Int32)), late]).write_csv(folder / "triples.csv")
     small = [*shop_overrides, f"data.path={folder}", "evidence.image=false", "evidence.text=false"]
-    timed, free = load_evidence(compose(*small, "split=global_time")), load_evidence(compose(*small))
+    timed, free = (load_evidence(evidence_settings(compose(*small, *more))) for more in (["split=global_time"], []))
     assert timed.graph is not None and free.graph is not None
     assert (timed.graph.n_relations, free.graph.n_relations) == (2, 3)
     assert any(note.startswith("2 of 78 triples became known") and note.endswith("they were left out") for note in timed.notes)
@@ -152,7 +153,7 @@ def test_columns_counted_over_all_time_are_told_of(compose: Compose, shop_overri
     items = pl.read_csv(folder / "items.csv").with_columns(average_rating=pl.lit(4.5), also_buy=pl.lit("i1"))
     items.write_csv(folder / "items.csv")
     small = [*shop_overrides, f"data.path={folder}", "evidence.image=false", "evidence.text=false"]
-    notes = load_evidence(compose(*small, "graph.item_columns=[genre,average_rating]")).notes
+    notes = load_evidence(evidence_settings(compose(*small, "graph.item_columns=[genre,average_rating]"))).notes
     (note,) = (note for note in notes if "over all time" in note)
     assert "`average_rating`" in note and "graph.item_columns" in note
 
@@ -168,9 +169,9 @@ def test_no_encoder_is_made_for_pictures_that_cannot_be_had(
         assert key != "image_encoder"
         return build(cfg, key, **arguments)
 
-    monkeypatch.setattr("mmrec.experiment.prepare.build", build_others)
+    monkeypatch.setattr("mmrec.config.settings.build", build_others)
     cfg = compose("data=folder", f"data.path={tmp_path / 'shop'}", "evidence.text=false", f"paths.cache={tmp_path / 'cache'}")
-    evidence = load_evidence(cfg)
+    evidence = load_evidence(evidence_settings(cfg))
     assert "image" not in evidence.features
     assert any("data.allow_hosts=[shop.example]" in note for note in evidence.notes)
     assert "no picture of 40 items that name one can be read" in " ".join(capsys.readouterr().err.split())

@@ -11,10 +11,11 @@ import torch
 from omegaconf import DictConfig
 
 from mmrec.cli import pretrain as module
-from mmrec.cli.pretrain import Schedule, pretrain, pretrain_command
+from mmrec.cli.pretrain import pretrain_command
 from mmrec.data.folder.read import read_folder
 from mmrec.data.pictures.pairs import squash
 from mmrec.errors import ConfigError, DataError
+from mmrec.experiment.pretrain import Schedule, pretrain
 from mmrec.files.storage import sha256_file
 from mmrec.nn.encoders.clip import TINY_CLIP
 from mmrec.nn.encoders.image import ClipImageEncoder

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from mmrec.experiment.prepare import Evidence, load_evidence, make_split
+from mmrec.config.settings import evidence_settings
+from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 
 sys.path.insert(0, str(Path(__file__).parent))
 from resumed_training import Kill, ended, losses_of, train_in
@@ -35,8 +36,9 @@ def overrides(shop_overrides: list[str]) -> list[str]:
 def evidence(compose: Compose, overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Path]:
     """What all trainings learn from, texts included, and the folder of their split."""
     cfg, folder = compose(*overrides, "evidence.text=true"), tmp_path_factory.mktemp("split")
-    found = load_evidence(cfg)
-    make_split(cfg, found, folder / "split")
+    settings = evidence_settings(cfg)
+    found = load_evidence(settings)
+    make_split(settings, found, folder / "split")
     return found, folder / "split"
 
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-import mmrec.cli.train
+import mmrec.experiment.train
 from mmrec.cli.main import errors_as_messages
 from mmrec.cli.terminate import terminable
 from mmrec.cli.train import train
 from mmrec.errors import DamagedCheckpoint, DataError, DivergedError, Terminated
-from mmrec.experiment.made_here import remember_run
+from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.files.checkpoint import check_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in
 from mmrec.tasks.ranking import RankingTask
@@ -177,7 +177,7 @@ def test_sigterm_elsewhere_ends_with_a_line(
     trained: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the baselines, the features, the report: anything but training is simply left."""
-    monkeypatch.setattr(mmrec.cli.train, "_baselines", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(mmrec.experiment.train, "_baselines", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as end, errors_as_messages("train"), terminable():
         trained()

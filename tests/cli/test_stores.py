@@ -12,10 +12,11 @@ from omegaconf import DictConfig
 
 from mmrec.cli import main as cli
 from mmrec.cli.check import check_command
+from mmrec.config.settings import evidence_settings
 from mmrec.data.discover.describe import describe
 from mmrec.data.folder.read import read_folder
 from mmrec.errors import ConfigError
-from mmrec.experiment.prepare import load_evidence
+from mmrec.experiment.evidence import load_evidence
 from mmrec.types import IMAGE, Features
 
 
@@ -38,7 +39,8 @@ def features(compose: Callable[..., DictConfig], shop_overrides: list[str], tmp_
     """The features of the pictures, with an empty cache."""
 
     def load(*overrides: str, cache: str) -> Features:
-        return load_evidence(compose(*shop_overrides, "evidence.text=false", *overrides, f"paths.cache={tmp_path / cache}")).features[IMAGE]
+        cfg = compose(*shop_overrides, "evidence.text=false", *overrides, f"paths.cache={tmp_path / cache}")
+        return load_evidence(evidence_settings(cfg)).features[IMAGE]
 
     return load
 

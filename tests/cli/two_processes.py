@@ -14,7 +14,8 @@ import torch
 import torch.distributed as dist
 from resumed_training import Kill, ended, losses_of, train_in
 
-from mmrec.experiment.prepare import load_evidence
+from mmrec.config.settings import evidence_settings
+from mmrec.experiment.evidence import load_evidence
 from mmrec.schemas import register_schemas
 
 
@@ -26,7 +27,7 @@ def main(directory: str, overrides: list[str]) -> None:
     rank, patch = int(os.environ["RANK"]), pytest.MonkeyPatch()
     with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
         cfg = hydra.compose("train", overrides)
-    evidence = load_evidence(cfg)
+    evidence = load_evidence(evidence_settings(cfg))
 
     def training(name: str, accumulated: int, n_workers: int, stops: list[int | None]) -> tuple:
         run_dir = folder / name

@@ -22,8 +22,8 @@ from mmrec.evaluation.pages.comparison_page import write_comparison
 from mmrec.evaluation.pages.dataset_page import write_description
 from mmrec.evaluation.pages.leaderboard_page import write_leaderboard
 from mmrec.evaluation.pages.run_page import write_report
-from mmrec.experiment.prepare import Evidence
-from mmrec.experiment.record import write_results
+from mmrec.experiment.evidence import Evidence
+from mmrec.experiment.run_folder.record import write_results
 from mmrec.types import Dataset, Interactions
 
 Pairs = list[tuple[str, str]]

@@ -27,13 +27,13 @@ from mmrec.cli.evaluate import evaluate
 from mmrec.cli.hydra.their_config import check_config_dirs
 from mmrec.cli.recommend import recommend
 from mmrec.config import check
+from mmrec.config.places import open_config
 from mmrec.data.features.extract import extract_features
 from mmrec.data.features.texts import item_texts
 from mmrec.data.folder.read import read_folder
 from mmrec.data.pictures import decode_worker as picture_worker
 from mmrec.data.pictures.read import read_pictures
 from mmrec.errors import MmrecError
-from mmrec.experiment.run_config import open_config
 from mmrec.files import wheels
 from mmrec.files.checkpoint import read_checkpoint
 from mmrec.files.storage import sha256_file

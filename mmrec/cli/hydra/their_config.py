@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
+from mmrec.cli.hydra.internals import get_args_parser
 from mmrec.errors import ConfigError
 
 _BUILT_BY_HYDRA = ("callbacks", "hydra_logging", "job_logging")

@@ -201,13 +201,13 @@ def test_a_range_is_checked_as_what_it_gives(override: str, expected: str, compo
         "torch.load",
         "torch.hub.load",
         "mmrec.files.storage.os.system",  # reached through an allowed module
-        "mmrec.experiment.record.subprocess.run",
+        "mmrec.experiment.run_folder.record.subprocess.run",
         "mmrec.files.storage.hashlib",
-        "mmrec.experiment.record.version",
+        "mmrec.experiment.run_folder.record.version",
         "lightning.pytorch.trainer.trainer.os.system",
         "mmrec.config.instantiate",
         "mmrec.config.import_module",
-        "mmrec.experiment.record._git",  # ours, and runs programs
+        "mmrec.experiment.run_folder.record._git",  # ours, and runs programs
         "mmrec.files.wheels.run_pip",
         "mmrec.files.download.download",
         "mmrec.files.archives.extract",

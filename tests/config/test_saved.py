@@ -1,4 +1,4 @@
-"""Run folders as the verbs are given them: what is no configuration, and what a run of an older mmrec lacks."""
+"""The configuration of a saved run: what is none, and what a run of an older mmrec lacks."""
 
 import shutil
 from collections.abc import Callable
@@ -10,9 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.train import train
 from mmrec.config import check, flat, plain
+from mmrec.config.saved import _BEFORE, saved_config
 from mmrec.errors import DataError
-from mmrec.experiment.made_here import remember_run
-from mmrec.experiment.runs import _BEFORE, read_as_run, saved_config
+from mmrec.experiment.run_folder.found import read_as_run
+from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.schemas import TrainConfig
 
 Compose = Callable[..., DictConfig]

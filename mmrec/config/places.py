@@ -5,7 +5,8 @@ caller's own cache:
 
 - The run folder is where it lies, not where `run_dir` says; what was kept below that (logs) is kept below it now.
 - The configuration holds literals only, no references.
-- A run that was made here, see `mmrec.experiment.made_here`, is used as it is: its places are those of this person's own command line.
+- A run that was made here, see `mmrec.experiment.run_folder.origin`, is used as it is: its places are those of this person's own command
+  line.
 - Of any other run the caller's `paths`, caches, quarantine, feature store and loggers are used. All other places that its configuration
   names (files, folders, addresses, hosts, and classes that no configuration of mmrec names) have to be confirmed: each named on the command
   line, such as `data.path=…`, or all of them by `trust_run=true`.
@@ -22,10 +23,11 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from mmrec.config import plain
+from mmrec.config.saved import saved_config
+from mmrec.config.values import plain
 from mmrec.errors import ConfigError
-from mmrec.experiment.made_here import is_made_here
-from mmrec.experiment.runs import check_contents, read_as_run, saved_config
+from mmrec.experiment.run_folder.found import check_contents, read_as_run
+from mmrec.experiment.run_folder.origin import is_made_here
 
 _FOLDERS = {"archive", "cache", "folder", "path", "pictures", "quarantine", "resume", "run_dir", "runs", "save_dir", "store"}
 _IF_THERE = {"path_or_name", "pretrained"}

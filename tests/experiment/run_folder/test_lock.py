@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mmrec.errors import ConfigError
-from mmrec.experiment.run_lock import LOCK, lock_run
+from mmrec.experiment.run_folder.lock import LOCK, lock_run
 
-HOLD = "import sys, time\nfrom pathlib import Path\nfrom mmrec.experiment.run_lock import lock_run\n"
+HOLD = "import sys, time\nfrom pathlib import Path\nfrom mmrec.experiment.run_folder.lock import lock_run\n"
 HOLD += "with lock_run(Path(sys.argv[1]), 'run_dir'):\n    print('held', flush=True)\n    time.sleep(600)\n"
 
 

@@ -1,29 +1,24 @@
-"""What a run that is resumed may change, and the record of it: `changes.json` beside the run's config.yaml.
+"""What a run that is resumed may change.
 
 A change takes effect, and is recorded with the step from which on it does, or is refused by name, so that config.yaml tells what was done.
 """
 
 import copy
-import json
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from mmrec.config import fits, flat
-from mmrec.errors import ConfigError, DataError, nearest
-from mmrec.experiment.fit import checkpoint_folder
-from mmrec.files.checkpoint import STATE, newest_sound
-from mmrec.files.storage import read_json, write_json
-from mmrec.tasks.checkpoints import checkpoints_in
+from mmrec.config.values import flat
+from mmrec.errors import ConfigError, nearest
+from mmrec.experiment.run_folder.changes import Change, Progress, read_progress
+from mmrec.type_hints import fits
 
-CHANGES = "changes.json"
 ALWAYS = ("evaluation.", "baselines.", "features.", "n_seeds", "data.path", "paths.cache", "trusted_packages")
 """Keys that take effect however far the training is; below those that end in a dot, all."""
 WHILE_TRAINING = (
@@ -32,23 +27,6 @@ WHILE_TRAINING = (
 )
 """Keys that take effect on the steps still to come."""
 _MAX_EPOCHS, _PATIENCE = "trainer.max_epochs", "selection.patience"
-
-
-class Change(NamedTuple):
-    """One key of the configuration; None where it was not there."""
-
-    before: Any
-    after: Any
-
-
-class Progress(NamedTuple):
-    """Where the training of one seed stands."""
-
-    epoch: int
-    """Epochs that are complete."""
-    step: int
-    """Optimizer steps."""
-    epochs_without_better: int
 
 
 def asked_changes(overrides: Sequence[str]) -> dict[str, Any]:
@@ -88,29 +66,6 @@ def find_changes(saved: DictConfig, asked: dict[str, Any], run_dir: Path) -> dic
     if problems:
         raise ConfigError("\n".join(problems))
     return changes
-
-
-def record_changes(run_dir: Path, cfg: DictConfig, changes: dict[str, Change]) -> None:
-    """Adds the changes to the run's `changes.json`, with the epoch and the step of each seed from which on they hold."""
-    if not changes:
-        return
-    path = run_dir / CHANGES
-    before = read_json(path) if path.is_file() else []
-    if not isinstance(before, list):
-        raise DataError(f"{path}: expected a list of changes, found {type(before).__name__}")
-    progress = {str(seed): _progress(run_dir, seed) for seed in _seeds(cfg)}
-    since = {seed: {"epoch": at.epoch, "step": at.step} for seed, at in progress.items()}
-    entry = {
-        "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "since": since,
-        "keys": {key: one._asdict() for key, one in changes.items()},
-    }
-    write_json(path, [*before, entry])
-
-
-def describe_changes(changes: dict[str, Change]) -> str:
-    """All of them on one line."""
-    return ", ".join(f"{key} {change.before} -> {change.after}" for key, change in changes.items())
 
 
 def changed_config(saved: DictConfig, changes: dict[str, Change]) -> DictConfig:
@@ -160,7 +115,7 @@ def _refused(key: str, value: Any, saved: DictConfig) -> str | None:
 def _without_effect(saved: DictConfig, changes: dict[str, Change], run_dir: Path) -> list[str]:
     """A problem for each change that would train nothing, as there is nothing left to train."""
     cfg = changed_config(saved, changes)
-    progress = [_progress(run_dir, seed) for seed in _seeds(cfg)]
+    progress = [read_progress(run_dir, seed) for seed in _seeds(cfg)]
     last = max((at.epoch for at in progress), default=0)
     if _MAX_EPOCHS in changes and _max_epochs(cfg) < last:
         return [f"{_MAX_EPOCHS}: the run has trained {last} epochs already; expected at least as many, came {cfg.trainer.max_epochs}"]
@@ -186,16 +141,3 @@ def _max_epochs(cfg: DictConfig) -> float:
 
 def _seeds(cfg: DictConfig) -> Iterable[int]:
     return range(cfg.seed, cfg.seed + cfg.n_seeds)
-
-
-def _progress(run_dir: Path, seed: int) -> Progress:
-    """Of the newest sound checkpoint, which is where a resumed training begins; the beginning where there is none."""
-    newest, _ = newest_sound(checkpoints_in(checkpoint_folder(run_dir, seed)))
-    if newest is None:
-        return Progress(0, 0, 0)
-    try:
-        state = json.loads((newest / STATE).read_text(encoding="utf-8"))
-        waited = [callback["wait_count"] for callback in state["callbacks"].values() if "wait_count" in callback]
-        return Progress(int(state["position"]["epoch"]), int(state["position"]["n_optimizer_steps"]), max(map(int, waited), default=0))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise DataError(f"{newest / STATE}: not as mmrec writes it: {type(error).__name__}: {error}") from error

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mmrec.config import check, plain
-from mmrec.experiment.older_baselines import translate_baselines
+from mmrec.config.older_baselines import translate_baselines
 from mmrec.schemas import TrainConfig
 
 OLDER = {

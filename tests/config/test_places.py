@@ -8,12 +8,12 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-import mmrec.cli.train
+import mmrec.experiment.train
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.train import train
+from mmrec.config.places import open_config
 from mmrec.errors import ConfigError, DataError, MissingFile, Terminated
-from mmrec.experiment.made_here import is_made_here
-from mmrec.experiment.run_config import open_config
+from mmrec.experiment.run_folder.origin import is_made_here
 
 Compose = Callable[..., DictConfig]
 BARE = ["linear=none", "trend=none", "evidence.text=false", "evidence.image=false", "evidence.kg=false", "baselines=none"]
@@ -134,7 +134,7 @@ def test_ctrl_c_while_measuring_names_how_to_go_on(copied: Path, compose: Compos
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mmrec.cli.train, "measure", interrupt)
+    monkeypatch.setattr(mmrec.experiment.train, "measure", interrupt)
     with pytest.raises(Terminated) as end:
         train(compose(f"resume={copied}"), [f"resume={copied}"])
     assert end.value.code == 130 and str(end.value) == f"interrupted; `mmrec train resume={copied}` goes on from here"

@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from lightning.fabric.utilities.rank_zero import _get_rank
-
 from mmrec.errors import ConfigError
 from mmrec.files.lock import locked
 
@@ -23,7 +21,7 @@ def lock_run(run_dir: Path, key: str) -> Iterator[None]:
     Of several processes of one training the first holds it. Raises ConfigError, under the `key` that names the folder, where another
     process trains there.
     """
-    if _get_rank():
+    if _rank():
         yield
         return
     missing = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
@@ -47,3 +45,9 @@ def lock_run(run_dir: Path, key: str) -> Iterator[None]:
         with suppress(OSError):
             for folder in missing:
                 folder.rmdir()
+
+
+def _rank() -> int:
+    """The number of this process among those that a launcher started together, as its variable says; 0 where there is none."""
+    variables = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+    return next((int(os.environ[name]) for name in variables if name in os.environ), 0)

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from mmrec.cli.main import main
 from mmrec.cli.train import train
 from mmrec.cli.words import resume_words
+from mmrec.config.changes import asked_changes
 from mmrec.errors import ConfigError, DataError
-from mmrec.experiment.run_changes import asked_changes
 from mmrec.files.checkpoint import read_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in
 

@@ -10,19 +10,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmrec.config import fits
 from mmrec.data.interactions.index import Index
 from mmrec.data.interactions.split import Split
 from mmrec.errors import DataError, MissingFile
+from mmrec.type_hints import fits
 from mmrec.types import ITEM_ID, USER_ID
 
 PARTS = ("train", "valid", "test")
 
 
+def checkpoint_folder(run_dir: Path, seed: int) -> Path:
+    """Where a seed's checkpoints are."""
+    return run_dir / "checkpoints" / f"seed_{seed}"
+
+
 def read_entry(path: Path, values: object, keys: Sequence[str], hint: Any) -> Any:
     """What stands under `keys`, each inside the one before, in the content of a JSON file.
 
-    Raises DataError, naming the file, where it is not there or not of the type `hint` (see `mmrec.config.fits`).
+    Raises DataError, naming the file, where it is not there or not of the type `hint` (see `mmrec.type_hints.fits`).
     """
     for depth, key in enumerate(keys):
         if not isinstance(values, dict) or key not in values:

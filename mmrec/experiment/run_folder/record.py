@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 import torch
-from omegaconf import DictConfig
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -23,7 +22,8 @@ from mmrec.evaluation.measure.list_quality import describe_lists
 from mmrec.evaluation.measure.slices import compare_slices, make_groups, slices
 from mmrec.evaluation.measure.user_groups import sliced_columns, user_groups
 from mmrec.evaluation.pages.terminal import SweepRun
-from mmrec.experiment.prepare import Evidence, model_name
+from mmrec.experiment.evidence import Evidence
+from mmrec.experiment.settings import TrainSettings
 from mmrec.files.storage import read_json, write_json, write_parquet, write_tensors
 from mmrec.models.recommender import Recommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
@@ -43,16 +43,16 @@ _PACKAGES = (
 
 
 def describe_run(
-    cfg: DictConfig, evidence: Evidence, split: Split, times: dict[str, float], n_parameters: int, fit_s: dict[str, float]
+    settings: TrainSettings, evidence: Evidence, split: Split, times: dict[str, float], n_parameters: int, fit_s: dict[str, float]
 ) -> dict[str, Any]:
     """What was run, as `run.json` holds it; `fit_s` are the seconds that training or fitting each model took."""
     dataset, index = evidence.dataset, evidence.index
     test_users, known = split.test[USER_ID].n_unique(), split.train[USER_ID].n_unique()
     return {
-        "name": Path(cfg.run_dir).name,
-        "model": model_name(cfg),
-        "seed": cfg.seed,
-        "seeds": list(range(cfg.seed, cfg.seed + cfg.n_seeds)),
+        "name": settings.run_dir.name,
+        "model": settings.training(settings.seeds[0]).model.name,
+        "seed": settings.seeds[0],
+        "seeds": list(settings.seeds),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
         "git": _git_revision(),
         "data": {
@@ -129,11 +129,11 @@ def write_results(
     return metrics
 
 
-def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
+def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
     """Writes attention.parquet for a model that tells of it, the vectors of one that has some, and the ids and titles of their rows, which
     is all that recommending needs.
 
-    Beside the ids of the users stand the columns that slices are made of.
+    Beside the ids of the users stand the columns that slices are made of. Returns whether the model has vectors.
     """
     vectors, index, dataset = model.freeze().vectors(), evidence.index, evidence.dataset
     if vectors and model.modalities:
@@ -148,6 +148,7 @@ def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
         write_tensors(run_dir / "vectors.safetensors", {"users": vectors.users.contiguous(), "items": vectors.items.contiguous()})
     write_parquet(run_dir / "items.parquet", index.align(dataset.items).select(ITEM_ID, *dataset.text_columns[:1]))
     write_parquet(run_dir / "users.parquet", sliced_columns(dataset.users, index.user_ids))
+    return vectors is not None
 
 
 def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from mmrec.experiment.record import write_curves
+from mmrec.experiment.run_folder.record import write_curves
 
 HEADER, FIRST, SECOND = "epoch,step,train/loss,val/ndcg@20\r\n", "0,3,,0.25\r\n0,3,1.5,\r\n", "1,7,,0.3125\r\n"
 

@@ -1,0 +1,139 @@
+"""The runs of a leaderboard as Hydra composes and launches them."""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from mmrec.cli.hydra.errors import explain
+from mmrec.cli.hydra.internals import Callbacks
+from mmrec.cli.train import train
+from mmrec.config import check, flat, plain
+from mmrec.config.selection import check_selection
+from mmrec.errors import ConfigError, MmrecError, nearest
+from mmrec.evaluation.compare.run_labels import is_compared
+from mmrec.experiment.leaderboard import BoardRun
+from mmrec.experiment.run_folder.lock import lock_run
+from mmrec.metrics.ranking import known_metrics
+from mmrec.schemas import TrainConfig
+from mmrec.terminal import say
+
+
+def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
+    """Every run of a board, its configuration composed and checked. Raises ConfigError, naming the run, for one that is wrong."""
+    board = plain(cfg)["board"]
+    for key in ("data", "splits", "models", "seeds", "columns"):
+        if not board[key]:
+            raise ConfigError(f"board.{key}: expected one or more, came none")
+        if twice := [value for value in board[key] if list(board[key]).count(value) > 1]:
+            raise ConfigError(f"board.{key}: `{twice[0]}` is there twice")
+    first = next(iter(board["models"]))
+    runs = []
+    for data, split, model in itertools.product(board["data"], board["splits"], board["models"]):
+        baselines = board["baselines"] if model == first else "none"
+        fixed = (f"split={split}", f"baselines={baselines}", f"paths.cache={_quoted(cfg.paths.cache)}")
+        overrides = (*board["data"][data], *fixed, *board["overrides"], *board["models"][model], "n_seeds=1")
+        composed = _composed(overrides, f"board: {data} {split} {model}")
+        _check_columns(board, composed)
+        if clash := set(composed.baselines) & set(board["models"]):
+            raise ConfigError(f"board.models: `{min(clash)}` is what a baseline is called; choose another name")
+        for seed in board["seeds"]:
+            composed.seed = seed
+            run_dir = folder / data / split / model / f"{seed}-{_fingerprint(composed)}"
+            runs.append(BoardRun(data, split, model, seed, (*overrides, f"seed={seed}"), run_dir))
+    return runs
+
+
+def run_one(cfg: DictConfig, runs: Sequence[BoardRun]) -> str | None:
+    """One run, its output in log.txt of its folder; returns what a person can put right where it fails. Other errors go through.
+
+    One that was stopped goes on from its newest checkpoint, to the bit.
+    """
+    run = runs[HydraConfig.get().job.num]
+    start = time.perf_counter()
+    if run.is_resumable:
+        cfg.resume = str(run.folder)
+    else:
+        try:
+            with lock_run(run.folder, "board"):
+                shutil.rmtree(run.folder)
+        except ConfigError as error:
+            return str(error)
+        run.folder.mkdir(parents=True)
+    with (run.folder / "log.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        try:
+            train(cfg, run.overrides if cfg.resume is None else ())
+            problem = None
+        except MmrecError as error:
+            problem = str(error)
+        except Exception:
+            traceback.print_exc(file=log)
+            raise
+    n_finished = sum(one.is_finished for one in runs)
+    say(f"{run}: {problem or f'done in {time.perf_counter() - start:.0f} s'}; {n_finished} of {len(runs)} are finished")
+    return problem
+
+
+def launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[BoardRun, str]:
+    """Starts runs by the launcher that Hydra was given; what went wrong, by run. An error that is none of a person's is raised."""
+    hydra = GlobalHydra.instance().hydra
+    config = hydra.compose_config("train", [], run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+    launcher_config = plain(HydraConfig.get().launcher)
+    if "n_jobs" in launcher_config:
+        launcher_config["n_jobs"] = cfg.jobs
+    with open_dict(config):
+        config.hydra.launcher, config.hydra.sweep.dir = launcher_config, str(folder)
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
+    task = partial(run_one, runs=tuple(runs))
+    launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+    jobs = [[*run.overrides, f"run_dir={_quoted(run.folder)}"] for run in runs]
+    problems = [job.return_value for job in launcher.launch(jobs, initial_job_idx=0)]
+    return {run: problem for run, problem in zip(runs, problems, strict=True) if problem}
+
+
+def _composed(overrides: Sequence[str], what: str) -> DictConfig:
+    """The configuration of a run, checked as `mmrec train` does."""
+    hydra = GlobalHydra.instance().hydra
+    try:
+        composed = hydra.compose_config("train", list(overrides), run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+        with open_dict(composed):
+            del composed["hydra"]
+        check(composed, TrainConfig)
+        check_selection(composed)
+    except ConfigError as error:
+        raise ConfigError(f"{what}: {error}") from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"{what}: {explain(error, 'train')}") from None
+    return composed
+
+
+def _check_columns(board: dict[str, Any], composed: DictConfig) -> None:
+    valid = [f"{name}@{k}" for name in known_metrics() for k in sorted(composed.task.ks)]
+    for key, column in (*(("columns", column) for column in board["columns"]), ("metric", board["metric"])):
+        if column not in valid:
+            raise ConfigError(f"board.{key}: `{column}` is no column of a board; {nearest(column, valid)}")
+
+
+def _fingerprint(composed: DictConfig) -> str:
+    compared = {key: value for key, value in flat(plain(composed)) if is_compared(key) or key.startswith("baselines.")}
+    return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _quoted(value: object) -> str:
+    """A value in Hydra's override grammar, whatever characters it has."""
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,12 @@
+"""From a composed configuration to typed settings: the check before anything is read, and the building of objects.
+
+Beside `mmrec.schemas` and the entry points this is the only place that sees a DictConfig. Nothing else in mmrec takes a configuration.
+"""
+
+from mmrec.config.build import build, target
+from mmrec.config.check import check
+from mmrec.config.values import flat, plain, read_model
+from mmrec.refusals import refine
+from mmrec.type_hints import fits
+
+__all__ = ["build", "check", "fits", "flat", "plain", "read_model", "refine", "target"]

@@ -1,0 +1,63 @@
+"""What a `_target_` may name: a positive list of packages, held against the object that is found."""
+
+from importlib import import_module
+from typing import Any
+
+from omegaconf import DictConfig
+
+from mmrec.errors import ConfigError, nearest
+from mmrec.plugins import trusted_packages
+
+_LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
+ALLOWED = (
+    "mmrec.data.sources.",
+    "mmrec.data.folder.read.",
+    "mmrec.files.limits.",
+    "mmrec.data.interactions.split.",
+    "mmrec.nn.",
+    "mmrec.models.",
+    "mmrec.losses.",
+    "mmrec.tasks.",
+    "data_modules.",
+    *(f"lightning.pytorch.{part}" for part in _LIGHTNING),
+    "torch.optim.",
+    "torch.nn.modules.",
+)
+"""Where a `_target_` may come from: packages whose public names build things, and neither fetch, write nor run programs on being called."""
+
+
+def allowed_prefixes(cfg: DictConfig) -> tuple[str, ...]:
+    """What a `_target_` of this configuration may begin with. Raises ConfigError where `trusted_packages` names no package."""
+    named = cfg.get("trusted_packages") or []
+    for name in named:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise ConfigError(f"trusted_packages: expected names of Python packages, came `{name}`")
+    return (*ALLOWED, *(f"{name}." for name in (*trusted_packages(), *named)))
+
+
+def resolve(path: Any, allowed: tuple[str, ...]) -> Any:
+    """The object a `_target_` names. Raises ConfigError where there is none or mmrec does not allow it."""
+    if not isinstance(path, str) or "." not in path:
+        raise ConfigError(f"expected package.module.Name, came `{path}`")
+    module_name, name = path.rsplit(".", 1)
+    if not _is_allowed(path, allowed):
+        package, packages = path.partition(".")[0], [prefix.removesuffix(".") for prefix in allowed]
+        is_ours = package in ("mmrec", "lightning", "torch")
+        hint = nearest(module_name, packages) if is_ours else f"if you trust it, say so on the command line: trusted_packages=[{package}]"
+        raise ConfigError(f"`{path}` is not among what a configuration may build: public names of some packages; {hint}")
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(f"`{module_name}` cannot be imported: {error}") from error
+    if not hasattr(module, name):
+        public = [n for n in vars(module) if not n.startswith("_")]
+        raise ConfigError(f"`{module_name}` has no `{name}`; {nearest(name, public)}")
+    found = getattr(module, name)
+    origin = f"{getattr(found, '__module__', '')}."
+    if not callable(found) or not _is_allowed(origin, allowed):
+        raise ConfigError(f"`{path}` is not among what a configuration may build: it comes from `{origin[:-1]}`")
+    return found
+
+
+def _is_allowed(path: str, allowed: tuple[str, ...]) -> bool:
+    return path.startswith(allowed) and "._" not in path

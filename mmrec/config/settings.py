@@ -1,0 +1,191 @@
+"""From a configuration to the typed settings of an experiment."""
+
+import copy
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from mmrec.config.build import build, target
+from mmrec.config.changes import asked_changes, changed_config, composed_changes, find_changes
+from mmrec.config.check import check
+from mmrec.config.places import kept_config, open_config
+from mmrec.config.run_dir import name_run_dir
+from mmrec.config.saved import saved_config
+from mmrec.config.selection import check_selection
+from mmrec.config.values import flat, plain, read_model
+from mmrec.data.interactions.filter import Filter
+from mmrec.errors import ConfigError, MissingFile
+from mmrec.experiment.run_folder.changes import Change, describe_changes
+from mmrec.experiment.run_folder.found import find_run
+from mmrec.experiment.settings import (
+    Candidate,
+    EvaluateSettings,
+    EvidenceSettings,
+    FeatureSettings,
+    GraphSettings,
+    ModelSettings,
+    SelectionSettings,
+    TrainingSettings,
+    TrainSettings,
+)
+from mmrec.experiment.tuning.search import Fittable
+from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, Recommender
+from mmrec.schemas import TrainConfig
+from mmrec.terminal import open_console
+from mmrec.types import IMAGE, TEXT
+
+_log = logging.getLogger(__name__)
+_PARTS, _PRIORS = ("fusion", "backbone", "kg_encoder"), ("linear", "trend")  # parts are made in this order, some from random numbers
+_SEEDED = ("data_module.seed", "task.seed", "linear.seed", "model.seed")
+
+
+def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> TrainSettings:
+    """The settings of `mmrec train`, checked. Raises ConfigError for what is wrong with them, before any data is read.
+
+    With `resume` the run's own configuration is taken up again, and of this one only the `overrides` of plain keys; without a list of them
+    what differs from the default configuration.
+    """
+    cfg, changes = copy.deepcopy(cfg), None
+    if cfg.resume is not None:
+        cfg, changes = _resumed(cfg, overrides)
+    check(cfg, TrainConfig)
+    check_selection(cfg)
+    run_dir = name_run_dir(cfg)
+    ours = read_model(cfg, "model")
+    return TrainSettings(
+        run_dir=run_dir,
+        evidence=evidence_settings(cfg),
+        seeds=range(cfg.seed, cfg.seed + cfg.n_seeds),
+        training=partial(training_settings, cfg, is_saved=changes is not None),
+        baselines=[candidate(cfg, name) for name in cfg.baselines if read_model(cfg, f"baselines.{name}") != ours],
+        auc=cfg.evaluation.auc,
+        config=OmegaConf.to_yaml(kept_config(cfg)),
+        changes=changes,
+    )
+
+
+def evaluate_settings(cfg: DictConfig) -> EvaluateSettings:
+    """The settings of `mmrec evaluate`: those that the run was trained with, and of this caller the paths and `data`."""
+    run_dir = find_run(cfg.run)
+    named = {f"data.{key}": value for key, value in cfg.data.items() if value is not None}
+    saved = OmegaConf.merge(open_config(run_dir, cfg, named), {"trusted_packages": cfg.trusted_packages})
+    for key, value in named.items():
+        OmegaConf.update(saved, key, value)
+    check(saved, TrainConfig)
+    return EvaluateSettings(run_dir, evidence_settings(saved), partial(training_settings, saved, is_saved=True))
+
+
+def saved_training(run_dir: Path) -> TrainingSettings:
+    """The training of a run's first seed, as its folder says; no place that it names may be read. Raises ConfigError where it is wrong."""
+    cfg = saved_config(run_dir)
+    check(cfg, TrainConfig)  # a run folder may come from anywhere
+    return training_settings(cfg, cfg.seed)
+
+
+def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
+    """What a configuration of `mmrec train` says of the data."""
+    features = FeatureSettings(
+        encoders={TEXT: partial(build, cfg, "text_encoder"), IMAGE: partial(build, cfg, "image_encoder")},
+        cache=Path(cfg.paths.cache),
+        **plain(cfg.features),
+    )
+    return EvidenceSettings(
+        dataset=partial(build, cfg, "data"),
+        split=_called(cfg, "split"),
+        filter=Filter(**plain(cfg.filter)),
+        allowed=plain(cfg.evidence),
+        features=features,
+        graph=GraphSettings(**plain(cfg.graph)),
+        item_column=cfg.evaluation.item_column,
+        seed=cfg.seed,
+    )
+
+
+def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> TrainingSettings:
+    """What a configuration of `mmrec train` says of the training from one seed.
+
+    In one that was saved with a run the keys that follow the seed hold the first seed's number: `is_saved` lets them follow again.
+    """
+    first, cfg = cfg.seed, copy.deepcopy(cfg)
+    for key in _SEEDED:
+        if is_saved and OmegaConf.select(cfg, key) == first:
+            OmegaConf.update(cfg, key, seed)
+    cfg.seed = seed
+    model = _model_settings(cfg)
+    return TrainingSettings(
+        seed=seed,
+        model=model,
+        candidate=_candidate(cfg, "model", model.name),
+        data_module=_called(cfg, "data_module"),
+        task=partial(_make_task, cfg),
+        trainer=_called(cfg, "trainer"),
+        loggers=partial(_make_loggers, cfg),
+        selection=SelectionSettings(**plain(cfg.selection), cache=Path(cfg.paths.cache) / "baselines", seed=seed),
+        ks=list(cfg.task.ks),
+        every_n_steps=cfg.checkpoint.every_n_steps,
+        progress_bar=bool(cfg.trainer.enable_progress_bar and open_console().is_terminal),
+        resume=None if cfg.resume is None else Path(cfg.resume),
+    )
+
+
+def candidate(cfg: DictConfig, name: str) -> Candidate:
+    """What a configuration says of one baseline."""
+    return _candidate(cfg, f"baselines.{name}", name)
+
+
+def _candidate(cfg: DictConfig, key: str, name: str) -> Candidate:
+    fixed, beside = read_model(cfg, key)
+
+    def make(**setting: Any) -> Fittable:
+        node = OmegaConf.create(fixed)
+        for part, value in setting.items():
+            OmegaConf.update(node, part, value)
+        return build(OmegaConf.create({name: node}), name)()
+
+    return Candidate(name, make, fixed, dict(flat(beside.get("space") or {})), beside.get("n_trials", 1))
+
+
+def _model_settings(cfg: DictConfig) -> ModelSettings:
+    settings, kind = OmegaConf.create({"model": read_model(cfg, "model")[0]}), target(cfg, "model")
+    if not (isinstance(kind, type) and issubclass(kind, ClosedFormRecommender | GradientRecommender)):
+        raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, came `{cfg.model._target_}`")
+    return ModelSettings(
+        name=cfg.model.get("name") or cfg.model._target_.split(".")[-2],  # runs from before there was a name went by the module
+        kind=kind,
+        make=_called(settings, "model"),
+        parts={name: partial(build, cfg, name) for name in _PARTS},
+        priors={name: _called(cfg, name) for name in _PRIORS if cfg[name]},
+        uses_interactions=cfg.evidence.collaborative,
+    )
+
+
+def _called(cfg: DictConfig, key: str) -> Callable[..., Any]:
+    """A call of what the node at `key` leaves to be called; the node is built when that is."""
+    return lambda *values, **arguments: build(cfg, key)(*values, **arguments)
+
+
+def _make_task(cfg: DictConfig, model: Recommender) -> Any:
+    return build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
+
+
+def _make_loggers(cfg: DictConfig, version: str) -> list[Any]:
+    files = {"version": version}  # for W&B a version would be the id of the run, one for all runs of a project
+    return [build(cfg.logger, name, **({} if node._target_.endswith("WandbLogger") else files)) for name, node in cfg.logger.items()]
+
+
+def _resumed(cfg: DictConfig, overrides: Sequence[str] | None) -> tuple[DictConfig, dict[str, Change]]:
+    """The configuration that the run `cfg.resume` was started with, changed as is asked for (`trainer.max_epochs=50`), and the changes."""
+    run_dir = Path(cfg.resume)
+    if not (run_dir / "config.yaml").is_file():
+        raise MissingFile(f"resume: expected the configuration of a run at {run_dir / 'config.yaml'}, and there is no such file")
+    named = None if overrides is None else asked_changes(overrides)
+    saved = open_config(run_dir, cfg, named or ())
+    asked = composed_changes(cfg, saved) if named is None else named
+    changes = find_changes(saved, asked, run_dir)
+    if changes:
+        _log.info(f"resume: {describe_changes(changes)}")
+    return OmegaConf.merge(changed_config(saved, changes), {"resume": cfg.resume, "run_dir": cfg.resume, "trust_run": False}), changes

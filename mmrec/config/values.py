@@ -1,0 +1,34 @@
+"""Configurations as plain values."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from mmrec.experiment.tuning.space import SEARCH
+
+BESIDE_MODELS = SEARCH | {"name"}
+"""The keys of a model's node that are not its arguments."""
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as dicts, lists and scalars, interpolations resolved."""
+    return OmegaConf.to_container(cfg, resolve=True)
+
+
+def flat(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The leaves of nested dicts under dotted keys; a list is a leaf."""
+    if not isinstance(node, dict):
+        yield prefix, node
+        return
+    for name, child in node.items():
+        yield from flat(child, f"{prefix}.{name}" if prefix else str(name))
+
+
+def read_model(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The node of a model or a baseline as what it is built with, and what stands beside that: `name`, `space` and `n_trials`."""
+    node = plain(cfg)
+    for part in key.split("."):
+        node = node[part]
+    beside = {name: value for name, value in node.items() if name in BESIDE_MODELS}
+    return {name: value for name, value in node.items() if name not in beside}, beside

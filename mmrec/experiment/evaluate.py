@@ -1,0 +1,71 @@
+"""The test metrics of a run, computed again from its checkpoints and compared with what it reported."""
+
+import logging
+from typing import NamedTuple
+
+from mmrec.errors import DataError
+from mmrec.evaluation.measure.evaluate import evaluate as evaluate_scorer
+from mmrec.evaluation.measure.evaluate import mean_over_seeds, means
+from mmrec.evaluation.measure.grades import read_grades
+from mmrec.experiment.evidence import Evidence, load_evidence
+from mmrec.experiment.models import fit_priors, make_data_module, make_spec
+from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_measured, read_split
+from mmrec.experiment.run_folder.found import read_as_run
+from mmrec.experiment.run_folder.models import load_model
+from mmrec.experiment.settings import EvaluateSettings, TrainingSettings
+from mmrec.files.storage import read_json
+
+TOLERANCE = 1e-4
+_log = logging.getLogger(__name__)
+
+
+class Reevaluation(NamedTuple):
+    """Test metrics of a run's model, means over its seeds."""
+
+    found: dict[str, float]
+    reported: dict[str, float]
+
+    @property
+    def differing(self) -> list[str]:
+        """The metrics that are not what was reported."""
+        return [name for name, value in self.found.items() if abs(value - self.reported[name]) > TOLERANCE]
+
+
+def evaluate(settings: EvaluateSettings) -> Reevaluation:
+    """Measures a run's model again on exactly the split that the run kept.
+
+    Raises DataError where its data are no longer the same, or a file of it is not as mmrec writes it.
+    """
+    run_dir, record = settings.run_dir, settings.run_dir / "run.json"
+    with read_as_run(run_dir):
+        recorded = read_json(record)
+        ours, data_hash = read_entry(record, recorded, ("model",), str), read_entry(record, recorded, ("data", "hash"), str)
+        seeds = read_entry(record, recorded, ("seeds",), list[int])
+        reported = read_measured(run_dir / "metrics.json", read_json(run_dir / "metrics.json"), ours)
+        read_split(run_dir, recorded)
+    if not seeds:
+        raise DataError(f"{record}: `seeds`: expected one or more, found none")
+    evidence = load_evidence(settings.evidence)
+    if evidence.dataset.content_hash != data_hash:
+        raise DataError(f"the data of {evidence.dataset.name} have changed since {run_dir} was made; train again")
+    found = mean_over_seeds([_evaluate_one(settings, settings.training(seed), evidence, reported) for seed in seeds])
+    if missing := found.keys() - reported.keys():
+        raise DataError(f"{run_dir / 'metrics.json'}: expected `models.{ours}.{min(missing)}`, found none")
+    return Reevaluation(found, reported)
+
+
+def _evaluate_one(
+    settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence, reported: dict[str, float]
+) -> dict[str, float]:
+    """The test metrics of one seed; graded ones and the area under the ROC curve where they were reported."""
+    run_dir = settings.run_dir
+    data = make_data_module(training, evidence, run_dir / "split")
+    data.setup("test")
+    spec = make_spec(evidence, data)
+    priors = fit_priors(training.model, spec, data.valid_set(), max(training.ks))
+    model = load_model(training, spec, priors, checkpoint_folder(run_dir, training.seed))
+    has_grades = any(name.startswith("test/graded_ndcg@") for name in reported)
+    graded = read_grades(run_dir / "split", evidence.index).test if has_grades else None
+    evaluated = evaluate_scorer(model.freeze(), data.test_set(), list(training.ks), graded, "test/auc" in reported)
+    _log.info(f"seed {training.seed}: evaluated")
+    return means(evaluated.per_user, "test")

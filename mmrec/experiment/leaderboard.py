@@ -1,0 +1,111 @@
+"""Leaderboards: data × splits × models × seeds, each a run folder, as tables of what the finished ones say."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from mmrec.errors import DataError
+from mmrec.evaluation.compare.leaderboard import MeasuredModel, Section, make_section
+from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_table
+from mmrec.experiment.run_folder.found import is_finished
+from mmrec.experiment.run_folder.origin import is_made_here
+from mmrec.files.checkpoint import newest_sound
+from mmrec.files.storage import read_json
+from mmrec.tasks.checkpoints import checkpoints_in
+from mmrec.types import USER_ID
+
+
+@dataclass(frozen=True)
+class BoardSettings:
+    """What the tables of a leaderboard show; names in their order, the first model is the one the others are held against."""
+
+    name: str
+    data: Sequence[str]
+    splits: Sequence[str]
+    models: Sequence[str]
+    columns: Sequence[str]
+    """Metrics, such as `ndcg@20`."""
+    metric: str
+    """The one that is tested."""
+    seed: int
+    """Of the resampling."""
+
+
+@dataclass(frozen=True)
+class BoardRun:
+    """One run of a leaderboard."""
+
+    data: str
+    split: str
+    model: str
+    seed: int
+    overrides: tuple[str, ...]
+    """Of `mmrec train`, the run folder left out."""
+    folder: Path
+    """Named by a hash of its configuration: another one is another folder."""
+
+    def __str__(self) -> str:
+        return f"{self.data} {self.split} {self.model} seed {self.seed}"
+
+    @property
+    def is_finished(self) -> bool:
+        """It has all that the tables need."""
+        return is_finished(self.folder)
+
+    @property
+    def is_resumable(self) -> bool:
+        """It was stopped after its first checkpoint, one that is as it was written, and was made here."""
+        sound, _ = newest_sound(checkpoints_in(checkpoint_folder(self.folder, self.seed)))
+        return sound is not None and is_made_here(self.folder)
+
+
+def read_sections(board: BoardSettings, runs: Sequence[BoardRun]) -> list[Section]:
+    """What the finished runs say, a section for each data set and split, its first model the board's first."""
+    sections, first = [], board.models[0]
+    for data in board.data:
+        for split in board.splits:
+            finished = [run for run in runs if (run.data, run.split) == (data, split) and run.is_finished]
+            _check_same_splits(finished)
+            models = list(_measured_models(finished, first))
+            if models and models[0].name == first:  # a model that lacks a seed of the first was not measured on the same rows
+                complete = [model for model in models if set(models[0].fit_s) <= set(model.fit_s)]
+                sections.append(make_section(data, split, complete, board.columns, board.metric, board.seed))
+    return sections
+
+
+def _check_same_splits(runs: Sequence[BoardRun]) -> None:
+    """The runs of one seed must have met the same data, split into the same rows."""
+    by_seed: dict[int, tuple[tuple[str, str], BoardRun]] = {}
+    for run in runs:
+        path = run.folder / "run.json"
+        about = read_json(path)
+        found = read_entry(path, about, ("data", "hash"), str), read_entry(path, about, ("split", "hash"), str)
+        known, other = by_seed.setdefault(run.seed, (found, run))
+        if known != found:
+            raise DataError(f"{other.folder} and {run.folder} are of different data: they changed in between; remove the older folder")
+
+
+def _measured_models(runs: Sequence[BoardRun], first: str) -> Iterator[MeasuredModel]:
+    """Ours in the order of the board, and after them the baselines, which stand in the runs of the first."""
+    for model in dict.fromkeys(run.model for run in runs):
+        yield _measured(model, None, [run for run in runs if run.model == model])
+    beside = [run for run in runs if run.model == first]
+    for name in dict.fromkeys(name for run in beside for name in list(read_json(run.folder / "metrics.json")["models"])[1:]):
+        yield _measured(name, name, beside)
+
+
+def _measured(name: str, baseline: str | None, runs: Sequence[BoardRun]) -> MeasuredModel:
+    """A baseline of several runs, or the model that they trained."""
+    tables, fit_s, lists, tuned = [], {}, {}, {}
+    for run in runs:
+        metrics, about = read_json(run.folder / "metrics.json"), read_json(run.folder / "run.json")
+        inside = baseline or read_entry(run.folder / "run.json", about, ("model",), str)
+        if inside in read_entry(run.folder / "metrics.json", metrics, ("models",), dict[str, Any]):
+            tables.append(read_table(run.folder / "per_user.parquet", USER_ID, "model").filter(model=inside).drop("model"))
+            fit_s[run.seed] = read_entry(run.folder / "run.json", about, ("fit_s", inside), float)
+            lists[run.seed] = read_entry(run.folder / "metrics.json", metrics, ("lists", inside), dict[str, Any])
+            tuned[run.seed] = read_entry(run.folder / "metrics.json", metrics, ("tuned",), dict[str, Any]).get(inside, {})
+    return MeasuredModel(name, baseline is not None, pl.concat(tables), fit_s, lists, tuned)

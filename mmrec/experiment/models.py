@@ -1,0 +1,58 @@
+"""Models as a training makes them: the data module, the spec of the data, the parts fitted before, the model itself."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+
+from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.errors import ConfigError
+from mmrec.experiment.evidence import Evidence
+from mmrec.experiment.settings import ModelSettings, TrainingSettings
+from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.refusals import refine
+from mmrec.types import DatasetSpec
+
+_log = logging.getLogger(__name__)
+
+
+def make_data_module(settings: TrainingSettings, evidence: Evidence, folder: Path) -> LightningDataModule:
+    """The data module over the split tables in `folder`."""
+    return settings.data_module(split_dir=folder, index=evidence.index)
+
+
+def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
+    """What a model or a baseline may know: the training part of a data module that is set up, and all allowed evidence."""
+    return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
+
+
+def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet, k: int) -> dict[str, Any]:
+    """What a model starts from and adds to its scores, fitted in closed form and chosen on the validation part at cutoff `k`.
+
+    `linear` and `trend`: None where there is none, or the model takes none or may not use interactions.
+    """
+    wanted = {name: make for name, make in settings.priors.items() if name in settings.kind.parts_taken and settings.uses_interactions}
+    start = time.perf_counter()
+    fitted = {name: refine(name, lambda: make().fit(spec, valid, k)) for name, make in wanted.items()}  # noqa: B023
+    if fitted:
+        _log.info(f"{' and '.join(fitted)}: fitted in {time.perf_counter() - start:.0f} s")
+    return {"linear": None, "trend": None} | fitted
+
+
+def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any], seed: int) -> Recommender:
+    """A fresh model, drawn from a seed, with those of its parts and of what `fit_priors` gave that its class takes.
+
+    One in closed form is not fitted yet.
+    """
+    torch.manual_seed(seed)
+    takes = settings.kind.parts_taken
+    if not settings.uses_interactions and "backbone" not in takes:
+        raise ConfigError("evidence.collaborative: this model learns from interactions; only model=fusion can do without")
+    if issubclass(settings.kind, ClosedFormRecommender):
+        return refine("model", settings.make)
+    lacking = {"backbone": not settings.uses_interactions, "kg_encoder": spec.graph is None}
+    parts = {name: None if lacking.get(name) else make() for name, make in settings.parts.items()}
+    return refine("model", lambda: settings.make(spec=spec, **{name: part for name, part in (parts | priors).items() if name in takes}))

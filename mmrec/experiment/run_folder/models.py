@@ -1,0 +1,40 @@
+"""Models of a run folder: written when they were fitted, and made again, trained, from what is there."""
+
+from pathlib import Path
+from typing import Any
+
+from mmrec.experiment.fit import load_best
+from mmrec.experiment.models import make_model
+from mmrec.experiment.run_folder.files import checkpoint_folder, read_index, read_split
+from mmrec.experiment.settings import TrainingSettings
+from mmrec.files.checkpoint import read_checkpoint, write_checkpoint
+from mmrec.files.storage import read_json
+from mmrec.models.recommender import ClosedFormRecommender, Recommender, TrainedScorer
+from mmrec.types import DatasetSpec
+
+_FITTED = "fitted"
+
+
+def write_fitted(folder: Path, model: ClosedFormRecommender, parameters: dict[str, Any]) -> None:
+    """Keeps a fitted model, and the settings that were chosen for it."""
+    write_checkpoint(folder / _FITTED, {"state_dict": dict(model.state_dict()), "parameters": parameters})
+
+
+def load_model(settings: TrainingSettings, spec: DatasetSpec, priors: dict[str, Any], folder: Path) -> Recommender:
+    """The trained model of one seed, whose checkpoints are in `folder`; one in closed form needs neither `spec` nor `priors`."""
+    if not issubclass(settings.model.kind, ClosedFormRecommender):
+        model = make_model(settings.model, spec, priors, settings.seed)
+        load_best(model, folder)
+        return model
+    kept = read_checkpoint(folder / _FITTED)
+    fitted = settings.candidate.make(**kept["parameters"])
+    fitted.load_state_dict(kept["state_dict"])
+    return fitted
+
+
+def open_scorer(run_dir: Path, settings: TrainingSettings) -> TrainedScorer:
+    """What scores as the model of a run's seed, from the run folder alone: items have no features and no graph there."""
+    parts = read_split(run_dir, read_json(run_dir / "run.json"))
+    index = read_index(run_dir, parts)
+    spec = DatasetSpec(index.n_users, index.n_items, index.interactions(parts["train"]))
+    return load_model(settings, spec, {}, checkpoint_folder(run_dir, settings.seed)).freeze()

@@ -1,0 +1,161 @@
+"""What an experiment is told: plain values, and factories with everything bound that whoever composes the experiment knows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+
+from mmrec.data.interactions.filter import Filter
+from mmrec.data.interactions.split import Split
+from mmrec.experiment.run_folder.changes import Change
+from mmrec.experiment.tuning.search import Fittable
+from mmrec.models.recommender import Recommender
+from mmrec.types import Dataset, FeatureEncoder
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """How frozen features are extracted, and where they are kept."""
+
+    encoders: Mapping[str, Callable[[], FeatureEncoder]]
+    """By kind of evidence, `text` and `image`; each is made when it has something to encode, for it may be a large download."""
+    cache: Path
+    batch_size: int = 64
+    engine: str = "local"
+    """`local` or `ray`."""
+    n_workers: int = 2
+    """Of ray."""
+    store: str | None = None
+    """The address of features that several machines share."""
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """How the knowledge graph is made."""
+
+    item_columns: Sequence[str] = ()
+    separator: str = ", "
+    min_degree: int = 2
+
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """What is read, and what of it a model may use."""
+
+    dataset: Callable[[], Dataset]
+    split: Callable[[pl.DataFrame], Split]
+    filter: Filter
+    allowed: Mapping[str, bool | str]
+    """By kind of evidence: yes, no, or how it is changed (`mmrec.data.features.counterfactual`)."""
+    features: FeatureSettings
+    graph: GraphSettings = field(default_factory=GraphSettings)
+    item_column: str | None = None
+    """A column of the items by whose groups exposure is measured."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The model of one training, and what it is made from."""
+
+    name: str
+    """What the run calls it."""
+    kind: type[Recommender]
+    make: Callable[..., Recommender]
+    """Called with the `parts_taken` and the `spec` of the data; of a model in closed form with nothing."""
+    parts: Mapping[str, Callable[[], Any]]
+    """By the name in `parts_taken`: `fusion`, `backbone`, `kg_encoder`."""
+    priors: Mapping[str, Callable[[], Any]]
+    """`linear` and `trend`, where there are any; each is fitted first."""
+    uses_interactions: bool = True
+    """Whether the interactions are among the evidence that is allowed."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model whose setting validation chooses: a baseline, or a model in closed form."""
+
+    name: str
+    make: Callable[..., Fittable]
+    """Called with one setting: values by dotted argument, such as `model.embedding_dim`."""
+    fixed: Mapping[str, Any]
+    """Plain values that say which model it is and what of it is not tried."""
+    space: Mapping[str, list[Any]] = field(default_factory=dict)
+    """By dotted argument: choices, or a range (`mmrec.experiment.tuning.space`)."""
+    n_trials: int = 1
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """What validation chooses by."""
+
+    metric: str
+    """Such as `val/ndcg@20`."""
+    patience: int
+    """Epochs without a better one before training stops."""
+    cache: Path
+    """Where chosen settings of candidates are kept."""
+    seed: int = 0
+    """Of the search among a candidate's settings."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training: what is drawn in it depends on its seed."""
+
+    seed: int
+    model: ModelSettings
+    candidate: Candidate
+    """The same model as one whose setting is chosen, which those in closed form are."""
+    data_module: Callable[..., LightningDataModule]
+    """Called with `split_dir` and `index`."""
+    task: Callable[[Recommender], LightningModule]
+    trainer: Callable[..., Trainer]
+    """Called with the callbacks, plugins and loggers."""
+    loggers: Callable[[str], list[Logger]]
+    """Called with the version under which files are logged."""
+    selection: SelectionSettings
+    ks: Sequence[int]
+    """Cutoffs of the metrics."""
+    every_n_steps: int | None = None
+    """Optimizer steps between checkpoints within an epoch."""
+    progress_bar: bool = False
+    resume: Path | None = None
+    """The run folder whose newest sound checkpoint is the start."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A run: trainings of one model from several seeds, measured beside baselines."""
+
+    run_dir: Path
+    evidence: EvidenceSettings
+    seeds: Sequence[int]
+    training: Callable[[int], TrainingSettings]
+    """By seed."""
+    baselines: Sequence[Candidate] = ()
+    auc: bool = True
+    """Whether the area under the ROC curve is measured, too."""
+    config: str = ""
+    """What config.yaml says of all this."""
+    changes: Mapping[str, Change] | None = None
+    """Of a run that is resumed, what is different from now on, by key; None where it begins."""
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the run folder has been trained in before."""
+        return self.changes is not None
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """A finished run that is measured again."""
+
+    run_dir: Path
+    evidence: EvidenceSettings
+    training: Callable[[int], TrainingSettings]
+    """By seed."""

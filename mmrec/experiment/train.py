@@ -1,0 +1,185 @@
+"""Training: data to split to model to metrics to report, into one run folder."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+
+from mmrec.data.interactions.split import Split
+from mmrec.errors import ConfigError, Terminated
+from mmrec.evaluation.measure.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
+from mmrec.evaluation.measure.evaluate import Evaluated, Result, evaluate
+from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
+from mmrec.evaluation.measure.item_groups import make_item_groups
+from mmrec.evaluation.pages.run_page import write_report
+from mmrec.experiment.baselines import chosen, tune_baseline, tune_candidate
+from mmrec.experiment.evidence import Evidence, load_evidence, make_split
+from mmrec.experiment.fit import fit, load_best, quiet_lightning
+from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
+from mmrec.experiment.run_folder.changes import record_changes
+from mmrec.experiment.run_folder.files import checkpoint_folder
+from mmrec.experiment.run_folder.found import is_finished
+from mmrec.experiment.run_folder.lock import lock_run
+from mmrec.experiment.run_folder.models import write_fitted
+from mmrec.experiment.run_folder.origin import remember_run
+from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
+from mmrec.experiment.settings import TrainingSettings, TrainSettings
+from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
+from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.types import DatasetSpec, Scorer
+
+_log = logging.getLogger(__name__)
+Remake = Callable[[DatasetSpec], Recommender]
+
+
+def train(settings: TrainSettings) -> Path:
+    """Trains, measures beside the baselines, and returns the run folder, which then holds all that was found.
+
+    Raises ConfigError, DataError, … before anything long begins where it can; Terminated where it is asked to stop.
+    """
+    start, run_dir = time.perf_counter(), settings.run_dir
+    quiet_lightning()
+    with lock_run(run_dir, "resume" if settings.is_resumed else "run_dir"):
+        if not settings.is_resumed and is_finished(run_dir):
+            raise ConfigError(f"run_dir: {run_dir} holds a finished run; name another folder, or none for a new one")
+        evidence = load_evidence(settings.evidence)
+        split = make_split(settings.evidence, evidence, run_dir / "split", settings.is_resumed)  # bad data leave nothing
+        record_changes(run_dir, settings.seeds, settings.changes or {})
+        write_text(run_dir / "config.yaml", settings.config)
+        remember_run(run_dir)
+        with _resumable(run_dir):
+            _train_and_measure(settings, evidence, split, start)
+    return run_dir
+
+
+def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split, start: float) -> None:
+    """Our model and the baselines, and all that the run folder holds of them; `start` is when the run began."""
+    run_dir, training = settings.run_dir, settings.training(settings.seeds[0])
+    results, first, remake = _train_seeds(settings, evidence)
+    trained_s = time.perf_counter() - start - evidence.features_s
+    results += _baselines(settings, training, evidence)
+    data = make_data_module(training, evidence, run_dir / "split")
+    data.setup("test")
+    has_vectors = write_model(run_dir, evidence, first)
+    write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
+    grouping = evidence.dataset.items, evidence.index, settings.evidence.item_column, settings.evidence.graph.separator
+    write_results(run_dir, evidence, split, results, data.train, data.test_set(), make_item_groups(data.train, *grouping))
+    changed = counterfactuals(first, make_spec(evidence, data), remake, training.seed)
+    _write_counterfactuals(training, run_dir, changed, results[0], data)
+    total_s = time.perf_counter() - start
+    times = {
+        "features_s": evidence.features_s,
+        "fit_s": trained_s,
+        "evaluate_s": total_s - trained_s - evidence.features_s,
+        "total_s": total_s,
+    }
+    fit_s = {result.model: result.fit_s for result in reversed(results)}  # of the first seed
+    about = describe_run(settings, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
+    write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict()), "has_vectors": has_vectors})
+    write_report(run_dir, evidence.dataset)
+
+
+@contextmanager
+def _resumable(run_dir: Path) -> Iterator[None]:
+    """Whoever ends the run is told how to go on with it."""
+    try:
+        yield
+    except (Terminated, KeyboardInterrupt) as end:
+        signum = end.signum if isinstance(end, Terminated) else signal.SIGINT
+        raise Terminated(signum, f"; `mmrec train resume={run_dir}` goes on from here") from None
+
+
+def _train_seeds(settings: TrainSettings, evidence: Evidence) -> tuple[list[Result], Recommender, Remake]:
+    """The results of all seeds, the trained model of the first, and what makes an untrained one like it."""
+    trained = [_train_one(settings, settings.training(seed), evidence) for seed in settings.seeds]
+    return [result for result, *_ in trained], *trained[0][1:]
+
+
+def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Evidence) -> tuple[Result, Recommender, Remake]:
+    """Trains one seed, keeps the epoch that is best on validation, and only then reads the test part."""
+    data = make_data_module(training, evidence, settings.run_dir / "split")
+    data.setup("fit")
+    spec, start = make_spec(evidence, data), time.perf_counter()
+    if issubclass(training.model.kind, ClosedFormRecommender):
+        return _fit_one(settings, training, evidence, data)
+    remake = partial(_make_untrained, training, priors=fit_priors(training.model, spec, data.valid_set(), max(training.ks)))
+    model, made_s = remake(spec), time.perf_counter() - start
+    _log.info(
+        f"seed {training.seed}: {sum(p.numel() for p in model.parameters()):,} parameters"
+        + (f", tokens {', '.join(model.modalities)}" if model.modalities else "")
+    )
+    folder = checkpoint_folder(settings.run_dir, training.seed)
+    fit_s = made_s + fit(training, training.task(model), data, folder)
+    load_best(model, folder)
+    data.setup("test")
+    measured = measure(settings, training, model.freeze(), data, read_grades(settings.run_dir / "split", evidence.index))
+    return Result(training.model.name, training.seed, *measured, {}, fit_s), model, remake
+
+
+def _make_untrained(training: TrainingSettings, spec: DatasetSpec, priors: dict[str, Any]) -> Recommender:
+    return make_model(training.model, spec, priors, training.seed)
+
+
+def _fit_one(
+    settings: TrainSettings, training: TrainingSettings, evidence: Evidence, data: LightningDataModule
+) -> tuple[Result, Recommender, Remake]:
+    """The same of a model in closed form, whose settings are chosen as a baseline's are."""
+    name, spec = training.model.name, make_spec(evidence, data)
+    remake: Remake = partial(_make_untrained, training, priors={})
+    remake(spec)  # refuses what it cannot do
+    best = tune_candidate(training.candidate, training.selection, spec, data.valid_set())
+    write_fitted(checkpoint_folder(settings.run_dir, training.seed), best.scorer, best.parameters)
+    data.setup("test")
+    measured = measure(settings, training, best.scorer, data, read_grades(settings.run_dir / "split", evidence.index))
+    return Result(name, training.seed, *measured, chosen(best), best.fit_s), best.scorer, remake
+
+
+def measure(
+    settings: TrainSettings, training: TrainingSettings, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades
+) -> tuple[Evaluated, Evaluated]:
+    """A scorer on the validation and on the test users of a data module set up for test."""
+    parts = (data.valid_set(), grades.valid), (data.test_set(), grades.test)
+    valid, test = (evaluate(scorer, part, list(training.ks), graded, settings.auc) for part, graded in parts)
+    return valid, test
+
+
+def _baselines(settings: TrainSettings, training: TrainingSettings, evidence: Evidence) -> list[Result]:
+    """Every baseline, tuned on the validation part before the test part is read; one that the data cannot feed is left out.
+
+    One that is called as the trained model is goes by `<name> (baseline)`.
+    """
+    data, ours = make_data_module(training, evidence, settings.run_dir / "split"), training.model.name
+    data.setup("fit")
+    spec = make_spec(evidence, data)
+    tuned = {one.name: tune_baseline(one, training.selection, spec, data.valid_set()) for one in settings.baselines}
+    data.setup("test")
+    grades = read_grades(settings.run_dir / "split", evidence.index)
+    return [
+        Result(
+            f"{name} (baseline)" if name == ours else name,
+            training.seed,
+            *measure(settings, training, best.scorer, data, grades),
+            chosen(best),
+            best.fit_s,
+        )
+        for name, best in tuned.items()
+        if best is not None
+    ]
+
+
+def _write_counterfactuals(
+    training: TrainingSettings, run_dir: Path, changed: Iterator[Counterfactual], result: Result, data: LightningDataModule
+) -> None:
+    """What the first seed's model relies on: counterfactuals.parquet, and a sentence a modality."""
+    k = max(training.ks)
+    table = measure_counterfactuals(result.test.ranking, changed, data.test_set(), data.train, k, training.seed)
+    if len(table):
+        write_parquet(run_dir / "counterfactuals.parquet", table)
+    for sentence in describe_worth(table, f"ndcg@{k}"):
+        _log.info(sentence)

@@ -1,0 +1,33 @@
+"""Values that a constructor refuses, as messages that name their key."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mmrec.errors import ConfigError, MmrecError
+
+_T = TypeVar("_T")
+
+
+def refine(key: str, make: Callable[[], _T]) -> _T:
+    """Return what `make` gives; its refusal of a value becomes a ConfigError that names the key.
+
+    Args:
+        key: the configuration key that a person would change.
+        make: called without arguments.
+
+    Raises:
+        ConfigError: where `make` raises ValueError, TypeError, ImportError or Lightning's MisconfigurationException.
+    """
+    try:
+        return make()
+    except MmrecError:
+        raise
+    except Exception as error:
+        if is_refusal(error):
+            raise ConfigError(f"{key}: {error}") from error
+        raise
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Return whether an error is about a value that was given: ours, ValueError, TypeError, ImportError or Lightning's own."""
+    return isinstance(error, MmrecError | ValueError | TypeError | ImportError) or type(error).__name__ == "MisconfigurationException"
