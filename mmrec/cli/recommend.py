@@ -13,7 +13,8 @@ from mmrec.config import check
 from mmrec.errors import DataError, nearest
 from mmrec.experiment.run_files import PARTS, read_table, read_vectors
 from mmrec.experiment.runs import find_run, read_as_run
-from mmrec.experiment.saved_models import has_vectors, open_scorer
+from mmrec.experiment.saved_models import open_scorer
+from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
 from mmrec.schemas import RecommendConfig
 from mmrec.terminal import say, show
@@ -56,7 +57,7 @@ def _best_items(run_dir: Path, user_id: str, k: int) -> pl.DataFrame:
 
 def _scores(run_dir: Path, user_idx: int, n_users: int, n_items: int) -> Float[Tensor, " n_items"]:
     """By the run's vectors; where its model has none, by the model itself."""
-    if has_vectors(run_dir):
+    if read_json(run_dir / "run.json").get("has_vectors", True):  # whatever is older has some
         user_vectors, item_vectors = read_vectors(run_dir, n_users, n_items)
         return item_vectors @ user_vectors[user_idx]
     return open_scorer(run_dir).score_users(torch.tensor([user_idx]))[0]

@@ -97,7 +97,7 @@ def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_di
     results += _baselines(cfg, evidence, run_dir)
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("test")
-    write_model(run_dir, evidence, first)
+    has_vectors = write_model(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, cfg.evaluation.item_column, cfg.graph.separator
     metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set(), make_item_groups(data.train, *grouping))
@@ -111,7 +111,7 @@ def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_di
     }
     fit_s = {result.model: result.fit_s for result in reversed(results)}  # of the first seed
     about = describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
-    write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict())})
+    write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict()), "has_vectors": has_vectors})
     write_report(run_dir, evidence.dataset)
     show(console_table(metrics, [f"{name}@{k}" for k in cfg.task.ks for name in ("recall", "ndcg")]))
     say(f"report: {run_dir / 'report.html'}")

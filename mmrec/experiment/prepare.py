@@ -107,7 +107,7 @@ def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
 
 def model_name(cfg: DictConfig) -> str:
     """What a run calls the model that it trains: `model.name`. Runs from before that key went by the last part of the model's module."""
-    return cfg.model.get("name") or cfg.model._target_.split(".")[-2]
+    return str(cfg.model.get("name") or cfg.model._target_.split(".")[-2])
 
 
 def model_class(cfg: DictConfig) -> type[Recommender]:

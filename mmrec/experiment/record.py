@@ -129,11 +129,11 @@ def write_results(
     return metrics
 
 
-def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
+def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
     """Writes attention.parquet for a model that tells of it, the vectors of one that has some, and the ids and titles of their rows, which
     is all that recommending needs.
 
-    Beside the ids of the users stand the columns that slices are made of.
+    Beside the ids of the users stand the columns that slices are made of. Returns whether the model has vectors.
     """
     vectors, index, dataset = model.freeze().vectors(), evidence.index, evidence.dataset
     if vectors and model.modalities:
@@ -148,6 +148,7 @@ def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
         write_tensors(run_dir / "vectors.safetensors", {"users": vectors.users.contiguous(), "items": vectors.items.contiguous()})
     write_parquet(run_dir / "items.parquet", index.align(dataset.items).select(ITEM_ID, *dataset.text_columns[:1]))
     write_parquet(run_dir / "users.parquet", sliced_columns(dataset.users, index.user_ids))
+    return vectors is not None
 
 
 def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:

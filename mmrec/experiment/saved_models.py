@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
 from mmrec.config import build, check, read_model
 from mmrec.experiment.fit import checkpoint_folder, load_best
-from mmrec.experiment.predictions import read_index
 from mmrec.experiment.prepare import make_model, model_class
+from mmrec.experiment.run_files import read_entry, read_index, read_split
 from mmrec.experiment.runs import saved_config
 from mmrec.files.checkpoint import read_checkpoint, write_checkpoint
 from mmrec.files.storage import read_json
@@ -39,8 +38,10 @@ def load_model(cfg: DictConfig, spec: DatasetSpec, priors: dict[str, Any], folde
 
 def open_scorer(run_dir: Path) -> TrainedScorer:
     """What scores as the model of a run's first seed, from the run folder alone: items have no features and no graph there."""
-    cfg, index, seed = saved_config(run_dir), read_index(run_dir), read_json(run_dir / "run.json")["seed"]
+    cfg, recorded = saved_config(run_dir), read_json(run_dir / "run.json")
     check(cfg, TrainConfig)  # a run folder may come from anywhere
-    train = index.interactions(pl.read_parquet(run_dir / "split" / "train.parquet"))
+    parts, seed = read_split(run_dir, recorded), read_entry(run_dir / "run.json", recorded, ("seed",), int)
+    index = read_index(run_dir, parts)
+    train = index.interactions(parts["train"])
     spec = DatasetSpec(index.n_users, index.n_items, train)
     return load_model(cfg, spec, {}, checkpoint_folder(run_dir, seed)).freeze()
