@@ -154,7 +154,7 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
     if not (isinstance(kind, type) and issubclass(kind, ClosedFormRecommender | GradientRecommender)):
         raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, came `{cfg.model._target_}`")
     return ModelSettings(
-        name=cfg.model.get("name") or cfg.model._target_.split(".")[-2],  # runs from before there was a name went by the module
+        name=str(cfg.model.get("name") or cfg.model._target_.split(".")[-2]),  # runs from before there was a name went by the module
         kind=kind,
         make=_called(settings, "model"),
         parts={name: partial(build, cfg, name) for name in _PARTS},

@@ -3,12 +3,12 @@
 import inspect
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
 from mmrec import models
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
+from mmrec.plugins import installed
 
 ENTRY_POINT = "mmrec.models"
 Model = type[ClosedFormRecommender] | type[GradientRecommender]
@@ -20,7 +20,7 @@ def find_models(package: ModuleType = models) -> list[Model]:
     An entry point may name a class, or a module or package whose classes are meant.
     """
     found = dict.fromkeys(_of_package(package))
-    for entry in entry_points(group=ENTRY_POINT):
+    for entry in installed(ENTRY_POINT).values():
         named = entry.load()
         found |= dict.fromkeys(_of_package(named) if inspect.ismodule(named) else [named])
     return sorted(found, key=lambda model: (model.__name__, model.__module__))

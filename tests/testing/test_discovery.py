@@ -38,7 +38,7 @@ def test_models_of_a_package_and_of_entry_points_are_found_once(tmp_path: Path, 
     entries = [
         EntryPoint(name, value, discovery.ENTRY_POINT) for name, value in (("a", "their_models"), ("b", "their_models.inside.twice:Twice"))
     ]
-    monkeypatch.setattr(discovery, "entry_points", lambda group: entries if group == discovery.ENTRY_POINT else [])
+    monkeypatch.setattr(discovery, "installed", lambda group: {one.name: one for one in entries} if group == discovery.ENTRY_POINT else {})
     try:
         found = find_models()
         assert [model.__name__ for model in found].count("Twice") == 1 and EASE in found
