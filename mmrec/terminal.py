@@ -7,13 +7,14 @@ import logging
 import os
 import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import measure_renderables
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -27,14 +28,14 @@ def say(*lines: str, stderr: bool = True) -> None:
 
 
 class _Said(logging.Handler):
-    """Prints messages of log records, each line as `say` does."""
+    """Prints the message of each record as one line, as `say` does."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(*record.getMessage().split("\n"))
+        say(record.getMessage())
 
 
 def show_messages() -> None:
-    """Prints on stderr, from now on and once, what mmrec logs at level INFO and above."""
+    """Prints on stderr, from now on, what mmrec logs at level INFO and above; does nothing where that is so already."""
     logger = logging.getLogger("mmrec")
     if not messages_are_shown():
         logger.addHandler(_Said(logging.INFO))
@@ -74,6 +75,21 @@ def show(*tables: Table) -> None:
 def open_console(stderr: bool = False) -> Console:
     """The terminal, which takes no text for markup; also for progress bars."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def is_terminal() -> bool:
+    """Whether stdout is a terminal, where a bar can be drawn."""
+    return open_console().is_terminal
+
+
+@contextmanager
+def progress_bar(label: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on stderr where that is a terminal, as `mmrec.files.progress` asks for it."""
+    console = open_console(stderr=True)
+    columns = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(TextColumn("{task.description}"), BarColumn(), *columns, console=console, disable=not console.is_terminal) as bars:
+        bar = bars.add_task(bar_label(label), total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)
 
 
 def bar_label(text: str) -> str:

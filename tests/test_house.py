@@ -50,7 +50,6 @@ ORDER = (
     {"cli"},
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms} | {"__init__": 1}
-MAX_FILES = 15
 # Where a library may be imported, of mmrec's rooms and data_modules.
 LIBRARY_ROOMS = {
     "hydra": {"schemas", "config", "cli"},
@@ -253,13 +252,16 @@ def check_docstrings(path: PurePosixPath, source: str) -> list[str]:
 
 PRINTS, PRINT_METHODS = {"print", "rich.print", "rich.print_json", "rich.console.Console"}, ("print", "print_json", "print_exception")
 PRINTER, SPEAKS_IN_BYTES = "mmrec/terminal.py", "mmrec/data/pictures/decode_worker.py"
+NOT_PRINTING = ("mmrec.terminal.is_terminal", "mmrec.terminal.messages_are_shown", "mmrec.terminal.show_messages")
 
 
 def check_prints(path: PurePosixPath, source: str) -> list[str]:
-    """All that mmrec prints goes through mmrec/terminal.py, which makes text from a person's files printable; warnings do so themselves."""
+    """All that mmrec prints goes through mmrec/terminal.py, which makes foreign text printable, and is called by the command line alone."""
     if path.parts[0] not in ("mmrec", "data_modules") or str(path) == PRINTER:
         return []
     found, names = [], aliases(source)
+    printing = [(line, name) for line, name in imports(path, source) if name.startswith("mmrec.terminal") and name not in NOT_PRINTING]
+    found += [f"{path}:{line}: {name} outside mmrec/cli; log it" for line, name in printing if room_of(path) != "cli"]
     for node in parse(source)[1]:
         is_call = isinstance(node, ast.Call)
         called = node.func if is_call else node
@@ -333,6 +335,7 @@ PLANTED = [
     (check_prints, "mmrec/cli/x.py", "self.console.print(x)", 1),
     (check_prints, "mmrec/data/tables/x.py", "import sys\n\njson.dump(x, sys.stdout)", 3),
     (check_prints, "mmrec/data/tables/x.py", "import warnings\n\nwarnings.warn(f'{x} is damaged')", 3),
+    (check_prints, "mmrec/data/tables/x.py", "from mmrec.terminal import is_terminal, say", 1),
     (check_docstrings, "tests/test_x.py", "x = 1", 1),
     (check_docstrings, "mmrec/x.py", '"""What it is."""\n\ndef f() -> None: ...', 3),
     (check_docstrings, "mmrec/x.py", '"""What it is."""\nclass A: ...', 2),
@@ -341,17 +344,14 @@ PLANTED = [
 SOUND = [
     ("mmrec/nn/fusion/gated.py", "from mmrec.types import Graph\nfrom .mean import MeanFusion\nimport torch.nn as nn"),
     ("mmrec/__init__.py", "import mmrec._torchvision"),
-    (
-        "mmrec/cli/train.py",
-        "import hydra\nimport lightning\nfrom mmrec.config import check\nfrom mmrec.models.multimodal.fusion import FusionRecommender",
-    ),
+    ("mmrec/cli/train.py", "import hydra\nimport lightning\nfrom mmrec.config import check\nfrom mmrec.losses import bpr"),
     ("data_modules/tabular.py", "from lightning import LightningDataModule\nfrom mmrec.data.interactions.split import random_ratio"),
     ("mmrec/kg/graph.py", "import networkx as nx\nfrom mmrec.data.interactions.matrix import InteractionMatrix"),
     ("mmrec/nn/encoders/text.py", "AutoModel.from_pretrained(name, trust_remote_code=False)"),
     ("mmrec/cli/main.py", "model.eval()\nyaml.safe_load(text)"),
     ("mmrec/files/storage.py", "import numpy as np\nfrom safetensors.torch import load\nnp.load(path, allow_pickle=False)\nload(raw)"),
     ("mmrec/terminal.py", "print(x)"),
-    ("mmrec/data/tables/x.py", "import warnings\nwarnings.warn(printable(f'{x} is damaged'))\nwarnings.warn('not here')\nsay(x)"),
+    ("mmrec/data/tables/x.py", "import warnings\nwarnings.warn(printable(f'{x} is damaged'))\nwarnings.warn('not here')"),
     ("mmrec/losses.py", "class _A:\n    def __init__(self, a: int, b: int, c: int, d: int, *, e: int, f: int, g: int, h: int): ..."),
     ("mmrec/losses.py", "def _f() -> None:\n" + "    x = 1\n" * 59),
 ]

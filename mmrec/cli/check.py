@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from mmrec.cli.process.shown import shown
 from mmrec.config import build, check
 from mmrec.data.interactions.index import check_catalogue
 from mmrec.data.pictures.decode import decode_picture
@@ -25,6 +26,7 @@ from mmrec.types import ITEM_ID, Dataset
 STDOUT = "-"
 
 
+@shown()
 def check_command(cfg: DictConfig) -> dict[str, Any]:
     """Reads the data and says what is wrong and what is odd; gives the same as it writes to `json`.
 

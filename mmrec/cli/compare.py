@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from mmrec.cli.process.shown import shown
 from mmrec.cli.words import no_such_option, parse_words
 from mmrec.config import flat
 from mmrec.config.saved import saved_config
@@ -28,6 +29,7 @@ writes the same with a forest plot to one HTML page. Runs of different splits ar
 """
 
 
+@shown()
 def compare(words: Sequence[str]) -> RunComparison:
     """Compares the runs that the command line names.
 

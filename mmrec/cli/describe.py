@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
+from mmrec.cli.process.shown import shown
 from mmrec.config import build, check
 from mmrec.data.discover.describe import Counts, Description, describe
 from mmrec.errors import printable
@@ -17,6 +18,7 @@ from mmrec.types import Dataset
 _BAR = 30
 
 
+@shown()
 def describe_command(cfg: DictConfig) -> Description:
     """Prints a dataset in numbers and writes a page to `output` if that is given; returns what `mmrec.data.discover.describe` does."""
     check(cfg, DescribeCommandConfig)

@@ -3,6 +3,7 @@
 from omegaconf import DictConfig
 from rich.table import Table
 
+from mmrec.cli.process.shown import shown
 from mmrec.config import check
 from mmrec.config.settings import evaluate_settings
 from mmrec.errors import DataError
@@ -11,10 +12,10 @@ from mmrec.experiment.evaluate import TOLERANCE, Reevaluation
 from mmrec.experiment.evaluate import evaluate as run
 from mmrec.experiment.predictions import BESIDE, PredictionsMeasured, evaluate_predictions
 from mmrec.schemas import EvaluateConfig
-from mmrec.terminal import messages_shown, say, show
+from mmrec.terminal import say, show
 
 
-@messages_shown()
+@shown()
 def evaluate(cfg: DictConfig) -> dict[str, float]:
     """Returns the test metrics, mean over the run's seeds, of exactly the split that the run kept; or those of the file `predictions`.
 

@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
+from mmrec.cli.process.shown import shown
 from mmrec.config import build, check
 from mmrec.errors import DataError
 from mmrec.kg.graph import build_graph, prune, statistics, write_graphml
@@ -14,6 +15,7 @@ from mmrec.terminal import say, show
 from mmrec.types import ITEM_ID, Dataset
 
 
+@shown()
 def graph_command(cfg: DictConfig) -> dict[str, Any]:
     """Prints the statistics of the graph (see `mmrec.kg.graph.statistics`, which it returns) and writes it to `output` if that is given."""
     check(cfg, GraphCommandConfig)

@@ -8,6 +8,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from mmrec.cli.process.shown import shown
 from mmrec.config import check, plain
 from mmrec.data.folder.read import check_choices, open_folder
 from mmrec.data.folder.settings import Layout
@@ -22,6 +23,7 @@ from mmrec.types import PARTS, RowCount
 _READER, _SPLITS = "mmrec.data.folder.read.read_folder", "mmrec.data.interactions.split."
 
 
+@shown()
 def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
     """Writes the folder `output`, prints what became of the rows and how to train on it; gives the manifest.
 

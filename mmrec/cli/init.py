@@ -10,6 +10,7 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
+from mmrec.cli.process.shown import shown
 from mmrec.cli.words import no_such_option, parse_words
 from mmrec.data.discover.guess import Guesses, guess_settings
 from mmrec.data.discover.guess_columns import DOUBTFUL, Guess
@@ -28,6 +29,7 @@ which column is which, and where the pictures are. Writes the guesses with their
 """
 
 
+@shown()
 def init(words: Sequence[str]) -> Guesses:
     """Guesses, prints and writes the settings of the folder that the command line names.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from mmrec.cli.hydra.board import launch, plan
+from mmrec.cli.process.shown import shown
 from mmrec.config import check, plain
 from mmrec.errors import MmrecError
 from mmrec.evaluation.compare.leaderboard import Section, describe_section
@@ -14,10 +15,10 @@ from mmrec.evaluation.pages.terminal import section_table
 from mmrec.experiment.leaderboard import BoardRun, BoardSettings, read_sections
 from mmrec.files.storage import check_writable
 from mmrec.schemas import LeaderboardConfig
-from mmrec.terminal import messages_shown, say, show
+from mmrec.terminal import say, show
 
 
-@messages_shown()
+@shown()
 def leaderboard(cfg: DictConfig) -> list[Section]:
     """Runs what is not finished, writes leaderboard.md, .html and .json into the board's folder, and returns its sections.
 

@@ -21,8 +21,8 @@ from mmrec import __version__
 from mmrec.cli.hydra import shorthand
 from mmrec.cli.hydra.errors import explain, no_choice
 from mmrec.cli.hydra.their_config import check_config_dirs
-from mmrec.cli.os_errors import describe_os_error
-from mmrec.cli.terminate import terminable
+from mmrec.cli.process.os_errors import describe_os_error
+from mmrec.cli.process.terminate import terminable
 from mmrec.cli.words import resume_words
 from mmrec.errors import ConfigError, MmrecError, Terminated, nearest
 from mmrec.schemas import register_schemas

@@ -4,19 +4,19 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from mmrec.cli.process.shown import shown
 from mmrec.config import build, check
 from mmrec.experiment.evidence import open_features
 from mmrec.experiment.pretrain import Card, Schedule, pretrain
 from mmrec.files.storage import check_writable
 from mmrec.nn.encoders.text import minilm
 from mmrec.schemas import PretrainConfig
-from mmrec.terminal import messages_shown
 from mmrec.types import Dataset
 
 _MAX_TEXT_TOKENS = 256
 
 
-@messages_shown()
+@shown()
 def pretrain_command(cfg: DictConfig) -> Card:
     """Trains on the configured dataset with MiniLM as the frozen text encoder; returns what `pretrain` returns."""
     check(cfg, PretrainConfig)

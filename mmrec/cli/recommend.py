@@ -4,15 +4,16 @@ import polars as pl
 from omegaconf import DictConfig
 from rich.table import Table
 
+from mmrec.cli.process.shown import shown
 from mmrec.config import check
 from mmrec.config.settings import saved_training
 from mmrec.experiment.recommend import recommend as run
 from mmrec.experiment.run_folder.found import find_run
 from mmrec.schemas import RecommendConfig
-from mmrec.terminal import messages_shown, say, show
+from mmrec.terminal import say, show
 
 
-@messages_shown()
+@shown()
 def recommend(cfg: DictConfig) -> pl.DataFrame:
     """Prints and returns `rank, item_id, score` and the items' titles. All that the run knew of the user, the test part too, is left out.
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from mmrec.cli.process.shown import shown
 from mmrec.config.settings import train_settings
 from mmrec.evaluation.pages.terminal import console_table
 from mmrec.experiment.train import train as run
 from mmrec.files.storage import read_json
-from mmrec.terminal import messages_shown, say, show
+from mmrec.terminal import say, show
 
 
-@messages_shown()
+@shown()
 def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> Path:
     """Runs a training configuration and returns its run folder. Raises ConfigError, DataError, … before anything long begins where it can.
 

@@ -35,7 +35,7 @@ from mmrec.experiment.settings import (
 from mmrec.experiment.tuning.search import Fittable
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, Recommender
 from mmrec.schemas import TrainConfig
-from mmrec.terminal import open_console
+from mmrec.terminal import is_terminal
 from mmrec.types import IMAGE, TEXT
 
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> Tra
         selection=SelectionSettings(**plain(cfg.selection), cache=Path(cfg.paths.cache) / "baselines", seed=seed),
         ks=list(cfg.task.ks),
         every_n_steps=cfg.checkpoint.every_n_steps,
-        progress_bar=bool(cfg.trainer.enable_progress_bar and open_console().is_terminal),
+        progress_bar=bool(cfg.trainer.enable_progress_bar and is_terminal()),
         resume=None if cfg.resume is None else Path(cfg.resume),
     )
 

@@ -21,7 +21,7 @@ from mmrec.metrics.retrieval import retrieval_chance, retrieval_recall
 from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config
 from mmrec.nn.encoders.image import TRAINED_ON, preprocessing
 from mmrec.tasks.contrastive import ContrastiveTask
-from mmrec.terminal import open_console
+from mmrec.terminal import is_terminal
 from mmrec.types import TEXT, Dataset, FeatureEncoder
 
 HELD_OUT_SHARE, K, MIN_PAIRS = 0.1, 10, 20
@@ -105,8 +105,8 @@ def _fit(train: tuple[Tensor, Tensor], schedule: Schedule) -> ContrastiveTask:
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=open_console().is_terminal,
-        callbacks=[RichProgressBar() if open_console().is_terminal else _SomeEpochs()],
+        enable_progress_bar=is_terminal(),
+        callbacks=[RichProgressBar() if is_terminal() else _SomeEpochs()],
         gradient_clip_val=1.0,
     )
     trainer.fit(task, loader)

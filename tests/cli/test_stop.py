@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 import mmrec.experiment.train
 from mmrec.cli.main import errors_as_messages
-from mmrec.cli.terminate import terminable
+from mmrec.cli.process.terminate import terminable
 from mmrec.cli.train import train
 from mmrec.errors import DamagedCheckpoint, DataError, DivergedError, Terminated
 from mmrec.experiment.run_folder.origin import remember_run
@@ -187,7 +187,7 @@ def test_sigterm_elsewhere_ends_with_a_line(
 
 def test_sigterm_in_a_call_that_does_not_return_ends_the_process() -> None:
     program = (
-        "import os, signal, threading, time\nfrom mmrec.cli.terminate import terminable\n"
+        "import os, signal, threading, time\nfrom mmrec.cli.process.terminate import terminable\n"
         "with terminable(grace_s=0.2):\n"
         "    try:\n        os.kill(os.getpid(), signal.SIGTERM)\n        time.sleep(60)\n"
         "    except SystemExit:\n        time.sleep(60)\n"

@@ -319,9 +319,7 @@ def test_a_baseline_called_as_the_model_is_told_apart(run_of: Callable[..., Path
     metrics = read(run, "metrics.json")["models"]
     assert read(run, "run.json")["model"] == "fusion" and list(metrics) == ["fusion", "fusion (baseline)", "popularity"]
     assert metrics["fusion (baseline)"] == metrics["popularity"] != metrics["fusion"]
-    assert evaluate(OmegaConf.create({"run": str(run), "predictions": None}))["test/ndcg@20"] == pytest.approx(
-        metrics["fusion"]["test/ndcg@20"]
-    )
+    assert evaluate(compose(f"run={run}", name="evaluate"))["test/ndcg@20"] == pytest.approx(metrics["fusion"]["test/ndcg@20"])
 
 
 def leaves(value: object) -> Iterator[object]:

@@ -16,7 +16,7 @@ from mmrec.data.sources.amazon import Files
 from mmrec.errors import ConfigError, DataError
 from mmrec.schemas import SCHEMAS, TrainConfig
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 CHOICES = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))
 VERBS = {
     "train": [],

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from jaxtyping import Float
-from rich.progress import Progress
 from torch import Tensor
 
 from mmrec.data.features.cache import FeatureTable, ShardWriter, read_shard
 from mmrec.data.features.shared_cache import SharedFeatures
+from mmrec.files.progress import no_progress, open_progress
 from mmrec.files.store import Store
-from mmrec.terminal import bar_label, open_console
 from mmrec.types import FeatureEncoder, Features, UnusableInput
 
 WINDOW_BATCHES = 4
@@ -83,9 +82,9 @@ def extract_features(
                 table.fill(keys, rows)
                 shards.add(keys, rows)
     todo, refused = table.missing(WINDOW_BATCHES * batch_size), {}
-    console = open_console(stderr=True)
-    with Progress(console=console, disable=not (console.is_terminal and todo)) as progress, ShardWriter(folder) as shards:
-        bar = progress.add_task(bar_label(f"{modality} features ({encoder.name})"), total=sum(map(len, todo)))
+    done, total = 0, sum(map(len, todo))
+    with (open_progress if todo else no_progress)(f"{modality} features ({encoder.name})") as update, ShardWriter(folder) as shards:
+        update(done, total)
         for encoded in engine(encoder, inputs, todo, batch_size) if todo else ():
             refused |= encoded.refused
             if encoded.rows is not None:
@@ -94,7 +93,8 @@ def extract_features(
                 keys = [table.keys[position] for position in encoded.positions]
                 table.fill(keys, encoded.rows)
                 shards.add(keys, encoded.rows)
-            progress.advance(bar, len(encoded.refused) + len(encoded.positions))
+            done += len(encoded.refused) + len(encoded.positions)
+            update(done, total)
     if shared is not None:
         shared.add(*table.rows())
     problems = [UnusableInput(position, reason) for first, reason in refused.items() for position in table.positions[table.keys[first]]]

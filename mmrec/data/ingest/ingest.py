@@ -36,7 +36,7 @@ from mmrec.data.tables.id_codes import Distinct
 from mmrec.data.tables.problems import Problems
 from mmrec.errors import ConfigError
 from mmrec.files.locate import is_inside
-from mmrec.files.progress import watch
+from mmrec.files.progress import progress
 from mmrec.files.storage import sha256_text, write_folder, write_json
 from mmrec.files.store import open_pictures
 from mmrec.types import ITEM_ID, PARTS, SPLIT, USER_ID, Dataset, RowCount
@@ -177,7 +177,7 @@ class Ingest:
         if any(SPLIT in table.columns for table in rows()) and SPLIT not in self.rule.by:
             rows.rewrite(change, "filtering")
         with PartWriters(folder) as writers:
-            for marked in watch(self.rule.mark(rows, tally.odd), f"splitting by {self.rule.name}", len(rows)):
+            for marked in progress(self.rule.mark(rows, tally.odd), f"splitting by {self.rule.name}", len(rows)):
                 parts = split_rows(marked)
                 tally.add(parts)
                 writers.add([named(part) for part in parts])

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from mmrec.files.progress import watch
+from mmrec.files.progress import progress
 from mmrec.types import USER_ID
 
 ROWS_A_FILE, MAX_FILES = 2**17, 256
@@ -72,5 +72,5 @@ class Spill:
 
     def rewrite(self, change: Callable[[pl.DataFrame], pl.DataFrame], doing: str) -> None:
         """Puts what `change` makes of each table in its place."""
-        for path, table in watch(zip(self._paths, self(), strict=True), doing, len(self)):
+        for path, table in progress(zip(self._paths, self(), strict=True), doing, len(self)):
             change(table).write_ipc_stream(path, compat_level=_PLAIN)

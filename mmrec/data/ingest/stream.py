@@ -29,7 +29,7 @@ from mmrec.data.tables.columns import (
 from mmrec.data.tables.id_checks import Kinds
 from mmrec.data.tables.problems import Problems
 from mmrec.data.tables.raw import TableFile
-from mmrec.files.progress import watch
+from mmrec.files.progress import progress
 from mmrec.types import USER_ID
 
 ROWS_A_PIECE = 2**18
@@ -93,7 +93,7 @@ class Stream:
 
     def _parsed(self, columns: Sequence[Column], doing: str) -> Iterator[pl.DataFrame]:
         expressions, start, n_pieces = parsers(self._raw, columns, self._found), 0, -(-self.n_rows // ROWS_A_PIECE) or None
-        for piece in watch(self._pieces(), f"{doing} {self._file.path.name}", n_pieces):
+        for piece in progress(self._pieces(), f"{doing} {self._file.path.name}", n_pieces):
             parsed = parse(piece, expressions, start)
             start += len(parsed)
             yield parsed

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from PIL import Image
-from rich.progress import track
 from torch import Tensor
 
 from mmrec.data.features.texts import item_texts
 from mmrec.data.pictures.decode import decode_picture
 from mmrec.data.pictures.urls import read_all_pictures
-from mmrec.terminal import open_console
+from mmrec.files.progress import progress
 from mmrec.types import ITEM_ID, Dataset, UnusableInput
 
 CAPTION = "caption"
@@ -45,9 +44,7 @@ def read_pairs(dataset: Dataset, size: int, cache: Path) -> tuple[PicturePairs, 
     columns = (CAPTION,) if CAPTION in items.columns else dataset.text_columns
     files, problems = read_all_pictures(dataset, items[ITEM_ID], cache)
     pictures, texts = [], []
-    console = open_console(stderr=True)
-    rows = track(list(enumerate(item_texts(items, columns))), "pictures", console=console, disable=not console.is_terminal)
-    for row, text in rows:
+    for row, text in progress(enumerate(item_texts(items, columns)), "pictures", len(items)):
         try:
             raw = None if text is None else files[row]
             if raw is not None:

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import httpx
 import polars as pl
-from rich.progress import Progress
 
 from mmrec.data.pictures.read import read_pictures
 from mmrec.errors import DownloadError
 from mmrec.files.download import NoAnswer, download
+from mmrec.files.progress import progress
 from mmrec.files.storage import sha256_file
-from mmrec.terminal import open_console
 from mmrec.types import ITEM_ID, Dataset, Hosts, UnusableInput
 
 MAX_BYTES = 20 * 2**20
@@ -71,16 +70,12 @@ def fetch_pictures(urls: Iterable[str], cache: Path, hosts: Hosts) -> dict[str, 
     fetcher = _Fetcher(cache / _FOLDER, hosts)
     found = {url: (fetcher.path(url), "") for url in dict.fromkeys(urls)}
     todo = [url for url, (path, _) in found.items() if not path.is_file()]
-    console = open_console(stderr=True)
     pool = ThreadPoolExecutor(N_AT_ONCE)
     try:
-        with Progress(console=console, disable=not (console.is_terminal and todo)) as progress:
-            bar = progress.add_task("pictures", total=len(todo))
-            tasks = {pool.submit(fetcher.fetch, url): url for url in todo}
-            for task in as_completed(tasks):
-                if reason := task.result():
-                    found[tasks[task]] = (None, reason)
-                progress.advance(bar)
+        tasks = {pool.submit(fetcher.fetch, url): url for url in todo}
+        for task in progress(as_completed(tasks), "pictures", len(tasks)):
+            if reason := task.result():
+                found[tasks[task]] = (None, reason)
     finally:
         pool.shutdown(cancel_futures=True)
     return found

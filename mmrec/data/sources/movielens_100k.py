@@ -3,6 +3,7 @@
 Ratings: Harper and Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015. Graph: Zhao et al., "KB4Rec", Data Intelligence 1(2), 2019.
 """
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import polars as pl
 
 from mmrec.data.sources.recbole import read_recbole
 from mmrec.files.wheels import fetch_wheel
-from mmrec.terminal import say
 from mmrec.types import ITEM_ID, Dataset
 
+_log = logging.getLogger(__name__)
 PACKAGE, VERSION = "recbole", "1.2.1"
 SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 FOLDER = "recbole/dataset_example/ml-100k"
@@ -34,7 +35,8 @@ def movielens_100k(cache: str) -> Dataset:
     is_first = not target.exists()
     fetch_wheel(PACKAGE, VERSION, SHA256, [f"{FOLDER}/{file}" for file in FILES], target)
     if is_first:
-        say(*TERMS.splitlines())
+        for line in TERMS.splitlines():
+            _log.info(line)
     dataset = read_recbole(str(target / FOLDER), None, {}, [])
     title, genre, year = pl.col("movie_title").alias("title"), pl.col("class").str.replace_all(" ", ", ").alias("genre"), "release_year"
     return replace(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -318,7 +319,8 @@ def web() -> Iterator[Web]:
         yield web
 
 
-def test_2018_is_fetched_with_hashes_only(web: Web, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_2018_is_fetched_with_hashes_only(web: Web, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     settings = {"allow_private": True, "k_core": 5}
     files = Files(base_url=web.url("/"))
     for key, name in (("reviews_sha256", "All_Beauty_5.json.gz"), ("products_sha256", "meta_All_Beauty.json.gz")):
@@ -326,10 +328,11 @@ def test_2018_is_fetched_with_hashes_only(web: Web, folder: Path, capsys: pytest
         with pytest.raises(DownloadError, match=rf"no hash is pinned for it, so it is not used; .*: data\.files\.{key}={found}"):
             load(folder, **settings, files=files)
         files = replace(files, **{key: found})
-    assert "arXiv:2403.03952" in capsys.readouterr().err
+    assert "arXiv:2403.03952" in caplog.text
+    caplog.clear()
     with pytest.raises(DataError, match="none of 7 reviews"):  # fetched, and read
         load(folder, **settings, files=files)
-    assert capsys.readouterr().err == ""
+    assert not caplog.messages
     assert web.paths() == ["/categoryFilesSmall/All_Beauty_5.json.gz", "/metaFiles2/meta_All_Beauty.json.gz"]
 
 

@@ -1,5 +1,6 @@
 """MovieLens-1M and Latest Small in archives of the published layout: every value, and where the archive may come from."""
 
+import logging
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,12 +104,14 @@ def test_movielens_latest_small(web: Web, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", LOADERS)
-def test_it_is_fetched_once_and_the_terms_shown_then(web: Web, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_fetched_once_and_the_terms_shown_then(web: Web, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     first = load(web, tmp_path, name)
-    assert "do not imply that they endorse you" in (shown := capsys.readouterr().err) and "10.1145/2827872" in shown
+    assert "do not imply that they endorse you" in (shown := caplog.text) and "10.1145/2827872" in shown
+    caplog.clear()
     assert ("do not redistribute it" in shown) == (name == "ml-1m.zip")
     second = load(web, tmp_path, name)
-    assert capsys.readouterr().err == ""
+    assert not caplog.messages
     assert first.items.equals(second.items) and first.content_hash == second.content_hash
     assert web.paths() == [f"/{name}"]
 

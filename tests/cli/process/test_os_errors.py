@@ -1,4 +1,4 @@
-"""mmrec.cli.os_errors: what the operating system refuses is one message with the path and a remedy."""
+"""mmrec.cli.process.os_errors: what the operating system refuses is one message with the path and a remedy."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import os
 import pytest
 
 from mmrec.cli.main import errors_as_messages
-from mmrec.cli.os_errors import REMEDIES, describe_os_error
+from mmrec.cli.process.os_errors import REMEDIES, describe_os_error
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
