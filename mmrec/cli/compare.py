@@ -10,16 +10,14 @@ from mmrec.cli.process.shown import shown
 from mmrec.cli.words import no_such_option, parse_words
 from mmrec.config import flat
 from mmrec.config.saved import saved_config
-from mmrec.errors import ConfigError, MissingFile
+from mmrec.errors import ConfigError
 from mmrec.evaluation.compare.run_labels import run_labels
 from mmrec.evaluation.compare.runs import MeasuredRun, RunComparison, compare_runs, seed_caveat, verdicts
 from mmrec.evaluation.pages.comparison_page import write_comparison
 from mmrec.evaluation.pages.terminal import comparison_tables
-from mmrec.experiment.run_folder.files import read_entry, read_measured, read_table
+from mmrec.experiment.compare import read_measured_run
 from mmrec.experiment.run_folder.found import find_run, read_as_run
-from mmrec.files.storage import read_json
 from mmrec.terminal import say, show
-from mmrec.types import USER_ID
 
 PAGE = "compare.html"
 _DESCRIPTION = """Holds runs of the same split against the first one, user by user.
@@ -77,25 +75,13 @@ def _read(paths: Sequence[str]) -> list[MeasuredRun]:
         raise ConfigError(f"compare: {twice[0]} is there twice")
     configs = [dict(flat(_config(folder))) for folder in folders]
     labels = run_labels(configs, [folder.resolve().name for folder in folders])
-    return [_measured(folder, label) for folder, label in zip(folders, labels, strict=True)]
+    return [read_measured_run(folder, label) for folder, label in zip(folders, labels, strict=True)]
 
 
 def _config(folder: Path) -> object:
     path = folder / "config.yaml"
     with read_as_run(folder):
         return OmegaConf.to_container(saved_config(folder), resolve=False) if path.is_file() else {}
-
-
-def _measured(folder: Path, label: str) -> MeasuredRun:
-    about, metrics, per_user = read_json(folder / "run.json"), read_json(folder / "metrics.json"), folder / "per_user.parquet"
-    if not per_user.is_file():
-        raise MissingFile(f"{per_user}: not found; users are compared one by one, train the run again")
-    ours, split_hash = (read_entry(folder / "run.json", about, keys, str) for keys in (("model",), ("split", "hash")))
-    measured = read_measured(folder / "metrics.json", metrics, ours)
-    with read_as_run(folder):
-        rows = read_table(per_user, USER_ID, "model", "seed").filter(model=ours).drop("model")
-        slices = metrics.get("slices", {}).get(ours, {})
-        return MeasuredRun(label, str(folder), measured, slices, rows, split_hash)
 
 
 def _target(arguments: Namespace) -> Path:

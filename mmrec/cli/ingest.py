@@ -5,11 +5,10 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from mmrec.cli.process.shown import shown
-from mmrec.config import check, plain
+from mmrec.config import build, check, plain
 from mmrec.data.folder.read import check_choices, open_folder
 from mmrec.data.folder.settings import Layout
 from mmrec.data.ingest.ingest import MANIFEST, Ingest
@@ -36,7 +35,7 @@ def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
     check_choices({}, data["on_error"])
     layout = {name: data[name] for name in Layout.__annotations__}
     wanted, rule = Filter(**plain(cfg.filter)), _rule(cfg)
-    opened = open_folder(data["path"], layout, instantiate(cfg.data.limits))
+    opened = open_folder(data["path"], layout, build(cfg, "data.limits"))
     work = Ingest(opened, wanted, rule, data["on_error"], data["quarantine"], data["pictures"])
     try:
         manifest, is_new = work.into(out)

@@ -1,0 +1,93 @@
+"""Everything that is wrong with a dataset, in one pass."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from mmrec.data.interactions.index import check_catalogue
+from mmrec.data.pictures.decode import decode_picture
+from mmrec.data.pictures.read import read_pictures
+from mmrec.data.pictures.urls import named_by_url
+from mmrec.data.tables.problems import DataProblems, Problem, Problems
+from mmrec.errors import DataError
+from mmrec.types import ITEM_ID, Dataset
+
+
+class Checked(NamedTuple):
+    """What is wrong with a dataset."""
+
+    problems: Problems
+    dataset: Dataset | None
+    """Without the rows that are wrong, where the reader can leave them out; None where it cannot be read."""
+    pictures: Problems
+
+
+def check_dataset(read: Callable[..., Dataset], name: str, can_quarantine: bool, decode: bool) -> Checked:
+    """Reads a dataset and gathers what is wrong with it and with its pictures.
+
+    Args:
+        read: gives the dataset.
+        name: what messages call it where it cannot be used as a whole.
+        can_quarantine: whether `read` takes `on_error` and `quarantine`, and so can leave rows out.
+        decode: whether pictures are decoded, too.
+
+    Raises:
+        MissingFile: where there is nothing to read.
+    """
+    problems, dataset = _read(read, name, can_quarantine)
+    return Checked(problems, dataset, check_pictures(dataset, decode) if dataset else Problems())
+
+
+def _read(read: Callable[..., Dataset], name: str, can_quarantine: bool) -> tuple[Problems, Dataset | None]:
+    """What is wrong, and the dataset: without the rows that are, where the reader can leave them out; None where it cannot be read."""
+    problems = Problems()
+    try:
+        dataset = read()
+        check_catalogue(dataset)
+        return problems, dataset
+    except DataProblems as error:
+        problems = error.problems
+    except DataError as error:
+        problems.add(name, [Problem("unusable", name, str(error))])
+        return problems, None
+    if not can_quarantine:
+        return problems, None
+    with TemporaryDirectory() as aside:  # the rows that can be used tell the rest: what is odd, pictures that are missing
+        try:
+            return problems, read(on_error="quarantine", quarantine=aside)
+        except DataError as error:
+            problems.add(name, [Problem("unusable", name, str(error))])
+            return problems, None
+
+
+def check_pictures(dataset: Dataset, decode: bool) -> Problems:
+    """The pictures that items name and that are not there or, where asked, that cannot be decoded; those of the web are not asked for."""
+    if dataset.image_column is not None:
+        local = dataset.items.filter(~named_by_url(dataset.items, dataset.image_column))
+        dataset = replace(dataset, items=local)
+    ids, problems = dataset.items[ITEM_ID], Problems()
+    raw, missing = read_pictures(dataset, ids)
+    column = f"items:{dataset.image_column}"
+
+    def place(position: int) -> str:
+        return f"item `{ids[position]}`"
+
+    def reason(position: int) -> str:
+        try:
+            data = raw[position]
+            if data is not None:
+                decode_picture(data)
+        except (OSError, ValueError) as error:
+            return " ".join(str(error).split())
+        return ""
+
+    if missing:
+        problems.add(column, [Problem("missing-picture", place(one.position), one.reason) for one in missing])
+    if decode and dataset.image_column is not None:
+        with ThreadPoolExecutor() as pool:
+            bad = [(position, said) for position, said in enumerate(pool.map(reason, range(len(ids)))) if said]
+        if bad:
+            problems.add(column, [Problem("unreadable-picture", place(position), said) for position, said in bad])
+    return problems
