@@ -6,7 +6,5 @@ Beside `mmrec.schemas` and the entry points this is the only place that sees a D
 from mmrec.config.build import build, target
 from mmrec.config.check import check
 from mmrec.config.values import flat, plain, read_model
-from mmrec.refusals import refine
-from mmrec.type_hints import fits
 
-__all__ = ["build", "check", "fits", "flat", "plain", "read_model", "refine", "target"]
+__all__ = ["build", "check", "flat", "plain", "read_model", "target"]

@@ -9,11 +9,11 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mmrec.config import build, check, fits, plain, refine
+from mmrec.config import build, check, plain
 from mmrec.data.folder.read import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files
-from mmrec.errors import ConfigError, DataError
+from mmrec.errors import ConfigError
 from mmrec.schemas import SCHEMAS, TrainConfig
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -327,52 +327,3 @@ def test_checking_builds_nothing_and_imports_no_encoder_weights(compose: Compose
 def test_a_refused_value_names_its_key(compose: Compose) -> None:
     with pytest.raises(ConfigError, match=r"^image_encoder: .*nowhere"):
         build(changed(compose(), "image_encoder._target_", "nowhere.at_all"), "image_encoder")
-    with pytest.raises(ConfigError, match=r"^model: no evidence"):
-        refine("model", lambda: _raise(ValueError("no evidence")))
-
-
-def test_our_own_errors_are_not_reworded() -> None:
-    with pytest.raises(DataError, match=r"^as it was$"):
-        refine("model", lambda: _raise(DataError("as it was")))
-
-
-def _raise(error: Exception) -> None:
-    raise error
-
-
-@pytest.mark.parametrize(
-    ("value", "hint", "expected"),
-    [
-        (1, int, True),
-        (1.0, int, False),
-        (True, int, False),
-        ("1", int, False),
-        (1, float, True),
-        (1.5, float, True),
-        (False, float, False),
-        ("x", float, False),
-        ("x", str, True),
-        (1, str, False),
-        (None, str, False),
-        (None, str | None, True),
-        (2, str | None, False),
-        (True, bool, True),
-        (1, bool, False),
-        (0, bool, False),
-        ("a/b", Path, True),
-        (3, Path, False),
-        ([1, 2], list[int], True),
-        ([], list[int], True),
-        ([1, "2"], list[int], False),
-        ("ab", list[str], False),
-        ({"a": 1}, dict[str, str], True),
-        (["a"], dict[str, str], False),
-        (None, list[str] | None, True),
-        ([1], list[str] | None, False),
-        (object(), Callable[..., int], True),
-        (None, None, True),
-        (3, Any, True),
-    ],
-)
-def test_fits(value: Any, hint: Any, expected: bool) -> None:
-    assert fits(value, type(None) if hint is None else hint) is expected
