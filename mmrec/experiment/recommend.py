@@ -32,12 +32,13 @@ def recommend(run_dir: Path, user_id: str, k: int, training: Callable[[Path], Tr
     """
     with read_as_run(run_dir):
         users, items = read_table(run_dir / "users.parquet", USER_ID)[USER_ID], read_table(run_dir / "items.parquet", ITEM_ID)
+        has_vectors = read_json(run_dir / "run.json").get("has_vectors", True)  # whatever is older has some
+        vectors = read_vectors(run_dir, len(users), len(items)) if has_vectors else None
         row = users.index_of(user_id)
         if row is None:
             raise DataError(f"user: the run knows no `{user_id}`; {nearest(user_id, users)}")
-        if read_json(run_dir / "run.json").get("has_vectors", True):  # whatever is older has some
-            user_vectors, item_vectors = read_vectors(run_dir, len(users), len(items))
-            scores = item_vectors @ user_vectors[row]
+        if vectors:
+            scores = vectors[1] @ vectors[0][row]
         else:
             scores = open_scorer(run_dir, training(run_dir)).score_users(torch.tensor([row]))[0]
         scores[items[ITEM_ID].is_in(_past_items(run_dir, user_id).implode()).to_torch()] = -torch.inf

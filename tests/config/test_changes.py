@@ -162,6 +162,7 @@ def test_a_run_that_was_stopped_can_be_ended_where_it_stands(run: Path, compose:
     config = OmegaConf.load(run / "config.yaml")
     config.trainer.max_epochs = 50
     OmegaConf.save(config, run / "config.yaml")
+    remember_run(run)
     train(compose(f"resume={run}"), ["trainer.max_epochs=2"])
     assert read(run, "changes.json")[0]["keys"] == {"trainer.max_epochs": {"before": 50, "after": 2}}
 
