@@ -29,6 +29,7 @@ ALLOWED = (
     "mmrec.data.folder.read.",
     "mmrec.files.limits.",
     "mmrec.data.interactions.split.",
+    "mmrec.files.limits.",
     "mmrec.nn.",
     "mmrec.models.",
     "mmrec.losses.",

@@ -1,19 +1,23 @@
 """Finding the files of tables in a folder: by their names, inside of it only."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from urllib.parse import unquote
 
 from mmrec.errors import DataError, MissingFile, nearest
 from mmrec.files.compressed import COMPRESSIONS
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".nt", ".ttl", ".graphml")
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def find_table(folder: Path, stem: str, suffixes: Sequence[str] = SUFFIXES) -> Path | None:
-    """The table called `stem` in a folder, whichever format it has; None where there is none. Raises DataError where there are
-    two, and for a link that leads out of the folder."""
+    """The table called `stem` in a folder, whichever format it has: a file, or a folder of files; None where there is none.
+
+    Raises DataError where there are two, and for a link that leads out of the folder.
+    """
     names = [f"{stem}{suffix}{packed}" for suffix in suffixes for packed in ("", *COMPRESSIONS)]
-    found = [path for name in (stem, *names) if (path := folder / name).is_file() or (name == stem and path.is_dir())]
+    found = [path for name in (stem, *names) if (path := folder / name).is_file() or path.is_dir()]
     if len(found) > 1:
         raise DataError(f"{folder}: expected one `{stem}` table, found {' and '.join(path.name for path in found)}; remove all but one")
     for path in found:
@@ -22,19 +26,55 @@ def find_table(folder: Path, stem: str, suffixes: Sequence[str] = SUFFIXES) -> P
 
 
 def files_of(path: Path) -> list[Path]:
-    """The one file; those of a folder, without hidden ones and marks such as `_SUCCESS`; or those that a glob such as `orders-*.csv` names.
+    """The one file; those of a folder and of its partitions, folders called `column=value`, without hidden ones and marks such as
+    `_SUCCESS`; or those that a glob such as `orders-*.csv` names.
 
     They are in the order of their names. Empty where there is none. Raises DataError for a link in a folder that leads out of it.
     """
     if path.is_dir():
-        parts = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "_")))
-        for part in parts:
-            _check_within(part, path)
-        return parts
+        return list(_files_in(path, path))
     if path.is_file():
         return [path]
-    root = next(parent for parent in path.parents if parent.is_dir())
-    return sorted(found for found in root.glob(str(path.relative_to(root))) if found.is_file())
+    root = _existing(path)
+    return files_below(root, str(path.relative_to(root)))
+
+
+def _files_in(folder: Path, root: Path) -> Iterator[Path]:
+    for entry in sorted(folder.iterdir()):
+        is_partition = "=" in entry.name and entry.is_dir() and not entry.is_symlink()
+        if entry.name.startswith(".") or (entry.name.startswith("_") and not is_partition):
+            continue
+        _check_within(entry, root)
+        yield from _files_in(entry, root) if is_partition else [entry]
+
+
+def partitions(path: Path, files: Sequence[Path]) -> list[dict[str, str | None]]:
+    """Of each file of a folder or glob, the columns that the folders between are, as Hive and Spark call them: `day=2024-01-01`."""
+    root = path if path.is_dir() else _existing(path)
+    named = ([part.partition("=") for part in file.relative_to(root).parent.parts if "=" in part] for file in files)
+    return [{unquote(name): None if value == _HIVE_NULL else unquote(value) for name, _, value in parts} for parts in named]
+
+
+def user_path(text: str | Path) -> Path:
+    """The path that a person wrote. `~` at its start is a home folder, unless there is a file or folder of that name, or no such user.
+
+    In the latter case the path is absolute, for libraries take `~` for a home folder too.
+    """
+    path = Path(text)
+    if not str(path).startswith("~"):
+        return path
+    try:
+        return path.absolute() if path.exists() else path.expanduser()
+    except RuntimeError:
+        return path.absolute()
+
+
+def files_below(root: Path, glob: str) -> list[Path]:
+    """The files that a glob names below a folder, in order. Folders at its start that are there under their very names are no globs."""
+    parts = PurePath(glob).parts
+    while len(parts) > 1 and (root / parts[0]).is_dir():
+        root, parts = root / parts[0], parts[1:]
+    return sorted(found for found in root.glob("/".join(parts)) if found.is_file())
 
 
 def missing_file(path: Path) -> MissingFile:
@@ -47,6 +87,10 @@ def missing_file(path: Path) -> MissingFile:
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path, its links followed, lies in a folder."""
     return path.resolve().is_relative_to(folder.resolve())
+
+
+def _existing(path: Path) -> Path:
+    return next(parent for parent in path.parents if parent.is_dir())
 
 
 def _check_within(path: Path, folder: Path) -> None:

@@ -7,7 +7,8 @@
     users.csv          user_id, any columns
     audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.folder.vectors`
 
-Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
+Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files, in which
+folders called `column=value` are a column, as Spark writes them. Text is UTF-8, or as `mmrec.data.tables.encoding` tells.
 `mmrec.yaml` in the folder (see `mmrec.data.folder.settings`) says which files and columns have other names.
 """
 
@@ -24,7 +25,8 @@ from mmrec.data.folder.settings import Layout, Settings, read_settings
 from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.data.pictures.names import find_pictures, is_pattern
 from mmrec.data.tables.columns import Column, ReadTable, read_table
-from mmrec.data.tables.formats import open_labelled, open_table
+from mmrec.data.tables.encoding import TextEncoding
+from mmrec.data.tables.formats import is_text, open_labelled, open_table
 from mmrec.data.tables.graphs import node_links
 from mmrec.data.tables.id_checks import near_ids
 from mmrec.data.tables.nested_text import as_text, unused_note
@@ -33,7 +35,7 @@ from mmrec.data.tables.quarantine import write_quarantine
 from mmrec.data.tables.raw import TableFile
 from mmrec.errors import ConfigError, DataError, MissingFile, nearest
 from mmrec.files.limits import DEFAULTS, Limits
-from mmrec.files.locate import files_of, missing_file
+from mmrec.files.locate import files_of, missing_file, user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.store import open_pictures
 from mmrec.types import (
@@ -73,6 +75,8 @@ TABLES = {
     "item_entities": (Column(ITEM_ID, "id"), Column(ENTITY, "id")),
     "users": (Column(USER_ID, "id"),),
 }
+JOINED = ((USER_ID,), (ITEM_ID,), (HEAD, TAIL, ENTITY))
+"""Columns that hold the same ids."""
 ON_ERROR = ("stop", "quarantine")
 _KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
 """The column that may hold a value only once."""
@@ -126,6 +130,7 @@ class OpenedFolder(NamedTuple):
     tables: dict[str, Path | dict[str, Path]]
     """By our name, in the order of `TABLES`; interactions in parts have a path each."""
     vectors: dict[str, VectorFiles]
+    encoding: TextEncoding
 
     @property
     def content_hash(self) -> str:
@@ -140,12 +145,16 @@ def open_folder(path: str, layout: Layout, limits: Limits = DEFAULTS) -> OpenedF
     paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
     if "interactions" not in paths:
         raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
-    return OpenedFolder(folder, settings, paths, find_vectors(folder, settings.features))
+    vectors = find_vectors(folder, settings.features)
+    texts = [file for path in [*_paths(paths.values()), *(one.ids for one in vectors.values())] for file in files_of(path)]
+    return OpenedFolder(folder, settings, paths, vectors, TextEncoding(filter(is_text, texts), settings.encoding))
 
 
-def open_stem(path: Path | dict[str, Path], limits: Limits) -> TableFile:
+def open_stem(path: Path | dict[str, Path], limits: Limits, encoding: TextEncoding) -> TableFile:
     """The file, or files, of a table as `OpenedFolder` names them."""
-    return open_labelled(path, SPLIT, limits) if isinstance(path, dict) else open_table(path, limits=limits)
+    if isinstance(path, dict):
+        return open_labelled(path, SPLIT, limits, encoding)
+    return open_table(path, limits=limits, encoding=encoding)
 
 
 def read_tables(
@@ -156,9 +165,10 @@ def read_tables(
     What was `read` already is taken as it is; of interactions, the items count.
     """
     settings, files = opened.settings, opened.vectors
-    found = {stem: open_stem(file, settings.limits) for stem, file in opened.tables.items() if stem not in read}
+    found = {stem: open_stem(file, settings.limits, opened.encoding) for stem, file in opened.tables.items() if stem not in read}
     read = {**read, **{stem: read_stem(file, stem, problems, settings.names(stem)) for stem, file in found.items()}}
     settings.check_columns({stem: table.file.columns for stem, table in read.items()})
+    opened.encoding.check_ids({stem: table.frame for stem, table in read.items()}, JOINED)
     if "item_entities" not in read and not files:
         return read, {}
     known = _known_items(read)
@@ -166,7 +176,9 @@ def read_tables(
         read["item_entities"] = read["item_entities"].known_items(known, problems)
     vectors = {}
     for modality, one in files.items():
-        read[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, settings.names("items"), settings.limits)
+        read[f"features.{modality}"], vectors[modality] = read_vectors(
+            one, known, problems, settings.names("items"), settings.limits, opened.encoding
+        )
     return read, vectors
 
 
@@ -190,7 +202,7 @@ def _known_items(read: Mapping[str, ReadTable]) -> pl.Series:
 
 def find_folder(path: str) -> Path:
     """The folder at `path`, where `~` is understood. Raises MissingFile where there is none."""
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if not folder.is_dir():
         raise missing_file(folder)
     return folder
@@ -231,7 +243,7 @@ def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, q
     if on_error == "stop":
         problems.raise_any()
     elif len(problems):
-        write_quarantine(Path(quarantine).expanduser() / content_hash[:16], tables, problems)
+        write_quarantine(user_path(quarantine) / content_hash[:16], tables, problems)
 
 
 def assemble(
@@ -321,13 +333,19 @@ def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: p
 
 def hash_files(paths: Iterable[Path]) -> str:
     """sha256 hex over the names and bytes of files, in the order of their names."""
-    files = [file for path in sorted(paths, key=lambda path: path.name) for file in files_of(path)]
-    parts = [part for path in files for part in (path.name, sha256_file(path))]
+    parts = []
+    for path in sorted(paths, key=lambda path: path.name):
+        for file in files_of(path):  # the folders of partitions say something too
+            parts += [file.relative_to(path).as_posix() if path.is_dir() else file.name, sha256_file(file)]
     return sha256_text(*parts)
 
 
+def _paths(tables: Iterable[Path | dict[str, Path]]) -> list[Path]:
+    return [file for found in tables for file in (found.values() if isinstance(found, dict) else [found])]
+
+
 def _hash_all(tables: Iterable[Path | dict[str, Path]], vectors: Iterable[VectorFiles], settings: Path | None) -> str:
-    named = [file for found in tables for file in (found.values() if isinstance(found, dict) else [found])]
+    named = _paths(tables)
     named += [file for one in vectors for file in (one.values, one.ids)]
     return hash_files(dict.fromkeys([*named, *([settings] if settings else [])]))
 

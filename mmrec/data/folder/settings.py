@@ -6,6 +6,7 @@
     text_columns: [title, description]                   title first
     image_column: photo                                  or where pictures called by id lie: pictures/{item_id}.*
     features: {…}                                        passed on as it is
+    encoding: cp1250                                     of text files that are not UTF-8
 
 It is plain YAML: no tags, no anchors, no key twice. What the command line gives wins, key by key.
 """
@@ -17,6 +18,7 @@ from typing import Any, TypedDict
 
 import yaml
 
+from mmrec.data.tables.encoding import check_encoding
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.files.limits import DEFAULTS, Limits, key_of
 from mmrec.files.locate import files_of, find_table, is_inside, missing_file
@@ -41,9 +43,11 @@ class Layout(TypedDict, total=False):
     """That of the items that holds image paths, or where files called by a column lie, `pictures/{item_id}.*`; else `image`."""
     features: dict[str, str] | None
     """Modality to the file of its vectors, see `mmrec.data.folder.vectors`."""
+    encoding: str | None
+    """That of text files that are not UTF-8; else what they look like, see `mmrec.data.tables.encoding`."""
 
 
-_SHAPES = {"tables": dict, "columns": dict, "text_columns": list, "image_column": str, "features": dict}
+_SHAPES = {"tables": dict, "columns": dict, "text_columns": list, "image_column": str, "features": dict, "encoding": str}
 _NOT_WITH_DATA = ("pictures", "limits", "allow_hosts", "allow_private", "on_error", "quarantine")
 """Keys of the command line that lead out of the folder, or decide what becomes of it."""
 _SHAPE_NAMES = {dict: "names with a value each", list: "a list", str: "text"}
@@ -71,6 +75,7 @@ class Settings:
     text_columns: list[str] | None = None
     image_column: str | None = None
     features: Mapping[str, Any] = field(default_factory=dict)
+    encoding: str | None = None
     places: Mapping[str, str] = field(default_factory=dict)
     """Where each key is said."""
     path: Path | None = None
@@ -150,12 +155,14 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
     image_column = given.get("image_column", content.get("image_column"))
     if image_column is not None:
         limits.check_glob((places | said)["image_column"], image_column)
+    encoding = given.get("encoding", content.get("encoding"))
     settings = Settings(
         tables=content.get("tables", {}) | given.get("tables", {}),
         renamings=(*_renamings(content, places, known), *_renamings(given, said, known)),
         text_columns=given.get("text_columns", content.get("text_columns")),
         image_column=image_column,
         features=content.get("features", {}) | given.get("features", {}),
+        encoding=encoding and check_encoding(encoding, (places | said)["encoding"]),
         places=places | said,
         path=path if content else None,
         limits=limits,

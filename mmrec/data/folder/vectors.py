@@ -21,6 +21,7 @@ from jaxtyping import Float32, Shaped
 from safetensors import SafetensorError, safe_open
 
 from mmrec.data.tables.columns import Column, ReadTable, read_table
+from mmrec.data.tables.encoding import TextEncoding, odd_bytes
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import TextFile
@@ -57,10 +58,17 @@ class IdLines(TextFile):
         return [ITEM_ID]
 
     def scan(self) -> pl.LazyFrame:
-        return self.salvage(Problems())
+        texts = [text for _, text in self._texts()]
+        if any(map(odd_bytes, texts)):
+            raise pl.exceptions.ComputeError(f"{self.path}: not UTF-8")
+        return pl.LazyFrame({ITEM_ID: texts}, schema={ITEM_ID: pl.String})
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
-        return pl.LazyFrame({ITEM_ID: [text for _, text in self._texts()]}, schema={ITEM_ID: pl.String})
+        found = [(line, text, odd_bytes(text)) for line, text in self._texts()]
+        if bad := [Problem("odd-bytes", f"{self.path}:{line}", f"expected one encoding, found {odd}") for line, _, odd in found if odd]:
+            problems.add(str(self.path), bad)
+        self.broken, self._lines = tuple(line for line, _, odd in found if odd), [line for line, _, odd in found if not odd]
+        return pl.LazyFrame({ITEM_ID: [text for _, text, odd in found if not odd]}, schema={ITEM_ID: pl.String})
 
     def _row_lines(self) -> Iterator[int]:
         return (line for line, _ in self._texts())
@@ -109,7 +117,12 @@ def find_vectors(folder: Path, features: Mapping[str, str]) -> dict[str, VectorF
 
 
 def read_vectors(
-    files: VectorFiles, known: pl.Series, problems: Problems, names: Mapping[str, str] | None = None, limits: Limits = DEFAULTS
+    files: VectorFiles,
+    known: pl.Series,
+    problems: Problems,
+    names: Mapping[str, str] | None = None,
+    limits: Limits = DEFAULTS,
+    encoding: TextEncoding | None = None,
 ) -> tuple[ReadTable, ItemVectors]:
     """The vectors of a modality, and the table of their items.
 
@@ -120,10 +133,11 @@ def read_vectors(
             many as the rows, nobody knows whose they are: that is one problem, and the modality is left without vectors.
         names: what the file calls `item_id`, where it differs.
         limits: of the list of ids.
+        encoding: of that list, where it is text.
 
     Raises DataError for a file that is not what its suffix says, or holds anything but rows of numbers.
     """
-    file = IdLines(files.ids) if files.ids.suffix == ".txt" else open_table(files.ids, limits=limits)
+    file = IdLines(files.ids, encoding) if files.ids.suffix == ".txt" else open_table(files.ids, limits=limits, encoding=encoding)
     table = read_table(file, (Column(ITEM_ID, "id"),), problems, names)
     id_column = next(name for name in ((names or {}).get(ITEM_ID), ITEM_ID) if name in file.columns)
     stored = _READERS[files.values.suffix](files.values, id_column)
@@ -206,7 +220,7 @@ def _read_safetensors(path: Path, _id_column: str) -> _Stored:
 def _read_parquet(path: Path, id_column: str) -> _Stored:
     """The columns beside that of the ids: one of lists, or numbers alone."""
     try:
-        frame = pl.read_parquet(path).drop(id_column)
+        frame = pl.read_parquet(path, glob=False).drop(id_column)
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path}: not a Parquet file, or a damaged one: {str(error).splitlines()[0]}") from None
     odd = [name for name, dtype in frame.schema.items() if not dtype.is_numeric()]

@@ -19,6 +19,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 from pyoxigraph import BlankNode, Quad, RdfFormat, Triple, parse
 
+from mmrec.data.tables.encoding import TextEncoding, odd_bytes
 from mmrec.data.tables.nesting import deep_rdf, line_blocks
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import Parts, TableFile, TextFile
@@ -39,9 +40,9 @@ class NTriplesFile(TextFile):
 
     has_types = False
 
-    def __init__(self, path: Path, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, path: Path, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None) -> None:
         self.limits = limits
-        super().__init__(path)
+        super().__init__(path, encoding)
 
     @property
     def columns(self) -> list[str]:
@@ -52,7 +53,7 @@ class NTriplesFile(TextFile):
             with self.open() as file:
                 blocks = map(self._not_deep, iter(lambda: "".join(islice(file, _BLOCK)), ""))
                 return _as_frame(row for block in blocks for row in _rows(parse(block, RdfFormat.N_TRIPLES), _labelled))
-        except (SyntaxError, UnicodeDecodeError) as error:
+        except (SyntaxError, UnicodeError) as error:
             raise pl.exceptions.ComputeError(str(error)) from None
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
@@ -71,6 +72,9 @@ class NTriplesFile(TextFile):
         """Every line that is no comment: its number, and its triple or what is wrong with it."""
         with self.open() as file:
             for line, text in enumerate(file, 1):
+                if odd := odd_bytes(text):
+                    yield line, None, SyntaxError(f"encoding: expected one throughout, found {odd}", (None, line, 1, None))
+                    continue
                 try:
                     text = self._not_deep(text.rstrip("\r\n"))
                     yield from ((line, row, None) for row in _rows(parse(text, RdfFormat.N_TRIPLES), _labelled))
@@ -205,10 +209,11 @@ class GraphmlFile(TableFile):
         return {node: node if label is None or node in shared else label for node, label in labels.items()}
 
 
-def open_graph(path: Path, limits: Limits = DEFAULTS) -> TableFile:
-    """The triples of a file that ends in .nt, .ttl or .graphml, perhaps with .gz or .zst."""
-    kinds = {".nt": NTriplesFile, ".ttl": TurtleFile, ".graphml": GraphmlFile}
-    return next(kind for suffix, kind in kinds.items() if suffix in path.suffixes[-2:])(path, limits)
+def open_graph(path: Path, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None) -> TableFile:
+    """The triples of a file that ends in .nt, which may be in that encoding, .ttl or .graphml, perhaps with .gz or .zst."""
+    if ".nt" in path.suffixes[-2:]:
+        return NTriplesFile(path, limits, encoding)
+    return TurtleFile(path, limits) if ".ttl" in path.suffixes[-2:] else GraphmlFile(path, limits)
 
 
 def node_links(table: TableFile, known: Collection[str]) -> pl.DataFrame | None:

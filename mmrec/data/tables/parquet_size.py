@@ -23,7 +23,7 @@ _DAMAGES = (OSError, pa.ArrowException, pl.exceptions.PolarsError, RecursionErro
 def check_parquet(path: Path, limits: Limits) -> list[str]:
     """The columns of a Parquet file. Raises DataError for one that is damaged, none, or beyond the limits."""
     try:
-        schema, n_bytes = pl.read_parquet_schema(path), path.stat().st_size
+        schema, n_bytes = pl.scan_parquet(path, glob=False).collect_schema(), path.stat().st_size
         limits.check_columns(path, n_fields(schema))
         if (n_levels := max(map(type_depth, schema.values()), default=0)) > limits.nesting:
             raise DataError(f"{path}: types nested {n_levels} deep, more than {limits.nesting}; {key_of('nesting')} allows more")

@@ -19,6 +19,7 @@ REMEDIES = {
     "unknown-item": "name the item as the items do, or remove the row",
     "broken-quotes": "close the quotes, double those inside of a field",
     "too-many-fields": "put fields that hold the separator in quotes",
+    "odd-bytes": "save the file anew in one encoding, UTF-8 best",
     "not-json": "write one JSON object a line",
     "missing-picture": "name a file inside the folder, or the store, or nothing",
     "unreadable-picture": "save the picture anew, as JPEG or PNG",
