@@ -1,5 +1,8 @@
 """Which files a path means."""
 
+import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +11,7 @@ import pytest
 from mmrec.data.discover.survey import survey_folder
 from mmrec.data.folder.read import read_folder
 from mmrec.data.tables.formats import open_table
-from mmrec.errors import DataError
+from mmrec.errors import DataError, MissingFile, MmrecError
 from mmrec.files.locate import files_of, user_path
 
 
@@ -149,3 +152,97 @@ def test_partitions_are_one_table_to_a_guess(tmp_path: Path) -> None:
     spark(tmp_path / "orders", DAYS, ".csv")
     (source,) = survey_folder(tmp_path).sources
     assert (source.name, source.n_files, source.columns) == ("orders", 3, ["user_id", "item_id", "day"])
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def socket_file(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as found:
+        found.bind(str(path))
+
+
+def link_to(target: str) -> Callable[[Path], None]:
+    return lambda path: path.symlink_to(target)
+
+
+ODD = {
+    "a pipe": pipe,
+    "a socket": socket_file,
+    "a device": link_to("/dev/null"),
+    "a link that leads nowhere": link_to("none.csv"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize(
+    "name", ["items.csv", "items", "items/part-0.csv", "interactions.jsonl", "mmrec.yaml", "things-0.csv", "audio_ids.csv"]
+)
+def test_what_is_no_file_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    path, layout = Path(name), {}
+    path.parent.mkdir(exist_ok=True)
+    if not name.startswith("interactions"):
+        Path("interactions.csv").write_text("user_id,item_id\nu,i\n")
+    if name.startswith("things"):
+        layout = {"tables": {"items": "things-*.csv"}}
+    if name.startswith("audio"):
+        Path("audio.npy").touch()
+        layout = {"features": {"audio": "audio.npy"}}
+    ODD[kind](path)
+    with pytest.raises(MmrecError) as refused:
+        read_folder(".", **layout)
+    assert str(refused.value) == f"{path}: expected a file or a folder, found {kind}; remove it, or put a file there"
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_look_at_a_folder_waits_for_no_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    ODD[kind](Path("things.csv"))
+    (said,) = survey_folder(Path()).others
+    assert said.startswith(f"things.csv: expected a file or a folder, found {kind};")
+
+
+@pytest.mark.parametrize("name", ["mmrec.yaml", "items.csv", "audio_ids.txt"])
+def test_a_link_that_leads_out_is_neither_followed_nor_printed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text("sesame:x:0:0\n")
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "interactions.csv").write_text("user_id,item_id\nu,i\n")
+    (shop / "audio.npy").touch()
+    (shop / name).symlink_to("../secret")
+    with pytest.raises(MmrecError) as refused:
+        read_folder(str(shop), features={"audio": "audio.npy"} if name.startswith("audio") else None)
+    assert "out of" in str(refused.value) and "sesame" not in str(refused.value)
+
+
+def test_a_folder_that_is_called_as_a_file_is_its_files(tmp_path: Path) -> None:
+    """So does Spark write."""
+    (tmp_path / "interactions.csv").mkdir()
+    (tmp_path / "interactions.csv" / "part-0.csv").write_text("user_id,item_id\nu,i\n")
+    assert read_folder(str(tmp_path)).interactions.rows() == [("u", "i")]
+    (tmp_path / "mmrec.yaml").mkdir()
+    with pytest.raises(MissingFile, match=r"mmrec.yaml: expected a file, found a folder$"):
+        read_folder(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("q.csv", "q.csv: expected a folder, found a file"),
+        ("q.csv/deeper/x", "q.csv/deeper/x: expected a folder, found a file at q.csv"),
+        ("pipe", "pipe: expected a file or a folder, found a pipe"),
+        ("pipe/x", "pipe/x: expected a folder, found a pipe at pipe"),
+        ("nowhere", "nowhere: expected a file or a folder, found a link that leads nowhere"),
+        ("p.csv", "p.csv does not exist; did you mean `q.csv`?"),
+    ],
+)
+def test_what_is_there_is_never_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("q.csv").touch()
+    os.mkfifo("pipe")
+    Path("nowhere").symlink_to("none")
+    with pytest.raises(MissingFile) as refused:
+        read_folder(name)
+    assert str(refused.value) == said

@@ -18,11 +18,13 @@ from mmrec.data.folder.settings import FILE
 from mmrec.data.pictures.names import SUFFIXES as PICTURES
 from mmrec.data.tables.columns import Column, ReadTable, read_table
 from mmrec.data.tables.formats import open_table
+from mmrec.data.tables.header import looks_like_row, no_names
 from mmrec.data.tables.problems import Problems
 from mmrec.data.tables.raw import TableFile
 from mmrec.errors import DataError
 from mmrec.files.compressed import COMPRESSIONS
-from mmrec.files.locate import SUFFIXES, files_of
+from mmrec.files.locate import SUFFIXES, check_file, files_of, is_inside
+from mmrec.files.unread_files import remedy_for
 from mmrec.types import PARTS, SPLIT
 
 SAMPLE_ROWS = 100_000
@@ -130,11 +132,16 @@ def survey_folder(folder: Path) -> Survey:
             pictures.append(name)
         elif (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix in SUFFIXES:
             try:
-                tables[_table_folder(path, folder), frozenset(open_table(path).columns)].append(path)
+                check_file(path, folder)
+                table = open_table(path)
+                if not table.has_types and looks_like_row(table.columns):
+                    raise DataError(no_names(table.columns))
+                tables[_table_folder(path, folder), frozenset(table.columns)].append(path)
             except DataError as error:
                 others.append(f"{name}: {str(error).removeprefix(f'{path}').lstrip(': ')}")
         else:
-            others.append(name)
+            remedy = remedy_for(path) if is_inside(path, folder) else ""
+            others.append(f"{name}: {remedy}" if remedy else name)
     sources = []
     for paths in tables.values():
         for alike in _by_part(paths):

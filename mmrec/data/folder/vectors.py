@@ -9,6 +9,7 @@ Nothing is imputed: an item without a row, or with null for a list, lacks the mo
 
 import io
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from mmrec.data.tables.raw import TextFile
 from mmrec.errors import ConfigError, DataError
 from mmrec.files.limits import DEFAULTS, Limits
 from mmrec.files.locate import SUFFIXES as TABLE_SUFFIXES
-from mmrec.files.locate import find_table, is_inside, missing_file
+from mmrec.files.locate import check_kind, find_table, is_inside, missing_file
 from mmrec.types import COLLABORATIVE, ITEM_ID, KG, OTHERS, ItemVectors
 
 SUFFIXES = (".npy", ".safetensors", ".parquet")
@@ -164,7 +165,7 @@ def _find_ids(path: Path) -> Path:
     stem = f"{path.stem}_ids"
     lines = path.with_name(f"{stem}.txt")
     table = find_table(path.parent, stem, [suffix for suffix in TABLE_SUFFIXES if suffix != ".txt"])
-    found = [one for one in (table, lines if lines.is_file() else None) if one is not None]
+    found = [one for one in (table, lines if os.path.lexists(lines) else None) if one is not None]
     if not found:
         raise DataError(
             f"{path}: expected the items of its rows in {stem}.csv beside it (a header `{ITEM_ID}`, then an id for each row) or in "
@@ -172,6 +173,7 @@ def _find_ids(path: Path) -> Path:
         )
     if len(found) > 1:
         raise DataError(f"{path.parent}: expected one list of ids, found {' and '.join(one.name for one in found)}; remove all but one")
+    check_kind(found[0])
     return found[0]
 
 

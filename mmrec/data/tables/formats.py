@@ -16,7 +16,8 @@ from pathlib import Path
 import polars as pl
 
 from mmrec.data.tables.encoding import TextEncoding, odd_bytes
-from mmrec.data.tables.graphs import open_graph
+from mmrec.data.tables.graphs import keep_blank_nodes_apart, open_graph
+from mmrec.data.tables.header import looks_like_row, make_names, no_names
 from mmrec.data.tables.json_numbers import NumbersAsText
 from mmrec.data.tables.nesting import any_json_is_deeper, json_is_deeper, n_fields
 from mmrec.data.tables.parquet_size import check_parquet
@@ -27,6 +28,7 @@ from mmrec.errors import DataError
 from mmrec.files.compressed import COMPRESSIONS, check_compressed, check_holes
 from mmrec.files.limits import DEFAULTS, Limits, key_of
 from mmrec.files.locate import SUFFIXES, files_of, missing_file, partitions
+from mmrec.files.unread_files import remedy_for
 
 _LONGEST_HEADER = 2**20
 """Characters that are looked at for the separator."""
@@ -48,9 +50,16 @@ class DelimitedFile(TextFile):
         quote_char: str | None = '"',
         limits: Limits = DEFAULTS,
         encoding: TextEncoding | None = None,
+        has_header: bool = True,
     ) -> None:
         self.separator, self.quote_char, self.limits = separator, quote_char, limits
         super().__init__(path, encoding)
+        self.has_header = has_header
+        if not has_header:
+            self.notes = (
+                *self.notes,
+                f"{path} is read without a header line: its columns are column_1, column_2, …, the first ones the ids",
+            )
 
     def guess_separator(self) -> None:
         """Reads with another separator from now on, where the header has several columns only under that."""
@@ -71,15 +80,21 @@ class DelimitedFile(TextFile):
             raise DataError(f"{self.path}: expected a header line with the names of the columns, the file starts with none")
         self.limits.check_columns(f"{self.path}:1", len(header))
         self.check_cells(len(header), self.limits)
+        if not self.has_header:
+            return make_names(len(header))
+        if looks_like_row(header):
+            self.notes = (*self.notes, f"{self.path}:1: {no_names(header)}")
         twice = sorted(name for name, count in Counter(header).items() if count > 1)
         if twice:
-            raise DataError(f"{self.path}:1: the column `{twice[0]}` is there twice")
+            row = f"; {no_names(header)}" if looks_like_row(header) else ""
+            raise DataError(f"{self.path}:1: the column `{twice[0]}` is there twice{row}")
         return header
 
     def scan(self) -> pl.LazyFrame:
         names = self.columns
         schema = dict.fromkeys(names, pl.String)
-        raw = pl.scan_csv(self.source, separator=self.separator, quote_char=self.quote_char, schema=schema, glob=False)
+        form = {"separator": self.separator, "quote_char": self.quote_char, "has_header": self.has_header}
+        raw = pl.scan_csv(self.source, schema=schema, glob=False, **form)
         if len(names) > _WIDE:
             return raw.map_batches(_without_blank_rows, schema=schema, streamable=True)
         return raw.filter(pl.any_horizontal(pl.all().fill_null("") != ""))
@@ -100,12 +115,13 @@ class DelimitedFile(TextFile):
                 rows.append([field or None for field in fields] + [None] * (len(names) - len(fields)))
         for found in broken.values():
             problems.add(str(self.path), found)
-        self._lines, self.broken = lines[1:], tuple(broken_lines)
-        return pl.LazyFrame(rows[1:], schema=dict.fromkeys(names, pl.String), orient="row")
+        self._lines, self.broken = lines[self.has_header :], tuple(broken_lines)
+        return pl.LazyFrame(rows[self.has_header :], schema=dict.fromkeys(names, pl.String), orient="row")
 
     def _row_lines(self) -> Iterator[int]:
         lines = (line for line, fields, reason in self._rows() if any(fields) and not reason)
-        next(lines, None)  # the header
+        if self.has_header:
+            next(lines, None)
         return lines
 
     def _rows(self) -> Iterator[tuple[int, list[str], str]]:
@@ -277,12 +293,13 @@ def open_table(
     quote_char: str | None = '"',
     limits: Limits = DEFAULTS,
     encoding: TextEncoding | None = None,
+    has_header: bool = True,
 ) -> TableFile:
     """The table in a file, or in all files of a folder or glob; its format is told by the suffix, the encoding of text by `encoding`.
 
-    Folders called `column=value` in it, as Spark writes them, are further columns. It is delimited text where a separator is given.
-    Raises MissingFile where the file is not there, DataError for any other suffix and for what is beyond the limits, here or where the
-    table is read.
+    Folders called `column=value` in it, as Spark writes them, are further columns. It is delimited text where a separator is given; such
+    text may have no header. Raises MissingFile where the file is not there, DataError for any other suffix and for what is beyond the
+    limits, here or where the table is read.
     """
     files = files_of(path)
     if path.is_dir() and not files:
@@ -291,15 +308,18 @@ def open_table(
         raise missing_file(path)
     encoding = encoding or TextEncoding(files)
     if files != [path]:
-        return Parts(path, [_open_part(part, separator, quote_char, limits, encoding) for part in files], partitions(path, files))
+        parts = [_open_part(part, separator, quote_char, limits, encoding, has_header) for part in files]
+        keep_blank_nodes_apart(parts)
+        return Parts(path, parts, partitions(path, files))
     check_holes(path, limits)
     check_compressed(path, limits)
     suffix = _suffix(path)
     if separator is None and suffix not in SUFFIXES:
         expected = ", ".join(SUFFIXES)
-        raise DataError(f"{path}: expected a file that ends in {expected}, each perhaps with .gz or .zst, found `{path.suffix}`")
+        remedy = f"; {said}" if (said := remedy_for(path)) else ""
+        raise DataError(f"{path}: expected a file that ends in {expected}, each perhaps with .gz or .zst, found `{path.suffix}`{remedy}")
     if separator is not None or suffix in _SEPARATORS:
-        table = DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char, limits, encoding)
+        table = DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char, limits, encoding, has_header)
         if separator is None:
             table.guess_separator()
         return table
@@ -308,20 +328,24 @@ def open_table(
     return open_graph(path, limits, encoding)
 
 
-def _open_part(path: Path, separator: str | None, quote_char: str | None, limits: Limits, encoding: TextEncoding) -> TableFile:
+def _open_part(
+    path: Path, separator: str | None, quote_char: str | None, limits: Limits, encoding: TextEncoding, has_header: bool
+) -> TableFile:
     if path.is_dir():
         raise DataError(f"{path}: expected files of one table, or folders called column=value with such files, found another folder")
-    return open_table(path, separator, quote_char, limits, encoding)
+    return open_table(path, separator, quote_char, limits, encoding, has_header)
 
 
-def open_labelled(files: Mapping[str, Path], column: str, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None) -> TableFile:
+def open_labelled(
+    files: Mapping[str, Path], column: str, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None, has_header: bool = True
+) -> TableFile:
     """The table in several files (or folders, or globs), in this order, with a column that says by what label each row's file goes.
 
     Raises what `open_table` does, and DataError where their columns differ, or the column is there already.
     """
     paths = list(files.values())
     joined = paths[0].with_name(", ".join(path.name for path in paths))
-    parts = [open_table(path, limits=limits, encoding=encoding) for path in paths]
+    parts = [open_table(path, limits=limits, encoding=encoding, has_header=has_header) for path in paths]
     return Parts(joined, parts, [{column: label} for label in files])
 
 

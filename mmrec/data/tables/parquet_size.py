@@ -78,12 +78,17 @@ def _dictionaries(file: pq.ParquetFile, group: int, chunk: pq.ColumnChunkMetaDat
 
 def _lengths(values: pa.Array) -> np.ndarray:
     texts = values.dictionary if isinstance(values, pa.DictionaryArray) else values
-    return pc.binary_length(texts).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return _as_numpy(pc.binary_length(texts).fill_null(0)).astype(np.int64)
 
 
 def _n_bytes(values: pa.Array) -> int:
     lengths = _lengths(values)
     if not isinstance(values, pa.DictionaryArray):
         return int(lengths.sum())
-    codes = values.indices.drop_null().to_numpy(zero_copy_only=False)
+    codes = _as_numpy(values.indices.drop_null())
     return int((np.bincount(codes, minlength=len(lengths)) * lengths).sum()) if len(lengths) else 0
+
+
+def _as_numpy(values: pa.Array) -> np.ndarray:
+    """Through Polars: pyarrow's own way loads pandas where that is installed."""
+    return pl.from_arrow(values).to_numpy()

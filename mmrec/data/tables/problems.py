@@ -17,6 +17,7 @@ REMEDIES = {
     "no-text": "write text, or nothing",
     "repeated-id": "keep one row of each id",
     "unknown-item": "name the item as the items do, or remove the row",
+    "repeated-header": "remove the line",
     "broken-quotes": "close the quotes, double those inside of a field",
     "too-many-fields": "put fields that hold the separator in quotes",
     "odd-bytes": "save the file anew in one encoding, UTF-8 best",

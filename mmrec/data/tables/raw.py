@@ -24,6 +24,9 @@ class TableFile(ABC):
     has_types: ClassVar[bool]
     """Whether the format tells numbers from text."""
 
+    has_header: bool = True
+    """Whether the file says what its columns are called."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notes: tuple[str, ...] = ()
@@ -168,7 +171,7 @@ class Parts(TableFile):
     def __init__(self, path: Path, parts: Sequence[TableFile], labels: Sequence[Mapping[str, str | None]]) -> None:
         super().__init__(path)
         self.parts = tuple(parts)
-        self.has_types = parts[0].has_types
+        self.has_types, self.has_header = parts[0].has_types, parts[0].has_header
         self._columns = [*parts[0].columns, *labels[0]]
         self._lengths: list[int] | None = None
         for part, said in zip(parts, labels, strict=True):
