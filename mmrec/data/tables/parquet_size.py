@@ -1,6 +1,7 @@
 """What a Parquet file unfolds to, from its metadata and dictionaries, before its rows are read.
 
-A text that is repeated is stored once, so a file of kilobytes can hold gigabytes.
+A text that is repeated is stored once, so a file of kilobytes can hold gigabytes. Numbers become arrays of NumPy through Polars: the
+functions of pyarrow for it load pandas where that is installed.
 """
 
 from collections.abc import Iterator
@@ -78,17 +79,12 @@ def _dictionaries(file: pq.ParquetFile, group: int, chunk: pq.ColumnChunkMetaDat
 
 def _lengths(values: pa.Array) -> np.ndarray:
     texts = values.dictionary if isinstance(values, pa.DictionaryArray) else values
-    return _as_numpy(pc.binary_length(texts).fill_null(0)).astype(np.int64)
+    return pl.from_arrow(pc.binary_length(texts)).fill_null(0).cast(pl.Int64).to_numpy()
 
 
 def _n_bytes(values: pa.Array) -> int:
     lengths = _lengths(values)
     if not isinstance(values, pa.DictionaryArray):
         return int(lengths.sum())
-    codes = _as_numpy(values.indices.drop_null())
+    codes = pl.from_arrow(values.indices).drop_nulls().to_numpy()
     return int((np.bincount(codes, minlength=len(lengths)) * lengths).sum()) if len(lengths) else 0
-
-
-def _as_numpy(values: pa.Array) -> np.ndarray:
-    """Through Polars: pyarrow's own way loads pandas where that is installed."""
-    return pl.from_arrow(values).to_numpy()
