@@ -108,7 +108,7 @@ class TabularDataModule(LightningDataModule):
         path = self.split_dir / f"{part}.parquet"
         if not path.is_file():
             raise MissingFile(f"expected the {part} part of the split at {path}, and there is no such file")
-        return self.index.interactions(pl.read_parquet(path))
+        return self.index.interactions(pl.read_parquet(path, glob=False))
 
     def _matrix(self, interactions: Interactions) -> InteractionMatrix:
         return InteractionMatrix.from_pairs(interactions.user_idx, interactions.item_idx, self.index.n_users, self.index.n_items)

@@ -10,6 +10,7 @@ import yaml
 from safetensors import SafetensorError
 
 from mmrec.errors import DataError, MissingFile
+from mmrec.files.locate import user_path
 
 _LAST = ("metrics.json", "run.json")
 
@@ -24,7 +25,7 @@ def find_run(path: str | Path) -> Path:
 
     Raises MissingFile, naming the runs that are there, where it is none, DataError where it leads out of itself.
     """
-    run_dir = Path(path)
+    run_dir = user_path(path)
     if not is_finished(run_dir):
         lacking = next((name for name in _LAST if not (run_dir / name).is_file()), "")
         what = f"holds no finished run (no {lacking})" if run_dir.is_dir() else "is not there"

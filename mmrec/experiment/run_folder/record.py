@@ -168,13 +168,13 @@ def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
 def _complete_rows(path: Path) -> pl.DataFrame | None:
     """A CSV log up to its last line break: a process that was killed may have left half a row, or half a header."""
     lines, line_break, _ = path.read_bytes().rpartition(b"\n")
-    return pl.read_csv(lines + line_break, infer_schema_length=None) if lines else None
+    return pl.read_csv(lines + line_break, infer_schema_length=None, glob=False) if lines else None
 
 
 def read_sweep_run(run_dir: Path, label: str) -> SweepRun:
     """What a sweep's table needs of a finished run."""
     about, metrics = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
-    return SweepRun(label, about["model"], metrics, pl.read_parquet(run_dir / "per_user.parquet"), about["split"]["hash"])
+    return SweepRun(label, about["model"], metrics, pl.read_parquet(run_dir / "per_user.parquet", glob=False), about["split"]["hash"])
 
 
 def _named(result: Result, evidence: Evidence) -> pl.DataFrame:
