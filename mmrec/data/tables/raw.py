@@ -4,7 +4,6 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import polars as pl
 from charset_normalizer import from_bytes
@@ -23,7 +22,7 @@ _GUESSED_FROM, _TOO_FEW = 2**20, 32
 class TableFile(ABC):
     """A table in a file, its values as the file has them. Rows are counted from 0, blank lines left out."""
 
-    has_types: ClassVar[bool]
+    has_types: bool
     """Whether the format tells numbers from text."""
 
     def __init__(self, path: Path) -> None:
