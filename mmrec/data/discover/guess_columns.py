@@ -44,14 +44,15 @@ def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
     """The column of a table that holds times: one that is called so, or one whose numbers or texts all are."""
     best: tuple[float, str, ReadTable | None] = (0.0, "", None)
     odd = ""
+    read: ReadTable | None
     for column in free:
-        seconds, called = source.read(column, "seconds"), is_called(column, TIMESTAMP)
-        values = seconds.frame["value"]
+        read, called = source.read(column, "seconds"), is_called(column, TIMESTAMP)
+        values = read.frame["value"]
         share = int(values.is_between(EARLIEST, LATEST).sum()) / len(source)
         if (called and share >= 0.5) or (share >= 0.99 and values.n_unique() > 1):
-            best = max(best, (share + called, column, seconds), key=lambda one: one[0])
+            best = max(best, (share + called, column, read), key=lambda one: one[0])
         elif called and len(values) >= 0.95 * len(source):
-            best = max(best, (0.1, column, seconds), key=lambda one: one[0])
+            best = max(best, (0.1, column, read), key=lambda one: one[0])
         elif called:
             odd = f"`{column}` is called like a time, but `{_example(source, column)}` is none to mmrec: write 2024-12-31, or seconds"
     score, column, read = best
