@@ -124,8 +124,8 @@ def is_reader_gone() -> bool:
 
 def _plain_table(table: Table, columns: Sequence[Column]) -> Table:
     """Some columns of a table, without anything that the terminal would act on."""
-    title, look = _plain(table.title), {"box": table.box, "pad_edge": table.pad_edge, "padding": table.padding}
-    plain = Table(title=title, title_justify=table.title_justify, **look)
+    title = _plain(table.title)
+    plain = Table(title=title, title_justify=table.title_justify, box=table.box, pad_edge=table.pad_edge, padding=table.padding)
     for one in columns:
         plain.add_column(_plain(one.header), justify=one.justify, no_wrap=one.no_wrap, min_width=one.min_width, overflow="fold")
     for row, *cells in zip(table.rows, *(one.cells for one in columns), strict=True):

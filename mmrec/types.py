@@ -6,7 +6,7 @@ everything is a tensor. `mmrec.data.interactions.index.Index` is the only door b
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -199,7 +199,7 @@ class FeatureEncoder(Protocol):
         """What batches are sorted by: tokens of a text; a constant for pictures."""
         ...
 
-    def encode(self, prepared: list) -> Float[Tensor, "batch feature_dim"]:
+    def encode(self, prepared: list[Any]) -> Float[Tensor, "batch feature_dim"]:
         """The features of one batch, float32 on the CPU."""
         ...
 

@@ -13,9 +13,10 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, cast
 
 from mmrec.errors import DownloadError, nearest
 from mmrec.files.storage import sha256_file, temporary_beside, write_json
@@ -28,7 +29,7 @@ _DAMAGES = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, tar
 
 
 def unpack_once(
-    target: Path, origin: dict[str, object], members: Sequence[str], fetch: Callable[[Path], Path], max_bytes: int = MAX_BYTES
+    target: Path, origin: Mapping[str, object], members: Sequence[str], fetch: Callable[[Path], Path], max_bytes: int = MAX_BYTES
 ) -> Path:
     """The folder `target` with members of an archive, made anew unless it is there, of the same origin and undamaged.
 
@@ -107,7 +108,7 @@ def extract(archive: Path, members: Sequence[str], folder: Path, max_bytes: int 
     return {name: sha256_file(folder / name) for name in sorted(written)}
 
 
-_Member = tuple[str, bool, int, Callable[[], BinaryIO]]
+_Member = tuple[str, bool, int, Callable[[], IO[bytes]]]
 """Name, whether it is a plain file, declared bytes, what opens it."""
 
 
@@ -116,16 +117,18 @@ def _zip_members(archive: Path, max_bytes: int) -> Iterator[_Member]:
         for one in opened.infolist():
             kind = stat.S_IFMT(one.external_attr >> 16)
             if not one.is_dir():
-                yield one.filename, kind in (0, stat.S_IFREG), one.file_size, lambda one=one: opened.open(one)
+                yield one.filename, kind in (0, stat.S_IFREG), one.file_size, partial(opened.open, one)
 
 
 def _tar_members(archive: Path, max_bytes: int) -> Iterator[_Member]:
     with gzip.open(archive) as raw:
         capped = _Capped(raw, archive, 2 * max_bytes + 2**20)
-        with tarfile.open(fileobj=capped, mode="r|") as opened:
+        with tarfile.open(fileobj=cast("IO[bytes]", capped), mode="r|") as opened:
             for one in opened:
                 if not one.isdir():
-                    yield one.name, one.isreg(), one.size, lambda one=one: opened.extractfile(one)
+                    # It gives None for a link or a device alone, and those are refused before they are opened.
+                    open_it = cast("Callable[[], IO[bytes]]", partial(opened.extractfile, one))
+                    yield one.name, one.isreg(), one.size, open_it
         while capped.read(2**20):  # to the end, where gzip has its checksum
             pass
 
@@ -133,7 +136,7 @@ def _tar_members(archive: Path, max_bytes: int) -> Iterator[_Member]:
 class _Capped:
     """A stream that refuses to give more than some bytes: what is passed over has to be decompressed as well."""
 
-    def __init__(self, raw: BinaryIO, archive: Path, max_bytes: int) -> None:
+    def __init__(self, raw: gzip.GzipFile, archive: Path, max_bytes: int) -> None:
         self.raw, self.archive, self.left = raw, archive, max_bytes
 
     def read(self, size: int) -> bytes:

@@ -87,7 +87,7 @@ def _open_unlinked(root: str, parts: Sequence[str]) -> int:
 
 
 def _reason(error: OSError) -> str:
-    return _REASONS.get(error.errno, error.strerror or str(error))
+    return _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 
 def refusal(name: str, reason: str) -> ValueError:

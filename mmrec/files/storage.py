@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "localhost"
 
 
-def write_atomic(target: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(target: Path, write: Callable[[Path], object]) -> None:
     """Calls `write` with a temporary path beside `target`, then moves it into place durably. Makes missing folders."""
     temporary = temporary_beside(target)
     try:
@@ -135,7 +135,7 @@ def sha256_tensors(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -171,12 +171,13 @@ class FrameDigest:
         return self._digest.hexdigest()
 
 
-def read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a run folder. Raises MissingFile, DataError."""
     if not path.exists():
         raise MissingFile(f"{path}: not found; a run folder holds run.json and metrics.json, is {path.parent} one?")
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return content
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}:{error.colno}: expected JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:  # no UTF-8, or nested without end

@@ -106,7 +106,7 @@ class Bucket(Store):
 
     def read(self, name: str) -> bytes:
         with self._asked(name) as (fs, path), fs.open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content: bytes = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise refusal(name, f"it is larger than {MAX_BYTES // 2**20} MB")
         return content
@@ -248,7 +248,7 @@ def _cause(error: Exception) -> Exception:
     """The error itself, or what it hides: over HTTP a server that does not answer makes a missing file."""
     inner = error.__cause__
     is_hidden = isinstance(inner, TimeoutError) or type(inner).__module__.startswith("aiohttp")
-    return inner if isinstance(error, FileNotFoundError) and is_hidden else error
+    return inner if isinstance(error, FileNotFoundError) and isinstance(inner, Exception) and is_hidden else error
 
 
 def _reason(error: Exception) -> str:

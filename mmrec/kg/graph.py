@@ -137,7 +137,8 @@ def inverse_relations(graph: KnowledgeGraph) -> dict[str, str]:
     forward: dict[str, set[tuple[str, str]]] = {}
     for head, tail, relation in graph.network.edges(keys=True):
         forward.setdefault(relation, set()).add((head, tail))
-    names, twins = sorted(forward), {}
+    names = sorted(forward)
+    twins: dict[str, str] = {}
     for i, first in enumerate(names):
         backward = {(tail, head) for head, tail in forward[first]} if first not in twins else set()
         twins |= {later: first for later in names[i + 1 :] if later not in twins and forward[later] == backward}

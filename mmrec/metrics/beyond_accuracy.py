@@ -139,7 +139,8 @@ def calibration(
     taste.index_add_(0, position, categories.double()[item])
     listed = categories.double()[item_idx].masked_fill((item_idx < 0)[..., None], 0).sum(dim=1)
     p, q = (counts / counts.sum(dim=1, keepdim=True) for counts in (taste, listed))
-    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, (1 - alpha) * q + alpha * p)).sum(dim=1)
+    divergence: Tensor = torch.special.xlogy(p, p) - torch.special.xlogy(p, (1 - alpha) * q + alpha * p)
+    return divergence.sum(dim=1)
 
 
 def _mean_over_list(item_idx: Lists, values: Float64[Tensor, " n_items"]) -> PerUser:

@@ -82,7 +82,8 @@ def _group_maxima(scores: Float[Tensor, "batch n_items"], k: int) -> Float[Tenso
     """The maxima of at least k groups of items; a remainder too small for all groups is in none. NaN where a group has one."""
     size = max(1, scores.shape[1] // (_GROUPS * k))
     n_groups = scores.shape[1] // size
-    return scores[:, : size * n_groups].unflatten(1, (size, n_groups)).amax(dim=1)
+    grouped: Tensor = scores[:, : size * n_groups].unflatten(1, (size, n_groups))
+    return grouped.amax(dim=1)
 
 
 # NumPy does these three on a CPU with vector instructions, which torch has not for them.

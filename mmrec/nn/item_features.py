@@ -27,11 +27,13 @@ class ItemFeatures(nn.Module):
 
     def values(self, name: str) -> Float[Tensor, "n_items dim"]:
         """The features of a modality; where `present` is False they mean nothing."""
-        return getattr(self, f"values_{name}")
+        values: Tensor = getattr(self, f"values_{name}")
+        return values
 
     def present(self, name: str) -> Bool[Tensor, " n_items"]:
         """Who has the modality."""
-        return getattr(self, f"present_{name}")
+        present: Tensor = getattr(self, f"present_{name}")
+        return present
 
     def items(self) -> Iterator[tuple[str, Float[Tensor, "n_items dim"], Bool[Tensor, " n_items"]]]:
         """Name, values and presence of every modality."""

@@ -70,7 +70,7 @@ def mixed_graph(graphs: Sequence[Tensor], shares: Sequence[Float[Tensor, " n_ite
     row = torch.cat([torch.arange(len(n)).repeat_interleave(n) for n in n_edges])
     col = torch.cat([graph.col_indices() for graph in graphs])
     weight = torch.cat([graph.values() * share.repeat_interleave(n) for graph, share, n in zip(graphs, shares, n_edges, strict=True)])
-    return csr_matrix(row, col, weight, tuple(graphs[0].shape))
+    return csr_matrix(row, col, weight, (graphs[0].shape[0], graphs[0].shape[1]))
 
 
 class LearnedGraph(nn.Module):
@@ -79,6 +79,14 @@ class LearnedGraph(nn.Module):
     Which edges there are is decided by `rebuild` and stays until the next one; their weights follow the vectors, so gradients reach them.
     The neighbours are part of the checkpoint: they are those of an earlier moment of training.
     """
+
+    present: Bool[Tensor, " n_items"]
+    row: Int64[Tensor, " n_edges"]
+    col: Int64[Tensor, " n_edges"]
+    crow: Int64[Tensor, " n_items_plus_1"]
+    crow_t: Int64[Tensor, " n_items_plus_1"]
+    col_t: Int64[Tensor, " n_edges"]
+    order_t: Int64[Tensor, " n_edges"]
 
     def __init__(self, present: Bool[Tensor, " n_items"], k: int) -> None:
         super().__init__()
@@ -101,7 +109,8 @@ class LearnedGraph(nn.Module):
     def forward(self, vectors: Float[Tensor, "n_items dim"], x: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_items width"]:
         """The normalised graph, weighted by the vectors' cosines, times x."""
         weight = normalized_weights(self.row, self.col, edge_cosines(vectors.float(), self.row, self.col), self.n_items)
-        return WeightedPropagation.apply(self, weight, x.float())
+        product: Tensor = WeightedPropagation.apply(self, weight, x.float())
+        return product
 
     def matrix(self, weight: Float[Tensor, " n_edges"]) -> Tensor:
         """The graph with these weights, in CSR."""

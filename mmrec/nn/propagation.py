@@ -93,12 +93,14 @@ def _product(matrix: Tensor, x: Float[Tensor, "n_columns dim"]) -> Float[Tensor,
 
 def propagate(matrix: Tensor, matrix_t: Tensor, x: Float[Tensor, "n_columns dim"]) -> Float[Tensor, "n_rows dim"]:
     """matrix @ x for CSR `matrix: (n_rows, n_columns)` and its stored transpose. Computed, and returned, in the precision of the matrix."""
-    return SparsePropagation.apply(matrix, matrix_t, x)
+    product: Tensor = SparsePropagation.apply(matrix, matrix_t, x)
+    return product
 
 
 def symmetric_propagation(adjacency: Tensor, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
     """adjacency @ x for a symmetric CSR matrix, which is its own transpose."""
-    return SparsePropagation.apply(adjacency, adjacency, x)
+    product: Tensor = SparsePropagation.apply(adjacency, adjacency, x)
+    return product
 
 
 class CsrBuffer(nn.Module):
@@ -108,9 +110,13 @@ class CsrBuffer(nn.Module):
     float64 whatever the module is cast to.
     """
 
+    crow: Int64[Tensor, " n_rows_plus_1"]
+    col: Int64[Tensor, " nnz"]
+    values: Float[Tensor, " nnz"]
+
     def __init__(self, matrix: Tensor) -> None:
         super().__init__()
-        self.shape = tuple(matrix.shape)
+        self.shape = (matrix.shape[0], matrix.shape[1])
         self.register_buffer("crow", matrix.crow_indices(), persistent=False)
         self.register_buffer("col", matrix.col_indices(), persistent=False)
         self.register_buffer("values", matrix.values(), persistent=False)
@@ -138,7 +144,8 @@ class Propagation(nn.Module):
         """The mean of x, matrix @ x, …, matrix^n @ x; for a symmetric matrix only."""
         if self.csr_t is not self.csr:
             raise ValueError("mean_of_powers: expected a symmetric matrix, came one with a transpose of its own")
-        return PowersPropagation.apply(self.csr.matrix, n, x)
+        mean: Tensor = PowersPropagation.apply(self.csr.matrix, n, x)
+        return mean
 
 
 def _rows(matrix: Tensor) -> Int64[Tensor, " nnz"]:

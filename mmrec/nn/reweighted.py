@@ -13,6 +13,11 @@ class ReweightedPropagation(nn.Module):
     So A and its transpose have the same places, and the transpose that a backward needs is a permutation of the values.
     """
 
+    crow: Int64[Tensor, " n_nodes_plus_1"]
+    col: Int64[Tensor, " n_places"]
+    place_of_edge: Int64[Tensor, " n_edges"]
+    place_back: Int64[Tensor, " n_places"]
+
     def __init__(self, row: Int64[Tensor, " n_edges"], col: Int64[Tensor, " n_edges"], n_nodes: int) -> None:
         super().__init__()
         places, place_of_edge = torch.unique(row * n_nodes + col, return_inverse=True)

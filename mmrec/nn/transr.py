@@ -11,6 +11,10 @@ _CHUNK = 65_536
 class SortedTriples(nn.Module):
     """Triples sorted by relation, as buffers outside the checkpoint: what is done by relation is done in blocks."""
 
+    head: Int64[Tensor, " n"]
+    relation: Int64[Tensor, " n"]
+    tail: Int64[Tensor, " n"]
+
     def __init__(self, head: Int64[Tensor, " n"], relation: Int64[Tensor, " n"], tail: Int64[Tensor, " n"], n_relations: int) -> None:
         super().__init__()
         order = relation.argsort(stable=True)

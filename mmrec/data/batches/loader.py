@@ -37,7 +37,7 @@ class BatchLoader:
             raise ValueError(f"n_workers: expected at least 0, came {n_workers}")
         self.batches, self.start, self.n_workers = batches, start, n_workers
         self._wanted: list[tuple[int, int]] = []
-        self._workers: DataLoader | None = None
+        self._workers: DataLoader[Any] | None = None
 
     def __len__(self) -> int:
         """Steps of a whole epoch, wherever it starts."""
@@ -57,7 +57,7 @@ class BatchLoader:
         """Ends the processes; another epoch starts new ones."""
         self._workers = None
 
-    def _started(self) -> DataLoader:
+    def _started(self) -> DataLoader[Any]:
         return DataLoader(
             _Worker(self.batches, self.n_workers),
             sampler=self._wanted,
@@ -72,7 +72,7 @@ class BatchLoader:
         )
 
 
-class _Worker(Dataset):
+class _Worker(Dataset[Any]):
     """Builds the batch of an epoch and a step. Whoever asks for every n-th step in turn gets them from one pass over the epoch."""
 
     def __init__(self, batches: StepBatches, n_workers: int) -> None:

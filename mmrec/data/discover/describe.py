@@ -1,6 +1,8 @@
 """What a dataset holds, in numbers: how much, how dense, when, how unequal, what is known of the items; and a few items to look at."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -8,6 +10,7 @@ from jaxtyping import Int64
 
 from mmrec.data.features.texts import item_texts
 from mmrec.data.pictures.read import read_pictures
+from mmrec.data.tables.aggregates import maximum, minimum
 from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.99, 1.0)
@@ -140,11 +143,12 @@ def _times(events: pl.DataFrame) -> tuple[tuple[str, str] | None, str, Counts]:
     """First and last time, what a bar is, and the interactions of every bar between them, empty ones too."""
     if TIMESTAMP not in events.columns:
         return None, "", []
-    first, last = events[TIMESTAMP].min(), events[TIMESTAMP].max()
+    first, last = minimum(events[TIMESTAMP]), maximum(events[TIMESTAMP])
     period, every = next(((name, every) for longest, name, every in _PERIODS if last - first <= longest), ("year", "1y"))
     exact = pl.from_epoch(events[TIMESTAMP], time_unit="s")
     times = exact.dt.truncate(every)
-    bars = pl.datetime_range(times.min(), times.max(), every, eager=True).alias("time").to_frame()
+    start, end = cast("datetime", times.min()), cast("datetime", times.max())
+    bars = pl.datetime_range(start, end, every, eager=True).alias("time").to_frame()
     counts = bars.join(times.alias("time").value_counts(name="n"), on="time", how="left", maintain_order="left").fill_null(0)
     label = {"year": "%Y", "month": "%Y-%m"}.get(period, "%Y-%m-%d")
     span = pl.Series([exact.min(), exact.max()]).dt.strftime("%Y-%m-%d %H:%M:%S")

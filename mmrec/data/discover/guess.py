@@ -74,7 +74,8 @@ def guess_settings(survey: Survey) -> Guesses:
         _take(tables, rest, "triples", _unnamed_triples(rest, item_ids))
     if "triples" in tables and "item_entities" not in tables:
         _take(tables, rest, "item_entities", _links(rest, item_ids, _entities(tables["triples"]), named=False))
-    guesses, missing = [], list(_missing_tables(tables, item_ids))
+    guesses: list[Guess] = []
+    missing = list(_missing_tables(tables, item_ids))
     for table, found in tables.items():
         guesses += _table_guesses(table, found)
     for guess, odd in _content(survey, tables, item_ids):
@@ -93,8 +94,9 @@ def _take(tables: dict[str, _Table], rest: list[Source], name: str, found: _Tabl
 
 def _named_triples(sources: Sequence[Source]) -> _Table | None:
     for source in sources:
-        named = {ours: next((name for name in source.columns if is_called(name, ours)), None) for ours in _TRIPLE}
-        if len(set(named.values()) - {None}) == 3 and not any(is_called(name, USER_ID) for name in source.columns):
+        called = ((ours, next((name for name in source.columns if is_called(name, ours)), None)) for ours in _TRIPLE)
+        named = {ours: name for ours, name in called if name is not None}
+        if len(set(named.values())) == 3 and not any(is_called(name, USER_ID) for name in source.columns):
             return _Table(source, named, SURE, "its columns are called like those of triples")
     return None
 
@@ -225,7 +227,7 @@ def _content(survey: Survey, tables: dict[str, _Table], item_ids: pl.Series) -> 
     picture, odd = guess_pictures(survey, items, free, item_ids)
     yield picture, odd
     if items:
-        yield guess_texts(items, [name for name in free if picture is None or name not in (picture.value, *_fields(picture.value))])
+        yield guess_texts(items, [name for name in free if picture is None or name not in (picture.value, *_fields(str(picture.value)))])
 
 
 def _fields(pattern: str) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ import polars as pl
 
 from mmrec.data.discover.survey import Source, Survey
 from mmrec.data.discover.synonyms import is_called, words_of
+from mmrec.data.tables.aggregates import maximum, mean, minimum
+from mmrec.data.tables.columns import ReadTable
 from mmrec.data.tables.time_units import EARLIEST, LATEST, SHEET_DAYS, YEARS
 from mmrec.errors import DataError
 from mmrec.types import RATING, TIMESTAMP
@@ -40,7 +42,9 @@ Found = tuple[Guess | None, str]
 
 def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
     """The column of a table that holds times: one that is called so, or one whose numbers or texts all are."""
-    best, odd = (0.0, "", None), ""
+    best: tuple[float, str, ReadTable | None] = (0.0, "", None)
+    odd = ""
+    read: ReadTable | None
     for column in free:
         called = is_called(column, TIMESTAMP)
         try:
@@ -64,7 +68,7 @@ def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
     if score < 0.5:
         return Guess(key, column, DOUBTFUL, "called like a time, but its numbers are too small to be seconds since 1970"), ""
     values = read.frame["value"].filter(read.frame["value"].is_between(EARLIEST, LATEST))
-    span = " to ".join(f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}" for value in (values.min(), values.max()))
+    span = " to ".join(f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}" for value in (minimum(values), maximum(values)))
     reason = f"{read.units['value'] or _kind(source.values(column))}, {span}" + (
         f"; {len(read.bad):,} cannot be read" if len(read.bad) else ""
     )
@@ -84,7 +88,7 @@ def guess_rating(source: Source, free: Iterable[str], key: str) -> Found:
     for called in (True, False):
         for column in (name for name in free if is_called(name, RATING) == called):
             values = source.read(column, "number").frame["value"].drop_nulls()
-            span = f"{len(values.unique()):,} different numbers from {values.min():g} to {values.max():g}" if len(values) else ""
+            span = f"{len(values.unique()):,} different numbers from {minimum(values):g} to {maximum(values):g}" if len(values) else ""
             if called and len(values) >= 0.5 * len(source):
                 return Guess(key, column, SURE if len(values) >= 0.95 * len(source) else LIKELY, span), ""
             if called:
@@ -95,7 +99,7 @@ def guess_rating(source: Source, free: Iterable[str], key: str) -> Found:
 
 
 def _looks_rated(values: pl.Series, n_rows: int) -> bool:
-    return len(values) >= 0.95 * n_rows and values.min() >= 0 and values.max() <= 10 and 3 <= values.n_unique() <= 21
+    return len(values) >= 0.95 * n_rows and minimum(values) >= 0 and maximum(values) <= 10 and 3 <= values.n_unique() <= 21
 
 
 def guess_event(source: Source, free: Iterable[str], key: str) -> Found:
@@ -151,8 +155,8 @@ def guess_texts(source: Source, free: Iterable[str]) -> Found:
             continue
         is_code = values.str.contains(r"^\S*\d\S*$") | values.str.contains(r"^(https?://|www\.|data:)|^\d{4}-\d\d-\d\d")
         is_text = values.str.contains(r"\p{L}\p{L}") & ~is_code
-        if is_text.mean() >= 0.5 and (values.n_unique() > 1 or len(source) < 3):
-            found[column] = (values.str.len_chars().mean(), values.n_unique() / len(source))
+        if mean(is_text) >= 0.5 and (values.n_unique() > 1 or len(source) < 3):
+            found[column] = (mean(values.str.len_chars()), values.n_unique() / len(source))
     if not found:
         return None, "no column of the items holds text" if source.columns[1:] else ""
     called = [column for column in found if _TITLES & set(words_of(column))]

@@ -16,7 +16,8 @@ import polars as pl
 from mmrec.data.discover.synonyms import part_of
 from mmrec.data.folder.settings import FILE
 from mmrec.data.pictures.names import SUFFIXES as PICTURES
-from mmrec.data.tables.columns import Column, ReadTable, read_table
+from mmrec.data.tables.aggregates import mean
+from mmrec.data.tables.columns import Column, Kind, ReadTable, read_table
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.header import looks_like_row, no_names
 from mmrec.data.tables.problems import Problems
@@ -82,7 +83,7 @@ class Source:
         """The values of a column, as the file has them."""
         return self.sample.scan().select(column).collect()[column]
 
-    def read(self, column: str, kind: str) -> ReadTable:
+    def read(self, column: str, kind: Kind) -> ReadTable:
         """The values of a column that can be read as a kind of `Column`, under the name `value`."""
         return read_table(self.sample, [Column("value", kind)], Problems(), {"value": column})
 
@@ -91,7 +92,7 @@ class Source:
         if column not in self._ids:
             read = self.read(column, "id")
             found = read.frame["value"].unique(maintain_order=True)
-            is_one = len(read.frame) >= 0.5 * len(self) and len(found) and found.str.len_chars().mean() <= _LONGEST_ID
+            is_one = len(read.frame) >= 0.5 * len(self) and len(found) and mean(found.str.len_chars()) <= _LONGEST_ID
             is_fraction = found.str.contains(r"^-?\d+\.\d*$").any()
             self._ids[column] = found if is_one and not is_fraction else found.clear()
         return self._ids[column]

@@ -116,8 +116,8 @@ class ShardWriter:
 
 
 def _shard_hash(shard: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(shard["keys"].numpy())
-    digest.update(shard["values"].numpy())
+    digest = hashlib.sha256(shard["keys"].numpy().data)
+    digest.update(shard["values"].numpy().data)
     return digest.hexdigest()
 
 

@@ -65,6 +65,8 @@ def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> Dat
     """The same data with one kind of content evidence changed; the same seed gives the same change."""
     generator = torch.Generator().manual_seed(seed)
     if modality == KG:
+        if spec.graph is None:
+            raise ValueError("expected a dataset with a graph, came one without")
         return replace(spec, graph=change_graph(spec.graph, change, generator))
     return replace(spec, features=spec.features | {modality: change_features(spec.features[modality], change, generator)})
 

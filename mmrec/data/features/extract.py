@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from jaxtyping import Float
 from torch import Tensor
@@ -81,7 +81,8 @@ def extract_features(
             for keys, rows in shared.find(table.lacking()):
                 table.fill(keys, rows)
                 shards.add(keys, rows)
-    todo, refused = table.missing(WINDOW_BATCHES * batch_size), {}
+    todo = table.missing(WINDOW_BATCHES * batch_size)
+    refused: dict[int, str] = {}
     done, total = 0, sum(map(len, todo))
     with (open_progress if todo else no_progress)(f"{modality} features ({encoder.name})") as update, ShardWriter(folder) as shards:
         update(done, total)
@@ -108,13 +109,13 @@ def _prepare_windows(
 
     def attempt(position: int) -> tuple[int, object, str]:
         try:
-            return position, encoder.prepare(inputs[position]), ""
+            return position, encoder.prepare(cast("bytes", inputs[position])), ""  # a window has only inputs that are there
         except ValueError as error:
             return position, None, " ".join(str(error).split()) or "cannot be used"
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
 
-        def begin(window: list[int]) -> list[Future]:
+        def begin(window: list[int]) -> list[Future[list[tuple[int, object, str]]]]:
             parts = (window[start : start + _PREPARED_AT_ONCE] for start in range(0, len(window), _PREPARED_AT_ONCE))
             return [pool.submit(lambda part: [attempt(position) for position in part], part) for part in parts]
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,7 +74,7 @@ class _Worker:
 
     def __call__(self, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         windows = [self.windows[int(number)] for number in numbers["id"]]
-        found: dict[str, list] = {"batch": [], "position": [], "reason": [], "row": []}
+        found: dict[str, list[Any]] = {"batch": [], "position": [], "reason": [], "row": []}
         nothing = np.zeros(self.encoder.feature_dim, np.float32)
         for encoded in self._encode(windows):
             rows = [(position, reason, nothing) for position, reason in encoded.refused.items()]

@@ -1,6 +1,7 @@
 """What becomes of the interactions before they are split: a threshold on ratings, one row a pair, a k-core. Whatever goes is counted."""
 
 from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 import polars as pl
 
@@ -44,7 +45,8 @@ class Filter:
                 )
             liked = rows.filter(pl.col(RATING) >= self.min_rating)
         by = [name for name in (USER_ID, ITEM_ID, SPLIT) if name in liked.columns]  # a row in two given parts is the business of the split
-        thinned, n_repeated = deduplicate(liked, self.repeated, by)
+        keep = cast("Literal['first', 'last']", self.repeated)  # __post_init__ has checked it
+        thinned, n_repeated = deduplicate(liked, keep, by)
         tally.n_in += len(rows)
         tally.n_disliked += len(rows) - len(liked)
         tally.n_repeated += n_repeated

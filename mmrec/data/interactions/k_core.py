@@ -59,4 +59,5 @@ def _kept(
 ) -> Bool[np.ndarray, " n"]:
     """Whether each pair's item is in the core, as far as it is known, and its user has enough of those."""
     alive = is_core[items]
-    return alive & (np.bincount(users[alive], minlength=int(users.max(initial=0)) + 1)[users] >= min_per_user)
+    kept: Bool[np.ndarray, " n"] = alive & (np.bincount(users[alive], minlength=int(users.max(initial=0)) + 1)[users] >= min_per_user)
+    return kept

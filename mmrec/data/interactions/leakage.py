@@ -6,6 +6,7 @@ out where a split parts all rows at one moment; the others can only be told of.
 
 import re
 from collections.abc import Sequence
+from typing import cast
 
 import polars as pl
 
@@ -31,7 +32,7 @@ def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tu
         return triples, ()
     if TIMESTAMP not in split.train.columns:
         return triples, ("triples have times and interactions have none: what the triples tell of the future cannot be left out",)
-    first_held_out = pl.concat([split.valid[TIMESTAMP], split.test[TIMESTAMP]]).min()
+    first_held_out = cast("int | None", pl.concat([split.valid[TIMESTAMP], split.test[TIMESTAMP]]).min())
     if first_held_out is None:
         return triples, ()
     late = (triples[TIMESTAMP] >= first_held_out).fill_null(False)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import polars as pl
 
+from mmrec.data.tables.aggregates import maximum, minimum
+
 _BINS, _FEW, _AT_ONCE = 2**16, 2**16, 2**20
 
 
@@ -13,7 +15,7 @@ def smallest(values: Callable[[], Iterator[pl.Series]], ranks: Sequence[int]) ->
 
     `values` is asked for the pieces several times. Takes memory for some 10^6 numbers, whatever their count.
     """
-    ends = [(some.min(), some.max()) for some in values() if len(some)]
+    ends = [(minimum(some), maximum(some)) for some in values() if len(some)]
     low, high = min(one for one, _ in ends), max(one for _, one in ends)
     bins = np.zeros(_BINS, dtype=np.int64)
     for some in _between(values, low, high):
@@ -29,7 +31,8 @@ def _search(values: Callable[[], Iterator[pl.Series]], rank: int, low: float, hi
         rank -= int(above[place] - bins[place])
         members = [some[_bin(some, low, high) == place] for some in _between(values, low, high)] if bins[place] <= _FEW else []
         if members:
-            return np.sort(np.concatenate(members))[rank].item()
+            found: int | float = np.sort(np.concatenate(members))[rank].item()
+            return found
         low, high = _ends_of_bin(values, place, low, high)
         bins = np.zeros(_BINS, dtype=np.int64)
         for some in _between(values, low, high):

@@ -106,7 +106,8 @@ def _split(interactions: pl.DataFrame, rule: Rule) -> Split:
     (marked,) = rule.mark(_OneTable(rows), tally.odd)
     parts = split_rows(marked)
     tally.add(parts)
-    return Split(*parts, rule.name, tally.notes)
+    train, valid, test = parts
+    return Split(train, valid, test, rule.name, tally.notes)
 
 
 class _OneTable:
@@ -150,4 +151,4 @@ def _rises(rows: pl.DataFrame, by: Sequence[str] = (USER_ID, ITEM_ID)) -> bool:
     for key in by:
         above |= equal & (pl.col(key) > pl.col(key).shift())
         equal &= pl.col(key) == pl.col(key).shift()
-    return rows.lazy().select(above.fill_null(True).all()).collect(engine="streaming").item()
+    return bool(rows.lazy().select(above.fill_null(True).all()).collect(engine="streaming").item())

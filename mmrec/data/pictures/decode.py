@@ -3,6 +3,7 @@
 The decoding is done by `mmrec.data.pictures.decode_worker` in a process of its own, one for each thread that asks.
 """
 
+import io
 import os
 import select
 import signal
@@ -12,7 +13,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import IO
+from typing import cast
 
 import PIL
 from PIL import Image
@@ -53,8 +54,9 @@ class _Worker:
     def __init__(self) -> None:
         home = Path(PIL.__file__).resolve().parent.parent
         self.parent, self.buffer = os.getpid(), bytearray(2**20)
+        command = [sys.executable, "-I", "-S", picture_worker.__file__, str(home)]
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", picture_worker.__file__, str(home)],
+            command,
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -62,11 +64,12 @@ class _Worker:
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         )
         weakref.finalize(self, _end, self.process)
-        os.set_blocking(self.process.stdin.fileno(), False)  # a process that has stopped reading is noticed
-        self.takes, self.gives = _ready(self.process.stdin, select.POLLOUT), _ready(self.process.stdout, select.POLLIN)
+        self.stdin, self.stdout = (cast("io.FileIO", pipe) for pipe in (self.process.stdin, self.process.stdout))  # pipes without a buffer
+        os.set_blocking(self.stdin.fileno(), False)  # a process that has stopped reading is noticed
+        self.takes, self.gives = _ready(self.stdin, select.POLLOUT), _ready(self.stdout, select.POLLIN)
         self.until: float | None = None  # starting is no picture's fault, and takes as long as it takes
         if len(self._read(HEADER.size)) < HEADER.size:
-            raise RuntimeError(f"the picture decoder cannot be started: `{' '.join(self.process.args)}` fails")
+            raise RuntimeError(f"the picture decoder cannot be started: `{' '.join(command)}` fails")
 
     def decode(self, raw: bytes) -> Image.Image | str:
         """The picture, or why there is none."""
@@ -79,7 +82,7 @@ class _Worker:
             size, width, height = HEADER.unpack(header) if len(header) == HEADER.size else (1, 0, 0)
             content = self._read(size)
         except BrokenPipeError:
-            size, content = 1, b""
+            size, content = 1, memoryview(b"")
         if len(content) < size:
             return self._last_words(time.monotonic() - start)
         return Image.frombytes("RGB", (width, height), content) if width else str(content, "utf-8")
@@ -88,7 +91,7 @@ class _Worker:
         view = memoryview(content)
         while view:
             self._wait(self.takes)
-            view = view[self.process.stdin.write(view) or 0 :]
+            view = view[self.stdin.write(view) or 0 :]
 
     def _read(self, size: int) -> memoryview:
         """As many bytes, fewer where the process has ended; they last until the next are read."""
@@ -97,7 +100,7 @@ class _Worker:
         view, n_read = memoryview(self.buffer), 0
         while n_read < size:
             self._wait(self.gives)
-            if not (n := self.process.stdout.readinto(view[n_read:size])):
+            if not (n := self.stdout.readinto(view[n_read:size])):
                 break
             n_read += n
         return view[:n_read]
@@ -114,15 +117,16 @@ class _Worker:
         return f"the picture breaks its decoder, which ended with {code}"
 
 
-def _ready(pipe: IO[bytes], event: int) -> select.poll:
+def _ready(pipe: io.FileIO, event: int) -> select.poll:
     """What says whether a pipe can be written to, or read from."""
     poll = select.poll()
     poll.register(pipe, event)
     return poll
 
 
-def _end(process: subprocess.Popen) -> None:
-    process.stdin.close()
-    process.stdout.close()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
     process.kill()
     process.wait()

@@ -22,12 +22,12 @@ from typing import BinaryIO
 if __name__ == "__main__":
     sys.path.append(sys.argv[1])  # where the parent has its Pillow: nothing else of its packages runs
 
-from PIL import AvifImagePlugin, Image, ImageOps
+from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
 try:
     import resource
 except ImportError:  # Windows: no limits
-    resource = None
+    resource = None  # type: ignore[assignment]  # mypy gives the name the type of the module
 
 MAX_PIXELS = 25_000_000
 MAX_ASPECT = 50
@@ -60,7 +60,7 @@ def decode(raw: bytes) -> tuple[tuple[int, int], Iterator[bytes]]:
             picture.load()
             ImageOps.exif_transpose(picture, in_place=True)
             return picture.size, _rows(picture)
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ValueError(f"the bytes are no picture ({', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels") from error

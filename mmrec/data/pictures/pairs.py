@@ -43,11 +43,12 @@ def read_pairs(dataset: Dataset, size: int, cache: Path) -> tuple[PicturePairs, 
     items = dataset.items
     columns = (CAPTION,) if CAPTION in items.columns else dataset.text_columns
     files, problems = read_all_pictures(dataset, items[ITEM_ID], cache)
-    pictures, texts = [], []
+    pictures: list[UInt8[Tensor, "3 size size"]] = []
+    texts: list[bytes] = []
     for row, text in progress(enumerate(item_texts(items, columns)), "pictures", len(items)):
         try:
             raw = None if text is None else files[row]
-            if raw is not None:
+            if text is not None and raw is not None:
                 pictures.append(squash(raw, size))
                 texts.append(text)
         except ValueError as error:

@@ -1,6 +1,7 @@
 """The raw bytes of the items' pictures, read from the store that holds them."""
 
 from collections.abc import Sequence
+from typing import overload
 
 import polars as pl
 
@@ -22,8 +23,8 @@ def read_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series) -> tupl
 
     def refused(position: int) -> str:
         try:
-            if names[position] is not None:
-                store.check(names[position])
+            if (name := names[position]) is not None:
+                store.check(name)
         except ValueError as error:
             return str(error)
         return ""
@@ -33,14 +34,20 @@ def read_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series) -> tupl
     return _Files(store, [None if reason else name for name, reason in zip(names, reasons, strict=True)]), problems
 
 
-class _Files(Sequence):
+class _Files(Sequence[bytes | None]):
     """Files of a store as a sequence of their bytes, none of them kept in memory."""
 
-    def __init__(self, store: Store, names: list[str | None]):
+    def __init__(self, store: Store, names: list[str | None]) -> None:
         self.store, self.names = store, names
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @overload
+    def __getitem__(self, position: int) -> bytes | None: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> "_Files": ...
 
     def __getitem__(self, position: int | slice) -> "bytes | _Files | None":
         if isinstance(position, slice):

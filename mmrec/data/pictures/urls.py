@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
+from typing import overload
 
 import httpx
 import polars as pl
@@ -41,7 +42,7 @@ def read_all_pictures(
     column = dataset.image_column
     named = pl.Series([], dtype=pl.String) if column is None else dataset.items[column].cast(pl.String)
     is_url = named.str.contains(_URL)
-    if not is_url.any():
+    if column is None or not is_url.any():
         return read_pictures(dataset, item_ids)
     urls = dict(dataset.items.select(ITEM_ID, pl.when(is_url).then(named)).drop_nulls().iter_rows())
     asked = [urls.get(item_id) for item_id in item_ids]
@@ -68,8 +69,8 @@ def fetch_pictures(urls: Iterable[str], cache: Path, hosts: Hosts) -> dict[str, 
         hosts: where pictures may be fetched from.
     """
     fetcher = _Fetcher(cache / _FOLDER, hosts)
-    found = {url: (fetcher.path(url), "") for url in dict.fromkeys(urls)}
-    todo = [url for url, (path, _) in found.items() if not path.is_file()]
+    found: dict[str, tuple[Path | None, str]] = {url: (fetcher.path(url), "") for url in dict.fromkeys(urls)}
+    todo = [url for url, (path, _) in found.items() if path is not None and not path.is_file()]
     pool = ThreadPoolExecutor(N_AT_ONCE)
     try:
         tasks = {pool.submit(fetcher.fetch, url): url for url in todo}
@@ -81,7 +82,7 @@ def fetch_pictures(urls: Iterable[str], cache: Path, hosts: Hosts) -> dict[str, 
     return found
 
 
-class _Either(Sequence):
+class _Either(Sequence[bytes | None]):
     """Of each position what the one has, or else the other."""
 
     def __init__(self, one: Sequence[bytes | None], other: Sequence[bytes | None]) -> None:
@@ -89,6 +90,12 @@ class _Either(Sequence):
 
     def __len__(self) -> int:
         return len(self.one)
+
+    @overload
+    def __getitem__(self, position: int) -> bytes | None: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> "_Either": ...
 
     def __getitem__(self, position: int | slice) -> "bytes | _Either | None":
         if isinstance(position, slice):
@@ -116,9 +123,9 @@ class _Fetcher:
             return f"{url}: pictures are fetched only from hosts that you name: data.allow_hosts=[{host}]"
         if self.silent[host] >= N_SILENT:
             return f"{url}: {host} gave no answer {N_SILENT} times in a row and was not asked again"
-        path, limits = self.path(url), {"max_bytes": MAX_BYTES, "timeout_s": TIMEOUT_S, "total_s": TOTAL_S}
+        path = self.path(url)
         try:
-            download(url, path, hosts=self.hosts, show=False, **limits)
+            download(url, path, hosts=self.hosts, show=False, max_bytes=MAX_BYTES, timeout_s=TIMEOUT_S, total_s=TOTAL_S)
         except DownloadError as error:
             with self._lock:
                 self.silent[host] = self.silent[host] + 1 if isinstance(error, NoAnswer) else 0

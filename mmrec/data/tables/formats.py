@@ -182,7 +182,11 @@ class JsonLinesFile(TextFile):
         try:
             return self.scan().collect_schema().names()
         except pl.exceptions.PolarsError:
-            return self.salvage(Problems()).collect_schema().names()
+            problems = Problems()
+            names = self.salvage(problems).collect_schema().names()
+            if not names:  # not one line is an object: that is what to say, and not that columns are missing
+                problems.raise_any()
+            return names
 
     def keep_text(self, columns: Sequence[str]) -> None:
         self._numbers = NumbersAsText(columns)

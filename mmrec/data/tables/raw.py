@@ -4,7 +4,6 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import polars as pl
 
@@ -21,7 +20,7 @@ _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\x
 class TableFile(ABC):
     """A table in a file, its values as the file has them. Rows are counted from 0, blank lines left out."""
 
-    has_types: ClassVar[bool]
+    has_types: bool
     """Whether the format tells numbers from text."""
 
     has_header: bool = True

@@ -6,6 +6,7 @@ Takes the content of a run's `metrics.json`; the first model in it is ours, ever
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import stdev
+from typing import Any
 
 import polars as pl
 
@@ -76,7 +77,7 @@ def cutoffs(names: Iterable[str]) -> list[int]:
     return sorted({cutoff(name) for name in names} - {0})
 
 
-def compare(metrics: dict, columns: Sequence[str]) -> Comparison:
+def compare(metrics: dict[str, Any], columns: Sequence[str]) -> Comparison:
     """Arranges `metrics.json` by the given columns, `recall@20` (test) or `val/recall@20`."""
     rows: dict[str, list[Cell]] = {model: [] for model in metrics["models"]}
     ours = next(iter(rows))
@@ -92,20 +93,20 @@ def compare(metrics: dict, columns: Sequence[str]) -> Comparison:
     return Comparison(tuple(columns), {model: tuple(cells) for model, cells in rows.items()}, differences)
 
 
-def best_baseline(metrics: dict, column: str) -> str | None:
+def best_baseline(metrics: dict[str, Any], column: str) -> str | None:
     """The highest baseline of one metric; None where ours or all baselines lack it."""
     (difference,) = compare(metrics, [column]).differences
     return difference.baseline if difference else None
 
 
-def headline(metrics: dict) -> str:
+def headline(metrics: dict[str, Any]) -> str:
     """The metric that a run is judged by: ndcg at the greatest cutoff that ours has on the test part, such as `ndcg@20`."""
     ours = next(iter(metrics["models"].values()))
     named = [name.removeprefix("test/") for name in ours if name.startswith("test/ndcg@")]
     return max(named, key=cutoff, default="ndcg")
 
 
-def charted_models(metrics: dict) -> list[str]:
+def charted_models(metrics: dict[str, Any]) -> list[str]:
     """Ours and the best five baselines by the `headline`: more a chart of bars cannot tell apart."""
     ours, *baselines = metrics["models"]
     key = metric_key(headline(metrics))
@@ -118,7 +119,8 @@ def paired_difference(per_user: pl.DataFrame, ours: str, baseline: str, metric: 
 
     `per_user`: `user_id, model, seed, <metric>, …`; `seed` is that of the resampling.
     """
-    values = align_users(*(per_user.filter(pl.col("model") == model) for model in (ours, baseline)), metric)
+    of_ours, of_baseline = (per_user.filter(pl.col("model") == model) for model in (ours, baseline))
+    values = align_users(of_ours, of_baseline, metric)
     return paired_test(*values, seed) if values[0].shape[1] > 1 else None
 
 
@@ -143,7 +145,7 @@ def _number(value: float | int | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _std_over_seeds(metrics: dict, key: str) -> float | None:
+def _std_over_seeds(metrics: dict[str, Any], key: str) -> float | None:
     values = [measured[key] for measured in metrics.get("seeds", {}).values() if measured.get(key) is not None]
     return float(stdev(values)) if len(values) > 1 else None
 

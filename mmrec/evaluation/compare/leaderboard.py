@@ -6,6 +6,7 @@ are taken user by user within it, and the intervals hold what users, splits and 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -29,7 +30,7 @@ class MeasuredModel:
     """By seed, the seconds that training or fitting took."""
     lists: dict[int, dict[str, float]]
     """By seed, what its lists are like: `coverage@20` and so on."""
-    tuned: dict[int, dict] = field(default_factory=dict)
+    tuned: dict[int, dict[str, Any]] = field(default_factory=dict)
     """By seed, what tuning chose."""
 
 
@@ -68,7 +69,7 @@ class Row:
     @property
     def is_found(self) -> bool:
         """Told from the first model: below 5% after the correction, and the interval excludes zero."""
-        return self.difference is not None and self.p_holm < LEVEL and not self.difference.includes_zero
+        return self.difference is not None and self.p_holm is not None and self.p_holm < LEVEL and not self.difference.includes_zero
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def describe_section(section: Section) -> str:
     if not theirs:
         return f"{first.name} reaches {format_value(ours)} in {metric}, where every baseline is at zero"
     size = "level with" if ours == theirs else f"{abs(ours / theirs - 1):.1%} {'above' if ours > theirs else 'below'}"
-    if test is None:
+    if test is None or best.p_holm is None:
         return f"{first.name} is {size} {which}, in {metric} ({both})"
     said = f"95% interval of the difference {-test.high:+.4f} to {-test.low:+.4f}, {format_p(best.p_holm)} after Holm".replace("-", "−")
     told = "" if best.is_found else ", which these users and seeds cannot tell apart"

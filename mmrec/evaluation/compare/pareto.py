@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -42,7 +43,7 @@ def pareto_front(standings: Sequence[Standing]) -> set[str]:
     return {s.name for s in standings if not any(other.dominates(s) for other in standings)}
 
 
-def pareto_view(metrics: dict, run: dict, metric: str) -> ParetoView | None:
+def pareto_view(metrics: dict[str, Any], run: dict[str, Any], metric: str) -> ParetoView | None:
     """The models of one run, from its `metrics.json` and `run.json`, in a test metric such as `ndcg@20`, ours first.
 
     None where fewer than two models have all three: runs of before `fit_s` was kept, lists that were not described at the metric's cutoff.
@@ -60,7 +61,7 @@ def view_standings(standings: Sequence[Standing], metric: str, ours: str | None 
     return ParetoView(scatter(label, dots, "time to fit once", f"test {metric}"), describe_front(standings, ours))
 
 
-def standings_of(metrics: dict, run: dict, metric: str) -> list[Standing]:
+def standings_of(metrics: dict[str, Any], run: dict[str, Any], metric: str) -> list[Standing]:
     """Of each model of a run that has accuracy, seconds and coverage, in the order of `metrics.json`."""
     coverage_key, found = f"coverage@{metric.rpartition('@')[2]}", []
     for name, measured in metrics["models"].items():

@@ -145,11 +145,13 @@ def mean_intervals(values: Float64[np.ndarray, "n_users n"], seed: int, n_resamp
     n_users = len(values)
     if n_users > MANY_USERS:
         error = values.std(axis=0, ddof=1) / math.sqrt(n_users)
-        return values.mean(axis=0) + np.array([[-1.96], [1.96]]) * error
+        ends: np.ndarray = values.mean(axis=0) + np.array([[-1.96], [1.96]]) * error
+        return ends
     rng, at_once = np.random.default_rng(seed), max(1, _SIGNS_AT_ONCE // n_users)
     sizes = [min(at_once, n_resamples - start) for start in range(0, n_resamples, at_once)]
     means = [values[rng.integers(n_users, size=(size, n_users))].mean(axis=1) for size in sizes]
-    return np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
+    quantiles: np.ndarray = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
+    return quantiles
 
 
 def permutation_p_value(differences: Differences, seed: int, n_permutations: int = N_PERMUTATIONS) -> float:

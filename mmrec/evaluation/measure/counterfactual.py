@@ -5,7 +5,7 @@ reach without the evidence is another question, which `mmrec train -m "ablation=
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import torch
@@ -87,7 +87,7 @@ def describe_worth(table: pl.DataFrame, metric: str) -> list[str]:
     return sentences
 
 
-def _in_words(row: dict) -> str:
+def _in_words(row: dict[str, Any]) -> str:
     where = "" if row["items"] == "all" else f"on {row['items']} items "
     if row["low"] <= 0 <= row["high"]:
         return f"{where}changes by no more than chance ({row['difference']:+.4f})".replace("-", "−")

@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -63,7 +63,7 @@ def evaluate_lists(ranking: Ranking, data: EvaluationSet, ks: list[int], graded:
 def means(per_user: pl.DataFrame, prefix: str) -> dict[str, float]:
     """The mean over users of every metric, as `test/recall@20` with `prefix` test. Zero where there is no user."""
     metrics = per_user.drop(USER_IDX)
-    return {f"{prefix}/{name}": float(metrics[name].mean() or 0.0) for name in metrics.columns}
+    return {f"{prefix}/{name}": float(cast("float | None", metrics[name].mean()) or 0.0) for name in metrics.columns}
 
 
 def mean_over_seeds(by_seed: list[dict[str, float]]) -> dict[str, float]:
@@ -90,4 +90,5 @@ def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples
 
 def _mean_of_known(values: Float64[np.ndarray, "n_users n"]) -> Float64[np.ndarray, " n"]:
     with np.errstate(invalid="ignore"):  # a resample may know nobody
-        return np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)
+        averages: Float64[np.ndarray, " n"] = np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)
+    return averages

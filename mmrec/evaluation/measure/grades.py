@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mmrec.data.interactions.index import Index
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.data.tables.aggregates import minimum
 from mmrec.metrics.full_ranking import Ranking
 from mmrec.metrics.graded import grade_pairs, graded_ndcg, look_up_grades, pad_grades
 from mmrec.types import ITEM_ID, RATING, USER_ID
@@ -51,7 +52,7 @@ def grade_rows(rows: pl.DataFrame, train: pl.Series, index: Index) -> Graded | N
     train = train.drop_nulls().drop_nans()
     if not len(train):
         return None
-    least = float(train.min())
+    least = float(minimum(train))
     shift = 0.0 if least > 0 else 1.0 - least
     grades = rows[RATING].cast(pl.Float64).fill_nan(None).fill_null(least).clip(lower_bound=least) + shift
     ids = index.user_idx(rows[USER_ID]), index.item_idx(rows[ITEM_ID])

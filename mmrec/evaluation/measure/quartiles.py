@@ -3,6 +3,8 @@
 import numpy as np
 import polars as pl
 
+from mmrec.data.tables.aggregates import maximum, minimum
+
 MAX_GROUPS = 25
 """A column of more distinct values than this is no way to group, unless it is of numbers."""
 
@@ -47,7 +49,7 @@ def finite(values: pl.Series) -> pl.Series:
 
 
 def _name(part: pl.Series) -> str:
-    low, high = _number(part.min()), _number(part.max())
+    low, high = _number(minimum(part)), _number(maximum(part))
     return low if low == high else f"{low}–{high}"
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.data.tables.aggregates import mean
 from mmrec.evaluation.compare.significance import holm, mean_intervals, permutation_p_value
 from mmrec.evaluation.measure.evaluate import Evaluated
 from mmrec.metrics.full_ranking import evaluate_part
@@ -71,7 +72,7 @@ def slices(evaluated: Evaluated, positives: InteractionMatrix, groups: Groups, k
         low, high = mean_intervals(values.to_numpy(), seed).tolist()
         intervals = {name: list(ends) for name, *ends in zip(values.columns, low, high, strict=True)}
         found[part.kind][part.name] = (
-            {"n": part.n} | {name: float(values[name].mean()) for name in values.columns} | {"intervals": intervals}
+            {"n": part.n} | {name: float(mean(values[name])) for name in values.columns} | {"intervals": intervals}
         )
     return found
 

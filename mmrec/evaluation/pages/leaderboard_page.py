@@ -54,17 +54,20 @@ def _caption(section: Section) -> str:
 
 
 def _forest(section: Section) -> Markup:
-    tested = sorted((row for row in section.rows if row.difference), key=lambda row: -row.difference.mean)
+    tested = [Estimate(row.name, found.mean, found.low, found.high) for row in section.rows if (found := row.difference)]
     if not tested:
         return Markup("")
-    estimates = [Estimate(row.name, row.difference.mean, row.difference.low, row.difference.high) for row in tested]
+    estimates = sorted(tested, key=lambda one: -one.mean)
     label = f"Difference in {section.metric} to {section.first.name}, with 95% intervals"
     return forest_plot(label, estimates, f"{section.metric}, difference to {section.first.name}")
 
 
 def _pareto(section: Section) -> ParetoView | None:
-    measured = [row for row in section.rows if row.fit_s is not None and row.coverage is not None]
-    standings = [Standing(row.name, row.values[section.metric].mean, row.fit_s, row.coverage) for row in measured]
+    standings = [
+        Standing(row.name, row.values[section.metric].mean, row.fit_s, row.coverage)
+        for row in section.rows
+        if row.fit_s is not None and row.coverage is not None
+    ]
     return view_standings(standings, section.metric, section.first.name)
 
 

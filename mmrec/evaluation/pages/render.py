@@ -1,13 +1,14 @@
 """Pages from templates."""
 
 from pathlib import Path
+from typing import Any
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
 from mmrec.evaluation.format import format_duration, format_p, format_percent, format_signed, format_value
 
 
-def render(template: str, context: dict) -> str:
+def render(template: str, context: dict[str, Any]) -> str:
     """A page from a template of the folder `templates` and all that it names."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),

@@ -60,7 +60,7 @@ class CalibrationView:
     profiles: list[float]
 
 
-def fairness_view(metrics: dict) -> FairnessView | None:
+def fairness_view(metrics: dict[str, Any]) -> FairnessView | None:
     """None where the run has nothing on it."""
     found = metrics.get("fairness")
     if not found:
@@ -76,7 +76,7 @@ def fairness_view(metrics: dict) -> FairnessView | None:
     return FairnessView(metric, [caption_of(kind)[0] for kind in kinds], gaps, items)
 
 
-def calibration_views(metrics: dict) -> list[CalibrationView]:
+def calibration_views(metrics: dict[str, Any]) -> list[CalibrationView]:
     """One for every way of grouping the items; none where the run has nothing on it, as where no test user has training interactions."""
     views = []
     for kind, found in metrics.get("calibration", {}).items():
@@ -91,7 +91,7 @@ def calibration_views(metrics: dict) -> list[CalibrationView]:
     return views
 
 
-def _exposure_view(kind: str, due: dict[str, dict], models: dict[str, dict[str, Any]], charted: list[str]) -> ExposureView:
+def _exposure_view(kind: str, due: dict[str, dict[str, Any]], models: dict[str, dict[str, Any]], charted: list[str]) -> ExposureView:
     groups, name = list(next(iter(due.values()))), _name(kind)
     owed = {_DUE[what]: [shares[group] for group in groups] for what, shares in due.items()}
     shown = {model: [one["exposure"][group] for group in groups] for model, one in models.items()}

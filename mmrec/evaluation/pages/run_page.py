@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from markupsafe import Markup
 
 from mmrec.charts.figures import Estimate, Grid, Line, forest_plot, line_chart, stacked_bars
+from mmrec.data.tables.aggregates import mean
 from mmrec.evaluation.compare.against_baselines import Comparison, compare, cutoff, cutoffs, describe_standing, headline, paired_difference
 from mmrec.evaluation.compare.pareto import pareto_view
 from mmrec.evaluation.compare.significance import PairedTest
@@ -34,8 +36,8 @@ N_EXAMPLES, N_RECOMMENDATIONS = 20, 10
 class RunFolder:
     """The files of one run, read; a table is None where its file is absent."""
 
-    run: dict
-    metrics: dict
+    run: dict[str, Any]
+    metrics: dict[str, Any]
     config: str
     split: dict[str, pl.DataFrame] | None
     per_user: pl.DataFrame | None
@@ -75,7 +77,7 @@ def read_run(run_dir: Path) -> RunFolder:
     )
 
 
-def _context(folder: RunFolder, dataset: Dataset) -> dict:
+def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
     """Everything the template names."""
     comparison, judged_by = compare(folder.metrics, _columns(folder.metrics)), headline(folder.metrics)
     return {
@@ -105,7 +107,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict:
     }
 
 
-def _facts(run: dict) -> list[tuple[str, str]]:
+def _facts(run: dict[str, Any]) -> list[tuple[str, str]]:
     """The figures at the top; those that run.json lacks are left out."""
     data, split = run.get("data", {}), run.get("split", {})
     counts = {
@@ -120,7 +122,7 @@ def _facts(run: dict) -> list[tuple[str, str]]:
     return facts + ([("in all", format_duration(total))] if total is not None else [])
 
 
-def _circumstances(run: dict, ours: str) -> list[str]:
+def _circumstances(run: dict[str, Any], ours: str) -> list[str]:
     """Split, seeds, model, device and who was left out, a sentence each; what run.json lacks is left out."""
     split, seeds, sentences = run.get("split", {}), run.get("seeds") or [], []
     if "name" in split:
@@ -138,7 +140,7 @@ def _circumstances(run: dict, ours: str) -> list[str]:
     return sentences
 
 
-def _columns(metrics: dict) -> list[str]:
+def _columns(metrics: dict[str, Any]) -> list[str]:
     """The columns of the table that at least one model has, at every cutoff; the headline on the validation part last."""
     measured = {key for values in metrics["models"].values() for key in values}
     ks = cutoffs(name for name in measured if name.startswith("test/"))
@@ -160,7 +162,7 @@ def _paired(folder: RunFolder, comparison: Comparison, metric: str) -> PairedTes
     return paired_difference(folder.per_user, comparison.ours, difference.baseline, metric, folder.run.get("seed", 0))
 
 
-def _settings(values: dict) -> str:
+def _settings(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in values.items())
 
 
@@ -198,7 +200,7 @@ def _attention(folder: RunFolder, ours: str) -> tuple[Grid, Markup] | None:
     names = [name for name in weights.columns if name != ITEM_ID]
     series = [name for name in MODALITIES if name in names] + sorted(set(names) - set(MODALITIES))
     parts = {"all items": weights} | _by_degree(weights, folder.split)
-    values = [[float(part[name].mean()) for part in parts.values()] for name in series]
+    values: list[list[float | None]] = [[float(mean(part[name])) for part in parts.values()] for name in series]
     grid = Grid(list(parts), series, values, [len(part) for part in parts.values()])
     return grid, stacked_bars(f"Mean attention of {ours} to each modality", grid, "share of the attention, mean over items")
 

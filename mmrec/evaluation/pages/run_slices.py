@@ -57,7 +57,7 @@ class SliceView:
     """A group each, None where it was too small to test."""
 
 
-def slice_views(metrics: dict) -> list[SliceView]:
+def slice_views(metrics: dict[str, Any]) -> list[SliceView]:
     """Every kind of slice that a run has, all models side by side; columns of the users table last."""
     slices = {model: measured for model, measured in metrics.get("slices", {}).items() if model in metrics["models"]}
     kinds = dict.fromkeys([*SLICES, *(kind for measured in slices.values() for kind in measured)])
@@ -69,7 +69,7 @@ def slice_views(metrics: dict) -> list[SliceView]:
     return views
 
 
-def describe_slice_tests(metrics: dict) -> str:
+def describe_slice_tests(metrics: dict[str, Any]) -> str:
     """For whom ours is better and for whom worse than the best baseline, a sentence without its full stop; empty without tests."""
     found = metrics.get("slice_tests")
     if not found or not found["groups"]:
@@ -85,7 +85,7 @@ def describe_slice_tests(metrics: dict) -> str:
     return f"Against {found['baseline']}, the best baseline in {found['metric']}: {'; '.join(parts)}"
 
 
-def slice_grid(models: dict[str, dict], metric: str) -> Grid:
+def slice_grid(models: dict[str, dict[str, Any]], metric: str) -> Grid:
     """The groups of one kind of slice, in the order of the first model, by models."""
     groups = list(next(iter(models.values())))
     values = [[_float(buckets.get(group, {}).get(metric)) for group in groups] for buckets in models.values()]
@@ -99,7 +99,7 @@ def caption_of(kind: str, otherwise: str = COLUMN_CAPTION) -> tuple[str, str]:
     return SLICES.get(kind, (kind.removeprefix("users."), otherwise))
 
 
-def _view(models: dict[str, dict], kind: str, found: dict[str, Any], charted: list[str]) -> SliceView:
+def _view(models: dict[str, dict[str, Any]], kind: str, found: dict[str, Any], charted: list[str]) -> SliceView:
     name, caption = caption_of(kind)
     measured = {name for groups in models.values() for bucket in groups.values() for name in bucket}
     grids = {f"{name}@{k}": slice_grid(models, f"{name}@{k}") for name in CHARTED for k in cutoffs(measured)[-1:]}

@@ -1,7 +1,7 @@
 """The table at the end of a run, for a terminal and for a README."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
@@ -24,13 +24,13 @@ class SweepRun(NamedTuple):
     """The overrides that set it apart."""
     model: str
     """What its trained model is called."""
-    metrics: dict
+    metrics: dict[str, Any]
     """The content of its metrics.json."""
     per_user: pl.DataFrame
     split_hash: str
 
 
-def console_table(metrics: dict, columns: Sequence[str], difference_label: str = DIFFERENCE_LABEL) -> Table:
+def console_table(metrics: dict[str, Any], columns: Sequence[str], difference_label: str = DIFFERENCE_LABEL) -> Table:
     """Models by metrics, ours first, best bold, ours with ± std over seeds, the relative difference to the best baseline beneath.
 
     `metrics` is the content of `metrics.json`; a column is `recall@20` (test) or `val/recall@20`.
@@ -49,7 +49,7 @@ def console_table(metrics: dict, columns: Sequence[str], difference_label: str =
     return table
 
 
-def markdown_table(metrics: dict, columns: Sequence[str]) -> str:
+def markdown_table(metrics: dict[str, Any], columns: Sequence[str]) -> str:
     """The same table in Markdown, ending with a newline."""
     comparison = compare(metrics, columns)
     lines = [["model", *comparison.columns], ["---", *("---:" for _ in columns)]]
@@ -72,7 +72,7 @@ def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str, f
         table.add_column(column, justify="right", no_wrap=True)
     compared = [compare(run.metrics, columns) for run in runs]
     ours = [comparison.rows[comparison.ours] for comparison in compared]
-    best = [max((row[c].value for row in ours if row[c].value is not None), default=None) for c in range(len(columns))]
+    best = [max((value for row in ours if (value := row[c].value) is not None), default=None) for c in range(len(columns))]
     for run, row in zip(runs, ours, strict=True):
         values = (Text(_cell(cell, "\n± "), "bold" if cell.value == top else "") for cell, top in zip(row, best, strict=True))
         table.add_row(Text(run.label), *values, _against(runs[0], run, tested))
@@ -149,7 +149,8 @@ def difference_cells(difference: RunDifference) -> tuple[str, ...]:
 def _against(first: SweepRun, run: SweepRun, metric: str) -> Text:
     if run is first or run.split_hash != first.split_hash:
         return Text("")
-    values = align_users(*(each.per_user.filter(pl.col("model") == each.model) for each in (run, first)), metric)
+    of_run, of_first = (each.per_user.filter(pl.col("model") == each.model) for each in (run, first))
+    values = align_users(of_run, of_first, metric)
     if values[0].shape[1] < 2:
         return Text("")
     found = paired_test(*values, seed=0)

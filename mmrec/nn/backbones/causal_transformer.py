@@ -29,10 +29,11 @@ class CausalTransformer(nn.Module):
     def forward(self, history: Int64[Tensor, "batch length"]) -> Float[Tensor, "batch length dim"]:
         """The states; their inner products with `items.weight` score the item that comes next. `length` is at most `max_length`."""
         embedded = self.items(history) * self.items.embedding_dim**0.5 + self.positions.weight[: history.shape[1]]
-        states = self.dropout(embedded)
+        states: Tensor = self.dropout(embedded)
         for layer in self.layers:
             states = layer(states)
-        return self.norm(states)
+        normalized: Tensor = self.norm(states)
+        return normalized
 
 
 class CausalLayer(nn.Module):
@@ -51,4 +52,5 @@ class CausalLayer(nn.Module):
         query, key, value = heads.permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(query, key, value, is_causal=True).transpose(1, 2).flatten(2)
         states = states + self.dropout(self.output(attended))
-        return states + self.dropout(self.pointwise(self.norm_pointwise(states)))
+        added: Tensor = self.dropout(self.pointwise(self.norm_pointwise(states)))
+        return states + added

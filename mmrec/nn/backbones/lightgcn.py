@@ -27,7 +27,8 @@ class LightGCN(Backbone):
         return users, items
 
     def items(self) -> Float[Tensor, "n_items dim"]:
-        return self()[1]
+        items: Tensor = self()[1]
+        return items
 
     def start_from(self, users: Float[Tensor, "n_users rank"], items: Float[Tensor, "n_items rank"]) -> None:
         set_table(self.embedding, 0, users, self.init_scale)

@@ -50,7 +50,8 @@ def clip_config(architecture: str) -> dict[str, Any]:
     if architecture not in open_clip.list_models():
         hint = nearest(architecture, [TINY_CLIP, *open_clip.list_models()])
         raise ConfigError(f"image_encoder.architecture: `{architecture}` is neither tiny_clip nor an architecture of open_clip; {hint}")
-    return open_clip.get_model_config(architecture)
+    config: dict[str, Any] = open_clip.get_model_config(architecture)
+    return config
 
 
 def build_image_model(architecture: str, weights: Path | None, seed: int = 0) -> nn.Module:
@@ -81,4 +82,5 @@ def build_image_model(architecture: str, weights: Path | None, seed: int = 0) ->
 def _tiny_image_model() -> nn.Module:
     config = _TINY_CONFIG["vision_cfg"]
     model = ModifiedResNet(config["layers"], _TINY_CONFIG["embed_dim"], config["heads"], config["image_size"], config["width"])
-    return model.to(memory_format=torch.channels_last)
+    laid_out: nn.Module = model.to(memory_format=torch.channels_last)
+    return laid_out

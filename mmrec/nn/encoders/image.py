@@ -6,7 +6,7 @@ Weights load at the first picture that has to be encoded: a run whose features a
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import huggingface_hub
 import numpy as np
@@ -41,7 +41,7 @@ class ClipImageEncoder:
     Raises ConfigError for a wrong argument, MissingFile for a path that is not there, DownloadError where the hub does not answer.
     """
 
-    def __init__(self, architecture: str, pretrained: str | None, revision: str | None):
+    def __init__(self, architecture: str, pretrained: str | None, revision: str | None) -> None:
         config = clip_config(architecture)
         self.architecture, self.pretrained, self.revision = architecture, pretrained, revision
         self.feature_dim: int = config["embed_dim"]
@@ -62,7 +62,9 @@ class ClipImageEncoder:
     @cached_property
     def model(self) -> torch.nn.Module:
         """The image side of the model on `default_device()`: pictures (batch, 3, size, size) to (batch, feature_dim)."""
-        weights = self.path or (_download(self.architecture, self.pretrained, self.revision) if self.pretrained else None)
+        weights = self.path
+        if weights is None and self.pretrained:
+            weights = _download(self.architecture, self.pretrained, cast("str", self.revision))  # as __init__ has checked
         return build_image_model(self.architecture, weights).to(default_device()).eval().requires_grad_(False)
 
     def prepare(self, raw: bytes) -> UInt8[Tensor, "size size 3"]:
@@ -75,7 +77,8 @@ class ClipImageEncoder:
     def normalize(self, prepared: list[UInt8[Tensor, "size size 3"]]) -> Float[Tensor, "batch 3 size size"]:
         """Pictures as the model takes them, all at once: to the bit what open_clip's transform makes of each."""
         scaled = torch.stack(prepared).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-        return functional.normalize(scaled, self.preprocessing["mean"], self.preprocessing["std"], inplace=True)
+        normalized: Tensor = functional.normalize(scaled, self.preprocessing["mean"], self.preprocessing["std"], inplace=True)
+        return normalized
 
     def encode(self, prepared: list[UInt8[Tensor, "size size 3"]]) -> Float[Tensor, "batch feature_dim"]:
         return self.encode_normalized(self.normalize(prepared))
@@ -95,7 +98,8 @@ def preprocessing(architecture: str, tag: str | None) -> dict[str, Any]:
     tag = tag or next(iter(list_pretrained_tags_by_model(architecture)), "")
     size = clip_config(architecture)["vision_cfg"].get("image_size", 224)
     found = {"resize_mode": "squash"} if architecture == TINY_CLIP else get_pretrained_cfg(architecture, tag)
-    return merge_preprocess_dict(PreprocessCfg(), found) | {"size": size}
+    merged: dict[str, Any] = merge_preprocess_dict(PreprocessCfg(), found)
+    return merged | {"size": size}
 
 
 def _check_tag(architecture: str, tag: str, revision: str | None) -> str:

@@ -8,7 +8,8 @@ An item's own entity starts from zero, not from a free vector: an item is what i
 collaborative embedding under another name, and noise for an item that nobody has interacted with.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int64
@@ -36,6 +37,8 @@ class CompGCNEncoder(nn.Module):
     receive anything in a direction have a row there, and a second sparse product adds the two rows of an entity up.
     """
 
+    is_free: Float[Tensor, "n_entities 1"]
+
     def __init__(self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float) -> None:
         super().__init__()
         self.n_relations = graph.n_relations
@@ -50,7 +53,7 @@ class CompGCNEncoder(nn.Module):
     def forward(self) -> Float[Tensor, "n_entities embedding_dim"]:
         """Embeddings of all entities; rows of items are at `graph.item_entity`."""
         h, z = self.entities * self.is_free, self.relations
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(cast("Iterable[_CompGCNLayer]", self.layers)):
             h = h if i == 0 else self.dropout(h.tanh())
             incoming, outgoing = self.messages(torch.cat([h, z])).split(self.block_sizes)
             h, z = (layer.loop(h - z[-1]) + self.sums(layer(incoming, outgoing))) / 3, layer.relation(z)
@@ -60,7 +63,7 @@ class CompGCNEncoder(nn.Module):
     def relation_embeddings(self) -> Float[Tensor, "n_relations embedding_dim"]:
         """What the last layer makes of the relations as the triples name them."""
         z = self.relations[: self.n_relations]
-        for layer in self.layers:
+        for layer in cast("Iterable[_CompGCNLayer]", self.layers):
             z = layer.relation(z)
         return z
 
@@ -85,6 +88,8 @@ class RGCNEncoder(nn.Module):
     product, sorted by relation, so that each W_r multiplies a dense block; a second sparse product adds the blocks up by entity.
     """
 
+    is_free: Float[Tensor, "n_entities 1"]
+
     def __init__(self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, n_bases: int) -> None:
         super().__init__()
         means, sums, self.block_sizes = _rgcn_matrices(graph)
@@ -99,7 +104,7 @@ class RGCNEncoder(nn.Module):
     def forward(self) -> Float[Tensor, "n_entities embedding_dim"]:
         """Embeddings of all entities; rows of items are at `graph.item_entity`."""
         h = self.entities * self.is_free
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(cast("Iterable[_RGCNLayer]", self.layers)):
             h = h if i == 0 else self.dropout(h.relu())
             h = layer.loop(h) + self.sums(layer(self.means(h).split(self.block_sizes)))
         return h

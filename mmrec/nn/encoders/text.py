@@ -6,6 +6,7 @@ Weights load at the first text that has to be encoded: a run whose features are 
 import re
 import threading
 from functools import cached_property
+from typing import Any
 
 import torch
 import transformers
@@ -43,7 +44,7 @@ class BertTextEncoder:
     Raises ConfigError for a wrong argument, MissingFile for a folder without weights, DownloadError where the hub does not answer.
     """
 
-    def __init__(self, name: str, path_or_name: str, revision: str | None, pooling: str, max_length: int, normalize: bool):
+    def __init__(self, name: str, path_or_name: str, revision: str | None, pooling: str, max_length: int, normalize: bool) -> None:
         if pooling not in POOLINGS:
             raise ConfigError(f"text_encoder.pooling: `{pooling}` is no pooling; {nearest(pooling, POOLINGS)}")
         if max_length < 2:
@@ -59,7 +60,7 @@ class BertTextEncoder:
 
     @cached_property
     def config(self) -> transformers.PretrainedConfig:
-        config = self._from_pretrained(transformers.AutoConfig)
+        config: transformers.PretrainedConfig = self._from_pretrained(transformers.AutoConfig)
         longest = getattr(config, "max_position_embeddings", self.max_length)
         if self.max_length > longest:
             raise ConfigError(f"text_encoder.max_length: {self.source} takes at most {longest} tokens, came {self.max_length}")
@@ -67,7 +68,8 @@ class BertTextEncoder:
 
     @property
     def feature_dim(self) -> int:
-        return self.config.hidden_size
+        hidden_size: int = self.config.hidden_size
+        return hidden_size
 
     @cached_property
     def fingerprint(self) -> str:
@@ -81,12 +83,14 @@ class BertTextEncoder:
     @cached_property
     def model(self) -> torch.nn.Module:
         transformers.utils.logging.disable_progress_bar()  # of loading: over before it can be read
-        model = self._from_pretrained(transformers.AutoModel, use_safetensors=True, dtype=torch.float32, config=self.config)
+        options = {"use_safetensors": True, "dtype": torch.float32, "config": self.config}
+        model: torch.nn.Module = self._from_pretrained(transformers.AutoModel, **options)
         return model.to(default_device()).eval().requires_grad_(False)
 
     @cached_property
     def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
-        return self._from_pretrained(transformers.AutoTokenizer)
+        tokenizer: transformers.PreTrainedTokenizerBase = self._from_pretrained(transformers.AutoTokenizer)
+        return tokenizer
 
     def prepare(self, raw: bytes) -> list[int]:
         """Token ids of a UTF-8 text, special tokens included. Raises ValueError for other bytes and for blank texts."""
@@ -94,7 +98,8 @@ class BertTextEncoder:
         if not text.strip():
             raise ValueError("the text is blank")
         with self._lock:  # a fast tokenizer is not safe to call from two threads: setting the truncation borrows it mutably
-            return self.tokenizer(text, truncation=True, max_length=self.max_length)["input_ids"]
+            token_ids: list[int] = self.tokenizer(text, truncation=True, max_length=self.max_length)["input_ids"]
+        return token_ids
 
     def length(self, prepared: list[int]) -> int:
         return len(prepared)
@@ -111,7 +116,7 @@ class BertTextEncoder:
         pooled = states[:, 0] if self.pooling == "cls" else mean_pool(states, mask)
         return torch.nn.functional.normalize(pooled, dim=1) if self.normalize else pooled
 
-    def _from_pretrained(self, auto: type, **options: object) -> object:
+    def _from_pretrained(self, auto: Any, **options: Any) -> Any:
         revision = {} if self.folder else {"revision": self.revision}
         try:
             return auto.from_pretrained(

@@ -57,6 +57,7 @@ def test_jsonl_with_absent_keys_and_mixed_types(tmp_path: Path) -> None:
         ("t.csv", 'a,b\n1,x\n2,"y\n3,z\n', "t.csv:3: the quotes of this row don't match"),
         ("t.jsonl", "", "t.jsonl: expected one JSON object a line"),
         ("t.jsonl", '{"a": 1}\n\n{"a": }\n', "t.jsonl:3:7: not JSON"),
+        ("t.jsonl", '{"a": ' + "[" * 400 + "]" * 400 + "}\n", "t.jsonl:1: lists and objects are nested more than 64 deep"),
         ("t.jsonl", '{"a": 1}\n[1]\n', r"t.jsonl:2: expected a JSON object, found `\[1\]`"),
         ("t.parquet", "a,b\n", "t.parquet: not a Parquet file"),
         (
