@@ -28,6 +28,6 @@ def refine(key: str, make: Callable[[], _T]) -> _T:
         raise
 
 
-def is_refusal(error: BaseException | None) -> bool:
+def is_refusal(error: BaseException) -> bool:
     """Return whether an error is about a value that was given: ours, ValueError, TypeError, ImportError or Lightning's own."""
     return isinstance(error, MmrecError | ValueError | TypeError | ImportError) or type(error).__name__ == "MisconfigurationException"

@@ -4,12 +4,11 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from mmrec.cli.process.shown import shown
 from mmrec.cli.words import no_such_option, parse_words
 from mmrec.config import flat
 from mmrec.config.saved import saved_config
+from mmrec.config.values import literal
 from mmrec.errors import ConfigError
 from mmrec.evaluation.compare.run_labels import run_labels
 from mmrec.evaluation.compare.runs import MeasuredRun, RunComparison, compare_runs, seed_caveat, verdicts
@@ -81,7 +80,7 @@ def _read(paths: Sequence[str]) -> list[MeasuredRun]:
 def _config(folder: Path) -> object:
     path = folder / "config.yaml"
     with read_as_run(folder):
-        return OmegaConf.to_container(saved_config(folder), resolve=False) if path.is_file() else {}
+        return literal(saved_config(folder)) if path.is_file() else {}
 
 
 def _target(arguments: Namespace) -> Path:

@@ -29,7 +29,7 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
         return made
     plain = partial(made.func, *made.args, **made.keywords)  # Hydra's own checks at every call what `check` has: a loss is called a step
     call = partial(_call, key, plain)
-    call.__signature__ = inspect.signature(plain)  # what it still takes
+    vars(call)["__signature__"] = inspect.signature(plain)  # what it still takes
     return call
 
 
@@ -38,8 +38,9 @@ def _bare(make: Callable[[], Any]) -> Any:
     try:
         return make()
     except InstantiationException as error:
-        if is_refusal(error.__cause__):
-            raise error.__cause__ from None
+        cause = error.__cause__
+        if cause is not None and is_refusal(cause):
+            raise cause from None
         raise
 
 

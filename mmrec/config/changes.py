@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from mmrec.config.values import flat
+from mmrec.config.values import flat, literal
 from mmrec.errors import ConfigError, nearest
 from mmrec.experiment.run_folder.changes import Change, Progress, read_progress
 from mmrec.type_hints import fits
@@ -77,7 +77,7 @@ def changed_config(saved: DictConfig, changes: dict[str, Change]) -> DictConfig:
 
 
 def _leaves(cfg: DictConfig) -> dict[str, Any]:
-    return dict(flat(OmegaConf.to_container(cfg, resolve=False)))
+    return dict(flat(literal(cfg)))
 
 
 def _is_among(key: str, keys: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 from mmrec.bounds import out_of_bounds
 from mmrec.config.allowlist import allowed_prefixes, resolve
-from mmrec.config.values import BESIDE_MODELS, plain
+from mmrec.config.values import BESIDE_MODELS, literal, plain
 from mmrec.errors import ConfigError, nearest
 from mmrec.experiment.tuning.space import SEARCH, ends, search_problems
 from mmrec.schemas import Node
@@ -28,13 +28,12 @@ def check(cfg: DictConfig, schema: type) -> None:
     where the schema or a constructor takes one. Beside `ALLOWED` a target may come from installed packages that declare entry points
     (`mmrec.plugins`) and from those that the key `trusted_packages` names.
     """
-    problems = [f"{key}: {problem}" for key, problem in _unknown_keys(OmegaConf.to_container(cfg), schema, "")]
+    problems = [f"{key}: {problem}" for key, problem in _unknown_keys(literal(cfg), schema, "")]
     try:
         problems += [f"{key}: a value is needed; set it as `{key}=…`" for key in sorted(OmegaConf.missing_keys(cfg))]
         values, allowed = plain(cfg), allowed_prefixes(cfg)
         problems += [f"{key}: {problem}" for key, problem in (*_schema_problems(values, schema, ""), *_problems(values, "", allowed))]
-        literal = OmegaConf.to_container(cfg, resolve=False)  # what stands for another key is told once, there
-        problems += [f"{key}: {problem}" for key, problem in out_of_bounds(literal)]
+        problems += [f"{key}: {problem}" for key, problem in out_of_bounds(literal(cfg))]  # what stands for another key is told there
     except InterpolationResolutionError as error:
         remedy = "; set HOME, or give paths.cache=FOLDER" if "'HOME'" in str(error) else ""
         problems.append(f"{error.full_key}: {str(error).splitlines()[0]}{remedy}")
@@ -116,7 +115,9 @@ def _taken(target: Any) -> tuple[dict[str, Any], list[str], bool]:
 
     `**more: Unpack[Keys]` stands for the keys of that TypedDict.
     """
-    takes, needs, takes_all, hints = {}, [], False, _type_hints(target)
+    takes: dict[str, Any] = {}
+    needs: list[str] = []
+    takes_all, hints = False, _type_hints(target)
     for name, one in inspect.signature(target).parameters.items():
         hint = hints.get(name, Any)
         if one.kind is one.VAR_KEYWORD and get_origin(hint) is Unpack:

@@ -24,7 +24,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from mmrec.config.saved import saved_config
-from mmrec.config.values import plain
+from mmrec.config.values import literal, merged, plain
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.found import check_contents, read_as_run
 from mmrec.experiment.run_folder.origin import is_made_here
@@ -49,7 +49,7 @@ def open_config(run_dir: Path, caller: DictConfig, named: Collection[str]) -> Di
     """
     check_contents(run_dir)
     with read_as_run(run_dir):
-        values = OmegaConf.to_container(saved_config(run_dir), resolve=False)
+        values = literal(saved_config(run_dir))
         references = [key for key, value in _leaves(values, "") if isinstance(value, str) and "${" in value]
         if references:
             raise ConfigError(f"run: {run_dir / 'config.yaml'}: {references[0]}: expected a literal, found a reference")
@@ -65,7 +65,7 @@ def open_config(run_dir: Path, caller: DictConfig, named: Collection[str]) -> Di
             f"run: {run_dir} was not made here, or its config.yaml was changed since, and it names places outside of itself: "
             f"{', '.join(unconfirmed[:_SHOWN])}{more}; name your own, such as data.path=…, or confirm all of these with trust_run=true"
         )
-    return OmegaConf.create(values)
+    return merged(values)
 
 
 def kept_config(cfg: DictConfig) -> DictConfig:
@@ -76,7 +76,7 @@ def kept_config(cfg: DictConfig) -> DictConfig:
 def _of_caller(values: dict[str, Any], run_dir: Path, caller: DictConfig) -> dict[str, Any]:
     """The same with the caller's caches, store and loggers."""
     paths = plain(caller.paths)
-    own = plain(OmegaConf.merge(caller, {"run_dir": str(run_dir)})) if "run_dir" in caller else {}
+    own = plain(merged(caller, {"run_dir": str(run_dir)})) if "run_dir" in caller else {}
     values = _with_cache(_moved(values, values["paths"]["cache"], paths["cache"]), paths["cache"])
     values["features"]["store"] = own.get("features", {}).get("store")
     return values | {"paths": paths, "logger": own.get("logger", {})}

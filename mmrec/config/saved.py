@@ -6,6 +6,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from mmrec.config.older_baselines import translate_baselines
+from mmrec.config.values import literal, merged
 from mmrec.renames import rename_targets
 
 _BEFORE = {
@@ -38,7 +39,7 @@ def saved_config(run_dir: Path) -> DictConfig:
     saved = OmegaConf.create(text)
     if not isinstance(saved, DictConfig):
         raise ValueError(f"expected keys with values in {path}")
-    saved = OmegaConf.create(rename_targets(OmegaConf.to_container(saved, resolve=False)))
+    saved = OmegaConf.create(rename_targets(literal(saved)))
     if isinstance(saved.get("baselines"), DictConfig):
-        saved.baselines = translate_baselines(OmegaConf.to_container(saved.baselines, resolve=False))
-    return OmegaConf.merge(saved, OmegaConf.merge(_BEFORE, saved), {"trusted_packages": []})
+        saved.baselines = translate_baselines(literal(saved.baselines))
+    return merged(saved, merged(_BEFORE, saved), {"trusted_packages": []})

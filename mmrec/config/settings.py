@@ -16,7 +16,7 @@ from mmrec.config.places import kept_config, open_config
 from mmrec.config.run_dir import name_run_dir
 from mmrec.config.saved import saved_config
 from mmrec.config.selection import check_selection
-from mmrec.config.values import flat, plain, read_model
+from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.experiment.run_folder.changes import Change, describe_changes
@@ -72,7 +72,7 @@ def evaluate_settings(cfg: DictConfig) -> EvaluateSettings:
     """The settings of `mmrec evaluate`: those that the run was trained with, and of this caller the paths and `data`."""
     run_dir = find_run(cfg.run)
     named = {f"data.{key}": value for key, value in cfg.data.items() if value is not None}
-    saved = OmegaConf.merge(open_config(run_dir, cfg, named), {"trusted_packages": cfg.trusted_packages})
+    saved = merged(open_config(run_dir, cfg, named), {"trusted_packages": cfg.trusted_packages})
     for key, value in named.items():
         OmegaConf.update(saved, key, value)
     check(saved, TrainConfig)
@@ -144,9 +144,11 @@ def _candidate(cfg: DictConfig, key: str, name: str) -> Candidate:
         node = OmegaConf.create(fixed)
         for part, value in setting.items():
             OmegaConf.update(node, part, value)
-        return build(OmegaConf.create({name: node}), name)()
+        made: Fittable = build(OmegaConf.create({name: node}), name)()
+        return made
 
-    return Candidate(name, make, fixed, dict(flat(beside.get("space") or {})), beside.get("n_trials", 1))
+    space: dict[str, Any] = dict(flat(beside.get("space") or {}))
+    return Candidate(name, make, fixed, space, beside.get("n_trials", 1))
 
 
 def _model_settings(cfg: DictConfig) -> ModelSettings:
@@ -188,4 +190,4 @@ def _resumed(cfg: DictConfig, overrides: Sequence[str] | None) -> tuple[DictConf
     changes = find_changes(saved, asked, run_dir)
     if changes:
         _log.info(f"resume: {describe_changes(changes)}")
-    return OmegaConf.merge(changed_config(saved, changes), {"resume": cfg.resume, "run_dir": cfg.resume, "trust_run": False}), changes
+    return merged(changed_config(saved, changes), {"resume": cfg.resume, "run_dir": cfg.resume, "trust_run": False}), changes

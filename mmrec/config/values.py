@@ -1,7 +1,7 @@
 """Configurations as plain values."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,7 +13,17 @@ BESIDE_MODELS = SEARCH | {"name"}
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The configuration as dicts, lists and scalars, interpolations resolved."""
-    return OmegaConf.to_container(cfg, resolve=True)
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+
+
+def literal(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as dicts, lists and scalars, interpolations as they are written."""
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+
+
+def merged(*configs: Any) -> DictConfig:
+    """A configuration of several, of which the later ones win."""
+    return cast(DictConfig, OmegaConf.merge(*configs))
 
 
 def flat(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -86,7 +86,7 @@ def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_
 
 def _without_hindsight(settings: EvidenceSettings, dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
     """The dataset without triples that became known too late for the split, and notes on all evidence that may know held-out rows."""
-    triples, notes = dataset.triples, ()
+    triples, notes = dataset.triples, tuple[str, ...]()
     if settings.allowed[KG]:
         if triples is not None and TIMESTAMP in triples.columns:
             triples, notes = forget_future(triples, settings.split(dataset.interactions))
