@@ -8,7 +8,7 @@
     audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.folder.vectors`
 
 Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files, in which
-folders called `column=value` are a column, as Spark writes them. Text is UTF-8, or as `mmrec.data.tables.encoding` tells.
+folders called `column=value` are a column, as Spark writes them. Text is UTF-8, or as `mmrec.data.tables.delimited.encoding` tells.
 `mmrec.yaml` in the folder (see `mmrec.data.folder.settings`) says which files and columns have other names.
 """
 
@@ -27,7 +27,7 @@ from mmrec.data.folder.settings import FILE, Layout, Settings, read_settings
 from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.data.pictures.names import find_pictures, is_pattern
 from mmrec.data.tables.columns import Column, ReadTable, read_table
-from mmrec.data.tables.encoding import TextEncoding
+from mmrec.data.tables.delimited.encoding import TextEncoding
 from mmrec.data.tables.formats import is_text, open_labelled, open_table
 from mmrec.data.tables.graphs import node_links
 from mmrec.data.tables.id_checks import near_ids

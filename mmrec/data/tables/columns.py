@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from mmrec.data.tables.header import looks_like_row, make_names, no_names
+from mmrec.data.tables.delimited.header import looks_like_row, make_names, no_names
+from mmrec.data.tables.delimited.separator import NAMES
 from mmrec.data.tables.id_checks import Kinds
 from mmrec.data.tables.nested_text import as_text, is_coded, is_text_list
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import TableFile
-from mmrec.data.tables.separator import NAMES
 from mmrec.data.tables.time_units import TimeUnits, fraction_of
 from mmrec.data.tables.time_units import in_seconds as time_in_seconds
 from mmrec.errors import DataError, nearest
