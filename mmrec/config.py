@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
@@ -91,6 +91,11 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
     call = partial(_call, key, plain)
     call.__signature__ = inspect.signature(plain)  # what it still takes
     return call
+
+
+def target(cfg: DictConfig, key: str) -> Any:
+    """The class or function that the node at `key` of a checked configuration names."""
+    return get_object(OmegaConf.select(cfg, key)["_target_"])
 
 
 def refine(key: str, make: Callable[[], Any]) -> Any:

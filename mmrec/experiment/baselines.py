@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mmrec.config import build, plain
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.experiment.configured_task import tuned_by
 from mmrec.experiment.prepare import say
 from mmrec.experiment.tuning.kept_choices import tune_once
 from mmrec.experiment.tuning.search import Tuned
@@ -17,7 +18,7 @@ from mmrec.types import DatasetSpec
 
 def tune_baseline(cfg: DictConfig, name: str, spec: DatasetSpec, valid: EvaluationSet) -> Tuned | None:
     """The best of one baseline's settings, said in a line. It is handed no test row; None where the data lack what it needs."""
-    node, metric = plain(cfg.baselines)[name], cfg.selection.metric.removeprefix("val/")
+    node, metric = plain(cfg.baselines)[name], tuned_by(cfg)
     fixed = {key: value for key, value in node.items() if key not in ("space", "n_trials")}
     make = build(OmegaConf.create({name: fixed}), name)
     search = Search(node.get("space", {}), node.get("n_trials", 1), cfg.seed)

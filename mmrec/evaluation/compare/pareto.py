@@ -9,6 +9,7 @@ from markupsafe import Markup
 from mmrec.charts.scatter import Dot, format_seconds, scatter
 from mmrec.evaluation.compare.against_baselines import metric_key
 from mmrec.evaluation.format import format_value
+from mmrec.metrics.direction import sign
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ def pareto_view(metrics: dict, run: dict, metric: str) -> ParetoView | None:
 
 
 def view_standings(standings: Sequence[Standing], metric: str, ours: str | None = None) -> ParetoView | None:
-    """The same from any standings, means over runs too; `ours` is the model whose place the sentence adds. None for fewer than two."""
-    if len(standings) < 2:
+    """The same from any standings, means over runs too; `ours` is the model whose place the sentence adds. None for fewer than two,
+    and for a metric of which lower is better: the chart has what is better further up.
+    """
+    if len(standings) < 2 or sign(metric) < 0:
         return None
     front = pareto_front(standings)
     dots = [Dot(s.name, s.fit_s, s.accuracy, s.coverage, s.name in front, _title(s, metric)) for s in standings]

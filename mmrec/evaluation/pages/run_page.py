@@ -22,6 +22,7 @@ from mmrec.evaluation.pages.render import render
 from mmrec.evaluation.pages.run_fairness import calibration_views, fairness_view
 from mmrec.evaluation.pages.run_slices import describe_slice_tests, slice_views
 from mmrec.files.storage import read_json, write_text
+from mmrec.metrics.direction import sign
 from mmrec.types import ITEM_ID, MODALITIES, Dataset
 
 METRICS, AUC = ("recall", "ndcg", "graded_ndcg", "hit_rate", "mrr", "map", "precision"), "auc"
@@ -141,6 +142,8 @@ def _columns(metrics: dict) -> list[str]:
     measured = {key for values in metrics["models"].values() for key in values}
     ks = cutoffs(name for name in measured if name.startswith("test/"))
     names, validation = [*(f"{metric}@{k}" for metric in METRICS for k in ks), AUC], f"val/{headline(metrics)}"
+    if validation.partition("@")[0] != "val/ndcg":  # a task that does not rank
+        names = [name.removeprefix("test/") for name in next(iter(metrics["models"].values())) if name.startswith("test/")]
     return [name for name in names if f"test/{name}" in measured] + [validation] * (validation in measured)
 
 
@@ -174,7 +177,13 @@ def _curve_charts(curves: pl.DataFrame | None) -> list[Markup]:
             for (seed,), part in rows.group_by("seed", maintain_order=True)
         ]
         charts.append(
-            line_chart(f"{metric} by epoch, a line for each seed", lines, "epoch", metric, mark_highest=metric.startswith("val/"))
+            line_chart(
+                f"{metric} by epoch, a line for each seed",
+                lines,
+                "epoch",
+                metric,
+                mark_highest=metric.startswith("val/") and sign(metric) > 0,
+            )
         )
     return [chart for chart in charts if chart]
 
@@ -185,7 +194,7 @@ def _curves_shown(metrics: list[str]) -> list[str]:
     for name in ("val/ndcg", "val/recall"):
         at = [metric for metric in metrics if metric.startswith(f"{name}@")]
         shown += [max(at, key=cutoff)] if at else []
-    return shown
+    return shown if any(name.startswith("val/") for name in shown) else sorted(metrics)
 
 
 def _attention(folder: RunFolder, ours: str) -> tuple[Grid, Markup] | None:
