@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
+from mmrec import plugins
+
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "log_loss", "ece_equal_width", "ece_equal_mass", "loss"})
-"""Of the metrics of mmrec; of all others a higher value is better, unless a task declares it otherwise."""
+"""Of the metrics of mmrec; of all others a higher value is better, unless a task or the metric of a package declares it otherwise."""
 
 
 class Metric(NamedTuple):
@@ -26,7 +28,13 @@ def sign(name: str, declared_lower: Collection[str] = ()) -> int:
     (1, -1, -1)
     """
     bare = name.rpartition("/")[2]
-    return -1 if bare in declared_lower or bare.partition("@")[0] in LOWER_IS_BETTER else 1
+    base = bare.partition("@")[0]
+    return -1 if bare in declared_lower or base in LOWER_IS_BETTER or base in _lower_in_packages() else 1
+
+
+def _lower_in_packages() -> set[str]:
+    """The metrics of other packages whose functions say `higher_is_better = False`."""
+    return {name for name, metric in plugins.load_metrics().items() if not getattr(metric, "higher_is_better", True)}
 
 
 def lower_of(metrics: Collection[Metric]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mmrec import plugins
 from mmrec.metrics import click, rating
 from mmrec.metrics.direction import LOWER_IS_BETTER, Metric, lower_of, sign
 from mmrec.metrics.ranking import METRICS
@@ -23,3 +24,12 @@ def test_a_name_may_have_a_part_and_a_cutoff(name: str, declared: list[str], exp
 
 def test_the_lower_ones_of_a_task() -> None:
     assert lower_of([Metric("ndcg@5"), Metric("rmse", False)]) == ["rmse"]
+
+
+def test_a_metric_of_a_package_says_so_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def regret() -> None: ...
+
+    monkeypatch.setattr(plugins, "load_metrics", lambda: {"regret": regret})
+    assert sign("val/regret@5") == 1
+    regret.higher_is_better = False
+    assert sign("val/regret@5") == -1

@@ -112,10 +112,15 @@ def headlines(names: Iterable[str]) -> list[str]:
 
 
 def headline(metrics: dict) -> str:
-    """The metric that a run is judged by: ndcg at the greatest cutoff that ours has on the test part, such as `ndcg@20`; else the first."""
+    """The metric that a run is judged by: ndcg at the greatest cutoff that ours has on the test part, such as `ndcg@20`.
+
+    Of a task that measures no lists, at no cutoff, it is the first metric.
+    """
     ours = next(iter(metrics["models"].values()))
     tested = [name.removeprefix("test/") for name in ours if name.startswith("test/")]
-    return max((name for name in tested if name.startswith("ndcg@")), key=cutoff, default=next(iter(tested), "ndcg"))
+    if tested and not cutoffs(tested):
+        return tested[0]
+    return max((name for name in tested if name.startswith("ndcg@")), key=cutoff, default="ndcg")
 
 
 def charted_models(metrics: dict) -> list[str]:
