@@ -46,16 +46,17 @@ def pareto_front(standings: Sequence[Standing]) -> set[str]:
 def pareto_view(metrics: dict, run: dict, metric: str) -> ParetoView | None:
     """The models of one run, from its `metrics.json` and `run.json`, in a test metric such as `ndcg@20`, ours first.
 
-    None where fewer than two models have all three: runs of before `fit_s` was kept, lists that were not described at the metric's cutoff.
+    None where fewer than two models have all three: runs of before `fit_s` was kept, lists that were not described at the metric's cutoff;
+    and for a metric of which lower is better, for the chart has what is better further up.
     """
+    if sign(metric, metrics.get("lower_is_better", ())) < 0:
+        return None
     return view_standings(standings_of(metrics, run, metric), metric, next(iter(metrics["models"])))
 
 
 def view_standings(standings: Sequence[Standing], metric: str, ours: str | None = None) -> ParetoView | None:
-    """The same from any standings, means over runs too; `ours` is the model whose place the sentence adds. None for fewer than two,
-    and for a metric of which lower is better: the chart has what is better further up.
-    """
-    if len(standings) < 2 or sign(metric) < 0:
+    """The same from any standings, means over runs too; `ours` is the model whose place the sentence adds. None for fewer than two."""
+    if len(standings) < 2:
         return None
     front = pareto_front(standings)
     dots = [Dot(s.name, s.fit_s, s.accuracy, s.coverage, s.name in front, _title(s, metric)) for s in standings]

@@ -13,6 +13,7 @@ from mmrec.evaluation.compare.pareto import ParetoView, Standing, view_standings
 from mmrec.evaluation.pages.render import render
 from mmrec.evaluation.pages.terminal import section_cells, section_header, section_markdown
 from mmrec.files.storage import write_json, write_text
+from mmrec.metrics.direction import sign
 
 
 def write_leaderboard(folder: Path, name: str, sections: Sequence[Section], unfinished: Sequence[str]) -> None:
@@ -54,7 +55,8 @@ def _caption(section: Section) -> str:
 
 
 def _forest(section: Section) -> Markup:
-    tested = sorted((row for row in section.rows if row.difference), key=lambda row: -row.difference.mean)
+    better = sign(section.metric, section.lower_is_better)
+    tested = sorted((row for row in section.rows if row.difference), key=lambda row: -better * row.difference.mean)
     if not tested:
         return Markup("")
     estimates = [Estimate(row.name, row.difference.mean, row.difference.low, row.difference.high) for row in tested]
@@ -63,6 +65,8 @@ def _forest(section: Section) -> Markup:
 
 
 def _pareto(section: Section) -> ParetoView | None:
+    if sign(section.metric, section.lower_is_better) < 0:
+        return None  # the chart has what is better further up
     measured = [row for row in section.rows if row.fit_s is not None and row.coverage is not None]
     standings = [Standing(row.name, row.values[section.metric].mean, row.fit_s, row.coverage) for row in measured]
     return view_standings(standings, section.metric, section.first.name)

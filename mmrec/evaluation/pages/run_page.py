@@ -87,7 +87,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict:
         "comparison": comparison,
         "column_groups": [(name, list(group)) for name, group in groupby(comparison.columns, key=_column_group)],
         "tuned": {model: _settings(values) for model, values in folder.metrics.get("tuned", {}).items()},
-        "curves": _curve_charts(folder.curves),
+        "curves": _curve_charts(folder.curves, folder.metrics.get("lower_is_better", ())),
         "attention": _attention(folder, comparison.ours),
         "worth": _worth(folder.counterfactuals),
         "lists": folder.metrics.get("lists", {}),
@@ -165,7 +165,7 @@ def _settings(values: dict) -> str:
     return ", ".join(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in values.items())
 
 
-def _curve_charts(curves: pl.DataFrame | None) -> list[Markup]:
+def _curve_charts(curves: pl.DataFrame | None, lower_is_better: Sequence[str]) -> list[Markup]:
     """Losses first, then recall and ndcg on the validation part at their largest k; a line a seed."""
     if curves is None:
         return []
@@ -176,15 +176,8 @@ def _curve_charts(curves: pl.DataFrame | None) -> list[Markup]:
             Line(f"seed {seed}", [(float(epoch), float(value)) for epoch, value in part.select("epoch", "value").iter_rows()])
             for (seed,), part in rows.group_by("seed", maintain_order=True)
         ]
-        charts.append(
-            line_chart(
-                f"{metric} by epoch, a line for each seed",
-                lines,
-                "epoch",
-                metric,
-                mark_highest=metric.startswith("val/") and sign(metric) > 0,
-            )
-        )
+        is_marked = metric.startswith("val/") and sign(metric, lower_is_better) > 0
+        charts.append(line_chart(f"{metric} by epoch, a line for each seed", lines, "epoch", metric, mark_highest=is_marked))
     return [chart for chart in charts if chart]
 
 

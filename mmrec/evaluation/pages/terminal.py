@@ -74,8 +74,8 @@ def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str, f
     compared = [compare(run.metrics, columns) for run in runs]
     ours = [comparison.rows[comparison.ours] for comparison in compared]
     signs = [sign(column, runs[0].metrics.get("lower_is_better", ())) for column in columns]
-    values = [[row[c].value for row in ours if row[c].value is not None] for c in range(len(columns))]
-    best = [better * max(better * value for value in some) if some else None for some, better in zip(values, signs, strict=True)]
+    known = [[row[c].value for row in ours if row[c].value is not None] for c in range(len(columns))]
+    best = [better * max(better * value for value in some) if some else None for some, better in zip(known, signs, strict=True)]
     for run, row in zip(runs, ours, strict=True):
         values = (Text(_cell(cell, "\n± "), "bold" if cell.value == top else "") for cell, top in zip(row, best, strict=True))
         table.add_row(Text(run.label), *values, _against(runs[0], run, tested))
@@ -162,11 +162,9 @@ def _against(first: SweepRun, run: SweepRun, metric: str) -> Text:
 def _beside(run: MeasuredRun, first: MeasuredRun, key: str) -> Text:
     value, base = run.metrics[key], first.metrics[key]
     shown = Text(format_value(value))
-    return (
-        shown
-        if run is first or not base
-        else Text.assemble(shown, "\n", _styled_difference((value - base) / base, sign(key, first.lower_is_better)))
-    )
+    if run is first or not base:
+        return shown
+    return Text.assemble(shown, "\n", _styled_difference((value - base) / base, sign(key, first.lower_is_better)))
 
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:
