@@ -121,7 +121,7 @@ class TabularDataModule(LightningDataModule):
         path = self.split_dir / f"{part}.parquet"
         if not path.is_file():
             raise MissingFile(f"expected the {part} part of the split at {path}, and there is no such file")
-        return SplitPart(self.index.interactions(pl.read_parquet(path)), self.index.n_users, self.index.n_items)
+        return SplitPart(self.index.interactions(pl.read_parquet(path, glob=False)), self.index.n_users, self.index.n_items)
 
 
 def _first(names: list[str]) -> str:

@@ -55,7 +55,7 @@ def generate(millions: int, path: Path) -> None:
 
 
 def scan(path: Path) -> pl.LazyFrame:
-    return pl.scan_parquet(path) if path.suffix == ".parquet" else pl.scan_csv(path)
+    return pl.scan_parquet(path, glob=False) if path.suffix == ".parquet" else pl.scan_csv(path, glob=False)
 
 
 def used() -> tuple[float, float]:

@@ -72,7 +72,11 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
 def read_graph(path: Path, min_degree: int) -> KnowledgeGraph:
     """The triples of a file, inverse twins dropped, entities with few neighbours too."""
     triples = pl.read_csv(
-        path, separator="," if path.suffix == ".csv" else "\t", infer_schema=False, new_columns=["head", "relation", "tail"]
+        path,
+        separator="," if path.suffix == ".csv" else "\t",
+        infer_schema=False,
+        new_columns=["head", "relation", "tail"],
+        glob=False,
     )
     dataset = Dataset(
         path.stem, path.parent, pl.DataFrame(), pl.DataFrame({"item_id": []}, schema={"item_id": pl.String}), (), triples=triples

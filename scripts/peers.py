@@ -62,7 +62,7 @@ def start_recbole(cfg: DictConfig, spec: DatasetSpec, python: str, threads: int)
     folder = Path(cfg.run_dir) / "recbole"
     (folder / "ml").mkdir(parents=True)
     for part in ("train", "valid", "test"):
-        table = pl.read_parquet(Path(cfg.run_dir) / "split" / f"{part}.parquet", columns=["user_id", "item_id"])
+        table = pl.read_parquet(Path(cfg.run_dir) / "split" / f"{part}.parquet", columns=["user_id", "item_id"], glob=False)
         table.rename("{}:token".format).write_csv(folder / "ml" / f"ml.{part}.inter", separator="\t")
     command = [python, _script("recbole_peer.py"), str(folder), str(threads)]
     return Peer("RecBole", command, {"RecBole": "evaluate", "RecBole, one batch": "evaluate_at_once"})

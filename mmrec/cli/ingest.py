@@ -15,6 +15,7 @@ from mmrec.data.ingest.ingest import MANIFEST, Ingest
 from mmrec.data.interactions.filter import Filter
 from mmrec.data.interactions.split_rules import RULES, Rule
 from mmrec.errors import ConfigError, StorageError, nearest
+from mmrec.files.locate import user_path
 from mmrec.schemas import IngestCommandConfig
 from mmrec.terminal import say
 from mmrec.types import PARTS, RowCount
@@ -28,7 +29,7 @@ def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
     Raises what `Ingest.into` does, ConfigError for other data than folders, StorageError where nothing can be written.
     """
     check(cfg, IngestCommandConfig)
-    data, out = plain(cfg.data), Path(cfg.output).expanduser()
+    data, out = plain(cfg.data), user_path(cfg.output)
     if data["_target_"] != _READER:
         raise ConfigError("data: expected data=folder, for other data have no files of their own making; train on them as they are")
     check_choices({}, data["on_error"])

@@ -16,7 +16,7 @@ from mmrec.data.discover.guess_columns import DOUBTFUL, Guess
 from mmrec.data.discover.survey import SAMPLE_ROWS, survey_folder
 from mmrec.data.folder.settings import FILE
 from mmrec.errors import ConfigError, StorageError
-from mmrec.files.locate import missing_file
+from mmrec.files.locate import missing_file, user_path
 from mmrec.files.storage import write_text
 from mmrec.terminal import say, show
 
@@ -35,7 +35,7 @@ def init(words: Sequence[str]) -> Guesses:
     where nothing in it could be interactions, StorageError where the folder takes no file.
     """
     arguments = _parse(words)
-    folder = Path(arguments.path).expanduser()
+    folder = user_path(arguments.path)
     if not folder.is_dir():
         raise missing_file(folder)
     target = folder / FILE

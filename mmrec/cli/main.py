@@ -76,6 +76,7 @@ def _run(arguments: list[str]) -> None:
         if verb not in VERBS:
             raise MmrecError(f"there is no `mmrec {verb}`; {nearest(verb, [*VERBS, *PLAIN_VERBS])}")
         run, config_name = VERBS[verb]
+        rest = shorthand.quote_paths(rest)
         rest = shorthand.spell_out(verb, rest) if arguments[0] == "data" else rest
         rest = [f"++{word}" if _OPEN.match(word) else word for word in rest]
         sys.argv = [f"mmrec {verb}", *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]  # argparse wants it before or after

@@ -154,24 +154,26 @@ def _describe_lists(
     return found
 
 
-def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
-    """Writes attention.parquet for a model that tells of it, and the vectors with the ids and titles of their rows, which is all that
-    recommending needs.
+def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
+    """Writes attention.parquet for a model that tells of it, the vectors of one that has some, and the ids and titles of their rows, which
+    is all that recommending needs.
 
-    Beside the ids of the users stand the columns that slices are made of.
+    Beside the ids of the users stand the columns that slices are made of. Returns whether the model has vectors.
     """
-    scorer, index, dataset = model.freeze(), evidence.index, evidence.dataset
-    if model.modalities:
+    vectors, index, dataset = model.freeze().vectors(), evidence.index, evidence.dataset
+    if vectors and model.modalities:
         item, modality = model.present.nonzero().unbind(1)
         mass = {
             ITEM_ID: index.item_id(item),
             "modality": pl.Series([model.modalities[m] for m in modality.tolist()], dtype=pl.String),
-            "weight": scorer.attention[item, modality].numpy(),
+            "weight": vectors.attention[item, modality].numpy(),
         }
         write_parquet(run_dir / "attention.parquet", pl.DataFrame(mass))
-    write_tensors(run_dir / "vectors.safetensors", {"users": scorer.users.contiguous(), "items": scorer.items.contiguous()})
+    if vectors:
+        write_tensors(run_dir / "vectors.safetensors", {"users": vectors.users.contiguous(), "items": vectors.items.contiguous()})
     write_parquet(run_dir / "items.parquet", index.align(dataset.items).select(ITEM_ID, *dataset.text_columns[:1]))
     write_parquet(run_dir / "users.parquet", sliced_columns(dataset.users, index.user_ids))
+    return vectors is not None
 
 
 def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
@@ -191,13 +193,13 @@ def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
 def _complete_rows(path: Path) -> pl.DataFrame | None:
     """A CSV log up to its last line break: a process that was killed may have left half a row, or half a header."""
     lines, line_break, _ = path.read_bytes().rpartition(b"\n")
-    return pl.read_csv(lines + line_break, infer_schema_length=None) if lines else None
+    return pl.read_csv(lines + line_break, infer_schema_length=None, glob=False) if lines else None
 
 
 def read_sweep_run(run_dir: Path, label: str) -> SweepRun:
     """What a sweep's table needs of a finished run."""
     about, metrics = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
-    return SweepRun(label, about["model"], metrics, pl.read_parquet(run_dir / "per_user.parquet"), about["split"]["hash"])
+    return SweepRun(label, about["model"], metrics, pl.read_parquet(run_dir / "per_user.parquet", glob=False), about["split"]["hash"])
 
 
 def _named(result: Result, evidence: Evidence) -> pl.DataFrame:

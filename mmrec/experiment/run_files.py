@@ -47,7 +47,7 @@ def read_table(path: Path, *columns: str) -> pl.DataFrame:
     if not path.is_file():
         raise MissingFile(f"{path}: not found; a run folder holds it")
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: the table cannot be read, it is damaged or cut short: {str(error).splitlines()[0]}") from error
     if missing := [name for name in columns if name not in table.columns]:

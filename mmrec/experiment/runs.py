@@ -11,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 
 from mmrec.errors import DataError, MissingFile
+from mmrec.experiment.older_baselines import translate_baselines
+from mmrec.files.locate import user_path
 from mmrec.renames import rename_targets
 
 _BEFORE = {
@@ -40,7 +42,7 @@ def find_run(path: str | Path) -> Path:
 
     Raises MissingFile, naming the runs that are there, where it is none, DataError where it leads out of itself.
     """
-    run_dir = Path(path)
+    run_dir = user_path(path)
     if not is_finished(run_dir):
         lacking = next((name for name in _LAST if not (run_dir / name).is_file()), "")
         what = f"holds no finished run (no {lacking})" if run_dir.is_dir() else "is not there"
@@ -87,6 +89,8 @@ def saved_config(run_dir: Path) -> DictConfig:
     if isinstance(task, dict) and (groups := _GROUPS_BEFORE.get(str(task.get("_target_")))):
         task.setdefault("groups", groups)
     saved = OmegaConf.create(values)
+    if isinstance(saved.get("baselines"), DictConfig):
+        saved.baselines = translate_baselines(OmegaConf.to_container(saved.baselines, resolve=False))
     return OmegaConf.merge(saved, OmegaConf.merge(_BEFORE, saved), {"trusted_packages": []})
 
 

@@ -1,46 +1,100 @@
 """Finding the files of tables in a folder: by their names, inside of it only."""
 
-from collections.abc import Sequence
-from pathlib import Path
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from urllib.parse import unquote
 
 from mmrec.errors import DataError, MissingFile, nearest
 from mmrec.files.compressed import COMPRESSIONS
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".nt", ".ttl", ".graphml")
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def find_table(folder: Path, stem: str, suffixes: Sequence[str] = SUFFIXES) -> Path | None:
-    """The table called `stem` in a folder, whichever format it has; None where there is none. Raises DataError where there are
-    two, and for a link that leads out of the folder."""
+    """The table called `stem` in a folder, whichever format it has: a file, or a folder of files; None where there is none.
+
+    Raises DataError where there are two, for a link that leads out of the folder, and for what is neither a file nor a folder.
+    """
     names = [f"{stem}{suffix}{packed}" for suffix in suffixes for packed in ("", *COMPRESSIONS)]
-    found = [path for name in (stem, *names) if (path := folder / name).is_file() or (name == stem and path.is_dir())]
+    found = [path for name in (stem, *names) if os.path.lexists(path := folder / name)]
     if len(found) > 1:
         raise DataError(f"{folder}: expected one `{stem}` table, found {' and '.join(path.name for path in found)}; remove all but one")
     for path in found:
-        _check_within(path, folder)
+        check_file(path, folder)
     return found[0] if found else None
 
 
 def files_of(path: Path) -> list[Path]:
-    """The one file; those of a folder, without hidden ones and marks such as `_SUCCESS`; or those that a glob such as `orders-*.csv` names.
+    """The one file; those of a folder and of its partitions, folders called `column=value`, without hidden ones and marks such as
+    `_SUCCESS`; or those that a glob such as `orders-*.csv` names.
 
-    They are in the order of their names. Empty where there is none. Raises DataError for a link in a folder that leads out of it.
+    They are in the order of their names. Empty where there is none. Raises DataError for what is neither a file nor a folder, and for a
+    link in a folder that leads out of it.
     """
     if path.is_dir():
-        parts = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "_")))
-        for part in parts:
-            _check_within(part, path)
-        return parts
+        return list(_files_in(path, path))
     if path.is_file():
         return [path]
-    root = next(parent for parent in path.parents if parent.is_dir())
-    return sorted(found for found in root.glob(str(path.relative_to(root))) if found.is_file())
+    root = _existing(path)
+    found = [entry for entry in _below(root, str(path.relative_to(root))) if not entry.is_dir()]
+    for entry in found:
+        check_kind(entry)
+    return found
+
+
+def _files_in(folder: Path, root: Path) -> Iterator[Path]:
+    for entry in sorted(folder.iterdir()):
+        is_partition = "=" in entry.name and entry.is_dir() and not entry.is_symlink()
+        if entry.name.startswith(".") or (entry.name.startswith("_") and not is_partition):
+            continue
+        check_file(entry, root)
+        yield from _files_in(entry, root) if is_partition else [entry]
+
+
+def partitions(path: Path, files: Sequence[Path]) -> list[dict[str, str | None]]:
+    """Of each file of a folder or glob, the columns that the folders between are, as Hive and Spark call them: `day=2024-01-01`."""
+    root = path if path.is_dir() else _existing(path)
+    named = ([part.partition("=") for part in file.relative_to(root).parent.parts if "=" in part] for file in files)
+    return [{unquote(name): None if value == _HIVE_NULL else unquote(value) for name, _, value in parts} for parts in named]
+
+
+def user_path(text: str | Path) -> Path:
+    """The path that a person wrote. `~` at its start is a home folder, unless there is a file or folder of that name, or no such user.
+
+    In the latter case the path is absolute, for libraries take `~` for a home folder too.
+    """
+    path = Path(text)
+    if not str(path).startswith("~"):
+        return path
+    try:
+        return path.absolute() if path.exists() else path.expanduser()
+    except RuntimeError:
+        return path.absolute()
+
+
+def files_below(root: Path, glob: str) -> list[Path]:
+    """The files that a glob names below a folder, in order. Folders at its start that are there under their very names are no globs."""
+    return [entry for entry in _below(root, glob) if entry.is_file()]
+
+
+def _below(root: Path, glob: str) -> list[Path]:
+    parts = PurePath(glob).parts
+    while len(parts) > 1 and (root / parts[0]).is_dir():
+        root, parts = root / parts[0], parts[1:]
+    return sorted(root.glob("/".join(parts)))
 
 
 def missing_file(path: Path) -> MissingFile:
-    """The error for a path that is not there: names the nearest one beside it, or the part of the path that is missing."""
+    """The error for a path that is not there as a file or a folder: what is there instead, the nearest one beside it, or the part of the
+    path that is missing."""
     missing = next(part for part in (path, *path.parents) if part.parent.is_dir())
     through = "" if missing == path else f": there is no {missing}"
+    if os.path.lexists(missing):
+        wanted = "a file" if missing.is_dir() else "a folder" if missing.is_file() or missing != path else "a file or a folder"
+        return MissingFile(f"{path}: expected {wanted}, found {_kind(missing)}" + ("" if missing == path else f" at {missing}"))
     return MissingFile(f"{path} does not exist{through}; {nearest(missing.name, (entry.name for entry in missing.parent.iterdir()))}")
 
 
@@ -49,6 +103,29 @@ def is_inside(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def _check_within(path: Path, folder: Path) -> None:
+def _existing(path: Path) -> Path:
+    return next(parent for parent in path.parents if parent.is_dir())
+
+
+def check_file(path: Path, folder: Path) -> None:
+    """Raises DataError for what is neither a file nor a folder, and for a link that leads out of `folder`."""
+    check_kind(path)
     if not is_inside(path, folder):
         raise DataError(f"{path}: a link that leads out of {folder}; put the file itself there")
+
+
+def check_kind(path: Path) -> None:
+    """Raises DataError for what is neither a file nor a folder."""
+    if not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path}: expected a file or a folder, found {_kind(path)}; remove it, or put a file there")
+
+
+def _kind(path: Path) -> str:
+    """What there is at a path, its links followed."""
+    if path.is_dir() or path.is_file():
+        return "a folder" if path.is_dir() else "a file"
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return "a link that leads nowhere"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"

@@ -20,7 +20,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from mmrec.errors import ConfigError, MissingFile, MmrecError, StorageError, nearest
-from mmrec.files.locate import missing_file
+from mmrec.files.locate import files_below, missing_file, user_path
 from mmrec.files.safe_open import MAX_BYTES, check_inside, read_inside, refusal
 from mmrec.files.storage import write_atomic
 
@@ -80,7 +80,7 @@ class Folder(Store):
         return read_inside(self.path, name)
 
     def names(self, pattern: str) -> list[str]:
-        return [path.relative_to(self.path).as_posix() for path in sorted(self.path.glob(pattern)) if path.is_file()]
+        return [path.relative_to(self.path).as_posix() for path in files_below(self.path, pattern)]
 
     def write(self, name: str, content: bytes) -> None:
         try:
@@ -179,7 +179,7 @@ def open_store(url: str, key: str, whole: bool = True) -> Store:
         if protocol in _LEAD_ELSEWHERE:
             raise ConfigError(f"{key}: `{protocol}` is not taken: what it reads says where else to read")
     if len(protocols) == 1 and protocols[0] in _LOCAL:
-        path = Path(LocalFileSystem._strip_protocol(url) if "://" in url else url).expanduser()
+        path = user_path(LocalFileSystem._strip_protocol(url) if "://" in url else url)
         if not path.is_dir() and (whole or path.exists()):
             raise MissingFile(f"{key}: {path} is no folder" if path.exists() else f"{key}: {missing_file(path)}")
         return Folder(path, key)

@@ -16,7 +16,7 @@ from mmrec.errors import ConfigError
 from mmrec.metrics.direction import Metric, sign
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, evaluate_ranking, rank_and_evaluate, rank_users
 from mmrec.metrics.ranking import known_metrics
-from mmrec.models.recommender import MixedRecommender, Recommender
+from mmrec.models.recommender import GradientRecommender, MixedRecommender, Recommender
 from mmrec.tasks.mixing import climb, weight_grids
 from mmrec.tasks.parameter_groups import Rates
 from mmrec.tasks.task import Task, Validated
@@ -69,6 +69,8 @@ class RankingTask(Task):
         return RankingBatches().evaluation_set(seen, held_out)
 
     def loss_of(self, batch: TrainBatch, generator: torch.Generator) -> Float[Tensor, ""]:
+        if not isinstance(self.model, GradientRecommender):
+            raise TypeError(f"model: expected one that learns by gradient, came {type(self.model).__name__}")
         scores = self.model.score_batch(batch, generator)
         row = batch.row[: len(scores.positive)]  # none where a model learns without negatives
         return self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra
@@ -77,7 +79,8 @@ class RankingTask(Task):
         if isinstance(self.model, MixedRecommender):
             return self._choose_weights(self.model, rows)
         scorer = self.model.freeze()
-        self.refuse_divergence(scorer.users, scorer.items)
+        if vectors := scorer.vectors():
+            self.refuse_divergence(vectors.users, vectors.items)
         return self._means(scorer, rows)
 
     def measure(self, scorer: Scorer, rows: EvaluationSet) -> Evaluated:

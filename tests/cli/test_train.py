@@ -17,6 +17,7 @@ from torch import Tensor
 
 import mmrec.experiment.tuning.kept_choices
 from mmrec.cli.evaluate import evaluate
+from mmrec.cli.hydra.shorthand import quote_paths
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
 from mmrec.data.batches.evaluation_set import EvaluationSet
@@ -248,6 +249,16 @@ def test_recommending_leaves_out_what_the_user_had(run_of: Callable[..., Path], 
         recommend(compose(f"run={run_of()}", "user=u60", name="recommend"))
 
 
+def test_no_folder_of_a_run_is_taken_for_a_glob(compose: Compose, shop_overrides: list[str], shop_folder: Path, tmp_path: Path) -> None:
+    data, run_dir, cache = (tmp_path / f"{name}[1]*?" for name in ("shop", "run", "cache"))
+    shutil.copytree(shop_folder, data)
+    (tmp_path / "shop1xx").mkdir()
+    words = [f"data.path={data}", f"run_dir={run_dir}", f"paths.cache={cache}", "trainer.max_epochs=1", "evidence.text=false"]
+    run = train(compose(*shop_overrides, *quote_paths(words)))
+    asked = quote_paths([f"run={run}"])
+    assert evaluate(compose(*asked, name="evaluate")) and len(recommend(compose(*asked, "user=u3", "k=7", name="recommend"))) == 7
+
+
 @pytest.mark.parametrize(
     ("ablation", "tokens"),
     [
@@ -355,14 +366,6 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_of: Callable[...
         ours, reached = (pl.read_parquet(folder / name) for folder in (run, whole))
         assert ours.equals(reached)
     assert read(run, "run.json")["weights_sha256"] == read(whole, "run.json")["weights_sha256"]
-
-
-def test_what_cannot_be_resumed_is_a_message(run_of: Callable[..., Path], compose: Compose, tmp_path: Path) -> None:
-    with pytest.raises(MissingFile, match=r"^resume: expected the configuration of a run at "):
-        train(compose(f"resume={tmp_path}"), [f"resume={tmp_path}"])
-    overrides = [f"resume={run_of()}", "fusion=gated"]
-    with pytest.raises(ConfigError, match=r"^fusion: a resumed run keeps its choices"):
-        train(compose(*overrides), overrides)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig
 
 from mmrec.cli.train import train
-from mmrec.errors import ConfigError, DataError, StorageError
+from mmrec.errors import ConfigError, DataError, MissingFile, StorageError
 
 Compose = Callable[..., DictConfig]
 
@@ -85,3 +85,8 @@ def test_one_item_is_nothing_to_rank(tmp_path: Path, compose: Compose) -> None:
     (tmp_path / "interactions.csv").write_text("user_id,item_id\n" + "".join(f"u{user},lamp\n" for user in range(20)))
     with pytest.raises(DataError, match="expected at least two items, found 1: there is nothing to rank"):
         train(compose("data=folder", f"data.path={tmp_path}", f"paths.runs={tmp_path}/runs"))
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path, compose: Compose) -> None:
+    with pytest.raises(MissingFile, match=r"^resume: expected the configuration of a run at "):
+        train(compose(f"resume={tmp_path}"), [f"resume={tmp_path}"])

@@ -196,6 +196,9 @@ def links() -> dict[str, dict[str, Content]]:
         "parts in parts": {"interactions/a/a/a.csv": INTERACTIONS, "interactions/a/a/b": link_to("..")},
         "pipe": {"interactions.csv": os.mkfifo},
         "pipe as items": sound | {"items.jsonl": os.mkfifo},
+        "device as items": sound | {"items.csv": link_to("/dev/zero")},
+        "settings link out": sound | {"mmrec.yaml": link_to("/etc/passwd")},
+        "settings pipe": sound | {"mmrec.yaml": os.mkfifo},
     }
 
 

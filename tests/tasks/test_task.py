@@ -11,12 +11,12 @@ from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.errors import ConfigError
 from mmrec.experiment.configured_task import largest_k, settle_selection, task_metrics
 from mmrec.losses import bpr
-from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
+from mmrec.models.recommender import FrozenScorer, GradientRecommender, TrainScores
 from mmrec.tasks.ranking import KS, RankingTask
 from mmrec.tasks.task import GROUPS, declared_metrics
 
 
-class TableAndHead(Recommender):
+class TableAndHead(GradientRecommender):
     modalities = ()
 
     def __init__(self) -> None:

@@ -1,9 +1,18 @@
-"""The words of `mmrec data check`, `describe`, `ingest` and `graph` as overrides: a folder instead of two keys, options instead of keys."""
+"""The words of the command line as overrides.
+
+`mmrec data check`, `describe`, `ingest` and `graph` take a folder instead of two keys and options instead of keys. Every verb takes paths
+as a shell gives them, whatever is in them.
+"""
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from mmrec.errors import ConfigError, nearest
+from mmrec.files.locate import user_path
 
 HELP = {
     "data check": """usage: mmrec data check PATH [--json FILE] [key=value …]
@@ -40,7 +49,43 @@ already, nothing is done. Pictures stay where they are.
 _OPTIONS = {"data check": ("--json",), "data describe": ("--output",), "data graph": ("--output",), "data ingest": ()}
 _OUTPUT = ("data ingest",)
 """Verbs whose second word without a key is the folder to write."""
+_PATHS = re.compile(
+    r"\+{0,2}(run|run_dir|resume|output|predictions|json|store|features\.store|paths\.(cache|runs)"
+    r"|data\.(path|pictures|quarantine|archive|cache|files\.folder|(tables|features)\..+))"
+)
+"""Keys whose value is a path."""
+_PATH_STARTS = ("/", "./", "../")
+"""No key starts so."""
 _HYDRA = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "--config-dir", "-cd", "--multirun", "-m", "--help", "-h")
+
+
+def quote_paths(words: Sequence[str]) -> list[str]:
+    """The words, paths that Hydra's grammar would refuse, split or take for something else in quotes: `data.path=a=b`, `run=~name`.
+
+    A path that is there is taken as it stands. In a sweep, commas and functions such as `choice(a,b)` stay what they are in Hydra.
+    """
+    is_sweep = not {"-m", "--multirun"}.isdisjoint(words)
+    return [_with_quoted_path(word, is_sweep) for word in words]
+
+
+def _with_quoted_path(word: str, is_sweep: bool) -> str:
+    key, _, text = word.partition("=")
+    if not text or not _PATHS.fullmatch(key) or (_is_text(text, is_sweep) and not user_path(text).exists()):
+        return word
+    return f"{key}={_quoted_path(text)}"
+
+
+def _quoted_path(text: str) -> str:
+    return _quoted(str(user_path(text)) if text.startswith("~") else text)
+
+
+def _is_text(text: str, is_sweep: bool) -> bool:
+    """Whether Hydra takes this for a text, for nothing, or for several texts where it may."""
+    try:
+        override = OverridesParser.create().parse_override(f"key={text}")
+    except HydraException:
+        return False
+    return is_sweep if override.is_sweep_override() else override.value() is None or isinstance(override.value(), str)
 
 
 def spell_out(verb: str, words: Sequence[str]) -> list[str]:
@@ -58,15 +103,15 @@ def spell_out(verb: str, words: Sequence[str]) -> list[str]:
                 raise ConfigError(f"{word}: there is no such option; {nearest(name, [*options, *_HYDRA])}")
             spelt.append(word)
             spelt += [queue.pop(0)] if name in ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd") and not equals and queue else []
-        elif equals:
+        elif equals and not word.startswith(_PATH_STARTS) and not (folder is None and Path(word).is_dir()):
             spelt.append(word)
         elif folder is not None and verb in _OUTPUT and not any(one.startswith("output=") for one in spelt):
-            spelt.append(f"output={_quoted(word)}")
+            spelt.append(f"output={_quoted_path(word)}")
         elif folder is not None:
             raise ConfigError(f"`{word}`: expected one folder and overrides as key=value, `{folder}` is a folder already")
         else:
             folder = word
-            spelt += ["data=folder", f"data.path={_quoted(word)}"]
+            spelt += ["data=folder", f"data.path={_quoted_path(word)}"]
     if verb in HELP and not any(re.match(r"data(\.path)?=", word) for word in spelt):
         raise ConfigError(f"expected a folder or data=…: mmrec {verb} my_shop/")
     if verb in _OUTPUT and not any(word.startswith("output=") or word in _HYDRA for word in spelt):
@@ -75,5 +120,6 @@ def spell_out(verb: str, words: Sequence[str]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """The text as Hydra's grammar takes it, whatever is in it."""
+    """The text as the grammars of Hydra and of OmegaConf take it, whatever is in it."""
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     return "'" + re.sub(r"(\\*)('|$)", r"\1\1\2", text).replace("'", r"\'") + "'"

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +11,11 @@ import polars as pl
 
 from mmrec.data.discover.survey import Source, Survey
 from mmrec.data.discover.synonyms import is_called, words_of
+from mmrec.data.tables.time_units import EARLIEST, LATEST, SHEET_DAYS, YEARS
+from mmrec.errors import DataError
 from mmrec.types import RATING, TIMESTAMP
 
 SURE, LIKELY, DOUBTFUL = "sure", "likely", "please check"
-EARLIEST, LATEST = 631_152_000, 4_102_444_800
-"""1990 and 2100: seconds between them are likely times."""
 _N_CHECKED = 1_000
 _AMOUNTS = {"quantity", "qty", "count", "amount", "price", "cost", "total", "n", "menge", "anzahl", "preis", "betrag", "age", "year"}
 _TITLES = {"title", "name", "titel", "bezeichnung", "label", "headline", "nom", "nombre"}
@@ -42,9 +42,16 @@ def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
     """The column of a table that holds times: one that is called so, or one whose numbers or texts all are."""
     best, odd = (0.0, "", None), ""
     for column in free:
-        read, called = source.read(column, "seconds"), is_called(column, TIMESTAMP)
+        called = is_called(column, TIMESTAMP)
+        try:
+            read = source.read(column, "seconds")
+        except DataError:  # nothing but zeros
+            odd = f"`{column}` is called like a time, but is 0 throughout" if called else odd
+            continue
         values = read.frame["value"]
         share = int(values.is_between(EARLIEST, LATEST).sum()) / len(source)
+        if not called and read.units["value"] in (YEARS, SHEET_DAYS):  # so may prices be
+            continue
         if (called and share >= 0.5) or (share >= 0.99 and values.n_unique() > 1):
             best = max(best, (share + called, column, read), key=lambda one: one[0])
         elif called and len(values) >= 0.95 * len(source):
@@ -58,16 +65,17 @@ def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
         return Guess(key, column, DOUBTFUL, "called like a time, but its numbers are too small to be seconds since 1970"), ""
     values = read.frame["value"].filter(read.frame["value"].is_between(EARLIEST, LATEST))
     span = " to ".join(f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}" for value in (values.min(), values.max()))
-    reason = f"{_unit(source.values(column), read.notes)}, {span}" + (f"; {len(read.bad):,} cannot be read" if len(read.bad) else "")
+    reason = f"{read.units['value'] or _kind(source.values(column))}, {span}" + (
+        f"; {len(read.bad):,} cannot be read" if len(read.bad) else ""
+    )
     return Guess(key, column, SURE if score > 1.95 else LIKELY, reason), ""
 
 
-def _unit(values: pl.Series, notes: Sequence[str]) -> str:
-    """The unit of times, as reading notes it where it is not seconds."""
+def _kind(values: pl.Series) -> str:
+    """What times are that need no other unit than seconds."""
     if values.dtype.is_temporal():
         return "times"
-    is_iso = values.dtype == pl.String and values.str.contains(r"\d-\d").any()
-    return notes[0].rsplit(" ", 1)[1] if notes else "ISO 8601" if is_iso else "seconds"
+    return "ISO 8601" if values.dtype == pl.String and values.str.contains(r"\d-\d").any() else "seconds"
 
 
 def guess_rating(source: Source, free: Iterable[str], key: str) -> Found:

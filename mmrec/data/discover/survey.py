@@ -1,5 +1,6 @@
 """A look at a folder of any files: the tables in it, with a sample of the rows of each, and the pictures."""
 
+import glob
 import os
 import re
 from collections import defaultdict
@@ -17,11 +18,13 @@ from mmrec.data.folder.settings import FILE
 from mmrec.data.pictures.names import SUFFIXES as PICTURES
 from mmrec.data.tables.columns import Column, ReadTable, read_table
 from mmrec.data.tables.formats import open_table
+from mmrec.data.tables.header import looks_like_row, no_names
 from mmrec.data.tables.problems import Problems
 from mmrec.data.tables.raw import TableFile
 from mmrec.errors import DataError
 from mmrec.files.compressed import COMPRESSIONS
-from mmrec.files.locate import SUFFIXES, files_of
+from mmrec.files.locate import SUFFIXES, check_file, files_of, is_inside
+from mmrec.files.unread_files import remedy_for
 from mmrec.types import PARTS, SPLIT
 
 SAMPLE_ROWS = 100_000
@@ -129,11 +132,16 @@ def survey_folder(folder: Path) -> Survey:
             pictures.append(name)
         elif (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix in SUFFIXES:
             try:
-                tables[path.parent, frozenset(open_table(path).columns)].append(path)
+                check_file(path, folder)
+                table = open_table(path)
+                if not table.has_types and looks_like_row(table.columns):
+                    raise DataError(no_names(table.columns))
+                tables[_table_folder(path, folder), frozenset(table.columns)].append(path)
             except DataError as error:
                 others.append(f"{name}: {str(error).removeprefix(f'{path}').lstrip(': ')}")
         else:
-            others.append(name)
+            remedy = remedy_for(path) if is_inside(path, folder) else ""
+            others.append(f"{name}: {remedy}" if remedy else name)
     sources = []
     for paths in tables.values():
         for alike in _by_part(paths):
@@ -224,11 +232,17 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (here / name for name in sorted(files) if not name.startswith((".", "_")) and here / name != folder / FILE)
 
 
+def _table_folder(path: Path, folder: Path) -> Path:
+    """The folder that a file is in, or, of a partition such as `day=2024-01-01`, the folder of the table."""
+    own = next(parent for parent in path.parents if "=" not in parent.name or parent == folder)
+    return path.parent if own == folder else own
+
+
 def _together(folder: Path, paths: list[Path]) -> list[Path]:
     """Files of one folder with the same columns as the folder, a glob, or, where neither means just them, one by one."""
     if len(paths) == 1:
         return paths
-    parent = paths[0].parent
+    parent = _table_folder(paths[0], folder)
     if parent != folder and files_of(parent) == paths:
         return [parent]
     alike = defaultdict(list)
@@ -237,8 +251,8 @@ def _together(folder: Path, paths: list[Path]) -> list[Path]:
     if 1 < len(alike) < len(paths):
         return [found for group in alike.values() for found in _together(folder, group)]
     start, end = _common_start(path.name for path in paths), _common_start(path.name[::-1] for path in paths)[::-1]
-    glob = parent / f"{start.rstrip(digits)}*{end.lstrip(digits)}"
-    return [glob] if (len(alike) == 1 or len(start) >= _SHORTEST_PREFIX) and files_of(glob) == paths else paths
+    together = parent / f"{glob.escape(start.rstrip(digits))}*{glob.escape(end.lstrip(digits))}"
+    return [together] if (len(alike) == 1 or len(start) >= _SHORTEST_PREFIX) and files_of(together) == paths else paths
 
 
 def _common_start(names: Iterable[str]) -> str:

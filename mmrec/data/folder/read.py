@@ -7,12 +7,13 @@
     users.csv          user_id, any columns
     audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.folder.vectors`
 
-Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files.
+Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files, in which
+folders called `column=value` are a column, as Spark writes them. Text is UTF-8, or as `mmrec.data.tables.encoding` tells.
 `mmrec.yaml` in the folder (see `mmrec.data.folder.settings`) says which files and columns have other names.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,22 +21,26 @@ from typing import NamedTuple, Unpack
 
 import polars as pl
 
-from mmrec.data.folder.settings import Layout, Settings, read_settings
+from mmrec.data.folder.item_columns import choose_image, choose_texts
+from mmrec.data.folder.quarantine import write_quarantine
+from mmrec.data.folder.settings import FILE, Layout, Settings, read_settings
 from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.data.pictures.names import find_pictures, is_pattern
 from mmrec.data.tables.columns import Column, ReadTable, read_table
-from mmrec.data.tables.formats import open_labelled, open_table
+from mmrec.data.tables.encoding import TextEncoding
+from mmrec.data.tables.formats import is_text, open_labelled, open_table
 from mmrec.data.tables.graphs import node_links
 from mmrec.data.tables.id_checks import near_ids
 from mmrec.data.tables.nested_text import as_text, unused_note
 from mmrec.data.tables.problems import Problems
-from mmrec.data.tables.quarantine import write_quarantine
 from mmrec.data.tables.raw import TableFile
 from mmrec.errors import ConfigError, DataError, MissingFile, nearest
+from mmrec.files.compressed import check_holes
 from mmrec.files.limits import DEFAULTS, Limits
-from mmrec.files.locate import files_of, missing_file
+from mmrec.files.locate import files_of, missing_file, user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.store import open_pictures
+from mmrec.files.unread_files import name_unread
 from mmrec.types import (
     ENTITY,
     EVENT,
@@ -56,7 +61,6 @@ from mmrec.types import (
     RowCount,
 )
 
-IMAGE_COLUMN = "image"
 TABLES = {
     "interactions": (
         Column(USER_ID, "id"),
@@ -78,6 +82,8 @@ TABLES = {
     "item_entities": (Column(ITEM_ID, "id"), Column(ENTITY, "id")),
     "users": (Column(USER_ID, "id"),),
 }
+JOINED = ((USER_ID,), (ITEM_ID,), (HEAD, TAIL, ENTITY))
+"""Columns that hold the same ids."""
 ON_ERROR = ("stop", "quarantine")
 _KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
 """The column that may hold a value only once."""
@@ -131,11 +137,24 @@ class OpenedFolder(NamedTuple):
     tables: dict[str, Path | dict[str, Path]]
     """By our name, in the order of `TABLES`; interactions in parts have a path each."""
     vectors: dict[str, VectorFiles]
+    encoding: TextEncoding
 
     @property
     def content_hash(self) -> str:
         """sha256 hex over the names and bytes of all files, pictures excluded."""
-        return _hash_all(self.tables.values(), self.vectors.values(), self.settings.path)
+        return hash_files(dict.fromkeys(self._named()))
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them, pictures excluded, whether they are named one by one or as a folder or a glob."""
+        return [file for path in self._named() for file in (path, *files_of(path))]
+
+    def _named(self) -> Iterator[Path]:
+        yield from _paths(self.tables.values())
+        for one in self.vectors.values():
+            yield from (one.values, one.ids)
+        if self.settings.path:
+            yield self.settings.path
 
 
 def open_folder(path: str, layout: Layout, limits: Limits = DEFAULTS) -> OpenedFolder:
@@ -144,13 +163,21 @@ def open_folder(path: str, layout: Layout, limits: Limits = DEFAULTS) -> OpenedF
     settings = read_settings(folder, {stem: [column.name for column in expected] for stem, expected in TABLES.items()}, layout, limits)
     paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
     if "interactions" not in paths:
-        raise MissingFile(f"{missing_file(folder / 'interactions.csv')}; `mmrec data init {folder}` looks which of your files it could be")
-    return OpenedFolder(folder, settings, paths, find_vectors(folder, settings.features))
+        unread = "".join(f"; {note}" for note in name_unread(folder, [folder / FILE]))
+        look = f"`mmrec data init {folder}` looks which of your files it could be"
+        raise MissingFile(f"{missing_file(folder / 'interactions.csv')}{unread}; {look}")
+    vectors = find_vectors(folder, settings.features)
+    texts = [file for path in [*_paths(paths.values()), *(one.ids for one in vectors.values())] for file in files_of(path)]
+    opened = OpenedFolder(folder, settings, paths, vectors, TextEncoding(filter(is_text, texts), settings.encoding))
+    for file in filter(Path.is_file, opened.files):
+        check_holes(file, limits)
+    return opened
 
 
-def open_stem(path: Path | dict[str, Path], limits: Limits) -> TableFile:
+def open_stem(path: Path | dict[str, Path], has_header: bool, limits: Limits, encoding: TextEncoding) -> TableFile:
     """The file, or files, of a table as `OpenedFolder` names them."""
-    return open_labelled(path, SPLIT, limits) if isinstance(path, dict) else open_table(path, limits=limits)
+    how = {"has_header": has_header, "limits": limits, "encoding": encoding}
+    return open_labelled(path, SPLIT, **how) if isinstance(path, dict) else open_table(path, **how)
 
 
 def read_tables(
@@ -161,9 +188,14 @@ def read_tables(
     What was `read` already is taken as it is; of interactions, the items count.
     """
     settings, files = opened.settings, opened.vectors
-    found = {stem: open_stem(file, settings.limits) for stem, file in opened.tables.items() if stem not in read}
+    found = {
+        stem: open_stem(file, settings.has_header(stem), settings.limits, opened.encoding)
+        for stem, file in opened.tables.items()
+        if stem not in read
+    }
     read = {**read, **{stem: read_stem(file, stem, problems, settings.names(stem)) for stem, file in found.items()}}
     settings.check_columns({stem: table.file.columns for stem, table in read.items()})
+    opened.encoding.check_ids({stem: table.frame for stem, table in read.items()}, JOINED)
     if "item_entities" not in read and not files:
         return read, {}
     known = _known_items(read)
@@ -171,7 +203,9 @@ def read_tables(
         read["item_entities"] = read["item_entities"].known_items(known, problems)
     vectors = {}
     for modality, one in files.items():
-        read[f"features.{modality}"], vectors[modality] = read_vectors(one, known, problems, settings.names("items"), settings.limits)
+        read[f"features.{modality}"], vectors[modality] = read_vectors(
+            one, known, problems, settings.names("items"), settings.limits, opened.encoding
+        )
     return read, vectors
 
 
@@ -184,7 +218,7 @@ def make_dataset(opened: OpenedFolder, read: Mapping[str, ReadTable], vectors: d
         frames |= {"item_entities": links} if links is not None else {}
     triples = opened.tables.get("triples")
     dataset = assemble(opened.path, frames, settings.text_columns, settings.image_column, triples, settings.places, pictures)
-    notes = settings.notes + reading_notes(read) + dataset.notes
+    notes = settings.notes + reading_notes(read) + dataset.notes + name_unread(opened.path, opened.files)
     return replace(dataset, vectors=vectors, counts=row_counts(read.items()), notes=notes)
 
 
@@ -195,7 +229,7 @@ def _known_items(read: Mapping[str, ReadTable]) -> pl.Series:
 
 def find_folder(path: str) -> Path:
     """The folder at `path`, where `~` is understood. Raises MissingFile where there is none."""
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     if not folder.is_dir():
         raise missing_file(folder)
     return folder
@@ -236,7 +270,7 @@ def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, q
     if on_error == "stop":
         problems.raise_any()
     elif len(problems):
-        write_quarantine(Path(quarantine).expanduser() / content_hash[:16], tables, problems)
+        write_quarantine(user_path(quarantine) / content_hash[:16], tables, problems)
 
 
 def assemble(
@@ -254,8 +288,8 @@ def assemble(
     item names any of, DataError where triples, read from `triples_path`, know none of the items.
     """
     given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
-    image = _choose_image(given, image_column, places.get("image_column", "data.image_column"))
-    texts = _choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"))
+    image = choose_image(given, image_column, places.get("image_column", "data.image_column"))
+    texts = choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"))
     unused = unused_note(given, image) if text_columns is None else ()
     given = given.with_columns(
         as_text(pl.col(name), given.schema[name]).alias(name) for name in dict.fromkeys((*texts, image)) if name in given.columns
@@ -326,15 +360,15 @@ def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: p
 
 def hash_files(paths: Iterable[Path]) -> str:
     """sha256 hex over the names and bytes of files, in the order of their names."""
-    files = [file for path in sorted(paths, key=lambda path: path.name) for file in files_of(path)]
-    parts = [part for path in files for part in (path.name, sha256_file(path))]
+    parts = []
+    for path in sorted(paths, key=lambda path: path.name):
+        for file in files_of(path):  # the folders of partitions say something too
+            parts += [file.relative_to(path).as_posix() if path.is_dir() else file.name, sha256_file(file)]
     return sha256_text(*parts)
 
 
-def _hash_all(tables: Iterable[Path | dict[str, Path]], vectors: Iterable[VectorFiles], settings: Path | None) -> str:
-    named = [file for found in tables for file in (found.values() if isinstance(found, dict) else [found])]
-    named += [file for one in vectors for file in (one.values, one.ids)]
-    return hash_files(dict.fromkeys([*named, *([settings] if settings else [])]))
+def _paths(tables: Iterable[Path | dict[str, Path]]) -> list[Path]:
+    return [file for found in tables for file in (found.values() if isinstance(found, dict) else [found])]
 
 
 def known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
@@ -351,34 +385,3 @@ def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) 
     return DataError(
         f"{path}: expected entities of items as heads or tails ({reason}), found none, not `{entity}`; {nearest(entity, entities)}"
     )
-
-
-def _choose_image(items: pl.DataFrame, image_column: str | None, place: str) -> str | None:
-    if image_column is None:
-        return IMAGE_COLUMN if items.schema.get(IMAGE_COLUMN) == pl.String else None
-    if is_pattern(image_column):
-        return IMAGE_COLUMN
-    _check_item_column(items, image_column, place)
-    if items.schema[image_column].is_nested():
-        raise ConfigError(f"{place}: expected a column of text, `{image_column}` holds {items.schema[image_column]}")
-    return image_column
-
-
-def _choose_texts(items: pl.DataFrame, text_columns: list[str] | None, image: str | None, place: str) -> tuple[str, ...]:
-    if text_columns is not None:
-        for name in text_columns:
-            _check_item_column(items, name, place)
-        return tuple(text_columns)
-    texts = [name for name, dtype in items.schema.items() if dtype == pl.String and name not in (ITEM_ID, image)]
-    return tuple(sorted(texts, key=_title_likeness))
-
-
-def _title_likeness(name: str) -> int:
-    """0 for a column that is surely a title, 2 for one that is surely not."""
-    lower = name.lower()
-    return 0 if lower in ("title", "name") else 1 if "title" in lower or "name" in lower else 2
-
-
-def _check_item_column(items: pl.DataFrame, name: str, key: str) -> None:
-    if name not in items.columns:
-        raise ConfigError(f"{key}: the items have no column `{name}`; {nearest(name, items.columns)}")

@@ -5,11 +5,14 @@
     columns: {item_id: sku, users: {user_id: number}}    our name to the files' name; below a table's name, in that table alone
     text_columns: [title, description]                   title first
     image_column: photo                                  or where pictures called by id lie: pictures/{item_id}.*
+    header: false                                        files without a header line; {items: false} of one table alone
     features: {…}                                        passed on as it is
+    encoding: cp1250                                     of text files that are not UTF-8
 
 It is plain YAML: no tags, no anchors, no key twice. What the command line gives wins, key by key.
 """
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +20,10 @@ from typing import Any, TypedDict
 
 import yaml
 
+from mmrec.data.tables.encoding import check_encoding
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.files.limits import DEFAULTS, Limits, key_of
-from mmrec.files.locate import files_of, find_table, is_inside, missing_file
+from mmrec.files.locate import check_file, files_of, find_table, is_inside, missing_file
 from mmrec.types import ITEM_ID, PARTS, SPLIT
 
 FILE = "mmrec.yaml"
@@ -39,14 +43,26 @@ class Layout(TypedDict, total=False):
     """Those of the items that make up their text, title first; else all that hold text, title-like ones first."""
     image_column: str | None
     """That of the items that holds image paths, or where files called by a column lie, `pictures/{item_id}.*`; else `image`."""
+    header: bool | dict[str, bool | None] | None
+    """Whether delimited text starts with the names of its columns, as it does where nothing is said; or that by table."""
     features: dict[str, str] | None
     """Modality to the file of its vectors, see `mmrec.data.folder.vectors`."""
+    encoding: str | None
+    """That of text files that are not UTF-8; else what they look like, see `mmrec.data.tables.encoding`."""
 
 
-_SHAPES = {"tables": dict, "columns": dict, "text_columns": list, "image_column": str, "features": dict}
+_SHAPES = {
+    "tables": dict,
+    "columns": dict,
+    "text_columns": list,
+    "image_column": str,
+    "features": dict,
+    "header": bool | dict,
+    "encoding": str,
+}
 _NOT_WITH_DATA = ("pictures", "limits", "allow_hosts", "allow_private", "on_error", "quarantine")
 """Keys of the command line that lead out of the folder, or decide what becomes of it."""
-_SHAPE_NAMES = {dict: "names with a value each", list: "a list", str: "text"}
+_SHAPE_NAMES = {dict: "names with a value each", list: "a list", str: "text", bool | dict: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,8 @@ class Settings:
     text_columns: list[str] | None = None
     image_column: str | None = None
     features: Mapping[str, Any] = field(default_factory=dict)
+    header: bool | Mapping[str, bool] = True
+    encoding: str | None = None
     places: Mapping[str, str] = field(default_factory=dict)
     """Where each key is said."""
     path: Path | None = None
@@ -86,6 +104,10 @@ class Settings:
             named = ", ".join(part for part in PARTS if part in parts)
             notes += (f"the interactions are given in parts ({named}): split=given keeps to them",)
         return notes
+
+    def has_header(self, table: str) -> bool:
+        """Whether the files of a table start with the names of its columns, if they are delimited text."""
+        return self.header if isinstance(self.header, bool) else self.header.get(table, True)
 
     def names(self, table: str) -> dict[str, str]:
         """Our name of a column to the name that a table gives it."""
@@ -116,7 +138,7 @@ class Settings:
             files = files_of(folder / name)
         except ValueError as error:
             raise ConfigError(f"{place}: `{name}` is no glob: {error}") from None
-        if not files:
+        if not files and not (folder / name).is_dir():
             raise MissingFile(f"{place}: {missing_file(folder / name)}")
         if not all(is_inside(path, folder) for path in files):
             raise outside
@@ -137,10 +159,13 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
     """What `given`, the command line, says of reading a folder, and below that what its `mmrec.yaml` says, if there is one.
 
     `known` are the columns of each table that mmrec knows. Raises ConfigError, with the place, for what is no such file, and for keys and
-    values that cannot be, with the nearest that can.
+    values that cannot be, with the nearest that can; DataError for a link that leads out of the folder.
     """
     path, content, lines = folder / FILE, {}, {}
-    if path.is_file():
+    if os.path.lexists(path):
+        check_file(path, folder)
+        if path.is_dir():
+            raise missing_file(path)
         content, lines = _load(path, limits)
     places = {key: f"{path}:{line}: {key}" for key, line in lines.items()}
     _check(content, places, known)
@@ -150,12 +175,15 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
     image_column = given.get("image_column", content.get("image_column"))
     if image_column is not None:
         limits.check_glob((places | said)["image_column"], image_column)
+    encoding = given.get("encoding", content.get("encoding"))
     settings = Settings(
         tables=content.get("tables", {}) | given.get("tables", {}),
         renamings=(*_renamings(content, places, known), *_renamings(given, said, known)),
         text_columns=given.get("text_columns", content.get("text_columns")),
         image_column=image_column,
+        header=given.get("header", content.get("header", True)),
         features=content.get("features", {}) | given.get("features", {}),
+        encoding=encoding and check_encoding(encoding, (places | said)["encoding"]),
         places=places | said,
         path=path if content else None,
         limits=limits,
@@ -196,6 +224,12 @@ def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping
             if part and part not in PARTS:
                 raise ConfigError(f"{place}: expected a part; {nearest(part, PARTS)}")
             _check_text(one, place)
+    header = content.get("header", True)
+    for table, value in header.items() if isinstance(header, dict) else ():
+        if table not in known:
+            raise ConfigError(f"{places[f'header.{table}']}: expected a table that mmrec knows; {nearest(table, known)}")
+        if not isinstance(value, bool):
+            raise ConfigError(f"{places[f'header.{table}']}: expected true or false, found `{value}`")
     for name in content.get("text_columns", []):
         _check_text(name, places["text_columns"])
     for column, name in content.get("columns", {}).items():

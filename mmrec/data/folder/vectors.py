@@ -9,6 +9,7 @@ Nothing is imputed: an item without a row, or with null for a list, lacks the mo
 
 import io
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,13 +22,14 @@ from jaxtyping import Float32, Shaped
 from safetensors import SafetensorError, safe_open
 
 from mmrec.data.tables.columns import Column, ReadTable, read_table
+from mmrec.data.tables.encoding import TextEncoding, odd_bytes
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import TextFile
 from mmrec.errors import ConfigError, DataError
 from mmrec.files.limits import DEFAULTS, Limits
 from mmrec.files.locate import SUFFIXES as TABLE_SUFFIXES
-from mmrec.files.locate import find_table, is_inside, missing_file
+from mmrec.files.locate import check_kind, find_table, is_inside, missing_file
 from mmrec.types import COLLABORATIVE, ITEM_ID, KG, OTHERS, ItemVectors
 
 SUFFIXES = (".npy", ".safetensors", ".parquet")
@@ -57,10 +59,17 @@ class IdLines(TextFile):
         return [ITEM_ID]
 
     def scan(self) -> pl.LazyFrame:
-        return self.salvage(Problems())
+        texts = [text for _, text in self._texts()]
+        if any(map(odd_bytes, texts)):
+            raise pl.exceptions.ComputeError(f"{self.path}: not UTF-8")
+        return pl.LazyFrame({ITEM_ID: texts}, schema={ITEM_ID: pl.String})
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
-        return pl.LazyFrame({ITEM_ID: [text for _, text in self._texts()]}, schema={ITEM_ID: pl.String})
+        found = [(line, text, odd_bytes(text)) for line, text in self._texts()]
+        if bad := [Problem("odd-bytes", f"{self.path}:{line}", f"expected one encoding, found {odd}") for line, _, odd in found if odd]:
+            problems.add(str(self.path), bad)
+        self.broken, self._lines = tuple(line for line, _, odd in found if odd), [line for line, _, odd in found if not odd]
+        return pl.LazyFrame({ITEM_ID: [text for _, text, odd in found if not odd]}, schema={ITEM_ID: pl.String})
 
     def _row_lines(self) -> Iterator[int]:
         return (line for line, _ in self._texts())
@@ -109,7 +118,12 @@ def find_vectors(folder: Path, features: Mapping[str, str]) -> dict[str, VectorF
 
 
 def read_vectors(
-    files: VectorFiles, known: pl.Series, problems: Problems, names: Mapping[str, str] | None = None, limits: Limits = DEFAULTS
+    files: VectorFiles,
+    known: pl.Series,
+    problems: Problems,
+    names: Mapping[str, str] | None = None,
+    limits: Limits = DEFAULTS,
+    encoding: TextEncoding | None = None,
 ) -> tuple[ReadTable, ItemVectors]:
     """The vectors of a modality, and the table of their items.
 
@@ -120,10 +134,11 @@ def read_vectors(
             many as the rows, nobody knows whose they are: that is one problem, and the modality is left without vectors.
         names: what the file calls `item_id`, where it differs.
         limits: of the list of ids.
+        encoding: of that list, where it is text.
 
     Raises DataError for a file that is not what its suffix says, or holds anything but rows of numbers.
     """
-    file = IdLines(files.ids) if files.ids.suffix == ".txt" else open_table(files.ids, limits=limits)
+    file = IdLines(files.ids, encoding) if files.ids.suffix == ".txt" else open_table(files.ids, limits=limits, encoding=encoding)
     table = read_table(file, (Column(ITEM_ID, "id"),), problems, names)
     id_column = next(name for name in ((names or {}).get(ITEM_ID), ITEM_ID) if name in file.columns)
     stored = _READERS[files.values.suffix](files.values, id_column)
@@ -150,7 +165,7 @@ def _find_ids(path: Path) -> Path:
     stem = f"{path.stem}_ids"
     lines = path.with_name(f"{stem}.txt")
     table = find_table(path.parent, stem, [suffix for suffix in TABLE_SUFFIXES if suffix != ".txt"])
-    found = [one for one in (table, lines if lines.is_file() else None) if one is not None]
+    found = [one for one in (table, lines if os.path.lexists(lines) else None) if one is not None]
     if not found:
         raise DataError(
             f"{path}: expected the items of its rows in {stem}.csv beside it (a header `{ITEM_ID}`, then an id for each row) or in "
@@ -158,6 +173,7 @@ def _find_ids(path: Path) -> Path:
         )
     if len(found) > 1:
         raise DataError(f"{path.parent}: expected one list of ids, found {' and '.join(one.name for one in found)}; remove all but one")
+    check_kind(found[0])
     return found[0]
 
 
@@ -206,7 +222,7 @@ def _read_safetensors(path: Path, _id_column: str) -> _Stored:
 def _read_parquet(path: Path, id_column: str) -> _Stored:
     """The columns beside that of the ids: one of lists, or numbers alone."""
     try:
-        frame = pl.read_parquet(path).drop(id_column)
+        frame = pl.read_parquet(path, glob=False).drop(id_column)
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path}: not a Parquet file, or a damaged one: {str(error).splitlines()[0]}") from None
     odd = [name for name, dtype in frame.schema.items() if not dtype.is_numeric()]

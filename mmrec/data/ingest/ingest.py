@@ -82,6 +82,7 @@ class Ingest:
         settings = self.opened.settings
         renamings = [(one.column, one.name, one.tables) for one in settings.renamings]
         said = [settings.tables, renamings, settings.text_columns, settings.image_column, settings.features]
+        said += [settings.header, settings.encoding]
         if is_pattern(settings.image_column):
             said.append(sorted(list_pictures(open_pictures(self.opened.path, self.pictures), settings.image_column)))
         said += [asdict(self.filter), self.rule.name, asdict(self.rule), self.on_error, self.pictures, _VERSION]
@@ -124,7 +125,8 @@ class Ingest:
         `interactions` are no more than the distinct ids.
         """
         problems, settings = Problems(), self.opened.settings
-        file = open_stem(self.opened.tables[INTERACTIONS], settings.limits)
+        tables = self.opened.tables[INTERACTIONS]
+        file = open_stem(tables, settings.has_header(INTERACTIONS), settings.limits, self.opened.encoding)
         stream = Stream(file, TABLES[INTERACTIONS], problems, settings.names(INTERACTIONS))
         rows = _Rows(scratch / "rows", self.filter, self.rule)
         stream.through(rows.begin, rows.put)

@@ -4,7 +4,6 @@ It is gone through twice. First two columns alone, for what must be known before
 users are spread. Then all columns. Of the rows that cannot be used, their numbers are kept, and what is wrong with each.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import polars as pl
@@ -15,7 +14,6 @@ from mmrec.data.tables.columns import (
     Column,
     ReadTable,
     any_bad,
-    count_units,
     in_seconds,
     kind_notes,
     match_columns,
@@ -23,8 +21,7 @@ from mmrec.data.tables.columns import (
     parsers,
     report,
     text_ids,
-    unit_notes,
-    unit_of,
+    time_units,
 )
 from mmrec.data.tables.id_checks import Kinds
 from mmrec.data.tables.problems import Problems
@@ -48,9 +45,8 @@ class Stream:
         self._file, self._problems = file, problems
         self._found = match_columns(file, columns, names)
         self._known = [column for column in columns if column.name in self._found]
-        self._times = [column.name for column in self._known if column.kind == "seconds"]
         self._salvaged: pl.LazyFrame | None = None
-        self._units: dict[str, int | None] = {}
+        self._units, self._time_notes = time_units(self._known), ()
         self._bad: list[pl.DataFrame] = []
         self._kinds: dict[str, Kinds] = {}
         self.n_rows = 0
@@ -82,13 +78,14 @@ class Stream:
             put(parsed.select(self._names), parsed[ROW])
 
     def _survey(self) -> Sample:
-        looked_at = [column for column in self._known if column.name in (USER_ID, *self._times)]
-        users, counts = Sample(), {name: Counter() for name in self._times}
+        self._units = time_units(self._known)
+        looked_at = [column for column in self._known if column.name in (USER_ID, *self._units)]
+        users = Sample()
         for piece in self._parsed(looked_at, "looking"):
             users.add(piece[USER_ID])
-            for name, counter in counts.items():
-                counter.update(count_units(piece[name]))
-        self._units = {name: unit_of(counter) for name, counter in counts.items()}
+            for name, units in self._units.items():
+                units.add(piece, name)
+        self._time_notes = tuple(note for name, units in self._units.items() for note in units.notes(name, self._file))
         return users
 
     def _parsed(self, columns: Sequence[Column], doing: str) -> Iterator[pl.DataFrame]:
@@ -108,7 +105,7 @@ class Stream:
 
     def finish(self) -> ReadTable:
         """Puts all problems where they belong; gives the table without its rows, but with the numbers of those left out, and the notes."""
-        notes, bad = unit_notes(self._units, self._file), pl.Series(ROW, dtype=pl.Int64)
+        notes, bad = self._time_notes, pl.Series(ROW, dtype=pl.Int64)
         if self._bad:
             bad = report(pl.concat(self._bad), self._raw, self._known, self._found, self._file, self._problems)
         for column in text_ids(self._known, self._file):

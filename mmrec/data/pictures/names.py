@@ -44,8 +44,10 @@ def find_pictures(store: Store, pattern: str, items: pl.DataFrame, place: str) -
 
 def list_pictures(store: Store, pattern: str) -> list[str]:
     """The names in a store that a pattern may mean, whatever stands in its braces."""
-    folder, slash, last = pattern.rpartition("/")
-    return list(store.names(folder + slash + re.sub(r"\*+", "*", _FIELD.sub("*", last))))
+    folders, slash, last = pattern.rpartition("/")
+    stars = re.sub(r"\*+", "*", _FIELD.sub("*", last))
+    literal = re.sub(r"[\[?]", r"[\g<0>]", stars)  # of the last part, nothing but * stands for other letters
+    return list(store.names(f"{folders}{slash}{literal}"))
 
 
 def _value_in(name: str, before: str, after: str) -> str | None:

@@ -22,7 +22,7 @@ from mmrec.data.tables.formats import JsonLinesFile
 from mmrec.data.tables.problems import Problems
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.files.download import download_pinned
-from mmrec.files.locate import missing_file
+from mmrec.files.locate import missing_file, user_path
 from mmrec.types import HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset, Hosts, RowCount
 
 TERMS = """\
@@ -155,10 +155,10 @@ def amazon_reviews(
     """
     layout = _check(category, year, relations)
     if files.folder is None:
-        target = Path(cache).expanduser() / "downloads" / f"amazon_{year}"
+        target = user_path(cache) / "downloads" / f"amazon_{year}"
         reviews, products = _fetch(layout, category, k_core, target, files, allow_private)
     else:
-        reviews, products = _find(layout, category, k_core, Path(files.folder).expanduser())
+        reviews, products = _find(layout, category, k_core, user_path(files.folder))
     interactions, review_count, notes = _read_reviews(reviews, layout, k_core)
     listed, product_count = _read_products(products, layout, interactions[ITEM_ID].unique())
     triples = _triples(listed, relations)

@@ -17,7 +17,7 @@ from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import TableFile
 from mmrec.files.archives import unpack_once
 from mmrec.files.download import download_pinned
-from mmrec.files.locate import missing_file
+from mmrec.files.locate import missing_file, user_path
 from mmrec.files.storage import sha256_file
 from mmrec.types import ITEM_ID, RATING, TIMESTAMP, USER_ID, Dataset
 
@@ -133,7 +133,7 @@ def movielens_1m(cache: str, url: str, sha256: str | None, archive: str | None =
     """
     members = ["ml-1m/ratings.dat", "ml-1m/movies.dat", "ml-1m/users.dat"]
     terms = TERMS.format(name="MovieLens 1M", redistribute="without their permission do not redistribute it")
-    folder, notes = _unpacked(members, Path(cache).expanduser(), url, sha256, archive, allow_private, terms)
+    folder, notes = _unpacked(members, user_path(cache), url, sha256, archive, allow_private, terms)
     problems = Problems()
     ratings = read_table(DoubleColonFile(folder / members[0], [USER_ID, ITEM_ID, RATING, TIMESTAMP]), _RATINGS, problems)
     movies = read_table(DoubleColonFile(folder / members[1], [ITEM_ID, _TITLE, _GENRE]), _MOVIES, problems)
@@ -154,7 +154,7 @@ def movielens_latest_small(cache: str, url: str, sha256: str | None, archive: st
     """
     members = [f"ml-latest-small/{stem}.csv" for stem in ("ratings", "movies", "links")]
     terms = TERMS.format(name="MovieLens Latest Small", redistribute="redistribute it under the same terms alone")
-    folder, notes = _unpacked(members, Path(cache).expanduser(), url, sha256, archive, allow_private, terms)
+    folder, notes = _unpacked(members, user_path(cache), url, sha256, archive, allow_private, terms)
     problems = Problems()
     columns = dict(zip(members, (_RATINGS, _MOVIES, _LINKS), strict=True))
     ratings, movies, links = (read_table(open_table(folder / path), columns[path], problems, _NAMES) for path in members)
@@ -171,7 +171,7 @@ def _unpacked(
     if archive is None:
         path = download_pinned(url, cache / "downloads", sha256, "data.sha256", terms, MAX_BYTES, allow_private)
     else:
-        path = Path(archive).expanduser()
+        path = user_path(archive)
         if not path.is_file():
             raise missing_file(path)
     found = sha256_file(path)

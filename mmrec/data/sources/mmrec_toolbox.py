@@ -18,6 +18,7 @@ from jaxtyping import Float32
 from mmrec.data.folder.read import assemble, find_folder, hash_files, reading_notes, row_counts
 from mmrec.data.folder.vectors import open_npy
 from mmrec.data.tables.columns import Column, ReadTable, read_table
+from mmrec.data.tables.encoding import TextEncoding, check_encoding
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.errors import DataError
@@ -38,8 +39,9 @@ _FEATURES = {TEXT: "text_feat.npy", IMAGE: "image_feat.npy"}
 _MAPPINGS = {ITEM_ID: "i_id_mapping.csv", USER_ID: "u_id_mapping.csv"}
 
 
-def read_mmrec_toolbox(path: str, name: str | None, limits: Limits = DEFAULTS) -> Dataset:
-    """The dataset `name` in the folder `path`, where `~` is understood; None: called as the folder. Its tables keep to `limits`.
+def read_mmrec_toolbox(path: str, name: str | None, limits: Limits = DEFAULTS, encoding: str | None = None) -> Dataset:
+    """The dataset `name` in the folder `path`, where `~` is understood; None: called as the folder. Its tables keep to `limits`. `encoding`
+    is that of text files that are not UTF-8; None: what they look like.
 
     Features become its `vectors` of text and of images, and a row of nothing but zeros is an item without. The column `original_id` says
     what items and users were called.
@@ -57,8 +59,9 @@ def read_mmrec_toolbox(path: str, name: str | None, limits: Limits = DEFAULTS) -
     mappings = {key: file for key, called in _MAPPINGS.items() if (file := folder / called).is_file()}
     features = {modality: file for modality, called in _FEATURES.items() if (file := folder / called).is_file()}
     problems = Problems()
-    tables = {"interactions": _read_interactions(inter, problems, limits)}
-    tables |= {key: _read_mapping(file, key, problems, limits) for key, file in mappings.items()}
+    texts = TextEncoding([inter, *mappings.values()], encoding and check_encoding(encoding, "data.encoding"))
+    tables = {"interactions": _read_interactions(inter, problems, limits, texts)}
+    tables |= {key: _read_mapping(file, key, problems, limits, texts) for key, file in mappings.items()}
     item_ids = tables["interactions"].frame[ITEM_ID]
     vectors = {modality: _read_vectors(file, item_ids, problems) for modality, file in features.items()}
     problems.raise_any()
@@ -79,8 +82,8 @@ def read_mmrec_toolbox(path: str, name: str | None, limits: Limits = DEFAULTS) -
     )
 
 
-def _read_interactions(path: Path, problems: Problems, limits: Limits) -> ReadTable:
-    table = read_table(open_table(path, separator="\t", quote_char=None, limits=limits), _COLUMNS, problems, _THEIRS)
+def _read_interactions(path: Path, problems: Problems, limits: Limits, encoding: TextEncoding) -> ReadTable:
+    table = read_table(open_table(path, "\t", None, limits, encoding), _COLUMNS, problems, _THEIRS)
     if not table.n_read:
         raise DataError(f"{path}: expected at least one row below the header, found none")
     no_number = ~table.frame[ITEM_ID].str.contains(r"^[0-9]{1,9}$")
@@ -92,11 +95,11 @@ def _read_interactions(path: Path, problems: Problems, limits: Limits) -> ReadTa
     return table._replace(frame=table.frame.with_columns(item_id, split).drop(_LABEL))
 
 
-def _read_mapping(path: Path, key: str, problems: Problems, limits: Limits) -> ReadTable:
+def _read_mapping(path: Path, key: str, problems: Problems, limits: Limits, encoding: TextEncoding) -> ReadTable:
     """By number what things were called before: the other column, whatever its name."""
-    file = open_table(path, separator="\t", quote_char=None, limits=limits)
+    file = open_table(path, "\t", None, limits, encoding)
     if len(file.columns) == 1:
-        file = open_table(path, limits=limits)
+        file = open_table(path, limits=limits, encoding=encoding)
     before = next((name for name in file.columns if name != _THEIRS[key]), "original_id")
     table = read_table(file, (Column(key, "id"), Column("original_id", "id")), problems, {key: _THEIRS[key], "original_id": before})
     return table.once_each(key, problems)

@@ -4,11 +4,11 @@ Ratings: Harper and Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015. Grap
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 import polars as pl
 
 from mmrec.data.sources.recbole import read_recbole
+from mmrec.files.locate import user_path
 from mmrec.files.wheels import fetch_wheel
 from mmrec.terminal import say
 from mmrec.types import ITEM_ID, Dataset
@@ -30,7 +30,7 @@ def movielens_100k(cache: str) -> Dataset:
 
     The first call fetches the wheel (2 MB) below `cache` and shows the terms of use. Raises DownloadError where it can't be fetched.
     """
-    target = Path(cache).expanduser() / "wheels" / f"{PACKAGE}-{VERSION}"
+    target = user_path(cache) / "wheels" / f"{PACKAGE}-{VERSION}"
     is_first = not target.exists()
     fetch_wheel(PACKAGE, VERSION, SHA256, [f"{FOLDER}/{file}" for file in FILES], target)
     if is_first:

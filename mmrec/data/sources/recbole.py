@@ -15,9 +15,21 @@ from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.folder.read import TABLES, assemble, check_choices, find_folder, hash_files, read_stem, reading_notes, row_counts, settle
+from mmrec.data.folder.read import (
+    JOINED,
+    TABLES,
+    assemble,
+    check_choices,
+    find_folder,
+    hash_files,
+    read_stem,
+    reading_notes,
+    row_counts,
+    settle,
+)
 from mmrec.data.folder.settings import check_text_columns
 from mmrec.data.tables.columns import Column, Kind, ReadTable
+from mmrec.data.tables.encoding import TextEncoding, check_encoding
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problems
 from mmrec.errors import DataError
@@ -38,6 +50,7 @@ def read_recbole(
     on_error: str = "stop",
     quarantine: str | None = None,
     limits: Limits = DEFAULTS,
+    encoding: str | None = None,
 ) -> Dataset:
     """The dataset `name` in the folder `path`.
 
@@ -48,6 +61,7 @@ def read_recbole(
             None: the usual.
         text_columns: the columns of the items that make up their text, title first. None: all tokens, title-like ones first.
         on_error, quarantine, limits: as `mmrec.data.folder.read.read_folder` has them.
+        encoding: of files that are not UTF-8. None: what they look like.
 
     Raises:
         MissingFile: no such folder, or no interactions in it.
@@ -61,8 +75,9 @@ def read_recbole(
     folder = find_folder(path)
     name = name or folder.resolve().name
     paths = _find_files(folder, name)
-    problems = Problems()
-    tables = {suffix: _read(file, _STEMS[suffix.split(".")[-1]], theirs, problems, limits) for suffix, file in paths.items()}
+    problems, texts = Problems(), TextEncoding(paths.values(), encoding and check_encoding(encoding, "data.encoding"))
+    tables = {suffix: _read(file, _STEMS[suffix.split(".")[-1]], theirs, problems, limits, texts) for suffix, file in paths.items()}
+    texts.check_ids({suffix: table.frame for suffix, table in tables.items()}, JOINED)
     content_hash = hash_files(paths.values())
     settle(tables, problems, on_error, quarantine, content_hash)
     frames = {_STEMS[suffix]: table.frame for suffix, table in tables.items() if suffix in _STEMS}
@@ -86,9 +101,9 @@ def _find_files(folder: Path, name: str) -> dict[str, Path]:
     return found
 
 
-def _read(path: Path, stem: str, theirs: Mapping[str, str], problems: Problems, limits: Limits) -> ReadTable:
+def _read(path: Path, stem: str, theirs: Mapping[str, str], problems: Problems, limits: Limits, encoding: TextEncoding) -> ReadTable:
     """One of `mmrec.data.folder.read.TABLES`, and of items and users all other columns by the types in their heads."""
-    file = open_table(path, separator="\t", quote_char=None, limits=limits)
+    file = open_table(path, "\t", None, limits, encoding)
     heads, types = {}, {}
     for head in file.columns:
         name, _, kind = head.rpartition(":")

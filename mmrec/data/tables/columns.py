@@ -3,18 +3,21 @@
 One pass over the file parses every column. Whatever cannot be read is a problem with file, line, column and value; its row is left out.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import polars as pl
 
+from mmrec.data.tables.header import looks_like_row, make_names, no_names
 from mmrec.data.tables.id_checks import Kinds
 from mmrec.data.tables.nested_text import as_text, is_coded, is_text_list
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import TableFile
 from mmrec.data.tables.separator import NAMES
+from mmrec.data.tables.time_units import TimeUnits, fraction_of
+from mmrec.data.tables.time_units import in_seconds as time_in_seconds
 from mmrec.errors import DataError, nearest
 from mmrec.types import ITEM_ID
 
@@ -29,12 +32,13 @@ _EXPECTED = {
 }
 _CODES = {"id": "no-id", "text": "no-text", "seconds": "no-time", "number": "no-number", "binary": "no-label", "whole": "no-whole-number"}
 _REQUIRED_VALUE = ("id", "seconds")
-_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
-_LATEST_SECOND = 10**11
-"""The year 5138. A time beyond it is in a smaller unit, of which each holds the times up to the same year that the one before cannot."""
 _ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
 _FIRST_INEXACT = {pl.Float32: 2**24}
 """The whole number from which on a floating-point type has no place for each: it may stand for several ids."""
+_VISIBLE = r"[^\s\p{Cc}\p{Cf}]"
+"""A character that a person can see: no space, no control code, nothing without a width."""
+_HEADER, _HEADER_COLUMNS = "__header__", 8
+"""Whether a parsed row is the header line again, as the first columns tell."""
 ROW = "__row__"
 """The number of a parsed row in its file."""
 
@@ -45,8 +49,8 @@ class Column:
 
     `id`: String, never empty, as the file has it: '007' stays '007', and 7.0 in a text format '7.0'. In Parquet a floating-point number is
     the whole number that it is, '7', where its type holds every whole number of that size, and else a problem. `text`: String or null.
-    `seconds`: Int64, never null; times in smaller units are recognised by their size, fractions are cut off, ISO 8601 without an offset is
-    UTC. `number`: finite Float64 or null. `binary`: Int64, 0 or 1, or null. `whole`: Int64 of at least 0, or null.
+    `seconds`: Int64, never null; other units are recognised (see `mmrec.data.tables.time_units`), fractions are cut off, ISO 8601 without
+    an offset is UTC. `number`: finite Float64 or null. `binary`: Int64, 0 or 1, or null. `whole`: Int64 of at least 0, or null.
     """
 
     name: str
@@ -71,6 +75,8 @@ class ReadTable(NamedTuple):
 
     raw: pl.LazyFrame
     """All rows as the file has them."""
+    units: Mapping[str, str | None] = MappingProxyType({})
+    """Of each column of times what its numbers were taken for, see `mmrec.data.tables.time_units`; None: nothing but seconds or dates."""
 
     @property
     def n_read(self) -> int:
@@ -134,8 +140,11 @@ def read_table(
     except pl.exceptions.PolarsError:
         raw = table.salvage(problems)
         parsed = parse(raw, parsers(raw, known, found, rest))
-    units = {column.name: unit_of(count_units(parsed[column.name])) for column in known if column.kind == "seconds"}
-    parsed, notes = in_seconds(parsed, units), unit_notes(units, table)
+    units = time_units(known)
+    for name, found_units in units.items():
+        found_units.add(parsed, name)
+    notes = tuple(note for name, found_units in units.items() for note in found_units.notes(name, table))
+    parsed = in_seconds(parsed, units)
     bad = report(parsed.filter(any_bad(known)), raw, known, found, table, problems)
     usable = parsed.filter(~pl.col(ROW).is_in(bad.implode())) if len(bad) else parsed
     for column in text_ids(known, table):
@@ -143,14 +152,17 @@ def read_table(
         kinds.add(usable[column.name], usable[ROW])
         notes += kind_notes(kinds, column, table)
     frame = usable.select(*(column.name for column in known), *(_other(usable[name], table.has_types) for name in rest))
-    return ReadTable(table, frame, usable[ROW], bad, table.notes + notes, raw)
+    return ReadTable(table, frame, usable[ROW], bad, table.notes + notes, raw, {name: one.unit for name, one in units.items()})
 
 
 def match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[str, str]) -> dict[str, str]:
     """Our name to the file's name, of the columns that are there, ids to be read as text. Raises DataError where one is missing."""
     found = {}
+    needed = [column.name for column in columns if not column.optional]
+    in_order = {} if table.has_header else dict(zip(needed, make_names(len(needed)), strict=True))
     for column in columns:
-        called = next((name for name in (names.get(column.name), column.name) if name in table.columns), None)
+        ours = () if names.get(column.name) and in_order else (column.name, in_order.get(column.name))
+        called = next((name for name in (names.get(column.name), *ours) if name in table.columns), None)
         if called is not None:
             found[column.name] = called
         elif not column.optional:
@@ -161,6 +173,8 @@ def match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[st
 
 def _missing_column(table: TableFile, columns: Sequence[Column], names: Mapping[str, str], missing: str) -> DataError:
     there = table.columns
+    if table.has_header and not table.has_types and looks_like_row(there):
+        return DataError(f"{table.path}:1: {no_names(there)}")
     if len(there) == 1 and any(mark in there[0] for mark in ",;|\t"):
         separators = NAMES.get(getattr(table, "separator", ""), "what its suffix says")
         expected = ", ".join(f"`{names.get(column.name, column.name)}`" for column in columns if not column.optional)
@@ -173,7 +187,9 @@ def _missing_column(table: TableFile, columns: Sequence[Column], names: Mapping[
 
 def parsers(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], rest: Sequence[str] = ()) -> list[pl.Expr]:
     """Every column as its kind, null where it cannot be; and for each whether that is a problem."""
-    schema, columns = raw.collect_schema(), []
+    schema = raw.collect_schema()
+    is_header = _is_header([*found.values(), *rest], schema)
+    columns = [is_header.alias(_HEADER)]
     for column in known:
         name = found[column.name]
         is_iso = column.kind == "seconds" and schema[name] == pl.String and _starts_with_iso(raw, name)
@@ -181,7 +197,9 @@ def parsers(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str]
         columns.append(value.alias(column.name))
         is_required = column.kind in _REQUIRED_VALUE and not column.nullable
         bad = value.is_null() if is_required else value.is_null() & ~_absent(pl.col(name), schema[name])
-        columns.append(bad.alias(_bad(column.name)))
+        columns.append((bad & ~is_header).alias(_bad(column.name)))
+        if column.kind == "seconds" and not is_iso and not schema[name].is_temporal():
+            columns.append(_fractions(pl.col(name), schema[name]).alias(fraction_of(column.name)))
     has_texts = {name for name in rest if is_coded(schema[name]) or is_text_list(schema[name])}
     others = [as_text(pl.col(name), schema[name]).alias(name) if name in has_texts else pl.col(name) for name in rest]
     return columns + others
@@ -194,49 +212,38 @@ def parse(raw: pl.LazyFrame, columns: Sequence[pl.Expr], first: int = 0) -> pl.D
 
 def any_bad(known: Sequence[Column]) -> pl.Expr:
     """Whether a parsed row has a problem."""
-    return pl.any_horizontal(*(_bad(column.name) for column in known))
+    return pl.any_horizontal(_HEADER, *(_bad(column.name) for column in known))
 
 
 def _bad(name: str) -> str:
     return f"__bad_{name}__"
 
 
+def _is_header(names: Sequence[str], schema: pl.Schema) -> pl.Expr:
+    """Whether a row is the header line once more, as it is where files were written one after the other into one."""
+    if any(schema[name] != pl.String for name in names):
+        return pl.lit(False)
+    return pl.all_horizontal(*(pl.col(name).eq_missing(pl.lit(name)) for name in names[:_HEADER_COLUMNS]))
+
+
 def _other_unit(name: str) -> str:
     return f"__other_unit_{name}__"
 
 
-def count_units(times: pl.Series) -> Counter[int]:
-    """How many times are in each of the units, as the size of the numbers tells; 0 is in all of them."""
-    size = times.abs()
-    if not (size >= _LATEST_SECOND).any():
-        return Counter({0: int((size > 0).sum())})
-    counts = size.to_frame("size").filter(pl.col("size") > 0).select(_unit(pl.col("size"))).to_series().value_counts()
-    return Counter(dict(counts.iter_rows()))
+def time_units(known: Sequence[Column]) -> dict[str, TimeUnits]:
+    """Nothing counted yet for each column of times."""
+    return {column.name: TimeUnits(column.nullable) for column in known if column.kind == "seconds"}
 
 
-def unit_of(counts: Counter[int]) -> int | None:
-    """The unit of most times, by its place in `_UNITS`, the largest of several; None where all are seconds."""
-    return max(counts, key=lambda unit: (counts[unit], -unit)) if any(unit for unit in counts if counts[unit]) else None
-
-
-def in_seconds(parsed: pl.DataFrame, units: Mapping[str, int | None]) -> pl.DataFrame:
-    """Parsed rows with times in seconds, given the unit of most of them for each column; those in another are bad."""
-    for name, most in units.items():
-        if most is not None:
-            size = pl.col(name).abs()
-            other = ((size > 0) & (_unit(size) != most)).fill_null(False)
-            seconds = (pl.col(name) // list(_UNITS.values())[most]).alias(name)
-            parsed = parsed.with_columns(seconds, (pl.col(_bad(name)) | other).alias(_bad(name)), other.alias(_other_unit(name)))
+def in_seconds(parsed: pl.DataFrame, units: Mapping[str, TimeUnits]) -> pl.DataFrame:
+    """Parsed rows with times in seconds, given the units of all of them for each column; those in another than most are bad."""
+    for name, found in units.items():
+        if found.unit is not None:
+            seconds = time_in_seconds(pl.col(name), pl.col(fraction_of(name)), found.unit)
+            other = seconds.is_null() & pl.col(name).is_not_null()
+            bad = (pl.col(_bad(name)) | other).alias(_bad(name))
+            parsed = parsed.with_columns(seconds.alias(name), bad, other.alias(_other_unit(name)))
     return parsed
-
-
-def unit_notes(units: Mapping[str, int | None], table: TableFile) -> tuple[str, ...]:
-    """A note for each column of times that are not known to be seconds from the start."""
-    return tuple(f"{table.path}: {name} is in {list(_UNITS)[unit]}" for name, unit in units.items() if unit is not None)
-
-
-def _unit(size: pl.Expr) -> pl.Expr:
-    return pl.sum_horizontal(*((size >= _LATEST_SECOND * scale).cast(pl.Int64) for scale in list(_UNITS.values())[:-1]))
 
 
 def text_ids(known: Sequence[Column], table: TableFile) -> list[Column]:
@@ -256,6 +263,11 @@ def report(
     bad: pl.DataFrame, raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], table: TableFile, problems: Problems
 ) -> pl.Series:
     """Puts what is bad about parsed rows, all of which have a problem, among the problems; gives their numbers."""
+    headers = bad.filter(_HEADER)[ROW]
+    if len(headers):
+        places = table.places(headers.head(max(1, problems.room)).to_list())
+        reason = "expected a row, found the names of the columns again"
+        problems.add(str(table.path), [Problem("repeated-header", place, reason) for place in places], len(headers))
     for column in known:
         of_column = bad.filter(_bad(column.name))
         if of_column.is_empty():
@@ -295,7 +307,7 @@ def _ids(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         whole = (raw == raw.floor()) & (raw.abs() < _FIRST_INEXACT.get(dtype, 2**53))
         return pl.when(whole).then(raw).cast(pl.Int64, strict=False).cast(pl.String)
     text = _texts(raw, dtype)
-    return pl.when(text != "").then(text)
+    return pl.when(text.str.contains(_VISIBLE)).then(text)
 
 
 def _texts(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -333,6 +345,15 @@ def _seconds(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     whole = raw.str.strip_chars().cast(pl.Int64, strict=False)
     others = pl.when(whole.is_null()).then(raw)  # few, if any
     return pl.coalesce(whole, _floats(others, dtype).floor().cast(pl.Int64, strict=False))
+
+
+def _fractions(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """What `_seconds` cuts off; null for whole numbers."""
+    if dtype != pl.String and not dtype.is_float():
+        return pl.lit(None)
+    others = pl.when(raw.str.strip_chars().cast(pl.Int64, strict=False).is_null()).then(raw) if dtype == pl.String else raw
+    numbers = _floats(others, dtype)
+    return numbers - numbers.floor()
 
 
 def _starts_with_iso(raw: pl.LazyFrame, name: str) -> bool:

@@ -5,6 +5,8 @@ is read, and every line that it cannot is a problem with its place.
 """
 
 import csv
+import glob
+import io
 import json
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +15,9 @@ from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.tables.graphs import open_graph
+from mmrec.data.tables.encoding import TextEncoding, odd_bytes
+from mmrec.data.tables.graphs import keep_blank_nodes_apart, open_graph
+from mmrec.data.tables.header import looks_like_row, make_names, no_names
 from mmrec.data.tables.json_numbers import NumbersAsText
 from mmrec.data.tables.nesting import any_json_is_deeper, json_is_deeper, n_fields
 from mmrec.data.tables.parquet_size import check_parquet
@@ -23,10 +27,12 @@ from mmrec.data.tables.separator import NAMES, find_separator
 from mmrec.errors import DataError
 from mmrec.files.compressed import COMPRESSIONS, check_compressed, check_holes
 from mmrec.files.limits import DEFAULTS, Limits, key_of
-from mmrec.files.locate import SUFFIXES, files_of, missing_file
+from mmrec.files.locate import SUFFIXES, files_of, missing_file, partitions
+from mmrec.files.unread_files import remedy_for
 
 _LONGEST_HEADER = 2**20
 """Characters that are looked at for the separator."""
+_EXPECTED_TEXT = "expected one encoding throughout (data.encoding= says which, if it is not UTF-8)"
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 _WIDE = 64
 """Columns from which Polars takes longer to plan an expression over all of them than Python takes to go through them."""
@@ -37,37 +43,58 @@ class DelimitedFile(TextFile):
 
     has_types = False
 
-    def __init__(self, path: Path, separator: str, quote_char: str | None = '"', limits: Limits = DEFAULTS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        separator: str,
+        quote_char: str | None = '"',
+        limits: Limits = DEFAULTS,
+        encoding: TextEncoding | None = None,
+        has_header: bool = True,
+    ) -> None:
         self.separator, self.quote_char, self.limits = separator, quote_char, limits
-        super().__init__(path)
+        super().__init__(path, encoding)
+        self.has_header = has_header
+        if not has_header:
+            self.notes = (
+                *self.notes,
+                f"{path} is read without a header line: its columns are column_1, column_2, …, the first ones the ids",
+            )
 
     def guess_separator(self) -> None:
         """Reads with another separator from now on, where the header has several columns only under that."""
-        with self.open(errors="replace") as file:
+        with self.open() as file:
             found = find_separator(file.readline(_LONGEST_HEADER), self.separator)
         if found != self.separator:
             self.separator, self.notes = found, (*self.notes, f"{self.path} is separated by {NAMES[found]}")
 
     @cached_property
     def columns(self) -> list[str]:
-        try:
+        header = next((fields for _, fields, _ in self._rows()), [])
+        if odd_bytes("".join(header)):
+            self._settle_encoding()
             header = next((fields for _, fields, _ in self._rows()), [])
-        except UnicodeDecodeError:
-            self.guess_encoding()
-            header = next((fields for _, fields, _ in self._rows()), [])
+        if odd := odd_bytes(self.separator.join(header)):
+            raise DataError(f"{self.path}:1: {_EXPECTED_TEXT}, found {odd}")
         if not header:
             raise DataError(f"{self.path}: expected a header line with the names of the columns, the file starts with none")
         self.limits.check_columns(f"{self.path}:1", len(header))
         self.check_cells(len(header), self.limits)
+        if not self.has_header:
+            return make_names(len(header))
+        if looks_like_row(header):
+            self.notes = (*self.notes, f"{self.path}:1: {no_names(header)}")
         twice = sorted(name for name, count in Counter(header).items() if count > 1)
         if twice:
-            raise DataError(f"{self.path}:1: the column `{twice[0]}` is there twice")
+            row = f"; {no_names(header)}" if looks_like_row(header) else ""
+            raise DataError(f"{self.path}:1: the column `{twice[0]}` is there twice{row}")
         return header
 
     def scan(self) -> pl.LazyFrame:
         names = self.columns
         schema = dict.fromkeys(names, pl.String)
-        raw = pl.scan_csv(self.source, separator=self.separator, quote_char=self.quote_char, schema=schema)
+        form = {"separator": self.separator, "quote_char": self.quote_char, "has_header": self.has_header}
+        raw = pl.scan_csv(self.source, schema=schema, glob=False, **form)
         if len(names) > _WIDE:
             return raw.map_batches(_without_blank_rows, schema=schema, streamable=True)
         return raw.filter(pl.any_horizontal(pl.all().fill_null("") != ""))
@@ -75,10 +102,11 @@ class DelimitedFile(TextFile):
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
         names, lines, rows, broken, broken_lines = self.columns, [], [], {}, []
         for line, fields, reason in self._rows():
-            code = "broken-quotes" if reason else "too-many-fields"
-            if len(fields) > len(names):
-                shown = self.separator.join(fields)[:80]
-                reason = f"expected {len(names)} fields, as the header has, found {len(fields)}: `{shown}`"
+            code, odd = "broken-quotes" if reason else "too-many-fields", odd_bytes(self.separator.join(fields))
+            if odd:
+                code, reason = "odd-bytes", f"{_EXPECTED_TEXT}, found {odd}"
+            elif len(fields) > len(names):
+                reason = f"expected {len(names)} fields, as the header has, found {len(fields)}: `{self.separator.join(fields)[:80]}`"
             if reason:
                 broken.setdefault(code, []).append(Problem(code, f"{self.path}:{line}", reason))
                 broken_lines.append(line)
@@ -87,12 +115,13 @@ class DelimitedFile(TextFile):
                 rows.append([field or None for field in fields] + [None] * (len(names) - len(fields)))
         for found in broken.values():
             problems.add(str(self.path), found)
-        self._lines, self.broken = lines[1:], tuple(broken_lines)
-        return pl.LazyFrame(rows[1:], schema=dict.fromkeys(names, pl.String), orient="row")
+        self._lines, self.broken = lines[self.has_header :], tuple(broken_lines)
+        return pl.LazyFrame(rows[self.has_header :], schema=dict.fromkeys(names, pl.String), orient="row")
 
     def _row_lines(self) -> Iterator[int]:
         lines = (line for line, fields, reason in self._rows() if any(fields) and not reason)
-        next(lines, None)  # the header
+        if self.has_header:
+            next(lines, None)
         return lines
 
     def _rows(self) -> Iterator[tuple[int, list[str], str]]:
@@ -136,9 +165,15 @@ class JsonLinesFile(TextFile):
 
     has_types = True
 
-    def __init__(self, path: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]] | None = None, limits: Limits = DEFAULTS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Mapping[str, pl.DataType | type[pl.DataType]] | None = None,
+        limits: Limits = DEFAULTS,
+        encoding: TextEncoding | None = None,
+    ) -> None:
         self.schema, self.limits, self._numbers = schema, limits, NumbersAsText(())
-        super().__init__(path)
+        super().__init__(path, encoding)
 
     @cached_property
     def columns(self) -> list[str]:
@@ -156,13 +191,13 @@ class JsonLinesFile(TextFile):
         if self._is_too_deep:
             raise pl.exceptions.ComputeError("lists and objects are nested too deeply")
         if self.schema is not None:
-            raw = pl.scan_ndjson(self.source, schema=self.schema, ignore_errors=True)
+            raw = pl.scan_ndjson(self._glob, schema=self.schema, ignore_errors=True)
         else:
-            raw = pl.scan_ndjson(self.source, infer_schema_length=None)
+            raw = pl.scan_ndjson(self._glob, infer_schema_length=None)
         schema = raw.collect_schema()
         self._check_size(n_fields(schema))
         if self._numbers.are_odd(self.blocks):
-            lines = pl.scan_lines(self.source, name="line").filter(pl.col("line").str.strip_chars() != "")
+            lines = pl.scan_lines(self.source, name="line", glob=False).filter(pl.col("line").str.strip_chars() != "")
             dtype = pl.Struct(schema | dict.fromkeys(self._numbers.keys, pl.String))
             return lines.select(self._numbers.quoted(pl.col("line")).str.json_decode(dtype)).unnest("line")
         if self.schema is None and any(dtype.is_nested() for dtype in schema.dtypes()):
@@ -177,11 +212,20 @@ class JsonLinesFile(TextFile):
     def _is_too_deep(self) -> bool:
         return any_json_is_deeper(self.blocks(), self.limits.nesting)
 
+    @property
+    def _glob(self) -> str | io.BytesIO:
+        """The source, its path as a glob that means nothing else: Polars takes every path of this format for one."""
+        return glob.escape(str(self.source)) if isinstance(self.source, Path) else self.source
+
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
-        lines, records, broken, broken_lines = [], [], [], []
+        lines, records, broken, broken_lines = [], [], {}, []
         for line, text in self._texts():
+            code, odd = "not-json", odd_bytes(text)
             try:
-                if json_is_deeper(text.encode(errors="replace"), self.limits.nesting):
+                if odd:
+                    code = "odd-bytes"
+                    raise ValueError(f"{_EXPECTED_TEXT}, found {odd}")
+                if json_is_deeper(text.encode(), self.limits.nesting):
                     raise ValueError(f"lists and objects are nested more than {self.limits.nesting} deep ({key_of('nesting')})")
                 record = json.loads(text)
                 if not isinstance(record, dict):
@@ -192,12 +236,12 @@ class JsonLinesFile(TextFile):
                 records.append({key: record.get(key) for key in self.schema} if self.schema else record)
             except json.JSONDecodeError as error:
                 broken_lines.append(line)
-                broken.append(Problem("not-json", f"{self.path}:{line}:{error.colno}", f"not JSON: {error.msg}"))
+                broken.setdefault(code, []).append(Problem(code, f"{self.path}:{line}:{error.colno}", f"not JSON: {error.msg}"))
             except ValueError as error:
                 broken_lines.append(line)
-                broken.append(Problem("not-json", f"{self.path}:{line}", str(error)))
-        if broken:
-            problems.add(str(self.path), broken)
+                broken.setdefault(code, []).append(Problem(code, f"{self.path}:{line}", str(error)))
+        for found in broken.values():
+            problems.add(str(self.path), found)
         if not records and not broken:
             raise DataError(f"{self.path}: expected one JSON object a line, the file is empty")
         self._check_size(len({key for record in records for key in record}))
@@ -230,7 +274,7 @@ class ParquetFile(TableFile):
         return check_parquet(self.path, self.limits)
 
     def scan(self) -> pl.LazyFrame:
-        return pl.scan_parquet(self.path)
+        return pl.scan_parquet(self.path, glob=False)
 
     def pieces(self, n_rows: int) -> Iterator[pl.LazyFrame]:
         starts = range(0, self.scan().select(pl.len()).collect().item(), n_rows)
@@ -243,43 +287,71 @@ class ParquetFile(TableFile):
         return [f"{self.path}:row {row + 1}" for row in rows]
 
 
-def open_table(path: Path, separator: str | None = None, quote_char: str | None = '"', limits: Limits = DEFAULTS) -> TableFile:
-    """The table in a file, or in all files of a folder or glob; its format is told by the suffix.
+def open_table(
+    path: Path,
+    separator: str | None = None,
+    quote_char: str | None = '"',
+    limits: Limits = DEFAULTS,
+    encoding: TextEncoding | None = None,
+    has_header: bool = True,
+) -> TableFile:
+    """The table in a file, or in all files of a folder or glob; its format is told by the suffix, the encoding of text by `encoding`.
 
-    It is delimited text where a separator is given. Raises MissingFile where the file is not there, DataError for any other suffix and for
-    what is beyond the limits, here or where the table is read.
+    Folders called `column=value` in it, as Spark writes them, are further columns. It is delimited text where a separator is given; such
+    text may have no header. Raises MissingFile where the file is not there, DataError for any other suffix and for what is beyond the
+    limits, here or where the table is read.
     """
     files = files_of(path)
     if path.is_dir() and not files:
         raise DataError(f"{path}: expected the files of a table, the folder is empty")
     if not files:
         raise missing_file(path)
+    encoding = encoding or TextEncoding(files)
     if files != [path]:
-        return Parts(path, [open_table(part, separator, quote_char, limits) for part in files])
+        parts = [_open_part(part, separator, quote_char, limits, encoding, has_header) for part in files]
+        keep_blank_nodes_apart(parts)
+        return Parts(path, parts, partitions(path, files))
     check_holes(path, limits)
     check_compressed(path, limits)
     suffix = _suffix(path)
     if separator is None and suffix not in SUFFIXES:
         expected = ", ".join(SUFFIXES)
-        raise DataError(f"{path}: expected a file that ends in {expected}, each perhaps with .gz or .zst, found `{path.suffix}`")
+        remedy = f"; {said}" if (said := remedy_for(path)) else ""
+        raise DataError(f"{path}: expected a file that ends in {expected}, each perhaps with .gz or .zst, found `{path.suffix}`{remedy}")
     if separator is not None or suffix in _SEPARATORS:
-        table = DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char, limits)
+        table = DelimitedFile(path, separator or _SEPARATORS[suffix], quote_char, limits, encoding, has_header)
         if separator is None:
             table.guess_separator()
         return table
     if suffix in (".jsonl", ".parquet"):
-        return JsonLinesFile(path, limits=limits) if suffix == ".jsonl" else ParquetFile(path, limits)
-    return open_graph(path, limits)
+        return JsonLinesFile(path, limits=limits, encoding=encoding) if suffix == ".jsonl" else ParquetFile(path, limits)
+    return open_graph(path, limits, encoding)
 
 
-def open_labelled(files: Mapping[str, Path], column: str, limits: Limits = DEFAULTS) -> TableFile:
+def _open_part(
+    path: Path, separator: str | None, quote_char: str | None, limits: Limits, encoding: TextEncoding, has_header: bool
+) -> TableFile:
+    if path.is_dir():
+        raise DataError(f"{path}: expected files of one table, or folders called column=value with such files, found another folder")
+    return open_table(path, separator, quote_char, limits, encoding, has_header)
+
+
+def open_labelled(
+    files: Mapping[str, Path], column: str, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None, has_header: bool = True
+) -> TableFile:
     """The table in several files (or folders, or globs), in this order, with a column that says by what label each row's file goes.
 
     Raises what `open_table` does, and DataError where their columns differ, or the column is there already.
     """
     paths = list(files.values())
     joined = paths[0].with_name(", ".join(path.name for path in paths))
-    return Parts(joined, [open_table(path, limits=limits) for path in paths], column, list(files))
+    parts = [open_table(path, limits=limits, encoding=encoding, has_header=has_header) for path in paths]
+    return Parts(joined, parts, [{column: label} for label in files])
+
+
+def is_text(path: Path) -> bool:
+    """Whether a table is in lines of text, whose encoding nothing says."""
+    return _suffix(path) not in (".parquet", ".ttl", ".graphml")
 
 
 def _suffix(path: Path) -> str:

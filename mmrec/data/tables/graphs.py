@@ -1,10 +1,11 @@
 """Graphs as the files that graph tools write, each a table `head, relation, tail`: N-Triples, Turtle and GraphML, compressed or not.
 
 An entity is a text. Of RDF that is an IRI as it stands, or the text of a literal, its language and type dropped: a literal is an entity, so
-that two items with one are neighbours. A blank node keeps its label in N-Triples, `_:b1`; in Turtle, where it may have none, it is numbered
-within its file, `_:triples.ttl:1`.
+that two items with one are neighbours. A blank node is that of its file alone. It keeps its label in N-Triples, `_:b1`, with the file
+before it where a table has several, `_:part-1.nt:b1`; in Turtle, where it may have none, it is numbered in its file, `_:triples.ttl:1`.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -19,6 +20,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 from pyoxigraph import BlankNode, Quad, RdfFormat, Triple, parse
 
+from mmrec.data.tables.encoding import TextEncoding, odd_bytes
 from mmrec.data.tables.nesting import deep_rdf, line_blocks
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import Parts, TableFile, TextFile
@@ -38,10 +40,12 @@ class NTriplesFile(TextFile):
     """One triple a line. A line that is none is a problem; the rest goes on."""
 
     has_types = False
+    scope = ""
+    """What stands before the labels of blank nodes: the file, where it is one of several, and a colon."""
 
-    def __init__(self, path: Path, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, path: Path, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None) -> None:
         self.limits = limits
-        super().__init__(path)
+        super().__init__(path, encoding)
 
     @property
     def columns(self) -> list[str]:
@@ -51,8 +55,8 @@ class NTriplesFile(TextFile):
         try:
             with self.open() as file:
                 blocks = map(self._not_deep, iter(lambda: "".join(islice(file, _BLOCK)), ""))
-                return _as_frame(row for block in blocks for row in _rows(parse(block, RdfFormat.N_TRIPLES), _labelled))
-        except (SyntaxError, UnicodeDecodeError) as error:
+                return _as_frame(row for block in blocks for row in _rows(parse(block, RdfFormat.N_TRIPLES), self._labelled))
+        except (SyntaxError, UnicodeError) as error:
             raise pl.exceptions.ComputeError(str(error)) from None
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
@@ -71,11 +75,17 @@ class NTriplesFile(TextFile):
         """Every line that is no comment: its number, and its triple or what is wrong with it."""
         with self.open() as file:
             for line, text in enumerate(file, 1):
+                if odd := odd_bytes(text):
+                    yield line, None, SyntaxError(f"encoding: expected one throughout, found {odd}", (None, line, 1, None))
+                    continue
                 try:
                     text = self._not_deep(text.rstrip("\r\n"))
-                    yield from ((line, row, None) for row in _rows(parse(text, RdfFormat.N_TRIPLES), _labelled))
+                    yield from ((line, row, None) for row in _rows(parse(text, RdfFormat.N_TRIPLES), self._labelled))
                 except SyntaxError as error:
                     yield line, None, error
+
+    def _labelled(self, label: str) -> str:
+        return f"_:{self.scope}{label}"
 
     def _not_deep(self, text: str) -> str:
         """The text. Raises SyntaxError, as the parser does, where triples are nested too deeply: those would end the process."""
@@ -92,6 +102,8 @@ class TurtleFile(TableFile):
     def __init__(self, path: Path, limits: Limits = DEFAULTS) -> None:
         self.limits = limits
         super().__init__(path)
+        self.scope = f"{path.name}:"
+        """What stands before the numbers of blank nodes."""
 
     @property
     def columns(self) -> list[str]:
@@ -112,7 +124,7 @@ class TurtleFile(TableFile):
 
         def numbered(label: str) -> str:
             """The parser draws labels at random."""
-            return f"_:{self.path.name}:{numbers.setdefault(label, len(numbers) + 1)}"
+            return f"_:{self.scope}{numbers.setdefault(label, len(numbers) + 1)}"
 
         self._check_nesting()
         with open_bytes(self.path) as file:
@@ -205,10 +217,19 @@ class GraphmlFile(TableFile):
         return {node: node if label is None or node in shared else label for node, label in labels.items()}
 
 
-def open_graph(path: Path, limits: Limits = DEFAULTS) -> TableFile:
-    """The triples of a file that ends in .nt, .ttl or .graphml, perhaps with .gz or .zst."""
-    kinds = {".nt": NTriplesFile, ".ttl": TurtleFile, ".graphml": GraphmlFile}
-    return next(kind for suffix, kind in kinds.items() if suffix in path.suffixes[-2:])(path, limits)
+def open_graph(path: Path, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None) -> TableFile:
+    """The triples of a file that ends in .nt, which may be in that encoding, .ttl or .graphml, perhaps with .gz or .zst."""
+    if ".nt" in path.suffixes[-2:]:
+        return NTriplesFile(path, limits, encoding)
+    return TurtleFile(path, limits) if ".ttl" in path.suffixes[-2:] else GraphmlFile(path, limits)
+
+
+def keep_blank_nodes_apart(files: Sequence[TableFile]) -> None:
+    """Calls the blank nodes of the files of one table by their file: a label means another node in each."""
+    root = os.path.commonpath([file.path.parent for file in files])
+    for file in files:
+        if isinstance(file, NTriplesFile | TurtleFile):
+            file.scope = f"{file.path.relative_to(root).as_posix()}:"
 
 
 def node_links(table: TableFile, known: Collection[str]) -> pl.DataFrame | None:
@@ -236,10 +257,6 @@ def _entity(term: object, blank: Callable[[str], str]) -> str:
     if isinstance(term, Triple):
         return f"<<( {_entity(term.subject, blank)} {term.predicate.value} {_entity(term.object, blank)} )>>"
     return term.value
-
-
-def _labelled(label: str) -> str:
-    return f"_:{label}"
 
 
 def _too_deep(limits: Limits) -> str:

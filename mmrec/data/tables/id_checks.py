@@ -2,13 +2,16 @@
 
 import polars as pl
 
+from mmrec.errors import printable
+
 _WHOLE = r"^[+-]?\d+$"
 _PLAIN = r"^(0|[1-9]\d*|[a-z_][a-z\d_.:/-]*)$"
 """Ids that are the only ones of their look: ASCII, lower case, no spaces, leading zeros or `.0`."""
 
 
 def near_ids(ids: pl.Series) -> tuple[str, ...]:
-    """A note where ids differ only by case, spaces, leading zeros, a trailing `.0` or their Unicode form; they are kept apart.
+    """A note where ids differ only by case, spaces, leading zeros, a trailing `.0`, invisible characters or their Unicode form; they are
+    kept apart.
 
     `ids: String`, repeated or not.
     """
@@ -16,7 +19,7 @@ def near_ids(ids: pl.Series) -> tuple[str, ...]:
         return ()
     distinct, text = ids.unique().drop_nulls(), pl.col("id")
     if (distinct.str.len_bytes() != distinct.str.len_chars()).any():
-        text = text.str.normalize("NFKC")
+        text = text.str.normalize("NFKC").str.replace_all(r"\p{Cf}", "")
     plain = text.str.strip_chars().str.to_lowercase().str.replace_all(r"\s+", " ")
     plain = plain.str.replace(r"^0+(\d)", "$1").str.replace(r"^(\d+)\.0+$", "$1")
     groups = (
@@ -30,9 +33,10 @@ def near_ids(ids: pl.Series) -> tuple[str, ...]:
     )
     if groups.is_empty():
         return ()
-    one, other = groups["id"][0]
+    one, other = map(printable, groups["id"][0])
     more = f", as do {len(groups) - 1:,} more" if len(groups) > 1 else ""
-    return (f"{ids.name}: `{one}` and `{other}` differ only by case, spaces, leading zeros or Unicode form{more}; they are kept apart",)
+    said = "differ only by case, spaces, invisible characters, leading zeros or Unicode form"
+    return (f"{ids.name}: `{one}` and `{other}` {said}{more}; they are kept apart",)
 
 
 def are_plain(ids: pl.Series) -> bool:

@@ -1,6 +1,7 @@
 """What a Parquet file unfolds to, from its metadata and dictionaries, before its rows are read.
 
-A text that is repeated is stored once, so a file of kilobytes can hold gigabytes.
+A text that is repeated is stored once, so a file of kilobytes can hold gigabytes. Numbers become arrays of NumPy through Polars: the
+functions of pyarrow for it load pandas where that is installed.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ _DAMAGES = (OSError, pa.ArrowException, pl.exceptions.PolarsError, RecursionErro
 def check_parquet(path: Path, limits: Limits) -> list[str]:
     """The columns of a Parquet file. Raises DataError for one that is damaged, none, or beyond the limits."""
     try:
-        schema, n_bytes = pl.read_parquet_schema(path), path.stat().st_size
+        schema, n_bytes = pl.scan_parquet(path, glob=False).collect_schema(), path.stat().st_size
         limits.check_columns(path, n_fields(schema))
         if (n_levels := max(map(type_depth, schema.values()), default=0)) > limits.nesting:
             raise DataError(f"{path}: types nested {n_levels} deep, more than {limits.nesting}; {key_of('nesting')} allows more")
@@ -78,12 +79,12 @@ def _dictionaries(file: pq.ParquetFile, group: int, chunk: pq.ColumnChunkMetaDat
 
 def _lengths(values: pa.Array) -> np.ndarray:
     texts = values.dictionary if isinstance(values, pa.DictionaryArray) else values
-    return pc.binary_length(texts).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return pl.from_arrow(pc.binary_length(texts)).fill_null(0).cast(pl.Int64).to_numpy()
 
 
 def _n_bytes(values: pa.Array) -> int:
     lengths = _lengths(values)
     if not isinstance(values, pa.DictionaryArray):
         return int(lengths.sum())
-    codes = values.indices.drop_null().to_numpy(zero_copy_only=False)
+    codes = pl.from_arrow(values.indices).drop_nulls().to_numpy()
     return int((np.bincount(codes, minlength=len(lengths)) * lengths).sum()) if len(lengths) else 0

@@ -2,13 +2,13 @@
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
-from charset_normalizer import from_bytes
 
+from mmrec.data.tables.encoding import UTF8, TextEncoding, decode, example, shown
 from mmrec.data.tables.nesting import line_blocks
 from mmrec.data.tables.problems import Problems
 from mmrec.errors import DataError
@@ -16,8 +16,6 @@ from mmrec.files.compressed import open_bytes
 from mmrec.files.limits import Limits
 
 _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_GUESSED_FROM, _TOO_FEW = 2**20, 32
-"""Bytes by which the encoding of a text is guessed where it is not UTF-8; with fewer beyond ASCII it is taken for Western European."""
 
 
 class TableFile(ABC):
@@ -25,6 +23,9 @@ class TableFile(ABC):
 
     has_types: ClassVar[bool]
     """Whether the format tells numbers from text."""
+
+    has_header: bool = True
+    """Whether the file says what its columns are called."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -78,11 +79,11 @@ class TableFile(ABC):
 
 
 class TextFile(TableFile):
-    """A table in lines of text: UTF-8, UTF-16 or UTF-32 by their marks, else what it looks like."""
+    """A table in lines of text: UTF-8, UTF-16 or UTF-32 by their marks, else what `encoding` says, that of this file alone by default."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encoding: TextEncoding | None = None) -> None:
         super().__init__(path)
-        self._encoding = "utf-8-sig"
+        self._text_encoding = encoding or TextEncoding([path])
         self._lines: list[int] | None = None
         """Of each row that was salvaged, its line."""
         with open_bytes(path) as file:
@@ -91,6 +92,8 @@ class TextFile(TableFile):
             if start.startswith(mark):
                 self._transcode(encoding)
                 return
+        if self._text_encoding.may_look_like_utf8:
+            self._settle_encoding()
 
     @property
     def source(self) -> Path | io.BytesIO:
@@ -99,10 +102,10 @@ class TextFile(TableFile):
 
     _text: bytes | None = None
 
-    def open(self, errors: str = "strict") -> io.TextIOBase:
-        """The text, decompressed and decoded. What is not UTF-8 raises UnicodeDecodeError as it is read."""
+    def open(self) -> io.TextIOBase:
+        """The text, decompressed and decoded; other bytes than of its encoding are kept, for `mmrec.data.tables.encoding.odd_bytes`."""
         raw = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
-        return io.TextIOWrapper(raw, encoding=self._encoding, newline="", errors=errors)
+        return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="", errors="surrogateescape")
 
     def check_cells(self, n_columns: int, limits: Limits) -> None:
         """Raises DataError where lines that say nothing of most columns are too many for the size of the file."""
@@ -118,16 +121,6 @@ class TextFile(TableFile):
         with io.BytesIO(self._text) if self._text is not None else open_bytes(self.path) as file:
             yield from line_blocks(file)
 
-    def guess_encoding(self) -> None:
-        """Looks at what is no UTF-8, and reads it as what it looks like from now on. Raises DataError where it looks like nothing."""
-        with open_bytes(self.path) as file:
-            start = file.read(_GUESSED_FROM)
-        n_beyond_ascii = len(start) - len(start.translate(None, bytes(range(128, 256))))
-        guess = "cp1252" if n_beyond_ascii < _TOO_FEW and b"\0" not in start else getattr(from_bytes(start).best(), "encoding", None)
-        if guess is None:
-            raise DataError(f"{self.path}: expected text, found bytes that are none in any known encoding")
-        self._transcode(guess)
-
     def places(self, rows: Sequence[int]) -> list[str]:
         wanted, lines = set(rows), {}
         for row, line in enumerate(self._lines if self._lines is not None else self._row_lines()):
@@ -140,41 +133,56 @@ class TextFile(TableFile):
     def broken_texts(self) -> list[tuple[str, str]]:
         wanted = set(self.broken)
         with self.open() as file:
-            return [(f"{self.path}:{line}", text.rstrip("\r\n")) for line, text in enumerate(file, 1) if line in wanted]
+            return [(f"{self.path}:{line}", shown(text.rstrip("\r\n"))) for line, text in enumerate(file, 1) if line in wanted]
 
     def salvage(self, problems: Problems) -> pl.LazyFrame:
-        try:
-            return self._salvage(problems)
-        except UnicodeDecodeError:
-            self.guess_encoding()
-            return self._salvage(problems)
+        self._settle_encoding()
+        return self._salvage(problems)
 
     @abstractmethod
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
-        """As `salvage`; what is not in the encoding raises UnicodeDecodeError."""
+        """As `salvage`, in the encoding of the file; lines with other bytes become problems."""
 
     @abstractmethod
     def _row_lines(self) -> Iterator[int]:
         """The line on which each row starts."""
 
-    def _transcode(self, encoding: str) -> None:
+    def _settle_encoding(self) -> None:
+        """Reads the file as what it is from now on, where that is not UTF-8. Raises DataError where it looks like nothing."""
+        if self._text is None and (encoding := self._text_encoding.of(self.path)) != UTF8:
+            text = self._transcode(encoding)
+            remedy = "" if self._text_encoding.given else "; data.encoding= says another"
+            self.notes = (*self.notes[:-1], f"{self.notes[-1]}: {example(text)}{remedy}")
+
+    def _transcode(self, encoding: str) -> str:
         with open_bytes(self.path) as file:
-            self._text = file.read().decode(encoding, errors="replace").removeprefix("\ufeff").encode()
+            text = decode(file.read(), encoding)
+        self._text = text.encode("utf-8", "surrogateescape")
         self.notes = (*self.notes, f"{self.path} was read as {encoding}")
+        return text
 
 
 class Parts(TableFile):
-    """One table in many files with the same columns, in their order. `labels`, one a file, are a further column, called `label_column`."""
+    """One table in many files with the same columns, in their order. `labels` has further columns: of each file, the value of all its rows.
 
-    def __init__(self, path: Path, parts: Sequence[TableFile], label_column: str = "", labels: Sequence[str] = ()) -> None:
+    In files that have types, a column of labels that are all whole numbers, or all days, is one of numbers or of days.
+    """
+
+    def __init__(self, path: Path, parts: Sequence[TableFile], labels: Sequence[Mapping[str, str | None]]) -> None:
         super().__init__(path)
         self.parts = tuple(parts)
-        self.has_types = parts[0].has_types
-        self._labels = [[pl.lit(label).alias(label_column)] for label in labels] or [[] for _ in parts]
-        self._columns = [*parts[0].columns, *([label_column] if labels else [])]
+        self.has_types, self.has_header = parts[0].has_types, parts[0].has_header
+        self._columns = [*parts[0].columns, *labels[0]]
         self._lengths: list[int] | None = None
-        if labels and label_column in parts[0].columns:
-            raise DataError(f"{parts[0].path}: expected no column `{label_column}`, for that is what its file says; rename or remove it")
+        for part, said in zip(parts, labels, strict=True):
+            if list(said) != list(labels[0]):
+                expected = " and ".join(f"{name}=…" for name in labels[0]) or "names without ="
+                raise DataError(f"{part.path}: expected in folders called {expected}, as {parts[0].path}, a part of the same table")
+        for column in labels[0]:
+            if column in parts[0].columns:
+                raise DataError(f"{parts[0].path}: expected no column `{column}`, for that is what its file says; rename or remove it")
+        columns = [_labels(pl.Series(name, [said[name] for said in labels], pl.String), self.has_types) for name in labels[0]]
+        self._labels = list(zip(*columns, strict=True)) or [()] * len(parts)
         for part in parts[1:]:
             if set(part.columns) != set(parts[0].columns):
                 odd = sorted(set(part.columns) ^ set(parts[0].columns))[0]
@@ -223,3 +231,14 @@ class Parts(TableFile):
             found += part.places([row - start for row in rows if start <= row < end])
             start = end
         return found
+
+
+def _labels(values: pl.Series, has_types: bool) -> list[pl.Expr]:
+    """Each value as a column."""
+    numbers, days = values.cast(pl.Int64, strict=False), values.str.to_date("%Y-%m-%d", strict=False)
+    is_code = values.str.contains(r"^[+-]?0\d").any()
+    for typed in (numbers, days) if has_types and not is_code else ():
+        if typed.null_count() == values.null_count() < len(values):
+            values = typed
+            break
+    return [pl.lit(value, values.dtype).alias(values.name) for value in values]

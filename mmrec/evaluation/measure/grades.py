@@ -39,10 +39,10 @@ class HeldOutGrades(NamedTuple):
 def read_grades(split_dir: Path, index: Index) -> HeldOutGrades:
     """The grades of the split tables in a run folder."""
     paths = {part: split_dir / f"{part}.parquet" for part in ("train", "valid", "test")}
-    if RATING not in pl.read_parquet_schema(paths["train"]):
+    if RATING not in pl.scan_parquet(paths["train"], glob=False).collect_schema():
         return HeldOutGrades(None, None)
-    train = pl.read_parquet(paths["train"], columns=[RATING])[RATING]
-    valid, test = (pl.read_parquet(paths[part], columns=[USER_ID, ITEM_ID, RATING]) for part in ("valid", "test"))
+    train = pl.read_parquet(paths["train"], columns=[RATING], glob=False)[RATING]
+    valid, test = (pl.read_parquet(paths[part], columns=[USER_ID, ITEM_ID, RATING], glob=False) for part in ("valid", "test"))
     return HeldOutGrades(grade_rows(valid, train, index), grade_rows(test, train, index))
 
 

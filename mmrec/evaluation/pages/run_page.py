@@ -65,7 +65,9 @@ def read_run(run_dir: Path) -> RunFolder:
         run=read_json(run_dir / "run.json"),
         metrics=read_json(run_dir / "metrics.json"),
         config=config.read_text(encoding="utf-8") if config.exists() else "",
-        split={part: pl.read_parquet(path) for part, path in parts.items()} if all(p.exists() for p in parts.values()) else None,
+        split={part: pl.read_parquet(path, glob=False) for part, path in parts.items()}
+        if all(p.exists() for p in parts.values())
+        else None,
         per_user=_read_table(run_dir / "per_user.parquet"),
         recommendations=_of_first_seed(_read_table(run_dir / "recommendations.parquet")),
         curves=_read_table(run_dir / "curves.parquet"),
@@ -239,7 +241,7 @@ def _users(folder: RunFolder, dataset: Dataset) -> Sequence[UserView]:
 
 
 def _read_table(path: Path) -> pl.DataFrame | None:
-    return pl.read_parquet(path) if path.exists() else None
+    return pl.read_parquet(path, glob=False) if path.exists() else None
 
 
 def _of_first_seed(lists: pl.DataFrame | None) -> pl.DataFrame | None:

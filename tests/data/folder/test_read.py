@@ -10,7 +10,7 @@ from mmrec.errors import ConfigError, DataError, MissingFile
 from mmrec.types import Dataset, RowCount
 
 FILES = {
-    "interactions.csv": "user_id,item_id,timestamp,event\nu1,a,10,buy\nu1,b,11,view\nu2,c,12,buy\n",
+    "interactions.csv": "user_id,item_id,timestamp,event\nu1,a,2024-01-01,buy\nu1,b,2024-01-02,view\nu2,c,2024-01-03,buy\n",
     "items.csv": "item_id,brand,title,price,image\nb,Acme,Blue shoe,10,images/b.jpg\na,Bolt,Red shoe,12,\n",
     "triples.csv": "head,relation,tail\nea,made_by,Bolt\neb,made_by,Acme\n",
     "item_entities.csv": "item_id,entity\na,ea\nb,eb\nc,ec\n",
@@ -35,7 +35,11 @@ def test_whole_folder(tmp_path: Path) -> None:
     dataset = read(write(tmp_path))
     assert dataset.name == tmp_path.name
     assert dataset.root == tmp_path
-    assert dataset.interactions.rows() == [("u1", "a", 10, "buy"), ("u1", "b", 11, "view"), ("u2", "c", 12, "buy")]
+    assert dataset.interactions.rows() == [
+        ("u1", "a", 1704067200, "buy"),
+        ("u1", "b", 1704153600, "view"),
+        ("u2", "c", 1704240000, "buy"),
+    ]
     assert dataset.items["item_id"].to_list() == ["b", "a", "c"]
     assert dataset.items.row(2) == ("c", None, None, None, None)
     assert dataset.text_columns == ("title", "brand")
@@ -186,5 +190,5 @@ def test_a_kind_of_id_that_changes_is_named_with_its_line_and_like_ids_are_kept_
     (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,a\n02,a\nx,b\ny,B\n")
     dataset = read_folder(str(tmp_path))
     line = f"{tmp_path / 'interactions.csv'}:4:user_id: other text from here on, whole numbers before; ids stay text"
-    near = "item_id: `B` and `b` differ only by case, spaces, leading zeros or Unicode form; they are kept apart"
+    near = "item_id: `B` and `b` differ only by case, spaces, invisible characters, leading zeros or Unicode form; they are kept apart"
     assert [note for note in dataset.notes if "user_id" in note or "differ" in note] == [line, near]

@@ -67,7 +67,9 @@ def test_its_bytes_are_part_of_the_hash(folder: Path) -> None:
 
 def test_without_a_file_or_with_an_empty_one_nothing_changes(folder: Path) -> None:
     (folder / "interactions.csv").write_text("user_id,item_id\na,b\n")
-    assert read(folder, None).notes == read(folder, "# nothing\n").notes == ()
+    (unread,) = read(folder, None).notes
+    assert unread.endswith(": audio_ids.txt, orders-2024-01.csv, orders-2024-02.csv, people.csv")
+    assert read(folder, "# nothing\n").notes == (unread,)
     assert read(folder, "text_columns:\n").items.rows() == [("b",)]
 
 

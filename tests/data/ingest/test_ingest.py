@@ -162,10 +162,21 @@ def test_the_unit_of_times_is_that_of_most(tmp_path: Path, size: str, unit: int)
     )
 
 
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m%d%H%M%S", "%Y", "%S", "0"])
+@pytest.mark.parametrize("n_zeros", [0, 20])
+def test_times_by_the_calendar_and_unlikely_ones(tmp_path: Path, size: str, form: str, n_zeros: int) -> None:
+    times = pl.from_epoch("timestamp").dt.strftime(form)
+    rows = events().with_columns(pl.when(pl.int_range(pl.len()) < n_zeros).then(pl.lit("0")).otherwise(times).alias("timestamp"))
+    write(rows, tmp_path / "shop" / "interactions.csv")
+    is_read = [bool(check_same(tmp_path / "shop", tmp_path / on, "random_ratio", on_error=on)) for on in ("stop", "quarantine")]
+    assert is_read == [form != "0" and (form == "%S" or not n_zeros), form != "0"]
+
+
 BAD = {
     "values": lambda lines: [*lines[:50], "u1,,5,1,e", "u1,i1,never,1,e", *lines[50:90], ",i1,1600000000,many,e", *lines[90:]],
     "many": lambda lines: [line if k % 2 else line.replace(",16", ",x") for k, line in enumerate(lines)],
     "fields": lambda lines: [*lines[:70], "u1,i1,1600000000,1,e,six,seven", *lines[70:]],
+    "headers": lambda lines: [*lines[:70], "user_id,item_id,timestamp,rating,event", *lines[70:]],
     "quotes": lambda lines: [*lines[:70], '"u1,i1,1600000000,1,e', *lines[70:]],
     "kinds": lambda lines: ["1,2,1600000000,1,e", "1,3,1600000000,1,e", *(f"u{line}" for line in lines if not line.startswith("7"))],
     "all": lambda lines: [f",{line}" for line in lines],

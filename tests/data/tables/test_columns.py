@@ -140,6 +140,14 @@ def test_typed_files_with_wrong_types(tmp_path: Path, columns: dict[str, list], 
         read(parquet_table(tmp_path, columns), COLUMNS)
 
 
+@pytest.mark.parametrize("blank", [" ", "\u3000 ", "\t", "\u200b", "\ufeff", " \u200b ", "\u00ad"])
+def test_an_id_that_nobody_can_see_is_none(tmp_path: Path, blank: str) -> None:
+    with pytest.raises(DataError, match=r"t.csv:3:item_id: expected an id \(any text, or a whole number\), found"):
+        read(csv_table(tmp_path, f"user_id,item_id\n1,a{blank}a\n1,{blank}\n"), COLUMNS)
+    with pytest.raises(DataError, match=r"t.parquet:row 1:user_id: expected an id"):
+        read(parquet_table(tmp_path, {"user_id": [blank], "item_id": ["a"]}), COLUMNS)
+
+
 def test_pandas_writes_nan_for_no_rating(tmp_path: Path) -> None:
     frame = read(parquet_table(tmp_path, {"user_id": ["1", "2"], "item_id": ["2", "3"], "rating": [float("nan"), 2.0]}), COLUMNS)
     assert frame["rating"].to_list() == [None, 2.0]

@@ -146,6 +146,19 @@ def test_blank_nodes_of_two_files_are_not_one(tmp_path: Path) -> None:
     assert open_table(folder).frame["tail"].to_list() == ["_:a.ttl:1", "_:b.ttl:1"]
 
 
+@pytest.mark.parametrize("suffix", ["nt", "nt.gz", "ttl"])
+@pytest.mark.parametrize("names", [("a", "b"), ("2023/a", "2024/a")])
+def test_a_label_means_another_blank_node_in_each_file(tmp_path: Path, suffix: str, names: tuple[str, str]) -> None:
+    content = b"<http://x/a> <http://x/made> _:b1 .\n_:b1 <http://x/by> <http://x/c> .\n"
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path, f"{name}.{suffix}", gzip.compress(content) if suffix.endswith("gz") else content)
+    found = open_table(tmp_path / ("*/" * ("/" in names[0]) + f"*.{suffix}")).frame
+    label = "1" if suffix == "ttl" else "b1"
+    one, other = (f"_:{name}.{suffix}:{label}" for name in names)
+    assert found["tail"].to_list()[::2] == found["head"].to_list()[1::2] == [one, other]
+
+
 def test_a_triple_about_a_triple(tmp_path: Path) -> None:
     path = write(tmp_path, "triples.nt", "<http://x/me> <http://x/says> <<( <http://x/a> <http://x/by> _:b )>> .\n")
     assert rows(path) == [("http://x/me", "http://x/says", "<<( http://x/a http://x/by _:b )>>")]

@@ -15,11 +15,14 @@ from mmrec.data.tables.id_checks import Kinds, near_ids
         (["7", "7.0"], "`7` and `7.0`"),
         (["caf\u00e9", "cafe\u0301"], "`cafe\u0301` and `caf\u00e9`"),
         (["x y", "x  y"], "`x  y` and `x y`"),
+        (["a", "a\u200b"], r"`a` and `a\u200b`"),
+        (["a", "\ufeffa"], r"`a` and `\ufeffa`"),
+        (["soft", "so\u00adft"], r"`soft` and `so\xadft`"),
     ],
 )
 def test_ids_that_look_alike_are_named(ids: list[str], pair: str) -> None:
     (note,) = near_ids(pl.Series("item_id", [*ids, *ids]))
-    assert note == f"item_id: {pair} differ only by case, spaces, leading zeros or Unicode form; they are kept apart"
+    assert note == f"item_id: {pair} differ only by case, spaces, invisible characters, leading zeros or Unicode form; they are kept apart"
 
 
 def test_ids_that_differ_are_left_alone() -> None:

@@ -27,6 +27,7 @@ from mmrec.data.sources.demo_shop.pictures import draw_picture, write_caption
 from mmrec.data.sources.demo_shop.texts import write_description, write_title
 from mmrec.data.sources.demo_shop.world import GROUPS, N_PERIODS, SHARES, VALUES, Log, World, draw_world, examination, simulate
 from mmrec.errors import ConfigError, MissingFile
+from mmrec.files.locate import user_path
 from mmrec.files.storage import sha256_text, write_folder, write_json, write_tensors
 from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
 
@@ -57,7 +58,7 @@ def demo_shop(cache: str, n_users: int, n_items: int, n_interactions: int, seed:
     """
     _check_sizes(n_users, n_items, n_interactions)
     key = sha256_text(*(str(value) for value in (VERSION, n_users, n_items, n_interactions, seed)))[:16]
-    folder = Path(cache).expanduser() / "demo_shop" / key
+    folder = user_path(cache) / "demo_shop" / key
     if not folder.is_dir():
         _make(folder, {"n_users": n_users, "n_items": n_items, "n_interactions": n_interactions, "seed": seed})
     return replace(read_folder(str(folder), text_columns=TEXT_COLUMNS, image_column=IMAGE_COLUMN), name="demo_shop")

@@ -1,0 +1,148 @@
+"""In which unit a column of times is, as its numbers tell, and the same in seconds since 1970 UTC.
+
+A number may count seconds, milliseconds, microseconds or nanoseconds since 1970, or days as spreadsheets do, or be a year or the digits of
+a date. All numbers of a column are in one unit; those in another cannot be used. What a column was taken for is a note, and so are times
+that are unlikely in that unit.
+"""
+
+from collections import Counter, defaultdict
+
+import polars as pl
+
+from mmrec.data.tables.raw import TableFile
+from mmrec.errors import DataError
+
+EARLIEST, LATEST = 631_152_000, 4_102_444_800
+"""1990 and 2100: seconds between them are likely times."""
+SECONDS, YEARS, SHEET_DAYS = "seconds", "years", "days since 1899-12-30, as spreadsheets count them"
+_SCALES = {SECONDS: 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+_LATEST_SECOND = 10**11
+"""The year 5138. A time beyond it is in a smaller unit, of which each holds the times up to the same year that the one before cannot."""
+_DIGITS = {"dates, YYYYMMDD": 10**6, "dates with minutes, YYYYMMDDhhmm": 10**2, "dates with seconds, YYYYMMDDhhmmss": 1}
+"""Numbers whose digits are those of a date, by what makes YYYYMMDDhhmmss of them."""
+_LEAST_YEAR, _GREATEST_YEAR = 1900, 2100
+_SHEET_DAY_OF_1970, _DAY = 25_569, 86_400
+_SHARE = 0.9
+"""How many of a column's numbers must be years, days or digits of dates for it to hold those: times in 1970 may look like them, too."""
+
+
+class TimeUnits:
+    """How many times of a column, which come in pieces, are in which unit.
+
+    Args:
+        is_nullable: whether a time may be missing, so that those that are there may all be 0.
+    """
+
+    def __init__(self, is_nullable: bool) -> None:
+        self._is_nullable = is_nullable
+        self._n_rows = self._n_zero = 0
+        self._counts: Counter[str] = Counter()
+        self._unlikely: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        """Of each unit how many times are unlikely, the least and the greatest of them, by pieces."""
+
+    def add(self, parsed: pl.DataFrame, name: str) -> None:
+        """The next rows, as `mmrec.data.tables.columns.parse` gives them, with the column `name`."""
+        times = parsed[name].drop_nulls()
+        n_zero = int((times == 0).sum())
+        self._n_rows, self._n_zero = self._n_rows + len(times), self._n_zero + n_zero
+        if fraction_of(name) not in parsed.columns:  # no numbers, but dates and times
+            return
+        if len(times) and times.min() >= EARLIEST and times.max() <= LATEST:
+            self._counts[SECONDS] += len(times)
+            return
+        time = pl.col(name)
+        unlikely = time.filter(_is_unlikely(time))
+        numbers = times.to_frame().filter(time != 0).group_by(_unit(time).alias("unit"))
+        for unit, n, *odd in numbers.agg(pl.len(), unlikely.len().alias("n"), unlikely.min(), unlikely.max().alias("max")).rows():
+            self._counts[unit] += n
+            if odd[0]:
+                self._unlikely[unit].append(tuple(odd))
+        if n_zero:
+            self._unlikely["0"].append((n_zero, 0, 0))
+
+    @property
+    def unit(self) -> str | None:
+        """That of most times, the largest of several; years, days and digits of dates only where nearly all times are.
+
+        None where all are seconds, so that nothing is to be done.
+        """
+        scaled: Counter[str] = Counter()
+        for unit, n in self._counts.items():
+            if unit not in _SCALES and n >= _SHARE * self._counts.total():
+                return unit
+            scaled[_scale_of(unit)] += n
+        return max(scaled, key=lambda unit: (scaled[unit], -_SCALES[unit])) if set(scaled) - {SECONDS} else None
+
+    def notes(self, name: str, table: TableFile) -> tuple[str, ...]:
+        """What the column `name` was taken for, where it is not seconds, and how many times are unlikely ones.
+
+        Raises DataError where all of several times are 0.
+        """
+        if self._n_zero == self._n_rows > 1 and not self._is_nullable:
+            raise DataError(
+                f"{table.path}: expected times in `{name}`, found 0, which is 1970-01-01, in all {self._n_rows:,} rows; "
+                "write the times, as ISO 8601 such as 2024-12-31T23:59 or in seconds since 1970, or leave the column out"
+            )
+        unit = self.unit or SECONDS
+        notes = () if unit == SECONDS else (f"{table.path}: {name} is in {unit}",)
+        odd = [one for other, found in self._unlikely.items() if other == "0" or _scale_of(other) == unit for one in found]
+        if unit in _SCALES and odd:
+            counts, least, greatest = zip(*odd, strict=True)
+            span = f"from {min(least)} to {max(greatest)}" if min(least) < max(greatest) else f"all {least[0]}"
+            counted = f"{table.path}: {sum(counts):,} of {self._n_rows:,} times in {name}, {span}"
+            remedy = "if they are none, write ISO 8601 such as 2024-12-31T23:59"
+            notes += (f"{counted}, are outside of the years 1990 to 2100 as {unit} since 1970; {remedy}",)
+        return notes
+
+
+def fraction_of(name: str) -> str:
+    """What the column is called that has the fractions of the times in the column `name`, where those were numbers."""
+    return f"__fraction_{name}__"
+
+
+def in_seconds(time: pl.Expr, fraction: pl.Expr, unit: str) -> pl.Expr:
+    """Times, given the unit of their column, in seconds since 1970 UTC; null where they are in another."""
+    same = pl.when(_unit(time) == unit).then(time)
+    if unit == YEARS:
+        return pl.date(same, 1, 1).dt.epoch("s")
+    if unit == SHEET_DAYS:
+        return (same - _SHEET_DAY_OF_1970) * _DAY + (fraction.fill_null(0) * _DAY).round().cast(pl.Int64)
+    if unit in _DIGITS:
+        return _read_digits(same, _DIGITS[unit]).dt.epoch("s")
+    same = pl.when((_size_unit(time.abs()) == unit) | (time == 0)).then(time)
+    return same // _SCALES[unit]
+
+
+def _scale_of(unit: str) -> str:
+    """What a unit is by the size of its numbers alone."""
+    return unit if unit in _SCALES else "milliseconds" if unit in list(_DIGITS)[1:] else SECONDS
+
+
+def _unit(time: pl.Expr) -> pl.Expr:
+    """What each number other than 0 is most likely, by its size and its digits."""
+    found = pl.when(time.is_between(_LEAST_YEAR, _GREATEST_YEAR)).then(pl.lit(YEARS))
+    days = (second // _DAY + _SHEET_DAY_OF_1970 for second in (EARLIEST, LATEST))
+    found = found.when(time.is_between(*days)).then(pl.lit(SHEET_DAYS))
+    for unit, factor in _DIGITS.items():
+        found = found.when(_read_digits(time, factor).is_not_null()).then(pl.lit(unit))
+    return found.otherwise(_size_unit(time.abs()))
+
+
+def _size_unit(size: pl.Expr) -> pl.Expr:
+    found = pl.when(size < _LATEST_SECOND).then(pl.lit(SECONDS))
+    for unit, scale in list(_SCALES.items())[1:-1]:
+        found = found.when(size < _LATEST_SECOND * scale).then(pl.lit(unit))
+    return found.otherwise(pl.lit(list(_SCALES)[-1]))
+
+
+def _is_unlikely(time: pl.Expr) -> pl.Expr:
+    """Whether a number is a time outside of the likely years, as its size tells the unit."""
+    likely = (time.is_between(EARLIEST * scale, LATEST * scale) for scale in _SCALES.values())
+    return ~pl.any_horizontal(*likely)
+
+
+def _read_digits(time: pl.Expr, factor: int) -> pl.Expr:
+    """The times whose digits, times the factor, are YYYYMMDDhhmmss; null for other numbers."""
+    least, end = (year * 10**10 // factor for year in (_LEAST_YEAR, _GREATEST_YEAR + 1))
+    digits = (pl.when(time.is_between(least, end)).then(time) * factor).cast(pl.String)
+    return digits.str.to_datetime("%Y%m%d%H%M%S", strict=False, time_unit="us")
