@@ -14,13 +14,14 @@ from mmrec.losses import bpr
 from mmrec.models.recommender import FrozenScorer, GradientRecommender, TrainScores
 from mmrec.tasks.ranking import KS, RankingTask
 from mmrec.tasks.task import GROUPS, declared_metrics
+from mmrec.types import DatasetSpec, Interactions
 
 
 class TableAndHead(GradientRecommender):
     modalities = ()
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(DatasetSpec(3, 2, Interactions(torch.tensor([0]), torch.tensor([0]))))
         self.users, self.head = torch.nn.Embedding(3, 2), torch.nn.Linear(2, 1)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
