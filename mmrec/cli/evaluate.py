@@ -5,9 +5,9 @@ from rich.table import Table
 
 from mmrec.config import check
 from mmrec.errors import DataError
-from mmrec.evaluation.measure.evaluate import evaluate as evaluate_scorer
 from mmrec.evaluation.measure.evaluate import mean_over_seeds, means
 from mmrec.evaluation.measure.grades import read_grades
+from mmrec.experiment.configured_task import make_task, measure_scorer
 from mmrec.experiment.fit import checkpoint_folder
 from mmrec.experiment.predictions import evaluate_predictions
 from mmrec.experiment.prepare import fit_priors, load_evidence, make_data_module, make_spec, say
@@ -57,7 +57,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         spec = make_spec(evidence, data)
         model = load_model(seeded, spec, fit_priors(seeded, spec, data.valid_set()), checkpoint_folder(run_dir, seed))
         graded = read_grades(run_dir / "split", evidence.index).test if has_grades else None
-        evaluated = evaluate_scorer(model.freeze(), data.test_set(), list(saved.task.ks), graded, "test/auc" in reported)
+        evaluated = measure_scorer(make_task(seeded, model), model.freeze(), data.test_set, graded, "test/auc" in reported)
         by_seed.append(means(evaluated.per_user, "test"))
         say(f"seed {seed}: evaluated")
     found = mean_over_seeds(by_seed)

@@ -31,6 +31,7 @@ from mmrec.evaluation.compare.leaderboard import MeasuredModel, Section, describ
 from mmrec.evaluation.compare.run_labels import is_compared
 from mmrec.evaluation.pages.leaderboard_page import write_leaderboard
 from mmrec.evaluation.pages.terminal import section_table
+from mmrec.experiment.configured_task import task_metrics
 from mmrec.experiment.fit import checkpoint_folder
 from mmrec.experiment.made_here import is_made_here
 from mmrec.experiment.prepare import say
@@ -39,7 +40,6 @@ from mmrec.experiment.run_lock import lock_run
 from mmrec.experiment.runs import is_finished
 from mmrec.files.checkpoint import newest_sound
 from mmrec.files.storage import check_writable, read_json
-from mmrec.metrics.ranking import known_metrics
 from mmrec.schemas import LeaderboardConfig, TrainConfig
 from mmrec.tasks.checkpoints import checkpoints_in
 from mmrec.terminal import show
@@ -163,7 +163,9 @@ def read_sections(cfg: DictConfig, runs: Sequence[BoardRun]) -> list[Section]:
             models = list(_measured_models(finished, first))
             if models and models[0].name == first:  # a model that lacks a seed of the first was not measured on the same rows
                 complete = [model for model in models if set(models[0].fit_s) <= set(model.fit_s)]
-                sections.append(make_section(data, split, complete, board["columns"], board["metric"], cfg.seed))
+                sections.append(
+                    make_section(data, split, complete, board["columns"], board["metric"], cfg.seed, _lower_is_better(finished))
+                )
     return sections
 
 
@@ -215,7 +217,7 @@ def _composed(overrides: Sequence[str], what: str) -> DictConfig:
 
 
 def _check_columns(board: dict[str, Any], composed: DictConfig) -> None:
-    valid = [f"{name}@{k}" for name in known_metrics() for k in sorted(composed.task.ks)]
+    valid = [metric.name for metric in task_metrics(composed).metrics]
     for key, column in (*(("columns", column) for column in board["columns"]), ("metric", board["metric"])):
         if column not in valid:
             raise ConfigError(f"board.{key}: `{column}` is no column of a board; {nearest(column, valid)}")
@@ -229,6 +231,11 @@ def _fingerprint(composed: DictConfig) -> str:
 def _quoted(value: object) -> str:
     """A value in Hydra's override grammar, whatever characters it has."""
     return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _lower_is_better(runs: Sequence[BoardRun]) -> list[str]:
+    """The metrics of which the runs' tasks declare that a lower value is better."""
+    return sorted({name for run in runs for name in read_json(run.folder / "metrics.json").get("lower_is_better", [])})
 
 
 def _check_same_splits(runs: Sequence[BoardRun]) -> None:

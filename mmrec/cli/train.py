@@ -13,18 +13,20 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mmrec.config import build, check, flat, plain, read_model
+from mmrec.config import check, flat, plain, read_model
 from mmrec.data.features.counterfactual import changes_of
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_ratios
 from mmrec.errors import ConfigError, MissingFile, Terminated, nearest
+from mmrec.evaluation.compare.against_baselines import headlines
 from mmrec.evaluation.measure.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
-from mmrec.evaluation.measure.evaluate import Evaluated, Result, evaluate
+from mmrec.evaluation.measure.evaluate import Result
 from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
 from mmrec.evaluation.pages.terminal import console_table
 from mmrec.experiment.baselines import chosen, tune_baseline, tune_node
+from mmrec.experiment.configured_task import largest_k, make_task, measure_scorer, settle_selection, task_metrics
 from mmrec.experiment.fit import checkpoint_folder, fit, load_best
 from mmrec.experiment.made_here import remember_run
 from mmrec.experiment.prepare import (
@@ -55,9 +57,10 @@ from mmrec.experiment.run_lock import lock_run
 from mmrec.experiment.runs import is_finished
 from mmrec.experiment.saved_models import write_fitted
 from mmrec.files.storage import check_writable, sha256_tensors, write_json, write_parquet, write_text
-from mmrec.metrics.ranking import known_metrics
+from mmrec.metrics.full_ranking import Evaluated
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
 from mmrec.schemas import TrainConfig
+from mmrec.tasks.task import Task
 from mmrec.terminal import show
 from mmrec.types import CONTENT, OTHERS, DatasetSpec, Scorer
 
@@ -94,14 +97,19 @@ def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_di
     """Our model and the baselines, and all that the run folder holds of them; `start` is when the run began."""
     results, first, remake = _train_seeds(cfg, evidence, run_dir)
     trained_s = time.perf_counter() - start - evidence.features_s
-    results += _baselines(cfg, evidence, run_dir)
+    if ranks := results[0].test.ranking is not None:
+        results += _baselines(cfg, make_task(cfg, first), evidence, run_dir)
+    elif cfg.baselines:
+        say("baselines: left out, for they rank, and this task does not")
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("test")
     has_vectors = write_model(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, cfg.evaluation.item_column, cfg.graph.separator
-    metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set(), make_item_groups(data.train, *grouping))
-    _write_counterfactuals(cfg, run_dir, counterfactuals(first, make_spec(evidence, data), remake, cfg.seed), results[0], data)
+    groups, lower = make_item_groups(data.train, *grouping), task_metrics(cfg).lower_is_better
+    metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set(), groups, lower)
+    if ranks:
+        _write_counterfactuals(cfg, run_dir, counterfactuals(first, make_spec(evidence, data), remake, cfg.seed), results[0], data)
     total_s = time.perf_counter() - start
     times = {
         "features_s": evidence.features_s,
@@ -113,7 +121,7 @@ def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_di
     about = describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
     write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict()), "has_vectors": has_vectors})
     write_report(run_dir, evidence.dataset)
-    show(console_table(metrics, [f"{name}@{k}" for k in cfg.task.ks for name in ("recall", "ndcg")]))
+    show(console_table(metrics, headlines(metric.name for metric in task_metrics(cfg).metrics)))
     say(f"report: {run_dir / 'report.html'}")
 
 
@@ -146,12 +154,12 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
         f"seed {cfg.seed}: {sum(p.numel() for p in model.parameters()):,} parameters"
         + (f", tokens {', '.join(model.modalities)}" if model.modalities else "")
     )
-    task = build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
+    task = make_task(cfg, model)
     folder = checkpoint_folder(run_dir, cfg.seed)
     fit_s = made_s + fit(cfg, task, data, folder)
     load_best(model, folder)
     data.setup("test")
-    measured = measure(cfg, model.freeze(), data, read_grades(run_dir / "split", evidence.index))
+    measured = measure(cfg, task, model.freeze(), data, read_grades(run_dir / "split", evidence.index))
     return Result(model_name(cfg), cfg.seed, *measured, {}, fit_s), model, remake
 
 
@@ -163,18 +171,18 @@ def _fit_one(cfg: DictConfig, evidence: Evidence, run_dir: Path, data: Lightning
     best = tune_node(cfg, "model", name, spec, data.valid_set())
     write_fitted(checkpoint_folder(run_dir, cfg.seed), best.scorer, best.parameters)
     data.setup("test")
-    measured = measure(cfg, best.scorer, data, read_grades(run_dir / "split", evidence.index))
+    measured = measure(cfg, make_task(cfg, best.scorer), best.scorer, data, read_grades(run_dir / "split", evidence.index))
     return Result(name, cfg.seed, *measured, chosen(best), best.fit_s), best.scorer, remake
 
 
-def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades) -> tuple[Evaluated, Evaluated]:
-    """A scorer on the validation and on the test users of a data module set up for test."""
-    parts = (data.valid_set(), grades.valid), (data.test_set(), grades.test)
-    valid, test = (evaluate(scorer, part, list(cfg.task.ks), graded, cfg.evaluation.auc) for part, graded in parts)
+def measure(cfg: DictConfig, task: Task, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades) -> tuple[Evaluated, Evaluated]:
+    """A scorer on the validation and on the test users of a data module set up for test, as the task measures."""
+    parts = (data.valid_set, grades.valid), (data.test_set, grades.test)
+    valid, test = (measure_scorer(task, scorer, rows_of, graded, cfg.evaluation.auc) for rows_of, graded in parts)
     return valid, test
 
 
-def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Result]:
+def _baselines(cfg: DictConfig, task: Task, evidence: Evidence, run_dir: Path) -> list[Result]:
     """Every configured baseline, tuned on the validation part before the test part is read; one that the data cannot feed is left out.
 
     One that is called as the trained model is goes by `<name> (baseline)`; one that is the very same model is left out.
@@ -190,7 +198,7 @@ def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Resul
         Result(
             f"{name} (baseline)" if name == model_name(cfg) else name,
             cfg.seed,
-            *measure(cfg, best.scorer, data, grades),
+            *measure(cfg, task, best.scorer, data, grades),
             chosen(best),
             best.fit_s,
         )
@@ -203,7 +211,7 @@ def _write_counterfactuals(
     cfg: DictConfig, run_dir: Path, changed: Iterator[Counterfactual], result: Result, data: LightningDataModule
 ) -> None:
     """What the first seed's model relies on: counterfactuals.parquet, and a sentence a modality."""
-    k = max(cfg.task.ks)
+    k = largest_k(cfg)
     table = measure_counterfactuals(result.test.ranking, changed, data.test_set(), data.train, k, cfg.seed)
     if len(table):
         write_parquet(run_dir / "counterfactuals.parquet", table)
@@ -233,14 +241,8 @@ def _with_seed(cfg: DictConfig, seed: int) -> DictConfig:
 
 def check_selection(cfg: DictConfig) -> None:
     """Only a validation metric that is computed may choose."""
-    if not cfg.task.ks:
-        raise ConfigError("task.ks: expected one cutoff or more, came none")
     check_ratios(*(cfg.split.get(name, 0.0) for name in ("valid_ratio", "test_ratio")))
-    valid = [f"val/{name}@{k}" for name in known_metrics() for k in cfg.task.ks]
-    if cfg.selection.metric not in valid:
-        raise ConfigError(
-            f"selection.metric: `{cfg.selection.metric}` is not computed on the validation part; {nearest(cfg.selection.metric, valid)}"
-        )
+    settle_selection(cfg)
     for name in (*CONTENT, OTHERS):
         if isinstance(change := cfg.evidence.get(name), str) and change not in changes_of(name):
             raise ConfigError(f"evidence.{name}: `{change}` is no value of it; {nearest(change, ('true', 'false', *changes_of(name)))}")

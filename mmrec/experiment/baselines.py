@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mmrec.config import build, flat, read_model
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.experiment.configured_task import tuned_by
 from mmrec.experiment.prepare import say
 from mmrec.experiment.tuning.kept_choices import tune_once
 from mmrec.experiment.tuning.search import Fittable, Tuned
@@ -27,7 +28,7 @@ def tune_baseline(cfg: DictConfig, name: str, spec: DatasetSpec, valid: Evaluati
 def tune_node(cfg: DictConfig, key: str, name: str, spec: DatasetSpec, valid: EvaluationSet) -> Tuned:
     """The best setting of the node at `key`: of its `space`, or the one that it names where it has none. Raises LackingData as `fit`."""
     fixed, beside = read_model(cfg, key)
-    metric, space = cfg.selection.metric.removeprefix("val/"), beside.get("space") or {}
+    metric, space = tuned_by(cfg), beside.get("space") or {}
 
     def make(**setting: Any) -> Fittable:
         node = OmegaConf.create(fixed)

@@ -18,6 +18,7 @@ from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 from mmrec import errors
 from mmrec.config import build, refine
 from mmrec.errors import DamagedCheckpoint, MmrecError, Terminated
+from mmrec.experiment.configured_task import selecting_metric, task_metrics
 from mmrec.experiment.prepare import say
 from mmrec.files.checkpoint import check_weights, newest_sound, read_checkpoint
 from mmrec.models.recommender import Recommender
@@ -82,12 +83,13 @@ def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: Che
 
 def make_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     """A Lightning trainer that stops early and keeps its checkpoints in `folder`, by the validation metric alone."""
-    metric, with_bar = cfg.selection.metric, open_console().is_terminal and cfg.trainer.enable_progress_bar
+    metric, with_bar = selecting_metric(cfg), open_console().is_terminal and cfg.trainer.enable_progress_bar
+    is_higher_better = task_metrics(cfg).sign(metric) > 0
     callbacks: list[Callback] = [
         FiniteCheck(),
-        EarlyStopping(metric, mode="max", patience=cfg.selection.patience, check_finite=True),
+        EarlyStopping(metric, mode="max" if is_higher_better else "min", patience=cfg.selection.patience, check_finite=True),
         RichProgressBar() if with_bar else _EpochLines(metric),
-        refine("checkpoint", lambda: CheckpointKeeper(folder, metric, cfg.checkpoint.every_n_steps)),
+        refine("checkpoint", lambda: CheckpointKeeper(folder, metric, cfg.checkpoint.every_n_steps, is_higher_better)),
     ]
     settings = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # else it adds a bar of its own
     return build(cfg, "trainer")(logger=_loggers(cfg), **settings)
@@ -123,7 +125,7 @@ def resume_from(cfg: DictConfig, weights: Mapping[str, Any]) -> Path | None:
     for damaged in found[len(found) - len(problems) :]:
         damaged.rename(damaged.with_name(f"damaged_{damaged.name}"))
     if newest is not None:
-        _restore_best(folder, newest, check, cfg.selection.metric)
+        _restore_best(folder, newest, check, selecting_metric(cfg))
     say(f"seed {cfg.seed}: {f'resumed from {newest.name}' if newest else 'no checkpoint yet, from the beginning'}")
     return newest
 

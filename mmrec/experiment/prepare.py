@@ -26,6 +26,7 @@ from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
 from mmrec.errors import ConfigError, DataError
 from mmrec.evaluation.measure.item_groups import check_item_column
+from mmrec.experiment.configured_task import largest_k
 from mmrec.experiment.run_files import read_table
 from mmrec.files.storage import write_parquet
 from mmrec.files.store import Store, open_store
@@ -126,7 +127,7 @@ def fit_priors(cfg: DictConfig, spec: DatasetSpec, valid: EvaluationSet) -> dict
     takes = model_class(cfg).parts_taken
     wanted = [name for name in ("linear", "trend") if cfg[name] and name in takes and cfg.evidence.collaborative]
     start = time.perf_counter()
-    fitted = {name: refine(name, lambda: build(cfg, name)().fit(spec, valid, max(cfg.task.ks))) for name in wanted}  # noqa: B023
+    fitted = {name: refine(name, lambda: build(cfg, name)().fit(spec, valid, largest_k(cfg))) for name in wanted}  # noqa: B023
     if fitted:
         say(f"{' and '.join(fitted)}: fitted in {time.perf_counter() - start:.0f} s")
     return {"linear": None, "trend": None} | fitted

@@ -1,6 +1,6 @@
 """A dataset as a folder that a person can make in an hour; everything wrong with it is said at once.
 
-    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, split: the part that a row was given to]
+    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, label: 0 or 1][, position][, split: the part of a row]
     items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]    (optional, as all that follow)
     triples.csv        head, relation, tail[, timestamp: when it became known]; or a graph: .nt, .ttl, .graphml
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
@@ -43,9 +43,12 @@ from mmrec.files.store import open_pictures
 from mmrec.files.unread_files import name_unread
 from mmrec.types import (
     ENTITY,
+    EVENT,
     HEAD,
     ITEM_ID,
+    LABEL,
     PARTS,
+    POSITION,
     RATING,
     RELATION,
     SPLIT,
@@ -58,7 +61,6 @@ from mmrec.types import (
     RowCount,
 )
 
-EVENT = "event"
 TABLES = {
     "interactions": (
         Column(USER_ID, "id"),
@@ -66,6 +68,8 @@ TABLES = {
         Column(TIMESTAMP, "seconds", optional=True),
         Column(RATING, "number", optional=True),
         Column(EVENT, "text", optional=True),
+        Column(LABEL, "binary", optional=True),
+        Column(POSITION, "whole", optional=True),
         Column(SPLIT, "text", optional=True),
     ),
     "items": (Column(ITEM_ID, "id"),),
