@@ -121,5 +121,8 @@ def _package_of(text: str) -> str | None:
 
 
 def load_metrics() -> dict[str, Callable[..., Any]]:
-    """Return the ranking metrics of other packages by name: functions as those of `mmrec.metrics.ranking` are."""
+    """Return the ranking metrics of other packages by name: functions as those of `mmrec.metrics.ranking` are.
+
+    One of which a lower value is better has the attribute `higher_is_better`, set to False.
+    """
     return {name: one.load() for name, one in installed(METRIC_GROUP).items()}

@@ -70,7 +70,7 @@ class CheckpointConfig:
 class Selection:
     """What chooses an epoch and the baselines' hyper-parameters."""
 
-    metric: str = MISSING
+    metric: str | None = MISSING
     patience: int = MISSING
 
 

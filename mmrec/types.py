@@ -4,7 +4,8 @@ Two worlds meet here and nowhere else. Outside, ids are text and tables are Pola
 everything is a tensor. `mmrec.data.interactions.index.Index` is the only door between them.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
+EVENT, LABEL, POSITION = "event", "label", "position"
 SPLIT, PARTS = "split", ("train", "valid", "test")
 USER_IDX, ITEM_IDX = "user_idx", "item_idx"
 HEAD, RELATION, TAIL, ENTITY = "head", "relation", "tail", "entity"
@@ -91,8 +93,9 @@ class Dataset:
     root: Path
     """The folder that image paths are relative to."""
     interactions: pl.DataFrame
-    """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64][, split: String]`; `split` is the part that a
-    row was given to by whoever published the data, `train`, `valid` or `test`."""
+    """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64][, event: String][, label: Int64, 0 or
+    1][, position: Int64][, split: String]`; `split` is the part that a row was given to by whoever published the data, `train`, `valid` or
+    `test`."""
     items: pl.DataFrame
     """`item_id: String` and any columns; one row for every item, those that only interactions name included (their other columns null)."""
     text_columns: tuple[str, ...]
@@ -120,14 +123,36 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Interactions:
-    """Events as tensors, one row an event, in any order."""
+    """Events as tensors, one row an event, in any order; None for what the files do not have."""
 
     user_idx: Int64[Tensor, " n"]
     item_idx: Int64[Tensor, " n"]
     timestamp: Int64[Tensor, " n"] | None = None
+    rating: Float32[Tensor, " n"] | None = None
+    """NaN where a row has none."""
+    label: Float32[Tensor, " n"] | None = None
+    """1 or 0, such as clicked or not; NaN where a row has none."""
+    event: Int64[Tensor, " n"] | None = None
+    """What happened, as a place in `events`; -1 where a row does not say."""
+    position: Int64[Tensor, " n"] | None = None
+    """The place in the list in which the item was shown, as the files count it; -1 where a row does not say."""
+    events: tuple[str, ...] = ()
+    """The names of the kinds of events of the whole dataset, sorted."""
 
     def __len__(self) -> int:
         return len(self.user_idx)
+
+    def take(self, rows: Int64[Tensor, " m"]) -> "Interactions":
+        """Return some of the rows, in the order asked for."""
+        return self._each(lambda column: column[rows])
+
+    def to(self, device: torch.device) -> "Interactions":
+        """Return the same on a device."""
+        return self._each(lambda column: column.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Interactions":
+        columns = {one.name: getattr(self, one.name) for one in fields(self)}
+        return Interactions(**{name: change(column) if isinstance(column, Tensor) else column for name, column in columns.items()})
 
 
 @dataclass(frozen=True)

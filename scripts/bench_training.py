@@ -40,6 +40,7 @@ from mmrec.config import build
 from mmrec.config.settings import evidence_settings, training_settings
 from mmrec.experiment.evidence import load_evidence, make_split
 from mmrec.experiment.fit import make_trainer, quiet_lightning
+from mmrec.experiment.measures import largest_k
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import EpochRecommender
@@ -131,7 +132,7 @@ def measure(cfg: DictConfig, start_peer: StartPeer | None) -> dict[str, Times]:
     data = make_data_module(training, evidence, folder / "split")
     data.setup("fit")
     spec = make_spec(evidence, data)
-    priors = fit_priors(training.model, spec, data.valid_set(), max(training.ks))
+    priors = fit_priors(training.model, spec, data.valid_set(), largest_k(training.measures))
     task = training.task(make_model(training.model, spec, priors, training.seed))
     trainer = make_trainer(training, folder / "checkpoints")
     with start_peer(cfg, spec) if start_peer else nullcontext() as peer:

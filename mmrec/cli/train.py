@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from mmrec.cli.process.shown import shown
 from mmrec.config.settings import train_settings
+from mmrec.evaluation.compare.against_baselines import headlines
 from mmrec.evaluation.pages.terminal import console_table
 from mmrec.experiment.train import train as run
 from mmrec.files.storage import read_json
@@ -21,7 +22,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> Path:
     what differs from the default configuration.
     """
     settings = train_settings(cfg, overrides)
-    run_dir, ks = run(settings), settings.training(settings.seeds[0]).ks
-    show(console_table(read_json(run_dir / "metrics.json"), [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")]))
+    run_dir, measures = run(settings), settings.training(settings.seeds[0]).measures
+    show(console_table(read_json(run_dir / "metrics.json"), headlines(metric.name for metric in measures.metrics)))
     say(f"report: {run_dir / 'report.html'}")
     return run_dir

@@ -20,6 +20,8 @@ _BEFORE = {
     "trust_run": False,
 }
 """What keys stand for in a run that is older than they are: whatever mmrec did without them, which need not be their default."""
+_GROUPS_BEFORE = {"mmrec.tasks.ranking.RankingTask": {"tables": {"weight_decay": 0.0}}}
+"""By task, what the optimizer did otherwise for a role of parameters before the key `task.groups` said so."""
 _MAX_BYTES = 2**20
 
 
@@ -39,7 +41,11 @@ def saved_config(run_dir: Path) -> DictConfig:
     saved = OmegaConf.create(text)
     if not isinstance(saved, DictConfig):
         raise ValueError(f"expected keys with values in {path}")
-    saved = OmegaConf.create(rename_targets(literal(saved)))
+    values = rename_targets(literal(saved))
+    task = values.get("task")
+    if isinstance(task, dict) and (groups := _GROUPS_BEFORE.get(str(task.get("_target_")))):
+        task.setdefault("groups", groups)
+    saved = OmegaConf.create(values)
     if isinstance(saved.get("baselines"), DictConfig):
         saved.baselines = translate_baselines(literal(saved.baselines))
     return merged(saved, merged(_BEFORE, saved), {"trusted_packages": []})

@@ -2,23 +2,17 @@
 
 from omegaconf import DictConfig
 
+from mmrec.config.task import settle_selection
 from mmrec.data.features.counterfactual import changes_of
 from mmrec.data.interactions.split_rules import check_ratios
 from mmrec.errors import ConfigError, nearest
-from mmrec.metrics.ranking import known_metrics
 from mmrec.types import CONTENT, OTHERS
 
 
 def check_selection(cfg: DictConfig) -> None:
     """Only a validation metric that is computed may choose."""
-    if not cfg.task.ks:
-        raise ConfigError("task.ks: expected one cutoff or more, came none")
     check_ratios(*(cfg.split.get(name, 0.0) for name in ("valid_ratio", "test_ratio")))
-    valid = [f"val/{name}@{k}" for name in known_metrics() for k in cfg.task.ks]
-    if cfg.selection.metric not in valid:
-        raise ConfigError(
-            f"selection.metric: `{cfg.selection.metric}` is not computed on the validation part; {nearest(cfg.selection.metric, valid)}"
-        )
+    settle_selection(cfg)
     for name in (*CONTENT, OTHERS):
         if isinstance(change := cfg.evidence.get(name), str) and change not in changes_of(name):
             raise ConfigError(f"evidence.{name}: `{change}` is no value of it; {nearest(change, ('true', 'false', *changes_of(name)))}")

@@ -16,6 +16,7 @@ from mmrec.config.places import kept_config, open_config
 from mmrec.config.run_dir import name_run_dir
 from mmrec.config.saved import saved_config
 from mmrec.config.selection import check_selection
+from mmrec.config.task import make_task, selecting_metric, task_metrics
 from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
 from mmrec.errors import ConfigError, MissingFile
@@ -33,7 +34,7 @@ from mmrec.experiment.settings import (
     TrainSettings,
 )
 from mmrec.experiment.tuning.search import Fittable
-from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, Recommender
+from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import is_terminal
 from mmrec.types import IMAGE, TEXT
@@ -121,11 +122,11 @@ def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> Tra
         model=model,
         candidate=_candidate(cfg, "model", model.name),
         data_module=_called(cfg, "data_module"),
-        task=partial(_make_task, cfg),
+        task=partial(make_task, cfg),
         trainer=_called(cfg, "trainer"),
         loggers=partial(_make_loggers, cfg),
-        selection=SelectionSettings(**plain(cfg.selection), cache=Path(cfg.paths.cache) / "baselines", seed=seed),
-        ks=list(cfg.task.ks),
+        selection=SelectionSettings(selecting_metric(cfg), cfg.selection.patience, Path(cfg.paths.cache) / "baselines"),
+        measures=task_metrics(cfg),
         every_n_steps=cfg.checkpoint.every_n_steps,
         progress_bar=bool(cfg.trainer.enable_progress_bar and is_terminal()),
         resume=None if cfg.resume is None else Path(cfg.resume),
@@ -168,10 +169,6 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
 def _called(cfg: DictConfig, key: str) -> Callable[..., Any]:
     """A call of what the node at `key` leaves to be called; the node is built when that is."""
     return lambda *values, **arguments: build(cfg, key)(*values, **arguments)
-
-
-def _make_task(cfg: DictConfig, model: Recommender) -> Any:
-    return build(cfg, "task")(model=model, loss=build(cfg, "loss"), optimizer=build(cfg, "optimizer"))
 
 
 def _make_loggers(cfg: DictConfig, version: str) -> list[Any]:

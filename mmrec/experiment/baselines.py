@@ -4,7 +4,8 @@ import logging
 from typing import Any
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
-from mmrec.experiment.settings import Candidate, SelectionSettings
+from mmrec.experiment.measures import tuned_by
+from mmrec.experiment.settings import Candidate, TrainingSettings
 from mmrec.experiment.tuning.kept_choices import tune_once
 from mmrec.experiment.tuning.search import Tuned
 from mmrec.experiment.tuning.space import Search
@@ -14,21 +15,22 @@ from mmrec.types import DatasetSpec
 _log = logging.getLogger(__name__)
 
 
-def tune_baseline(candidate: Candidate, selection: SelectionSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned | None:
+def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned | None:
     """As `tune_candidate`; None, said in a line, where the data lack what the baseline needs."""
     try:
-        return tune_candidate(candidate, selection, spec, valid)
+        return tune_candidate(candidate, training, spec, valid)
     except LackingData as error:
         _log.info(f"{candidate.name}: left out, {error}")
         return None
 
 
-def tune_candidate(candidate: Candidate, selection: SelectionSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned:
+def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned:
     """The best setting of a candidate's space, or the one that it has without; said in a line. It is handed no test row.
 
     Raises LackingData as `Fittable.fit`.
     """
-    metric, search = selection.metric.removeprefix("val/"), Search(dict(candidate.space), candidate.n_trials, selection.seed)
+    selection, search = training.selection, Search(dict(candidate.space), candidate.n_trials, training.seed)
+    metric = tuned_by(selection.metric, training.measures)
     best, before = tune_once(candidate.make, dict(candidate.fixed), search, spec, valid, metric, selection.cache)
     trials = f", best of {best.n_trials}" + (", tuned before" if before else "") if best.parameters else ""
     _log.info(f"{candidate.name}: val {metric} {best.value:.4f}{trials} {chosen_values(best) or ''}".rstrip())

@@ -20,4 +20,4 @@ def read_measured_run(folder: Path, label: str) -> MeasuredRun:
     with read_as_run(folder):
         rows = read_table(per_user, USER_ID, "model", "seed").filter(model=ours).drop("model")
         slices = metrics.get("slices", {}).get(ours, {})
-        return MeasuredRun(label, str(folder), measured, slices, rows, split_hash)
+        return MeasuredRun(label, str(folder), measured, slices, rows, split_hash, tuple(metrics.get("lower_is_better", ())))

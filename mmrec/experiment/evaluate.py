@@ -4,10 +4,10 @@ import logging
 from typing import NamedTuple
 
 from mmrec.errors import DataError
-from mmrec.evaluation.measure.evaluate import evaluate as evaluate_scorer
 from mmrec.evaluation.measure.evaluate import mean_over_seeds, means
 from mmrec.evaluation.measure.grades import read_grades
 from mmrec.experiment.evidence import Evidence, load_evidence
+from mmrec.experiment.measures import largest_k, measure_scorer
 from mmrec.experiment.models import fit_priors, make_data_module, make_spec
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_measured, read_split
 from mmrec.experiment.run_folder.found import read_as_run
@@ -62,10 +62,10 @@ def _evaluate_one(
     data = make_data_module(training, evidence, run_dir / "split")
     data.setup("test")
     spec = make_spec(evidence, data)
-    priors = fit_priors(training.model, spec, data.valid_set(), max(training.ks))
+    priors = fit_priors(training.model, spec, data.valid_set(), largest_k(training.measures))
     model = load_model(training, spec, priors, checkpoint_folder(run_dir, training.seed))
     has_grades = any(name.startswith("test/graded_ndcg@") for name in reported)
     graded = read_grades(run_dir / "split", evidence.index).test if has_grades else None
-    evaluated = evaluate_scorer(model.freeze(), data.test_set(), list(training.ks), graded, "test/auc" in reported)
+    evaluated = measure_scorer(training.task(model), model.freeze(), data.test_set, graded, "test/auc" in reported)
     _log.info(f"seed {training.seed}: evaluated")
     return means(evaluated.per_user, "test")

@@ -81,11 +81,12 @@ def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: Che
 def make_trainer(settings: TrainingSettings, folder: Path) -> Trainer:
     """A Lightning trainer that stops early and keeps its checkpoints in `folder`, by the validation metric alone."""
     metric, patience, with_bar = settings.selection.metric, settings.selection.patience, settings.progress_bar
+    is_higher_better = settings.measures.sign(metric) > 0
     callbacks: list[Callback] = [
         FiniteCheck(),
-        EarlyStopping(metric, mode="max", patience=patience, check_finite=True),
+        EarlyStopping(metric, mode="max" if is_higher_better else "min", patience=patience, check_finite=True),
         RichProgressBar() if with_bar else _EpochLines(metric),
-        refine("checkpoint", lambda: CheckpointKeeper(folder, metric, settings.every_n_steps)),
+        refine("checkpoint", lambda: CheckpointKeeper(folder, metric, settings.every_n_steps, is_higher_better)),
     ]
     more = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # else it adds a bar of its own
     return settings.trainer(logger=settings.loggers(_version(settings)), **more)

@@ -72,8 +72,14 @@ def read_sections(board: BoardSettings, runs: Sequence[BoardRun]) -> list[Sectio
             models = list(_measured_models(finished, first))
             if models and models[0].name == first:  # a model that lacks a seed of the first was not measured on the same rows
                 complete = [model for model in models if set(models[0].fit_s) <= set(model.fit_s)]
-                sections.append(make_section(data, split, complete, board.columns, board.metric, board.seed))
+                lower = _lower_is_better(finished)
+                sections.append(make_section(data, split, complete, board.columns, board.metric, board.seed, lower))
     return sections
+
+
+def _lower_is_better(runs: Sequence[BoardRun]) -> list[str]:
+    """The metrics of which the runs' tasks declare that a lower value is better."""
+    return sorted({name for run in runs for name in read_json(run.folder / "metrics.json").get("lower_is_better", [])})
 
 
 def _check_same_splits(runs: Sequence[BoardRun]) -> None:

@@ -12,10 +12,11 @@ import torch
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.index import Index
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.errors import DataError
 from mmrec.evaluation.compare.against_baselines import cutoffs, paired_difference
 from mmrec.evaluation.compare.significance import PairedTest
 from mmrec.evaluation.measure.calibration import describe_calibration
-from mmrec.evaluation.measure.evaluate import LIST_LENGTH, Evaluated, confidence, evaluate_lists, mean_over_seeds, means
+from mmrec.evaluation.measure.evaluate import confidence, evaluate_lists, mean_over_seeds, means
 from mmrec.evaluation.measure.external_lists import SEED, Cleaning, by_seed, describe_cleaning, rank_predictions, read_predictions
 from mmrec.evaluation.measure.fairness import describe_fairness
 from mmrec.evaluation.measure.grades import Graded, read_grades
@@ -25,6 +26,7 @@ from mmrec.evaluation.measure.user_groups import user_groups
 from mmrec.experiment.run_folder.files import read_entry, read_index, read_measured, read_split, read_table
 from mmrec.experiment.run_folder.found import find_run
 from mmrec.files.storage import read_json, write_json, write_parquet
+from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
 BESIDE = "vs. the run's best"
@@ -61,6 +63,8 @@ def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
     ours, seed = (read_entry(run_dir / "run.json", about, (key,), kind) for key, kind in (("model", str), ("seed", int)))
     reported = read_measured(run_dir / "metrics.json", measured, ours)
     ks = cutoffs(name for name in reported if name.startswith("test/"))
+    if not ks:
+        raise DataError(f"{run_dir}: its task does not rank, so lists cannot be measured beside it")
     parts = read_split(run_dir, about)
     index = read_index(run_dir, parts)
     train, data = _evaluation_set(index, parts)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.loggers import Logger
 
 from mmrec.data.interactions.filter import Filter
@@ -14,6 +14,7 @@ from mmrec.data.interactions.split import Split
 from mmrec.experiment.run_folder.changes import Change
 from mmrec.experiment.tuning.search import Fittable
 from mmrec.models.recommender import Recommender
+from mmrec.tasks.task import Declared, Task
 from mmrec.types import Dataset, FeatureEncoder
 
 
@@ -99,8 +100,6 @@ class SelectionSettings:
     """Epochs without a better one before training stops."""
     cache: Path
     """Where chosen settings of candidates are kept."""
-    seed: int = 0
-    """Of the search among a candidate's settings."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +112,14 @@ class TrainingSettings:
     """The same model as one whose setting is chosen, which those in closed form are."""
     data_module: Callable[..., LightningDataModule]
     """Called with `split_dir` and `index`."""
-    task: Callable[[Recommender], LightningModule]
+    task: Callable[[Recommender], Task]
     trainer: Callable[..., Trainer]
     """Called with the callbacks, plugins and loggers."""
     loggers: Callable[[str], list[Logger]]
     """Called with the version under which files are logged."""
     selection: SelectionSettings
-    ks: Sequence[int]
-    """Cutoffs of the metrics."""
+    measures: Declared
+    """The metrics of the task."""
     every_n_steps: int | None = None
     """Optimizer steps between checkpoints within an epoch."""
     progress_bar: bool = False

@@ -14,13 +14,14 @@ from lightning.pytorch import LightningDataModule
 from mmrec.data.interactions.split import Split
 from mmrec.errors import ConfigError, Terminated
 from mmrec.evaluation.measure.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
-from mmrec.evaluation.measure.evaluate import Evaluated, Result, evaluate
+from mmrec.evaluation.measure.evaluate import Result
 from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
 from mmrec.experiment.baselines import chosen, tune_baseline, tune_candidate
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
+from mmrec.experiment.measures import largest_k, measure_scorer
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.experiment.run_folder.changes import record_changes
 from mmrec.experiment.run_folder.files import checkpoint_folder
@@ -31,7 +32,9 @@ from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
 from mmrec.experiment.settings import TrainingSettings, TrainSettings
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
+from mmrec.metrics.full_ranking import Evaluated
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.tasks.task import Task
 from mmrec.types import DatasetSpec, Scorer
 
 _log = logging.getLogger(__name__)
@@ -63,15 +66,20 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     run_dir, training = settings.run_dir, settings.training(settings.seeds[0])
     results, first, remake = _train_seeds(settings, evidence)
     trained_s = time.perf_counter() - start - evidence.features_s
-    results += _baselines(settings, training, evidence)
+    if ranks := results[0].test.ranking is not None:
+        results += _baselines(settings, training, training.task(first), evidence)
+    elif settings.baselines:
+        _log.info("baselines: left out, for they rank, and this task does not")
     data = make_data_module(training, evidence, run_dir / "split")
     data.setup("test")
     has_vectors = write_model(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, settings.evidence.item_column, settings.evidence.graph.separator
-    write_results(run_dir, evidence, split, results, data.train, data.test_set(), make_item_groups(data.train, *grouping))
-    changed = counterfactuals(first, make_spec(evidence, data), remake, training.seed)
-    _write_counterfactuals(training, run_dir, changed, results[0], data)
+    groups, lower = make_item_groups(data.train, *grouping), training.measures.lower_is_better
+    write_results(run_dir, evidence, split, results, data.train, data.test_set(), groups, lower)
+    if ranks:
+        changed = counterfactuals(first, make_spec(evidence, data), remake, training.seed)
+        _write_counterfactuals(training, run_dir, changed, results[0], data)
     total_s = time.perf_counter() - start
     times = {
         "features_s": evidence.features_s,
@@ -108,17 +116,17 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
     spec, start = make_spec(evidence, data), time.perf_counter()
     if issubclass(training.model.kind, ClosedFormRecommender):
         return _fit_one(settings, training, evidence, data)
-    remake = partial(_make_untrained, training, priors=fit_priors(training.model, spec, data.valid_set(), max(training.ks)))
+    remake = partial(_make_untrained, training, priors=fit_priors(training.model, spec, data.valid_set(), largest_k(training.measures)))
     model, made_s = remake(spec), time.perf_counter() - start
     _log.info(
         f"seed {training.seed}: {sum(p.numel() for p in model.parameters()):,} parameters"
         + (f", tokens {', '.join(model.modalities)}" if model.modalities else "")
     )
-    folder = checkpoint_folder(settings.run_dir, training.seed)
-    fit_s = made_s + fit(training, training.task(model), data, folder)
+    task, folder = training.task(model), checkpoint_folder(settings.run_dir, training.seed)
+    fit_s = made_s + fit(training, task, data, folder)
     load_best(model, folder)
     data.setup("test")
-    measured = measure(settings, training, model.freeze(), data, read_grades(settings.run_dir / "split", evidence.index))
+    measured = measure(settings, task, model.freeze(), data, read_grades(settings.run_dir / "split", evidence.index))
     return Result(training.model.name, training.seed, *measured, {}, fit_s), model, remake
 
 
@@ -133,23 +141,24 @@ def _fit_one(
     name, spec = training.model.name, make_spec(evidence, data)
     remake: Remake = partial(_make_untrained, training, priors={})
     remake(spec)  # refuses what it cannot do
-    best = tune_candidate(training.candidate, training.selection, spec, data.valid_set())
+    best = tune_candidate(training.candidate, training, spec, data.valid_set())
     write_fitted(checkpoint_folder(settings.run_dir, training.seed), best.scorer, best.parameters)
     data.setup("test")
-    measured = measure(settings, training, best.scorer, data, read_grades(settings.run_dir / "split", evidence.index))
+    task = training.task(best.scorer)
+    measured = measure(settings, task, best.scorer, data, read_grades(settings.run_dir / "split", evidence.index))
     return Result(name, training.seed, *measured, chosen(best), best.fit_s), best.scorer, remake
 
 
 def measure(
-    settings: TrainSettings, training: TrainingSettings, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades
+    settings: TrainSettings, task: Task, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades
 ) -> tuple[Evaluated, Evaluated]:
-    """A scorer on the validation and on the test users of a data module set up for test."""
-    parts = (data.valid_set(), grades.valid), (data.test_set(), grades.test)
-    valid, test = (evaluate(scorer, part, list(training.ks), graded, settings.auc) for part, graded in parts)
+    """A scorer on the validation and on the test users of a data module set up for test, as the task measures."""
+    parts = (data.valid_set, grades.valid), (data.test_set, grades.test)
+    valid, test = (measure_scorer(task, scorer, rows_of, graded, settings.auc) for rows_of, graded in parts)
     return valid, test
 
 
-def _baselines(settings: TrainSettings, training: TrainingSettings, evidence: Evidence) -> list[Result]:
+def _baselines(settings: TrainSettings, training: TrainingSettings, task: Task, evidence: Evidence) -> list[Result]:
     """Every baseline, tuned on the validation part before the test part is read; one that the data cannot feed is left out.
 
     One that is called as the trained model is goes by `<name> (baseline)`.
@@ -157,14 +166,14 @@ def _baselines(settings: TrainSettings, training: TrainingSettings, evidence: Ev
     data, ours = make_data_module(training, evidence, settings.run_dir / "split"), training.model.name
     data.setup("fit")
     spec = make_spec(evidence, data)
-    tuned = {one.name: tune_baseline(one, training.selection, spec, data.valid_set()) for one in settings.baselines}
+    tuned = {one.name: tune_baseline(one, training, spec, data.valid_set()) for one in settings.baselines}
     data.setup("test")
     grades = read_grades(settings.run_dir / "split", evidence.index)
     return [
         Result(
             f"{name} (baseline)" if name == ours else name,
             training.seed,
-            *measure(settings, training, best.scorer, data, grades),
+            *measure(settings, task, best.scorer, data, grades),
             chosen(best),
             best.fit_s,
         )
@@ -177,7 +186,7 @@ def _write_counterfactuals(
     training: TrainingSettings, run_dir: Path, changed: Iterator[Counterfactual], result: Result, data: LightningDataModule
 ) -> None:
     """What the first seed's model relies on: counterfactuals.parquet, and a sentence a modality."""
-    k = max(training.ks)
+    k = largest_k(training.measures)
     table = measure_counterfactuals(result.test.ranking, changed, data.test_set(), data.train, k, training.seed)
     if len(table):
         write_parquet(run_dir / "counterfactuals.parquet", table)

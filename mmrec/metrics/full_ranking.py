@@ -15,6 +15,8 @@ from mmrec.types import USER_IDX, Scorer
 
 _CACHE_BYTES, _CHUNK_BYTES, _LEAST_USERS = 2**20, 64 * 2**20, 64
 """Scores are made for as many users at a time as fit a core's cache, or for 64, as fewer waste the way through all items."""
+LIST_LENGTH = 100
+"""The length of the lists that a run keeps."""
 _GROUPS, _MANY = 4, 8
 """In `top_k`, as multiples of k: groups of items whose maxima are compared, and candidates of a row from which on they are thinned."""
 
@@ -25,6 +27,15 @@ class Ranking(NamedTuple):
     user_idx: Int64[Tensor, " n_users"]
     item_idx: Int64[Tensor, "n_users k"]
     scores: Float[Tensor, "n_users k"]
+
+
+class Evaluated(NamedTuple):
+    """One model, one seed, on one evaluation set."""
+
+    ranking: Ranking | None
+    """None from a task that does not rank."""
+    per_user: pl.DataFrame
+    """`user_idx` and one column a metric; null where a metric is undefined for a user."""
 
 
 def rank_and_evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int]) -> pl.DataFrame:

@@ -51,18 +51,19 @@ class FolderCheckpointIO(CheckpointIO):
 class CheckpointKeeper(Checkpoint):
     """Writes a checkpoint after each epoch and, if given, every `every_n_steps` optimizer steps; keeps the two newest and the best.
 
-    The best is that of the epoch with the highest `metric`, the first of equals. A checkpoint is taken between two optimizer steps, never
-    among the batches whose gradients one step adds up, and holds the position (`mmrec.tasks.position`), the model, the optimizer, early
-    stopping, and the best so far.
+    The best is that of the epoch with the highest `metric`, or the lowest unless `is_higher_better`, the first of equals. A checkpoint is
+    taken between two optimizer steps, never among the batches whose gradients one step adds up, and holds the position
+    (`mmrec.tasks.position`), the model, the optimizer, early stopping, and the best so far.
 
     SIGTERM or SIGINT ends the training after the optimizer's next step, during validation at once, in both cases with a checkpoint: it
     raises Terminated. Of several processes all stop after the same step. A second SIGINT does not wait.
     """
 
-    def __init__(self, folder: Path, metric: str, every_n_steps: int | None) -> None:
+    def __init__(self, folder: Path, metric: str, every_n_steps: int | None, is_higher_better: bool = True) -> None:
         if every_n_steps is not None and every_n_steps < 1:
             raise ValueError(f"every_n_steps: expected at least 1, or null, came {every_n_steps}")
         self.folder, self.metric, self.every_n_steps = folder, metric, every_n_steps
+        self.sign = 1 if is_higher_better else -1
         self.seconds_before = 0.0  # of training, until the checkpoint that is resumed
         self.signum: int | None = None
         self.best: dict[str, Any] | None = None
@@ -155,7 +156,9 @@ class CheckpointKeeper(Checkpoint):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         value = trainer.callback_metrics.get(self.metric)
-        if value is not None and not trainer.sanity_checking and (self.best is None or float(value) > self.best["value"]):
+        if value is None or trainer.sanity_checking:
+            return
+        if self.best is None or self.sign * float(value) > self.sign * self.best["value"]:
             self._improved = True
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

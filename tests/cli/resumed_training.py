@@ -17,6 +17,7 @@ from mmrec.config.settings import training_settings
 from mmrec.errors import Terminated
 from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.fit import fit, make_trainer, quiet_lightning
+from mmrec.experiment.measures import largest_k
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.experiment.run_folder.files import checkpoint_folder
 from mmrec.experiment.run_folder.record import write_curves
@@ -75,7 +76,7 @@ def train_in(cfg: DictConfig, evidence: Evidence, run_dir: Path, kill: Kill, mon
     data.setup("fit")
     data.setup = lambda stage: None  # once is enough, and polars does not work in a fork of a process that has used it
     spec = make_spec(evidence, data)
-    priors = fit_priors(settings.model, spec, data.valid_set(), max(settings.ks))
+    priors = fit_priors(settings.model, spec, data.valid_set(), largest_k(settings.measures))
     task = settings.task(make_model(settings.model, spec, priors, settings.seed))
 
     def with_kill(settings: TrainingSettings, folder: Path) -> Trainer:

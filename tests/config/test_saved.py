@@ -33,6 +33,13 @@ def test_what_is_there_stays_and_what_is_not_is_as_it_was(tmp_path: Path) -> Non
     assert list(saved)[:3] == ["seed", "features", "filter"]
 
 
+def test_a_task_of_before_the_roles_has_theirs(tmp_path: Path) -> None:
+    task = "task: {_target_: mmrec.tasks.ranking.RankingTask, embedding_lr: 0.1%s}\n"
+    assert saved_config(save(tmp_path, task % "")).task.groups == {"tables": {"weight_decay": 0.0}}
+    assert saved_config(save(tmp_path, task % ", groups: {}")).task.groups == {}
+    assert "groups" not in saved_config(save(tmp_path, "task: {_target_: theirs.Task}\n")).task
+
+
 def test_every_key_that_came_later_is_one_of_the_configuration(compose: Compose) -> None:
     cfg = plain(compose())
     assert {key.partition(".")[0] for key in ADDED} <= cfg.keys()

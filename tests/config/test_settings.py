@@ -72,7 +72,7 @@ def test_what_is_drawn_follows_the_seed_of_the_training(compose: Compose, is_sav
     """Also in a saved configuration, where numbers have taken the place of references to the seed."""
     cfg = compose("seed=5", "run_dir=here")
     training = training_settings(kept_config(cfg) if is_saved else cfg, 6, is_saved)
-    assert training.seed == training.selection.seed == 6
+    assert training.seed == 6
     assert training.data_module(split_dir=Path(), index=index()).seed == 6
 
 

@@ -27,7 +27,7 @@ def cfg(compose: Callable[..., DictConfig], tmp_path: Path) -> DictConfig:
 
 
 def tune(cfg: DictConfig, name: str) -> Tuned | None:
-    return tune_baseline(candidate(cfg, name), training_settings(cfg, cfg.seed).selection, SPEC, VALID)
+    return tune_baseline(candidate(cfg, name), training_settings(cfg, cfg.seed), SPEC, VALID)
 
 
 def test_one_line_and_the_second_time_no_search(cfg: DictConfig, caplog: pytest.LogCaptureFixture) -> None:

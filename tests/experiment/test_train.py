@@ -32,6 +32,7 @@ from mmrec.models.closed_form.ease import EASE
 from mmrec.models.collaborative.matrix_factorization import MatrixFactorizationRecommender
 from mmrec.models.recommender import Recommender
 from mmrec.tasks.ranking import RankingTask
+from mmrec.tasks.task import declared_metrics
 
 NOTHING = dict.fromkeys(("text", "image", "kg", "others"), False)
 KS = [5]
@@ -54,7 +55,7 @@ def training(cache: Path, seed: int) -> TrainingSettings:
         trainer=partial(Trainer, log_every_n_steps=1, use_distributed_sampler=False, **bare),
         loggers=lambda version: [],
         selection=SelectionSettings("val/ndcg@5", patience=1, cache=cache),
-        ks=KS,
+        measures=declared_metrics(RankingTask, {"ks": KS}),
     )
 
 

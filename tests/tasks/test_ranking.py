@@ -23,7 +23,8 @@ from mmrec.losses import sampled_softmax
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.multimodal.fusion import score_with_history
 from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
-from mmrec.tasks.ranking import RankingTask, gather_rows
+from mmrec.tasks.ranking import RankingTask
+from mmrec.tasks.task import gather_rows
 from mmrec.types import DatasetSpec, Interactions
 
 PLAIN_DESCENT = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.05", "task.embedding_lr=5.0"]

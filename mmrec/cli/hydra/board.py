@@ -25,11 +25,11 @@ from mmrec.cli.hydra.internals import Callbacks
 from mmrec.cli.train import train
 from mmrec.config import check, flat, plain
 from mmrec.config.selection import check_selection
+from mmrec.config.task import task_metrics
 from mmrec.errors import ConfigError, MmrecError, nearest
 from mmrec.evaluation.compare.run_labels import is_compared
 from mmrec.experiment.leaderboard import BoardRun
 from mmrec.experiment.run_folder.lock import lock_run
-from mmrec.metrics.ranking import known_metrics
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import say
 
@@ -123,7 +123,7 @@ def _composed(overrides: Sequence[str], what: str) -> DictConfig:
 
 
 def _check_columns(board: dict[str, Any], composed: DictConfig) -> None:
-    valid = [f"{name}@{k}" for name in known_metrics() for k in sorted(composed.task.ks)]
+    valid = [metric.name for metric in task_metrics(composed).metrics]
     for key, column in (*(("columns", column) for column in board["columns"]), ("metric", board["metric"])):
         if column not in valid:
             raise ConfigError(f"board.{key}: `{column}` is no column of a board; {nearest(column, valid)}")

@@ -18,8 +18,8 @@ from mmrec.data.folder.settings import FILE
 from mmrec.data.pictures.names import SUFFIXES as PICTURES
 from mmrec.data.tables.aggregates import mean
 from mmrec.data.tables.columns import Column, Kind, ReadTable, read_table
+from mmrec.data.tables.delimited.header import looks_like_row, no_names
 from mmrec.data.tables.formats import open_table
-from mmrec.data.tables.header import looks_like_row, no_names
 from mmrec.data.tables.problems import Problems
 from mmrec.data.tables.raw import TableFile
 from mmrec.errors import DataError

@@ -1,6 +1,6 @@
 """A dataset as a folder that a person can make in an hour; everything wrong with it is said at once.
 
-    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, split: the part that a row was given to]
+    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, label: 0 or 1][, position][, split: the part of a row]
     items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]    (optional, as all that follow)
     triples.csv        head, relation, tail[, timestamp: when it became known]; or a graph: .nt, .ttl, .graphml
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
@@ -8,7 +8,7 @@
     audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.folder.vectors`
 
 Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files, in which
-folders called `column=value` are a column, as Spark writes them. Text is UTF-8, or as `mmrec.data.tables.encoding` tells.
+folders called `column=value` are a column, as Spark writes them. Text is UTF-8, or as `mmrec.data.tables.delimited.encoding` tells.
 `mmrec.yaml` in the folder (see `mmrec.data.folder.settings`) says which files and columns have other names.
 """
 
@@ -27,7 +27,7 @@ from mmrec.data.folder.settings import FILE, Layout, Settings, read_settings
 from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.data.pictures.names import find_pictures, is_pattern
 from mmrec.data.tables.columns import Column, ReadTable, read_table
-from mmrec.data.tables.encoding import TextEncoding
+from mmrec.data.tables.delimited.encoding import TextEncoding
 from mmrec.data.tables.formats import is_text, open_labelled, open_table
 from mmrec.data.tables.graphs import node_links
 from mmrec.data.tables.id_checks import near_ids
@@ -43,9 +43,12 @@ from mmrec.files.store import open_pictures
 from mmrec.files.unread_files import name_unread
 from mmrec.types import (
     ENTITY,
+    EVENT,
     HEAD,
     ITEM_ID,
+    LABEL,
     PARTS,
+    POSITION,
     RATING,
     RELATION,
     SPLIT,
@@ -58,7 +61,6 @@ from mmrec.types import (
     RowCount,
 )
 
-EVENT = "event"
 TABLES = {
     "interactions": (
         Column(USER_ID, "id"),
@@ -66,6 +68,8 @@ TABLES = {
         Column(TIMESTAMP, "seconds", optional=True),
         Column(RATING, "number", optional=True),
         Column(EVENT, "text", optional=True),
+        Column(LABEL, "binary", optional=True),
+        Column(POSITION, "whole", optional=True),
         Column(SPLIT, "text", optional=True),
     ),
     "items": (Column(ITEM_ID, "id"),),

@@ -20,7 +20,7 @@ from typing import Any, TypedDict
 
 import yaml
 
-from mmrec.data.tables.encoding import check_encoding
+from mmrec.data.tables.delimited.encoding import check_encoding
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.files.limits import DEFAULTS, Limits, key_of
 from mmrec.files.locate import check_file, files_of, find_table, is_inside, missing_file
@@ -48,7 +48,7 @@ class Layout(TypedDict, total=False):
     features: dict[str, str] | None
     """Modality to the file of its vectors, see `mmrec.data.folder.vectors`."""
     encoding: str | None
-    """That of text files that are not UTF-8; else what they look like, see `mmrec.data.tables.encoding`."""
+    """That of text files that are not UTF-8; else what they look like, see `mmrec.data.tables.delimited.encoding`."""
 
 
 _SHAPES = {

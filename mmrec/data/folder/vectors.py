@@ -22,7 +22,7 @@ from jaxtyping import Float32, Shaped
 from safetensors import SafetensorError, safe_open
 
 from mmrec.data.tables.columns import Column, ReadTable, read_table
-from mmrec.data.tables.encoding import TextEncoding, odd_bytes
+from mmrec.data.tables.delimited.encoding import TextEncoding, odd_bytes
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import TextFile

@@ -1,5 +1,6 @@
 """The only door between ids as a person's files hold them and contiguous indices as tensors hold them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -12,7 +13,10 @@ from torch import Tensor
 
 from mmrec.data.tables.id_codes import distinct, positions
 from mmrec.errors import DataError, nearest
-from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID, Dataset, Interactions
+from mmrec.types import EVENT, ITEM_ID, LABEL, POSITION, RATING, TIMESTAMP, USER_ID, Dataset, Interactions
+
+_COLUMNS = {TIMESTAMP: (pl.Int64, 0), RATING: (pl.Float32, math.nan), LABEL: (pl.Float32, math.nan), POSITION: (pl.Int64, -1)}
+"""By column, its type as a tensor and what stands for a value that is missing; a time never is."""
 
 
 def check_catalogue(dataset: Dataset) -> None:
@@ -33,6 +37,8 @@ class Index:
     """String, distinct; every user with an interaction."""
     item_ids: pl.Series
     """String, distinct; every item of the catalogue."""
+    events: tuple[str, ...] = ()
+    """The kinds of events that the interactions name, sorted."""
 
     @classmethod
     def build(cls, dataset: Dataset, seed: int) -> Self:
@@ -41,6 +47,7 @@ class Index:
         return cls(
             _shuffled(dataset.interactions[USER_ID], user_stream).alias(USER_ID),
             _shuffled(dataset.items[ITEM_ID], item_stream).alias(ITEM_ID),
+            tuple(dataset.interactions[EVENT].drop_nulls().unique().sort()) if EVENT in dataset.interactions.columns else (),
         )
 
     @property
@@ -66,9 +73,16 @@ class Index:
         return self.item_ids.gather(item_idx.cpu().numpy())
 
     def interactions(self, frame: pl.DataFrame) -> Interactions:
-        """A table with `user_id`, `item_id` and perhaps `timestamp` as tensors, row for row. Raises DataError for an id that is unknown."""
-        timestamp = torch.from_numpy(frame[TIMESTAMP].to_numpy(writable=True)) if TIMESTAMP in frame.columns else None
-        return Interactions(self.user_idx(frame[USER_ID]), self.item_idx(frame[ITEM_ID]), timestamp)
+        """A table with `user_id`, `item_id` and what else `Interactions` has as tensors, row for row.
+
+        Raises DataError for an id that is unknown. Events are encoded by `events`; where there are none, they are left out.
+        """
+        columns = {name: frame[name] for name in (TIMESTAMP, RATING, LABEL, POSITION) if name in frame.columns}
+        tensors = {name: _tensor(column, *_COLUMNS[name]) for name, column in columns.items()}
+        if self.events and EVENT in frame.columns:
+            codes = positions(frame[EVENT], pl.Series(self.events, dtype=pl.String))
+            tensors[EVENT] = _tensor(codes, pl.Int64, -1)
+        return Interactions(self.user_idx(frame[USER_ID]), self.item_idx(frame[ITEM_ID]), events=self.events, **tensors)
 
     def align(self, items: pl.DataFrame) -> pl.DataFrame:
         """The rows of `items` in the order of `item_idx`. Raises DataError where an item has no row, or more than one."""
@@ -78,6 +92,10 @@ class Index:
             what = f"`{without[0]}` has none" if len(without) else "some have more"
             raise DataError(f"expected one row for each of {self.n_items:,} items, {what}")
         return aligned
+
+
+def _tensor(column: pl.Series, dtype: type[pl.DataType], missing: int | float) -> Tensor:
+    return torch.from_numpy(column.cast(dtype).fill_null(missing).to_numpy(writable=True))
 
 
 def _shuffled(ids: pl.Series, stream: np.random.SeedSequence) -> pl.Series:

@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from mmrec.data.folder.read import assemble, find_folder, hash_files, reading_notes, row_counts
 from mmrec.data.folder.vectors import open_npy
 from mmrec.data.tables.columns import Column, ReadTable, read_table
-from mmrec.data.tables.encoding import TextEncoding, check_encoding
+from mmrec.data.tables.delimited.encoding import TextEncoding, check_encoding
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.errors import DataError

@@ -29,7 +29,7 @@ from mmrec.data.folder.read import (
 )
 from mmrec.data.folder.settings import check_text_columns
 from mmrec.data.tables.columns import Column, Kind, ReadTable
-from mmrec.data.tables.encoding import TextEncoding, check_encoding
+from mmrec.data.tables.delimited.encoding import TextEncoding, check_encoding
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problems
 from mmrec.errors import DataError

@@ -10,25 +10,27 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from mmrec.data.tables.header import looks_like_row, make_names, no_names
+from mmrec.data.tables.delimited.header import looks_like_row, make_names, no_names
+from mmrec.data.tables.delimited.separator import NAMES
 from mmrec.data.tables.id_checks import Kinds
 from mmrec.data.tables.nested_text import as_text, is_coded, is_text_list
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import TableFile
-from mmrec.data.tables.separator import NAMES
 from mmrec.data.tables.time_units import TimeUnits, fraction_of
 from mmrec.data.tables.time_units import in_seconds as time_in_seconds
 from mmrec.errors import DataError, nearest
 from mmrec.types import ITEM_ID
 
-Kind = Literal["id", "text", "seconds", "number"]
+Kind = Literal["id", "text", "seconds", "number", "binary", "whole"]
 _EXPECTED = {
     "id": "an id (any text, or a whole number)",
     "text": "text",
     "seconds": "a time (seconds or milliseconds since 1970 UTC, or ISO 8601)",
     "number": "a number",
+    "binary": "0 or 1 (or false or true)",
+    "whole": "a whole number of at least 0",
 }
-_CODES = {"id": "no-id", "text": "no-text", "seconds": "no-time", "number": "no-number"}
+_CODES = {"id": "no-id", "text": "no-text", "seconds": "no-time", "number": "no-number", "binary": "no-label", "whole": "no-whole-number"}
 _REQUIRED_VALUE = ("id", "seconds")
 _ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
 _FIRST_INEXACT = {pl.Float32: 2**24}
@@ -48,7 +50,7 @@ class Column:
     `id`: String, never empty, as the file has it: '007' stays '007', and 7.0 in a text format '7.0'. In Parquet a floating-point number is
     the whole number that it is, '7', where its type holds every whole number of that size, and else a problem. `text`: String or null.
     `seconds`: Int64, never null; other units are recognised (see `mmrec.data.tables.time_units`), fractions are cut off, ISO 8601 without
-    an offset is UTC. `number`: finite Float64 or null.
+    an offset is UTC. `number`: finite Float64 or null. `binary`: Int64, 0 or 1, or null. `whole`: Int64 of at least 0, or null.
     """
 
     name: str
@@ -319,6 +321,20 @@ def _floats(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.when(values.is_finite()).then(values)
 
 
+def _wholes(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    values = _floats(raw, dtype)
+    return pl.when((values >= 0) & (values == values.floor())).then(values).cast(pl.Int64, strict=False)
+
+
+def _binary(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype == pl.Boolean:
+        return raw.cast(pl.Int64)
+    if dtype == pl.String:
+        raw = raw.str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
+    values = _wholes(raw, dtype)
+    return pl.when(values <= 1).then(values)
+
+
 def _seconds(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype in (pl.Datetime, pl.Date):  # a time without a zone is UTC; epoch("s") cuts towards the past
         return raw.dt.epoch("s").cast(pl.Int64)
@@ -369,4 +385,4 @@ def _nothing(dtype: type[pl.DataType]) -> pl.Expr:
     return pl.lit(None, dtype=dtype)
 
 
-_PARSERS = {"id": _ids, "text": _texts, "seconds": _seconds, "number": _floats}
+_PARSERS = {"id": _ids, "text": _texts, "seconds": _seconds, "number": _floats, "binary": _binary, "whole": _wholes}

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.tables.encoding import TextEncoding, odd_bytes
+from mmrec.data.tables.delimited.encoding import TextEncoding, odd_bytes
+from mmrec.data.tables.delimited.header import looks_like_row, make_names, no_names
+from mmrec.data.tables.delimited.separator import NAMES, find_separator
 from mmrec.data.tables.graphs import keep_blank_nodes_apart, open_graph
-from mmrec.data.tables.header import looks_like_row, make_names, no_names
 from mmrec.data.tables.json_numbers import NumbersAsText
 from mmrec.data.tables.nesting import any_json_is_deeper, json_is_deeper, n_fields
 from mmrec.data.tables.parquet_size import check_parquet
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import Parts, TableFile, TextFile
-from mmrec.data.tables.separator import NAMES, find_separator
 from mmrec.errors import DataError
 from mmrec.files.compressed import COMPRESSIONS, check_compressed, check_holes
 from mmrec.files.limits import DEFAULTS, Limits, key_of

@@ -20,7 +20,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 from pyoxigraph import BlankNode, Quad, RdfFormat, Triple, parse
 
-from mmrec.data.tables.encoding import TextEncoding, odd_bytes
+from mmrec.data.tables.delimited.encoding import TextEncoding, odd_bytes
 from mmrec.data.tables.nesting import deep_rdf, line_blocks
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import Parts, TableFile, TextFile

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.tables.encoding import UTF8, TextEncoding, decode, example, shown
+from mmrec.data.tables.delimited.encoding import UTF8, TextEncoding, decode, example, shown
 from mmrec.data.tables.nesting import line_blocks
 from mmrec.data.tables.problems import Problems
 from mmrec.errors import DataError
@@ -102,7 +102,7 @@ class TextFile(TableFile):
     _text: bytes | None = None
 
     def open(self) -> io.TextIOBase:
-        """The text, decompressed and decoded; other bytes than of its encoding are kept, for `mmrec.data.tables.encoding.odd_bytes`."""
+        """The text, decompressed and decoded; other bytes than of its encoding are kept, for `delimited.encoding.odd_bytes`."""
         raw = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
         return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="", errors="surrogateescape")
 

@@ -3,6 +3,7 @@
 Takes the content of a run's `metrics.json`; the first model in it is ours, every other one is a baseline.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import stdev
@@ -12,6 +13,7 @@ import polars as pl
 
 from mmrec.evaluation.compare.significance import PairedTest, align_users, paired_test
 from mmrec.evaluation.format import format_percent, format_value
+from mmrec.metrics.direction import sign
 
 MAX_CHARTED = 6
 
@@ -27,16 +29,18 @@ class Cell:
     interval: tuple[float, float] | None
     """95% confidence interval over users."""
     is_best: bool
-    """No other model is higher; always False where there is nothing to compare with."""
+    """No other model is better; always False where there is nothing to compare with."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Ours against the highest baseline of one metric."""
+    """Ours against the best baseline of one metric."""
 
     ours: float
     theirs: float
     baseline: str
+    sign: int = 1
+    """-1 where a lower value is better."""
 
     @property
     def relative(self) -> float | None:
@@ -83,34 +87,50 @@ def compare(metrics: dict[str, Any], columns: Sequence[str]) -> Comparison:
     ours = next(iter(rows))
     for key in map(metric_key, columns):
         values = {model: _number(measured.get(key)) for model, measured in metrics["models"].items()}
-        best = max((v for v in values.values() if v is not None), default=None)
+        better = sign(key, metrics.get("lower_is_better", ()))
+        best = max((v for v in values.values() if v is not None), key=lambda v: better * v, default=None)
         for model, value in values.items():
             std = _std_over_seeds(metrics, key) if model == ours and value is not None else None
             low_high = metrics.get("confidence", {}).get(model, {}).get(key)
             interval = (float(low_high[0]), float(low_high[1])) if low_high else None
             rows[model].append(Cell(value, std, interval, value is not None and value == best and len(values) > 1))
-    differences = tuple(_difference({model: cells[c].value for model, cells in rows.items()}) for c in range(len(columns)))
+    signs = [sign(column, metrics.get("lower_is_better", ())) for column in columns]
+    differences = tuple(_difference({model: cells[c].value for model, cells in rows.items()}, better) for c, better in enumerate(signs))
     return Comparison(tuple(columns), {model: tuple(cells) for model, cells in rows.items()}, differences)
 
 
 def best_baseline(metrics: dict[str, Any], column: str) -> str | None:
-    """The highest baseline of one metric; None where ours or all baselines lack it."""
+    """The best baseline of one metric; None where ours or all baselines lack it."""
     (difference,) = compare(metrics, [column]).differences
     return difference.baseline if difference else None
 
 
+def headlines(names: Iterable[str]) -> list[str]:
+    """Of bare metrics those that tables show first: recall and ndcg by cutoff where a task ranks, else all in their order."""
+    found = list(names)
+    ranked = [name for name in found if name.startswith(("recall@", "ndcg@"))]
+    return sorted(sorted(ranked, reverse=True), key=cutoff) or found
+
+
 def headline(metrics: dict[str, Any]) -> str:
-    """The metric that a run is judged by: ndcg at the greatest cutoff that ours has on the test part, such as `ndcg@20`."""
+    """The metric that a run is judged by: ndcg at the greatest cutoff that ours has on the test part, such as `ndcg@20`.
+
+    Of a task that measures no lists, at no cutoff, it is the first metric.
+    """
     ours = next(iter(metrics["models"].values()))
-    named = [name.removeprefix("test/") for name in ours if name.startswith("test/ndcg@")]
-    return max(named, key=cutoff, default="ndcg")
+    tested = [name.removeprefix("test/") for name in ours if name.startswith("test/")]
+    if tested and not cutoffs(tested):
+        return tested[0]
+    return max((name for name in tested if name.startswith("ndcg@")), key=cutoff, default="ndcg")
 
 
 def charted_models(metrics: dict[str, Any]) -> list[str]:
     """Ours and the best five baselines by the `headline`: more a chart of bars cannot tell apart."""
     ours, *baselines = metrics["models"]
     key = metric_key(headline(metrics))
-    ranked = sorted(baselines, key=lambda name: -(metrics["models"][name].get(key) or 0.0))
+    better = sign(key, metrics.get("lower_is_better", ()))
+    values = {name: metrics["models"][name].get(key) for name in baselines}
+    ranked = sorted(baselines, key=lambda name: math.inf if values[name] is None else -better * values[name])
     return [ours, *ranked[: MAX_CHARTED - 1]]
 
 
@@ -138,7 +158,12 @@ def describe_standing(comparison: Comparison, column: str) -> str:
     n = len(comparison.baselines)
     which = f"{difference.baseline}, " + (f"the best of {n} baselines" if n > 1 else "the only baseline")
     both = f"({format_value(value)} against {format_value(difference.theirs)})"
-    return f"{comparison.ours} is {_in_words(difference.relative)} {which}, in {name} {both}"
+    return f"{comparison.ours} is {_in_words(difference.relative)} {which}, in {name} {both}{told_direction(difference.sign)}"
+
+
+def told_direction(sign: int) -> str:
+    """What a sentence adds where higher is not better: of most metrics that goes without saying."""
+    return "" if sign > 0 else "; lower is better"
 
 
 def _number(value: float | int | None) -> float | None:
@@ -150,13 +175,13 @@ def _std_over_seeds(metrics: dict[str, Any], key: str) -> float | None:
     return float(stdev(values)) if len(values) > 1 else None
 
 
-def _difference(values: dict[str, float | None]) -> Difference | None:
+def _difference(values: dict[str, float | None], better: int) -> Difference | None:
     (_, ours), *others = values.items()
     measured = [(value, model) for model, value in others if value is not None]
     if ours is None or not measured:
         return None
-    theirs, baseline = max(measured, key=lambda pair: pair[0])
-    return Difference(ours, theirs, baseline)
+    theirs, baseline = max(measured, key=lambda pair: better * pair[0])
+    return Difference(ours, theirs, baseline, better)
 
 
 def _in_words(relative: float) -> str:

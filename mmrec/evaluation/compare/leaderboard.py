@@ -12,9 +12,11 @@ import numpy as np
 import polars as pl
 
 from mmrec.errors import DataError
+from mmrec.evaluation.compare.against_baselines import told_direction
 from mmrec.evaluation.compare.runs import LEVEL
 from mmrec.evaluation.compare.significance import PairedTest, Values, holm, mean_interval, paired_test_within_seeds
 from mmrec.evaluation.format import format_p, format_value
+from mmrec.metrics.direction import sign
 from mmrec.types import USER_ID
 
 
@@ -84,6 +86,8 @@ class Section:
     seeds: tuple[int, ...]
     n_users: int
     """Distinct users in the test parts."""
+    lower_is_better: tuple[str, ...] = ()
+    """Of the columns those that a task declares so."""
 
     @property
     def first(self) -> Row:
@@ -91,24 +95,32 @@ class Section:
 
     @property
     def best_baseline(self) -> Row | None:
-        """The baseline that is highest in the tested metric, by the value shown: the hardest comparison."""
-        baselines = [row for row in self.rows if row.model.is_baseline]
-        return max(baselines, key=lambda row: row.values[self.metric].mean, default=None)
+        """The baseline that is best in the tested metric, by the value shown: the hardest comparison."""
+        return next((row for row in self.ranked if row.model.is_baseline), None)
 
     @property
     def ranked(self) -> list[Row]:
-        """The highest in the tested metric first."""
-        return sorted(self.rows, key=lambda row: -row.values[self.metric].mean)
+        """The best in the tested metric first."""
+        return sorted(self.rows, key=lambda row: -sign(self.metric, self.lower_is_better) * row.values[self.metric].mean)
 
     def best(self, column: str) -> float:
-        """The highest mean of a column."""
-        return max(row.values[column].mean for row in self.rows)
+        """The best mean of a column."""
+        return max((row.values[column].mean for row in self.rows), key=lambda mean: sign(column, self.lower_is_better) * mean)
 
 
-def make_section(data: str, split: str, models: Sequence[MeasuredModel], columns: Sequence[str], metric: str, seed: int) -> Section:
+def make_section(
+    data: str,
+    split: str,
+    models: Sequence[MeasuredModel],
+    columns: Sequence[str],
+    metric: str,
+    seed: int,
+    lower_is_better: Sequence[str] = (),
+) -> Section:
     """Measures all models, and tests each against the first in `metric`, one family for Holm. Raises DataError for a metric without values.
 
-    `seed` is that of the resampling. A model that lacks some seeds is tested in those that it shares with the first.
+    `seed` is that of the resampling; `lower_is_better` are metrics that a task declares so. A model that lacks some seeds is tested in
+    those that it shares with the first.
     """
     names = tuple(dict.fromkeys([*columns, metric]))
     for model in models:
@@ -129,7 +141,7 @@ def make_section(data: str, split: str, models: Sequence[MeasuredModel], columns
     )
     seeds = sorted({seed for model in models for seed in model.per_user["seed"].unique()})
     n_users = pl.concat([model.per_user.select(USER_ID) for model in models])[USER_ID].n_unique()
-    return Section(data, split, rows, tuple(columns), metric, tuple(seeds), n_users)
+    return Section(data, split, rows, tuple(columns), metric, tuple(seeds), n_users, tuple(lower_is_better))
 
 
 def describe_section(section: Section) -> str:
@@ -143,12 +155,13 @@ def describe_section(section: Section) -> str:
     both = f"{format_value(ours)} against {format_value(theirs)}"
     if not theirs:
         return f"{first.name} reaches {format_value(ours)} in {metric}, where every baseline is at zero"
+    direction = told_direction(sign(metric, section.lower_is_better))
     size = "level with" if ours == theirs else f"{abs(ours / theirs - 1):.1%} {'above' if ours > theirs else 'below'}"
     if test is None or best.p_holm is None:
-        return f"{first.name} is {size} {which}, in {metric} ({both})"
+        return f"{first.name} is {size} {which}, in {metric} ({both}){direction}"
     said = f"95% interval of the difference {-test.high:+.4f} to {-test.low:+.4f}, {format_p(best.p_holm)} after Holm".replace("-", "−")
     told = "" if best.is_found else ", which these users and seeds cannot tell apart"
-    return f"{first.name} is {size} {which}, in {metric} ({both}; {said}){told}"
+    return f"{first.name} is {size} {which}, in {metric} ({both}; {said}){direction}{told}"
 
 
 def _against(first: MeasuredModel, model: MeasuredModel, metric: str, seed: int) -> PairedTest | None:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from mmrec.charts.scatter import Dot, format_seconds, scatter
 from mmrec.evaluation.compare.against_baselines import metric_key
 from mmrec.evaluation.format import format_value
+from mmrec.metrics.direction import sign
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,11 @@ def pareto_front(standings: Sequence[Standing]) -> set[str]:
 def pareto_view(metrics: dict[str, Any], run: dict[str, Any], metric: str) -> ParetoView | None:
     """The models of one run, from its `metrics.json` and `run.json`, in a test metric such as `ndcg@20`, ours first.
 
-    None where fewer than two models have all three: runs of before `fit_s` was kept, lists that were not described at the metric's cutoff.
+    None where fewer than two models have all three: runs of before `fit_s` was kept, lists that were not described at the metric's cutoff;
+    and for a metric of which lower is better, for the chart has what is better further up.
     """
+    if sign(metric, metrics.get("lower_is_better", ())) < 0:
+        return None
     return view_standings(standings_of(metrics, run, metric), metric, next(iter(metrics["models"])))
 
 

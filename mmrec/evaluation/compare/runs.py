@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 
 from mmrec.errors import ConfigError, DataError, nearest
-from mmrec.evaluation.compare.against_baselines import cutoff
+from mmrec.evaluation.compare.against_baselines import cutoff, told_direction
 from mmrec.evaluation.compare.significance import PairedTest, align_users, bootstrap_interval, holm, paired_test
 from mmrec.evaluation.format import format_p, format_percent, format_value, without_zero
+from mmrec.metrics.direction import sign
 from mmrec.types import USER_ID
 
 LEVEL = 0.05
@@ -27,6 +28,8 @@ class MeasuredRun:
     per_user: pl.DataFrame
     """Our model's rows: `user_id, seed, <metric>, …` of the test part."""
     split_hash: str
+    lower_is_better: tuple[str, ...] = ()
+    """Of the metrics those that its task declares so."""
 
     @property
     def n_seeds(self) -> int:
@@ -123,6 +126,7 @@ def _verdict(difference: RunDifference, comparison: RunComparison) -> str:
     said += f", {format_p(difference.p_holm)}" + (f" after Holm over {n} comparisons" if n > 1 else "")
     if difference.p_holm < LEVEL and test.includes_zero:
         said += f", but with the seeds counted in the 95% interval is {test.low:+.4f} to {test.high:+.4f}"
+    said += told_direction(sign(comparison.metric, comparison.first.lower_is_better))
     said += f", d = {without_zero(test.d_z, 2)}" if test.d_z is not None else ""
     return (
         said + f", higher for {test.superiority:.0%} of {test.n_users:,} users (ties by half)" + _on_cold_items(difference.run, comparison)

@@ -11,19 +11,8 @@ from jaxtyping import Float64
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.evaluation.measure.grades import Graded, graded_columns
 from mmrec.metrics.auc import auc_of_users
-from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_users
+from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, Ranking, evaluate_ranking, rank_users
 from mmrec.types import USER_IDX, Scorer
-
-LIST_LENGTH = 100
-"""The length of the lists that a run keeps."""
-
-
-class Evaluated(NamedTuple):
-    """One model, one seed, on one evaluation set."""
-
-    ranking: Ranking
-    per_user: pl.DataFrame
-    """`user_idx` and one column a metric; null where a metric is undefined for a user."""
 
 
 class Result(NamedTuple):
@@ -45,19 +34,28 @@ def evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int], graded: Graded 
     `graded` adds `graded_ndcg@k`. `with_auc` adds `auc`, of all that the user has not seen, at the cost of scoring and sorting once more.
     """
     ranking = rank_users(scorer, data.user_idx, data.seen, max(LIST_LENGTH, *ks))
-    evaluated = evaluate_lists(ranking, data, ks, graded)
-    if not with_auc:
-        return evaluated
-    auc = pl.Series("auc", auc_of_users(scorer, data).numpy()).fill_nan(None)
-    return evaluated._replace(per_user=evaluated.per_user.with_columns(auc))
+    return complete(evaluate_lists(ranking, data, ks, None), scorer, data, graded, with_auc)
+
+
+def complete(evaluated: Evaluated, scorer: Scorer, data: EvaluationSet, graded: Graded | None, with_auc: bool) -> Evaluated:
+    """Adds to what was found of lists `graded_ndcg@k`, at the cutoffs of the other metrics, and `auc`, as `evaluate` does."""
+    columns = evaluated.per_user.columns
+    ks = list(dict.fromkeys(int(name.rpartition("@")[2]) for name in columns if name.startswith("ndcg@")))
+    per_user = _with_grades(evaluated.per_user, evaluated.ranking, graded, ks)
+    if with_auc:
+        per_user = per_user.with_columns(pl.Series("auc", auc_of_users(scorer, data).numpy()).fill_nan(None))
+    return evaluated._replace(per_user=per_user)
 
 
 def evaluate_lists(ranking: Ranking, data: EvaluationSet, ks: list[int], graded: Graded | None) -> Evaluated:
     """What `evaluate` finds, of lists that are there already; what needs all scores is missing."""
-    per_user = evaluate_ranking(ranking, data.positives, ks)
-    if graded is not None:
-        per_user = per_user.with_columns(**{name: values.numpy() for name, values in graded_columns(ranking, graded, ks).items()})
-    return Evaluated(ranking, per_user)
+    return Evaluated(ranking, _with_grades(evaluate_ranking(ranking, data.positives, ks), ranking, graded, ks))
+
+
+def _with_grades(per_user: pl.DataFrame, ranking: Ranking, graded: Graded | None, ks: list[int]) -> pl.DataFrame:
+    if graded is None:
+        return per_user
+    return per_user.with_columns(**{name: values.numpy() for name, values in graded_columns(ranking, graded, ks).items()})
 
 
 def means(per_user: pl.DataFrame, prefix: str) -> dict[str, float]:

@@ -9,10 +9,9 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.evaluation.measure.evaluate import Evaluated
 from mmrec.evaluation.measure.item_groups import ItemGroups
 from mmrec.metrics.fairness import exposure_disparity, exposure_ratio, group_exposure, group_gap, group_means, group_share
-from mmrec.metrics.full_ranking import Ranking
+from mmrec.metrics.full_ranking import Evaluated, Ranking
 from mmrec.types import USER_IDX
 
 MIN_USERS = 10

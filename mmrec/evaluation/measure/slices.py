@@ -11,8 +11,7 @@ from torch import Tensor
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.tables.aggregates import mean
 from mmrec.evaluation.compare.significance import holm, mean_intervals, permutation_p_value
-from mmrec.evaluation.measure.evaluate import Evaluated
-from mmrec.metrics.full_ranking import evaluate_part
+from mmrec.metrics.full_ranking import Evaluated, evaluate_part
 from mmrec.types import USER_IDX
 
 ITEM_DEGREE, USER_DEGREE = "item_degree", "user_degree"

@@ -13,6 +13,7 @@ from mmrec.evaluation.compare.pareto import ParetoView, Standing, view_standings
 from mmrec.evaluation.pages.render import render
 from mmrec.evaluation.pages.terminal import section_cells, section_header, section_markdown
 from mmrec.files.storage import write_json, write_text
+from mmrec.metrics.direction import sign
 
 
 def write_leaderboard(folder: Path, name: str, sections: Sequence[Section], unfinished: Sequence[str]) -> None:
@@ -54,15 +55,18 @@ def _caption(section: Section) -> str:
 
 
 def _forest(section: Section) -> Markup:
+    better = sign(section.metric, section.lower_is_better)
     tested = [Estimate(row.name, found.mean, found.low, found.high) for row in section.rows if (found := row.difference)]
     if not tested:
         return Markup("")
-    estimates = sorted(tested, key=lambda one: -one.mean)
+    estimates = sorted(tested, key=lambda one: -better * one.mean)
     label = f"Difference in {section.metric} to {section.first.name}, with 95% intervals"
     return forest_plot(label, estimates, f"{section.metric}, difference to {section.first.name}")
 
 
 def _pareto(section: Section) -> ParetoView | None:
+    if sign(section.metric, section.lower_is_better) < 0:
+        return None  # the chart has what is better further up
     standings = [
         Standing(row.name, row.values[section.metric].mean, row.fit_s, row.coverage)
         for row in section.rows

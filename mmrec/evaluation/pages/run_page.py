@@ -24,6 +24,7 @@ from mmrec.evaluation.pages.render import render
 from mmrec.evaluation.pages.run_fairness import calibration_views, fairness_view
 from mmrec.evaluation.pages.run_slices import describe_slice_tests, slice_views
 from mmrec.files.storage import read_json, write_text
+from mmrec.metrics.direction import sign
 from mmrec.types import ITEM_ID, MODALITIES, Dataset
 
 METRICS, AUC = ("recall", "ndcg", "graded_ndcg", "hit_rate", "mrr", "map", "precision"), "auc"
@@ -90,7 +91,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
         "comparison": comparison,
         "column_groups": [(name, list(group)) for name, group in groupby(comparison.columns, key=_column_group)],
         "tuned": {model: _settings(values) for model, values in folder.metrics.get("tuned", {}).items()},
-        "curves": _curve_charts(folder.curves),
+        "curves": _curve_charts(folder.curves, folder.metrics.get("lower_is_better", ())),
         "attention": _attention(folder, comparison.ours),
         "worth": _worth(folder.counterfactuals),
         "lists": folder.metrics.get("lists", {}),
@@ -145,6 +146,8 @@ def _columns(metrics: dict[str, Any]) -> list[str]:
     measured = {key for values in metrics["models"].values() for key in values}
     ks = cutoffs(name for name in measured if name.startswith("test/"))
     names, validation = [*(f"{metric}@{k}" for metric in METRICS for k in ks), AUC], f"val/{headline(metrics)}"
+    if validation.partition("@")[0] != "val/ndcg":  # a task that does not rank
+        names = [name.removeprefix("test/") for name in next(iter(metrics["models"].values())) if name.startswith("test/")]
     return [name for name in names if f"test/{name}" in measured] + [validation] * (validation in measured)
 
 
@@ -166,7 +169,7 @@ def _settings(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in values.items())
 
 
-def _curve_charts(curves: pl.DataFrame | None) -> list[Markup]:
+def _curve_charts(curves: pl.DataFrame | None, lower_is_better: Sequence[str]) -> list[Markup]:
     """Losses first, then recall and ndcg on the validation part at their largest k; a line a seed."""
     if curves is None:
         return []
@@ -177,9 +180,8 @@ def _curve_charts(curves: pl.DataFrame | None) -> list[Markup]:
             Line(f"seed {seed}", [(float(epoch), float(value)) for epoch, value in part.select("epoch", "value").iter_rows()])
             for (seed,), part in rows.group_by("seed", maintain_order=True)
         ]
-        charts.append(
-            line_chart(f"{metric} by epoch, a line for each seed", lines, "epoch", metric, mark_highest=metric.startswith("val/"))
-        )
+        is_marked = metric.startswith("val/") and sign(metric, lower_is_better) > 0
+        charts.append(line_chart(f"{metric} by epoch, a line for each seed", lines, "epoch", metric, mark_highest=is_marked))
     return [chart for chart in charts if chart]
 
 
@@ -189,7 +191,7 @@ def _curves_shown(metrics: list[str]) -> list[str]:
     for name in ("val/ndcg", "val/recall"):
         at = [metric for metric in metrics if metric.startswith(f"{name}@")]
         shown += [max(at, key=cutoff)] if at else []
-    return shown
+    return shown if any(name.startswith("val/") for name in shown) else sorted(metrics)
 
 
 def _attention(folder: RunFolder, ours: str) -> tuple[Grid, Markup] | None:

@@ -13,6 +13,7 @@ from mmrec.evaluation.compare.leaderboard import Row, Section
 from mmrec.evaluation.compare.runs import MeasuredRun, RunComparison, RunDifference
 from mmrec.evaluation.compare.significance import align_users, paired_test
 from mmrec.evaluation.format import format_duration, format_percent, format_value
+from mmrec.metrics.direction import sign
 
 DIFFERENCE_LABEL = "vs. best baseline"
 
@@ -44,7 +45,7 @@ def console_table(metrics: dict[str, Any], columns: Sequence[str], difference_la
         table.add_row(Text(model), *(Text(_cell(cell, "\n± "), "bold" if cell.is_best else "") for cell in cells))
     table.add_section()
     if comparison.baselines:
-        styled = (_styled_difference(d.relative if d else None) for d in comparison.differences)
+        styled = (_styled_difference(d.relative, d.sign) if d else _styled_difference(None) for d in comparison.differences)
         table.add_row(Text(difference_label, "dim"), *styled)
     return table
 
@@ -72,7 +73,9 @@ def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str, f
         table.add_column(column, justify="right", no_wrap=True)
     compared = [compare(run.metrics, columns) for run in runs]
     ours = [comparison.rows[comparison.ours] for comparison in compared]
-    best = [max((value for row in ours if (value := row[c].value) is not None), default=None) for c in range(len(columns))]
+    signs = [sign(column, runs[0].metrics.get("lower_is_better", ())) for column in columns]
+    known = [[value for row in ours if (value := row[c].value) is not None] for c in range(len(columns))]
+    best = [better * max(better * value for value in some) if some else None for some, better in zip(known, signs, strict=True)]
     for run, row in zip(runs, ours, strict=True):
         values = (Text(_cell(cell, "\n± "), "bold" if cell.value == top else "") for cell, top in zip(row, best, strict=True))
         table.add_row(Text(run.label), *values, _against(runs[0], run, tested))
@@ -160,7 +163,9 @@ def _against(first: SweepRun, run: SweepRun, metric: str) -> Text:
 def _beside(run: MeasuredRun, first: MeasuredRun, key: str) -> Text:
     value, base = run.metrics[key], first.metrics[key]
     shown = Text(format_value(value))
-    return shown if run is first or not base else Text.assemble(shown, "\n", _styled_difference((value - base) / base))
+    if run is first or not base:
+        return shown
+    return Text.assemble(shown, "\n", _styled_difference((value - base) / base, sign(key, first.lower_is_better)))
 
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:
@@ -175,6 +180,6 @@ def _value(value: float | None, std: float | None, plus_minus: str) -> str:
     return format_value(value) + (f"{plus_minus}{std:.4f}" if std is not None else "")
 
 
-def _styled_difference(relative: float | None) -> Text:
+def _styled_difference(relative: float | None, sign: int = 1) -> Text:
     text = format_percent(relative)
-    return Text(text, {"+": "green", "−": "red"}.get(text[0], "dim"))
+    return Text(text, {"+": "green" if sign > 0 else "red", "−": "red" if sign > 0 else "green"}.get(text[0], "dim"))

@@ -25,6 +25,7 @@ from mmrec.evaluation.pages.terminal import SweepRun
 from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.settings import TrainSettings
 from mmrec.files.storage import read_json, write_json, write_parquet, write_tensors
+from mmrec.metrics.full_ranking import Evaluated
 from mmrec.models.recommender import Recommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
@@ -95,23 +96,50 @@ def write_results(
     train: InteractionMatrix,
     test: EvaluationSet,
     item_groups: Mapping[str, ItemGroups],
+    lower_is_better: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Writes metrics.json (returned), per_user.parquet and recommendations.parquet; the first results are our model's, a seed each."""
+    """Writes metrics.json (returned), per_user.parquet and recommendations.parquet; the first results are our model's, a seed each.
+
+    Of a task that does not rank there are no recommendations, and nothing that is told of lists.
+    """
     by_model: dict[str, list[Result]] = {}
     for result in results:
         by_model.setdefault(result.model, []).append(result)
     values = {name: [means(r.valid.per_user, "val") | means(r.test.per_user, "test") for r in group] for name, group in by_model.items()}
     ours, seed = results[0].model, results[0].seed
-    k = cutoffs(results[0].test.per_user.columns)[-1]
-    first = {name: group[0].test for name, group in by_model.items()}
-    expected = first["popularity"].ranking.item_idx if "popularity" in first else None
-    kinds = user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test)
-    groups = make_groups(train, kinds)
     metrics: dict[str, Any] = {
         "models": {name: mean_over_seeds(group) for name, group in values.items()},
         "seeds": {str(r.seed): v for r, v in zip(by_model[ours], values[ours], strict=True)},
         "confidence": {name: confidence([r.test.per_user for r in group], "test", seed) for name, group in by_model.items()},
         "tuned": {name: group[0].parameters for name, group in by_model.items() if group[0].parameters},
+    }
+    if lower_is_better:
+        metrics["lower_is_better"] = list(lower_is_better)
+    if ranks := results[0].test.ranking is not None:
+        first = {name: group[0].test for name, group in by_model.items()}
+        metrics |= _describe_lists(metrics, first, train, test, item_groups, evidence, split, seed)
+    write_json(run_dir / "metrics.json", metrics)
+    write_parquet(run_dir / "per_user.parquet", pl.concat([_named(r, evidence) for r in results]))
+    if ranks:
+        write_parquet(run_dir / "recommendations.parquet", pl.concat([_recommendations(r, evidence) for r in by_model[ours]]))
+    return metrics
+
+
+def _describe_lists(
+    metrics: dict[str, Any],
+    first: Mapping[str, Evaluated],
+    train: InteractionMatrix,
+    test: EvaluationSet,
+    item_groups: Mapping[str, ItemGroups],
+    evidence: Evidence,
+    split: Split,
+    seed: int,
+) -> dict[str, Any]:
+    """What metrics.json holds of the lists of each model, the first of them ours, beside the `metrics`."""
+    ours, k = next(iter(first)), cutoffs(next(iter(first.values())).per_user.columns)[-1]
+    expected = first["popularity"].ranking.item_idx if "popularity" in first else None
+    groups = make_groups(train, user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test))
+    found: dict[str, Any] = {
         "lists": {
             name: describe_lists(one.ranking, train, test.positives, evidence.features, expected, item_groups, k)
             for name, one in first.items()
@@ -122,11 +150,8 @@ def write_results(
     }
     if best := best_baseline(metrics, f"ndcg@{k}"):
         tests = compare_slices(first[ours], first[best], test.positives, groups, k, seed)
-        metrics["slice_tests"] = {"metric": f"ndcg@{k}", "baseline": best, "groups": tests}
-    write_json(run_dir / "metrics.json", metrics)
-    write_parquet(run_dir / "per_user.parquet", pl.concat([_named(r, evidence) for r in results]))
-    write_parquet(run_dir / "recommendations.parquet", pl.concat([_recommendations(r, evidence) for r in by_model[ours]]))
-    return metrics
+        found["slice_tests"] = {"metric": f"ndcg@{k}", "baseline": best, "groups": tests}
+    return found
 
 
 def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.tuning.space import Range, Search, n_settings, read_space
+from mmrec.metrics.direction import sign
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.fold_in import occurring
 from mmrec.models.recommender import TrainedScorer
@@ -68,7 +69,7 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
         if not tried:
             hopeless = bool(is_new[valid.positives.indices].all()) and _puts_last(scorer, is_new, valid)
         tried.append((setting, value))
-        if best is None or value > best.value:
+        if best is None or sign(metric) * value > sign(metric) * best.value:
             best = Tuned(scorer, setting, value, 0, fit_s)
         return value
 
@@ -83,7 +84,7 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
             if is_done():
                 break
     else:
-        _search(measure, space, search, is_done)
+        _search(measure, space, search, is_done, sign(metric))
     return best._replace(n_trials=len(tried))
 
 
@@ -103,13 +104,15 @@ def _all_values(values: list[Any] | Range) -> list[Any]:
     return list(range(int(values.low), int(values.high) + 1)) if isinstance(values, Range) else values
 
 
-def _search(measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, is_done: Callable[[], bool]) -> None:
+def _search(
+    measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, is_done: Callable[[], bool], sign: int
+) -> None:
     """Asks until it is done; a setting that is asked for again costs nothing, and tells Optuna to look elsewhere."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=search.seed % 2**32, n_startup_trials=max(1, search.n_trials // 2))
-    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study = optuna.create_study(direction="maximize" if sign > 0 else "minimize", sampler=sampler)
     for _ in range(_ASKED_AT_MOST * search.n_trials):
         trial = study.ask()
         study.tell(trial, measure(_suggest(trial, space)))

@@ -56,6 +56,16 @@ def test_whole_folder(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_known_of_interactions_is_read_checked_and_set_aside(tmp_path: Path) -> None:
+    rows = "user_id,item_id,rating,event,label,position\nu1,a,4,view,1,0\nu1,b,,buy,,\nu2,c,5,view,7,1\nu2,a,5,view,0,x\n"
+    write(tmp_path, interactions=rows, item_entities=None, triples=None)
+    with pytest.raises(DataError, match=r"2 problems: 1 no-label .* 1 no-whole-number"):
+        read(tmp_path)
+    dataset = read_folder(str(tmp_path), on_error="quarantine", quarantine=str(tmp_path / "aside"))
+    assert dataset.interactions.rows() == [("u1", "a", 4.0, "view", 1, 0), ("u1", "b", None, "buy", None, None)]
+    assert RowCount("interactions", 4, n_quarantined=2) in dataset.counts
+
+
 def test_interactions_alone_are_enough(tmp_path: Path) -> None:
     (tmp_path / "interactions.tsv").write_text("user_id\titem_id\n1\t007\n1\t7\n")
     dataset = read(tmp_path)

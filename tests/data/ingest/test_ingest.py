@@ -60,6 +60,8 @@ def events(n: int = 400, seed: int = 0, has_split: bool = False) -> pl.DataFrame
             "timestamp": draw.integers(1_600_000_000, 1_600_000_060, n),
             "rating": [None if k == 0 else float(k) for k in draw.integers(0, 6, n)],
             "event": [None if k == 0 else f"e{k}" for k in draw.integers(0, 3, n)],
+            "label": [None if k == 2 else int(k) for k in draw.integers(0, 3, n)],
+            "position": [None if k == 0 else int(k) for k in draw.integers(0, 9, n)],
         }
     )
     return frame.with_columns(pl.Series("split", [PARTS[k] for k in draw.integers(0, 3, n)])) if has_split else frame
@@ -125,6 +127,7 @@ def check_same(shop: Path, out: Path, name: str, wanted: Filter = ALL, on_error:
     ours, theirs = Index.build(again, 1), Index.build(dataset, 1)
     assert ours.item_ids.equals(theirs.item_ids)
     assert ours.user_ids.equals(theirs.user_ids)
+    assert ours.events == theirs.events
     return manifest
 
 

@@ -1,5 +1,6 @@
 """Ids to indices and back: a bijection that depends on the ids and the seed alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -51,6 +52,25 @@ def test_unknown_ids_are_named() -> None:
         index.item_idx(["7", "unsen", "x"])
     with pytest.raises(DataError, match="expected user_id to be one of the dataset, found `u7`; choose from `u1`, `u2`"):
         index.interactions(pl.DataFrame({"user_id": ["u7"], "item_id": ["7"]}))
+
+
+def test_what_is_known_of_an_interaction_becomes_tensors_too() -> None:
+    known = {"rating": [4.5, None, 1.0], "label": [1, 0, None], "event": ["view", None, "buy"], "position": [3, None, 0]}
+    shop = replace(dataset(), interactions=dataset().interactions.with_columns(**{name: pl.Series(v) for name, v in known.items()}))
+    index = Index.build(shop, seed=1)
+    rows = index.interactions(shop.interactions)
+    assert rows.rating.nan_to_num(-1).tolist() == [4.5, -1, 1]
+    assert rows.label.nan_to_num(-1).tolist() == [1, 0, -1]
+    assert (rows.events, rows.event.tolist()) == (("buy", "view"), [1, -1, 0])
+    assert (rows.position.tolist(), rows.timestamp.tolist()) == ([3, -1, 0], [3, 1, 2])
+    part = index.interactions(shop.interactions.tail(1))  # a part has the codes of the whole
+    assert (part.events, part.event.tolist()) == (("buy", "view"), [0])
+    assert rows.take(torch.tensor([2, 0])).position.tolist() == [0, 3]
+
+
+def test_what_the_files_lack_is_none() -> None:
+    rows = Index.build(dataset(), seed=1).interactions(dataset().interactions)
+    assert (rows.rating, rows.label, rows.event, rows.position, rows.events) == (None, None, None, None, ())
 
 
 def test_align() -> None:

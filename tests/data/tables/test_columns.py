@@ -18,6 +18,8 @@ COLUMNS = (
     Column("item_id", "id"),
     Column("timestamp", "seconds", optional=True),
     Column("rating", "number", optional=True),
+    Column("label", "binary", optional=True),
+    Column("position", "whole", optional=True),
 )
 
 
@@ -43,6 +45,14 @@ def test_csv_types(tmp_path: Path) -> None:
     frame = read(csv_table(tmp_path, "item_id,user_id,rating,timestamp\n007,1,4.5,881250949.0\n7,x y,,10\n"), COLUMNS)
     assert frame.schema == {"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "rating": pl.Float64}
     assert frame.rows() == [("1", "007", 881250949, 4.5), ("x y", "7", 10, None)]
+
+
+def test_labels_and_positions(tmp_path: Path) -> None:
+    frame = read(csv_table(tmp_path, "user_id,item_id,label,position\n1,2,0,3\n1,3,True,\n1,4,,7.0\n"), COLUMNS)
+    assert frame.schema == {"user_id": pl.String, "item_id": pl.String, "label": pl.Int64, "position": pl.Int64}
+    assert frame.select("label", "position").rows() == [(0, 3), (1, None), (None, 7)]
+    typed = {"user_id": ["1"] * 3, "item_id": ["2"] * 3, "label": [True, None, False], "position": [1.0, float("nan"), 2.0]}
+    assert read(parquet_table(tmp_path, typed), COLUMNS).select("label", "position").rows() == [(1, 1), (None, None), (0, 2)]
 
 
 def test_whole_numbers_become_text_in_typed_files(tmp_path: Path) -> None:
@@ -83,6 +93,10 @@ def test_times_of_typed_files(tmp_path: Path, value: object, seconds: int) -> No
     ("content", "expected"),
     [
         ("user_id,item_id,rating\n1,2,3\n1,3,good\n2,3,bad\n", "t.csv:3:rating: expected a number, found `good` [no-number]\n"),
+        ("user_id,item_id,label\n1,2,1\n1,3,2\n", "t.csv:3:label: expected 0 or 1 (or false or true), found `2` [no-label]"),
+        ("user_id,item_id,label\n1,2,maybe\n", "t.csv:2:label: expected 0 or 1 (or false or true), found `maybe` [no-label]"),
+        ("user_id,item_id,position\n1,2,1.5\n", "t.csv:2:position: expected a whole number of at least 0, found `1.5` [no-whole-number]"),
+        ("user_id,item_id,position\n1,2,-1\n", "t.csv:2:position: expected a whole number of at least 0, found `-1`"),
         ("user_id,item_id,rating\n1,2,inf\n", "t.csv:2:rating: expected a number, found `inf` [no-number]"),
         (
             "user_id,item_id\n1,2\n\n3,\n",

@@ -30,6 +30,17 @@ def test_comparison_holds_values_spread_best_and_difference() -> None:
     assert [d.relative for d in comparison.differences] == pytest.approx([0.1, -0.2, 0.25])
 
 
+@pytest.mark.parametrize(("metric", "declared"), [("rmse", []), ("cost", ["cost"])])
+def test_the_lowest_is_best_where_lower_is_better(metric: str, declared: list[str]) -> None:
+    models = {name: {f"test/{metric}": value} for name, value in {"m": 0.9, "a": 1.0, "b": 1.2, "c": 0.95}.items()}
+    metrics = {"models": models | {"d": {}}, "lower_is_better": declared}
+    comparison = compare(metrics, [metric])
+    assert [cells[0].is_best for cells in comparison.rows.values()] == [True, False, False, False, False]
+    assert (comparison.differences[0].baseline, comparison.differences[0].sign) == ("c", -1)
+    assert describe_standing(comparison, metric).endswith("(0.9000 against 0.9500); lower is better")
+    assert (headline(metrics), charted_models(metrics)) == (metric, ["m", "c", "a", "b", "d"])
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "words"),
     [

@@ -1,5 +1,7 @@
 """mmrec.evaluation.compare.leaderboard: hand-worked means and differences, and what becomes of seeds and users that not all have."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -81,3 +83,13 @@ def test_the_sentence_says_whichever_way_it_falls(baselines: dict[str, list[floa
     ours = model("ours", {0: [u / 100 + 0.05 for u in range(N_USERS)]}, False)
     section = make_section("s", "t", [ours, *(model(name, {0: values}) for name, values in baselines.items())], [METRIC], METRIC, seed=0)
     assert said in describe_section(section)
+
+
+@pytest.mark.parametrize(("metric", "lower"), [("rmse", []), ("cost", ["cost"])])
+def test_the_lowest_stands_first_where_lower_is_better(metric: str, lower: list[str]) -> None:
+    models = [model("ours", ramp(0.02), False), model("a", ramp(0.0)), model("b", ramp(0.01))]
+    renamed = [replace(one, per_user=one.per_user.rename({METRIC: metric})) for one in models]
+    section = make_section("s", "t", renamed, [metric], metric, seed=0, lower_is_better=lower)
+    assert [row.name for row in section.ranked] == ["a", "b", "ours"]
+    assert (section.best_baseline.name, section.best(metric)) == ("a", section.rows[1].values[metric].mean)
+    assert "; lower is better" in describe_section(section)

@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.evaluation.measure.evaluate import Evaluated
 from mmrec.evaluation.measure.fairness import describe_fairness, user_gaps
 from mmrec.evaluation.measure.item_groups import ItemGroups
-from mmrec.metrics.full_ranking import Ranking
+from mmrec.metrics.full_ranking import Evaluated, Ranking
 
 D2 = 1 / math.log2(3)
 # Items 0 and 1 are of x, 2 of both, 3 of y, 4 of nothing known. Users are 1, 2, 3 of four.

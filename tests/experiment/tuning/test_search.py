@@ -136,3 +136,11 @@ def test_what_tunes_is_handed_no_test_row() -> None:
     """By its signature: the training spec, one evaluation set, and nothing else that could hold interactions."""
     assert list(inspect.signature(tune).parameters) == ["make", "search", "spec", "valid", "metric"]
     assert set(DatasetSpec.__dataclass_fields__) == {"n_users", "n_items", "train", "features", "graph"}
+
+
+def test_the_lowest_is_chosen_where_lower_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmrec.metrics.direction.LOWER_IS_BETTER", frozenset({"ndcg"}))
+    for space in ({"item": [4, 3, 2], "unused": ["a"]}, {"item": [0, 4, "int"], "unused": ["a"]}):
+        Favourite.made = []
+        best = tune(Favourite, Search(space, n_trials=4, seed=0), SPEC, VALID, "ndcg@2")
+        assert (best.parameters["item"] != 3, best.value) == (True, 0.0)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mmrec.data.tables.delimited.separator import find_separator
 from mmrec.data.tables.formats import open_table
-from mmrec.data.tables.separator import find_separator
 from mmrec.errors import DataError
 
 

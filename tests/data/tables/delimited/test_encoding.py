@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mmrec.data.folder.read import read_folder
-from mmrec.data.tables.encoding import TextEncoding, check_encoding
+from mmrec.data.tables.delimited.encoding import TextEncoding, check_encoding
 from mmrec.data.tables.problems import DataProblems
 from mmrec.errors import ConfigError, DataError
 

@@ -1,0 +1,89 @@
+"""Batches for tasks that learn row by row, such as rating: interactions with all that is known of each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from mmrec.data.batches.batch_factory import Place
+from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.types import Interactions
+
+
+class InteractionBatch(NamedTuple):
+    """Some interactions, row for row; None for what the files do not have, see `mmrec.types.Interactions`."""
+
+    user_idx: Int64[Tensor, " n"]
+    item_idx: Int64[Tensor, " n"]
+    weight: Float[Tensor, ""]
+    """What the mean loss of this part counts in the mean over processes."""
+    timestamp: Int64[Tensor, " n"] | None = None
+    rating: Float[Tensor, " n"] | None = None
+    label: Float[Tensor, " n"] | None = None
+    event: Int64[Tensor, " n"] | None = None
+    position: Int64[Tensor, " n"] | None = None
+
+    def as_positives(self) -> TrainBatch:
+        """Return the batch as models score it that know of positives: each row one of a user of its own, without negatives."""
+        n, device = len(self.user_idx), self.user_idx.device
+        none = torch.empty((n, 0), dtype=torch.int64, device=device)
+        row, noise = torch.arange(n, device=device), torch.ones(n, device=device)
+        return TrainBatch(self.user_idx, row, self.item_idx, none, none.bool(), noise, self.weight)
+
+
+class InteractionBatches:
+    """One epoch at a time: every row once, shuffled, `batch_size` a batch; a process of several gets its part of every batch."""
+
+    def __init__(self, rows: Interactions, batch_size: int, seed: int, place: Place) -> None:
+        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self.epoch: Callable[[], int] = place.epoch
+        self.rank, self.world_size = place.rank, place.world_size
+
+    def __len__(self) -> int:
+        """Steps an epoch; the last batch may be smaller."""
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[InteractionBatch]:
+        return self.batches(range(len(self)))
+
+    def batches(self, steps: range) -> Iterator[InteractionBatch]:
+        """Return those of these steps of the epoch."""
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch()) % 2**63)
+        order = torch.randperm(len(self.rows), generator=generator)
+        for step in steps:
+            whole = order[step * self.batch_size : (step + 1) * self.batch_size]
+            n = len(whole)
+            mine = whole[n * self.rank // self.world_size : n * (self.rank + 1) // self.world_size]
+            rows, weight = self.rows.take(mine), torch.tensor(len(mine) * self.world_size / n)
+            known = rows.timestamp, rows.rating, rows.label, rows.event, rows.position
+            yield InteractionBatch(rows.user_idx, rows.item_idx, weight, *known)
+
+
+@dataclass(frozen=True)
+class HeldOutRows:
+    """Interactions to measure on, sorted by user."""
+
+    rows: Interactions
+
+    @classmethod
+    def build(cls, rows: Interactions, wanted: Bool[Tensor, " n"]) -> "HeldOutRows":
+        """Return the rows that are wanted, such as those with a rating."""
+        kept = wanted.nonzero().flatten()
+        return cls(rows.take(kept[rows.user_idx[kept].argsort(stable=True)]))
+
+    @property
+    def user_idx(self) -> Int64[Tensor, " n_users"]:
+        """The users, ascending and each once."""
+        return self.rows.user_idx.unique_consecutive()
+
+    def part(self, rank: int, world_size: int) -> "HeldOutRows":
+        """Return all rows of the `rank`-th of `world_size` contiguous parts of the users."""
+        users = self.user_idx
+        mine = users[len(users) * rank // world_size : len(users) * (rank + 1) // world_size]
+        return HeldOutRows.build(self.rows, torch.isin(self.rows.user_idx, mine))
+
+    def to(self, device: torch.device) -> "HeldOutRows":
+        return HeldOutRows(self.rows.to(device))

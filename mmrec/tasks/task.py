@@ -1,0 +1,221 @@
+"""The contract of every task: its batches, its step, its metrics with their direction, and how a model is measured."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from mmrec.data.batches.batch_factory import BatchSettings, EvaluationRows, Place, SplitPart
+from mmrec.data.batches.loader import StepBatches
+from mmrec.errors import ConfigError
+from mmrec.metrics.direction import Metric, lower_of, sign
+from mmrec.metrics.full_ranking import Evaluated
+from mmrec.models.recommender import EpochRecommender, Recommender
+from mmrec.tasks.parameter_groups import TABLES, Rates, check_rates, parameter_groups
+from mmrec.tasks.sharded import gather_tables, shard_tables
+from mmrec.types import USER_IDX, Scorer
+
+GROUPS: Rates = {TABLES: {"weight_decay": 0.0}}
+"""What the optimizer does otherwise for a role of parameters, unless a configuration says so."""
+
+
+class Validated(NamedTuple):
+    """What one validation found."""
+
+    means: dict[str, float]
+    """By the names of `Task.metrics`, over all processes."""
+    adopt: Callable[[], None] | None = None
+    """What the model takes over when the validation is complete. Not before: a signal may still cut the step short."""
+
+
+class Task(LightningModule, ABC):
+    """What a model learns, and how it is measured. Nothing outside a task knows what its batches hold or which metrics it has.
+
+    A new task takes what it needs in its constructor, of which it hands `model`, `optimizer`, `embedding_lr`, `groups` and `seed` on, and
+    defines:
+
+        metrics(settings)              what is measured, with directions; the first selects the epoch, unless `selection.metric` says so
+        train_batches(train, …)        the training batches: NamedTuples of tensors, each with a scalar `weight`
+        evaluation_set(seen, held_out) what validation and test measure on
+        loss_of(batch, generator)      the mean loss of a batch
+        validate(rows)                 the metrics after an epoch, often `self.validated(self.measure(self.model.freeze(), rows))`
+        measure(scorer, rows)          a table with a row for each user and a column for each metric, and the ranking where there is one
+
+    All else is here: optimizer groups by role, seeds, losses that a resumed epoch goes on with, several processes, and the logging of
+    `train/loss` once an epoch and `val/<metric>` after it. Embedding tables learn at `embedding_lr`; `groups` say by role (`tables`,
+    `networks`, `encoders`) what else differs from the optimizer's own `lr` and `weight_decay`.
+    """
+
+    takes_loss: ClassVar[bool] = False
+    """Whether the constructor takes `loss`, which the configuration's group `loss` names."""
+    shown: ClassVar[str] = ""
+    """What the names of the metrics begin with that a progress bar shows."""
+
+    def __init__(
+        self,
+        model: Recommender,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        embedding_lr: float,
+        groups: Rates | None,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        if embedding_lr < 0:
+            raise ValueError(f"embedding_lr: expected at least 0, came {embedding_lr}")
+        self.groups = GROUPS if groups is None else groups
+        check_rates(self.groups, "task.groups")
+        if "lr" in self.groups.get(TABLES, {}):
+            raise ValueError(f"task.groups.{TABLES}.lr: is said by task.embedding_lr")
+        self.model, self.optimizer, self.embedding_lr, self.seed = model, optimizer, embedding_lr, seed
+        self._losses: Tensor | float = 0.0  # of this process since the epoch began; no buffer, those are one process's in all
+        self._n_losses = 0
+
+    @classmethod
+    @abstractmethod
+    def metrics(cls, settings: Mapping[str, Any]) -> tuple[Metric, ...]:
+        """Return what a task with these arguments measures; asked before any data are read. The first selects by default."""
+
+    @abstractmethod
+    def train_batches(self, train: SplitPart, settings: BatchSettings, place: Place) -> StepBatches:
+        """Return the training batches, each a pure function of seed, epoch and step."""
+
+    @abstractmethod
+    def evaluation_set(self, seen: Sequence[SplitPart], held_out: SplitPart) -> EvaluationRows:
+        """Return what is measured on, given all parts that come before the one that is held out."""
+
+    @abstractmethod
+    def loss_of(self, batch: Any, generator: torch.Generator) -> Float[Tensor, ""]:
+        """Return the mean loss of a batch; what is random comes from `generator`, which is on the CPU, or from torch's global one."""
+
+    @abstractmethod
+    def validate(self, rows: Any) -> Validated:
+        """Return the metrics of this process's part of the validation rows, as all processes have them together."""
+
+    @abstractmethod
+    def measure(self, scorer: Scorer, rows: Any) -> Evaluated:
+        """Return what a scorer reaches on an evaluation set, as this task measures its own model, user by user."""
+
+    def validated(self, evaluated: Evaluated) -> Validated:
+        """Return the means over the users of all processes, in the same order whatever their number."""
+        frame = evaluated.per_user.drop(USER_IDX)
+        values = gather_rows(torch.from_numpy(frame.cast(pl.Float64).to_numpy(writable=True)).to(self.device))
+        return Validated(dict(zip(frame.columns, values.mean(dim=0).tolist(), strict=True)))
+
+    def configure_model(self) -> None:
+        """Divides the embedding tables among processes where the trainer's strategy is to."""
+        if self.device_mesh is not None:
+            shard_tables(self.model, self.device_mesh["tensor_parallel"])
+
+    def on_fit_end(self) -> None:
+        gather_tables(self.model)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        rates = {**self.groups, TABLES: {"lr": self.embedding_lr, **self.groups.get(TABLES, {})}}
+        optimizer = self.optimizer(params=parameter_groups(self, rates))
+        self._options = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+        return optimizer
+
+    def on_train_start(self) -> None:
+        """Puts the options given now in the place of those that a checkpoint brought along, such as another learning rate."""
+        for group, options in zip(self.trainer.optimizers[0].param_groups, self._options, strict=True):
+            group.update(options)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 0 and isinstance(self.model, EpochRecommender):  # not where Lightning starts an epoch: a resume does so within one
+            self.model.start_epoch(torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch))
+
+    def training_step(self, batch: Any, batch_idx: int) -> Float[Tensor, ""]:
+        step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
+        _seed_dropout(step_seed, self.device)  # it too is a function of (seed, step): alike in every process, and after a resume
+        loss = self.loss_of(batch, torch.Generator().manual_seed(step_seed)) * batch.weight
+        self._losses, self._n_losses = self._losses + loss.detach(), self._n_losses + 1
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train/loss", torch.as_tensor(self._losses / self._n_losses), prog_bar=True, sync_dist=True)
+        self._losses, self._n_losses = 0.0, 0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The losses of the epoch so far, process by process."""
+        sums = self._losses_of_all if self.trainer.validating else self._gather_losses()
+        checkpoint["epoch_loss"] = {"sums": sums, "n": self._n_losses}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        sums, self._n_losses = checkpoint["epoch_loss"]["sums"], checkpoint["epoch_loss"]["n"]
+        is_as_before = len(sums) == self.trainer.world_size
+        self._losses = (sums[self.trainer.global_rank] if is_as_before else sums.mean()).to(self.trainer.strategy.root_device)
+
+    def on_validation_start(self) -> None:
+        self._losses_of_all = self._gather_losses()  # now: while they validate, the processes don't meet
+
+    def _gather_losses(self) -> Float[Tensor, " processes"]:
+        return gather_rows(torch.as_tensor(self._losses, device=self.device, dtype=torch.float32).reshape(1, 1)).flatten()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self._validated = self.validate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        if self._validated.adopt is not None:
+            self._validated.adopt()
+        for name, value in self._validated.means.items():
+            self.log(f"val/{name}", value, prog_bar=name.startswith(self.shown), rank_zero_only=False)
+
+    def refuse_divergence(self, *vectors: Tensor) -> None:
+        """Raise ConfigError where what a model scores with is no longer finite."""
+        if not all(part.isfinite().all() for part in vectors):
+            raise ConfigError(
+                f"training diverged in epoch {self.current_epoch}: lower optimizer.lr, or task.embedding_lr, now {self.embedding_lr}"
+            )
+
+
+class Declared(NamedTuple):
+    """The metrics of a configured task."""
+
+    metrics: tuple[Metric, ...]
+
+    @property
+    def lower_is_better(self) -> list[str]:
+        """The names of those of which a lower value is better."""
+        return lower_of(self.metrics)
+
+    @property
+    def default(self) -> str:
+        """What selects unless something else is asked for, as it is logged: `val/ndcg@20`."""
+        return f"val/{self.metrics[0].name}"
+
+    def sign(self, name: str) -> int:
+        """Return 1 where a higher value of a metric is better, else -1."""
+        return sign(name, self.lower_is_better)
+
+
+def declared_metrics(task: type[Task], settings: Mapping[str, Any]) -> Declared:
+    """Return what a task measures, given the arguments that a configuration has for it; the constructor's defaults stand for the others."""
+    defaults = {name: one.default for name, one in inspect.signature(task).parameters.items() if one.default is not one.empty}
+    return Declared(task.metrics(defaults | dict(settings)))
+
+
+def _seed_dropout(seed: int, device: torch.device) -> None:
+    """Seeds torch's own generators of the CPU and of the device; `torch.manual_seed` sees to every kind of device, in milliseconds."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
+def gather_rows(rows: Float[Tensor, "n columns"]) -> Float[Tensor, "total columns"]:
+    """The rows of all processes in the order of their ranks, uneven numbers and none included; the rows themselves in a single process."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return rows
+    world = torch.distributed.get_world_size()
+    counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world)]
+    torch.distributed.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+    padded = rows.new_zeros((int(max(counts)), rows.shape[1]))
+    padded[: len(rows)] = rows
+    parts = [torch.empty_like(padded) for _ in range(world)]
+    torch.distributed.all_gather(parts, padded)
+    return torch.cat([part[: int(count)] for part, count in zip(parts, counts, strict=True)])
