@@ -26,9 +26,7 @@ def numbers(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
         yield path, 0 if node == "${seed}" else node
 
 
-SETTINGS = sorted(
-    {(path, value) for file in CONF.rglob("*.yaml") for path, value in numbers(yaml.safe_load(file.read_text()))}, key=lambda one: one[0]
-)
+SETTINGS = sorted({found for file in sorted(CONF.rglob("*.yaml")) for found in numbers(yaml.safe_load(file.read_text()))})
 
 
 def test_there_are_many() -> None:
