@@ -39,6 +39,8 @@ ALLOWED = (
     "torch.nn.modules.",
 )
 """Where a `_target_` may come from: packages whose public names build things, and neither fetch, write nor run programs on being called."""
+_BESIDE_MODELS = SEARCH | {"name"}
+"""The keys of a model's node that are not its arguments."""
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -76,6 +78,20 @@ def flat(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
         return
     for name, child in node.items():
         yield from flat(child, f"{prefix}.{name}" if prefix else str(name))
+
+
+def target(cfg: DictConfig, key: str) -> Any:
+    """What the node at `key` names as its `_target_`, uncalled. Raises ConfigError where a configuration may not build it."""
+    return refine(key, partial(_resolve, OmegaConf.select(cfg, key)["_target_"], allowed_prefixes(cfg)))
+
+
+def read_model(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The node of a model or a baseline as what it is built with, and what stands beside that: `name`, `space` and `n_trials`."""
+    node = plain(cfg)
+    for part in key.split("."):
+        node = node[part]
+    beside = {name: value for name, value in node.items() if name in _BESIDE_MODELS}
+    return {name: value for name, value in node.items() if name not in beside}, beside
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
@@ -153,8 +169,16 @@ def _problems(node: Any, key: str, allowed: tuple[str, ...]) -> Iterator[tuple[s
         return
     if "_target_" in node:
         yield from _target_problems(node, key, allowed)
+    tried = _tried_in_parts(node)
     for name, child in node.items():
-        yield from _problems(child, f"{key}.{name}" if key else name, allowed)
+        yield from _problems(child | tried[name] if name in tried else child, f"{key}.{name}" if key else name, allowed)
+
+
+def _tried_in_parts(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a search tries of the nodes inside one: `space: {model: {n_layers: [1, 2]}}` is the space of its node `model`."""
+    space = node.get("space") if "_target_" in node else None
+    inside = {name: values for name, values in space.items() if isinstance(values, dict)} if isinstance(space, dict) else {}
+    return {name: {"space": inside[name], "n_trials": node.get("n_trials")} for name in inside if isinstance(node.get(name), dict)}
 
 
 def _target_problems(node: dict[str, Any], key: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -164,9 +188,12 @@ def _target_problems(node: dict[str, Any], key: str, allowed: tuple[str, ...]) -
         yield f"{key}._target_", str(error)
         return
     takes, needs, takes_all = _taken(target)
-    given = {name: [value] for name, value in node.items() if name not in _SPECIAL | SEARCH}
-    yield from search_problems(node, key)
+    beside = _BESIDE_MODELS if key == "model" or key.startswith("baselines.") else SEARCH
+    given = {name: [value] for name, value in node.items() if name not in _SPECIAL | beside}
     if isinstance(space := node.get("space", {}), dict):
+        space = {name: values for name, values in space.items() if name not in _tried_in_parts(node)}
+    yield from search_problems(node | ({"space": space} if "space" in node else {}), key)
+    if isinstance(space, dict):
         given |= {name: ends(values) for name, values in space.items() if isinstance(values, list)}
     for name in given:
         if name not in takes and not takes_all:

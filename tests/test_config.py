@@ -67,7 +67,7 @@ def test_every_choice_composes_and_binds(choice: str, compose: Compose) -> None:
     group, name = choice.split("/")
     if choice in OPTIONAL and importlib.util.find_spec(OPTIONAL[choice]) is None:
         pytest.skip(f"{OPTIONAL[choice]} is not installed")
-    cfg = compose(f"{group}=[{name}]" if group == "ablation" else f"{group}={name}")
+    cfg = compose(f"{group}=[{name}]" if group in ("ablation", "baselines") else f"{group}={name}")
     for key in OmegaConf.missing_keys(cfg):
         OmegaConf.update(cfg, key, "here")
     check(cfg, TrainConfig)
@@ -134,6 +134,14 @@ def test_an_unknown_argument_two_levels_down(compose: Compose) -> None:
     assert found == "baselines.ease.regularisation: EASE takes no `regularisation`; did you mean `regularization`?"
 
 
+def test_an_unknown_argument_of_a_part_that_is_tuned(compose: Compose) -> None:
+    found = problems(
+        compose("baselines=[lightgcn]", "+baselines.lightgcn.space.model.n_layer=[1]", "+baselines.lightgcn.space.nowhere={x:[1]}")
+    )
+    assert found[1] == "baselines.lightgcn.model.n_layer: LightGCNRecommender takes no `n_layer`; did you mean `n_layers`?"
+    assert found[0] == "baselines.lightgcn.space.nowhere: expected a list of choices or [low, high, scale], came `{'x': [1]}`"
+
+
 def test_an_unknown_key_of_the_schema_is_found_at_any_depth(compose: Compose) -> None:
     cfg = changed(changed(compose(), "selection.patients", 3), "bach_size", 3)
     assert problems(cfg)[:2] == [
@@ -154,12 +162,13 @@ def test_an_unknown_key_of_the_schema_is_found_at_any_depth(compose: Compose) ->
         ("task.ks=[10,x]", "task.ks", "[10, 'x']"),
         ("text_encoder.cache=null", "text_encoder.cache", "None"),
         ("baselines.ease.space.regularization=[1.0,x]", "baselines.ease.regularization", "x"),
+        ("baselines.lightgcn.space.model.n_layers=[1,x]", "baselines.lightgcn.model.n_layers", "x"),
         ("baselines.ease.n_trials=0", "baselines.ease.n_trials", "0"),
         ("baselines.ease.n_trials=null", "baselines.ease.n_trials", "None"),
     ],
 )
 def test_a_wrong_type_is_told_with_what_came(override: str, key: str, came: str, compose: Compose) -> None:
-    (found,) = problems(compose(override))
+    (found,) = problems(compose("baselines=all", override))
     assert found.startswith(f"{key}: expected ") and found.endswith(f", came `{came}`")
 
 

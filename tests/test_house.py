@@ -35,6 +35,7 @@ ORDER = (
     {"metrics"},
     {"models"},
     {"tasks"},
+    {"testing"},
     {"charts"},
     {"evaluation.format"},
     {"evaluation.compare"},
@@ -60,6 +61,7 @@ LIBRARY_ROOMS = {
     "fsspec": {"files"},
     "httpcore": {"files"},
     "httpx": {"files", "data.pictures"},
+    "pytest": {"testing"},
 }
 DATA_MODULES_MAY_IMPORT = ("types", "errors", "files", "data", "kg")
 

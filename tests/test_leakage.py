@@ -14,10 +14,10 @@ from mmrec.data.interactions.index import Index
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.interactions.split import Split, global_time, random_ratio, user_time
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.models.closed_form.baseline import Baseline
 from mmrec.models.closed_form.ease import EASE
 from mmrec.models.closed_form.item_knn import ItemKNN
 from mmrec.models.popularity.popularity import Popularity
+from mmrec.models.recommender import ClosedFormRecommender
 from mmrec.types import Dataset, DatasetSpec
 
 N_USERS, N_ITEMS, N_PAST, N_FUTURE, N_PLANTED, K = 600, 100, 12, 6, 8, 8
@@ -43,7 +43,7 @@ def interactions() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
 
 
-def recall(split: Split, baseline: Baseline) -> float:
+def recall(split: Split, baseline: ClosedFormRecommender) -> float:
     items = pl.DataFrame({"item_id": [f"i{item}" for item in range(N_ITEMS)]})
     index = Index.build(Dataset("planted", Path(), interactions(), items, text_columns=()), seed=1)
     train, test = (index.interactions(part) for part in (split.train, split.test))

@@ -8,12 +8,13 @@ from mmrec.errors import DataError
 from mmrec.evaluation.measure.evaluate import evaluate as evaluate_scorer
 from mmrec.evaluation.measure.evaluate import mean_over_seeds, means
 from mmrec.evaluation.measure.grades import read_grades
-from mmrec.experiment.fit import checkpoint_folder, load_best
+from mmrec.experiment.fit import checkpoint_folder
 from mmrec.experiment.predictions import evaluate_predictions
-from mmrec.experiment.prepare import fit_priors, load_evidence, make_data_module, make_model, make_spec, say
+from mmrec.experiment.prepare import fit_priors, load_evidence, make_data_module, make_spec, say
 from mmrec.experiment.run_config import open_config
 from mmrec.experiment.run_files import read_entry, read_measured, read_split
 from mmrec.experiment.runs import find_run, read_as_run
+from mmrec.experiment.saved_models import load_model
 from mmrec.files.storage import read_json
 from mmrec.schemas import EvaluateConfig, TrainConfig
 from mmrec.terminal import show
@@ -54,8 +55,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         data = make_data_module(seeded, evidence, run_dir / "split")
         data.setup("test")
         spec = make_spec(evidence, data)
-        model = make_model(seeded, spec, fit_priors(seeded, spec, data.valid_set()))
-        load_best(model, checkpoint_folder(run_dir, seed))
+        model = load_model(seeded, spec, fit_priors(seeded, spec, data.valid_set()), checkpoint_folder(run_dir, seed))
         graded = read_grades(run_dir / "split", evidence.index).test if has_grades else None
         evaluated = evaluate_scorer(model.freeze(), data.test_set(), list(saved.task.ks), graded, "test/auc" in reported)
         by_seed.append(means(evaluated.per_user, "test"))

@@ -1,16 +1,20 @@
-"""`mmrec recommend run=… user=… k=…`: the best items for a user that they have not had, from a run's vectors alone."""
+"""`mmrec recommend run=… user=… k=…`: the best items for a user that they have not had, from the run folder alone."""
 
 from pathlib import Path
 
 import polars as pl
 import torch
+from jaxtyping import Float
 from omegaconf import DictConfig
 from rich.table import Table
+from torch import Tensor
 
 from mmrec.config import check
 from mmrec.errors import DataError, nearest
 from mmrec.experiment.run_files import PARTS, read_table, read_vectors
 from mmrec.experiment.runs import find_run, read_as_run
+from mmrec.experiment.saved_models import open_scorer
+from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
 from mmrec.schemas import RecommendConfig
 from mmrec.terminal import say, show
@@ -40,16 +44,23 @@ def recommend(cfg: DictConfig) -> pl.DataFrame:
 
 def _best_items(run_dir: Path, user_id: str, k: int) -> pl.DataFrame:
     users, items = read_table(run_dir / "users.parquet", USER_ID)[USER_ID], read_table(run_dir / "items.parquet", ITEM_ID)
-    user_vectors, item_vectors = read_vectors(run_dir, len(users), len(items))
     row = users.index_of(user_id)
     if row is None:
         raise DataError(f"user: the run knows no `{user_id}`; {nearest(user_id, users)}")
-    scores = item_vectors @ user_vectors[row]
+    scores = _scores(run_dir, row, len(users), len(items))
     scores[items[ITEM_ID].is_in(_past_items(run_dir, user_id).implode()).to_torch()] = -torch.inf
     values, best = (column[0] for column in top_k(scores[None], min(k, len(items))))
     kept = values > -torch.inf
     ranks = pl.Series("rank", range(1, int(kept.sum()) + 1), dtype=pl.Int64)
     return items[best[kept].numpy()].select(ranks, pl.all(), pl.Series("score", values[kept].numpy()))
+
+
+def _scores(run_dir: Path, user_idx: int, n_users: int, n_items: int) -> Float[Tensor, " n_items"]:
+    """By the run's vectors; where its model has none, by the model itself."""
+    if read_json(run_dir / "run.json").get("has_vectors", True):  # whatever is older has some
+        user_vectors, item_vectors = read_vectors(run_dir, n_users, n_items)
+        return item_vectors @ user_vectors[user_idx]
+    return open_scorer(run_dir).score_users(torch.tensor([user_idx]))[0]
 
 
 def _past_items(run_dir: Path, user_id: str) -> pl.Series:

@@ -13,7 +13,7 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mmrec.config import build, check, flat, plain
+from mmrec.config import build, check, flat, plain, read_model
 from mmrec.data.features.counterfactual import changes_of
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_ratios
@@ -24,7 +24,7 @@ from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
 from mmrec.evaluation.pages.terminal import console_table
-from mmrec.experiment.baselines import chosen, tune_baseline
+from mmrec.experiment.baselines import chosen, tune_baseline, tune_node
 from mmrec.experiment.fit import checkpoint_folder, fit, load_best
 from mmrec.experiment.made_here import remember_run
 from mmrec.experiment.prepare import (
@@ -35,6 +35,7 @@ from mmrec.experiment.prepare import (
     make_model,
     make_spec,
     make_split,
+    model_class,
     model_name,
     quiet_lightning,
     say,
@@ -52,9 +53,10 @@ from mmrec.experiment.run_changes import (
 from mmrec.experiment.run_config import kept_config, open_config
 from mmrec.experiment.run_lock import lock_run
 from mmrec.experiment.runs import is_finished
+from mmrec.experiment.saved_models import write_fitted
 from mmrec.files.storage import check_writable, sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.ranking import known_metrics
-from mmrec.models.recommender import Recommender
+from mmrec.models.recommender import ClosedFormRecommender, Recommender
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import show
 from mmrec.types import CONTENT, OTHERS, DatasetSpec, Scorer
@@ -95,7 +97,7 @@ def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_di
     results += _baselines(cfg, evidence, run_dir)
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("test")
-    write_model(run_dir, evidence, first)
+    has_vectors = write_model(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, cfg.evaluation.item_column, cfg.graph.separator
     metrics = write_results(run_dir, evidence, split, results, data.train, data.test_set(), make_item_groups(data.train, *grouping))
@@ -109,7 +111,7 @@ def _train_and_measure(cfg: DictConfig, evidence: Evidence, split: Split, run_di
     }
     fit_s = {result.model: result.fit_s for result in reversed(results)}  # of the first seed
     about = describe_run(cfg, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
-    write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict())})
+    write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict()), "has_vectors": has_vectors})
     write_report(run_dir, evidence.dataset)
     show(console_table(metrics, [f"{name}@{k}" for k in cfg.task.ks for name in ("recall", "ndcg")]))
     say(f"report: {run_dir / 'report.html'}")
@@ -136,6 +138,8 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
     spec, start = make_spec(evidence, data), time.perf_counter()
+    if issubclass(model_class(cfg), ClosedFormRecommender):
+        return _fit_one(cfg, evidence, run_dir, data)
     remake = partial(make_model, cfg, priors=fit_priors(cfg, spec, data.valid_set()))
     model, made_s = remake(spec), time.perf_counter() - start
     say(
@@ -151,6 +155,18 @@ def _train_one(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> tuple[Resu
     return Result(model_name(cfg), cfg.seed, *measured, {}, fit_s), model, remake
 
 
+def _fit_one(cfg: DictConfig, evidence: Evidence, run_dir: Path, data: LightningDataModule) -> tuple[Result, Recommender, Remake]:
+    """The same of a model in closed form, whose settings are chosen as a baseline's are."""
+    name, spec = model_name(cfg), make_spec(evidence, data)
+    remake: Remake = partial(make_model, cfg, priors={})
+    remake(spec)  # refuses what it cannot do
+    best = tune_node(cfg, "model", name, spec, data.valid_set())
+    write_fitted(checkpoint_folder(run_dir, cfg.seed), best.scorer, best.parameters)
+    data.setup("test")
+    measured = measure(cfg, best.scorer, data, read_grades(run_dir / "split", evidence.index))
+    return Result(name, cfg.seed, *measured, chosen(best), best.fit_s), best.scorer, remake
+
+
 def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades) -> tuple[Evaluated, Evaluated]:
     """A scorer on the validation and on the test users of a data module set up for test."""
     parts = (data.valid_set(), grades.valid), (data.test_set(), grades.test)
@@ -161,18 +177,20 @@ def measure(cfg: DictConfig, scorer: Scorer, data: LightningDataModule, grades: 
 def _baselines(cfg: DictConfig, evidence: Evidence, run_dir: Path) -> list[Result]:
     """Every configured baseline, tuned on the validation part before the test part is read; one that the data cannot feed is left out.
 
-    One that is called as the trained model is goes by `<name> (baseline)`.
+    One that is called as the trained model is goes by `<name> (baseline)`; one that is the very same model is left out.
     """
     data = make_data_module(cfg, evidence, run_dir / "split")
     data.setup("fit")
-    tuned = {name: tune_baseline(cfg, name, make_spec(evidence, data), data.valid_set()) for name in cfg.baselines}
+    ours = read_model(cfg, "model")
+    names = [name for name in cfg.baselines if read_model(cfg, f"baselines.{name}") != ours]
+    tuned = {name: tune_baseline(cfg, name, make_spec(evidence, data), data.valid_set()) for name in names}
     data.setup("test")
     grades = read_grades(run_dir / "split", evidence.index)
     return [
         Result(
             f"{name} (baseline)" if name == model_name(cfg) else name,
             cfg.seed,
-            *measure(cfg, best.baseline, data, grades),
+            *measure(cfg, best.scorer, data, grades),
             chosen(best),
             best.fit_s,
         )

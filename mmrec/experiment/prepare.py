@@ -1,6 +1,5 @@
 """From a configuration to what a model is built from: data, split, features, graph. Shared by the verbs that need a model."""
 
-import inspect
 import logging
 import time
 import warnings
@@ -11,9 +10,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from mmrec.config import build, refine
+from mmrec.config import build, read_model, refine, target
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.features.align import align_vectors
 from mmrec.data.features.counterfactual import change_features, change_graph
@@ -31,7 +30,7 @@ from mmrec.experiment.run_files import read_table
 from mmrec.files.storage import write_parquet
 from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
-from mmrec.models.recommender import Recommender
+from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, Recommender
 from mmrec.terminal import say
 from mmrec.types import IMAGE, ITEM_ID, OTHERS, TEXT, TIMESTAMP, Dataset, DatasetSpec, Features, Graph, UnusableInput
 
@@ -107,8 +106,16 @@ def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
 
 
 def model_name(cfg: DictConfig) -> str:
-    """What a run calls the model that it trains: the last part of its module, such as `fusion`."""
-    return cfg.model._target_.split(".")[-2]
+    """What a run calls the model that it trains: `model.name`. Runs from before that key went by the last part of the model's module."""
+    return str(cfg.model.get("name") or cfg.model._target_.split(".")[-2])
+
+
+def model_class(cfg: DictConfig) -> type[Recommender]:
+    """The class of the model. Raises ConfigError where it is none."""
+    found = target(cfg, "model")
+    if not (isinstance(found, type) and issubclass(found, ClosedFormRecommender | GradientRecommender)):
+        raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, came `{cfg.model._target_}`")
+    return found
 
 
 def fit_priors(cfg: DictConfig, spec: DatasetSpec, valid: EvaluationSet) -> dict[str, Any]:
@@ -116,7 +123,7 @@ def fit_priors(cfg: DictConfig, spec: DatasetSpec, valid: EvaluationSet) -> dict
 
     None where the configuration has none, or the model takes none or may not use interactions.
     """
-    takes = inspect.signature(build(cfg, "model")).parameters
+    takes = model_class(cfg).parts_taken
     wanted = [name for name in ("linear", "trend") if cfg[name] and name in takes and cfg.evidence.collaborative]
     start = time.perf_counter()
     fitted = {name: refine(name, lambda: build(cfg, name)().fit(spec, valid, max(cfg.task.ks))) for name in wanted}  # noqa: B023
@@ -126,18 +133,23 @@ def fit_priors(cfg: DictConfig, spec: DatasetSpec, valid: EvaluationSet) -> dict
 
 
 def make_model(cfg: DictConfig, spec: DatasetSpec, priors: dict[str, Any]) -> Recommender:
-    """A fresh model, drawn from `cfg.seed`; of its parts and of what `fit_priors` gave it takes those that its constructor names."""
+    """A fresh model, drawn from `cfg.seed`, with those of its parts and of what `fit_priors` gave that its class takes.
+
+    One in closed form is not fitted yet.
+    """
     torch.manual_seed(cfg.seed)
-    model = build(cfg, "model")
-    takes = inspect.signature(model).parameters
+    settings, _ = read_model(cfg, "model")
+    model, takes = build(OmegaConf.create({"model": settings}), "model"), model_class(cfg).parts_taken
+    if not cfg.evidence.collaborative and "backbone" not in takes:
+        raise ConfigError("evidence.collaborative: this model learns from interactions; only model=fusion can do without")
+    if issubclass(model_class(cfg), ClosedFormRecommender):
+        return refine("model", model)
     parts: dict[str, Any] = {
         "fusion": build(cfg, "fusion"),
         "backbone": build(cfg, "backbone") if cfg.evidence.collaborative else None,
         "kg_encoder": build(cfg, "kg_encoder") if spec.graph else None,
         **priors,
     }
-    if not cfg.evidence.collaborative and "backbone" not in takes:
-        raise ConfigError("evidence.collaborative: this model learns from interactions; only model=fusion can do without")
     return refine("model", lambda: model(spec=spec, **{name: part for name, part in parts.items() if name in takes}))
 
 

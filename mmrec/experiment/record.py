@@ -129,24 +129,26 @@ def write_results(
     return metrics
 
 
-def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
-    """Writes attention.parquet for a model that tells of it, and the vectors with the ids and titles of their rows, which is all that
-    recommending needs.
+def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
+    """Writes attention.parquet for a model that tells of it, the vectors of one that has some, and the ids and titles of their rows, which
+    is all that recommending needs.
 
-    Beside the ids of the users stand the columns that slices are made of.
+    Beside the ids of the users stand the columns that slices are made of. Returns whether the model has vectors.
     """
-    scorer, index, dataset = model.freeze(), evidence.index, evidence.dataset
-    if model.modalities:
+    vectors, index, dataset = model.freeze().vectors(), evidence.index, evidence.dataset
+    if vectors and model.modalities:
         item, modality = model.present.nonzero().unbind(1)
         mass = {
             ITEM_ID: index.item_id(item),
             "modality": pl.Series([model.modalities[m] for m in modality.tolist()], dtype=pl.String),
-            "weight": scorer.attention[item, modality].numpy(),
+            "weight": vectors.attention[item, modality].numpy(),
         }
         write_parquet(run_dir / "attention.parquet", pl.DataFrame(mass))
-    write_tensors(run_dir / "vectors.safetensors", {"users": scorer.users.contiguous(), "items": scorer.items.contiguous()})
+    if vectors:
+        write_tensors(run_dir / "vectors.safetensors", {"users": vectors.users.contiguous(), "items": vectors.items.contiguous()})
     write_parquet(run_dir / "items.parquet", index.align(dataset.items).select(ITEM_ID, *dataset.text_columns[:1]))
     write_parquet(run_dir / "users.parquet", sliced_columns(dataset.users, index.user_ids))
+    return vectors is not None
 
 
 def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:

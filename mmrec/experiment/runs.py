@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 
 from mmrec.errors import DataError, MissingFile
+from mmrec.experiment.older_baselines import translate_baselines
 from mmrec.renames import rename_targets
 
 _BEFORE = {
@@ -81,6 +82,8 @@ def saved_config(run_dir: Path) -> DictConfig:
     if not isinstance(saved, DictConfig):
         raise ValueError(f"expected keys with values in {path}")
     saved = OmegaConf.create(rename_targets(OmegaConf.to_container(saved, resolve=False)))
+    if isinstance(saved.get("baselines"), DictConfig):
+        saved.baselines = translate_baselines(OmegaConf.to_container(saved.baselines, resolve=False))
     return OmegaConf.merge(saved, OmegaConf.merge(_BEFORE, saved), {"trusted_packages": []})
 
 

@@ -1,14 +1,20 @@
-"""What a ranking task trains: it scores training batches, and once trained it freezes into two matrices that rank."""
+"""The contract of every model: trained by gradient or fitted in closed form, once trained it scores items for users."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.data.interactions.histories import Histories
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.errors import ConfigError
+from mmrec.models.fold_in import FoldInByRegression, mean_for_new, occurring
+from mmrec.types import DatasetSpec
 
 
 class TrainScores(NamedTuple):
@@ -22,16 +28,46 @@ class TrainScores(NamedTuple):
     """What is added to the ranking loss: regularisation, self-supervision, facts of the graph. Weights are in it already."""
 
 
-class FrozenScorer(NamedTuple):
+class TrainedScorer(ABC):
+    """What a trained model knows, ready to score. A user is an index of training, or a history, with a profile where one is known."""
+
+    @abstractmethod
+    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        """The score of every item for users of the training data; higher is better. The tensor is the caller's, who may write to it."""
+
+    @abstractmethod
+    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
+        """The same for users who are given as what they had. Raises ConfigError where a model cannot do so."""
+
+    @abstractmethod
+    def vectors(self) -> "FrozenScorer | None":
+        """Two matrices whose product is `score_users`, where a model has such: ranking and indexes are fast with them."""
+
+
+FoldIn = Callable[[Histories], Float[Tensor, "n_users dim"]]
+
+
+@dataclass(frozen=True)
+class FrozenScorer(TrainedScorer):
     """User and item vectors after training; ranks by their inner product."""
 
     users: Float[Tensor, "n_users dim"]
     items: Float[Tensor, "n_items dim"]
     attention: Float[Tensor, "n_items modalities"]
     """The mass that each modality has in each item; no columns where a model does not say."""
+    fold_in: FoldIn | None = None
+    """Gives the vectors of users who are known by their history."""
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         return self.users[user_idx] @ self.items.T
+
+    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
+        if self.fold_in is None:
+            raise ConfigError("this model scores users of its training data alone; it has no vector for a user who is given as a history")
+        return self.fold_in(histories.to(self.items.device)) @ self.items.T
+
+    def vectors(self) -> "FrozenScorer":
+        return self
 
 
 class Parts(NamedTuple):
@@ -46,13 +82,22 @@ class Parts(NamedTuple):
     known_users: Bool[Tensor, " n_users"]
     known_items: Bool[Tensor, " n_items"]
     attention: Float[Tensor, "n_items modalities"]
+    fold_in: Callable[[Histories], tuple[Tensor, Tensor]] | None = None
+    """`users` and `linear_users` of users who are known by their history."""
 
     def mix(self, weights: "Weights") -> FrozenScorer:
         """The weighted sum as two matrices: `u·i + linear·(u'·i') + trend·t_i + cold_lift`, see `Weights`."""
-        trend = torch.where(self.known_users, weights.trend, weights.trend_for_new)[:, None]
         lift = weights.cold_lift * (~self.known_items).float()[:, None]
-        users = torch.cat([self.users, weights.linear * self.linear_users, trend, torch.ones_like(trend)], dim=1)
-        return FrozenScorer(users, torch.cat([self.items, self.linear_items, self.trend[:, None], lift], dim=1), self.attention)
+        items = torch.cat([self.items, self.linear_items, self.trend[:, None], lift], dim=1)
+        users = _mixed_users(weights, self.users, self.linear_users, self.known_users)
+        parts_of = self.fold_in
+        fold_in = parts_of and (lambda histories: _mixed_users(weights, *parts_of(histories), histories.n_events > 0))
+        return FrozenScorer(users, items, self.attention, fold_in)
+
+
+def _mixed_users(weights: "Weights", users: Tensor, linear_users: Tensor, known: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:
+    trend = torch.where(known, weights.trend, weights.trend_for_new)[:, None]
+    return torch.cat([users, weights.linear * linear_users, trend, torch.ones_like(trend)], dim=1)
 
 
 class Weights(NamedTuple):
@@ -68,32 +113,115 @@ class Weights(NamedTuple):
     users, so what it has not seen would otherwise come out too low beside them."""
 
 
-class Recommender(nn.Module, ABC):
-    """A model that ranks items for users; it is trained by `RankingTask` under any loss of `mmrec.losses`.
+class LackingData(ConfigError):
+    """The data have not what a model needs: as a baseline it is left out."""
 
-    Its constructor takes `spec` and, by these names, what it uses of `fusion`, `backbone` and `kg_encoder`.
+
+class Recommender(nn.Module, ABC):
+    """A model that can score items for users, once it is trained. Its tensors are its `state_dict`, whichever way they are found."""
+
+    is_history_based: ClassVar[bool] = False
+    """Whether a known user is no more than their training history: that history, given as such, has the scores of the user."""
+    ranks_new_items: ClassVar[bool] = False
+    """Whether content or a graph tells it which items without training interactions suit a user."""
+    parts_taken: ClassVar[tuple[str, ...]] = ()
+    """Of `fusion`, `backbone`, `kg_encoder`, `linear` and `trend`, which a configuration makes, those that the constructor takes."""
+    modalities: tuple[str, ...] = ()
+    """The tokens of an item that `freeze` can hide, in the order of `FrozenScorer.attention`; none where a model has no such tokens."""
+
+    @abstractmethod
+    def freeze(self, hidden: Collection[str] = ()) -> TrainedScorer:
+        """The trained model as a scorer, in evaluation mode and without gradients; modalities in `hidden` are left out of every item."""
+
+
+class ClosedFormRecommender(Recommender, TrainedScorer):
+    """A model that is fitted once, without gradients, and then is its own scorer. Fitting the same data twice gives the same scores.
+
+    One that knows nothing of an item without training interactions gives it a score that no item of a user's row is below. One that
+    knows nothing of a user without training interactions scores by popularity, as a service would; but for `Random`.
+
+    What it was fitted to is kept by `remember`: a `state_dict` restores a model that was made with the same arguments, and needs no data.
     """
 
-    modalities: tuple[str, ...]
-    """The tokens of an item that `freeze` can hide, in the order of `FrozenScorer.attention`; none where a model has no such tokens."""
+    indptr: Tensor
+    indices: Tensor
+    n_items: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_load_state_dict_pre_hook(_make_room)
+
+    @abstractmethod
+    def fit(self, spec: DatasetSpec) -> Self:
+        """Learns from the training interactions, and from what else the model reads of the spec; returns itself.
+
+        Raises LackingData where the spec has not what it needs.
+        """
+
+    def freeze(self, hidden: Collection[str] = ()) -> Self:
+        return self
+
+    def vectors(self) -> FrozenScorer | None:
+        return None
+
+    def remember(self, **tensors: Tensor) -> None:
+        """Keeps tensors as attributes and in the `state_dict`."""
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor)
+
+    def remember_interactions(self, spec: DatasetSpec) -> InteractionMatrix:
+        """Keeps the training interactions, which are `interactions` from then on."""
+        owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+        self.remember(indptr=owned.indptr, indices=owned.indices, n_items=torch.tensor(spec.n_items))
+        return owned
+
+    @property
+    def interactions(self) -> InteractionMatrix:
+        """The training interactions."""
+        return InteractionMatrix(self.indptr, self.indices, int(self.n_items))
+
+
+def _make_room(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """A model that is not fitted has no tensors to load into; their shapes are those of the state."""
+    for name, value in state.items():
+        key = name.removeprefix(prefix)
+        if name.startswith(prefix) and "." not in key:
+            module.register_buffer(key, torch.empty_like(value))
+
+
+class GradientRecommender(Recommender):
+    """A model that learns from batches under any loss of `mmrec.losses`, or one of its own: see `TrainScores.extra`.
+
+    Its constructor takes `spec`, and by their names the `parts_taken` of a configuration.
+    """
+
+    def __init__(self, spec: DatasetSpec) -> None:
+        super().__init__()
+        self.train_interactions = spec.train
+        for name, idx, n in (("known_users", spec.train.user_idx, spec.n_users), ("known_items", spec.train.item_idx, spec.n_items)):
+            self.register_buffer(name, occurring(idx, n), persistent=False)
 
     @abstractmethod
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         """Scores of a training batch. What is random comes from `generator`, which is on the CPU, or from torch's global one."""
 
-    @abstractmethod
-    def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
-        """The trained model as a scorer, in evaluation mode and without gradients; modalities in `hidden` are left out of every item."""
+    def freeze_vectors(self, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> FrozenScorer:
+        """A scorer of these vectors. Users without training interactions get the mean vector of those with some.
+
+        A user who is given as a history gets what ridge regression predicts from the items in it: see `FoldInByRegression`.
+        """
+        users, items = mean_for_new(users.float(), self.known_users), items.float().detach()
+        return FrozenScorer(users, items, items.new_zeros((len(items), 0)), FoldInByRegression(users, items, self.train_interactions))
 
 
-class LookupRecommender(Recommender):
+class LookupRecommender(GradientRecommender):
     """A recommender that in training reads its embedding tables by calling them alone, the rows of a batch at a time.
 
     So their gradients may be sparse, and their rows divided among processes.
     """
 
 
-class EpochRecommender(Recommender):
+class EpochRecommender(GradientRecommender):
     """A recommender that does some of its work once an epoch, such as dropping edges of its graphs."""
 
     @abstractmethod
@@ -104,7 +232,7 @@ class EpochRecommender(Recommender):
         """
 
 
-class MixedRecommender(Recommender):
+class MixedRecommender(GradientRecommender):
     """A recommender whose scores are a weighted sum of parts; validation chooses the weights (`RankingTask`)."""
 
     @property
@@ -123,5 +251,7 @@ class MixedRecommender(Recommender):
 
 def to_unit_deviation(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_users dim"]:
     """The users' vectors, scaled so that their inner products with the items deviate by 1: `u / √(uᵀ Cov(i) u)`."""
-    deviation = torch.einsum("ud,de,ue->u", users, items.T.cov().reshape(items.shape[1], items.shape[1]), users).clamp(min=0).sqrt()
+    dim = items.shape[1]
+    covariance = items.T.cov().reshape(dim, dim) if len(items) > 1 else items.new_zeros(dim, dim)
+    deviation = torch.einsum("ud,de,ue->u", users, covariance, users).clamp(min=0).sqrt()
     return users / deviation.clamp(min=1e-12)[:, None]

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.data.batches.train_batches import TrainBatch
-from mmrec.models.recommender import FrozenScorer, TrainScores
+from mmrec.models.recommender import TrainScores
 from mmrec.nn.look_up import look_up
 
 
@@ -45,21 +45,3 @@ def _products(users: Float[Tensor, "rows dim"], items: Float[Tensor, "pool dim"]
     if items.shape[1] == 1:  # a product of matrices is far slower there, above all backward
         return (users * items.view_as(users)).sum(dim=1, keepdim=True)
     return torch.einsum("bd,bnd->bn", users, items)
-
-
-def occurring(idx: Int64[Tensor, " n"], size: int) -> Bool[Tensor, " size"]:
-    """Which of 0 … size - 1 are among `idx`."""
-    return torch.bincount(idx, minlength=size) > 0
-
-
-def freeze_vectors(
-    users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], known_users: Bool[Tensor, " n_users"]
-) -> FrozenScorer:
-    """A scorer of these vectors; see `mean_for_new`."""
-    items = items.float()
-    return FrozenScorer(mean_for_new(users.float(), known_users), items, items.new_zeros((len(items), 0)))
-
-
-def mean_for_new(users: Float[Tensor, "n_users dim"], known_users: Bool[Tensor, " n_users"]) -> Float[Tensor, "n_users dim"]:
-    """The vectors, and for users without training interactions the mean vector of those with some."""
-    return torch.where(known_users[:, None], users, users[known_users].mean(dim=0))

@@ -12,7 +12,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.errors import ConfigError
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.models.recommender import EpochRecommender, MixedRecommender, Recommender
+from mmrec.models.recommender import EpochRecommender, GradientRecommender, MixedRecommender
 from mmrec.tasks.mixing import climb, weight_grids
 from mmrec.tasks.sharded import gather_tables, shard_tables
 from mmrec.types import USER_IDX, Scorer
@@ -33,7 +33,7 @@ class RankingTask(LightningModule):
 
     def __init__(
         self,
-        model: Recommender,
+        model: GradientRecommender,
         loss: Loss,
         optimizer: Callable[..., torch.optim.Optimizer],
         embedding_lr: float,
@@ -112,7 +112,8 @@ class RankingTask(LightningModule):
             )
         else:
             scorer = self.model.freeze()
-            self._refuse_divergence(scorer.users, scorer.items)
+            if vectors := scorer.vectors():
+                self._refuse_divergence(vectors.users, vectors.items)
             self._means = self._measure(scorer, batch)
 
     def on_validation_epoch_end(self) -> None:

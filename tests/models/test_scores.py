@@ -1,11 +1,11 @@
-"""Inner products of batches of both kinds, the norm that regularises, and vectors for users who are new."""
+"""Inner products of batches of both kinds, the norm that regularises."""
 
 import pytest
 import torch
 
 from mmrec.data.batches.train_batches import PairBatches, TrainBatch, TrainBatches
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
+from mmrec.models.scores import BatchVectors
 
 POSITIVES = InteractionMatrix.from_pairs(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 1, 1, 3]), 3, 5)
 USERS, ITEMS = (torch.randn(n, 4, generator=torch.Generator().manual_seed(n)) for n in (3, 5))
@@ -47,11 +47,3 @@ def test_an_empty_part_of_a_batch_has_no_scores() -> None:
     batch = TrainBatch(none, none, none, none.view(0, 1), none.view(0, 1) > 0, none.float(), torch.tensor(0.0))
     positive, negative = BatchVectors.look_up(USERS, ITEMS, batch).scores(batch.row)
     assert positive.shape == (0,) and negative.shape == (0, 1)
-
-
-def test_a_new_user_is_the_average_one() -> None:
-    known = occurring(torch.tensor([2, 0, 2]), 3)
-    assert known.tolist() == [True, False, True]
-    frozen = freeze_vectors(USERS, ITEMS, known)
-    torch.testing.assert_close(frozen.users, torch.stack([USERS[0], (USERS[0] + USERS[2]) / 2, USERS[2]]))
-    assert torch.equal(frozen.items, ITEMS) and frozen.attention.shape == (5, 0)

@@ -24,6 +24,7 @@ from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.multimodal.fusion import score_with_history
 from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
 from mmrec.tasks.ranking import RankingTask, gather_rows
+from mmrec.types import DatasetSpec, Interactions
 
 PLAIN_DESCENT = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.05", "task.embedding_lr=5.0"]
 """Linear in the gradient. Adam is not: of a gradient that is rounding error alone it makes a whole step, to one side or the other."""
@@ -145,7 +146,7 @@ class Mixture(MixedRecommender):
 
 
 def test_a_validation_that_is_cut_short_chooses_nothing(positives: InteractionMatrix, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = Mixture()
+    model = Mixture(DatasetSpec(50, 30, Interactions(torch.arange(50), torch.arange(50) % 30)))
     task = RankingTask(model, sampled_softmax, torch.optim.SGD, embedding_lr=0.1, ks=[5], seed=0)
     last = InteractionMatrix.from_pairs(torch.arange(50), torch.full((50,), 29), 50, 30)
     task.validation_step(EvaluationSet.build(positives, last), 0)

@@ -21,14 +21,14 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
 from mmrec.losses import bpr
 from mmrec.models.collaborative.matrix_factorization import MatrixFactorizationRecommender
-from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
+from mmrec.models.recommender import FrozenScorer, GradientRecommender, TrainScores
 from mmrec.tasks.sharded import gather_tables, shard_tables
 from mmrec.types import DatasetSpec, Interactions
 
 N_USERS, N_ITEMS = 31, 47  # odd: the parts are uneven
 
 
-class Whole(Recommender):
+class Whole(GradientRecommender):
     """A model that reads its tables as it likes."""
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
@@ -91,7 +91,7 @@ def test_what_cannot_be_divided_says_so() -> None:
     with pytest.raises(ConfigError, match=r"model\.sparse_gradients"):
         shard_tables(make_model(sparse=True), None)
     with pytest.raises(ConfigError, match="trainer=ddp"):
-        shard_tables(Whole(), None)
+        shard_tables(Whole(DatasetSpec(2, 2, Interactions(torch.tensor([0]), torch.tensor([1])))), None)
 
 
 @pytest.mark.slow

@@ -130,7 +130,8 @@ class PairBatches:
 
     The negatives of an epoch are drawn at its beginning, which takes memory linear in interactions times negatives, so that a step only
     slices. They come from the items that occur in training, and none is a training positive of its user. A process of several gets its
-    contiguous part of every global batch.
+    contiguous part of every global batch. A user who has interacted with all that can be a negative is an error, or left out with
+    `skip_saturated`.
     """
 
     def __init__(
@@ -142,14 +143,18 @@ class PairBatches:
         epoch: Callable[[], int] = lambda: 0,
         rank: int = 0,
         world_size: int = 1,
+        skip_saturated: bool = False,
     ) -> None:
         self.positives, self.batch_size, self.n_negatives, self.seed = positives, batch_size, n_negatives, seed
         self.epoch, self.rank, self.world_size = epoch, rank, world_size
         self._candidates = positives.item_degree.nonzero().flatten()
+        self._most = len(self._candidates) - 1 if skip_saturated else positives.n_items
+        """Users with more items than that are left out."""
 
     def __len__(self) -> int:
         """Steps an epoch; the last batch may be smaller."""
-        return -(-len(self.positives.indices) // self.batch_size)
+        degree = self.positives.degree
+        return -(-int(degree[degree <= self._most].sum()) // self.batch_size)
 
     def __iter__(self) -> Iterator[TrainBatch]:
         return self.batches(range(len(self)))
@@ -158,6 +163,7 @@ class PairBatches:
         """Those of these steps of the epoch."""
         generator = _generator(self.seed, self.epoch(), 0)
         keys = self.positives.keys()
+        keys = keys[(self.positives.degree <= self._most)[keys // self.positives.n_items]]
         keys = keys[torch.randperm(len(keys), generator=generator)]
         user_idx, item_idx = keys // self.positives.n_items, keys % self.positives.n_items
         negatives = sample_rejecting(self.positives, user_idx, self.n_negatives, self._candidates, generator)

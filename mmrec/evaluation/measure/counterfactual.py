@@ -15,7 +15,7 @@ from mmrec.data.features.counterfactual import change_spec, changes_of
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.evaluation.compare.significance import bootstrap_interval
 from mmrec.metrics.full_ranking import Ranking, evaluate_part, rank_users
-from mmrec.models.recommender import FrozenScorer, Recommender
+from mmrec.models.recommender import Recommender, TrainedScorer
 from mmrec.types import COLLABORATIVE, DatasetSpec
 
 DROPPED, ALONE = "dropped", "all content"
@@ -28,7 +28,7 @@ class Counterfactual(NamedTuple):
     modality: str
     """What was changed; `ALONE`: all of it, so that the collaborative signal stands alone."""
     change: str
-    scorer: FrozenScorer
+    scorer: TrainedScorer
 
 
 def counterfactuals(

@@ -10,15 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
-from mmrec.experiment.tuning.search import VERSION, Tuned, fit, tune
+from mmrec.experiment.tuning.search import VERSION, Fittable, Tuned, fit, tune
 from mmrec.experiment.tuning.space import Search
 from mmrec.files.storage import sha256_text, write_json
-from mmrec.models.closed_form.baseline import Baseline
 from mmrec.types import DatasetSpec
 
 
 def tune_once(
-    make: Callable[..., Baseline],
+    make: Callable[..., Fittable],
     settings: dict[str, Any],
     search: Search,
     spec: DatasetSpec,
@@ -28,14 +27,14 @@ def tune_once(
 ) -> tuple[Tuned, bool]:
     """As `tune`; where the same was tuned before, only the chosen setting is fitted again, and the second value is True.
 
-    `settings` says which baseline it is and what is fixed of it, plain values; one that reads features names their modality there. The
+    `settings` says which model it is and what is fixed of it, plain values; one that reads features names their modality there. The
     choice is kept in `folder` as JSON, named by a hash of content: interactions, times, validation rows, features named, settings, search.
     """
     path = folder / f"{_key(settings, search, spec, valid, metric)}.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     if kept is not None:
-        baseline, fit_s = fit(make, kept["parameters"], spec)
-        return Tuned(baseline, kept["parameters"], kept["value"], kept["n_trials"], fit_s), True
+        scorer, fit_s = fit(make, kept["parameters"], spec)
+        return Tuned(scorer, kept["parameters"], kept["value"], kept["n_trials"], fit_s), True
     tuned = tune(make, search, spec, valid, metric)
     found = {"parameters": tuned.parameters, "value": tuned.value, "n_trials": tuned.n_trials}
     write_json(path, {"baseline": settings, "metric": metric} | found)

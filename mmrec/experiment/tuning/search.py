@@ -1,9 +1,9 @@
-"""Choosing a baseline's settings on the validation part, under a stated budget. What chooses is handed no test row."""
+"""Choosing a model's settings on the validation part, under a stated budget. What chooses is handed no test row."""
 
 import itertools
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from jaxtyping import Bool
 from torch import Tensor
@@ -11,12 +11,12 @@ from torch import Tensor
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.tuning.space import Range, Search, n_settings, read_space
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.models.closed_form.baseline import Baseline
-from mmrec.models.scores import occurring
+from mmrec.models.fold_in import occurring
+from mmrec.models.recommender import TrainedScorer
 from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
-VERSION = 2
+VERSION = 3
 """Of the search: another one may choose otherwise, so what an earlier one chose is not taken for its own."""
 _ASKED = 64
 """Users by whose scores it is told whether a baseline knows new items."""
@@ -24,10 +24,18 @@ _ASKED_AT_MOST = 20
 """Times the budget: an estimator that insists on what it knows comes to an end."""
 
 
-class Tuned(NamedTuple):
-    """A baseline at the best of the settings tried."""
+class Fittable(Protocol):
+    """What is tuned: a model in closed form, or the plain training of one that learns by gradient."""
 
-    baseline: Baseline
+    def fit(self, spec: DatasetSpec) -> TrainedScorer:
+        """Learns from the training part alone. Raises LackingData where the spec has not what it needs."""
+        ...
+
+
+class Tuned(NamedTuple):
+    """A model at the best of the settings tried."""
+
+    scorer: TrainedScorer
     parameters: Setting
     value: float
     """The validation mean that chose it."""
@@ -37,12 +45,12 @@ class Tuned(NamedTuple):
     """What fitting the chosen setting took, in seconds of wall time."""
 
 
-def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
+def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
     """Fits `make(**setting)` on `spec` for settings of the space; the first of the best on `valid` wins. `metric` is like `ndcg@20`.
 
     A space of at most `n_trials` settings is tried as a whole, in order; of a larger one `n_trials` are drawn by the tree-structured Parzen
     estimator (Bergstra et al. 2011; Optuna's), seeded. Where all held-out items are new, a baseline that puts new items last at one
-    setting has no chance at another, and no other is tried. Raises ConfigError for a space without values, LackingData as `Baseline.fit`
+    setting has no chance at another, and no other is tried. Raises ConfigError for a space without values, LackingData as `fit`
     does.
     """
     best: Tuned | None = None
@@ -55,13 +63,13 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
         known = next((value for other, value in tried if other == setting), None)
         if known is not None:
             return known
-        baseline, fit_s = fit(make, setting, spec)
-        value = rank_and_evaluate(baseline, valid, [int(metric.rpartition("@")[2])])[metric].mean() or 0.0
+        scorer, fit_s = fit(make, setting, spec)
+        value = rank_and_evaluate(scorer, valid, [int(metric.rpartition("@")[2])])[metric].mean() or 0.0
         if not tried:
-            hopeless = bool(is_new[valid.positives.indices].all()) and _puts_last(baseline, is_new, valid)
+            hopeless = bool(is_new[valid.positives.indices].all()) and _puts_last(scorer, is_new, valid)
         tried.append((setting, value))
         if best is None or value > best.value:
-            best = Tuned(baseline, setting, value, 0, fit_s)
+            best = Tuned(scorer, setting, value, 0, fit_s)
         return value
 
     def is_done() -> bool:
@@ -79,14 +87,14 @@ def tune(make: Callable[..., Baseline], search: Search, spec: DatasetSpec, valid
     return best._replace(n_trials=len(tried))
 
 
-def _puts_last(baseline: Baseline, is_new: Bool[Tensor, " n_items"], valid: EvaluationSet) -> bool:
+def _puts_last(scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], valid: EvaluationSet) -> bool:
     """Whether, for some of the users, no new item scores above any other."""
-    scores = baseline.score_users(valid.user_idx[:_ASKED])
+    scores = scorer.score_users(valid.user_idx[:_ASKED])
     return bool(len(scores) and (scores[:, is_new].amax(dim=1) <= scores.amin(dim=1)).all())
 
 
-def fit(make: Callable[..., Baseline], setting: Setting, spec: DatasetSpec) -> tuple[Baseline, float]:
-    """A baseline at one setting, fitted, and the seconds that took."""
+def fit(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec) -> tuple[TrainedScorer, float]:
+    """A model at one setting, fitted, and the seconds that took."""
     start = time.perf_counter()
     return make(**setting).fit(spec), time.perf_counter() - start
 

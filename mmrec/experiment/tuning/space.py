@@ -1,4 +1,4 @@
-"""The settings of a baseline among which validation chooses: choices and ranges, as a configuration writes them.
+"""The settings of a model among which validation chooses: choices and ranges, as a configuration writes them.
 
 `name: [1, 2, 5]` are choices, of any kind. `name: [low, high, log]` is a range, both ends included: `log` and `linear` are of real
 numbers, `int` of whole ones.
@@ -12,7 +12,7 @@ from mmrec.errors import ConfigError
 
 SCALES = ("log", "linear", "int")
 SEARCH = {"space", "n_trials"}
-"""The keys of a search, beside a baseline's own arguments."""
+"""The keys of a search, beside a model's own arguments."""
 
 
 class Range(NamedTuple):

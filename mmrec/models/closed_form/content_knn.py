@@ -1,17 +1,18 @@
-"""ContentKNN: items whose text or picture is like what the user had. The one baseline that can rank new items."""
-
-from typing import Self
+"""ContentKNN: items whose text or picture is like what the user had. The one model without training that ranks new items."""
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.models.closed_form.baseline import Baseline, LackingData, interaction_matrix, popular_for_new, put_last, sparse_matrix
-from mmrec.types import DatasetSpec
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.models.closed_form.history_based import HistoryBasedRecommender
+from mmrec.models.closed_form.interaction_rows import put_last, sparse_matrix
+from mmrec.models.recommender import LackingData
+from mmrec.types import TEXT, DatasetSpec
 
 
-class ContentKNN(Baseline):
+class ContentKNN(HistoryBasedRecommender):
     """Cosine of an item's features with a user's profile, the mean of the features of their training items (Pazzani & Billsus 2007,
     section 10.6, Rocchio's method with dense vectors).
 
@@ -19,23 +20,24 @@ class ContentKNN(Baseline):
     modality is last and is no part of a profile; a user without a profile scores all others equal.
     """
 
-    def __init__(self, modality: str) -> None:
+    ranks_new_items = True
+    values: Tensor
+    absent: Tensor
+
+    def __init__(self, modality: str = TEXT) -> None:
+        super().__init__()
         self.modality = modality
 
-    def fit(self, spec: DatasetSpec) -> Self:
+    def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
         """Raises LackingData where no training item has the modality."""
-        self._train = train = interaction_matrix(spec)
         features = spec.features.get(self.modality)
-        known = features.present & (train.item_degree > 0) if features is not None else None
+        known = features.present & (owned.item_degree > 0) if features is not None else None
         if known is None or not known.any():
             raise LackingData(f"the data have no {self.modality} features of training items")
         mean, deviation = features.values[known].mean(dim=0), features.values[known].std(dim=0, correction=0)
         values = (features.values - mean) / torch.where(deviation > 1e-6 * mean.abs(), deviation, torch.inf)
-        values = torch.where(features.present[:, None], values, 0.0)
-        profiles = torch.from_numpy(sparse_matrix(train) @ values.numpy())  # a sum: its length plays no part in a cosine
-        self._items, self._profiles, self._absent = F.normalize(values), F.normalize(profiles), ~features.present
-        return self
+        self.remember(values=torch.where(features.present[:, None], values, 0.0), absent=~features.present)
 
-    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        scores = put_last(self._profiles[user_idx] @ self._items.T, self._absent)
-        return popular_for_new(scores, user_idx, self._train)
+    def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        profiles = torch.from_numpy(sparse_matrix(owned)[user_idx.numpy()] @ self.values.numpy())  # a sum: its length is of no account
+        return put_last(F.normalize(profiles) @ F.normalize(self.values).T, self.absent)

@@ -1,34 +1,35 @@
 """SLIM: every item as a sparse, non-negative sum of others."""
 
-from typing import Self
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.models.closed_form.baseline import Baseline, dense_rows, interaction_matrix, item_gram, popular_for_new
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.models.closed_form.history_based import HistoryBasedRecommender
+from mmrec.models.closed_form.interaction_rows import dense_rows, item_gram
 from mmrec.types import DatasetSpec
 
 
-class SLIM(Baseline):
+class SLIM(HistoryBasedRecommender):
     """Of every item j the elastic net `argmin ½‖x_j - X w‖² + l1 Σw + ½ l2 ‖w‖²` with `w ≥ 0` and `w_j = 0` (Ning & Karypis 2011, eq. 3).
 
     By coordinate descent on the Gram matrix, for all items at once, until no weight wants to move by more than `tolerance`. Penalties are
     those of a sum over users: divide by the number of users for scikit-learn's. Memory is quadratic in items, and X is never dense.
     """
 
-    def __init__(self, l1: float, l2: float, tolerance: float = 1e-3, max_sweeps: int = 200) -> None:
+    weights: Tensor
+
+    def __init__(self, l1: float = 3.0, l2: float = 100.0, tolerance: float = 1e-3, max_sweeps: int = 200) -> None:
+        super().__init__()
         if l1 < 0 or l2 < 0:
             raise ValueError(f"l1 and l2: expected at least 0, came {l1} and {l2}")
         self.l1, self.l2, self.tolerance, self.max_sweeps = l1, l2, tolerance, max_sweeps
 
-    def fit(self, spec: DatasetSpec) -> Self:
-        self._train = interaction_matrix(spec)
-        self._weights = elastic_net_weights(item_gram(self._train), self.l1, self.l2, self.tolerance, self.max_sweeps)
-        return self
+    def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
+        self.remember(weights=elastic_net_weights(item_gram(owned), self.l1, self.l2, self.tolerance, self.max_sweeps))
 
-    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return popular_for_new(dense_rows(self._train, user_idx) @ self._weights, user_idx, self._train)
+    def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return dense_rows(owned, user_idx) @ self.weights
 
 
 def elastic_net_weights(

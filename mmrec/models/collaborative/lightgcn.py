@@ -3,41 +3,56 @@
 from collections.abc import Collection
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from mmrec.data.batches.train_batches import TrainBatch
-from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
+from mmrec.models.recommender import FrozenScorer, GradientRecommender, TrainScores
+from mmrec.models.scores import BatchVectors
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.types import DatasetSpec
 
 
-class LightGCNRecommender(Recommender):
+class LightGCNRecommender(GradientRecommender):
     """Scores `e_u·e_i` of the smoothed vectors (He et al. 2020, eq. 4 and 8 with equal layer weights). Knows interactions alone.
 
     To the ranking loss it adds `regularization · ½ Σ ‖E⁰‖² / n`, over the free vectors of the users, positives and negatives that the n
     positives of a batch bring (eq. 15, with the ½ and the mean of the authors' code, whose `regularization` is 1e-4). The paper's loss is
-    BPR over single interactions with one negative each.
+    BPR over single interactions with one negative each. With `cosine` the scores are the cosines of the vectors, for the loss
+    sampled_softmax at a low temperature (SSM, Wu et al. 2022, "On the Effectiveness of Sampled Softmax Loss for Item Recommendation").
     """
 
-    modalities = ()
-
-    def __init__(self, spec: DatasetSpec, embedding_dim: int, n_layers: int, init_scale: float, regularization: float) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        embedding_dim: int = 64,
+        n_layers: int = 3,
+        init_scale: float = 0.1,
+        regularization: float = 0.0001,
+        cosine: bool = False,
+    ) -> None:
+        super().__init__(spec)
         if embedding_dim < 1 or n_layers < 0:
             raise ValueError(f"embedding_dim and n_layers: expected at least 1 and 0, came {embedding_dim} and {n_layers}")
         if regularization < 0:
             raise ValueError(f"regularization: expected at least 0, came {regularization}")
         self.backbone, self.regularization = LightGCN(spec, embedding_dim, n_layers, init_scale), regularization
-        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
+        self.cosine = cosine
+
+    def encode(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
+        """The smoothed vectors of users and items, of length 1 with `cosine`."""
+        users, items = self.backbone()
+        return (F.normalize(users, dim=1), F.normalize(items, dim=1)) if self.cosine else (users, items)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        positive, negative = BatchVectors.look_up(*self.backbone(), batch).scores(batch.row)
+        positive, negative = BatchVectors.look_up(*self.encode(), batch).scores(batch.row)
         return TrainScores(positive, negative, self._penalty(batch))
 
     def _penalty(self, batch: TrainBatch) -> Float[Tensor, ""]:
         """A vector counts as often as the batch has it: one pass over the table costs less than gathering its rows."""
+        if not self.regularization:
+            return self.backbone.embedding.weight.new_zeros(())
         free, (n_users, _) = self.backbone.embedding.weight, self.backbone.sizes
         rows = torch.cat([batch.user_idx, n_users + batch.item_idx, n_users + batch.negatives.flatten()])
         counts = free.new_zeros(len(free)).index_add_(0, rows, free.new_ones(len(rows)))  # bincount would wait for a GPU
@@ -47,4 +62,4 @@ class LightGCNRecommender(Recommender):
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         """The smoothed vectors. A user without training interactions gets the mean vector of those with some."""
         self.eval()
-        return freeze_vectors(*self.backbone(), self.known_users)
+        return self.freeze_vectors(*self.encode())

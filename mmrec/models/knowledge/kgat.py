@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.models.recommender import EpochRecommender, FrozenScorer, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
+from mmrec.models.scores import BatchVectors
 from mmrec.nn.encoders.knowledge import both_ways
 from mmrec.nn.item_nodes import collaborative_graph
 from mmrec.nn.reweighted import ReweightedPropagation, softmax_by_row
@@ -18,6 +18,7 @@ from mmrec.nn.transr import SortedTriples, TransR
 from mmrec.types import DatasetSpec
 
 _SLOPE = 0.2  # of the leaky ReLU
+_LAYER_DIMS = [64, 32, 16]
 
 
 class KGATRecommender(EpochRecommender):
@@ -35,19 +36,19 @@ class KGATRecommender(EpochRecommender):
     of both losses; here a step takes both.
     """
 
-    modalities = ()
+    ranks_new_items = True
 
     def __init__(
         self,
         spec: DatasetSpec,
-        embedding_dim: int,
-        relation_dim: int,
-        layer_dims: list[int],
-        dropout: float,
-        n_triples: int,
-        regularization: float,
+        embedding_dim: int = 64,
+        relation_dim: int = 64,
+        layer_dims: list[int] = _LAYER_DIMS,
+        dropout: float = 0.1,
+        n_triples: int = 4096,
+        regularization: float = 0.00001,
     ) -> None:
-        super().__init__()
+        super().__init__(spec)
         if min(embedding_dim, relation_dim, n_triples, *layer_dims) < 1:
             raise ValueError("embedding_dim, relation_dim, layer_dims and n_triples: expected at least 1 each")
         graph = collaborative_graph(spec)
@@ -61,7 +62,6 @@ class KGATRecommender(EpochRecommender):
         self.triples = SortedTriples(head, relation, tail, 2 * graph.n_relations)
         self.propagation = ReweightedPropagation(self.triples.head, self.triples.tail, graph.n_entities)
         self.register_buffer("item_node", graph.item_entity, persistent=False)
-        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
         self._register_sampling(n_triples)
         self.register_buffer("attention", self.attend())
 
@@ -113,7 +113,7 @@ class KGATRecommender(EpochRecommender):
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         """The vectors e* under the attention of the present parameters. A user without training interactions gets the mean vector."""
         self.eval()
-        return freeze_vectors(*self.encode(self.attend()), self.known_users)
+        return self.freeze_vectors(*self.encode(self.attend()))
 
 
 class BiInteraction(nn.Module):

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
+from mmrec.models.recommender import FrozenScorer, GradientRecommender, TrainScores
+from mmrec.models.scores import BatchVectors
 from mmrec.nn.encoders.knowledge import both_ways, sums_by_entity
 from mmrec.nn.item_nodes import graph_of_items
 from mmrec.nn.propagation import Propagation, csr_matrix
 from mmrec.types import DatasetSpec, Graph
 
 
-class KGINRecommender(Recommender):
+class KGINRecommender(GradientRecommender):
     """Knowledge graph-based intent network (Wang et al. 2021), inverse relations included.
 
         e_p = Σ_r α(r,p) e_r,   α(·,p) = softmax(w_p)                                   intents (eq. 1, 2)
@@ -33,19 +33,19 @@ class KGINRecommender(Recommender):
     is never a row an edge.
     """
 
-    modalities = ()
+    ranks_new_items = True
 
     def __init__(
         self,
         spec: DatasetSpec,
-        embedding_dim: int,
-        n_layers: int,
-        n_intents: int,
-        dropout: float,
-        independence: float,
-        regularization: float,
+        embedding_dim: int = 64,
+        n_layers: int = 3,
+        n_intents: int = 4,
+        dropout: float = 0.1,
+        independence: float = 0.0001,
+        regularization: float = 0.00001,
     ) -> None:
-        super().__init__()
+        super().__init__(spec)
         if min(embedding_dim, n_layers, n_intents) < 1:
             raise ValueError("embedding_dim, n_layers and n_intents: expected at least 1 each")
         graph = graph_of_items(spec)
@@ -60,7 +60,6 @@ class KGINRecommender(Recommender):
         self.liked = Propagation(_mean_of_history(spec, graph), symmetric=False)
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("item_node", graph.item_entity, persistent=False)
-        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
 
     def intents(self) -> Float[Tensor, "n_intents dim"]:
         """e_p of eq. 1."""
@@ -92,7 +91,7 @@ class KGINRecommender(Recommender):
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         """The vectors e*. A user without training interactions gets the mean vector of those with some."""
         self.eval()
-        return freeze_vectors(*self.encode(self.intents()), self.known_users)
+        return self.freeze_vectors(*self.encode(self.intents()))
 
 
 def distance_correlation(vectors: Float[Tensor, "n dim"], epsilon: float = 1e-8) -> Float[Tensor, ""]:

@@ -8,10 +8,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
-from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
-from mmrec.models.scores import freeze_vectors, occurring
-from mmrec.nn.backbones.lightgcn import LightGCN
-from mmrec.nn.item_features import ItemFeatures
+from mmrec.models.multimodal.behaviour import BehaviourRecommender
+from mmrec.models.recommender import FrozenScorer, TrainScores
 from mmrec.nn.keep_mask import keep_mask
 from mmrec.nn.look_up import distinct, look_up
 from mmrec.types import DatasetSpec
@@ -20,7 +18,7 @@ _SHORTEST = 1e-8
 """Below this length a vector has no direction."""
 
 
-class BM3(Recommender):
+class BM3(BehaviourRecommender):
     """Bootstrapped multimodal model (Zhou et al. 2023, section 3). Scores are `p(h_u) · p(h_i)`, p being a linear predictor, h_u LightGCN's
     vector of the user and h_i that of the item plus its free one. There are no negatives; with `C(a, b) = -cos(a, sg(b))`, sg stopping the
     gradient, ḣ a target view, h under `dropout`, and `h_m = W_m e + b_m`, the loss over the interactions of a batch is the mean of
@@ -34,30 +32,24 @@ class BM3(Recommender):
     has no vector but the one it was drawn as, and is taken for zero.
     """
 
-    modalities = ()
-
     def __init__(
         self,
         spec: DatasetSpec,
-        embedding_dim: int,
-        n_layers: int,
-        init_scale: float,
-        dropout: float,
-        content_weight: float,
-        regularization: float,
+        embedding_dim: int = 64,
+        n_layers: int = 1,
+        init_scale: float = 0.1,
+        dropout: float = 0.3,
+        content_weight: float = 2.0,
+        regularization: float = 0.001,
     ) -> None:
-        super().__init__()
+        super().__init__(spec, embedding_dim, n_layers, init_scale)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout: expected a share from 0 up to, not including, 1, came {dropout}")
         self.dropout, self.content_weight, self.regularization = dropout, content_weight, regularization
-        self.features = ItemFeatures(spec.features, "bm3")
-        self.behaviour = LightGCN(spec, embedding_dim, n_layers, init_scale)
         self.predictor = nn.Linear(embedding_dim, embedding_dim)
         self.projections = nn.ModuleDict({name: nn.Linear(dim, embedding_dim) for name, dim in self.features.dims.items()})
         for layer in (self.predictor, *self.projections.values()):
             nn.init.xavier_normal_(layer.weight)
-        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
-        self.register_buffer("known_items", occurring(spec.train.item_idx, spec.n_items), persistent=False)
 
     def encode(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
         """h of all users and items."""
@@ -86,7 +78,7 @@ class BM3(Recommender):
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         self.eval()
         users, items = (self.predictor(vectors) for vectors in self.encode())
-        return freeze_vectors(users, torch.where(self.known_items[:, None], items, 0.0), self.known_users)
+        return self.freeze_vectors(users, torch.where(self.known_items[:, None], items, 0.0))
 
     def _view(self, vectors: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"]) -> Float[Tensor, "n dim"]:
         """Targets: the directions of the vectors at these places, each under a dropout of its own, through which no gradient flows."""

@@ -9,17 +9,19 @@ from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.models.multimodal.behaviour import BehaviourRecommender
 from mmrec.models.recommender import EpochRecommender, FrozenScorer, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
-from mmrec.nn.backbones.lightgcn import LightGCN
+from mmrec.models.scores import BatchVectors
 from mmrec.nn.item_features import ItemFeatures
 from mmrec.nn.item_graph import binary_graph, mixed_graph
 from mmrec.nn.look_up import look_up
 from mmrec.nn.propagation import Propagation, normalized_bipartite
-from mmrec.types import DatasetSpec
+from mmrec.types import IMAGE, TEXT, DatasetSpec
+
+_WEIGHTS = {TEXT: 0.9, IMAGE: 0.1}
 
 
-class FREEDOM(EpochRecommender):
+class FREEDOM(BehaviourRecommender, EpochRecommender):
     """`x̂_i = x̄_i + S x_i` against `x̄_u` (Zhou & Shen 2023, section 3), x̄ being LightGCN's vectors and x the items' free ones.
 
     S = Σ_m α_m S_m is frozen: S_m has weight 1 from an item to each of the `n_neighbours` of highest cosine, itself among them, and is
@@ -31,25 +33,23 @@ class FREEDOM(EpochRecommender):
     A cold item has the vectors of the items that it is like, and a share of its own, which is what it was drawn as.
     """
 
-    modalities = ()
+    ranks_new_items = True
 
     def __init__(
         self,
         spec: DatasetSpec,
-        embedding_dim: int,
-        n_layers: int,
-        init_scale: float,
-        n_neighbours: int,
-        modality_weights: dict[str, float],
-        edge_dropout: float,
-        content_weight: float,
+        embedding_dim: int = 64,
+        n_layers: int = 2,
+        init_scale: float = 0.1,
+        n_neighbours: int = 10,
+        modality_weights: dict[str, float] = _WEIGHTS,
+        edge_dropout: float = 0.8,
+        content_weight: float = 0.001,
     ) -> None:
-        super().__init__()
+        super().__init__(spec, embedding_dim, n_layers, init_scale)
         if not 0 <= edge_dropout < 1:
             raise ValueError(f"edge_dropout: expected a share from 0 up to, not including, 1, came {edge_dropout}")
         self.edge_dropout, self.content_weight = edge_dropout, content_weight
-        self.features = ItemFeatures(spec.features, "freedom")
-        self.behaviour = LightGCN(spec, embedding_dim, n_layers, init_scale)
         self.whole = self.behaviour.propagation
         self.edges = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
         self.register_buffer("kept", torch.ones(len(self.edges.indices), dtype=torch.bool))
@@ -57,7 +57,6 @@ class FREEDOM(EpochRecommender):
         graphs = [binary_graph(values, present, n_neighbours) for _, values, present in self.features.items()]
         self.similar = Propagation(mixed_graph(graphs, _shares(self.features, modality_weights)), symmetric=False)
         self.projections = nn.ModuleDict({name: nn.Linear(dim, embedding_dim) for name, dim in self.features.dims.items()})
-        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
 
     def start_epoch(self, generator: torch.Generator) -> None:
         if self.edge_dropout:
@@ -82,7 +81,7 @@ class FREEDOM(EpochRecommender):
         sampled, self.behaviour.propagation = self.behaviour.propagation, self.whole
         users, items = self.encode()
         self.behaviour.propagation = sampled  # training goes on with the graph of its epoch
-        return freeze_vectors(users, items, self.known_users)
+        return self.freeze_vectors(users, items)
 
     def _thin_out(self) -> None:
         """Trains by the edges that are kept from here on."""

@@ -1,6 +1,7 @@
 """The fused recommender: evidence -> modality tokens -> fusion -> one vector an item; a user is what they had."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -9,11 +10,15 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.models.fold_in import mean_for_new, sums_of_items
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
-from mmrec.models.scores import mean_for_new, occurring
 from mmrec.nn.backbones.backbone import Backbone
+from mmrec.nn.backbones.lightgcn import LightGCN
+from mmrec.nn.encoders.knowledge import CompGCNEncoder
+from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
 from mmrec.types import COLLABORATIVE, KG, DatasetSpec
@@ -22,6 +27,11 @@ _BIAS_SCALE = 0.15
 """Of the logarithm of popularity: the softmax of items' biases at the temperature of conf/loss/ is then their popularity."""
 DROPOUT = ("modality", "feature", "history")
 """The shares that are hidden in training: of tokens, of the numbers of a frozen feature, of a user's items in their history."""
+
+_SHARES = {"modality": 0.2, "feature": 0.2, "history": 0.5}
+_FUSION = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0)
+_BACKBONE = partial(LightGCN, n_layers=2, init_scale=0.1)
+_KG_ENCODER = partial(CompGCNEncoder, n_layers=1, dropout=0.1)
 
 
 class Encoded(NamedTuple):
@@ -56,18 +66,22 @@ class FusionRecommender(MixedRecommender):
     Without a backbone (the `no_collaborative` ablation) interactions say who the user is, but of the items content is all that is known.
     """
 
+    is_history_based = True
+    ranks_new_items = True
+    parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend")
+
     def __init__(
         self,
         spec: DatasetSpec,
-        embedding_dim: int,
-        fusion: Callable[..., Fusion],
-        backbone: Callable[..., Backbone] | None,
-        kg_encoder: Callable[..., nn.Module] | None,
-        linear: LinearFactors | None,
-        trend: Tensor | None,
-        dropout: dict[str, float],
+        embedding_dim: int = 64,
+        fusion: Callable[..., Fusion] = _FUSION,
+        backbone: Callable[..., Backbone] | None = _BACKBONE,
+        kg_encoder: Callable[..., nn.Module] | None = _KG_ENCODER,
+        linear: LinearFactors | None = None,
+        trend: Tensor | None = None,
+        dropout: dict[str, float] = _SHARES,
     ) -> None:
-        super().__init__()
+        super().__init__(spec)
         if embedding_dim < 1:
             raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
         if set(dropout) != set(DROPOUT):
@@ -78,7 +92,7 @@ class FusionRecommender(MixedRecommender):
         self.modality_dropout, self.history_dropout = dropout["modality"], dropout["history"]
         self.backbone = backbone(spec=spec, embedding_dim=embedding_dim) if backbone else None
         if self.backbone and linear is not None:
-            self.backbone.start_from(*linear)
+            self.backbone.start_from(linear.users, linear.items)
         self.kg_encoder = kg_encoder(graph=spec.graph, embedding_dim=embedding_dim) if kg_encoder and spec.graph else None
         self.projections = nn.ModuleDict(
             {
@@ -90,11 +104,11 @@ class FusionRecommender(MixedRecommender):
         self.bias = nn.Parameter(_popularity(spec)) if backbone else None
         self.content_bias = nn.Linear(embedding_dim, 1, bias=False)
         nn.init.zeros_(self.content_bias.weight)
-        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
-        self.register_buffer("known_items", occurring(spec.train.item_idx, spec.n_items), persistent=False)
-        users, items = linear or (torch.zeros(spec.n_users, 0), torch.zeros(spec.n_items, 0))
+        none = torch.zeros(spec.n_items, 0)
+        users, items, of_items = linear or LinearFactors(torch.zeros(spec.n_users, 0), none, none)
         self.register_buffer("linear_users", users, persistent=False)
         self.register_buffer("linear_items", items, persistent=False)
+        self.register_buffer("linear_of_items", of_items, persistent=False)
         self.register_buffer("trend", torch.zeros(spec.n_items) if trend is None else trend, persistent=False)
         self.register_buffer("mixture", torch.tensor(Weights()))
         self.modalities = self._register_evidence(spec)
@@ -166,14 +180,22 @@ class FusionRecommender(MixedRecommender):
         self.eval()
         visible = torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
         encoded = self.encode(visible.expand_as(self.present))
-        items = encoded.items.float()
-        with torch.autocast(items.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
-            users = F.normalize(self.history.matrix @ items, dim=1)
-        users = mean_for_new(users, self.known_users)
-        users, items = F.pad(users, (0, 1), value=1.0), torch.cat([F.normalize(items, dim=1), encoded.bias.float()[:, None]], dim=1)
+        vectors = encoded.items.float()
+        with torch.autocast(vectors.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
+            liked = F.normalize(self.history.matrix @ vectors, dim=1)
+        liked = mean_for_new(liked, self.known_users)
+        items = torch.cat([F.normalize(vectors, dim=1), encoded.bias.float()[:, None]], dim=1)
         kept = float(COLLABORATIVE not in hidden)
+
+        def fold_in(histories: Histories) -> tuple[Tensor, Tensor]:
+            owned = histories.matrix(len(items))
+            theirs = torch.where(owned.degree[:, None] > 0, F.normalize(sums_of_items(owned, vectors), dim=1), average)
+            linear = sums_of_items(owned, self.linear_of_items)
+            return _to_score(theirs, items), to_unit_deviation(linear, self.linear_items)
+
+        average = liked[self.known_users].mean(dim=0)
         return Parts(
-            to_unit_deviation(users, items),
+            _to_score(liked, items),
             items,
             to_unit_deviation(self.linear_users, self.linear_items),
             self.linear_items * kept,
@@ -181,7 +203,13 @@ class FusionRecommender(MixedRecommender):
             self.known_users,
             self.known_items,
             encoded.attention.float(),
+            fold_in,
         )
+
+
+def _to_score(liked: Float[Tensor, "n dim"], items: Float[Tensor, "n_items dim_plus_1"]) -> Float[Tensor, "n dim_plus_1"]:
+    """What users like, and a 1 for the items' bias, at the deviation of their scores."""
+    return to_unit_deviation(F.pad(liked, (0, 1), value=1.0), items)
 
 
 def score_with_history(

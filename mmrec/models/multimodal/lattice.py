@@ -9,16 +9,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.models.multimodal.behaviour import BehaviourRecommender
 from mmrec.models.recommender import EpochRecommender, FrozenScorer, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
-from mmrec.nn.backbones.lightgcn import LightGCN
-from mmrec.nn.item_features import ItemFeatures
+from mmrec.models.scores import BatchVectors
 from mmrec.nn.item_graph import LearnedGraph, cosine_graph
 from mmrec.nn.propagation import Propagation
 from mmrec.types import DatasetSpec
 
 
-class LATTICE(EpochRecommender):
+class LATTICE(BehaviourRecommender, EpochRecommender):
     """`x̂_i = x̄_i + h_i / ‖h_i‖` against `x̄_u`, trained by BPR (Zhang et al. 2021, section 3), where x̄ are LightGCN's vectors and
 
         h   = Σ_m α_m A_m x                   one convolution of the items' free vectors x, α = softmax of a weight a modality
@@ -32,25 +31,23 @@ class LATTICE(EpochRecommender):
     A cold item has in h the vectors of the items that it is like.
     """
 
-    modalities = ()
+    ranks_new_items = True
 
     def __init__(
         self,
         spec: DatasetSpec,
-        embedding_dim: int,
-        content_dim: int,
-        n_layers: int,
-        init_scale: float,
-        n_neighbours: int,
-        initial_share: float,
-        regularization: float,
+        embedding_dim: int = 64,
+        content_dim: int = 64,
+        n_layers: int = 2,
+        init_scale: float = 0.1,
+        n_neighbours: int = 10,
+        initial_share: float = 0.7,
+        regularization: float = 0.001,
     ) -> None:
-        super().__init__()
+        super().__init__(spec, embedding_dim, n_layers, init_scale)
         if not 0 <= initial_share <= 1:
             raise ValueError(f"initial_share: expected a share from 0 to 1, came {initial_share}")
         self.initial_share, self.regularization = initial_share, regularization
-        self.features = ItemFeatures(spec.features, "lattice")
-        self.behaviour = LightGCN(spec, embedding_dim, n_layers, init_scale)
         self.projections = nn.ModuleDict({name: nn.Linear(dim, content_dim) for name, dim in self.features.dims.items()})
         self.modality_weights = nn.Parameter(torch.zeros(len(self.features.names)))
         self.initial, self.learned = nn.ModuleDict(), nn.ModuleDict()
@@ -58,7 +55,6 @@ class LATTICE(EpochRecommender):
             self.initial[name] = Propagation(cosine_graph(values, present, n_neighbours), symmetric=False)
             self.learned[name] = LearnedGraph(present, n_neighbours)
         self._rebuild(self.learned)
-        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
 
     def start_epoch(self, generator: torch.Generator) -> None:
         self._rebuild(self.learned)
@@ -82,7 +78,7 @@ class LATTICE(EpochRecommender):
         self.eval()
         learned = copy.deepcopy(self.learned)  # training goes on with the neighbours of its epoch
         self._rebuild(learned)
-        return freeze_vectors(*self.encode(learned), self.known_users)
+        return self.freeze_vectors(*self.encode(learned))
 
     @torch.no_grad()
     def _rebuild(self, learned: nn.ModuleDict) -> None:

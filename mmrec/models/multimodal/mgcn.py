@@ -9,16 +9,15 @@ from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
-from mmrec.nn.backbones.lightgcn import LightGCN
-from mmrec.nn.item_features import ItemFeatures
+from mmrec.models.multimodal.behaviour import BehaviourRecommender
+from mmrec.models.recommender import FrozenScorer, TrainScores
+from mmrec.models.scores import BatchVectors
 from mmrec.nn.item_graph import cosine_graph
 from mmrec.nn.propagation import Propagation, csr_matrix
 from mmrec.types import DatasetSpec
 
 
-class MGCN(Recommender):
+class MGCN(BehaviourRecommender):
     """Multi-view graph convolutional network (Yu et al. 2023, section 3). With e the items' free vectors and ē LightGCN's:
 
         behaviour-guided purifier    ë_im = e_i ⊙ σ(W₂ (W₁ f_im + b₁) + b₂)
@@ -36,25 +35,23 @@ class MGCN(Recommender):
     A cold item has, in z, the purified vectors of the items that it is like.
     """
 
-    modalities = ()
+    ranks_new_items = True
 
     def __init__(
         self,
         spec: DatasetSpec,
-        embedding_dim: int,
-        n_layers: int,
-        init_scale: float,
-        n_neighbours: int,
-        contrastive_weight: float,
-        temperature: float,
-        regularization: float,
+        embedding_dim: int = 64,
+        n_layers: int = 2,
+        init_scale: float = 0.1,
+        n_neighbours: int = 10,
+        contrastive_weight: float = 0.01,
+        temperature: float = 0.2,
+        regularization: float = 0.0001,
     ) -> None:
-        super().__init__()
+        super().__init__(spec, embedding_dim, n_layers, init_scale)
         if temperature <= 0:
             raise ValueError(f"temperature: expected a number above 0, came {temperature}")
         self.contrastive_weight, self.temperature, self.regularization = contrastive_weight, temperature, regularization
-        self.features = ItemFeatures(spec.features, "mgcn")
-        self.behaviour = LightGCN(spec, embedding_dim, n_layers, init_scale)
         self.of_users = Propagation(_shared_weights(spec), symmetric=False)
         self.similar, self.purifiers, self.preferences = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         for name, values, present in self.features.items():
@@ -65,7 +62,6 @@ class MGCN(Recommender):
         self.query = nn.Sequential(nn.Linear(embedding_dim, embedding_dim), nn.Tanh(), nn.Linear(embedding_dim, 1, bias=False))
         has = torch.stack([self.features.present(name) for name in self.features.names], dim=1)
         self.register_buffer("present", torch.cat([self.of_users(has.float()) > 0, has]), persistent=False)
-        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
 
     def encode(self) -> tuple[Float[Tensor, "n_nodes dim"], Float[Tensor, "n_nodes dim"]]:
         """ē and z of all users and, after them, all items."""
@@ -101,7 +97,7 @@ class MGCN(Recommender):
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         self.eval()
         behaviour, content = self.encode()
-        return freeze_vectors(*(behaviour + content).split(self.behaviour.sizes), self.known_users)
+        return self.freeze_vectors(*(behaviour + content).split(self.behaviour.sizes))
 
 
 def contrast(one: Float[Tensor, "n dim"], other: Float[Tensor, "n dim"], temperature: float) -> Float[Tensor, ""]:

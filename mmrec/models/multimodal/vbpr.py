@@ -8,14 +8,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
-from mmrec.models.recommender import FrozenScorer, Recommender, TrainScores
-from mmrec.models.scores import BatchVectors, freeze_vectors, occurring
+from mmrec.models.recommender import FrozenScorer, GradientRecommender, TrainScores
+from mmrec.models.scores import BatchVectors
 from mmrec.nn.backbones.backbone import embedding_table
 from mmrec.nn.item_features import ItemFeatures
 from mmrec.types import DatasetSpec
 
 
-class VBPR(Recommender):
+class VBPR(GradientRecommender):
     """`x̂_ui = β_i + γ_uᵀγ_i + θ_uᵀ(E f_i) + β'ᵀf_i` (He & McAuley 2016, eq. 4), trained by BPR (eq. 5, 6).
 
     What is the same for all items of a user, α and β_u, is left out. The paper's f_i is a picture; here E and β' have a part for each
@@ -24,12 +24,19 @@ class VBPR(Recommender):
     A cold item is ranked by its features alone: its β_i and γ_i were never trained, and are taken for zero.
     """
 
-    modalities = ()
+    ranks_new_items = True
 
-    def __init__(self, spec: DatasetSpec, embedding_dim: int, content_dim: int, init_scale: float, regularization: float) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        embedding_dim: int = 64,
+        content_dim: int = 64,
+        init_scale: float = 0.1,
+        regularization: float = 0.001,
+    ) -> None:
+        super().__init__(spec)
         self.embedding_dim, self.regularization = embedding_dim, regularization
-        self.features = ItemFeatures(spec.features, "vbpr")
+        self.features = ItemFeatures(spec.features, type(self).__name__.lower())
         self.users = embedding_table(spec.n_users, embedding_dim + content_dim, init_scale)  # γ_u and θ_u
         self.items = embedding_table(spec.n_items, embedding_dim + 1, init_scale)  # γ_i and β_i
         nn.init.zeros_(self.items.weight[:, -1])
@@ -39,8 +46,6 @@ class VBPR(Recommender):
         for projection in self.projections.values():
             nn.init.normal_(projection.weight[:-1], std=projection.in_features**-0.5)
             nn.init.zeros_(projection.weight[-1])
-        self.register_buffer("known_users", occurring(spec.train.user_idx, spec.n_users), persistent=False)
-        self.register_buffer("known_items", occurring(spec.train.item_idx, spec.n_items), persistent=False)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         own = BatchVectors.look_up(self.users.weight, self.items.weight, batch)
@@ -53,7 +58,7 @@ class VBPR(Recommender):
         self.eval()
         own = torch.where(self.known_items[:, None], self.items.weight, 0.0)
         (items,) = self._item_vectors((own, torch.arange(len(own), device=own.device)))
-        return freeze_vectors(self._user_vectors(self.users.weight), items, self.known_users)
+        return self.freeze_vectors(self._user_vectors(self.users.weight), items)
 
     def _user_vectors(self, own: Float[Tensor, "n factors"]) -> Float[Tensor, "n dim"]:
         """[γ_u, θ_u, 1]"""

@@ -5,16 +5,24 @@ from typing import Self
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.models.closed_form.baseline import Baseline, interaction_matrix
+from mmrec.data.interactions.histories import Histories
+from mmrec.models.closed_form.interaction_rows import interaction_matrix
+from mmrec.models.recommender import ClosedFormRecommender
 from mmrec.types import DatasetSpec
 
 
-class Popularity(Baseline):
+class Popularity(ClosedFormRecommender):
     """Scores an item by the number of its training users."""
 
+    is_history_based = True
+    counts: Tensor
+
     def fit(self, spec: DatasetSpec) -> Self:
-        self._counts = interaction_matrix(spec).item_degree.float()
+        self.remember(counts=interaction_matrix(spec).item_degree.float())
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return self._counts.repeat(len(user_idx), 1)
+        return self.counts.repeat(len(user_idx), 1)
+
+    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
+        return self.counts.repeat(len(histories), 1)

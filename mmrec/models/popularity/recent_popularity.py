@@ -6,20 +6,25 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.models.closed_form.baseline import Baseline, LackingData
+from mmrec.data.interactions.histories import Histories
+from mmrec.models.recommender import ClosedFormRecommender, LackingData
 from mmrec.types import DatasetSpec
 
 _DAY_S = 86_400
 
 
-class RecentPopularity(Baseline):
+class RecentPopularity(ClosedFormRecommender):
     """Sums over an item's training events `2^(-age / half_life_days)`, the age counted back from the latest training event.
 
     Exponential decay, as in Ji et al. 2020, "A Re-visit of the Popularity Baseline in Recommender Systems", in which the popularity of
     the moment is the baseline to beat. Repeated events count each.
     """
 
-    def __init__(self, half_life_days: float) -> None:
+    is_history_based = True
+    weights: Tensor
+
+    def __init__(self, half_life_days: float = 30.0) -> None:
+        super().__init__()
         if half_life_days <= 0:
             raise ValueError(f"half_life_days: expected more than 0, came {half_life_days}")
         self.half_life_days = half_life_days
@@ -33,8 +38,11 @@ class RecentPopularity(Baseline):
         if len(times):
             age_days = (times.max() - times).double() / _DAY_S
             weights.index_add_(0, spec.train.item_idx, torch.exp2(-age_days / self.half_life_days))
-        self._weights = weights.float()
+        self.remember(weights=weights.float())
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return self._weights.repeat(len(user_idx), 1)
+        return self.weights.repeat(len(user_idx), 1)
+
+    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
+        return self.weights.repeat(len(histories), 1)

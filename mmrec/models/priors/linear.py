@@ -28,10 +28,12 @@ class LinearFactors(NamedTuple):
 
     users: Float[Tensor, "n_users rank"]
     items: Float[Tensor, "n_items rank"]
+    of_items: Float[Tensor, "n_items rank"]
+    """A user's vector is, up to its length, the sum of these over their items: so one who is known by a history has a vector too."""
 
     def truncated(self, rank: int) -> "LinearFactors":
         """The first, largest, `rank` dimensions."""
-        return LinearFactors(self.users[:, :rank], self.items[:, :rank])
+        return LinearFactors(*(vectors[:, :rank] for vectors in self))
 
 
 class LinearModel(Protocol):
@@ -83,8 +85,8 @@ class TimeAwareEASE:
         def value(regularization: float, weight: float) -> float:
             nonlocal leading
             item_weights = ease_weights(torch.add(plain, in_time, alpha=weight), regularization * spec.n_users**0.5)
-            users, items = self._factors(matrix, item_weights)
-            factors = LinearFactors(users, items.new_zeros(spec.n_items, items.shape[1]).index_copy(0, kept, items))
+            users, *of_kept = self._factors(matrix, item_weights)
+            factors = LinearFactors(users, *(one.new_zeros(spec.n_items, one.shape[1]).index_copy(0, kept, one) for one in of_kept))
             found = ndcg(factors, valid, k)
             leading = max(leading, (found, factors), key=lambda one: one[0])
             return found
@@ -106,8 +108,8 @@ class TimeAwareEASE:
             probe = torch.linalg.qr(weights.T @ (matrix_t @ basis)).Q
         basis = torch.linalg.qr(matrix @ (weights @ probe)).Q
         left, values, right = torch.linalg.svd((weights.T @ (matrix_t @ basis)).T, full_matrices=False)
-        scale = values[:rank].sqrt()
-        return LinearFactors((basis @ left)[:, :rank] * scale, right[:rank].T * scale)
+        scale, leading = values[:rank].sqrt(), right[:rank].T
+        return LinearFactors((basis @ left)[:, :rank] * scale, leading * scale, weights @ leading / scale.clamp(min=1e-12))
 
 
 class BestLinear:
@@ -126,7 +128,7 @@ class BestLinear:
 
 def ndcg(factors: LinearFactors, valid: EvaluationSet, k: int) -> float:
     """The mean ndcg at `k` of the inner products."""
-    scorer = FrozenScorer(*factors, factors.items[:, :0])
+    scorer = FrozenScorer(factors.users, factors.items, factors.items[:, :0])
     return float(rank_and_evaluate(scorer, valid, [k])[f"ndcg@{k}"].mean())
 
 

@@ -37,7 +37,9 @@ class SpectralFactors:
         def factors(rank: int, value_power: float, degree_power: float) -> LinearFactors:
             users = left[:, :rank] * values[:rank] ** value_power
             items = right[:rank].T * item_degree[:, None] ** degree_power
-            return LinearFactors(torch.from_numpy(users).float(), torch.from_numpy(items).float())
+            root = np.maximum(item_degree, 1)[:, None] ** 0.5  # U = D_u^-½ X D_i^-½ V / S, of which D_u^-½ is a user's length
+            of_items = right[:rank].T / root * values[:rank] ** (value_power - 1)
+            return LinearFactors(*(torch.from_numpy(vectors).float() for vectors in (users, items, of_items)))
 
         @functools.cache
         def value(*setting: float) -> float:

@@ -28,7 +28,7 @@ class Trend:
         """The trend that ranks the validation part best, by ndcg at `k`."""
         trends = [recent_popularity(spec, days) for days in self.half_life_days]
         everybody = torch.ones(spec.n_users, 1)
-        return max(trends, key=lambda trend: ndcg(LinearFactors(everybody, trend[:, None]), valid, k))
+        return max(trends, key=lambda trend: ndcg(LinearFactors(everybody, trend[:, None], trend[:, None]), valid, k))
 
 
 def recent_popularity(spec: DatasetSpec, half_life_days: float) -> Float[Tensor, " n_items"]:

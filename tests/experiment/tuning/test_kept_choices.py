@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.experiment.tuning.kept_choices import tune_once
 from mmrec.experiment.tuning.space import Search
-from mmrec.models.closed_form.baseline import Baseline
+from mmrec.models.recommender import ClosedFormRecommender
 from mmrec.types import DatasetSpec, Features, Interactions
 
 USERS, ITEMS = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])
@@ -23,12 +24,13 @@ SEARCH = Search({"item": [4, 3, 2]}, n_trials=3, seed=0)
 OTHER_FEATURES = {"text": Features(torch.zeros(5, 2), torch.ones(5, dtype=torch.bool))}
 
 
-class Favourite(Baseline):
+class Favourite(ClosedFormRecommender):
     """Puts one item first and the others by index; counts how often it is fitted."""
 
     fitted: list[int]
 
     def __init__(self, item: int) -> None:
+        super().__init__()
         self.item = item
 
     def fit(self, spec: DatasetSpec) -> Self:
@@ -40,6 +42,9 @@ class Favourite(Baseline):
         scores[self.item] = 1.0
         return scores.repeat(len(user_idx), 1)
 
+    def score_histories(self, histories: Histories) -> Tensor:
+        return self.score_users(torch.arange(len(histories)))
+
 
 def valid(item: int) -> EvaluationSet:
     return EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(torch.tensor([0, 1]), torch.tensor([item, item]), 2, 5))
@@ -50,7 +55,7 @@ def tuned(folder: Path, **changes: Any) -> tuple[int, list[int], bool]:
     given = {"settings": {"_target_": "Favourite"}, "search": SEARCH, "spec": SPEC, "valid": valid(3), "metric": "ndcg@2"} | changes
     Favourite.fitted = []
     best, before = tune_once(Favourite, **given, folder=folder / "baselines")
-    assert best.n_trials == 3 and best.baseline.item == best.parameters["item"]
+    assert best.n_trials == 3 and best.scorer.item == best.parameters["item"]
     return best.parameters["item"], Favourite.fitted, before
 
 

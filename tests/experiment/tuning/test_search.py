@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.experiment.tuning.search import tune
 from mmrec.experiment.tuning.space import Search
 from mmrec.metrics.full_ranking import rank_and_evaluate
-from mmrec.models.closed_form.baseline import Baseline
 from mmrec.models.closed_form.item_knn import ItemKNN
 from mmrec.models.popularity.popularity import Popularity
+from mmrec.models.recommender import ClosedFormRecommender
 from mmrec.types import DatasetSpec, Interactions
 
 TRAIN = InteractionMatrix.from_pairs(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), 2, 5)
@@ -22,12 +23,13 @@ SPEC = DatasetSpec(2, 5, Interactions(torch.tensor([0, 1, 1]), torch.tensor([0, 
 VALID = EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(torch.tensor([0, 1]), torch.tensor([3, 3]), 2, 5))
 
 
-class Favourite(Baseline):
+class Favourite(ClosedFormRecommender):
     """Puts one item first and the others by index; keeps what it was fitted on."""
 
     made: list[dict[str, Any]]
 
     def __init__(self, item: int, unused: str) -> None:
+        super().__init__()
         self.made.append({"item": item, "unused": unused})
         self.item = item
 
@@ -40,6 +42,9 @@ class Favourite(Baseline):
         scores[self.item] = 1.0
         return scores.repeat(len(user_idx), 1)
 
+    def score_histories(self, histories: Histories) -> Tensor:
+        return self.score_users(torch.arange(len(histories)))
+
 
 def exhaustively(space: dict[str, list[Any]]) -> Search:
     return Search(space, n_trials=6, seed=0)
@@ -51,8 +56,8 @@ def test_the_best_on_validation_is_chosen_and_was_fitted_on_train() -> None:
     assert best.parameters == {"item": 3, "unused": "a"}  # the first of two equals
     assert best.n_trials == 6
     assert best.value == 1.0
-    assert best.baseline.item == 3
-    assert best.baseline.fitted_on is SPEC
+    assert best.scorer.item == 3
+    assert best.scorer.fitted_on is SPEC
     assert Favourite.made == [{"item": item, "unused": unused} for item in (4, 3, 2) for unused in ("a", "b")]
 
 

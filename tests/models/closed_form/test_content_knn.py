@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mmrec.models.closed_form.baseline import LackingData
 from mmrec.models.closed_form.content_knn import ContentKNN
+from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec, Features, Interactions
 
 TRAIN = Interactions(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2]))

@@ -2,6 +2,7 @@
 
 import torch
 
+from mmrec.data.interactions.histories import Histories
 from mmrec.models.closed_form.ials import IALS
 from mmrec.types import DatasetSpec, Interactions
 
@@ -18,8 +19,8 @@ def fitted(seed: int = 0) -> IALS:
 
 def test_items_solve_their_least_squares() -> None:
     """q_i = (Pᵀ C P + λI)⁻¹ Pᵀ C x_i (Hu et al. 2008, eq. 5), with the users of the last iteration."""
-    users, items, _ = fitted()._factors
-    users = users.double()
+    model = fitted()
+    users, items = model.users.double(), model.items
     for i in range(N_ITEMS):
         confidence = torch.where(X[:, i] > 0, ALPHA, 1.0).double()
         left = users.T @ (confidence[:, None] * users) + REGULARIZATION * torch.eye(4)
@@ -32,3 +33,17 @@ def test_same_seed_same_scores_and_cold_items_last() -> None:
     assert torch.equal(fitted().score_users(users), scores) and not torch.equal(fitted(seed=1).score_users(users), scores)
     others = [i for i in range(N_ITEMS) if i != 5]
     assert (scores[:, 5] < scores[:, others].amin(dim=1)).all()
+
+
+def test_a_history_is_solved_for_as_a_user_was() -> None:
+    """p_u = (Qᵀ C Q + λI)⁻¹ Qᵀ C x_u (eq. 4), with the items as they are; nothing is known of one without items."""
+    model, items = fitted(), fitted().items.double()
+    owned = [[0, 3, 7], [], [1]]
+    scores = model.score_histories(Histories.from_lists(owned))
+    warm = [i for i in range(N_ITEMS) if i != 5]
+    for user in (0, 2):
+        row = torch.zeros(N_ITEMS, dtype=torch.float64).index_fill(0, torch.tensor(owned[user]), 1.0)
+        confidence = torch.where(row > 0, ALPHA, 1.0)
+        vector = torch.linalg.solve(items.T @ (confidence[:, None] * items) + REGULARIZATION * torch.eye(4), items.T @ (confidence * row))
+        torch.testing.assert_close(scores[user, warm].double(), (items @ vector)[warm], atol=1e-5, rtol=1e-4)
+    assert torch.equal(scores[1], X.sum(dim=0).float())

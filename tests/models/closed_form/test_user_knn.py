@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from mmrec.data.interactions.histories import Histories
 from mmrec.models.closed_form.user_knn import UserKNN
 from mmrec.types import DatasetSpec, Interactions
 
@@ -39,3 +40,12 @@ def test_whatever_the_batch() -> None:
     baseline = UserKNN(3, 1.0).fit(SPEC)
     users = torch.tensor([8, 0, 8])
     torch.testing.assert_close(baseline.score_users(users), baseline.score_users(torch.arange(N_USERS))[users])
+
+
+def test_a_history_that_a_user_has_is_not_its_own_neighbour() -> None:
+    """Nor is it where two users have it: one of them is left out."""
+    rows = torch.cat([X, X[:1]])
+    model = UserKNN(5, 0.0).fit(DatasetSpec(N_USERS + 1, N_ITEMS, Interactions(*rows.nonzero().unbind(1))))
+    scores = model.score_histories(Histories.from_lists([row.nonzero().flatten().tolist() for row in rows]))
+    torch.testing.assert_close(scores, model.score_users(torch.arange(N_USERS + 1)))
+    assert not torch.allclose(scores[0], UserKNN(5, 0.0).fit(SPEC).score_users(torch.tensor([0]))[0])

@@ -6,7 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.data.interactions.histories import Histories
 from mmrec.losses import sampled_softmax
+from mmrec.models.fold_in import sums_of_items
 from mmrec.models.multimodal.fusion import FusionRecommender
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.recommender import Weights
@@ -272,7 +274,8 @@ def test_a_checkpoint_holds_what_was_learned_and_no_evidence() -> None:
     state = model.state_dict()
     assert set(state) == {name for name, _ in model.named_parameters()} | {"mixture"}
     twin.load_state_dict(state)
-    torch.testing.assert_close(twin.freeze(), model.freeze())
+    for one, other in zip((twin.freeze().users, twin.freeze().items), (model.freeze().users, model.freeze().items), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_cold_item_is_lifted_by_deviations_of_each_users_scores_and_no_other_is() -> None:
@@ -296,7 +299,7 @@ def test_a_user_nobody_has_seen_is_the_average_one() -> None:
 
 def test_scores_are_mixed_of_fused_linear_and_recent_ones() -> None:
     stranger = DatasetSpec(N_USERS + 1, N_ITEMS, TRAIN, make_spec().features)
-    linear = LinearFactors(torch.randn(N_USERS + 1, 3), torch.randn(N_ITEMS, 3))
+    linear = LinearFactors(torch.randn(N_USERS + 1, 3), torch.randn(N_ITEMS, 3), torch.zeros(N_ITEMS, 3))
     model = make_model(spec=stranger, linear=linear, trend=torch.randn(N_ITEMS))
     users = torch.arange(N_USERS + 1)
     fused = model.freeze().score_users(users)
@@ -310,15 +313,28 @@ def test_scores_are_mixed_of_fused_linear_and_recent_ones() -> None:
     torch.testing.assert_close(without, model.freeze(hidden=["collaborative"]).score_users(users))  # only the fused one is left
 
 
+def test_a_history_is_scored_as_the_user_who_has_it() -> None:
+    """By the fused, the linear and the recent part; and one without items as a user without interactions."""
+    stranger = DatasetSpec(N_USERS + 1, N_ITEMS, TRAIN, make_spec().features)
+    of_items = torch.randn(N_ITEMS, 3)
+    histories = Histories.from_events(TRAIN, N_USERS + 1)
+    users = sums_of_items(histories.matrix(N_ITEMS), of_items) * (1 + torch.arange(N_USERS + 1)[:, None])  # their lengths are of no account
+    model = make_model(spec=stranger, linear=LinearFactors(users, torch.randn(N_ITEMS, 3), of_items), trend=torch.randn(N_ITEMS))
+    model.weights = Weights(linear=0.5, trend=2.0, trend_for_new=3.0)
+    for hidden in ((), ["text"], ["collaborative"]):
+        scorer = model.freeze(hidden=hidden)
+        torch.testing.assert_close(scorer.score_histories(histories), scorer.score_users(torch.arange(N_USERS + 1)), atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_collaborative_vectors_start_from_the_linear_ones(backbone: str) -> None:
-    linear = LinearFactors(torch.randn(N_USERS, 3), 7 * torch.randn(N_ITEMS, 3))
+    linear = LinearFactors(torch.randn(N_USERS, 3), 7 * torch.randn(N_ITEMS, 3), torch.zeros(N_ITEMS, 3))
     drawn, model = make_model(backbone=backbone), make_model(backbone=backbone, linear=linear)
     if backbone == "lightgcn":
         tables = [model.backbone.embedding.weight.split([N_USERS, N_ITEMS]), drawn.backbone.embedding.weight.split([N_USERS, N_ITEMS])]
     else:
         tables = [(one.backbone.table.weight,) for one in (model, drawn)]
-    for started, random, vectors in zip(*tables, linear[-len(tables[0]) :], strict=True):
+    for started, random, vectors in zip(*tables, linear[2 - len(tables[0]) : 2], strict=True):
         torch.testing.assert_close(started[:, :3], vectors * 0.1 / vectors.std())
         assert torch.equal(started[:, 3:], random[:, 3:])
 

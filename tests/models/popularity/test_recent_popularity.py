@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mmrec.models.closed_form.baseline import LackingData
 from mmrec.models.popularity.recent_popularity import RecentPopularity
+from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec, Interactions
 
 DAY_S = 86_400

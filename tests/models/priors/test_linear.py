@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.models.closed_form.ease import EASE
+from mmrec.models.fold_in import sums_of_items
 from mmrec.models.priors.linear import LinearFactors, TimeAwareEASE, _mean_places, gram_of, ndcg, time_gram
 from mmrec.nn.propagation import csr_matrix
 from mmrec.types import DatasetSpec, Interactions
@@ -103,6 +105,12 @@ def test_items_beyond_the_most_interacted_ones_say_nothing(spec: DatasetSpec, va
     degree = matrix(spec.train).item_degree
     said = factors.items.abs().amax(dim=1) > 0
     assert int(said.sum()) == 10 and degree[said].min() >= degree[~said].max()
+
+
+def test_a_users_vector_is_the_sum_of_its_items(spec: DatasetSpec, valid: EvaluationSet) -> None:
+    factors = fit_ease(regularization=[1.0], time_weight=[1.0], rank=[8]).fit(spec, valid, 5)
+    sums = sums_of_items(Histories.from_events(spec.train, spec.n_users).matrix(spec.n_items), factors.of_items)
+    torch.testing.assert_close(sums, factors.users, atol=1e-3, rtol=1e-2)
 
 
 def test_data_without_times_are_enough(valid: EvaluationSet) -> None:

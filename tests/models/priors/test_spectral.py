@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.models.fold_in import sums_of_items
 from mmrec.models.priors.linear import BestLinear, LinearFactors, ndcg
 from mmrec.models.priors.spectral import SpectralFactors
 from mmrec.types import DatasetSpec, Interactions
@@ -114,10 +117,17 @@ class Given:
 
 def test_the_best_of_several_is_taken_and_of_equals_the_first(spec: DatasetSpec, valid: EvaluationSet) -> None:
     right = SpectralFactors([N_BLOCKS], [1.0], [0.5], seed=0).fit(spec, valid, 5)
-    wrong = LinearFactors(right.users, -right.items)
-    same = LinearFactors(2 * right.users, right.items)
+    wrong = LinearFactors(right.users, -right.items, right.of_items)
+    same = LinearFactors(2 * right.users, right.items, right.of_items)
     for order in ({"a": wrong, "b": right, "c": same}, {"a": right, "b": same, "c": wrong}):
         models = {name: lambda factors=factors: Given(factors) for name, factors in order.items()}
         assert BestLinear(models).fit(spec, valid, 5) is right
     with pytest.raises(ValueError, match="models"):
         BestLinear({})
+
+
+@pytest.mark.parametrize("value_power", [0.0, 1.0])
+def test_a_users_vector_is_up_to_its_length_the_sum_of_its_items(spec: DatasetSpec, valid: EvaluationSet, value_power: float) -> None:
+    factors = SpectralFactors([4], [value_power], [0.5], seed=0).fit(spec, valid, 5)
+    sums = sums_of_items(Histories.from_events(spec.train, spec.n_users).matrix(spec.n_items), factors.of_items)
+    torch.testing.assert_close(F.normalize(sums), F.normalize(factors.users), atol=1e-4, rtol=1e-3)

@@ -1,7 +1,4 @@
-"""What every baseline is: fitted once on what a model may know, then a scorer."""
-
-from abc import ABC, abstractmethod
-from typing import Self
+"""Training interactions in the forms that models in closed form compute with, and what they say of new users and new items."""
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -9,31 +6,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.errors import ConfigError
 from mmrec.types import DatasetSpec
-
-
-class LackingData(ConfigError):
-    """The data have not what a baseline needs: it cannot stand beside the others."""
-
-
-class Baseline(ABC):
-    """A recommender to compare with. Fitting the same data twice gives the same scores.
-
-    One that knows nothing of an item without training interactions gives it a score that no item of a user's row is below. One that
-    knows nothing of a user without training interactions scores by popularity, as a service would; but for `Random`.
-    """
-
-    @abstractmethod
-    def fit(self, spec: DatasetSpec) -> Self:
-        """Learns from the training interactions, and from what else the baseline reads of the spec; returns itself.
-
-        Raises LackingData where the spec has not what it needs.
-        """
-
-    @abstractmethod
-    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        """The score of every item for each user; higher is better."""
 
 
 def interaction_matrix(spec: DatasetSpec) -> InteractionMatrix:
@@ -72,8 +45,8 @@ def put_last(scores: Float[Tensor, "batch n_items"], unknown: Bool[Tensor, " n_i
 
 
 def popular_for_new(
-    scores: Float[Tensor, "batch n_items"], user_idx: Int64[Tensor, " batch"], train: InteractionMatrix
+    scores: Float[Tensor, "batch n_items"], is_new: Bool[Tensor, " batch"], train: InteractionMatrix
 ) -> Float[Tensor, "batch n_items"]:
-    """The scores, written over where a user has no training interaction: what is popular is all that there is to say to them."""
-    scores[train.degree[user_idx] == 0] = train.item_degree.to(scores.dtype)
+    """The scores, written over for users of whom nothing is known: what is popular is all that there is to say to them."""
+    scores[is_new] = train.item_degree.to(scores.dtype)
     return scores

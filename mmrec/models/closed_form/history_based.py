@@ -1,0 +1,41 @@
+"""What models in closed form share to which a user is the set of items that they had."""
+
+from abc import abstractmethod
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mmrec.data.interactions.histories import Histories
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.models.closed_form.interaction_rows import popular_for_new
+from mmrec.models.recommender import ClosedFormRecommender
+from mmrec.types import DatasetSpec
+
+
+class HistoryBasedRecommender(ClosedFormRecommender):
+    """Scores by the set of a user's items alone, so that a known user and a history are one thing. Without items, by popularity."""
+
+    is_history_based = True
+
+    def fit(self, spec: DatasetSpec) -> Self:
+        self.learn(self.remember_interactions(spec), spec)
+        return self
+
+    @abstractmethod
+    def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
+        """Learns from the training interactions and remembers what scoring needs. Raises LackingData as `fit`."""
+
+    @abstractmethod
+    def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        """The scores for some users of `owned`, which are those of training or others; of no account for one without items."""
+
+    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return self._score(self.interactions, user_idx)
+
+    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
+        return self._score(histories.matrix(int(self.n_items)), torch.arange(len(histories)))
+
+    def _score(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return popular_for_new(self.score_rows(owned, user_idx), owned.degree[user_idx] == 0, self.interactions)

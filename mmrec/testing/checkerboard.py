@@ -1,0 +1,74 @@
+"""Data whose right answer is known: users and items of two colours, each user with items of their own colour alone.
+
+Whoever has understood ranks the remaining items of a user's colour before all others. After the checkerboard of benfred/implicit.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.metrics.full_ranking import rank_users
+from mmrec.types import IMAGE, TEXT, DatasetSpec, Features, Graph, Interactions, Scorer
+
+N_USERS, N_WARM, N_COLD = 40, 40, 6
+_START, _DAY_S = 1_600_000_000, 86_400
+
+
+def same_colour(n_items: int) -> Bool[Tensor, "n_users n_items"]:
+    """Who is of the colour of which item: colours alternate, among users as among items."""
+    return (torch.arange(N_USERS)[:, None] - torch.arange(n_items)) % 2 == 0
+
+
+def most_of_ones_colour() -> InteractionMatrix:
+    """Everybody has the items of their colour but two; every item has as many users."""
+    distance = (torch.arange(N_WARM) - torch.arange(N_USERS)[:, None]) % N_WARM
+    wanted = same_colour(N_WARM) & (distance > 2)
+    return InteractionMatrix.from_pairs(*wanted.nonzero().unbind(1), N_USERS, N_WARM)
+
+
+def all_warm_of_ones_colour() -> InteractionMatrix:
+    """What remains of a user's colour are the last items, which nobody has."""
+    users, items = same_colour(N_WARM).nonzero().unbind(1)
+    return InteractionMatrix.from_pairs(users, items, N_USERS, N_WARM + N_COLD)
+
+
+def own_colour_first(scorer: Scorer, train: InteractionMatrix) -> Bool[Tensor, " n_users"]:
+    """Whether the remaining items of a user's colour take the first places."""
+    own = same_colour(train.n_items)
+    ranking = rank_users(scorer, torch.arange(N_USERS), train, train.n_items)
+    hits = own.gather(1, ranking.item_idx.clamp(min=0)) & (ranking.item_idx >= 0)
+    n_left = own.sum(dim=1) - train.degree
+    assert (n_left > 0).all()
+    return (hits.cumsum(dim=1).gather(1, n_left[:, None] - 1) == n_left[:, None])[:, 0]
+
+
+def make_spec(train: InteractionMatrix, features: dict[str, Features], graph: Graph | None = None) -> DatasetSpec:
+    """The interactions with times in random order, and what is known of the items."""
+    users, items = train.rows(torch.arange(train.n_users))
+    order = torch.randperm(len(users), generator=torch.Generator().manual_seed(0))
+    events = Interactions(users, items, _START + _DAY_S * order)
+    return DatasetSpec(train.n_users, train.n_items, events, features, graph)
+
+
+def spec_of_colours(train: InteractionMatrix) -> DatasetSpec:
+    """The same with all kinds of content, each of which says what colour an item has."""
+    features = {TEXT: colours(train.n_items), IMAGE: colours(train.n_items, seed=2)}
+    return make_spec(train, features, entities_of_colours(train.n_items))
+
+
+def colours(n_items: int, seed: int = 1) -> Features:
+    """One number says the colour, four are noise."""
+    colour = torch.arange(n_items) % 2 * 4.0 - 2
+    return Features(torch.cat([colour[:, None], 0.3 * noise(n_items, seed=seed)], dim=1), torch.ones(n_items, dtype=torch.bool))
+
+
+def entities_of_colours(n_items: int) -> Graph:
+    """Every item is an entity of its own, related to that of its colour."""
+    items = torch.arange(n_items)
+    return Graph(torch.stack([items, n_items + items % 2]), torch.zeros_like(items), n_items + 2, 1, items)
+
+
+def noise(n_items: int, dim: int = 4, seed: int = 1) -> Float[Tensor, "n_items dim"]:
+    """Normal numbers, always the same."""
+    return torch.randn(n_items, dim, generator=torch.Generator().manual_seed(seed))
