@@ -34,11 +34,9 @@ _NAMES = {
     Bounds(1): "n_seeds batch_size n_negatives every_n_steps accumulate_grad_batches epochs n_epochs n_iterations max_sweeps k ks "
     "embedding_dim relation_dim content_dim hidden_dim layer_dims rank n_heads n_intents n_triples n_bases n_neighbors n_neighbours "
     "max_length max_items year n_users n_items n_interactions min_per_user min_per_item features.n_workers",
-    Bounds(
-        0
-    ): "n_workers n_layers patience examples k_core min_degree log_every_n_steps gradient_clip_val lr embedding_lr weight_decay eps momentum "
-    "regularization alpha beta l1 l2 shrinkage independence content_weight contrastive_weight modality_weights time_weight value_power "
-    "degree_power",
+    Bounds(0): "n_workers n_layers patience examples k_core min_degree log_every_n_steps gradient_clip_val lr embedding_lr weight_decay "
+    "eps momentum regularization alpha beta l1 l2 shrinkage independence content_weight contrastive_weight modality_weights time_weight "
+    "value_power degree_power",
     Bounds(0, without=(0,)): "learning_rate temperature init_scale half_life_days time_span tolerance",
     Bounds(0, 1): "initial_share",
     Bounds(0, 1, without=(1,)): "dropout edge_dropout betas valid_ratio test_ratio",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 import yaml
 
 from mmrec.bounds import Bounds, bounds_of, out_of_bounds
+from mmrec.files.limits import Limits
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-CHECKED_ELSEWHERE = {"n_trials", "version_base"}
+CHECKED_ELSEWHERE = {"n_trials", "version_base", *(one.name for one in fields(Limits))}
 
 
 def numbers(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
