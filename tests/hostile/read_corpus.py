@@ -225,5 +225,5 @@ if __name__ == "__main__":
         attempt(entry.split("/")[0], corpus / entry)
     sys.addaudithook(audit)
     armed = True
-    for folder in sorted(path for entry in READERS for path in corpus.glob(f"{entry}/*")):
+    for folder in sorted(path for entry in READERS for path in sorted(corpus.glob(f"{entry}/*"))[:: int(sys.argv[2])]):
         print(json.dumps(attempt(folder.parent.name, folder)), flush=True)
