@@ -6,13 +6,21 @@ A package declares what it adds in its `pyproject.toml`, by the name that people
     popular_twice = "their_package.models:PopularTwice"
 
 Whoever installs the package trusts it. `mmrec train model=popular_twice` then builds `their_package.models.PopularTwice` with the defaults
-of its constructor. Nothing is imported before it is asked for.
+of its constructor. Nothing is imported before it is asked for. Where a choice should have keys that people can override, the package brings
+configurations in the layout of `conf/`, and names the package that holds them:
+
+    [project.entry-points."mmrec.conf"]
+    their_package = "their_package.conf"        # their_package/conf/model/popular_twice.yaml, …
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import yaml
 
 from mmrec.errors import ConfigError
 
@@ -29,7 +37,7 @@ CONFIG_GROUPS = {
     "mmrec.tasks": "task",
 }
 """By the group of entry points: the group of configurations in which its names are choices."""
-METRIC_GROUP = "mmrec.metrics"
+CONF_GROUP, METRIC_GROUP = "mmrec.conf", "mmrec.metrics"
 CALLED_AT_ONCE = ("data", "text_encoder", "image_encoder")
 """Groups of configurations whose objects are built with the values of the configuration alone; of the others more is known later."""
 
@@ -58,15 +66,58 @@ def target_of(entry_point: EntryPoint) -> str:
 
 def trusted_packages() -> tuple[str, ...]:
     """Return the names of the packages that configurations may build from because they declare entry points of mmrec, sorted."""
-    groups = (*CONFIG_GROUPS, METRIC_GROUP)
+    groups = (*CONFIG_GROUPS, CONF_GROUP, METRIC_GROUP)
     return tuple(sorted({one.module.partition(".")[0] for group in groups for one in installed(group).values()}))
 
 
-def choices(config_group: str) -> dict[str, dict[str, Any]]:
-    """Return what packages add to a group of configurations: by choice, the node that builds it."""
-    groups = [group for group, name in CONFIG_GROUPS.items() if name == config_group]
-    late = {} if config_group in CALLED_AT_ONCE else {"_partial_": True}
-    return {name: {"_target_": target_of(one), **late} for group in groups for name, one in installed(group).items()}
+class Choice(NamedTuple):
+    """What a package adds to a group of configurations."""
+
+    group: str
+    name: str
+    node: dict[str, Any]
+    package: str | None
+    """Where the node goes if not under the name of its group, as `@package` says at the head of a configuration."""
+
+
+def choices() -> Iterator[Choice]:
+    """Yield what packages add to the groups of configurations: nodes made of entry points, then the files of `mmrec.conf`.
+
+    Raises:
+        ConfigError: if a file is no YAML of keys and values.
+    """
+    for entry_group, group in CONFIG_GROUPS.items():
+        for name, one in installed(entry_group).items():
+            node: dict[str, Any] = {"_target_": target_of(one)}
+            node |= {} if group in CALLED_AT_ONCE else {"_partial_": True}
+            node |= {"name": name} if group == "model" else {}
+            yield Choice(group, name, node, None)
+    for one in installed(CONF_GROUP).values():
+        for folder in files(one.value).iterdir():
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path.name.endswith(".yaml"):
+                    text = path.read_text(encoding="utf-8")
+                    yield Choice(folder.name, path.name.removesuffix(".yaml"), _read_node(text, str(path)), _package_of(text))
+
+
+def added_to(group: str) -> list[str]:
+    """Return the names of the choices that packages add to a group of configurations."""
+    return [choice.name for choice in choices() if choice.group == group]
+
+
+def _read_node(text: str, path: str) -> dict[str, Any]:
+    try:
+        node = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: expected YAML: {error}") from error
+    if not isinstance(node, dict):
+        raise ConfigError(f"{path}: expected keys with values")
+    return node
+
+
+def _package_of(text: str) -> str | None:
+    found = re.match(r"#\s*@package\s+(\S+)", text)
+    return found and found[1]
 
 
 def load_metrics() -> dict[str, Callable[..., Any]]:

@@ -6,7 +6,7 @@ from typing import Any, Union
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from mmrec.plugins import CONFIG_GROUPS, choices
+from mmrec.plugins import choices
 
 Node = dict[str, Any]
 
@@ -131,6 +131,7 @@ class PretrainConfig:
     """The top level of `conf/pretrain.yaml`."""
 
     data: Node = field(default_factory=dict)
+    trusted_packages: list[str] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
     seed: int = MISSING
     epochs: int = MISSING
@@ -145,6 +146,7 @@ class GraphCommandConfig:
     """The top level of `conf/graph.yaml`."""
 
     data: Node = field(default_factory=dict)
+    trusted_packages: list[str] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
     graph: GraphConfig = field(default_factory=GraphConfig)
     seed: int = MISSING
@@ -156,6 +158,7 @@ class CheckCommandConfig:
     """The top level of `conf/check.yaml`."""
 
     data: Node = field(default_factory=dict)
+    trusted_packages: list[str] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
     pictures: bool = MISSING
     json: str | None = None
@@ -166,6 +169,7 @@ class DescribeCommandConfig:
     """The top level of `conf/describe.yaml`."""
 
     data: Node = field(default_factory=dict)
+    trusted_packages: list[str] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
     examples: int = MISSING
     output: str | None = None
@@ -178,6 +182,7 @@ class IngestCommandConfig:
     data: Node = field(default_factory=dict)
     split: Node = field(default_factory=dict)
     filter: FilterConfig = field(default_factory=FilterConfig)
+    trusted_packages: list[str] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
     output: str = MISSING
     seed: int = MISSING
@@ -250,6 +255,5 @@ def register_schemas() -> None:
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         store.store(name=f"{name}_schema", node=schema)
-    for group in CONFIG_GROUPS.values():
-        for name, node in choices(group).items():
-            store.store(group=group, name=name, node=node)
+    for choice in choices():
+        store.store(group=choice.group, name=choice.name, node=choice.node, package=choice.package)

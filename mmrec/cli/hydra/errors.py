@@ -10,7 +10,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
 from mmrec.errors import nearest
-from mmrec.plugins import choices as added_choices
+from mmrec.plugins import added_to
 
 
 def explain(error: Exception, config_name: str) -> str:
@@ -34,7 +34,7 @@ def explain(error: Exception, config_name: str) -> str:
 
 def no_choice(group: str, name: str) -> str:
     """What to say of a group that has no such choice."""
-    choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()] + list(added_choices(group))
+    choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()] + added_to(group)
     return f"{group}: there is no choice `{name}`; {nearest(name, choices)}"
 
 
