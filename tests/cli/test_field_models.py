@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.recommend import recommend
@@ -23,7 +23,7 @@ def test_a_model_is_trained_and_evaluated_like_any_other(compose: Compose, shop_
     reported = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["models"]
     assert json.loads((run / "run.json").read_text(encoding="utf-8"))["model"] == model and list(reported) == [model]
     assert not (run / "attention.parquet").exists() and set(pl.read_parquet(run / "per_user.parquet")["model"]) == {model}
-    found = evaluate(OmegaConf.create({"run": str(run), "predictions": None}))
+    found = evaluate(compose(f"run={run}", name="evaluate"))
     assert found["test/ndcg@20"] == pytest.approx(reported[model]["test/ndcg@20"])
 
 
@@ -45,10 +45,10 @@ def test_a_model_without_vectors_is_trained_evaluated_and_asked_like_any_other(
     assert list(metrics["models"]) == [model, "popularity"] + ([] if model == "ease" else ["ease"])
     assert metrics["tuned"]["ease"]["n_trials"] == 6
     assert (run / "report.html").is_file() and not (run / "vectors.safetensors").exists()
-    found = evaluate(OmegaConf.create({"run": str(run), "predictions": None}))
+    found = evaluate(compose(f"run={run}", name="evaluate"))
     assert found["test/ndcg@20"] == pytest.approx(metrics["models"][model]["test/ndcg@20"])
     user = pl.read_parquet(run / "recommendations.parquet")["user_id"][0]
-    best = recommend(OmegaConf.create({"run": str(run), "user": user, "k": 3}))
+    best = recommend(compose(f"run={run}", f"user={user}", "k=3", name="recommend"))
     assert len(best) == 3 and best["score"].is_sorted(descending=True)
 
 

@@ -18,7 +18,8 @@ Compose = Callable[..., DictConfig]
 def run_dir(tmp_path: Path) -> Path:
     """User a had all three items, user b one of them."""
     (tmp_path / "split").mkdir()
-    (tmp_path / "metrics.json").write_text("{}")
+    for name in ("metrics.json", "run.json"):
+        (tmp_path / name).write_text("{}")
     vectors = {"users": torch.tensor([[1.0], [-1.0]]), "items": torch.tensor([[0.5], [0.25], [1.0]])}
     save_file(vectors, tmp_path / "vectors.safetensors")
     pl.DataFrame({"user_id": ["a", "b"]}).write_parquet(tmp_path / "users.parquet")

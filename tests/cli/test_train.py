@@ -324,15 +324,13 @@ def test_two_seeds_are_averaged(run_of: Callable[..., Path]) -> None:
         assert recall_of(lists.filter(seed=int(seed)), test, 10) == pytest.approx(values["test/recall@10"])
 
 
-def test_a_baseline_called_as_the_model_is_told_apart(run_of: Callable[..., Path]) -> None:
+def test_a_baseline_called_as_the_model_is_told_apart(run_of: Callable[..., Path], compose: Compose) -> None:
     target = "_target_: mmrec.models.popularity.popularity.Popularity, _partial_: true"
     run = run_of("~baselines", f"+baselines={{fusion: {{{target}}}, popularity: {{{target}}}}}", "trainer.max_epochs=1")
     metrics = read(run, "metrics.json")["models"]
     assert read(run, "run.json")["model"] == "fusion" and list(metrics) == ["fusion", "fusion (baseline)", "popularity"]
     assert metrics["fusion (baseline)"] == metrics["popularity"] != metrics["fusion"]
-    assert evaluate(OmegaConf.create({"run": str(run), "predictions": None}))["test/ndcg@20"] == pytest.approx(
-        metrics["fusion"]["test/ndcg@20"]
-    )
+    assert evaluate(compose(f"run={run}", name="evaluate"))["test/ndcg@20"] == pytest.approx(metrics["fusion"]["test/ndcg@20"])
 
 
 def leaves(value: object) -> Iterator[object]:

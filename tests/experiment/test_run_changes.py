@@ -15,6 +15,7 @@ from mmrec.cli.main import main
 from mmrec.cli.train import train
 from mmrec.cli.words import resume_words
 from mmrec.errors import ConfigError, DataError
+from mmrec.experiment.made_here import remember_run
 from mmrec.experiment.run_changes import asked_changes
 from mmrec.files.checkpoint import read_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in
@@ -40,6 +41,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(finished, tmp_path / "run"))
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace(str(finished), str(folder)))
+    remember_run(folder)
     return folder
 
 

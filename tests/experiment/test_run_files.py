@@ -16,6 +16,7 @@ from mmrec.cli.evaluate import evaluate
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
 from mmrec.errors import DamagedCheckpoint, MmrecError
+from mmrec.experiment.made_here import remember_run
 from mmrec.files.checkpoint import read_checkpoint, write_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in, read_best
 
@@ -39,6 +40,7 @@ def run(sound: Path, tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(sound, tmp_path / "run"))
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace(str(sound), str(folder)))
+    remember_run(folder)
     return folder
 
 
