@@ -3,13 +3,20 @@
 The shop is made from scratch: users 0 to 29 like the lamps, users 30 to 59 the chairs, and text, pictures and graph say which is which.
 """
 
+import os
+
+# Of this process and of those that tests start: as many as run at once share the processors. Read when torch and polars are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("POLARS_MAX_THREADS", "2")
+
 from jaxtyping import install_import_hook
 
 with install_import_hook("mmrec", "beartype.beartype"):
     import mmrec  # noqa: F401
 
 import copy
-import os
+import fcntl
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -24,6 +31,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from PIL import Image
 
+from mmrec.files.lock import locked
 from mmrec.schemas import register_schemas
 
 torch.set_num_threads(1)
@@ -32,21 +40,31 @@ N_USERS, N_ITEMS, N_EVENTS = 60, 40, 14
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lamp", "chair", "warm", "light", "soft", "seat", "no", *map(str, range(10))]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--thorough", action="store_true", help="the searches for inputs that break something, ten times as long")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if "thorough" in item.keywords and not config.getoption("--thorough"):
-            item.add_marker(pytest.mark.skip(reason="asked for by --thorough"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where it is noted which runs were made here: not in the home of whoever runs the tests."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
     return Path(os.environ["XDG_STATE_HOME"])
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """`made_once(name, make)`: a folder that `make(folder)` has filled, once for all processes that run the tests. It is only read."""
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder, done = common / "made_once" / name, common / "made_once" / f"{name}.done"
+        folder.parent.mkdir(exist_ok=True)
+        with locked(folder.with_name(f"{name}.lock"), lambda file: fcntl.flock(file, fcntl.LOCK_EX)):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of another process that failed
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")

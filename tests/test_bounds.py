@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 import yaml
 
 from mmrec.bounds import Bounds, bounds_of, out_of_bounds
+from mmrec.files.limits import Limits
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-CHECKED_ELSEWHERE = {"n_trials", "version_base"}
+CHECKED_ELSEWHERE = {"n_trials", "version_base", *(one.name for one in fields(Limits))}
 
 
 def numbers(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
@@ -26,9 +28,7 @@ def numbers(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
         yield path, 0 if node == "${seed}" else node
 
 
-SETTINGS = sorted(
-    {(path, value) for file in CONF.rglob("*.yaml") for path, value in numbers(yaml.safe_load(file.read_text()))}, key=lambda one: one[0]
-)
+SETTINGS = sorted({found for file in sorted(CONF.rglob("*.yaml")) for found in numbers(yaml.safe_load(file.read_text()))})
 
 
 def test_there_are_many() -> None:

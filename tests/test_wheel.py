@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Where the files of each folder lie in the wheel, and which of them belong there.
 PACKAGED = {"mmrec": "mmrec", "data_modules": "data_modules", "conf": "mmrec/conf"}
-SUFFIXES = (".py", ".yaml", ".j2")
+SUFFIXES = (".py", ".yaml", ".j2", ".typed")
 
 
 def pip(*arguments: str | Path) -> None:
@@ -24,23 +25,24 @@ def pip(*arguments: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """The wheel, built from a copy: setuptools would put into it whatever an earlier build left beside the sources."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for folder in PACKAGED:
-        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "README.md"):
-        shutil.copy(ROOT / name, source)
-    pip("wheel", "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", target, source)
-    return next(target.glob("mmrec-*.whl"))
+
+    def build(target: Path) -> None:
+        source = target / "source"
+        for folder in PACKAGED:
+            shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "setup.py", "README.md"):
+            shutil.copy(ROOT / name, source)
+        pip("wheel", "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", target, source)
+
+    return next(made_once("wheel", build).glob("mmrec-*.whl"))
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(wheel: Path, made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A folder that holds the installed wheel and nothing else."""
-    target = tmp_path_factory.mktemp("installed")
-    pip("install", "--no-deps", "--no-index", "--no-compile", "--target", target, wheel)
-    return target
+    return made_once("installed", lambda target: pip("install", "--no-deps", "--no-index", "--no-compile", "--target", target, wheel))
 
 
 def run(installed: Path, folder: Path, *arguments: str) -> str:

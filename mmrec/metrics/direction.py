@@ -38,5 +38,9 @@ def _lower_in_packages() -> set[str]:
 
 
 def lower_of(metrics: Collection[Metric]) -> list[str]:
-    """Return the names of the metrics of which a lower value is better, in their order."""
+    """Return the names of the metrics of which a lower value is better, in their order.
+
+    >>> lower_of([Metric("rmse", higher_is_better=False), Metric("ndcg@20")])
+    ['rmse']
+    """
     return [metric.name for metric in metrics if not metric.higher_is_better]

@@ -37,6 +37,13 @@ class Evaluated(NamedTuple):
     per_user: pl.DataFrame
     """`user_idx` and one column a metric; null where a metric is undefined for a user."""
 
+    @property
+    def lists(self) -> Ranking:
+        """The ranking of a task that ranks. Raises ValueError for another."""
+        if self.ranking is None:
+            raise ValueError("this task does not rank: there are no lists to measure")
+        return self.ranking
+
 
 def rank_and_evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int]) -> pl.DataFrame:
     """The metrics at each of `ks` for every user of an evaluation set; see `evaluate_ranking`."""

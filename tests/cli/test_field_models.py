@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.recommend import recommend
@@ -48,7 +48,7 @@ def test_a_model_without_vectors_is_trained_evaluated_and_asked_like_any_other(
     found = evaluate(compose(f"run={run}", name="evaluate"))
     assert found["test/ndcg@20"] == pytest.approx(metrics["models"][model]["test/ndcg@20"])
     user = pl.read_parquet(run / "recommendations.parquet")["user_id"][0]
-    best = recommend(OmegaConf.create({"run": str(run), "user": user, "k": 3}))
+    best = recommend(compose(f"run={run}", f"user={user}", "k=3", name="recommend"))
     assert len(best) == 3 and best["score"].is_sorted(descending=True)
 
 

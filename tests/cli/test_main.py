@@ -323,4 +323,5 @@ def test_ctrl_c_in_training_says_so(command: Command, shop_overrides: list[str],
         code, _, err = command("train", *shop_overrides, "evidence.text=false", "evidence.image=false")
     finally:
         signal.signal(signal.SIGINT, handler)
-    assert code == 130 and err.rstrip().endswith("mmrec: interrupted")
+    said = err.rstrip().splitlines()[-1]
+    assert code == 130 and said.startswith("mmrec: interrupted; `mmrec train resume=runs/") and said.endswith("` goes on from here")

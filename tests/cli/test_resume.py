@@ -22,6 +22,8 @@ from resumed_training import Kill, ended, losses_of, train_in
 
 N_BATCHES = 12
 """Three epochs of four."""
+BATCHES = [at if at in (0, 3, 6, 11) else pytest.param(at, marks=pytest.mark.thorough) for at in range(N_BATCHES)]
+"""All of them; without `thorough` the first, the last, the last of an epoch and one amidst."""
 Compose = Callable[..., DictConfig]
 
 
@@ -86,14 +88,14 @@ def killed(
 
 
 @pytest.mark.parametrize("accumulated", [1, 3])
-@pytest.mark.parametrize("at", range(N_BATCHES))
+@pytest.mark.parametrize("at", BATCHES)
 def test_stopped_at_any_batch(at: int, accumulated: int, killed: Callable, whole: Callable) -> None:
     common = f"trainer.accumulate_grad_batches={accumulated}"
     found = killed([(at, signal.SIGTERM, "batch")], common)
     assert found == whole(common) and sorted(found[0]) == list(range(N_BATCHES))
 
 
-@pytest.mark.parametrize("at", range(N_BATCHES))
+@pytest.mark.parametrize("at", BATCHES)
 def test_stopped_at_any_batch_that_workers_build(at: int, killed: Callable, whole: Callable) -> None:
     common = f"trainer.accumulate_grad_batches={(1, 3)[at % 2]}"
     assert killed([(at, signal.SIGTERM, "batch")], common, "data_module.n_workers=2") == whole(common)
@@ -109,6 +111,7 @@ def test_what_was_made_for_the_epoch_comes_back(model: str, at: int, killed: Cal
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_stopped_at_any_batch_in_two_processes(overrides: list[str], evidence: tuple[Evidence, Path], tmp_path: Path) -> None:
     """Both are started once and train again and again, for starting takes far longer than training: see two_processes.py."""
     shutil.copytree(evidence[1], tmp_path / "split")
@@ -147,7 +150,7 @@ def test_gone_without_a_word(at: int, moment: str, killed: Callable, whole: Call
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("moment", ["validation", "ranked", "epoch"])
-@pytest.mark.parametrize("at", [3, 11])
+@pytest.mark.parametrize("at", [3, pytest.param(11, marks=pytest.mark.thorough)])
 def test_stopped_between_epochs(at: int, moment: str, signum: int, killed: Callable, whole: Callable) -> None:
     assert killed([(at, signum, moment)]) == whole()
 

@@ -78,6 +78,7 @@ def test_the_command_is_killed_then_asked_to_stop_then_ends_as_if_neither(
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_are_asked_to_stop_and_end_as_one_that_nobody_asked(
     start: Callable, compose: Compose, shop_overrides: list[str], tmp_path: Path
 ) -> None:

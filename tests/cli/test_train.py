@@ -324,7 +324,7 @@ def test_two_seeds_are_averaged(run_of: Callable[..., Path]) -> None:
         assert recall_of(lists.filter(seed=int(seed)), test, 10) == pytest.approx(values["test/recall@10"])
 
 
-def test_a_baseline_called_as_the_model_is_told_apart(run_of: Callable[..., Path], compose: Callable[..., DictConfig]) -> None:
+def test_a_baseline_called_as_the_model_is_told_apart(run_of: Callable[..., Path], compose: Compose) -> None:
     target = "_target_: mmrec.models.popularity.popularity.Popularity, _partial_: true"
     run = run_of("~baselines", f"+baselines={{fusion: {{{target}}}, popularity: {{{target}}}}}", "trainer.max_epochs=1")
     metrics = read(run, "metrics.json")["models"]

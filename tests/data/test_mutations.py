@@ -114,7 +114,7 @@ def thorough(n: int) -> settings:
     return settings(max_examples=n, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
-@thorough(200)
+@thorough(50)
 @given(folders())
 def test_no_accident_is_a_traceback_and_no_row_is_lost(files: dict[str, bytes]) -> None:
     event(check(files))

@@ -6,6 +6,8 @@ import resource
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,45 +17,59 @@ pytestmark = pytest.mark.slow
 SPARSE = {"tables/csv sparse/interactions.csv", "tables/settings sparse/mmrec.yaml"}
 MEMORY = 4 * 2**30
 SECONDS = 30
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All artefacts. Made by another process, so that pytest keeps none of what it takes to make them."""
-    folder = tmp_path_factory.mktemp("hostile") / "corpus"
-    subprocess.run([sys.executable, HERE / "make_corpus.py", folder], check=True)
-    return folder
+@dataclass
+class Reading:
+    """What became of every `step`-th artefact of each kind, read by one process of limited memory."""
+
+    corpus: Path
+    step: int
+    results: list[dict]
 
 
-@pytest.fixture(scope="module")
-def results(corpus: Path) -> list[dict]:
-    """What became of each, read by one process of limited memory."""
-    done = subprocess.run(
-        [sys.executable, HERE / "read_corpus.py", corpus],
-        cwd=corpus.parent,
-        env=os.environ
-        | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1", "TMPDIR": str(corpus.parent), "POLARS_MAX_THREADS": "2"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY)),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert done.returncode == 0, f"ended after {found[-1] if found else 'nothing'}\n{done.stderr[-3000:]}"
-    return found
+@pytest.fixture(scope="module", params=[8, pytest.param(1, marks=pytest.mark.thorough)], ids=["some", "all"])
+def reading(request: pytest.FixtureRequest, made_once: MadeOnce) -> Reading:
+    """The artefacts are made by another process, so that pytest keeps none of what it takes to make them."""
+
+    def read(folder: Path) -> None:
+        subprocess.run([sys.executable, HERE / "make_corpus.py", folder / "corpus"], check=True)
+        done = subprocess.run(
+            [sys.executable, HERE / "read_corpus.py", folder / "corpus", str(request.param)],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1", "TMPDIR": str(folder), "POLARS_MAX_THREADS": "2"},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY)),
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        assert done.returncode == 0, f"ended after {lines[-1] if lines else 'nothing'}\n{done.stderr[-3000:]}"
+        (folder / "results.jsonl").write_text("\n".join(lines))
+
+    folder = made_once(f"hostile_{request.param}", read)
+    lines = (folder / "results.jsonl").read_text().splitlines()
+    return Reading(folder / "corpus", request.param, [json.loads(line) for line in lines])
 
 
-def test_artefacts_are_many_and_small(corpus: Path) -> None:
-    folders = list(corpus.glob("*/*"))
+@pytest.fixture
+def results(reading: Reading) -> list[dict]:
+    return reading.results
+
+
+def test_artefacts_are_many_and_small(reading: Reading) -> None:
+    folders = list(reading.corpus.glob("*/*"))
     assert len(folders) >= 60
-    files = [path for path in corpus.rglob("*") if path.is_file() and not path.is_symlink()]
-    large = {path.relative_to(corpus).as_posix() for path in files if path.stat().st_size > 2**20}
+    files = [path for path in reading.corpus.rglob("*") if path.is_file() and not path.is_symlink()]
+    large = {path.relative_to(reading.corpus).as_posix() for path in files if path.stat().st_size > 2**20}
     assert large == SPARSE  # which are nothing but holes
-    assert all((corpus / path).stat().st_blocks * 512 < 2**20 for path in SPARSE)
+    assert all((reading.corpus / path).stat().st_blocks * 512 < 2**20 for path in SPARSE)
 
 
-def test_each_was_read_refused_or_counted(corpus: Path, results: list[dict]) -> None:
-    assert len(results) == len([path for path in corpus.glob("*/*") if path.is_dir()])
+def test_each_was_read_refused_or_counted(reading: Reading, results: list[dict]) -> None:
+    n_of_kinds = [len([path for path in kind.iterdir() if path.is_dir()]) for kind in reading.corpus.iterdir() if kind.is_dir()]
+    assert len(results) == sum(-(-n // reading.step) for n in n_of_kinds)
     odd = [
         f"{one['entry']}/{one['name']}: {one['outcome']}: {one['message'][:300]}"
         for one in results
@@ -62,7 +78,7 @@ def test_each_was_read_refused_or_counted(corpus: Path, results: list[dict]) -> 
     assert not odd, "\n" + "\n".join(odd)
 
 
-def test_a_received_run_is_measured_in_its_folder_or_refused(corpus: Path, results: list[dict]) -> None:
+def test_a_received_run_is_measured_in_its_folder_or_refused(reading: Reading, results: list[dict]) -> None:
     """Whatever it says of places is the caller's own, or has to be confirmed."""
     odd = [
         f"{one['name']}: {one['outcome']}: {one['message'][:200]}"
@@ -70,12 +86,12 @@ def test_a_received_run_is_measured_in_its_folder_or_refused(corpus: Path, resul
         if one["entry"] == "received" and (one["outcome"] == "read") != one["name"].startswith("sound")
     ]
     assert not odd, "\n" + "\n".join(odd)
-    assert not (corpus.parent / "victim").exists()
+    assert not (reading.corpus.parent / "victim").exists()
     assert [one["name"] for one in results if one["name"].startswith("place: ") and "trust_run=true" not in one["message"]] == []
 
 
-def test_nothing_ran_and_nothing_else_was_opened(corpus: Path, results: list[dict]) -> None:
-    assert not (corpus / "owned").exists()
+def test_nothing_ran_and_nothing_else_was_opened(reading: Reading, results: list[dict]) -> None:
+    assert not (reading.corpus / "owned").exists()
     did = [f"{one['entry']}/{one['name']}: {one['events']}" for one in results if one["events"]]
     assert not did, "\n" + "\n".join(did)
 

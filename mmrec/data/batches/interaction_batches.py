@@ -77,7 +77,8 @@ class HeldOutRows:
     @property
     def user_idx(self) -> Int64[Tensor, " n_users"]:
         """The users, ascending and each once."""
-        return self.rows.user_idx.unique_consecutive()
+        user_idx: Tensor = self.rows.user_idx.unique_consecutive()
+        return user_idx
 
     def part(self, rank: int, world_size: int) -> "HeldOutRows":
         """Return all rows of the `rank`-th of `world_size` contiguous parts of the users."""

@@ -117,7 +117,7 @@ def headline(metrics: dict[str, Any]) -> str:
 
     Of a task that measures no lists, at no cutoff, it is the first metric.
     """
-    ours = next(iter(metrics["models"].values()))
+    ours: dict[str, Any] = next(iter(metrics["models"].values()))
     tested = [name.removeprefix("test/") for name in ours if name.startswith("test/")]
     if tested and not cutoffs(tested):
         return tested[0]

@@ -41,7 +41,7 @@ def complete(evaluated: Evaluated, scorer: Scorer, data: EvaluationSet, graded: 
     """Adds to what was found of lists `graded_ndcg@k`, at the cutoffs of the other metrics, and `auc`, as `evaluate` does."""
     columns = evaluated.per_user.columns
     ks = list(dict.fromkeys(int(name.rpartition("@")[2]) for name in columns if name.startswith("ndcg@")))
-    per_user = _with_grades(evaluated.per_user, evaluated.ranking, graded, ks)
+    per_user = _with_grades(evaluated.per_user, evaluated.lists, graded, ks)
     if with_auc:
         per_user = per_user.with_columns(pl.Series("auc", auc_of_users(scorer, data).numpy()).fill_nan(None))
     return evaluated._replace(per_user=per_user)

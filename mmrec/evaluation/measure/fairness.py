@@ -30,7 +30,7 @@ def describe_fairness(
     due = {kind: _due(groups, train) for kind, groups in item_groups.items()}
     described = {}
     for name, evaluated in models.items():
-        exposure = {kind: _exposure(evaluated.ranking, groups, k) for kind, groups in item_groups.items()}
+        exposure = {kind: _exposure(evaluated.lists, groups, k) for kind, groups in item_groups.items()}
         items = {kind: _beside(shares, due[kind], item_groups[kind].names) for kind, shares in exposure.items()}
         described[name] = {"users": user_gaps(evaluated, user_groups, f"ndcg@{k}"), "items": items}
     named = {kind: {what: _named(shares, item_groups[kind].names) for what, shares in found.items()} for kind, found in due.items()}

@@ -103,7 +103,7 @@ def _parts(evaluated: Evaluated, positives: InteractionMatrix, groups: Groups, k
     for name, inside in groups.items.items():
         part = positives.of_items(inside)
         if len(part.indices):
-            yield Slice(ITEM_DEGREE, name, len(part.indices), evaluate_part(evaluated.ranking, part, [k]).select(columns))
+            yield Slice(ITEM_DEGREE, name, len(part.indices), evaluate_part(evaluated.lists, part, [k]).select(columns))
     per_user = evaluated.per_user.select(columns)
     user_idx = torch.from_numpy(per_user[USER_IDX].to_numpy(writable=True))
     for kind, found in groups.users.items():

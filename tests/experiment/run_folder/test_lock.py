@@ -1,10 +1,11 @@
 """Two trainings in one run folder: the second is refused, and a lock ends with its process."""
 
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -12,33 +13,40 @@ import pytest
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.lock import LOCK, lock_run
 
-HOLD = "import sys, time\nfrom pathlib import Path\nfrom mmrec.experiment.run_folder.lock import lock_run\n"
-HOLD += "with lock_run(Path(sys.argv[1]), 'run_dir'):\n    print('held', flush=True)\n    time.sleep(600)\n"
+FORK = multiprocessing.get_context("fork")
+"""Importing mmrec takes far longer than what is tested."""
+
+
+def hold(folder: Path, is_held: Event) -> None:
+    with lock_run(folder, "run_dir"):
+        is_held.set()
+        time.sleep(600)
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> Iterator[subprocess.Popen]:
+def holder(tmp_path: Path) -> Iterator[BaseProcess]:
     """Another process that holds `tmp_path / "run"`."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
+    is_held = FORK.Event()
+    process = FORK.Process(target=hold, args=(tmp_path / "run", is_held))
+    process.start()
+    assert is_held.wait(60)
     yield process
     process.kill()
-    process.wait()
-    process.stdout.close()
+    process.join()
 
 
-def test_a_folder_that_another_process_holds_is_refused(holder: subprocess.Popen, tmp_path: Path) -> None:
+def test_a_folder_that_another_process_holds_is_refused(holder: BaseProcess, tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match=rf"^resume: process {holder.pid} on .* trains in .*run now; "),
         lock_run(tmp_path / "run", "resume"),
     ):
         pass
-    assert holder.poll() is None and (tmp_path / "run" / LOCK).is_file()
+    assert holder.is_alive() and (tmp_path / "run" / LOCK).is_file()
 
 
-def test_a_process_that_is_killed_holds_nothing(holder: subprocess.Popen, tmp_path: Path) -> None:
-    holder.send_signal(signal.SIGKILL)
-    holder.wait()
+def test_a_process_that_is_killed_holds_nothing(holder: BaseProcess, tmp_path: Path) -> None:
+    holder.kill()
+    holder.join()
     with lock_run(tmp_path / "run", "run_dir"):
         assert str(os.getpid()) in (tmp_path / "run" / LOCK).read_text()
     assert not list((tmp_path / "run").iterdir())
@@ -61,8 +69,8 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_the_other_processes_of_one_training_do_not_wait_for_the_first(
-    holder: subprocess.Popen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    holder: BaseProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
     with lock_run(tmp_path / "run", "run_dir"):
-        assert holder.poll() is None
+        assert holder.is_alive()
