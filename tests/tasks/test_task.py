@@ -5,11 +5,12 @@ from collections.abc import Callable, Collection
 
 import pytest
 import torch
-from mmrec.experiment.configured_task import largest_k, settle_selection, task_metrics
 from omegaconf import DictConfig, OmegaConf
 
+from mmrec.config.task import settle_selection, task_metrics
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.errors import ConfigError
+from mmrec.experiment.measures import largest_k
 from mmrec.losses import bpr
 from mmrec.models.recommender import FrozenScorer, GradientRecommender, TrainScores
 from mmrec.tasks.ranking import KS, RankingTask
@@ -53,7 +54,7 @@ def test_ranking_selects_by_ndcg_at_the_largest_cutoff() -> None:
 def test_what_selects_is_the_tasks_own_unless_it_is_said(compose: Callable[..., DictConfig]) -> None:
     cfg = compose("task.ks=[5]")
     settle_selection(cfg)
-    assert (cfg.selection.metric, largest_k(cfg)) == ("val/ndcg@5", 5)
+    assert (cfg.selection.metric, largest_k(task_metrics(cfg))) == ("val/ndcg@5", 5)
     cfg = compose("selection.metric=val/recall@10")
     settle_selection(cfg)
     assert cfg.selection.metric == "val/recall@10"
