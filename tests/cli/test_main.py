@@ -81,7 +81,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["train", "data.path=a, b"], "mmrec: Ambiguous value for argument 'data.path=a, b'"),
+        (["train", "evidence.text=a, b"], "mmrec: Ambiguous value for argument 'evidence.text=a, b'"),
         (["trian"], "mmrec: there is no `mmrec trian`; did you mean `train`?"),
         (
             ["--data=x"],
@@ -143,7 +143,7 @@ def test_a_mistake_is_one_message(arguments: list[str], said: str, refused: Call
     assert refused(*arguments).startswith(said)
 
 
-@pytest.mark.parametrize("override", ["fusion", "data.path=[a", "model={a:", "=3"])
+@pytest.mark.parametrize("override", ["fusion", "task.ks=[a", "model={a:", "=3"])
 def test_what_is_no_override_is_shown_and_told_how(override: str, refused: Callable[..., str]) -> None:
     assert refused("train", override).startswith(f"mmrec: `{override}` is no override; expected key=value")
 

@@ -105,9 +105,9 @@ def test_a_folder_of_any_printable_name_is_checked(tmp_path: Path, monkeypatch: 
         name, beside = (f"{letter}a{letter}", tmp_path / str(ord(letter))) if letter != "/" else ("a/a", tmp_path / "slash")
         (beside / name).mkdir(parents=True)
         monkeypatch.chdir(beside)
-        (beside / name / "interactions.csv").write_text("user_id,item_id\nu,i\n")
+        (beside / name / "interactions.csv").write_text("user_id,item_id\nu,i\nu,j\n")
         (beside / name / "items.jsonl").write_text('{"item_id": "i", "title": "t"}\n')
         pl.DataFrame({"user_id": ["u"]}).write_parquet(beside / name / "users.parquet")
         monkeypatch.setattr("sys.argv", ["mmrec", "data", "check", f"./{name}" if letter == "-" else name])
         main()
-        assert "is sound: 1 interactions, 1 users, 1 items" in capsys.readouterr().out, name
+        assert "is sound: 2 interactions, 1 users, 2 items" in capsys.readouterr().out, name
