@@ -16,7 +16,7 @@ _BYTES_A_DISK_BLOCK = 512
 """In which a file system counts what a file takes, whatever its own blocks are."""
 
 
-def open_bytes(path: Path) -> io.BufferedIOBase:
+def open_bytes(path: Path) -> io.BufferedReader:
     """The bytes of a file, decompressed as its suffix says."""
     return io.BufferedReader(pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)))
 

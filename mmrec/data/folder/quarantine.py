@@ -24,9 +24,10 @@ def write_quarantine(folder: Path, tables: Mapping[str, ReadTable], problems: Pr
 
 
 def _lines(table: ReadTable) -> list[dict[str, object]]:
-    broken = [{"place": place, "line": text} for place, text in table.file.broken_texts()]
+    broken: list[dict[str, object]] = [{"place": place, "line": text} for place, text in table.file.broken_texts()]
     if table.bad.is_empty():
         return broken
     raw = table.raw.with_row_index("__row__").filter(pl.col("__row__").is_in(table.bad.implode())).drop("__row__").collect()
     places = table.file.places(table.bad.to_list())
-    return [{"place": place, "row": row} for place, row in zip(places, raw.to_dicts(), strict=True)] + broken
+    rows: list[dict[str, object]] = [{"place": place, "row": row} for place, row in zip(places, raw.to_dicts(), strict=True)]
+    return rows + broken

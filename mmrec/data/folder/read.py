@@ -17,11 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Unpack
+from typing import NamedTuple, Unpack, cast
 
 import polars as pl
 
-from mmrec.data.folder.item_columns import choose_image, choose_texts
+from mmrec.data.folder.item_columns import IMAGE_COLUMN, choose_image, choose_texts
 from mmrec.data.folder.quarantine import write_quarantine
 from mmrec.data.folder.settings import FILE, Layout, Settings, read_settings
 from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
@@ -176,8 +176,9 @@ def open_folder(path: str, layout: Layout, limits: Limits = DEFAULTS) -> OpenedF
 
 def open_stem(path: Path | dict[str, Path], has_header: bool, limits: Limits, encoding: TextEncoding) -> TableFile:
     """The file, or files, of a table as `OpenedFolder` names them."""
-    how = {"has_header": has_header, "limits": limits, "encoding": encoding}
-    return open_labelled(path, SPLIT, **how) if isinstance(path, dict) else open_table(path, **how)
+    if isinstance(path, dict):
+        return open_labelled(path, SPLIT, limits, encoding, has_header)
+    return open_table(path, limits=limits, encoding=encoding, has_header=has_header)
 
 
 def read_tables(
@@ -216,7 +217,7 @@ def make_dataset(opened: OpenedFolder, read: Mapping[str, ReadTable], vectors: d
     if "triples" in read and "item_entities" not in read:
         links = node_links(read["triples"].file, set(_known_items(read)))
         frames |= {"item_entities": links} if links is not None else {}
-    triples = opened.tables.get("triples")
+    triples = cast("Path | None", opened.tables.get("triples"))  # interactions alone are given in parts
     dataset = assemble(opened.path, frames, settings.text_columns, settings.image_column, triples, settings.places, pictures)
     notes = settings.notes + reading_notes(read) + dataset.notes + name_unread(opened.path, opened.files)
     return replace(dataset, vectors=vectors, counts=row_counts(read.items()), notes=notes)
@@ -270,7 +271,8 @@ def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, q
     if on_error == "stop":
         problems.raise_any()
     elif len(problems):
-        write_quarantine(user_path(quarantine) / content_hash[:16], tables, problems)
+        # `quarantine` is given where `on_error` asks for it.
+        write_quarantine(user_path(cast("str", quarantine)) / content_hash[:16], tables, problems)
 
 
 def assemble(
@@ -300,9 +302,12 @@ def assemble(
     if pictures is not None and image is None:
         raise ConfigError("data.pictures: nothing says which picture is whose; set data.image_column=photo, or '{item_id}.*' where ids do")
     if is_pattern(image_column):
-        items = items.with_columns(find_pictures(store, image_column, items, places.get("image_column", "data.image_column")).alias(image))
+        items = items.with_columns(
+            find_pictures(store, image_column, items, places.get("image_column", "data.image_column")).alias(IMAGE_COLUMN)
+        )
     if "triples" in frames:
-        notes += check_alignment(items, frames["triples"], frames.get("item_entities"), triples_path)
+        # Whoever gives triples gives their path.
+        notes += check_alignment(items, frames["triples"], frames.get("item_entities"), cast("Path", triples_path))
     return Dataset(
         name=folder.resolve().name,
         root=folder,
@@ -325,7 +330,8 @@ def reading_notes(tables: Mapping[str, ReadTable]) -> tuple[str, ...]:
 
 def row_counts(tables: Iterable[tuple[str, ReadTable]]) -> tuple[RowCount, ...]:
     """What became of the rows that were read, by the name of the table; tables of one name are parts of one."""
-    n_in, n_out = Counter(), Counter()
+    n_in: Counter[str] = Counter()
+    n_out: Counter[str] = Counter()
     for name, table in tables:
         n_in[name] += table.n_read
         n_out[name] += table.n_read - len(table.frame)

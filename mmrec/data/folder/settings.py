@@ -99,7 +99,7 @@ class Settings:
     def notes(self) -> tuple[str, ...]:
         """That there is a file, and what it says; and that the interactions are given in parts."""
         said = ", ".join(key for key, place in self.places.items() if "." not in key and place.startswith(f"{self.path}:"))
-        notes = (f"{self.path} says how to read this folder: {said}",) if said else ()
+        notes: tuple[str, ...] = (f"{self.path} says how to read this folder: {said}",) if said else ()
         if isinstance(parts := self.tables.get(_IN_PARTS), Mapping):
             named = ", ".join(part for part in PARTS if part in parts)
             notes += (f"the interactions are given in parts ({named}): split=given keeps to them",)
@@ -161,7 +161,9 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
     `known` are the columns of each table that mmrec knows. Raises ConfigError, with the place, for what is no such file, and for keys and
     values that cannot be, with the nearest that can; DataError for a link that leads out of the folder.
     """
-    path, content, lines = folder / FILE, {}, {}
+    path = folder / FILE
+    content: dict[str, Any] = {}
+    lines: dict[str, int] = {}
     if os.path.lexists(path):
         check_file(path, folder)
         if path.is_dir():
@@ -169,20 +171,20 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
         content, lines = _load(path, limits)
     places = {key: f"{path}:{line}: {key}" for key, line in lines.items()}
     _check(content, places, known)
-    given = _said(given)
-    said = {key: f"data.{key}" for key in _keys(given)}
-    _check(given, said, known)
-    image_column = given.get("image_column", content.get("image_column"))
+    asked = _said(given)
+    said = {key: f"data.{key}" for key in _keys(asked)}
+    _check(asked, said, known)
+    image_column = asked.get("image_column", content.get("image_column"))
     if image_column is not None:
         limits.check_glob((places | said)["image_column"], image_column)
-    encoding = given.get("encoding", content.get("encoding"))
+    encoding = asked.get("encoding", content.get("encoding"))
     settings = Settings(
-        tables=content.get("tables", {}) | given.get("tables", {}),
-        renamings=(*_renamings(content, places, known), *_renamings(given, said, known)),
-        text_columns=given.get("text_columns", content.get("text_columns")),
+        tables=content.get("tables", {}) | asked.get("tables", {}),
+        renamings=(*_renamings(content, places, known), *_renamings(asked, said, known)),
+        text_columns=asked.get("text_columns", content.get("text_columns")),
         image_column=image_column,
-        header=given.get("header", content.get("header", True)),
-        features=content.get("features", {}) | given.get("features", {}),
+        header=asked.get("header", content.get("header", True)),
+        features=content.get("features", {}) | asked.get("features", {}),
         encoding=encoding and check_encoding(encoding, (places | said)["encoding"]),
         places=places | said,
         path=path if content else None,
@@ -198,7 +200,8 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
 
 def check_text_columns(names: Sequence[str] | None, ids: Collection[str], place: str) -> None:
     """Raises ConfigError, with the place, for a column that is named twice or holds the ids, which are no text of an item."""
-    for name in names or ():
+    names = names or ()
+    for name in names:
         if name in ids:
             raise ConfigError(f"{place}: `{name}` holds the ids of the items, which say nothing of them; leave it out")
         if names.count(name) > 1:
@@ -262,7 +265,7 @@ def _renamings(content: Mapping[str, Any], places: Mapping[str, str], known: Map
 class _PlainLoader(yaml.SafeLoader):
     """YAML without what could surprise."""
 
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # `index` is an int, a node or None
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise yaml.MarkedYAMLError(problem="anchors and aliases are not taken here", problem_mark=event.start_mark)

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -240,7 +240,7 @@ def _of_lists(path: Path, lists: pl.Series) -> _Stored:
     """As many numbers as most lists have are expected of all."""
     numbers = lists.cast(pl.List(pl.Float32))
     lengths = numbers.list.len()
-    dim = lengths.drop_nulls().mode().max() or 0
+    dim = cast("int | None", lengths.drop_nulls().mode().max()) or 0
     _check_shape(path, (len(lists), dim))
     rows = (lengths == dim).fill_null(False).arg_true().to_numpy()
     stored = _of_rows(numbers.gather(rows).explode().to_numpy().reshape(-1, dim), lists.is_null(), lambda row: lists[row].to_list())

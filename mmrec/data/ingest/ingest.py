@@ -12,10 +12,9 @@ beside the interactions; and by rows that cannot be used. Splits that draw from 
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -81,7 +80,7 @@ class Ingest:
         """sha256 over everything that decides what is written."""
         settings = self.opened.settings
         renamings = [(one.column, one.name, one.tables) for one in settings.renamings]
-        said = [settings.tables, renamings, settings.text_columns, settings.image_column, settings.features]
+        said: list[object] = [settings.tables, renamings, settings.text_columns, settings.image_column, settings.features]
         said += [settings.header, settings.encoding]
         if is_pattern(settings.image_column):
             said.append(sorted(list_pictures(open_pictures(self.opened.path, self.pictures), settings.image_column)))
@@ -200,8 +199,9 @@ class _Rows:
         self._rule.check(schema.names())
         self._filter.thin(schema.to_frame(), Tally())
         shutil.rmtree(self._folder, ignore_errors=True)
-        self.spill = Spill(self._folder, users.bounds(), pl.Schema({**schema, ITEM_ID: pl.UInt32}))
-        self._items, self._are_plain, self._odd = Interned(), True, []
+        self.spill = Spill(self._folder, users.bounds(), pl.Schema({**schema, ITEM_ID: pl.UInt32()}))
+        self._items, self._are_plain = Interned(), True
+        self._odd: list[tuple[pl.DataFrame, pl.Series]] = []
 
     def put(self, rows: pl.DataFrame, numbers: pl.Series) -> None:
         """The next rows, and their numbers in the file."""
@@ -240,7 +240,7 @@ def _distinct(rows: Spill, key: str) -> pl.Series:
     return known.ids
 
 
-def _made_before(out: Path, key: str, opened: OpenedFolder) -> Mapping[str, Any] | None:
+def _made_before(out: Path, key: str, opened: OpenedFolder) -> dict[str, Any] | None:
     """The manifest of what is at `out`, if it is the same; None where there is nothing. Raises ConfigError for all else."""
     for table in opened.tables.values():
         for path in table.values() if isinstance(table, dict) else [table]:
@@ -255,4 +255,4 @@ def _made_before(out: Path, key: str, opened: OpenedFolder) -> Mapping[str, Any]
         raise ConfigError(f"{out} is there already, and is none of what `mmrec data ingest` writes; choose another folder") from None
     if found != key:
         raise ConfigError(f"{out} is there already, made from other files or with other settings; remove it, or choose another folder")
-    return manifest
+    return cast("dict[str, Any]", manifest)

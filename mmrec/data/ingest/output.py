@@ -23,7 +23,8 @@ class PartWriters:
     """Train, valid and test as one Parquet file each."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._writers, self._digests = folder, [], [FrameDigest() for _ in PARTS]
+        self._folder, self._digests = folder, [FrameDigest() for _ in PARTS]
+        self._writers: list[pq.ParquetWriter] = []
 
     def __enter__(self) -> "PartWriters":
         return self

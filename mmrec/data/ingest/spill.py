@@ -23,7 +23,8 @@ class Sample:
     """Ids drawn evenly from however many: every so many-th of a stream, ever fewer as it gets longer."""
 
     def __init__(self) -> None:
-        self.n, self._step, self._ids = 0, 1, []
+        self.n, self._step = 0, 1
+        self._ids: list[pl.Series] = []
 
     def add(self, ids: pl.Series) -> None:
         """The next ids, nulls left out."""

@@ -46,7 +46,8 @@ class Stream:
         self._found = match_columns(file, columns, names)
         self._known = [column for column in columns if column.name in self._found]
         self._salvaged: pl.LazyFrame | None = None
-        self._units, self._time_notes = time_units(self._known), ()
+        self._units = time_units(self._known)
+        self._time_notes: tuple[str, ...] = ()
         self._bad: list[pl.DataFrame] = []
         self._kinds: dict[str, Kinds] = {}
         self.n_rows = 0

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import PurePosixPath
+from typing import TypeGuard
 
 import polars as pl
 
@@ -13,7 +14,7 @@ _FIELD = re.compile(r"\{([^{}]+)\}")
 _NO_GLOB = re.compile(r"^/|(^|/)\.\.(/|$)|[^/]\*\*|\*\*[^/]")
 
 
-def is_pattern(image_column: str | None) -> bool:
+def is_pattern(image_column: str | None) -> TypeGuard[str]:
     """Whether this says where pictures lie, rather than which column has their paths."""
     return image_column is not None and _FIELD.search(image_column) is not None
 

@@ -89,8 +89,12 @@ _LAYOUTS = {
         products="metaFiles2/meta_{}.json.gz",
         names={USER_ID: "reviewerID", ITEM_ID: "asin", RATING: "overall", TIMESTAMP: "unixReviewTime"},
         product_id="asin",
-        schema={"asin": pl.String, "title": pl.String, "brand": pl.String}
-        | dict.fromkeys(("description", "feature", "category", "also_buy", "also_view", "imageURLHighRes"), _LIST),
+        schema={
+            "asin": pl.String,
+            "title": pl.String,
+            "brand": pl.String,
+            **dict.fromkeys(("description", "feature", "category", "also_buy", "also_view", "imageURLHighRes"), _LIST),
+        },
         columns={
             _TITLE: pl.when(~pl.col("title").str.contains(_SCRIPT, literal=True)).then("title"),
             _BRAND: pl.col("brand"),
@@ -110,9 +114,14 @@ _LAYOUTS = {
         products="meta_categories/meta_{}.jsonl",
         names={USER_ID: "user_id", ITEM_ID: "parent_asin", RATING: "rating", TIMESTAMP: "timestamp"},
         product_id="parent_asin",
-        schema={"parent_asin": pl.String, "title": pl.String, "store": pl.String, "details": pl.Struct({"Brand": pl.String})}
-        | dict.fromkeys(("description", "features", "categories"), _LIST)
-        | {"images": pl.List(pl.Struct({"large": pl.String, "hi_res": pl.String}))},
+        schema={
+            "parent_asin": pl.String,
+            "title": pl.String,
+            "store": pl.String,
+            "details": pl.Struct({"Brand": pl.String}),
+            **dict.fromkeys(("description", "features", "categories"), _LIST),
+            "images": pl.List(pl.Struct({"large": pl.String, "hi_res": pl.String})),
+        },
         columns={
             _TITLE: pl.col("title"),
             _BRAND: pl.coalesce(pl.col("details").struct.field("Brand"), "store"),

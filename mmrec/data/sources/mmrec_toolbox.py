@@ -10,6 +10,7 @@ u_id_mapping.csv    userID, and what the users were called before
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -109,14 +110,14 @@ def _read_vectors(path: Path, item_ids: pl.Series, problems: Problems) -> Float3
     """The features of all items; what is wrong with single rows becomes a problem. Raises DataError for anything but a table of numbers."""
     with np.errstate(over="ignore"):
         values = np.array(open_npy(path), dtype=np.float32)
-    broken = (~np.isfinite(values).all(axis=1)).nonzero()[0]
+    broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(broken):
         shown = [
             Problem("no-number", f"{path}:row {row + 1}", f"expected finite numbers for the item `{row}`")
             for row in broken[: max(1, problems.room)].tolist()
         ]
         problems.add(str(path), shown, len(broken))
-    last = item_ids.cast(pl.Int64).max()
+    last = cast("int | None", item_ids.cast(pl.Int64).max())
     if last is not None and last >= len(values):
         reason = f"expected a row for each item from `0` to `{last}`, found {len(values):,} rows"
         problems.add(str(path), [Problem("missing-row", str(path), reason)])
@@ -135,7 +136,7 @@ def _frames(read: Mapping[str, pl.DataFrame], vectors: Mapping[str, np.ndarray])
 
 
 def _without_zeros(values: Float32[np.ndarray, "n_rows dim"], source: str) -> ItemVectors:
-    rows = values.any(axis=1).nonzero()[0]
+    rows = np.flatnonzero(values.any(axis=1))
     return ItemVectors(_numbers(rows), values[rows], source)
 
 

@@ -5,6 +5,7 @@ Ratings: Harper and Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015. Grap
 
 import logging
 from dataclasses import replace
+from typing import cast
 
 import polars as pl
 
@@ -39,10 +40,11 @@ def movielens_100k(cache: str) -> Dataset:
             _log.info(line)
     dataset = read_recbole(str(target / FOLDER), None, {}, [])
     title, genre, year = pl.col("movie_title").alias("title"), pl.col("class").str.replace_all(" ", ", ").alias("genre"), "release_year"
+    users = cast("pl.DataFrame", dataset.users)  # this dataset has them
     return replace(
         dataset,
         name="movielens_100k",
         items=dataset.items.select(ITEM_ID, title, genre, year),
         text_columns=("title", "genre", year),
-        users=dataset.users.with_columns(pl.col("age").cast(pl.Float64)),
+        users=users.with_columns(pl.col("age").cast(pl.Float64)),
     )

@@ -33,7 +33,7 @@ _EXPECTED = {
 _CODES = {"id": "no-id", "text": "no-text", "seconds": "no-time", "number": "no-number", "binary": "no-label", "whole": "no-whole-number"}
 _REQUIRED_VALUE = ("id", "seconds")
 _ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
-_FIRST_INEXACT = {pl.Float32: 2**24}
+_FIRST_INEXACT: dict[pl.DataType | type[pl.DataType], int] = {pl.Float32: 2**24}
 """The whole number from which on a floating-point type has no place for each: it may stand for several ids."""
 _VISIBLE = r"[^\s\p{Cc}\p{Cf}]"
 """A character that a person can see: no space, no control code, nothing without a width."""

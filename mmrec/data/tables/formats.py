@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -93,14 +94,16 @@ class DelimitedFile(TextFile):
     def scan(self) -> pl.LazyFrame:
         names = self.columns
         schema = dict.fromkeys(names, pl.String)
-        form = {"separator": self.separator, "quote_char": self.quote_char, "has_header": self.has_header}
-        raw = pl.scan_csv(self.source, schema=schema, glob=False, **form)
+        raw = pl.scan_csv(
+            self.source, schema=schema, glob=False, separator=self.separator, quote_char=self.quote_char, has_header=self.has_header
+        )
         if len(names) > _WIDE:
             return raw.map_batches(_without_blank_rows, schema=schema, streamable=True)
         return raw.filter(pl.any_horizontal(pl.all().fill_null("") != ""))
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
-        names, lines, rows, broken, broken_lines = self.columns, [], [], {}, []
+        names, lines, rows, broken_lines = self.columns, [], [], []
+        broken: dict[str, list[Problem]] = {}
         for line, fields, reason in self._rows():
             code, odd = "broken-quotes" if reason else "too-many-fields", odd_bytes(self.separator.join(fields))
             if odd:
@@ -126,7 +129,7 @@ class DelimitedFile(TextFile):
 
     def _rows(self) -> Iterator[tuple[int, list[str], str]]:
         """The line on which each row starts, its fields, and what is wrong with its quotes; a blank line is a row without fields."""
-        quoting = csv.QUOTE_NONE if self.quote_char is None else csv.QUOTE_MINIMAL
+        quoting: Literal[0, 3] = csv.QUOTE_NONE if self.quote_char is None else csv.QUOTE_MINIMAL
         with self.open() as file:
             ahead: list[str] = []  # the lines of the row that is being read
             again: deque[str] = deque()  # lines that a row of broken quotes had swallowed
@@ -222,7 +225,8 @@ class JsonLinesFile(TextFile):
         return glob.escape(str(self.source)) if isinstance(self.source, Path) else self.source
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
-        lines, records, broken, broken_lines = [], [], {}, []
+        lines, records, broken_lines = [], [], []
+        broken: dict[str, list[Problem]] = {}
         for line, text in self._texts():
             code, odd = "not-json", odd_bytes(text)
             try:

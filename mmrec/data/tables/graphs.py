@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element, ParseError
 import polars as pl
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
-from pyoxigraph import BlankNode, Quad, RdfFormat, Triple, parse
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
 
 from mmrec.data.tables.delimited.encoding import TextEncoding, odd_bytes
 from mmrec.data.tables.nesting import deep_rdf, line_blocks
@@ -183,14 +183,13 @@ class GraphmlFile(TableFile):
         edges: list[_Edge] = []
         for line, tag, element in _elements(self.path, self.limits):
             if tag == "key":
-                keys[element.get("id", "")] = _Key(
-                    element.get("attr.name") or element.get("id", ""), element.get("for", "all"), element.findtext("{*}default")
-                )
+                key = element.get("id", "")
+                keys[key] = _Key(element.get("attr.name") or key, element.get("for", "all"), element.findtext("{*}default"))
             elif tag == "node":
                 nodes[_required(element, "id", self.path, line)] = _data(element, tag, keys)
             elif tag == "edge":
-                ends = (_required(element, end, self.path, line) for end in ("source", "target"))
-                edges.append(_Edge(line, *ends, _data(element, tag, keys)))
+                source, target = (_required(element, end, self.path, line) for end in ("source", "target"))
+                edges.append(_Edge(line, source, target, _data(element, tag, keys)))
             elif tag == "hyperedge":
                 raise DataError(f"{self.path}:{line}: expected edges between two nodes, found a hyperedge")
         names = self._names(nodes)
@@ -251,7 +250,7 @@ def _rows(quads: Iterable[Quad], blank: Callable[[str], str]) -> Iterator[tuple[
     return ((_entity(quad.subject, blank), quad.predicate.value, _entity(quad.object, blank)) for quad in quads)
 
 
-def _entity(term: object, blank: Callable[[str], str]) -> str:
+def _entity(term: NamedNode | BlankNode | Literal | Triple, blank: Callable[[str], str]) -> str:
     if isinstance(term, BlankNode):
         return blank(term.value)
     if isinstance(term, Triple):
@@ -340,7 +339,9 @@ def _required(element: Element, name: str, path: Path, line: int) -> str:
 
 def _data(element: Element, tag: str, keys: dict[str, _Key]) -> dict[str, str]:
     """What a file says of a node or an edge, by name, defaults included; blank is nothing."""
-    values = {key.name: key.default for key in keys.values() if key.default is not None and key.domain in (tag, "all")}
+    values: dict[str, str | None] = {
+        key.name: key.default for key in keys.values() if key.default is not None and key.domain in (tag, "all")
+    }
     for child in element:
         if child.tag.endswith("data"):  # its namespace before it
             key = child.get("key", "")

@@ -4,6 +4,7 @@ Results are exact: numbers that stand for texts are hashes, and what they find i
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -36,7 +37,7 @@ class Distinct:
     def ids(self) -> pl.Series:
         """The texts, in any order."""
         self._settle()
-        return self._ids
+        return cast("pl.Series", self._ids)  # for at least one column was added
 
     @property
     def repeated(self) -> pl.Series:
@@ -98,7 +99,7 @@ def gather(rows: pl.DataFrame, order: pl.Series) -> pl.DataFrame:
 def _ranks(ids: pl.Series) -> tuple[pl.Series, int]:
     """Of each text its rank among the distinct ones, from 1 up, and 0 for null; and how many ranks there are."""
     if ids.dtype.is_integer():  # ranks already
-        return (ids + 1).fill_null(0), (ids.max() or 0) + 2
+        return (ids + 1).fill_null(0), (cast("int | None", ids.max()) or 0) + 2
     known = _one_a_hash(ids).drop_nulls().sort()
     found = positions(ids, known)
     if found.null_count() > ids.null_count():  # two texts have the same hash

@@ -7,7 +7,7 @@ _SHOWN = 8
 """Columns that are named in a note."""
 
 
-def is_coded(dtype: pl.DataType) -> bool:
+def is_coded(dtype: pl.DataType | pl.datatypes.DataTypeClass) -> bool:
     """Whether these are texts that are stored once each, as the `category` of pandas."""
     return isinstance(dtype, pl.Categorical | pl.Enum)
 
@@ -17,7 +17,7 @@ def is_text_list(dtype: pl.DataType) -> bool:
     return isinstance(dtype, pl.List) and (dtype.inner == pl.String or is_coded(dtype.inner))
 
 
-def as_text(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def as_text(values: pl.Expr, dtype: pl.DataType | pl.datatypes.DataTypeClass) -> pl.Expr:
     """Values of any type as one text each: what a list or a struct holds, whatever is inside of that, with commas between.
 
     What cannot be text, such as bytes that are not UTF-8, is null.

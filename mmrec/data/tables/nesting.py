@@ -75,13 +75,13 @@ def n_fields(schema: Mapping[str, pl.DataType]) -> int:
     return sum(map(_n_fields, schema.values()))
 
 
-def _n_fields(dtype: pl.DataType) -> int:
+def _n_fields(dtype: pl.DataType | pl.datatypes.DataTypeClass) -> int:
     if isinstance(dtype, pl.Struct):
         return max(1, sum(_n_fields(field.dtype) for field in dtype.fields))
     return _n_fields(dtype.inner) if isinstance(dtype, pl.List | pl.Array) else 1
 
 
-def type_depth(dtype: pl.DataType) -> int:
+def type_depth(dtype: pl.DataType | pl.datatypes.DataTypeClass) -> int:
     """How many lists and structs are inside of each other; 0 for a plain value."""
     if isinstance(dtype, pl.Struct):
         return 1 + max((type_depth(field.dtype) for field in dtype.fields), default=0)

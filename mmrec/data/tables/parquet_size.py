@@ -63,7 +63,7 @@ def _text_bytes(file: pq.ParquetFile, group: int, chunk: pq.ColumnChunkMetaData,
     """At least the bytes of the texts in a column of a row group, exact if they are more than `allowed`."""
     first = next(_dictionaries(file, group, chunk, 1), None)
     longest = 0 if first is None else int(_lengths(first).max(initial=0))
-    bound = chunk.num_values * longest + chunk.total_uncompressed_size
+    bound: int = chunk.num_values * longest + chunk.total_uncompressed_size
     if bound <= allowed // max(1, file.metadata.num_row_groups):
         return bound
     return sum(_n_bytes(one) for one in _dictionaries(file, group, chunk, 2**20))

@@ -87,9 +87,9 @@ class TextFile(TableFile):
         """Of each row that was salvaged, its line."""
         with open_bytes(path) as file:
             start = file.read(4)
-        for mark, encoding in _MARKS.items():
+        for mark, name in _MARKS.items():
             if start.startswith(mark):
-                self._transcode(encoding)
+                self._transcode(name)
                 return
         if self._text_encoding.may_look_like_utf8:
             self._settle_encoding()
@@ -103,7 +103,7 @@ class TextFile(TableFile):
 
     def open(self) -> io.TextIOBase:
         """The text, decompressed and decoded; other bytes than of its encoding are kept, for `delimited.encoding.odd_bytes`."""
-        raw = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
+        raw: io.BytesIO | io.BufferedReader = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
         return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="", errors="surrogateescape")
 
     def check_cells(self, n_columns: int, limits: Limits) -> None:

@@ -8,7 +8,9 @@ that are unlikely in that unit.
 from collections import Counter, defaultdict
 
 import polars as pl
+from polars.expr.whenthen import ChainedThen, Then
 
+from mmrec.data.tables.aggregates import maximum, minimum
 from mmrec.data.tables.raw import TableFile
 from mmrec.errors import DataError
 
@@ -47,7 +49,7 @@ class TimeUnits:
         self._n_rows, self._n_zero = self._n_rows + len(times), self._n_zero + n_zero
         if fraction_of(name) not in parsed.columns:  # no numbers, but dates and times
             return
-        if len(times) and times.min() >= EARLIEST and times.max() <= LATEST:
+        if len(times) and minimum(times) >= EARLIEST and maximum(times) <= LATEST:
             self._counts[SECONDS] += len(times)
             return
         time = pl.col(name)
@@ -84,7 +86,7 @@ class TimeUnits:
                 "write the times, as ISO 8601 such as 2024-12-31T23:59 or in seconds since 1970, or leave the column out"
             )
         unit = self.unit or SECONDS
-        notes = () if unit == SECONDS else (f"{table.path}: {name} is in {unit}",)
+        notes: tuple[str, ...] = () if unit == SECONDS else (f"{table.path}: {name} is in {unit}",)
         odd = [one for other, found in self._unlikely.items() if other == "0" or _scale_of(other) == unit for one in found]
         if unit in _SCALES and odd:
             counts, least, greatest = zip(*odd, strict=True)
@@ -120,16 +122,16 @@ def _scale_of(unit: str) -> str:
 
 def _unit(time: pl.Expr) -> pl.Expr:
     """What each number other than 0 is most likely, by its size and its digits."""
-    found = pl.when(time.is_between(_LEAST_YEAR, _GREATEST_YEAR)).then(pl.lit(YEARS))
-    days = (second // _DAY + _SHEET_DAY_OF_1970 for second in (EARLIEST, LATEST))
-    found = found.when(time.is_between(*days)).then(pl.lit(SHEET_DAYS))
+    found: Then | ChainedThen = pl.when(time.is_between(_LEAST_YEAR, _GREATEST_YEAR)).then(pl.lit(YEARS))
+    first, last = (second // _DAY + _SHEET_DAY_OF_1970 for second in (EARLIEST, LATEST))
+    found = found.when(time.is_between(first, last)).then(pl.lit(SHEET_DAYS))
     for unit, factor in _DIGITS.items():
         found = found.when(_read_digits(time, factor).is_not_null()).then(pl.lit(unit))
     return found.otherwise(_size_unit(time.abs()))
 
 
 def _size_unit(size: pl.Expr) -> pl.Expr:
-    found = pl.when(size < _LATEST_SECOND).then(pl.lit(SECONDS))
+    found: Then | ChainedThen = pl.when(size < _LATEST_SECOND).then(pl.lit(SECONDS))
     for unit, scale in list(_SCALES.items())[1:-1]:
         found = found.when(size < _LATEST_SECOND * scale).then(pl.lit(unit))
     return found.otherwise(pl.lit(list(_SCALES)[-1]))

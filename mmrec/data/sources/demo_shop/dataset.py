@@ -11,7 +11,7 @@ says what the picture shows: it is for pretraining image encoders on picture and
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -81,7 +81,7 @@ def load_truth_info(dataset: Dataset) -> dict[str, Any]:
 
     Raises MissingFile where the dataset is not the generated shop.
     """
-    return json.loads(_truth_file(dataset, TRUTH_INFO).read_text(encoding="utf-8"))
+    return cast("dict[str, Any]", json.loads(_truth_file(dataset, TRUTH_INFO).read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,10 @@ def _items(shop: _Shop, rng: np.random.Generator) -> pl.DataFrame:
     rows = []
     for i, item_id in enumerate(shop.item_ids):
         # Every text is drawn, shown or not, so that what one item lacks changes no other.
-        title, description = write_title(rng), write_description(*(attributes[group][i] for group in GROUPS[TEXT]), rng)
-        caption = write_caption(*(attributes[group][i] for group in GROUPS[IMAGE]), rng)
+        style, use, occasion = (attributes[group][i] for group in GROUPS[TEXT])
+        title, description = write_title(rng), write_description(style, use, occasion, rng)
+        colour, pattern, shape = (attributes[group][i] for group in GROUPS[IMAGE])
+        caption = write_caption(colour, pattern, shape, rng)
         text, image, graph = (bool(shop.present[part][i]) for part in (TEXT, IMAGE, KG))
         rows.append(
             {
@@ -200,8 +202,9 @@ def _picture_path(item_id: str) -> str:
 
 
 def _write_pictures(folder: Path, shop: _Shop, rng: np.random.Generator) -> None:
-    for item_id, present, *names in zip(shop.item_ids, shop.present[IMAGE], *map(shop.names, GROUPS[IMAGE]), strict=True):
-        pixels = draw_picture(*names, rng)
+    looks = zip(*map(shop.names, GROUPS[IMAGE]), strict=True)
+    for item_id, present, (colour, pattern, shape) in zip(shop.item_ids, shop.present[IMAGE], looks, strict=True):
+        pixels = draw_picture(colour, pattern, shape, rng)
         if present:
             Image.fromarray(pixels).save(folder / _picture_path(item_id), quality=88)
 
@@ -226,7 +229,8 @@ def _truth(shop: _Shop) -> dict[str, tuple[np.ndarray, str]]:
     """Every tensor of the truth with its meaning."""
     world, log = shop.world, shop.log
     parts = {part: world.utility(part, N_PERIODS - 1) for part in SHARES}
-    truth = {"utility": (sum(parts.values()), "(n_users, n_items) utility in the last period: the sum of its parts")}
+    total = cast("np.ndarray", sum(parts.values()))
+    truth = {"utility": (total, "(n_users, n_items) utility in the last period: the sum of its parts")}
     for part, values in parts.items():
         truth[f"utility_{part}"] = (values, f"(n_users, n_items) the part of utility in the last period that only {part} evidence shows")
         truth[f"taste_{part}"] = (

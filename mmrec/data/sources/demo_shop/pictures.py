@@ -33,7 +33,8 @@ def draw_picture(colour: str, pattern: str, shape: str, rng: np.random.Generator
     pixels = background * (1 - inside) + body * (1 - 0.65 * ink) * inside
     light = 1 + rng.uniform(-0.15, 0.15) * x + rng.uniform(-0.15, 0.15) * y
     pixels = pixels * light[..., None] + rng.uniform(0.01, 0.05) * rng.standard_normal((SIDE, SIDE, 3))
-    return (255 * pixels.clip(0, 1)).astype(np.uint8)
+    scaled: np.ndarray = 255 * pixels.clip(0, 1)
+    return scaled.astype(np.uint8)
 
 
 def write_caption(colour: str, pattern: str, shape: str, rng: np.random.Generator) -> str:
@@ -52,26 +53,30 @@ def _object_coordinates(rng: np.random.Generator) -> tuple[Plane, Plane]:
 
 def _soft(distance: Plane, sharpness: float) -> Plane:
     """1 where a signed distance is negative, 0 where positive, with a smooth edge."""
-    return 1 / (1 + np.exp((sharpness * 2 * distance).clip(-30, 30)))
+    inside: Plane = 1 / (1 + np.exp((sharpness * 2 * distance).clip(-30, 30)))
+    return inside
 
 
 def _signed_distance(shape: str, x: Plane, y: Plane) -> Plane:
     """Negative inside the shape; close to a distance in units of the object's radius."""
+    distance: Plane
     radius, angle = np.hypot(x, y), np.arctan2(x, -y)
     match shape:
         case "disc":
-            return radius - 0.9
+            distance = radius - 0.9
         case "square":
-            return np.maximum(np.abs(x), np.abs(y)) - 0.8
+            distance = np.maximum(np.abs(x), np.abs(y)) - 0.8
         case "triangle":
-            return np.maximum(np.abs(x) * 0.866 - y * 0.5, y) - 0.5
+            distance = np.maximum(np.abs(x) * 0.866 - y * 0.5, y) - 0.5
         case "flower":
-            return radius - 0.7 - 0.35 * np.cos(5 * angle)
+            distance = radius - 0.7 - 0.35 * np.cos(5 * angle)
         case "cross":
-            return np.maximum(np.minimum(np.abs(x), np.abs(y)) - 0.3, np.maximum(np.abs(x), np.abs(y)) - 0.95)
+            distance = np.maximum(np.minimum(np.abs(x), np.abs(y)) - 0.3, np.maximum(np.abs(x), np.abs(y)) - 0.95)
         case "ring":
-            return np.abs(radius - 0.72) - 0.24
-    raise ValueError(shape)
+            distance = np.abs(radius - 0.72) - 0.24
+        case _:
+            raise ValueError(shape)
+    return distance
 
 
 def _pattern(pattern: str, x: Plane, y: Plane, rng: np.random.Generator) -> Plane:

@@ -10,6 +10,7 @@ part; those of `collaborative` (a quality all users agree on, and hidden tastes)
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -65,7 +66,8 @@ class World:
 
     def utility(self, part: str, period: int) -> Float[np.ndarray, "n_users n_items"]:
         """The weighted part of every user's utility of every item in one period."""
-        return (np.sqrt(SHARES[part]) * self.tastes[part][period] @ self.factors[part].T).astype(np.float32)
+        utility: np.ndarray = np.sqrt(SHARES[part]) * self.tastes[part][period] @ self.factors[part].T
+        return utility.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def simulate(world: World, n_interactions: int, rng: np.random.Generator) -> Log
     policy = np.zeros((N_PERIODS, n_items))
     counts = np.zeros(n_items)
     for p in range(N_PERIODS):
-        total = sum(world.utility(part, p) for part in SHARES)
+        total = cast("np.ndarray", sum(world.utility(part, p) for part in SHARES))
         weight = promotion * (1 + counts / max(counts.mean(), 1.0)) ** POPULARITY_EXPONENT * (world.launch_period <= p)
         policy[p] = weight / weight.sum()
         for rows in _rounds(user_idx, np.flatnonzero(period == p)):
@@ -137,7 +139,8 @@ def _whiten(values: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
     """Zero mean, unit variance and no correlation between columns (symmetric whitening, so columns keep their meaning)."""
     centred = values - values.mean(0)
     eigenvalue, vector = np.linalg.eigh(centred.T @ centred / len(values))
-    return centred @ (vector / np.sqrt(eigenvalue.clip(1e-9))) @ vector.T
+    whitened: np.ndarray = centred @ (vector / np.sqrt(eigenvalue.clip(1e-9))) @ vector.T
+    return whitened
 
 
 def _content_factors(columns: list[tuple[np.ndarray, int]], rng: np.random.Generator) -> Float[np.ndarray, "n_items dim"]:
@@ -210,4 +213,5 @@ def _choose(
 def _rate(utility: Float[np.ndarray, " n"], rng: np.random.Generator) -> Int64[np.ndarray, " n"]:
     """1 to 5: utility, standardised over the log, plus noise of half its spread, around 3.6."""
     standard = (utility - utility.mean()) / max(utility.std(), 1e-9)
-    return np.clip(np.rint(3.6 + standard + 0.5 * rng.standard_normal(len(utility))), 1, 5).astype(np.int64)
+    stars: np.ndarray = np.clip(np.rint(3.6 + standard + 0.5 * rng.standard_normal(len(utility))), 1, 5)
+    return stars.astype(np.int64)

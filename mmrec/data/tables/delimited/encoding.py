@@ -167,6 +167,8 @@ def example(text: str) -> str:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
     odd = error.object[error.start : error.end]
     return "".join(chr(byte + 0xDC00 if byte >= 0x80 else byte) for byte in odd), error.end
 
