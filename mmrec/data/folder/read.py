@@ -267,12 +267,16 @@ def no_rows(file: TableFile) -> DataError:
 
 
 def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str) -> None:
-    """Does what is to be done with problems: raises them all, or writes the rows that are left out below `quarantine`."""
+    """Does what is to be done with problems: raises them all, or writes the rows that are left out below `quarantine`.
+
+    Raises ConfigError where rows are to be set aside, and no folder is named for them.
+    """
     if on_error == "stop":
         problems.raise_any()
     elif len(problems):
-        # `quarantine` is given where `on_error` asks for it.
-        write_quarantine(user_path(cast("str", quarantine)) / content_hash[:16], tables, problems)
+        if quarantine is None:
+            raise ConfigError("data.quarantine: expected a folder for the rows that data.on_error=quarantine sets aside")
+        write_quarantine(user_path(quarantine) / content_hash[:16], tables, problems)
 
 
 def assemble(

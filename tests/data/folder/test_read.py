@@ -192,3 +192,9 @@ def test_a_kind_of_id_that_changes_is_named_with_its_line_and_like_ids_are_kept_
     line = f"{tmp_path / 'interactions.csv'}:4:user_id: other text from here on, whole numbers before; ids stay text"
     near = "item_id: `B` and `b` differ only by case, spaces, invisible characters, leading zeros or Unicode form; they are kept apart"
     assert [note for note in dataset.notes if "user_id" in note or "differ" in note] == [line, near]
+
+
+def test_rows_set_aside_need_a_folder_for_them(tmp_path: Path) -> None:
+    folder = write(tmp_path, interactions="user_id,item_id,timestamp\nu1,a,2024-01-01\nu1,b,never\nu2,c,2024-01-03\n")
+    with pytest.raises(ConfigError, match=r"data\.quarantine: expected a folder"):
+        read_folder(str(folder), on_error="quarantine")
