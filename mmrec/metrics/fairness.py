@@ -21,16 +21,6 @@ def group_means(values: Float64[Tensor, " n_users"], groups: Int64[Tensor, " n_u
     return sums / counts
 
 
-def group_differences(means: PerGroup) -> Float64[Tensor, "n_groups n_groups"]:
-    """`[a, b]`: by how much the mean of group a exceeds that of b; of two groups the magnitude is the UOF of Li et al. 2021.
-
-    >>> group_differences(torch.tensor([0.25, 0.75]).double())
-    tensor([[ 0.0000, -0.5000],
-            [ 0.5000,  0.0000]], dtype=torch.float64)
-    """
-    return means[:, None] - means[None, :]
-
-
 def group_gap(means: PerGroup) -> float:
     """The best group's mean less the worst's, over groups that have one; 0 is fair. NaN without any (max-min, as in Wang et al. 2023).
 

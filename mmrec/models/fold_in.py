@@ -52,7 +52,8 @@ class FoldInByRegression:
         means, wanted = self._means(owned)[known], self.users[known].double()
         gram = means.T @ means
         gram.diagonal().add_(_RIDGE * gram.diagonal().mean().clamp(min=1e-12))
-        return torch.linalg.solve(gram, means.T @ wanted)
+        weights: Tensor = torch.linalg.solve(gram, means.T @ wanted)
+        return weights
 
     def _means(self, owned: InteractionMatrix) -> Float[Tensor, "n_users dim_plus_1"]:
         """The mean vectors of users' items and, for the intercept, a 1; in double precision."""

@@ -91,7 +91,9 @@ class Parts(NamedTuple):
         items = torch.cat([self.items, self.linear_items, self.trend[:, None], lift], dim=1)
         users = _mixed_users(weights, self.users, self.linear_users, self.known_users)
         parts_of = self.fold_in
-        fold_in = parts_of and (lambda histories: _mixed_users(weights, *parts_of(histories), histories.n_events > 0))
+        fold_in: FoldIn | None = (
+            None if parts_of is None else lambda histories: _mixed_users(weights, *parts_of(histories), histories.n_events > 0)
+        )
         return FrozenScorer(users, items, self.attention, fold_in)
 
 
@@ -194,6 +196,9 @@ class GradientRecommender(Recommender):
 
     Its constructor takes `spec`, and by their names the `parts_taken` of a configuration.
     """
+
+    known_users: Bool[Tensor, " n_users"]
+    known_items: Bool[Tensor, " n_items"]
 
     def __init__(self, spec: DatasetSpec) -> None:
         super().__init__()

@@ -35,7 +35,8 @@ class BatchVectors(NamedTuple):
 
     def squared_norm(self) -> Float[Tensor, ""]:
         """`½ (‖u‖² + ‖i‖² + ‖j‖²)`, summed over the batch's users, positives and negatives, divided by its positives."""
-        return 0.5 * sum(vectors.float().pow(2).sum() for vectors in self) / max(1, len(self.positives))
+        users, positives, negatives = (vectors.float().pow(2).sum() for vectors in self)
+        return 0.5 * (users + positives + negatives) / max(1, len(self.positives))
 
 
 def _products(users: Float[Tensor, "rows dim"], items: Float[Tensor, "pool dim"] | Float[Tensor, "rows pool dim"]) -> Tensor:

@@ -24,7 +24,8 @@ def most_of_ones_colour() -> InteractionMatrix:
     """Everybody has the items of their colour but two; every item has as many users."""
     distance = (torch.arange(N_WARM) - torch.arange(N_USERS)[:, None]) % N_WARM
     wanted = same_colour(N_WARM) & (distance > 2)
-    return InteractionMatrix.from_pairs(*wanted.nonzero().unbind(1), N_USERS, N_WARM)
+    users, items = wanted.nonzero().unbind(1)
+    return InteractionMatrix.from_pairs(users, items, N_USERS, N_WARM)
 
 
 def all_warm_of_ones_colour() -> InteractionMatrix:

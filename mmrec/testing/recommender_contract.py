@@ -82,7 +82,7 @@ class RecommenderContract:
     def test_a_state_dict_restores_it(self) -> None:
         trained = self.trained()
         state = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
-        if isinstance(trained, GradientRecommender):
+        if issubclass(self.model, GradientRecommender):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(1)
                 fresh: Recommender = self.model(spec=with_new(spec_of_colours(most_of_ones_colour())), **self.settings)

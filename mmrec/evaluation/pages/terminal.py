@@ -42,23 +42,12 @@ def console_table(metrics: dict[str, Any], columns: Sequence[str], difference_la
     for column in comparison.columns:
         table.add_column(column, justify="right", no_wrap=True)
     for model, cells in comparison.rows.items():
-        table.add_row(Text(model), *(Text(_cell(cell, "\n± "), "bold" if cell.is_best else "") for cell in cells))
+        table.add_row(Text(model), *(Text(_cell(cell), "bold" if cell.is_best else "") for cell in cells))
     table.add_section()
     if comparison.baselines:
         styled = (_styled_difference(d.relative, d.sign) if d else _styled_difference(None) for d in comparison.differences)
         table.add_row(Text(difference_label, "dim"), *styled)
     return table
-
-
-def markdown_table(metrics: dict[str, Any], columns: Sequence[str]) -> str:
-    """The same table in Markdown, ending with a newline."""
-    comparison = compare(metrics, columns)
-    lines = [["model", *comparison.columns], ["---", *("---:" for _ in columns)]]
-    for model, cells in comparison.rows.items():
-        lines.append([model, *(f"**{_cell(cell)}**" if cell.is_best else _cell(cell) for cell in cells)])
-    if comparison.baselines:
-        lines.append([DIFFERENCE_LABEL, *(format_percent(d.relative if d else None) for d in comparison.differences)])
-    return _markdown(lines)
 
 
 def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str, failed: Sequence[str] = ()) -> Table:
@@ -77,7 +66,7 @@ def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str, f
     known = [[value for row in ours if (value := row[c].value) is not None] for c in range(len(columns))]
     best = [better * max(better * value for value in some) if some else None for some, better in zip(known, signs, strict=True)]
     for run, row in zip(runs, ours, strict=True):
-        values = (Text(_cell(cell, "\n± "), "bold" if cell.value == top else "") for cell, top in zip(row, best, strict=True))
+        values = (Text(_cell(cell), "bold" if cell.value == top else "") for cell, top in zip(row, best, strict=True))
         table.add_row(Text(run.label), *values, _against(runs[0], run, tested))
     for label in failed:
         table.add_row(Text(label), "failed")
@@ -172,8 +161,8 @@ def _markdown(lines: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |\n" for line in lines)
 
 
-def _cell(cell: Cell, plus_minus: str = " ± ") -> str:
-    return _value(cell.value, cell.std, plus_minus)
+def _cell(cell: Cell) -> str:
+    return _value(cell.value, cell.std, "\n± ")
 
 
 def _value(value: float | None, std: float | None, plus_minus: str) -> str:

@@ -31,8 +31,7 @@ class ContentKNN(HistoryBasedRecommender):
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
         """Raises LackingData where no training item has the modality."""
         features = spec.features.get(self.modality)
-        known = features.present & (owned.item_degree > 0) if features is not None else None
-        if known is None or not known.any():
+        if features is None or not (known := features.present & (owned.item_degree > 0)).any():
             raise LackingData(f"the data have no {self.modality} features of training items")
         mean, deviation = features.values[known].mean(dim=0), features.values[known].std(dim=0, correction=0)
         values = (features.values - mean) / torch.where(deviation > 1e-6 * mean.abs(), deviation, torch.inf)

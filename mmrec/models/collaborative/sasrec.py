@@ -38,6 +38,10 @@ class SASRec(GradientRecommender):
     """
 
     is_history_based = True
+    indptr: Int64[Tensor, " n_users_plus_1"]
+    events: Int64[Tensor, " n"]
+    n_events: Int64[Tensor, " n_items"]
+    warm: Int64[Tensor, " n_warm"]
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
@@ -37,6 +37,9 @@ class KGATRecommender(EpochRecommender):
     """
 
     ranks_new_items = True
+    item_node: Int64[Tensor, " n_items"]
+    attention: Float[Tensor, " n_places"]
+    triple_weight: Float[Tensor, " n_drawn"]
 
     def __init__(
         self,
@@ -107,7 +110,8 @@ class KGATRecommender(EpochRecommender):
         true, false = self.transr.energy(head, tails, self.taken).unbind(1)
         relations = self.transr.vectors[self.triples.relation[edge]]
         squares = head.square().sum(dim=1) + tails.square().sum(dim=(1, 2)) + relations.square().sum(dim=1)
-        return (self.triple_weight * (F.softplus(true - false) + 0.5 * self.regularization * squares)).sum()
+        losses: Tensor = F.softplus(true - false) + 0.5 * self.regularization * squares
+        return (self.triple_weight * losses).sum()
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
@@ -129,4 +133,5 @@ class BiInteraction(nn.Module):
 
     def forward(self, own: Float[Tensor, "n in_dim"], neighbours: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n out_dim"]:
         added = F.leaky_relu(self.added(own + neighbours), _SLOPE)
-        return self.dropout(added + F.leaky_relu(self.multiplied(own * neighbours), _SLOPE))
+        aggregated: Tensor = self.dropout(added + F.leaky_relu(self.multiplied(own * neighbours), _SLOPE))
+        return aggregated

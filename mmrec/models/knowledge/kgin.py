@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
@@ -34,6 +34,7 @@ class KGINRecommender(GradientRecommender):
     """
 
     ranks_new_items = True
+    item_node: Int64[Tensor, " n_items"]
 
     def __init__(
         self,
@@ -68,7 +69,8 @@ class KGINRecommender(GradientRecommender):
     def aggregate(self, nodes: Float[Tensor, "n_nodes dim"]) -> Float[Tensor, "n_nodes dim"]:
         """The relational path-aware aggregation of eq. 8 over all nodes; one without neighbours gets zeros."""
         blocks = self.messages(nodes).split(self.block_sizes)
-        return self.sums(torch.cat([block * relation for block, relation in zip(blocks, self.relations, strict=True)]))
+        summed: Tensor = self.sums(torch.cat([block * relation for block, relation in zip(blocks, self.relations, strict=True)]))
+        return summed
 
     def encode(self, intents: Float[Tensor, "n_intents dim"]) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
         """e* of all users and all items."""

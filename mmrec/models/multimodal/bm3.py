@@ -47,8 +47,9 @@ class BM3(BehaviourRecommender):
             raise ValueError(f"dropout: expected a share from 0 up to, not including, 1, came {dropout}")
         self.dropout, self.content_weight, self.regularization = dropout, content_weight, regularization
         self.predictor = nn.Linear(embedding_dim, embedding_dim)
-        self.projections = nn.ModuleDict({name: nn.Linear(dim, embedding_dim) for name, dim in self.features.dims.items()})
-        for layer in (self.predictor, *self.projections.values()):
+        projections = {name: nn.Linear(dim, embedding_dim) for name, dim in self.features.dims.items()}
+        self.projections = nn.ModuleDict(projections)
+        for layer in (self.predictor, *projections.values()):
             nn.init.xavier_normal_(layer.weight)
 
     def encode(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
@@ -34,6 +34,7 @@ class FREEDOM(BehaviourRecommender, EpochRecommender):
     """
 
     ranks_new_items = True
+    kept: Bool[Tensor, " n_edges"]
 
     def __init__(
         self,
@@ -72,7 +73,8 @@ class FREEDOM(BehaviourRecommender, EpochRecommender):
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         users, items = self.encode()
         vectors = BatchVectors.look_up(users, items, batch)
-        of_content = sum(self._content_loss(vectors.users, batch, name) for name in self.features.names)
+        losses = (self._content_loss(vectors.users, batch, name) for name in self.features.names)
+        of_content = sum(losses, start=users.new_zeros(()))
         return TrainScores(*vectors.scores(batch.row), self.content_weight * of_content)
 
     @torch.no_grad()

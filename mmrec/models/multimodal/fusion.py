@@ -69,6 +69,13 @@ class FusionRecommender(MixedRecommender):
     is_history_based = True
     ranks_new_items = True
     parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend")
+    linear_users: Float[Tensor, "n_users rank"]
+    linear_items: Float[Tensor, "n_items rank"]
+    linear_of_items: Float[Tensor, "n_items rank"]
+    trend: Float[Tensor, " n_items"]
+    mixture: Float[Tensor, " n_weights"]
+    item_entity: Int64[Tensor, " n_items"]
+    present: Bool[Tensor, "n_items modalities"]
 
     def __init__(
         self,
@@ -122,7 +129,7 @@ class FusionRecommender(MixedRecommender):
         for name, features in spec.features.items():
             self.register_buffer(f"features_{name}", _standardized(features.values, features.present), persistent=False)
             present[name] = features.present
-        if self.kg_encoder:
+        if self.kg_encoder and spec.graph:
             self.register_buffer("item_entity", spec.graph.item_entity.clamp(min=0), persistent=False)
             present[KG] = spec.graph.item_entity >= 0
         if not present:
@@ -144,7 +151,7 @@ class FusionRecommender(MixedRecommender):
         present = rows_of(self.present if visible is None else self.present & visible, item_idx)
         items, attention = self.fusion(tokens, present)
         bias = self.content_bias(items).squeeze(1)
-        if self.backbone:
+        if self.bias is not None:  # there is a backbone
             items = items + tokens[:, 0] * present[:, :1]
             bias = bias + rows_of(self.bias, item_idx) * present[:, 0]
         return Encoded(items, bias, attention)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Collection
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -83,4 +84,4 @@ class LATTICE(BehaviourRecommender, EpochRecommender):
     @torch.no_grad()
     def _rebuild(self, learned: nn.ModuleDict) -> None:
         for name, values, _ in self.features.items():
-            learned[name].rebuild(self.projections[name](values))
+            cast(LearnedGraph, learned[name]).rebuild(self.projections[name](values))

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
@@ -36,6 +36,7 @@ class MGCN(BehaviourRecommender):
     """
 
     ranks_new_items = True
+    present: Bool[Tensor, "n_nodes modalities"]
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class MGCN(BehaviourRecommender):
     def fuse(self, behaviour: Float[Tensor, "n_nodes dim"], views: Float[Tensor, "n_nodes modalities dim"]) -> Float[Tensor, "n_nodes dim"]:
         """z: what the views share, and of each what sets it apart as far as behaviour prefers it."""
         has = self.present[..., None].to(views.dtype)
-        attention = self.query(views).masked_fill(~self.present[..., None], -1e9).softmax(dim=1) * has
+        attention: Tensor = self.query(views).masked_fill(~self.present[..., None], -1e9).softmax(dim=1) * has
         shared = (attention * views).sum(dim=1)
         preferred = torch.stack([gate(behaviour) for gate in self.preferences.values()], dim=1)
         apart = preferred * (views - shared[:, None]) * has
@@ -86,12 +87,14 @@ class MGCN(BehaviourRecommender):
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         behaviour, content = self.encode()
-        sizes = self.behaviour.sizes
-        vectors = BatchVectors.look_up(*(behaviour + content).split(sizes), batch)
-        seen, shown = (BatchVectors.look_up(*of.split(sizes), batch) for of in (behaviour, content))
-        pairs = (shown.users, seen.users), (shown.positives, seen.positives)
-        contrastive = self.contrastive_weight * sum(contrast(*pair, self.temperature) for pair in pairs)
+        vectors, seen, shown = (self._look_up(nodes, batch) for nodes in (behaviour + content, behaviour, content))
+        of_users, of_items = (contrast(*pair, self.temperature) for pair in ((shown.users, seen.users), (shown.positives, seen.positives)))
+        contrastive = self.contrastive_weight * (of_users + of_items)
         return TrainScores(*vectors.scores(batch.row), contrastive + self.regularization * vectors.squared_norm())
+
+    def _look_up(self, nodes: Float[Tensor, "n_nodes dim"], batch: TrainBatch) -> BatchVectors:
+        users, items = nodes.split(self.behaviour.sizes)
+        return BatchVectors.look_up(users, items, batch)
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:

@@ -40,10 +40,9 @@ class VBPR(GradientRecommender):
         self.users = embedding_table(spec.n_users, embedding_dim + content_dim, init_scale)  # γ_u and θ_u
         self.items = embedding_table(spec.n_items, embedding_dim + 1, init_scale)  # γ_i and β_i
         nn.init.zeros_(self.items.weight[:, -1])
-        self.projections = nn.ModuleDict(
-            {name: nn.Linear(dim, content_dim + 1, bias=False) for name, dim in self.features.dims.items()}  # E and β'
-        )
-        for projection in self.projections.values():
+        projections = {name: nn.Linear(dim, content_dim + 1, bias=False) for name, dim in self.features.dims.items()}  # E and β'
+        self.projections = nn.ModuleDict(projections)
+        for projection in projections.values():
             nn.init.normal_(projection.weight[:-1], std=projection.in_features**-0.5)
             nn.init.zeros_(projection.weight[-1])
 
@@ -66,7 +65,7 @@ class VBPR(GradientRecommender):
 
     def _item_vectors(self, *rows: tuple[Float[Tensor, "*n factors"], Int64[Tensor, "*n"]]) -> list[Float[Tensor, "*n dim"]]:
         """[γ_i, E f_i, β_i + β'ᵀf_i] of items whose γ_i and β_i are given with their indices."""
-        shown = [0.0 for _ in rows]
+        shown = [own.new_zeros(()) for own, _ in rows]
         for name, projection in self.projections.items():
             present = self.features.present(name)
             for part, projected in enumerate(self.features.project(name, projection, *(idx for _, idx in rows))):

@@ -3,7 +3,7 @@ scores."""
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import scipy.sparse
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.data.tables.aggregates import mean
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import FrozenScorer
 from mmrec.nn.propagation import csr_matrix, transpose
@@ -95,7 +96,8 @@ class TimeAwareEASE:
         best = max(self.regularization, key=lambda one: value(one, weights[-1]))
         for weight in weights:
             value(best, weight)
-        return max((leading[1].truncated(rank) for rank in self.rank), key=lambda one: ndcg(one, valid, k))
+        factors = cast(LinearFactors, leading[1])  # a value has been found: no ndcg is as low as where `leading` starts
+        return max((factors.truncated(rank) for rank in self.rank), key=lambda one: ndcg(one, valid, k))
 
     def _factors(self, matrix: Tensor, weights: Float[Tensor, "n n"]) -> LinearFactors:
         """The leading dimensions of `matrix @ weights`, which is never made."""
@@ -129,7 +131,7 @@ class BestLinear:
 def ndcg(factors: LinearFactors, valid: EvaluationSet, k: int) -> float:
     """The mean ndcg at `k` of the inner products."""
     scorer = FrozenScorer(factors.users, factors.items, factors.items[:, :0])
-    return float(rank_and_evaluate(scorer, valid, [k])[f"ndcg@{k}"].mean())
+    return mean(rank_and_evaluate(scorer, valid, [k])[f"ndcg@{k}"])
 
 
 def ease_weights(gram: Float[Tensor, "n n"], regularization: float) -> Float[Tensor, "n n"]:
@@ -144,11 +146,11 @@ def time_gram(train: Interactions, place: Int64[Tensor, " n_items"], n: int, spa
     """How often, and how near in time, two items stand in the same histories; `place` gives an item's row, -1 for those left out.
 
     Sums `exp(-|p_ui - p_uj| / span)` over users, with 1 on the diagonal for every interaction. An item that a user had more than once
-    stands where they last had it.
+    stands where they last had it. The interactions must have times.
     """
-    n_items = len(place)
+    n_items, timestamp = len(place), cast(Tensor, train.timestamp)
     keys, which = torch.unique(train.user_idx * n_items + train.item_idx, return_inverse=True)
-    time = torch.zeros(len(keys), dtype=torch.int64).scatter_reduce(0, which, train.timestamp, "amax", include_self=False)
+    time = torch.zeros(len(keys), dtype=torch.int64).scatter_reduce(0, which, timestamp, "amax", include_self=False)
     order = time.argsort(stable=True)
     order = order[(keys[order] // n_items).argsort(stable=True)]
     user, item, time = keys[order] // n_items, place[keys[order] % n_items], time[order]

@@ -1,6 +1,8 @@
 """The smoothest patterns of who interacts with what: a linear model for sparse data, and for any number of items."""
 
 import functools
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import scipy.sparse
@@ -10,6 +12,9 @@ from scipy.sparse.linalg import svds
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.models.priors.linear import LinearFactors, ndcg
 from mmrec.types import DatasetSpec
+
+Setting = tuple[int, float, float]
+"""Rank, value power and degree power."""
 
 
 class SpectralFactors:
@@ -42,12 +47,13 @@ class SpectralFactors:
             return LinearFactors(*(torch.from_numpy(vectors).float() for vectors in (users, items, of_items)))
 
         @functools.cache
-        def value(*setting: float) -> float:
+        def value(*setting: *Setting) -> float:
             return ndcg(factors(*setting), valid, k)
 
-        best = (self.rank[0], self.value_power[0], self.degree_power[0])
-        for place, choices in enumerate((self.rank, self.value_power, self.degree_power)):
-            tried = [(*best[:place], choice, *best[place + 1 :]) for choice in choices]
+        best: Setting = (self.rank[0], self.value_power[0], self.degree_power[0])
+        lists: tuple[Sequence[float], ...] = (self.rank, self.value_power, self.degree_power)
+        for place, choices in enumerate(lists):
+            tried = [cast(Setting, (*best[:place], choice, *best[place + 1 :])) for choice in choices]
             best = max(tried, key=lambda setting: value(*setting)) if len(tried) > 1 else tried[0]
         return factors(*best)
 

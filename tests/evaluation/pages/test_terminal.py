@@ -4,7 +4,7 @@ import polars as pl
 from rich.console import Console
 
 from mmrec.evaluation.compare.runs import MeasuredRun, compare_runs
-from mmrec.evaluation.pages.terminal import SweepRun, comparison_tables, console_table, markdown_table, sweep_table
+from mmrec.evaluation.pages.terminal import SweepRun, comparison_tables, console_table, sweep_table
 
 METRICS = {
     "models": {
@@ -43,17 +43,6 @@ def test_a_model_name_is_no_markup() -> None:
     with console.capture() as capture:
         console.print(console_table({"models": {"[red]a": {"test/ndcg@20": 0.1}}}, ["ndcg@20"]))
     assert "[red]a" in capture.get() and "baseline" not in capture.get()
-
-
-def test_markdown_table() -> None:
-    assert markdown_table(METRICS, ["ndcg@20", "recall@20"]) == (
-        "| model | ndcg@20 | recall@20 |\n"
-        "| --- | ---: | ---: |\n"
-        "| fusion | **0.3300 ± 0.0141** | 0.4400 |\n"
-        "| ease | 0.3000 | **0.5500** |\n"
-        "| popularity | 0.1000 | – |\n"
-        "| vs. best baseline | +10.0% | −20.0% |\n"
-    )
 
 
 def sweep_run(label: str, ndcg: float, per_user: list[float], split_hash: str = "a", model: str = "fusion") -> SweepRun:
