@@ -62,7 +62,7 @@ class ContrastiveTask(LightningModule):
 
     @property
     def clip(self) -> Clip:
-        """The model as what it is beside a module."""
+        """The model, with the types of its CLIP methods."""
         return cast("Clip", self.model)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

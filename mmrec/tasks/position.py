@@ -77,5 +77,5 @@ def _set(tracker: _ReadyCompletedTracker, count: int) -> None:
 
 
 def _whole(tracker: _ReadyCompletedTracker) -> _ProcessedTracker:
-    """A tracker of epochs or batches as what it is: Lightning declares less of it."""
+    """The tracker of epochs or batches with its true type; Lightning declares the base class."""
     return cast("_ProcessedTracker", tracker)
