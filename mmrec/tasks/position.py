@@ -64,9 +64,8 @@ def take_up(trainer: Trainer, position: Position) -> None:
     loop._batches_that_stepped = position.n_logged_steps
     loop.restarting = position.step > 0  # else the epoch begins with its first batch
     if position.validation_is_due:
-        started = _whole(
-            loop.val_loop.batch_progress.total
-        )  # one begun and none done: Lightning goes back and validates before anything else
+        # One begun and none done: Lightning goes back and validates before anything else.
+        started = _whole(loop.val_loop.batch_progress.total)
         started.ready = started.started = 1
 
 
