@@ -1,12 +1,12 @@
 """Training batches and evaluation sets from the split tables of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 import torch
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 
 from mmrec.data.batches.batch_factory import BatchFactory, BatchSettings, EvaluationRows, Place, SplitPart
 from mmrec.data.batches.loader import BatchLoader
@@ -30,6 +30,9 @@ class TabularDataModule(LightningDataModule):
     processes build the batches, or with 0 the training process itself; not a bit of them depends on it.
     """
 
+    trainer: Trainer
+    """There once batches are asked for."""
+
     def __init__(
         self,
         split_dir: Path,
@@ -48,7 +51,8 @@ class TabularDataModule(LightningDataModule):
             raise ValueError(f"batch_of: expected users or interactions, came {batch_of}")
         self.split_dir, self.index = Path(split_dir), index
         self.settings = BatchSettings(batch_of, batch_size, n_negatives, shared_negatives, seed)
-        self.n_workers, self._loader = n_workers, None
+        self.n_workers = n_workers
+        self._loader: BatchLoader | None = None
 
     def setup(self, stage: str) -> None:
         """Reads the tables that `stage` may see. Raises MissingFile where one is not there."""
@@ -71,8 +75,8 @@ class TabularDataModule(LightningDataModule):
         parts = self.trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}  # divided tables: all processes see all
         place = Place(lambda: self.trainer.current_epoch, parts["rank"], parts["num_replicas"])
         batches = self._task().train_batches(self._train, self.settings, place)
-        self._loader = BatchLoader(batches, start=lambda: self.trainer.fit_loop.batch_idx + 1, n_workers=self.n_workers)
-        return self._loader
+        self._loader = loader = BatchLoader(batches, start=lambda: self.trainer.fit_loop.batch_idx + 1, n_workers=self.n_workers)
+        return loader
 
     def teardown(self, stage: str) -> None:
         """Ends the processes that build batches."""
@@ -81,10 +85,11 @@ class TabularDataModule(LightningDataModule):
 
     def describe_batch(self, batch: NamedTuple) -> str:
         """Whose batch it is, and which rows of the training part, counted from 1, are in it; the first few of each."""
-        if not {"user_idx", "item_idx"} <= set(batch._fields):
+        columns = batch._asdict()
+        if not {"user_idx", "item_idx"} <= columns.keys():
             return f"one of {type(batch).__name__}"
-        users, items, n_items = batch.user_idx.cpu(), batch.item_idx.cpu(), self.index.n_items
-        owners = users[batch.row.cpu()] if "row" in batch._fields else users
+        users, items, n_items = columns["user_idx"].cpu(), columns["item_idx"].cpu(), self.index.n_items
+        owners = users[columns["row"].cpu()] if "row" in columns else users
         train = self.train_interactions
         rows = torch.isin(train.user_idx * n_items + train.item_idx, owners * n_items + items).nonzero().flatten() + 1
         names = [f"`{name}`" for name in self.index.user_id(users.unique())]
@@ -102,7 +107,8 @@ class TabularDataModule(LightningDataModule):
             return batch.to(device)
         if device.type == "cpu":
             return batch
-        return type(batch)(*(None if field is None else field.to(device, non_blocking=True) for field in batch))
+        make: Callable[..., tuple[Any, ...]] = type(batch)
+        return make(*(None if field is None else field.to(device, non_blocking=True) for field in batch))
 
     def test_set(self, task: BatchFactory = _RANKING) -> EvaluationRows:
         """What a task measures on the test part; training and validation rows come before it. Only after `setup("test")`."""

@@ -57,6 +57,8 @@ class DivergedError(MmrecError):
 class Terminated(SystemExit):
     """The process was asked to stop by SIGTERM or SIGINT, and has kept what it could. Exits with 128 + `signum`."""
 
+    code: int
+
     def __init__(self, signum: int, detail: str = "") -> None:
         super().__init__(128 + signum)
         self.signum, self.detail = signum, detail

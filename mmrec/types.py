@@ -5,7 +5,7 @@ everything is a tensor. `mmrec.data.interactions.index.Index` is the only door b
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -152,7 +152,8 @@ class Interactions:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Interactions":
         columns = {one.name: getattr(self, one.name) for one in fields(self)}
-        return Interactions(**{name: change(column) if isinstance(column, Tensor) else column for name, column in columns.items()})
+        changed: dict[str, Any] = {name: change(column) for name, column in columns.items() if isinstance(column, Tensor)}
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True)
@@ -212,15 +213,22 @@ class FeatureEncoder(Protocol):
 
     name: str
     """What reports call it, e.g. `minilm`; an untrained encoder says so here."""
-    feature_dim: int
-    fingerprint: str
-    """sha256 hex over all that decides the output: weights, preprocessing, pooling, precision."""
+
+    @property
+    def feature_dim(self) -> int:
+        """How many numbers an input becomes."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 hex over all that decides the output: weights, preprocessing, pooling, precision."""
+        ...
 
     def prepare(self, raw: bytes) -> object:
         """Tokenise a text (UTF-8) or decode a picture. Raises ValueError, with the reason, where the bytes cannot be used."""
         ...
 
-    def length(self, prepared: object) -> int:
+    def length(self, prepared: Any) -> int:
         """What batches are sorted by: tokens of a text; a constant for pictures."""
         ...
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig
 
@@ -34,7 +34,7 @@ def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
     if data["_target_"] != _READER:
         raise ConfigError("data: expected data=folder, for other data have no files of their own making; train on them as they are")
     check_choices({}, data["on_error"])
-    layout = {name: data[name] for name in Layout.__annotations__}
+    layout = cast(Layout, {name: data[name] for name in Layout.__annotations__})
     wanted, rule = Filter(**plain(cfg.filter)), _rule(cfg)
     opened = open_folder(data["path"], layout, build(cfg, "data.limits"))
     work = Ingest(opened, wanted, rule, data["on_error"], data["quarantine"], data["pictures"])

@@ -47,8 +47,8 @@ def _unknown_keys(values: dict[str, Any], schema: type, prefix: str) -> Iterator
     for name, value in values.items():
         if name not in known:
             yield f"{prefix}{name}", f"there is no such key; {nearest(name, known)}"
-        elif is_dataclass(known[name]) and isinstance(value, dict):
-            yield from _unknown_keys(value, known[name], f"{prefix}{name}.")
+        elif isinstance(kind := known[name], type) and is_dataclass(kind) and isinstance(value, dict):
+            yield from _unknown_keys(value, kind, f"{prefix}{name}.")
 
 
 def _schema_problems(values: dict[str, Any], schema: type, prefix: str) -> Iterator[tuple[str, str]]:
@@ -57,7 +57,7 @@ def _schema_problems(values: dict[str, Any], schema: type, prefix: str) -> Itera
         value, key = values.get(one.name, MISSING), f"{prefix}{one.name}"
         if value == MISSING:
             continue
-        if is_dataclass(one.type) and isinstance(value, dict):
+        if isinstance(one.type, type) and is_dataclass(one.type) and isinstance(value, dict):
             yield from _schema_problems(value, one.type, f"{key}.")
         elif one.type == Node and value is None:
             continue

@@ -18,7 +18,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -70,7 +70,7 @@ def open_config(run_dir: Path, caller: DictConfig, named: Collection[str]) -> Di
 
 def kept_config(cfg: DictConfig) -> DictConfig:
     """A configuration with all values resolved, and paths that do not depend on the folder where the command was started."""
-    return OmegaConf.create(_absolute(plain(cfg), ""))
+    return cast(DictConfig, OmegaConf.create(_absolute(plain(cfg), "")))
 
 
 def _of_caller(values: dict[str, Any], run_dir: Path, caller: DictConfig) -> dict[str, Any]:

@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
-from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from mmrec import errors
 from mmrec.errors import DamagedCheckpoint, MmrecError, Terminated
 from mmrec.experiment.run_folder.files import checkpoint_folder
-from mmrec.experiment.settings import TrainingSettings
+from mmrec.experiment.settings import SplitData, TrainingSettings
 from mmrec.files.checkpoint import check_weights, newest_sound, read_checkpoint
 from mmrec.models.recommender import Recommender
 from mmrec.refusals import refine
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 _ERROR = re.compile(r"^mmrec\.errors\.(\w+): (.*)\Z", re.MULTILINE | re.DOTALL)
 
 
-def fit(settings: TrainingSettings, task: LightningModule, data: LightningDataModule, folder: Path) -> float:
+def fit(settings: TrainingSettings, task: LightningModule, data: SplitData, folder: Path) -> float:
     """Trains from the beginning or, where a run is resumed, from its newest sound checkpoint, to the epoch limit or an early stop.
 
     Returns the seconds that training took, those until that checkpoint included. Raises Terminated where a signal ended it, after a
@@ -51,11 +51,11 @@ def fit(settings: TrainingSettings, task: LightningModule, data: LightningDataMo
     if settings.resume is None:
         _remove_checkpoints(folder)
     trainer = make_trainer(settings, folder)
-    keeper = next(callback for callback in trainer.callbacks if isinstance(callback, CheckpointKeeper))
+    keeper = next(callback for callback in trainer.checkpoint_callbacks if isinstance(callback, CheckpointKeeper))
     keeper.seconds_before = seconds_trained(start.parent) if start else 0.0
     with _signals_caught(keeper, trainer):
         try:
-            trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
+            trainer.fit(task, datamodule=cast("LightningDataModule", data), ckpt_path=start, weights_only=True)
         except Terminated:
             raise
         except SystemExit:  # Lightning's answer to Ctrl-C, without a word

@@ -1,8 +1,10 @@
 """What a task measures, as an experiment uses it: how far down lists are looked at, what tunes baselines, and measuring a scorer."""
 
 from collections.abc import Callable
+from typing import cast
 
 from mmrec.data.batches.batch_factory import EvaluationRows
+from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.evaluation.compare.against_baselines import cutoffs
 from mmrec.evaluation.measure.evaluate import complete
 from mmrec.evaluation.measure.grades import Graded
@@ -32,4 +34,6 @@ def measure_scorer(
     """Return what a task measures of a scorer on the rows that `rows_of` gives for it; of a ranking also what `evaluate.complete` adds."""
     rows = rows_of(task)
     evaluated = task.measure(scorer, rows)
-    return evaluated if evaluated.ranking is None else complete(evaluated, scorer, rows, graded, with_auc)
+    if evaluated.ranking is None:
+        return evaluated
+    return complete(evaluated, scorer, cast("EvaluationSet", rows), graded, with_auc)  # what a task that ranks measures on

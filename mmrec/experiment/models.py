@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
 from mmrec.experiment.evidence import Evidence
-from mmrec.experiment.settings import ModelSettings, TrainingSettings
+from mmrec.experiment.settings import ModelSettings, SplitData, TrainingSettings
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
 from mmrec.refusals import refine
 from mmrec.types import DatasetSpec
@@ -19,12 +18,12 @@ from mmrec.types import DatasetSpec
 _log = logging.getLogger(__name__)
 
 
-def make_data_module(settings: TrainingSettings, evidence: Evidence, folder: Path) -> LightningDataModule:
+def make_data_module(settings: TrainingSettings, evidence: Evidence, folder: Path) -> SplitData:
     """The data module over the split tables in `folder`."""
     return settings.data_module(split_dir=folder, index=evidence.index)
 
 
-def make_spec(evidence: Evidence, data: LightningDataModule) -> DatasetSpec:
+def make_spec(evidence: Evidence, data: SplitData) -> DatasetSpec:
     """What a model or a baseline may know: the training part of a data module that is set up, and all allowed evidence."""
     return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
 

@@ -83,7 +83,7 @@ def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
         "confidence": {name: confidence(per_seed, "test", seed)},
         "slices": {name: slices(first, data.positives, groups, ks[-1], seed)},
         "fairness": describe_fairness({name: first}, train, groups.users, item_groups, ks[-1]),
-        "calibration": describe_calibration({name: first.ranking}, train, item_groups, ks[-1]),
+        "calibration": describe_calibration({name: first.lists}, train, item_groups, ks[-1]),
         f"against {ours}": {f"ndcg@{ks[-1]}": asdict(test)} if test else {},
     }
     target = path.with_name(f"{path.stem}.metrics.json")

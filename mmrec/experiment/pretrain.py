@@ -113,7 +113,7 @@ def _fit(train: tuple[Tensor, Tensor], schedule: Schedule) -> ContrastiveTask:
     return task
 
 
-def _write(output: Path, model: TinyClip, card: Card) -> None:
+def _write(output: Path, model: torch.nn.Module, card: Card) -> None:
     weights = {name: value.contiguous() for name, value in model.cpu().state_dict().items()}
     # One key and no more: safetensors writes several in an order of its own, and the same seed would not give the same bytes.
     write_tensors(output, weights, {TRAINED_ON: str(card["data"])})

@@ -3,19 +3,64 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, overload
 
 import polars as pl
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
 
+from mmrec.data.batches.batch_factory import BatchFactory, EvaluationRows
+from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.filter import Filter
+from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.interactions.split import Split
 from mmrec.experiment.run_folder.changes import Change
 from mmrec.experiment.tuning.search import Fittable
 from mmrec.models.recommender import Recommender
 from mmrec.tasks.task import Declared, Task
-from mmrec.types import Dataset, FeatureEncoder
+from mmrec.types import Dataset, FeatureEncoder, Interactions
+
+
+class SplitData(Protocol):
+    """A `LightningDataModule` over the parts of a split, such as `data_modules.tabular.TabularDataModule`."""
+
+    @property
+    def train_interactions(self) -> Interactions:
+        """The rows of the training part, in their order."""
+        ...
+
+    @property
+    def train(self) -> InteractionMatrix:
+        """Who had which item in the training part."""
+        ...
+
+    def setup(self, stage: str) -> None:
+        """Reads the tables that `stage` may see."""
+        ...
+
+    def teardown(self, stage: str) -> None:
+        """Ends what was started for `stage`."""
+        ...
+
+    @overload
+    def valid_set(self) -> EvaluationSet:
+        """What ranking measures on the validation part."""
+        ...
+
+    @overload
+    def valid_set(self, task: BatchFactory) -> EvaluationRows:
+        """What a task measures on the validation part."""
+        ...
+
+    @overload
+    def test_set(self) -> EvaluationSet:
+        """What ranking measures on the test part. Only after `setup("test")`."""
+        ...
+
+    @overload
+    def test_set(self, task: BatchFactory) -> EvaluationRows:
+        """What a task measures on the test part. Only after `setup("test")`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +155,7 @@ class TrainingSettings:
     model: ModelSettings
     candidate: Candidate
     """The same model as one whose setting is chosen, which those in closed form are."""
-    data_module: Callable[..., LightningDataModule]
+    data_module: Callable[..., SplitData]
     """Called with `split_dir` and `index`."""
     task: Callable[[Recommender], Task]
     trainer: Callable[..., Trainer]

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from lightning.pytorch import LightningDataModule
+from typing import Any, cast
 
 from mmrec.data.interactions.split import Split
 from mmrec.errors import ConfigError, Terminated
@@ -30,7 +28,7 @@ from mmrec.experiment.run_folder.lock import lock_run
 from mmrec.experiment.run_folder.models import write_fitted
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
-from mmrec.experiment.settings import TrainingSettings, TrainSettings
+from mmrec.experiment.settings import SplitData, TrainingSettings, TrainSettings
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.full_ranking import Evaluated
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
@@ -135,23 +133,21 @@ def _make_untrained(training: TrainingSettings, spec: DatasetSpec, priors: dict[
 
 
 def _fit_one(
-    settings: TrainSettings, training: TrainingSettings, evidence: Evidence, data: LightningDataModule
+    settings: TrainSettings, training: TrainingSettings, evidence: Evidence, data: SplitData
 ) -> tuple[Result, Recommender, Remake]:
     """The same of a model in closed form, whose settings are chosen as a baseline's are."""
     name, spec = training.model.name, make_spec(evidence, data)
     remake: Remake = partial(_make_untrained, training, priors={})
     remake(spec)  # refuses what it cannot do
     best = tune_candidate(training.candidate, training, spec, data.valid_set())
-    write_fitted(checkpoint_folder(settings.run_dir, training.seed), best.scorer, best.parameters)
+    model = cast("ClosedFormRecommender", best.scorer)  # one in closed form is its own scorer
+    write_fitted(checkpoint_folder(settings.run_dir, training.seed), model, best.parameters)
     data.setup("test")
-    task = training.task(best.scorer)
-    measured = measure(settings, task, best.scorer, data, read_grades(settings.run_dir / "split", evidence.index))
-    return Result(name, training.seed, *measured, chosen(best), best.fit_s), best.scorer, remake
+    measured = measure(settings, training.task(model), model, data, read_grades(settings.run_dir / "split", evidence.index))
+    return Result(name, training.seed, *measured, chosen(best), best.fit_s), model, remake
 
 
-def measure(
-    settings: TrainSettings, task: Task, scorer: Scorer, data: LightningDataModule, grades: HeldOutGrades
-) -> tuple[Evaluated, Evaluated]:
+def measure(settings: TrainSettings, task: Task, scorer: Scorer, data: SplitData, grades: HeldOutGrades) -> tuple[Evaluated, Evaluated]:
     """A scorer on the validation and on the test users of a data module set up for test, as the task measures."""
     parts = (data.valid_set, grades.valid), (data.test_set, grades.test)
     valid, test = (measure_scorer(task, scorer, rows_of, graded, settings.auc) for rows_of, graded in parts)
@@ -183,11 +179,11 @@ def _baselines(settings: TrainSettings, training: TrainingSettings, task: Task, 
 
 
 def _write_counterfactuals(
-    training: TrainingSettings, run_dir: Path, changed: Iterator[Counterfactual], result: Result, data: LightningDataModule
+    training: TrainingSettings, run_dir: Path, changed: Iterator[Counterfactual], result: Result, data: SplitData
 ) -> None:
     """What the first seed's model relies on: counterfactuals.parquet, and a sentence a modality."""
     k = largest_k(training.measures)
-    table = measure_counterfactuals(result.test.ranking, changed, data.test_set(), data.train, k, training.seed)
+    table = measure_counterfactuals(result.test.lists, changed, data.test_set(), data.train, k, training.seed)
     if len(table):
         write_parquet(run_dir / "counterfactuals.parquet", table)
     for sentence in describe_worth(table, f"ndcg@{k}"):

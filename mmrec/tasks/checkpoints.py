@@ -21,7 +21,7 @@ from typing import Any
 
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from mmrec.errors import DamagedCheckpoint, DivergedError, MissingFile, Terminated
 from mmrec.files.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
@@ -42,7 +42,8 @@ class FolderCheckpointIO(CheckpointIO):
 
     def load_checkpoint(self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Tensors are on the CPU: whoever they are for copies them to where its own are."""
-        return read_checkpoint(Path(path))
+        checkpoint: dict[str, Any] = read_checkpoint(Path(path))
+        return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:
         shutil.rmtree(path)
@@ -68,7 +69,7 @@ class CheckpointKeeper(Checkpoint):
         self.signum: int | None = None
         self.best: dict[str, Any] | None = None
         self._kept: list[tuple[str, str | None]] = []
-        self._position: Position | None = None
+        self._position: Position  # of the newest checkpoint
         self._improved = self._is_stopping = self._in_validation_step = self._in_epoch = False
         self._main_pid = os.getpid()
 
@@ -120,7 +121,7 @@ class CheckpointKeeper(Checkpoint):
         if self.best and not (self.folder / self.best["checkpoint"]).is_dir():
             self.best = None  # it was lost, see replace_best: the next epoch is the best of those to come
         take_up(trainer, self._position)
-        for stopping in (callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping)):
+        for stopping in trainer.early_stopping_callbacks:
             state = checkpoint["callbacks"].get(stopping.state_key, {})
             state["patience"] = stopping.patience
             trainer.should_stop |= state.get("wait_count", 0) >= stopping.patience
@@ -164,8 +165,9 @@ class CheckpointKeeper(Checkpoint):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """A validation that a signal cut short is begun again: what it was to measure is kept. Only the first process writes, alone."""
         self._in_validation_step = False
-        if self.signum is not None and trainer.validating and trainer.is_global_zero and not isinstance(exception, KeyboardInterrupt):
-            self._write(trainer, position_in_epoch(trainer))
+        is_cut_short = self.signum is not None and trainer.validating and not isinstance(exception, KeyboardInterrupt)
+        if is_cut_short and trainer.is_global_zero and (position := position_in_epoch(trainer)) is not None:
+            self._write(trainer, position)
 
     def _end_epoch(self, trainer: Trainer) -> None:
         """After all that an epoch ends with, the loggers' lines included: a kill before repeats them, a kill after does not."""
@@ -186,7 +188,8 @@ class CheckpointKeeper(Checkpoint):
 
     def _save(self, trainer: Trainer, position: Position) -> None:
         """Writes a checkpoint, chooses it if its epoch is the best, and lets go of those that are no longer needed."""
-        for check in (callback for callback in trainer.callbacks if isinstance(callback, FiniteCheck)):
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it, and declares it nowhere
+        for check in (callback for callback in callbacks if isinstance(callback, FiniteCheck)):
             check.settle(trainer, trainer.lightning_module)
         if bad := first_bad_value(trainer.lightning_module):
             raise DivergedError(f"training left the finite numbers in epoch {position.epoch}: {bad}; the last checkpoint is from before")
@@ -194,7 +197,7 @@ class CheckpointKeeper(Checkpoint):
         if self._improved:
             self.best = {"checkpoint": name, "metric": self.metric, "value": float(trainer.callback_metrics[self.metric])}
             self._improved = False
-        best = self.best and self.best["checkpoint"]
+        best: str | None = self.best["checkpoint"] if self.best else None
         self._kept = [*(pair for pair in self._kept if pair[0] != name), (name, best)][-_N_KEPT:]
         self._write(trainer, position)
         if trainer.is_global_zero:
@@ -226,7 +229,7 @@ def read_best(folder: Path) -> dict[str, Any] | None:
     if best is None:
         return None
     name = best.get("checkpoint") if isinstance(best, dict) else None
-    if not isinstance(name, str) or not _NAME.fullmatch(name):  # a path would lead out of the folder
+    if not isinstance(best, dict) or not isinstance(name, str) or not _NAME.fullmatch(name):  # a path would lead out of the folder
         raise DamagedCheckpoint(f"{folder / BEST}: checkpoint: expected one beside it, such as epoch_0001_step_000000, came `{name}`")
     return best
 
@@ -261,6 +264,7 @@ def best_checkpoint(folder: Path) -> Path:
     best = read_best(folder)
     if best is None:
         raise MissingFile(f"expected a checkpoint that validation chose in {folder}, and there is none")
-    if not (folder / best["checkpoint"]).is_dir():
-        raise MissingFile(f"expected the checkpoint {best['checkpoint']} that validation chose in {folder}, and there is none")
-    return folder / best["checkpoint"]
+    chosen: Path = folder / best["checkpoint"]
+    if not chosen.is_dir():
+        raise MissingFile(f"expected the checkpoint {chosen.name} that validation chose in {folder}, and there is none")
+    return chosen

@@ -1,11 +1,13 @@
 """Training a CLIP on picture and text pairs: each picture is to find its own text among those of its batch, and each text its picture."""
 
 import math
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Shaped, UInt8
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -16,12 +18,29 @@ Batch = list[Tensor]
 """Pictures `UInt8 (batch, 3, size, size)` and of each its text, as the model's `encode_text` takes it."""
 
 
+class Clip(Protocol):
+    """A CLIP model, as the task uses it."""
+
+    logit_scale: Tensor
+
+    def encode_image(self, pictures: Float[Tensor, "batch 3 size size"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
+        """The features of normalised pictures, of unit length if `normalize`."""
+        ...
+
+    def encode_text(self, texts: Shaped[Tensor, "batch _"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
+        """The features of texts, of unit length if `normalize`."""
+        ...
+
+
 class ContrastiveTask(LightningModule):
     """Minimises the symmetric InfoNCE loss of a CLIP (Radford et al. 2021, figure 3), the pictures augmented.
 
     `model` is a `TinyClip` or one of open_clip. AdamW; the learning rate rises over the first `warmup_share` of `n_steps` and falls to zero
     as a cosine. `mean` and `std` normalise the pictures' channels as the encoder will. Logs `train/loss` once an epoch.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -41,7 +60,12 @@ class ContrastiveTask(LightningModule):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def configure_optimizers(self) -> dict[str, object]:
+    @property
+    def clip(self) -> Clip:
+        """The model, with the types of its CLIP methods."""
+        return cast("Clip", self.model)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         matrices = [p for p in self.model.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -53,14 +77,14 @@ class ContrastiveTask(LightningModule):
         pictures, texts = batch
         generator = torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.global_step)
         image_features = self.encode_pictures(augment_pictures(pictures, generator))
-        text_features = self.model.encode_text(texts, normalize=True)
-        loss = contrastive_loss(image_features, text_features, self.model.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE))
+        text_features = self.clip.encode_text(texts, normalize=True)
+        loss = contrastive_loss(image_features, text_features, self.clip.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE))
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(pictures))
         return loss
 
     def encode_pictures(self, pictures: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch dim"]:
         """Unit features of pictures with channels in [0, 1]."""
-        return self.model.encode_image((pictures - self.mean) / self.std, normalize=True)
+        return self.clip.encode_image((pictures - self.mean) / self.std, normalize=True)
 
     @torch.no_grad()
     def encode_pairs(
@@ -69,7 +93,7 @@ class ContrastiveTask(LightningModule):
         """Unit features of pictures, unchanged, and of texts, on the CPU; the model is left in evaluation mode."""
         self.eval()
         pairs = [
-            (self.encode_pictures(picture.to(self.device) / 255).cpu(), self.model.encode_text(text.to(self.device), normalize=True).cpu())
+            (self.encode_pictures(picture.to(self.device) / 255).cpu(), self.clip.encode_text(text.to(self.device), normalize=True).cpu())
             for picture, text in zip(pictures.split(batch_size), texts.split(batch_size), strict=True)
         ]
         return torch.cat([image for image, _ in pairs]), torch.cat([text for _, text in pairs])

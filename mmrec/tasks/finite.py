@@ -17,7 +17,7 @@ class FiniteCheck(Callback):
 
     def __init__(self) -> None:
         self._batch: object = None
-        self._loss: Tensor | None = None
+        self._loss: Tensor  # there from the first backward pass on
         self._copied: tuple[Tensor, torch.cuda.Event, object] | None = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
@@ -84,7 +84,7 @@ def _total(gradient: Tensor) -> Tensor:
 
 
 def _message(trainer: Trainer, module: LightningModule, batch: object, loss: Tensor | None) -> str:
-    about = getattr(trainer.datamodule, "describe_batch", None)
+    about = getattr(getattr(trainer, "datamodule", None), "describe_batch", None)
     place = f"epoch {trainer.current_epoch}, step {trainer.fit_loop.batch_idx + 1}"
     return (
         f"training left the finite numbers in {place}{'' if loss is None else f', with a loss of {float(loss):.4g}'}; "

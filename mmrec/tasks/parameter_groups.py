@@ -1,6 +1,6 @@
 """The parameters of a model by role, and with which rates the optimizer learns each role."""
 
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -21,7 +21,7 @@ def sort_parameters(module: nn.Module) -> dict[str, list[nn.Parameter]]:
     parts = [part for part in module.modules() if isinstance(part, PretrainedEncoder)]
     encoders = list({id(parameter): parameter for part in parts for parameter in part.parameters()}.values())
     taken = {id(parameter) for parameter in encoders}
-    embeddings = (part.weight for part in module.modules() if isinstance(part, nn.Embedding))
+    embeddings = (cast("nn.Parameter", part.weight) for part in module.modules() if isinstance(part, nn.Embedding))
     tables = [weight for weight in embeddings if id(weight) not in taken]
     taken |= {id(weight) for weight in tables}
     networks = [parameter for parameter in module.parameters() if id(parameter) not in taken]

@@ -6,8 +6,11 @@ is five numbers and a flag, taken between steps alone, so what is resumed has th
 
 import warnings
 from dataclasses import dataclass
+from typing import cast
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.loops.fetchers import _DataFetcher
+from lightning.pytorch.loops.progress import _ProcessedTracker, _ReadyCompletedTracker
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def position_in_epoch(trainer: Trainer) -> Position | None:
     None where the end of the epoch comes next: its position is that of the next epoch's start.
     """
     loop = trainer.fit_loop.epoch_loop
-    due = trainer.validating or loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
+    due = trainer.validating or loop._should_check_val_fx(cast("_DataFetcher", trainer.fit_loop._data_fetcher))
     step = loop.batch_progress.current.ready
     if step == trainer.num_training_batches and not due:
         return None
@@ -52,14 +55,26 @@ def take_up(trainer: Trainer, position: Position) -> None:
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch")  # here loaders start where it stood
     fit, loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
     for tracker in (fit.epoch_progress.total, fit.epoch_progress.current):
-        tracker.ready = tracker.started = tracker.processed = tracker.completed = position.epoch
+        _set(tracker, position.epoch)
     for tracker, count in ((loop.batch_progress.total, position.n_batches), (loop.batch_progress.current, position.step)):
-        tracker.ready = tracker.started = tracker.processed = tracker.completed = count
+        _set(tracker, count)
     optimizer = loop.automatic_optimization.optim_progress.optimizer
     for progress in (optimizer.step, optimizer.zero_grad):
         progress.total.ready = progress.total.completed = position.n_optimizer_steps
     loop._batches_that_stepped = position.n_logged_steps
     loop.restarting = position.step > 0  # else the epoch begins with its first batch
     if position.validation_is_due:
-        started = loop.val_loop.batch_progress.total  # one begun and none done: Lightning goes back and validates before anything else
+        # One begun and none done: Lightning goes back and validates before anything else.
+        started = _whole(loop.val_loop.batch_progress.total)
         started.ready = started.started = 1
+
+
+def _set(tracker: _ReadyCompletedTracker, count: int) -> None:
+    """Puts everything that a tracker counts at `count`."""
+    whole = _whole(tracker)
+    whole.ready = whole.started = whole.processed = whole.completed = count
+
+
+def _whole(tracker: _ReadyCompletedTracker) -> _ProcessedTracker:
+    """The tracker of epochs or batches with its true type; Lightning declares the base class."""
+    return cast("_ProcessedTracker", tracker)

@@ -1,7 +1,7 @@
 """Embedding tables whose rows are divided among processes: for catalogues beyond the memory of one."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
@@ -55,4 +55,4 @@ def gather_tables(model: Recommender) -> None:
     """Gives every process all rows of the tables that are divided, as plain parameters; to be called by all of them, after training."""
     for module in model.modules():
         if isinstance(module, nn.Embedding) and isinstance(module.weight, DTensor):
-            module.weight = nn.Parameter(module.weight.detach().full_tensor())
+            module.weight = nn.Parameter(cast("DTensor", module.weight.detach()).full_tensor())

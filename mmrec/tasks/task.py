@@ -133,7 +133,7 @@ class Task(LightningModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Float[Tensor, ""]:
         step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
         _seed_dropout(step_seed, self.device)  # it too is a function of (seed, step): alike in every process, and after a resume
-        loss = self.loss_of(batch, torch.Generator().manual_seed(step_seed)) * batch.weight
+        loss: Tensor = self.loss_of(batch, torch.Generator().manual_seed(step_seed)) * batch.weight
         self._losses, self._n_losses = self._losses + loss.detach(), self._n_losses + 1
         return loss
 

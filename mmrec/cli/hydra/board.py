@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,7 +21,7 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mmrec.cli.hydra.errors import explain
-from mmrec.cli.hydra.internals import Callbacks
+from mmrec.cli.hydra.internals import Callbacks, Hydra
 from mmrec.cli.train import train
 from mmrec.config import check, flat, plain
 from mmrec.config.selection import check_selection
@@ -91,7 +91,7 @@ def run_one(cfg: DictConfig, runs: Sequence[BoardRun]) -> str | None:
 
 def launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[BoardRun, str]:
     """Starts runs by the launcher that Hydra was given; what went wrong, by run. An error that is none of a person's is raised."""
-    hydra = GlobalHydra.instance().hydra
+    hydra = _hydra()
     config = hydra.compose_config("train", [], run_mode=RunMode.MULTIRUN, with_log_configuration=False)
     launcher_config = plain(HydraConfig.get().launcher)
     if "n_jobs" in launcher_config:
@@ -106,9 +106,14 @@ def launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[Boar
     return {run: problem for run, problem in zip(runs, problems, strict=True) if problem}
 
 
+def _hydra() -> Hydra:
+    """The Hydra that composed the configuration of this command."""
+    return cast(Hydra, GlobalHydra.instance().hydra)
+
+
 def _composed(overrides: Sequence[str], what: str) -> DictConfig:
     """The configuration of a run, checked as `mmrec train` does."""
-    hydra = GlobalHydra.instance().hydra
+    hydra = _hydra()
     try:
         composed = hydra.compose_config("train", list(overrides), run_mode=RunMode.MULTIRUN, with_log_configuration=False)
         with open_dict(composed):

@@ -10,10 +10,10 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from mmrec.cli.hydra.internals import get_args_parser
+from mmrec.config.values import literal
 from mmrec.errors import ConfigError
 
 _BUILT_BY_HYDRA = ("callbacks", "hydra_logging", "job_logging")
@@ -53,7 +53,7 @@ def _hydra_node(config_name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
         cfg = hydra.compose(config_name, list(overrides), return_hydra_config=True)
-    return OmegaConf.to_container(cfg.hydra, resolve=False)
+    return literal(cfg.hydra)
 
 
 def _built(node: Any) -> bool:

@@ -29,4 +29,4 @@ def describe_os_error(error: OSError) -> str:
     """A message with the path, where there is one, and a remedy."""
     places = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
     what = error.strerror or str(error) or type(error).__name__
-    return f"{what}{f': {places}' if places else ''}; {REMEDIES.get(error.errno, _ELSE)}"
+    return f"{what}{f': {places}' if places else ''}; {REMEDIES.get(error.errno or 0, _ELSE)}"

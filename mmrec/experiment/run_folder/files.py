@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 from safetensors import SafetensorError
@@ -44,7 +44,7 @@ def read_measured(path: Path, metrics: object, model: str) -> dict[str, float]:
     for name, value in measured.items():
         if not fits(value, float) or not math.isfinite(value):
             raise DataError(f"{path}: `models.{model}.{name}`: expected a number, found `{value}`")
-    return measured
+    return cast("dict[str, float]", measured)
 
 
 def read_table(path: Path, *columns: str) -> pl.DataFrame:
@@ -64,7 +64,7 @@ def read_split(run_dir: Path, recorded: object) -> dict[str, pl.DataFrame]:
     """The three parts of a run's split. Raises DataError where they are not those that run.json (its content: `recorded`) tells of."""
     parts = {part: read_table(run_dir / "split" / f"{part}.parquet", USER_ID, ITEM_ID) for part in PARTS}
     expected = read_entry(run_dir / "run.json", recorded, ("split", "hash"), str)
-    if (found := Split(*parts.values(), "", ()).hash) != expected:
+    if (found := Split(parts["train"], parts["valid"], parts["test"], "").hash) != expected:
         rows = {part: read_entry(run_dir / "run.json", recorded, ("split", part), int) for part in PARTS}
         other = next((part for part in PARTS if len(parts[part]) != rows[part]), None)
         where = f"{run_dir / 'split' / f'{other}.parquet'}: expected {rows[other]:,} rows, found {len(parts[other]):,}" if other else None

@@ -1,7 +1,7 @@
 """Models of a run folder: written when they were fitted, and made again, trained, from what is there."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mmrec.experiment.fit import load_best
 from mmrec.experiment.models import make_model
@@ -27,7 +27,7 @@ def load_model(settings: TrainingSettings, spec: DatasetSpec, priors: dict[str, 
         load_best(model, folder)
         return model
     kept = read_checkpoint(folder / _FITTED)
-    fitted = settings.candidate.make(**kept["parameters"])
+    fitted = cast("ClosedFormRecommender", settings.candidate.make(**kept["parameters"]))
     fitted.load_state_dict(kept["state_dict"])
     return fitted
 

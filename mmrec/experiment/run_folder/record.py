@@ -5,10 +5,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import torch
+from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -137,16 +138,16 @@ def _describe_lists(
 ) -> dict[str, Any]:
     """What metrics.json holds of the lists of each model, the first of them ours, beside the `metrics`."""
     ours, k = next(iter(first)), cutoffs(next(iter(first.values())).per_user.columns)[-1]
-    expected = first["popularity"].ranking.item_idx if "popularity" in first else None
+    expected = first["popularity"].lists.item_idx if "popularity" in first else None
     groups = make_groups(train, user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test))
     found: dict[str, Any] = {
         "lists": {
-            name: describe_lists(one.ranking, train, test.positives, evidence.features, expected, item_groups, k)
+            name: describe_lists(one.lists, train, test.positives, evidence.features, expected, item_groups, k)
             for name, one in first.items()
         },
         "slices": {name: slices(one, test.positives, groups, k, seed) for name, one in first.items()},
         "fairness": describe_fairness(first, train, groups.users, item_groups, k),
-        "calibration": describe_calibration({name: one.ranking for name, one in first.items()}, train, item_groups, k),
+        "calibration": describe_calibration({name: one.lists for name, one in first.items()}, train, item_groups, k),
     }
     if best := best_baseline(metrics, f"ndcg@{k}"):
         tests = compare_slices(first[ours], first[best], test.positives, groups, k, seed)
@@ -162,7 +163,7 @@ def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
     """
     vectors, index, dataset = model.freeze().vectors(), evidence.index, evidence.dataset
     if vectors and model.modalities:
-        item, modality = model.present.nonzero().unbind(1)
+        item, modality = cast("Tensor", model.present).nonzero().unbind(1)
         mass = {
             ITEM_ID: index.item_id(item),
             "modality": pl.Series([model.modalities[m] for m in modality.tolist()], dtype=pl.String),
@@ -209,7 +210,7 @@ def _named(result: Result, evidence: Evidence) -> pl.DataFrame:
 
 
 def _recommendations(result: Result, evidence: Evidence) -> pl.DataFrame:
-    ranking = result.test.ranking
+    ranking = result.test.lists
     row, place = (ranking.item_idx >= 0).nonzero().unbind(1)
     return pl.DataFrame(
         {

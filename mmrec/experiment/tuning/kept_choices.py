@@ -54,4 +54,4 @@ def _key(settings: dict[str, Any], search: Search, spec: DatasetSpec, valid: Eva
 def _hash(tensor: Tensor | None) -> str:
     if tensor is None:
         return ""
-    return hashlib.sha256(tensor.contiguous().numpy()).hexdigest()
+    return hashlib.sha256(tensor.contiguous().numpy().data).hexdigest()

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from jaxtyping import Bool
 from torch import Tensor
@@ -65,7 +65,8 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
         if known is not None:
             return known
         scorer, fit_s = fit(make, setting, spec)
-        value = rank_and_evaluate(scorer, valid, [int(metric.rpartition("@")[2])])[metric].mean() or 0.0
+        values = rank_and_evaluate(scorer, valid, [int(metric.rpartition("@")[2])])[metric]
+        value = cast("float | None", values.mean()) or 0.0
         if not tried:
             hopeless = bool(is_new[valid.positives.indices].all()) and _puts_last(scorer, is_new, valid)
         tried.append((setting, value))
@@ -85,7 +86,7 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
                 break
     else:
         _search(measure, space, search, is_done, sign(metric))
-    return best._replace(n_trials=len(tried))
+    return cast("Tuned", best)._replace(n_trials=len(tried))  # a space has one setting at least
 
 
 def _puts_last(scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], valid: EvaluationSet) -> bool:
