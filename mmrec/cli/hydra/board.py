@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mmrec.cli.hydra.errors import explain
 from mmrec.cli.hydra.internals import Callbacks, Hydra
+from mmrec.cli.hydra.shorthand import quoted
 from mmrec.cli.train import train
 from mmrec.config import check, flat, plain
 from mmrec.config.selection import check_selection
@@ -46,7 +47,7 @@ def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
     runs = []
     for data, split, model in itertools.product(board["data"], board["splits"], board["models"]):
         baselines = board["baselines"] if model == first else "none"
-        fixed = (f"split={split}", f"baselines={baselines}", f"paths.cache={_quoted(cfg.paths.cache)}")
+        fixed = (f"split={split}", f"baselines={baselines}", f"paths.cache={quoted(str(cfg.paths.cache))}")
         overrides = (*board["data"][data], *fixed, *board["overrides"], *board["models"][model], "n_seeds=1")
         composed = _composed(overrides, f"board: {data} {split} {model}")
         _check_columns(board, composed)
@@ -101,7 +102,7 @@ def launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[Boar
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     task = partial(run_one, runs=tuple(runs))
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
-    jobs = [[*run.overrides, f"run_dir={_quoted(run.folder)}"] for run in runs]
+    jobs = [[*run.overrides, f"run_dir={quoted(str(run.folder))}"] for run in runs]
     problems = [job.return_value for job in launcher.launch(jobs, initial_job_idx=0)]
     return {run: problem for run, problem in zip(runs, problems, strict=True) if problem}
 
@@ -137,8 +138,3 @@ def _check_columns(board: dict[str, Any], composed: DictConfig) -> None:
 def _fingerprint(composed: DictConfig) -> str:
     compared = {key: value for key, value in flat(plain(composed)) if is_compared(key) or key.startswith("baselines.")}
     return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _quoted(value: object) -> str:
-    """A value in Hydra's override grammar, whatever characters it has."""
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -76,7 +76,7 @@ def _with_quoted_path(word: str, is_sweep: bool) -> str:
 
 
 def _quoted_path(text: str) -> str:
-    return _quoted(str(user_path(text)) if text.startswith("~") else text)
+    return quoted(str(user_path(text)) if text.startswith("~") else text)
 
 
 def _is_text(text: str, is_sweep: bool) -> bool:
@@ -97,7 +97,7 @@ def spell_out(verb: str, words: Sequence[str]) -> list[str]:
         if name in options:
             if not equals and not queue:
                 raise ConfigError(f"{name}: expected a file after it")
-            spelt.append(f"{name.removeprefix('--')}={_quoted(value if equals else queue.pop(0))}")
+            spelt.append(f"{name.removeprefix('--')}={quoted(value if equals else queue.pop(0))}")
         elif word.startswith("-"):
             if name not in _HYDRA:
                 raise ConfigError(f"{word}: there is no such option; {nearest(name, [*options, *_HYDRA])}")
@@ -119,7 +119,7 @@ def spell_out(verb: str, words: Sequence[str]) -> list[str]:
     return spelt
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """The text as the grammars of Hydra and of OmegaConf take it, whatever is in it."""
     text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     return "'" + re.sub(r"(\\*)('|$)", r"\1\1\2", text).replace("'", r"\'") + "'"
