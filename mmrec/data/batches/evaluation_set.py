@@ -28,5 +28,14 @@ class EvaluationSet:
         n = len(self.user_idx)
         return replace(self, user_idx=self.user_idx[n * rank // world_size : n * (rank + 1) // world_size])
 
+    def thinned(self, max_scores: int) -> "EvaluationSet":
+        """Every so manieth of the users by index, which is a random one, so that about `max_scores` pairs with items are left.
+
+        The same users in the parts of several processes as in the whole.
+        """
+        n_users = int((self.positives.degree > 0).sum())
+        step = -(-n_users * self.positives.n_items // max_scores)
+        return self if step <= 1 else replace(self, user_idx=self.user_idx[self.user_idx % step == 0])
+
     def to(self, device: torch.device) -> "EvaluationSet":
         return EvaluationSet(self.user_idx.to(device), self.seen.to(device), self.positives.to(device))

@@ -2,8 +2,9 @@
 scores."""
 
 import functools
+import logging
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import scipy.sparse
 import torch
@@ -14,6 +15,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.tables.aggregates import mean
 from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.models.priors.grid import Choices
 from mmrec.models.recommender import FrozenScorer
 from mmrec.nn.propagation import csr_matrix, transpose
 from mmrec.types import DatasetSpec, Interactions
@@ -22,6 +24,14 @@ _REACH = 5
 """Pairs further apart than that many spans add less than 1% of a neighbour's weight, and are left out."""
 _POWER_ITERATIONS, _OVERSAMPLING = 4, 16
 _BLOCK = 1024
+_BYTES_A_PAIR = 24
+"""Of items in EASE: two Gram matrices in single precision, two matrices in double precision while one is inverted."""
+_MAX_RANK = 512
+_PROBE_ITEMS, _HOPEFUL = 3000, 0.97
+"""How many items are tried before all are, and what share of a cheaper model's ndcg must be reached there at settings not yet chosen."""
+_MAX_SCORES = 2**28
+"""User-item pairs that are scored for one value of ndcg: a second or two of one core."""
+_log = logging.getLogger(__name__)
 
 
 class LinearFactors(NamedTuple):
@@ -38,10 +48,22 @@ class LinearFactors(NamedTuple):
 
 
 class LinearModel(Protocol):
-    """Whatever finds vectors of users and items without a gradient."""
+    """Whatever finds vectors of users and items without a gradient.
+
+    One that chooses settings tells them as `chosen` once it is fitted, plain values by name.
+    """
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
         """The factors, what is to be chosen chosen by ndcg at `k` on the validation part."""
+        ...
+
+
+@runtime_checkable
+class CostlyLinearModel(LinearModel, Protocol):
+    """A linear model that takes long on large data, and tells beforehand where that is in vain."""
+
+    def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
+        """Why it would hardly rank the validation part better than `rival`, in words; None where it may."""
         ...
 
 
@@ -52,86 +74,181 @@ class TimeAwareEASE:
     their mean place; `P = (G + λI)⁻¹`, `B_ij = -P_ij / P_jj` with zero diagonal; scores `XB ≈ (U√S)(V√S)ᵀ` by a truncated singular value
     decomposition (randomised: Halko et al. 2011, algorithm 4.4). λ is a multiple of √n_users.
 
-    Of the lists `regularization` (those multiples), `time_weight` (w) and `rank`, validation takes the best of each in turn. Only the
-    `max_items` items with most interactions take part, as memory is quadratic and time cubic in them; all else has zero vectors.
+    Of the lists `regularization` (those multiples), `time_weight` (w) and `rank`, validation takes the best of each in turn, and continues
+    a list of several values whose end is best; `chosen` then tells which.
+
+    Memory is quadratic and time cubic in items, so only those with most interactions take part, `max_items` of them and as many as fit into
+    `max_gib` of memory; all else has zero vectors.
     """
 
     def __init__(
-        self, regularization: list[float], time_weight: list[float], time_span: float, rank: list[int], max_items: int, seed: int
+        self,
+        regularization: list[float],
+        time_weight: list[float],
+        time_span: float,
+        rank: list[int],
+        max_items: int,
+        seed: int,
+        max_gib: float = 0.5,
     ) -> None:
         if not (regularization and time_weight and rank and min(regularization) > 0 and min(time_weight) >= 0 and min(rank) > 0):
             raise ValueError(
                 "regularization, time_weight, rank: expected lists of positive numbers (time_weight: at least 0), "
                 f"came {regularization}, {time_weight}, {rank}"
             )
-        if time_span <= 0 or max_items < 1:
-            raise ValueError(f"time_span, max_items: expected more than 0, came {time_span}, {max_items}")
+        if time_span <= 0 or max_items < 1 or max_gib <= 0:
+            raise ValueError(f"time_span, max_items, max_gib: expected more than 0, came {time_span}, {max_items}, {max_gib}")
         self.regularization, self.time_weight, self.time_span = regularization, time_weight, time_span
-        self.rank, self.max_items, self.seed = rank, max_items, seed
+        self.rank, self.max_items, self.seed, self.max_gib = rank, max_items, seed, max_gib
+        self.chosen: dict[str, Any] = {}
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
         """The factors that rank the validation part best, by ndcg at `k`."""
-        owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
-        kept = owned.item_degree.topk(min(self.max_items, int((owned.item_degree > 0).sum()))).indices.sort().values
-        users, items = owned.rows(torch.arange(spec.n_users))
-        place = torch.full((spec.n_items,), -1).index_copy(0, kept, torch.arange(len(kept)))
-        inside = place[items] >= 0
-        matrix = csr_matrix(users[inside], place[items[inside]], torch.ones(int(inside.sum())), (spec.n_users, len(kept)))
-        plain = gram_of(matrix)
-        in_time = time_gram(spec.train, place, len(kept), self.time_span) if spec.train.timestamp is not None else torch.zeros_like(plain)
-
+        n_items = self._n_items()
+        if (n_known := len(spec.train.item_idx.unique())) > n_items:
+            _log.info(f"EASE: {n_items:,} of {n_known:,} items, those with most interactions, fit its max_gib={self.max_gib:g} and max_items")
+        problem, has_times = _Problem(spec, n_items, self.time_span, self.seed), spec.train.timestamp is not None
         leading: tuple[float, LinearFactors | None] = (-1.0, None)  # one setting's alone: those of all would be gigabytes
 
-        @functools.cache
         def value(regularization: float, weight: float) -> float:
             nonlocal leading
-            item_weights = ease_weights(torch.add(plain, in_time, alpha=weight), regularization * spec.n_users**0.5)
-            users, *of_kept = self._factors(matrix, item_weights)
-            factors = LinearFactors(users, *(one.new_zeros(spec.n_items, one.shape[1]).index_copy(0, kept, one) for one in of_kept))
+            factors = problem.factors(regularization, weight, max(self.rank))
             found = ndcg(factors, valid, k)
             leading = max(leading, (found, factors), key=lambda one: one[0])
             return found
 
-        weights = self.time_weight if spec.train.timestamp is not None else [0.0]
-        best = max(self.regularization, key=lambda one: value(one, weights[-1]))
-        for weight in weights:
-            value(best, weight)
+        measured = functools.cache(value)
+        choices, weights = Choices(), self.time_weight if has_times else [0.0]
+        best = choices.take("regularization", self.regularization, lambda one: measured(one, weights[-1]), 0.0)
+        weight = choices.take("time_weight", weights, lambda one: measured(best, one), 0.0)
+        if leading[1] is None:  # there was one of each
+            measured(best, weight)
         factors = cast(LinearFactors, leading[1])  # a value has been found: no ndcg is as low as where `leading` starts
-        return max((factors.truncated(rank) for rank in self.rank), key=lambda one: ndcg(one, valid, k))
 
-    def _factors(self, matrix: Tensor, weights: Float[Tensor, "n n"]) -> LinearFactors:
-        """The leading dimensions of `matrix @ weights`, which is never made."""
-        rank = min(max(self.rank), *matrix.shape)
-        generator = torch.Generator().manual_seed(self.seed)
-        matrix_t = transpose(matrix)
-        probe = torch.randn(weights.shape[1], min(rank + _OVERSAMPLING, *matrix.shape), generator=generator)
-        for _ in range(_POWER_ITERATIONS):
-            basis = torch.linalg.qr(matrix @ (weights @ probe)).Q
-            probe = torch.linalg.qr(weights.T @ (matrix_t @ basis)).Q
-        basis = torch.linalg.qr(matrix @ (weights @ probe)).Q
-        left, values, right = torch.linalg.svd((weights.T @ (matrix_t @ basis)).T, full_matrices=False)
+        def of_rank(rank: float) -> LinearFactors:
+            nonlocal factors
+            if rank > max(self.rank) and rank > factors.items.shape[1]:
+                factors = problem.factors(best, weight, int(rank))
+            return factors.truncated(int(rank))
+
+        highest = max(min(_MAX_RANK, spec.n_users, n_known, n_items), max(self.rank))
+        rank = choices.take("rank", self.rank, lambda one: ndcg(of_rank(one), valid, k), 1, highest)
+        self.chosen = choices.plain()
+        return of_rank(rank)
+
+    def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
+        """Tries the middle of each list on the items with most interactions alone, where these are a small part of all that fit."""
+        n_known = len(spec.train.item_idx.unique())
+        if n_known <= 2 * _PROBE_ITEMS:
+            return None
+        kept, part, held_out = _part(spec, valid, _PROBE_ITEMS)
+        weight = sorted(self.time_weight)[len(self.time_weight) // 2] if spec.train.timestamp is not None else 0.0
+        regularization = sorted(self.regularization)[len(self.regularization) // 2]
+        factors = _Problem(part, _PROBE_ITEMS, self.time_span, self.seed).factors(regularization, weight, max(self.rank))
+        ours, theirs = ndcg(factors, held_out, k), ndcg(rival._replace(items=rival.items[kept]), held_out, k)
+        if ours >= _HOPEFUL * theirs:
+            return None
+        return f"on the {len(kept):,} items with most interactions it reaches ndcg@{k} {ours:.4f}, a cheaper model {theirs:.4f}"
+
+    def _n_items(self) -> int:
+        return max(1, min(self.max_items, int((self.max_gib * 2**30 / _BYTES_A_PAIR) ** 0.5)))
+
+
+class _Problem:
+    """The co-occurrences that `TimeAwareEASE` solves for any of its settings."""
+
+    def __init__(self, spec: DatasetSpec, n_items: int, time_span: float, seed: int) -> None:
+        owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
+        self.kept = _most_interacted(owned, n_items)
+        users, items = owned.rows(torch.arange(spec.n_users))
+        place = torch.full((spec.n_items,), -1).index_copy(0, self.kept, torch.arange(len(self.kept)))
+        inside = place[items] >= 0
+        self.matrix = csr_matrix(users[inside], place[items[inside]], torch.ones(int(inside.sum())), (spec.n_users, len(self.kept)))
+        self.matrix_t, self.n_items, self.unit = transpose(self.matrix), spec.n_items, spec.n_users**0.5
+        self.plain = gram_of(self.matrix)
+        self.in_time = None if spec.train.timestamp is None else time_gram(spec.train, place, len(self.kept), time_span)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.probe: Tensor | None = None
+
+    def factors(self, regularization: float, weight: float, rank: int) -> LinearFactors:
+        """The leading dimensions of the scores at one setting."""
+        gram = self.plain if self.in_time is None else torch.add(self.plain, self.in_time, alpha=weight)
+        users, *of_kept = self._leading(ease_weights(gram, regularization * self.unit), rank)
+        return LinearFactors(users, *(one.new_zeros(self.n_items, one.shape[1]).index_copy(0, self.kept, one) for one in of_kept))
+
+    def _leading(self, weights: Float[Tensor, "n n"], rank: int) -> LinearFactors:
+        """The leading dimensions of `matrix @ weights`, which is never made. Each setting begins where the one before ended."""
+        rank = min(rank, *self.matrix.shape)
+        n_probed, n_iterations, probe = min(rank + _OVERSAMPLING, *self.matrix.shape), 1, self.probe
+        if probe is None or probe.shape[1] < n_probed:
+            n_iterations, probe = _POWER_ITERATIONS, torch.randn(weights.shape[1], n_probed, generator=self.generator)
+        for _ in range(n_iterations):
+            basis = torch.linalg.qr(self.matrix @ (weights @ probe)).Q
+            probe = torch.linalg.qr(weights.T @ (self.matrix_t @ basis)).Q
+        basis = torch.linalg.qr(self.matrix @ (weights @ probe)).Q
+        left, values, right = torch.linalg.svd((weights.T @ (self.matrix_t @ basis)).T, full_matrices=False)
+        self.probe = right.T
         scale, leading = values[:rank].sqrt(), right[:rank].T
         return LinearFactors((basis @ left)[:, :rank] * scale, leading * scale, weights @ leading / scale.clamp(min=1e-12))
 
 
+def _most_interacted(owned: InteractionMatrix, n: int) -> Int64[Tensor, " n_kept"]:
+    """The `n` items with most interactions, ascending; fewer where no more have any."""
+    return owned.item_degree.topk(min(n, int((owned.item_degree > 0).sum()))).indices.sort().values
+
+
+def _part(spec: DatasetSpec, valid: EvaluationSet, n: int) -> tuple[Int64[Tensor, " n_kept"], DatasetSpec, EvaluationSet]:
+    """The `n` items with most interactions, and data as if there were no others."""
+    train = spec.train
+    kept = _most_interacted(InteractionMatrix.from_pairs(train.user_idx, train.item_idx, spec.n_users, spec.n_items), n)
+    place = torch.full((spec.n_items,), -1).index_copy(0, kept, torch.arange(len(kept)))
+    inside = place[train.item_idx] >= 0
+    times = None if train.timestamp is None else train.timestamp[inside]
+
+    def of_kept(owned: InteractionMatrix) -> InteractionMatrix:
+        users, items = owned.rows(torch.arange(spec.n_users))
+        there = place[items] >= 0
+        return InteractionMatrix.from_pairs(users[there], place[items[there]], spec.n_users, len(kept))
+
+    part = DatasetSpec(spec.n_users, len(kept), Interactions(train.user_idx[inside], place[train.item_idx[inside]], times))
+    return kept, part, EvaluationSet.build(of_kept(valid.seen), of_kept(valid.positives))
+
+
 class BestLinear:
-    """Of several linear models, by whatever names, the one that ranks the validation part best; of equals the first."""
+    """Of several linear models, by whatever names, the one that ranks the validation part best; of equals the first.
+
+    Those that may be costly come last, and one that is hardly better on a part of the data is left out. `chosen` tells what was chosen, and
+    why what was left out.
+    """
 
     def __init__(self, models: dict[str, Callable[[], LinearModel]]) -> None:
         if not models:
             raise ValueError("models: expected at least one, came none")
         self.models = models
+        self.chosen: dict[str, Any] = {}
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
         """The factors of the best one, by ndcg at `k`."""
-        fitted = (make().fit(spec, valid, k) for make in self.models.values())
-        return max(fitted, key=lambda factors: ndcg(factors, valid, k))
+        best: tuple[float, LinearFactors] | None = None
+        left_out = {}
+        made = {name: make() for name, make in self.models.items()}
+        for name, model in sorted(made.items(), key=lambda one: isinstance(one[1], CostlyLinearModel)):
+            if best and isinstance(model, CostlyLinearModel) and (reason := model.objection(spec, valid, k, best[1])):
+                left_out[name] = reason
+                _log.info(f"linear: {name} is left out: {reason}")
+                continue
+            factors = model.fit(spec, valid, k)
+            value = ndcg(factors, valid, k)
+            if best is None or value > best[0]:
+                best, self.chosen = (value, factors), {"model": name} | getattr(model, "chosen", {})
+        self.chosen |= {"left_out": left_out} if left_out else {}
+        return cast("tuple[float, LinearFactors]", best)[1]
 
 
 def ndcg(factors: LinearFactors, valid: EvaluationSet, k: int) -> float:
-    """The mean ndcg at `k` of the inner products."""
+    """The mean ndcg at `k` of the inner products; on large data over a part of the users, always the same."""
     scorer = FrozenScorer(factors.users, factors.items, factors.items[:, :0])
-    return mean(rank_and_evaluate(scorer, valid, [k])[f"ndcg@{k}"])
+    return mean(rank_and_evaluate(scorer, valid.thinned(_MAX_SCORES), [k])[f"ndcg@{k}"])
 
 
 def ease_weights(gram: Float[Tensor, "n n"], regularization: float) -> Float[Tensor, "n n"]:

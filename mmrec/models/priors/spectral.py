@@ -2,79 +2,138 @@
 
 import functools
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 import torch
-from scipy.sparse.linalg import svds
+from jaxtyping import Float64
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.models.priors.grid import Choices
 from mmrec.models.priors.linear import LinearFactors, ndcg
 from mmrec.types import DatasetSpec
 
-Setting = tuple[int, float, float]
-"""Rank, value power and degree power."""
+_SMOOTHING = (0.0, 0.1, 0.3, 1.0, 3.0)
+_MAX_RANK = 512
+_TOLERANCE = 1e-6
+"""Relative error of the singular values: to converge further takes long on large data, and moves no item."""
+
+
+class Decomposition(NamedTuple):
+    """The leading singular triplets of a matrix, from the largest down."""
+
+    left: Float64[np.ndarray, "n_users rank"]
+    values: Float64[np.ndarray, " rank"]
+    right: Float64[np.ndarray, "n_items rank"]
 
 
 class SpectralFactors:
-    """The leading singular vectors of the interactions, normalised by degrees: `D_u^-½ X D_i^-½ ≈ U S Vᵀ`, scores `U S^a (D_i^b V)ᵀ`.
+    """The leading singular vectors of the interactions, normalised by degrees: `(D_u + τ_u)^-½ X (D_i + τ_i)^-½ ≈ U S Vᵀ`, scores
+    `U S^a (D_i^b V)ᵀ`.
 
     They are the eigenvectors of the graph of users and items that vary least along its edges, so this is an ideal low-pass filter on it
-    (GF-CF, Shen et al. 2021, section 4, has a = 1, b = ½), as LightGCN is a gentler one. With a = 0 all that are kept count alike.
+    (GF-CF, Shen et al. 2021, section 4, has τ = 0, a = 1, b = ½), as LightGCN is a gentler one. With a = 0 all that are kept count alike.
 
-    Of the lists `rank` (how many are kept), `value_power` (a) and `degree_power` (b), validation takes the best of each in turn. Memory is
-    linear in interactions, users and items.
+    τ is `smoothing` times the mean degree. Without it every small component of the graph, two users with an item of their own, has a
+    singular value of 1 and takes one of the leading vectors (Amini et al. 2013; Zhang & Rohe 2018).
+
+    Of the lists `smoothing`, `rank` (how many are kept), `value_power` (a) and `degree_power` (b), validation takes the best of each in
+    turn, and continues a list of several values whose end is best. `chosen` then tells which. Memory is linear in interactions, users and
+    items.
     """
 
-    def __init__(self, rank: list[int], value_power: list[float], degree_power: list[float], seed: int) -> None:
-        if not (rank and value_power and degree_power and min(rank) > 0):
+    def __init__(
+        self,
+        rank: list[int],
+        value_power: list[float],
+        degree_power: list[float],
+        seed: int,
+        smoothing: Sequence[float] = _SMOOTHING,
+    ) -> None:
+        if not (rank and value_power and degree_power and smoothing and min(rank) > 0 and min(smoothing) >= 0):
             raise ValueError(
-                f"rank, value_power, degree_power: expected lists of numbers, the ranks above 0, came {rank}, {value_power}, {degree_power}"
+                "rank, value_power, degree_power, smoothing: expected lists of numbers, the ranks above 0, smoothing at least 0, "
+                f"came {rank}, {value_power}, {degree_power}, {smoothing}"
             )
-        self.rank, self.value_power, self.degree_power, self.seed = rank, value_power, degree_power, seed
+        self.rank, self.value_power, self.degree_power, self.seed, self.smoothing = rank, value_power, degree_power, seed, smoothing
+        self.chosen: dict[str, Any] = {}
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
         """The factors that rank the validation part best, by ndcg at `k`."""
-        matrix, item_degree = _normalized(spec)
-        left, values, right = _leading(matrix, max(self.rank), self.seed)
+        item_degree = _degrees(spec)[1]
 
-        def factors(rank: int, value_power: float, degree_power: float) -> LinearFactors:
-            users = left[:, :rank] * values[:rank] ** value_power
-            items = right[:rank].T * item_degree[:, None] ** degree_power
-            root = np.maximum(item_degree, 1)[:, None] ** 0.5  # U = D_u^-½ X D_i^-½ V / S, of which D_u^-½ is a user's length
-            of_items = right[:rank].T / root * values[:rank] ** (value_power - 1)
+        @functools.lru_cache(maxsize=2)
+        def decomposed(smoothing: float, rank: int) -> Decomposition:
+            return leading(normalized(spec, smoothing), rank, self.seed)
+
+        def factors(smoothing: float, rank: float, value_power: float, degree_power: float) -> LinearFactors:
+            left, values, right = (part[..., : int(rank)] for part in decomposed(smoothing, max(int(rank), widest)))
+            users = left * values**value_power
+            items = right * item_degree[:, None] ** degree_power
+            degree = item_degree + smoothing * item_degree.mean()
+            root = np.where(degree > 0, degree, 1.0)[:, None] ** 0.5  # U = D_u^-½ X D_i^-½ V / S, of which D_u^-½ is a user's length
+            of_items = right / root * values ** (value_power - 1)
             return LinearFactors(*(torch.from_numpy(vectors).float() for vectors in (users, items, of_items)))
 
-        @functools.cache
-        def value(*setting: *Setting) -> float:
-            return ndcg(factors(*setting), valid, k)
+        def value(smoothing: float, rank: float, value_power: float, degree_power: float) -> float:
+            return ndcg(factors(smoothing, rank, value_power, degree_power), valid, k)
 
-        best: Setting = (self.rank[0], self.value_power[0], self.degree_power[0])
-        lists: tuple[Sequence[float], ...] = (self.rank, self.value_power, self.degree_power)
-        for place, choices in enumerate(lists):
-            tried = [cast(Setting, (*best[:place], choice, *best[place + 1 :])) for choice in choices]
-            best = max(tried, key=lambda setting: value(*setting)) if len(tried) > 1 else tried[0]
-        return factors(*best)
+        choices, widest = Choices(), 0
+        rank, a, b = (_middle(values) for values in (self.rank, self.value_power, self.degree_power))
+        smoothing = choices.take("smoothing", self.smoothing, lambda one: value(one, rank, a, b), 0.0)
+        widest, most = max(self.rank), min(_MAX_RANK, spec.n_users, spec.n_items)  # what is computed once has all lower ranks in it
+        rank = choices.take("rank", self.rank, lambda one: value(smoothing, one, a, b), 1, most)
+        a = choices.take("value_power", self.value_power, lambda one: value(smoothing, rank, one, b), 0.0)
+        b = choices.take("degree_power", self.degree_power, lambda one: value(smoothing, rank, a, one), -1.0, 1.0)
+        self.chosen = choices.plain()
+        return factors(smoothing, rank, a, b)
 
 
-def _normalized(spec: DatasetSpec) -> tuple[scipy.sparse.csr_array, np.ndarray]:
-    """`D_u^-½ X D_i^-½`, where a pair counts once, and the degrees of the items."""
+def _middle(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _degrees(spec: DatasetSpec) -> tuple[Float64[np.ndarray, " n_users"], Float64[np.ndarray, " n_items"]]:
+    """How many distinct items a user has, and users an item."""
+    users, items = _pairs(spec)
+    return (np.bincount(users, minlength=spec.n_users).astype(np.float64), np.bincount(items, minlength=spec.n_items).astype(np.float64))
+
+
+def _pairs(spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Users and items of the distinct pairs, sorted."""
     keys = torch.unique(spec.train.user_idx * spec.n_items + spec.train.item_idx).numpy()
-    users, items = keys // spec.n_items, keys % spec.n_items
-    user_degree, item_degree = np.bincount(users, minlength=spec.n_users), np.bincount(items, minlength=spec.n_items)
-    weights = (user_degree[users] * item_degree[items]) ** -0.5
-    return scipy.sparse.csr_array((weights, (users, items)), shape=(spec.n_users, spec.n_items)), item_degree.astype(np.float64)
+    return keys // spec.n_items, keys % spec.n_items
 
 
-def _leading(matrix: scipy.sparse.csr_array, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`U: (n_users, rank)`, `S: (rank,)` from the largest down, `Vᵀ: (rank, n_items)`; fewer where the matrix has no more."""
+def normalized(spec: DatasetSpec, smoothing: float) -> scipy.sparse.csr_array:
+    """`(D_u + τ_u)^-½ X (D_i + τ_i)^-½`, where a pair counts once and τ is `smoothing` times the mean degree."""
+    (users, items), (user_degree, item_degree) = _pairs(spec), _degrees(spec)
+    product = (user_degree + smoothing * user_degree.mean())[users] * (item_degree + smoothing * item_degree.mean())[items]
+    return scipy.sparse.csr_array((product**-0.5, (users, items)), shape=(spec.n_users, spec.n_items))
+
+
+def leading(matrix: scipy.sparse.csr_array, rank: int, seed: int) -> Decomposition:
+    """The `rank` leading singular triplets, fewer where the matrix has no more: the same bytes for the same seed.
+
+    From the eigenvectors of the smaller of `XXᵀ` and `XᵀX`. Not by `scipy.sparse.linalg.svds`, which finds those too, but starts again from
+    an unseeded generator where a Krylov space is exhausted, as it is when one value has many vectors.
+    """
     if rank >= min(matrix.shape):
         left, values, right = np.linalg.svd(matrix.toarray(), full_matrices=False)
-    else:
-        start = np.random.default_rng(seed).standard_normal(min(matrix.shape))
-        left, values, right = (part for part in svds(matrix, k=rank, v0=start))
-        order = np.argsort(-values)
-        left, values, right = left[:, order], values[order], right[order]
-    there = values > 1e-9
-    return left[:, there], values[there], right[there]
+        return _positive(left, values, right.T)
+    is_wide = matrix.shape[0] <= matrix.shape[1]
+    small = matrix if is_wide else matrix.T.tocsr()
+    transposed, generator = small.T.tocsr(), np.random.default_rng(seed)
+    gram = LinearOperator((small.shape[0],) * 2, matvec=lambda vector: small @ (transposed @ vector), dtype=np.float64)
+    start = generator.standard_normal(small.shape[0])
+    squares, vectors = eigsh(gram, k=rank, v0=start, rng=generator, tol=_TOLERANCE)
+    values, vectors = np.sqrt(squares[::-1].clip(min=0)), vectors[:, ::-1]
+    others = (transposed @ vectors) / values.clip(min=1e-12)
+    return _positive(vectors, values, others) if is_wide else _positive(others, values, vectors)
+
+
+def _positive(left: np.ndarray, values: np.ndarray, right: np.ndarray) -> Decomposition:
+    there = values > 1e-6
+    return Decomposition(left[:, there], values[there], right[:, there])

@@ -1,10 +1,13 @@
 """What is popular at the end of training: a part of the scores that is the same for all users."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.models.priors.grid import Choices
 from mmrec.models.priors.linear import LinearFactors, ndcg
 from mmrec.types import DatasetSpec
 
@@ -12,23 +15,38 @@ _DAY_S = 86_400
 _USER_EXPONENT = 0.25
 """An interaction of a user with n of them counts n^-¼: whoever has everything says less with each."""
 
+_SHORTEST_DAYS, _LONGEST_SPANS = 1 / 24, 10.0
+"""Half-lives that are shorter than this, or longer than so many spans of the training part, say nothing more."""
+
 
 class Trend:
     """`t_i = √(Σ 2^(-age / half_life) n_u^-¼)` over an item's interactions, aged from the latest one of all, at mean 0 and deviation 1.
 
-    Validation takes the best of the half-lives. Without times every interaction is of today.
+    Validation takes the best of the half-lives, and continues their list where its end is best; `chosen` then tells which. Without times
+    every interaction is of today.
     """
 
     def __init__(self, half_life_days: list[float]) -> None:
         if not half_life_days or min(half_life_days) <= 0:
             raise ValueError(f"half_life_days: expected a list of numbers above 0, came {half_life_days}")
         self.half_life_days = half_life_days
+        self.chosen: dict[str, Any] = {}
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Float[Tensor, " n_items"]:
         """The trend that ranks the validation part best, by ndcg at `k`."""
-        trends = [recent_popularity(spec, days) for days in self.half_life_days]
         everybody = torch.ones(spec.n_users, 1)
-        return max(trends, key=lambda trend: ndcg(LinearFactors(everybody, trend[:, None], trend[:, None]), valid, k))
+
+        def value(days: float) -> float:
+            trend = recent_popularity(spec, days)[:, None]
+            return ndcg(LinearFactors(everybody, trend, trend), valid, k)
+
+        choices, times = Choices(), spec.train.timestamp
+        if times is None or not len(times):
+            return recent_popularity(spec, self.half_life_days[0])
+        span_days = float(times.max() - times.min()) / _DAY_S
+        days = choices.take("half_life_days", self.half_life_days, value, _SHORTEST_DAYS, max(_LONGEST_SPANS * span_days, _SHORTEST_DAYS))
+        self.chosen = choices.plain()
+        return recent_popularity(spec, days)
 
 
 def recent_popularity(spec: DatasetSpec, half_life_days: float) -> Float[Tensor, " n_items"]:
