@@ -11,6 +11,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
 from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.settings import ModelSettings, SplitData, TrainingSettings
+from mmrec.models.priors.grid import describe_choices
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
 from mmrec.refusals import refine
 from mmrec.types import DatasetSpec
@@ -28,17 +29,27 @@ def make_spec(evidence: Evidence, data: SplitData) -> DatasetSpec:
     return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
 
 
-def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet, k: int) -> dict[str, Any]:
-    """What a model starts from and adds to its scores, fitted in closed form and chosen on the validation part at cutoff `k`.
+class Priors(dict[str, Any]):
+    """`linear` and `trend`, which a model starts from and adds to its scores: None where there is none, or the model takes none or may not
+    use interactions. `chosen` holds what validation chose for each of them, plain values."""
 
-    `linear` and `trend`: None where there is none, or the model takes none or may not use interactions.
-    """
+    chosen: dict[str, Any]
+
+
+def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Priors:
+    """Fits them in closed form, what is to be chosen chosen on the validation part at cutoff `k`, and says what was chosen."""
     wanted = {name: make for name, make in settings.priors.items() if name in settings.kind.parts_taken and settings.uses_interactions}
-    start = time.perf_counter()
-    fitted = {name: refine(name, lambda: make().fit(spec, valid, k)) for name, make in wanted.items()}  # noqa: B023
-    if fitted:
-        _log.info(f"{' and '.join(fitted)}: fitted in {time.perf_counter() - start:.0f} s")
-    return {"linear": None, "trend": None} | fitted
+    start, priors = time.perf_counter(), Priors(linear=None, trend=None)
+    priors.chosen = {}
+    for name, make in wanted.items():
+        prior = refine(name, make)
+        priors[name] = refine(name, lambda: prior.fit(spec, valid, k))  # noqa: B023
+        if chosen := getattr(prior, "chosen", None):
+            priors.chosen[name] = chosen
+            _log.info(f"{name}: {describe_choices(chosen)}")
+    if wanted:
+        _log.info(f"{' and '.join(wanted)}: fitted in {time.perf_counter() - start:.0f} s")
+    return priors
 
 
 def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any], seed: int) -> Recommender:

@@ -31,7 +31,9 @@ from mmrec.experiment.run_folder.record import describe_run, write_curves, write
 from mmrec.experiment.settings import SplitData, TrainingSettings, TrainSettings
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.full_ranking import Evaluated
-from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.models.priors.grid import describe_choices
+from mmrec.models.recommender import ClosedFormRecommender, MixedRecommender, Recommender
+from mmrec.tasks.mixing import describe_weights
 from mmrec.tasks.task import Task
 from mmrec.types import DatasetSpec, Scorer
 
@@ -87,6 +89,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     }
     fit_s = {result.model: result.fit_s for result in reversed(results)}  # of the first seed
     about = describe_run(settings, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
+    about["chosen"] = {str(result.seed): result.chosen for result in results if result.chosen}
     write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict()), "has_vectors": has_vectors})
     write_report(run_dir, evidence.dataset)
 
@@ -114,7 +117,8 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
     spec, start = make_spec(evidence, data), time.perf_counter()
     if issubclass(training.model.kind, ClosedFormRecommender):
         return _fit_one(settings, training, evidence, data)
-    remake = partial(_make_untrained, training, priors=fit_priors(training.model, spec, data.valid_set(), largest_k(training.measures)))
+    priors = fit_priors(training.model, spec, data.valid_set(), largest_k(training.measures))
+    remake = partial(_make_untrained, training, priors=priors)
     model, made_s = remake(spec), time.perf_counter() - start
     _log.info(
         f"seed {training.seed}: {sum(p.numel() for p in model.parameters()):,} parameters"
@@ -123,9 +127,13 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
     task, folder = training.task(model), checkpoint_folder(settings.run_dir, training.seed)
     fit_s = made_s + fit(training, task, data, folder)
     load_best(model, folder)
+    choices = dict(priors.chosen)
+    if isinstance(model, MixedRecommender):
+        choices["mixture"] = describe_weights(model.weights)
+        _log.info(f"mixture: {describe_choices(choices['mixture'])}")
     data.setup("test")
     measured = measure(settings, task, model.freeze(), data, read_grades(settings.run_dir / "split", evidence.index))
-    return Result(training.model.name, training.seed, *measured, {}, fit_s), model, remake
+    return Result(training.model.name, training.seed, *measured, {}, fit_s, choices), model, remake
 
 
 def _make_untrained(training: TrainingSettings, spec: DatasetSpec, priors: dict[str, Any]) -> Recommender:

@@ -1,7 +1,7 @@
 """Choosing the weights of a mixture of scores on the validation part: one weight at a time, uphill over a grid."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -9,8 +9,9 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.models.recommender import Parts, Weights
 
 Measured = TypeVar("Measured")
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0)
-LIFTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0, 1000.0)
+"""Up to where a part decides alone, and what else there is says no more than which of equals comes first."""
+LIFTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1000.0)
 
 
 def weight_grids(parts: Parts, valid: EvaluationSet) -> dict[str, tuple[float, ...]]:
@@ -27,6 +28,13 @@ def weight_grids(parts: Parts, valid: EvaluationSet) -> dict[str, tuple[float, .
         "cold_lift": bool((valid.positives.item_degree[~parts.known_items] > 0).any()),
     }
     return {name: LIFTS if name == "cold_lift" else SHARES for name, told in tried.items() if told}
+
+
+def describe_weights(weights: Weights) -> dict[str, Any]:
+    """The weights by name, as plain values, and those at the top of their grid as `on_edge`."""
+    values = {name: round(value, 6) for name, value in weights._asdict().items()}
+    on_edge = [name for name, value in values.items() if value >= (LIFTS if name == "cold_lift" else SHARES)[-1]]
+    return values | ({"on_edge": on_edge} if on_edge else {})
 
 
 def climb(

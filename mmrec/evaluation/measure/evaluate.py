@@ -26,6 +26,8 @@ class Result(NamedTuple):
     """What tuning chose; empty for a model that was not tuned."""
     fit_s: float
     """What training or fitting it once took, in seconds of wall time; the tuning that chose its parameters is not in it."""
+    chosen: dict[str, Any] = {}  # noqa: RUF012
+    """What validation chose in training, by part: of priors, and the weights of a mixture."""
 
 
 def evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int], graded: Graded | None = None, with_auc: bool = False) -> Evaluated:

@@ -25,6 +25,7 @@ from mmrec.evaluation.pages.run_fairness import calibration_views, fairness_view
 from mmrec.evaluation.pages.run_slices import describe_slice_tests, slice_views
 from mmrec.files.storage import read_json, write_text
 from mmrec.metrics.direction import sign
+from mmrec.models.priors.grid import describe_choices
 from mmrec.types import ITEM_ID, MODALITIES, Dataset
 
 METRICS, AUC = ("recall", "ndcg", "graded_ndcg", "hit_rate", "mrr", "map", "precision"), "auc"
@@ -91,6 +92,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
         "comparison": comparison,
         "column_groups": [(name, list(group)) for name, group in groupby(comparison.columns, key=_column_group)],
         "tuned": {model: _settings(values) for model, values in folder.metrics.get("tuned", {}).items()},
+        "chosen": _chosen(folder.run.get("chosen") or {}),
         "curves": _curve_charts(folder.curves, folder.metrics.get("lower_is_better", ())),
         "attention": _attention(folder, comparison.ours),
         "worth": _worth(folder.counterfactuals),
@@ -167,6 +169,11 @@ def _paired(folder: RunFolder, comparison: Comparison, metric: str) -> PairedTes
 
 def _settings(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in values.items())
+
+
+def _chosen(by_seed: dict[str, dict[str, dict[str, Any]]]) -> list[tuple[str, str, str]]:
+    """Seed, part and settings; none in a run from before they were kept."""
+    return [(seed, part, describe_choices(values)) for seed, parts in by_seed.items() for part, values in parts.items()]
 
 
 def _curve_charts(curves: pl.DataFrame | None, lower_is_better: Sequence[str]) -> list[Markup]:

@@ -2,11 +2,12 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 _MORE = 8
 """Values tried beyond one end of a grid, at most."""
+_NOTES = ("on_edge", "left_out")
 
 
 class Choices:
@@ -45,8 +46,19 @@ class Choices:
         return self.values | ({"on_edge": self.on_edge} if self.on_edge else {})
 
 
+def describe_choices(chosen: Mapping[str, Any]) -> str:
+    """What was chosen on one line: `rank 32, smoothing 0.3; on an edge: rank`."""
+    values = [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in chosen.items() if name not in _NOTES
+    ]
+    edges, left_out = chosen.get("on_edge", []), chosen.get("left_out", {})
+    notes = [f"on an edge: {', '.join(edges)}"] if edges else []
+    notes += [f"{name} left out: {reason}" for name, reason in left_out.items()]
+    return "; ".join([", ".join(values), *notes])
+
+
 def beyond(grid: Sequence[float], end: int, low: float, high: float) -> float | None:
-    """The next value of an ascending grid before its first (`end` 0) or after its last (`end` -1), of the same type; None beyond the bounds.
+    """The next value of an ascending grid before its first (`end` 0) or after its last (`end` -1), of the same type; None past a bound.
 
     In the ratio of the two values at that end where both are above 0, else in their distance.
     """

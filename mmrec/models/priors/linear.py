@@ -26,8 +26,7 @@ _POWER_ITERATIONS, _OVERSAMPLING = 4, 16
 _BLOCK = 1024
 _BYTES_A_PAIR = 24
 """Of items in EASE: two Gram matrices in single precision, two matrices in double precision while one is inverted."""
-_MAX_RANK = 512
-_PROBE_ITEMS, _HOPEFUL = 3000, 0.97
+_PROBE_ITEMS, _HOPEFUL = 1500, 0.97
 """How many items are tried before all are, and what share of a cheaper model's ndcg must be reached there at settings not yet chosen."""
 _MAX_SCORES = 2**28
 """User-item pairs that are scored for one value of ndcg: a second or two of one core."""
@@ -106,7 +105,7 @@ class TimeAwareEASE:
         """The factors that rank the validation part best, by ndcg at `k`."""
         n_items = self._n_items()
         if (n_known := len(spec.train.item_idx.unique())) > n_items:
-            _log.info(f"EASE: {n_items:,} of {n_known:,} items, those with most interactions, fit its max_gib={self.max_gib:g} and max_items")
+            _log.info(f"EASE: {n_items:,} of {n_known:,} items, the most interacted ones, fit max_gib={self.max_gib:g} and max_items")
         problem, has_times = _Problem(spec, n_items, self.time_span, self.seed), spec.train.timestamp is not None
         leading: tuple[float, LinearFactors | None] = (-1.0, None)  # one setting's alone: those of all would be gigabytes
 
@@ -125,21 +124,15 @@ class TimeAwareEASE:
             measured(best, weight)
         factors = cast(LinearFactors, leading[1])  # a value has been found: no ndcg is as low as where `leading` starts
 
-        def of_rank(rank: float) -> LinearFactors:
-            nonlocal factors
-            if rank > max(self.rank) and rank > factors.items.shape[1]:
-                factors = problem.factors(best, weight, int(rank))
-            return factors.truncated(int(rank))
-
-        highest = max(min(_MAX_RANK, spec.n_users, n_known, n_items), max(self.rank))
-        rank = choices.take("rank", self.rank, lambda one: ndcg(of_rank(one), valid, k), 1, highest)
+        highest = factors.items.shape[1]  # more would be another decomposition, and a larger one
+        rank = choices.take("rank", self.rank, lambda one: ndcg(factors.truncated(int(one)), valid, k), 1, highest)
         self.chosen = choices.plain()
-        return of_rank(rank)
+        return factors.truncated(int(rank))
 
     def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
         """Tries the middle of each list on the items with most interactions alone, where these are a small part of all that fit."""
         n_known = len(spec.train.item_idx.unique())
-        if n_known <= 2 * _PROBE_ITEMS:
+        if 2 * n_known <= 3 * _PROBE_ITEMS:
             return None
         kept, part, held_out = _part(spec, valid, _PROBE_ITEMS)
         weight = sorted(self.time_weight)[len(self.time_weight) // 2] if spec.train.timestamp is not None else 0.0

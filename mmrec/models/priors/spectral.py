@@ -17,8 +17,6 @@ from mmrec.types import DatasetSpec
 
 _SMOOTHING = (0.0, 0.1, 0.3, 1.0, 3.0)
 _MAX_RANK = 512
-_TOLERANCE = 1e-6
-"""Relative error of the singular values: to converge further takes long on large data, and moves no item."""
 
 
 class Decomposition(NamedTuple):
@@ -128,7 +126,7 @@ def leading(matrix: scipy.sparse.csr_array, rank: int, seed: int) -> Decompositi
     transposed, generator = small.T.tocsr(), np.random.default_rng(seed)
     gram = LinearOperator((small.shape[0],) * 2, matvec=lambda vector: small @ (transposed @ vector), dtype=np.float64)
     start = generator.standard_normal(small.shape[0])
-    squares, vectors = eigsh(gram, k=rank, v0=start, rng=generator, tol=_TOLERANCE)
+    squares, vectors = eigsh(gram, k=rank, v0=start, rng=generator)  # to full precision: else of equal values some are missed
     values, vectors = np.sqrt(squares[::-1].clip(min=0)), vectors[:, ::-1]
     others = (transposed @ vectors) / values.clip(min=1e-12)
     return _positive(vectors, values, others) if is_wide else _positive(others, values, vectors)
