@@ -24,9 +24,7 @@ class SLIM(HistoryBasedRecommender):
 
     weights: Tensor
 
-    def __init__(
-        self, l1: float = 3.0, l2: float = 100.0, tolerance: float = 1e-3, max_sweeps: int = 200, max_gib: float = 0.25
-    ) -> None:
+    def __init__(self, l1: float = 3.0, l2: float = 100.0, tolerance: float = 1e-3, max_sweeps: int = 200, max_gib: float = 0.25) -> None:
         super().__init__()
         if l1 < 0 or l2 < 0:
             raise ValueError(f"l1 and l2: expected at least 0, came {l1} and {l2}")
