@@ -51,7 +51,8 @@ def solve_rows(
             found[users] = _solve_exactly(gathered, diagonal, alpha, entries < len(fixed))
         else:
             found[users] = _descend(gathered, diagonal, alpha, begun[users])
-    return found @ basis.T
+    solved: Tensor = found @ basis.T
+    return solved
 
 
 def _batches(rows: InteractionMatrix, dim: int) -> Iterator[tuple[Int64[Tensor, " batch"], Int64[Tensor, "batch longest"]]]:
