@@ -149,7 +149,7 @@ def _candidate(cfg: DictConfig, key: str, name: str) -> Candidate:
         return made
 
     space: dict[str, Any] = dict(flat(beside.get("space") or {}))
-    return Candidate(name, make, fixed, space, beside.get("n_trials", 1))
+    return Candidate(name, make, fixed, space, beside.get("n_trials", 1), tuple(beside.get("capped") or ()))
 
 
 def _model_settings(cfg: DictConfig) -> ModelSettings:

@@ -1,14 +1,17 @@
 """Candidates, which are baselines and models in closed form, at their best settings."""
 
+import itertools
 import logging
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.measures import tuned_by
 from mmrec.experiment.settings import Candidate, TrainingSettings
 from mmrec.experiment.tuning.kept_choices import tune_once
-from mmrec.experiment.tuning.search import Tuned
-from mmrec.experiment.tuning.space import Search
+from mmrec.experiment.tuning.search import Fittable, Tuned
+from mmrec.experiment.tuning.space import Search, n_settings, read_space
+from mmrec.files.progress import open_progress
 from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec
 
@@ -29,19 +32,40 @@ def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: Datas
 
     Raises LackingData as `Fittable.fit`.
     """
-    selection, search = training.selection, Search(dict(candidate.space), candidate.n_trials, training.seed)
+    selection, search = training.selection, Search(dict(candidate.space), candidate.n_trials, training.seed, candidate.capped)
     metric = tuned_by(selection.metric, training.measures)
-    best, before = tune_once(candidate.make, dict(candidate.fixed), search, spec, valid, metric, selection.cache)
+    n_fits = int(min(max(1, search.n_trials), n_settings(read_space(search.space))))
+    with open_progress(f"{candidate.name}: settings tried") as update:
+        make = _counted(candidate.make, lambda begun: update(begun, max(begun, n_fits)))
+        best, before = tune_once(make, dict(candidate.fixed), search, spec, valid, metric, selection.cache)
     trials = f", best of {best.n_trials}" + (", tuned before" if before else "") if best.parameters else ""
-    _log.info(f"{candidate.name}: val {metric} {best.value:.4f}{trials} {chosen_values(best) or ''}".rstrip())
+    edges = f"; on the edge of what was tried: {', '.join(_short(best.edges))}" if best.edges else ""
+    _log.info(f"{candidate.name}: val {metric} {best.value:.4f}{trials} {chosen_values(best) or ''}".rstrip() + edges)
     return best
+
+
+def _counted(make: Callable[..., Fittable], tell: Callable[[int], None]) -> Callable[..., Fittable]:
+    """The same, telling with each call how many were made before it."""
+    made = itertools.count()
+
+    def counted(**setting: Any) -> Fittable:
+        tell(next(made))
+        return make(**setting)
+
+    return counted
 
 
 def chosen(best: Tuned) -> dict[str, Any]:
     """What tuning chose and among how many, as metrics.json keeps it; empty where there was nothing to choose."""
-    return chosen_values(best) | {"n_trials": best.n_trials} if best.parameters else {}
+    if not best.parameters:
+        return {}
+    return chosen_values(best) | {"n_trials": best.n_trials} | ({"on_the_edge": _short(best.edges)} if best.edges else {})
 
 
 def chosen_values(best: Tuned) -> dict[str, Any]:
     """The values that were chosen by their own names: `embedding_dim` for `model.embedding_dim`."""
-    return {name.rpartition(".")[2]: value for name, value in best.parameters.items()}
+    return dict(zip(_short(best.parameters), best.parameters.values(), strict=True))
+
+
+def _short(names: Iterable[str]) -> list[str]:
+    return [name.rpartition(".")[2] for name in names]

@@ -133,6 +133,8 @@ class Candidate:
     space: Mapping[str, list[Any]] = field(default_factory=dict)
     """By dotted argument: choices, or a range (`mmrec.experiment.tuning.space`)."""
     n_trials: int = 1
+    capped: tuple[str, ...] = ()
+    """The dotted arguments whose space is not widened."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def settings(shop_folder: Path, tmp_path: Path) -> TrainSettings:
         allowed=NOTHING,
         features=FeatureSettings(encoders={}, cache=tmp_path / "cache"),
     )
-    ease = Candidate("ease", EASE, {"model": "ease"}, {"regularization": [10.0, 100.0]}, n_trials=2)
+    ease = Candidate("ease", EASE, {"model": "ease"}, {"regularization": [10.0, 100.0]}, n_trials=2, capped=("regularization",))
     return TrainSettings(tmp_path / "run", evidence, [1, 2], partial(training, tmp_path / "cache"), [ease], config="by: hand\n")
 
 

@@ -34,9 +34,9 @@ def tune_once(
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     if kept is not None:
         scorer, fit_s = fit(make, kept["parameters"], spec)
-        return Tuned(scorer, kept["parameters"], kept["value"], kept["n_trials"], fit_s), True
+        return Tuned(scorer, kept["parameters"], kept["value"], kept["n_trials"], fit_s, tuple(kept["edges"])), True
     tuned = tune(make, search, spec, valid, metric)
-    found = {"parameters": tuned.parameters, "value": tuned.value, "n_trials": tuned.n_trials}
+    found = {"parameters": tuned.parameters, "value": tuned.value, "n_trials": tuned.n_trials, "edges": list(tuned.edges)}
     write_json(path, {"baseline": settings, "metric": metric} | found)
     return tuned, False
 

@@ -3,26 +3,31 @@
 import itertools
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, cast
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
+import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
-from mmrec.experiment.tuning.space import Range, Search, n_settings, read_space
+from mmrec.errors import ConfigError
+from mmrec.experiment.tuning.space import Range, Search, beyond, n_settings, on_edge, read_space
 from mmrec.metrics.direction import sign
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.fold_in import occurring
-from mmrec.models.recommender import TrainedScorer
+from mmrec.models.recommender import LackingData, TrainedScorer
 from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
-VERSION = 3
+VERSION = 4
 """Of the search: another one may choose otherwise, so what an earlier one chose is not taken for its own."""
 _ASKED = 64
 """Users by whose scores it is told whether a baseline knows new items."""
 _ASKED_AT_MOST = 20
 """Times the budget: an estimator that insists on what it knows comes to an end."""
+_SCORES, _LEAST_USERS = 2**29, 1000
+"""Scores by which a setting is judged: of a large catalogue those of some users, spread evenly, and of so many at least."""
 
 
 class Fittable(Protocol):
@@ -30,6 +35,19 @@ class Fittable(Protocol):
 
     def fit(self, spec: DatasetSpec) -> TrainedScorer:
         """Learns from the training part alone. Raises LackingData where the spec has not what it needs."""
+        ...
+
+
+@runtime_checkable
+class SharesFit(Protocol):
+    """A model of which fits at all settings share the costly part, which is then done once a search."""
+
+    def prepare(self, spec: DatasetSpec) -> Any:
+        """What is shared. Raises LackingData as `fit`."""
+        ...
+
+    def fit_prepared(self, spec: DatasetSpec, prepared: Any) -> TrainedScorer:
+        """As `fit`."""
         ...
 
 
@@ -44,49 +62,115 @@ class Tuned(NamedTuple):
     """The settings fitted, each once."""
     fit_s: float
     """What fitting the chosen setting took, in seconds of wall time."""
+    edges: tuple[str, ...] = ()
+    """The keys whose chosen value lies on the edge of all that was tried, so that a better one may lie beyond."""
 
 
 def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
     """Fits `make(**setting)` on `spec` for settings of the space; the first of the best on `valid` wins. `metric` is like `ndcg@20`.
 
     A space of at most `n_trials` settings is tried as a whole, in order; of a larger one `n_trials` are drawn by the tree-structured Parzen
-    estimator (Bergstra et al. 2011; Optuna's), seeded. Where all held-out items are new, a baseline that puts new items last at one
-    setting has no chance at another, and no other is tried. Raises ConfigError for a space without values, LackingData as `fit`
-    does.
+    estimator (Bergstra et al. 2011; Optuna's), seeded. Where the best value of a number then lies on the edge of its space, those beyond
+    it are tried until one is no better, half of `n_trials` in all. Where all held-out items are new, a baseline that puts new items last
+    at one setting has no chance at another, and no other is tried. Raises ConfigError for a space without values, LackingData as `fit`.
     """
-    best: Tuned | None = None
-    tried: list[tuple[Setting, float]] = []
-    is_new = ~occurring(spec.train.item_idx, spec.n_items)
-    hopeless = False
-
-    def measure(setting: Setting) -> float:
-        nonlocal best, hopeless
-        known = next((value for other, value in tried if other == setting), None)
-        if known is not None:
-            return known
-        scorer, fit_s = fit(make, setting, spec)
-        values = rank_and_evaluate(scorer, valid, [int(metric.rpartition("@")[2])])[metric]
-        value = cast("float | None", values.mean()) or 0.0
-        if not tried:
-            hopeless = bool(is_new[valid.positives.indices].all()) and _puts_last(scorer, is_new, valid)
-        tried.append((setting, value))
-        if best is None or sign(metric) * value > sign(metric) * best.value:
-            best = Tuned(scorer, setting, value, 0, fit_s)
-        return value
+    space = read_space(search.space)
+    trials = _Trials(make, spec, _some_users(valid), metric)
 
     def is_done() -> bool:
-        return hopeless or len(tried) >= search.n_trials
+        return trials.hopeless or len(trials.tried) >= search.n_trials
 
-    space = read_space(search.space)
     if n_settings(space) <= max(search.n_trials, 1):
-        settings = (dict(zip(space, values, strict=True)) for values in itertools.product(*map(_all_values, space.values())))
-        for setting in settings:
-            measure(setting)
+        for values in itertools.product(*map(_all_values, space.values())):
+            trials.measure(dict(zip(space, values, strict=True)))
             if is_done():
                 break
     else:
-        _search(measure, space, search, is_done, sign(metric))
-    return cast("Tuned", best)._replace(n_trials=len(tried))  # a space has one setting at least
+        _search(trials.measure, space, search, is_done, sign(metric))
+    edges = () if trials.hopeless else _widen(trials, space, search)
+    return cast("Tuned", trials.best)._replace(n_trials=len(trials.tried), edges=edges)  # a space has one setting at least
+
+
+class _Trials:
+    """The settings that were fitted, each once, and the best of them."""
+
+    def __init__(self, make: Callable[..., Fittable], spec: DatasetSpec, valid: EvaluationSet, metric: str) -> None:
+        self.make, self.spec, self.valid, self.metric = make, spec, valid, metric
+        self.best: Tuned | None = None
+        self.tried: list[tuple[Setting, float]] = []
+        self.hopeless = False
+        """Whether all held-out items are new and the model puts new items last."""
+        self._prepared: Any = None
+
+    def measure(self, setting: Setting) -> float:
+        """The mean on the validation part at a setting, which is fitted unless it was before."""
+        known = next((value for other, value in self.tried if other == setting), None)
+        if known is not None:
+            return known
+        scorer, fit_s = self._fit(setting)
+        values = rank_and_evaluate(scorer, self.valid, [int(self.metric.rpartition("@")[2])])[self.metric]
+        value = cast("float | None", values.mean()) or 0.0
+        if not self.tried:
+            is_new = ~occurring(self.spec.train.item_idx, self.spec.n_items)
+            self.hopeless = bool(is_new[self.valid.positives.indices].all()) and _puts_last(scorer, is_new, self.valid)
+        self.tried.append((setting, value))
+        if self.best is None or sign(self.metric) * value > sign(self.metric) * self.best.value:
+            self.best = Tuned(scorer, setting, value, 0, fit_s)
+        return value
+
+    def _fit(self, setting: Setting) -> tuple[TrainedScorer, float]:
+        start, model = time.perf_counter(), self.make(**setting)
+        if not isinstance(model, SharesFit):
+            return model.fit(self.spec), time.perf_counter() - start
+        if self._prepared is None:
+            self._prepared = model.prepare(self.spec)
+        return model.fit_prepared(self.spec, self._prepared), time.perf_counter() - start
+
+
+def _widen(trials: _Trials, space: dict[str, list[Any] | Range], search: Search) -> tuple[str, ...]:
+    """Tries values beyond the edges of the space as long as that is better; the keys whose best value is on an edge even so.
+
+    A value that a constructor refuses is where its space ends for good, which is no edge.
+    """
+    left, open_keys, ended = search.n_trials // 2, [key for key in space if key not in search.capped], set()
+    while left and (found := next(((key, side) for key in open_keys if (side := _edge(trials, space, key)) and key not in ended), None)):
+        key, side = found
+        best = cast("Tuned", trials.best).parameters
+        value = best[key]
+        try:
+            trials.measure(best | {key: beyond(space[key], value, side)})
+        except (ConfigError, ValueError) as error:
+            if isinstance(error, LackingData):
+                raise
+            ended.add(key)
+            continue
+        left -= 1
+    return tuple(key for key in space if key not in ended and _edge(trials, space, key))  # capped ones among them
+
+
+def _edge(trials: _Trials, space: dict[str, list[Any] | Range], key: str) -> int:
+    """On which edge of its space, or beyond which, the best value of a key lies; 0 where a setting on that side of it was tried as well."""
+    best = cast("Tuned", trials.best).parameters
+    values, value = space[key], best[key]
+    if len({measured for _, measured in trials.tried}) == 1:  # where nothing is better than anything, no edge is
+        return 0
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0
+    of_key = [setting[key] for setting, _ in trials.tried if setting | {key: value} == best]
+    low, high = (values.low, values.high) if isinstance(values, Range) else (min(values, key=_number), max(values, key=_number))
+    side = on_edge(values, value) or (-1 if value < low else int(value > high))
+    return 0 if any(side * other > side * value for other in of_key) else side
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _some_users(valid: EvaluationSet) -> EvaluationSet:
+    """The users of an evaluation set by whom settings are judged."""
+    n = max(_LEAST_USERS, _SCORES // max(1, valid.seen.n_items))
+    users = valid.user_idx
+    return valid if len(users) <= n else replace(valid, user_idx=users[torch.arange(n) * len(users) // n])
 
 
 def _puts_last(scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], valid: EvaluationSet) -> bool:

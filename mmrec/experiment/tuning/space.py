@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mmrec.errors import ConfigError
 
 SCALES = ("log", "linear", "int")
-SEARCH = {"space", "n_trials"}
+SEARCH = {"space", "n_trials", "capped"}
 """The keys of a search, beside a model's own arguments."""
 
 
@@ -28,8 +28,10 @@ class Search(NamedTuple):
 
     space: dict[str, list[Any]]
     n_trials: int
-    """At most so many settings are fitted; all of them, where there are no more."""
+    """At most so many settings of the space are fitted; all of them, where there are no more. Beyond its edges, half as many at most."""
     seed: int
+    capped: tuple[str, ...] = ()
+    """Keys whose space is not widened where the best value lies on its edge: what is beyond would cost too much."""
 
 
 def is_range(values: Sequence[Any]) -> bool:
@@ -48,16 +50,45 @@ def read_space(space: dict[str, list[Any]]) -> dict[str, list[Any] | Range]:
     return read
 
 
+def on_edge(values: list[Any] | Range, value: Any) -> int:
+    """-1 where a value lies on the lower edge of its space, 1 on the upper, 0 within; a space without two numbers has no edges.
+
+    Of a range of real numbers the edge is as wide as a step of `beyond`, for none of its ends is ever drawn.
+    """
+    if isinstance(values, Range) and values.scale != "int":
+        step = beyond(values, value, -1), beyond(values, value, 1)
+        return -1 if step[0] <= values.low else int(step[1] >= values.high)
+    if not _are_numbers(values) or value not in (low := _extremes(values)):
+        return 0
+    return -1 if value == low[0] else 1
+
+
+def beyond(values: list[Any] | Range, value: Any, side: int) -> Any:
+    """The value next to one on that side of it: as far as the nearest choice is, as a ratio where numbers are above 0.
+
+    In a range it is an eighth of the range away.
+    """
+    if isinstance(values, Range) and values.scale != "int":
+        return value * (values.high / values.low) ** (side / 8) if values.scale == "log" else value + side * (values.high - values.low) / 8
+    numbers = sorted({*_choices(values), value}, reverse=side < 0)
+    last, nearest = value, [number for number in numbers if number != value][-1]
+    ratio = last * last / nearest if min(last, nearest) > 0 else 2 * last - nearest
+    return (max(round(ratio), last + 1) if side > 0 else min(round(ratio), last - 1)) if isinstance(last, int) else ratio
+
+
 def n_settings(space: dict[str, list[Any] | Range]) -> float:
     """How many settings a space has; infinite with a range of real numbers. A space without keys has one, the defaults."""
     return math.prod(_n_values(values) for values in space.values())
 
 
 def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
-    """What is wrong with the `space` and `n_trials` of a baseline."""
+    """What is wrong with the `space`, `n_trials` and `capped` of a baseline."""
     if not SEARCH & node.keys():
         return
     space, n_trials = node.get("space", {}), node.get("n_trials")
+    capped = node.get("capped") or []
+    if not (isinstance(capped, list) and all(isinstance(one, str) for one in capped)):
+        yield f"{key}.capped", f"expected a list of keys of the space, came `{capped}`"
     if not isinstance(space, dict):
         yield f"{key}.space", f"expected a list of values a key, came `{space}`"
         return
@@ -80,6 +111,20 @@ def _n_values(values: list[Any] | Range) -> float:
     if isinstance(values, Range):
         return values.high - values.low + 1 if values.scale == "int" else math.inf
     return len(values)
+
+
+def _choices(values: list[Any] | Range) -> list[Any]:
+    return [int(values.low), int(values.high)] if isinstance(values, Range) else values
+
+
+def _extremes(values: list[Any] | Range) -> tuple[Any, Any]:
+    return min(_choices(values)), max(_choices(values))
+
+
+def _are_numbers(values: list[Any] | Range) -> bool:
+    """Whether there are several values and all are numbers."""
+    choices = _choices(values)
+    return len(set(map(str, choices))) > 1 and all(isinstance(one, int | float) and not isinstance(one, bool) for one in choices)
 
 
 def _read_range(name: str, one: Range) -> Range:

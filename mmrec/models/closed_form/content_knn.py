@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.models.closed_form.history_based import HistoryBasedRecommender
-from mmrec.models.closed_form.interaction_rows import put_last, sparse_matrix
+from mmrec.models.closed_form.interaction_rows import put_last, sparse_rows
 from mmrec.models.recommender import LackingData
 from mmrec.types import TEXT, DatasetSpec
 
@@ -38,5 +38,6 @@ class ContentKNN(HistoryBasedRecommender):
         self.remember(values=torch.where(features.present[:, None], values, 0.0), absent=~features.present)
 
     def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        profiles = torch.from_numpy(sparse_matrix(owned)[user_idx.numpy()] @ self.values.numpy())  # a sum: its length is of no account
-        return put_last(F.normalize(profiles) @ F.normalize(self.values).T, self.absent)
+        profiles = torch.from_numpy(sparse_rows(owned, user_idx) @ self.values.numpy())  # a sum: its length is of no account
+        scores = F.normalize(profiles) @ self.values.T
+        return put_last(scores.div_(self.values.norm(dim=1).clamp_(min=1e-12)), self.absent)  # normalised values would be a copy a batch

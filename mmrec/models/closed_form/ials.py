@@ -3,21 +3,24 @@
 from typing import Self
 
 import torch
-from implicit.cpu.als import AlternatingLeastSquares
 from jaxtyping import Bool, Float, Int64
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.closed_form.interaction_rows import popular_for_new, put_last, sparse_matrix
+from mmrec.models.closed_form.interaction_rows import popular_for_new, put_last
+from mmrec.models.closed_form.least_squares import solve_rows
 from mmrec.models.recommender import ClosedFormRecommender
 from mmrec.types import DatasetSpec
 
 
 class IALS(ClosedFormRecommender):
-    """Minimises `Σ_ui c_ui (x_ui - p_u·q_i)² + regularization (‖P‖² + ‖Q‖²)`, c = `alpha` where x = 1 and 1 elsewhere, by exact half-steps
-    (Hu, Koren & Volinsky 2008, eq. 3 to 5, with `implicit`'s confidence of `alpha` and not 1 + alpha). One thread: same seed, same factors.
+    """Minimises `Σ_ui c_ui (x_ui - p_u·q_i)² + Σ_u λ_u ‖p_u‖² + Σ_i λ_i ‖q_i‖²`, c = `alpha` where x = 1 and 1 elsewhere, by alternating
+    half-steps (Hu, Koren & Volinsky 2008, eq. 3 to 5).
+
+    `λ_u = regularization · w_u^ν / mean(w^ν)` with the confidence `w_u = Σ_i c_ui` of the row and ν = `frequency_power`, and so for items:
+    0 is one regularization for all, 1 one in proportion to the frequency (Rendle et al. 2022, eq. 5, whose mean is divided out so that
+    `regularization` is of one size for all ν).
 
     A user who is given as a history gets the p that minimises this for the items as they are, which is one half-step. For a known user
     it is near the vector of training, where the last half-step moved the items.
@@ -27,21 +30,36 @@ class IALS(ClosedFormRecommender):
     items: Tensor
 
     def __init__(
-        self, embedding_dim: int = 64, regularization: float = 10.0, alpha: float = 3.0, n_iterations: int = 15, seed: int = 0
+        self,
+        embedding_dim: int = 64,
+        regularization: float = 10.0,
+        alpha: float = 3.0,
+        frequency_power: float = 0.0,
+        n_iterations: int = 15,
+        seed: int = 0,
     ) -> None:
         super().__init__()
+        if embedding_dim < 1 or regularization <= 0 or alpha <= 0:
+            raise ValueError(
+                f"embedding_dim, regularization, alpha: expected more than 0, came {embedding_dim}, {regularization} and {alpha}"
+            )
+        if frequency_power < 0:
+            raise ValueError(f"frequency_power: expected at least 0, came {frequency_power}")
         self.embedding_dim, self.regularization, self.alpha = embedding_dim, regularization, alpha
-        self.n_iterations, self.seed = n_iterations, seed
+        self.frequency_power, self.n_iterations, self.seed = frequency_power, n_iterations, seed
 
     def fit(self, spec: DatasetSpec) -> Self:
         owned = self.remember_interactions(spec)
-        sizes = {"factors": self.embedding_dim, "regularization": self.regularization, "alpha": self.alpha}
-        with threadpool_limits(1, "blas"):  # implicit's own threads and BLAS's would fight, and the order of sums would vary
-            model = AlternatingLeastSquares(
-                **sizes, iterations=self.n_iterations, use_cg=False, num_threads=1, random_state=self.seed % 2**32
-            )
-            model.fit(sparse_matrix(owned), show_progress=False)
-        self.remember(users=torch.from_numpy(model.user_factors), items=torch.from_numpy(model.item_factors))
+        user_idx = torch.repeat_interleave(torch.arange(owned.n_users), owned.degree)
+        owners = InteractionMatrix.from_pairs(owned.indices, user_idx, owned.n_items, owned.n_users)
+        of_users, of_items = (self._regularization(rows, rows) for rows in (owned, owners))
+        generator = torch.Generator().manual_seed(self.seed)
+        scale = 0.1 / self.embedding_dim**0.5
+        users, items = (torch.randn(n, self.embedding_dim, generator=generator) * scale for n in (owned.n_users, owned.n_items))
+        for _ in range(self.n_iterations):
+            users = solve_rows(owned, items, self.alpha, of_users, users)
+            items = solve_rows(owners, users, self.alpha, of_items, items)
+        self.remember(users=users, items=items)
         return self
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
@@ -49,18 +67,15 @@ class IALS(ClosedFormRecommender):
 
     def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
         owned = histories.matrix(int(self.n_items))
-        return self._score(self._half_step(owned), owned.degree == 0)
+        start = self.items.new_zeros(owned.n_users, self.items.shape[1])
+        users = solve_rows(owned, self.items, self.alpha, self._regularization(owned, self.interactions), start)
+        return self._score(users, owned.degree == 0)
 
     def _score(self, users: Float[Tensor, "batch dim"], is_new: Bool[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         train = self.interactions
         return popular_for_new(put_last(users @ self.items.T, train.item_degree == 0), is_new, train)
 
-    def _half_step(self, owned: InteractionMatrix) -> Float[Tensor, "n_users dim"]:
-        """`(QᵀQ + (alpha - 1) Q_uᵀQ_u + regularization I)⁻¹ alpha Σ q_i` with the items Q_u of each user."""
-        items = self.items.double()
-        common = items.T @ items + self.regularization * torch.eye(items.shape[1], dtype=torch.float64)
-        users = items.new_zeros(owned.n_users, items.shape[1])
-        for user in owned.degree.nonzero().flatten():
-            mine = items[owned.rows(user[None])[1]]
-            users[user] = torch.linalg.solve(common + (self.alpha - 1) * mine.T @ mine, self.alpha * mine.sum(dim=0))
-        return users.float()
+    def _regularization(self, rows: InteractionMatrix, train: InteractionMatrix) -> Float[Tensor, " n_rows"]:
+        """λ of each of some rows, relative to the mean over those of training."""
+        of_rows, of_train = ((one.degree * self.alpha + one.n_items - one.degree).double() ** self.frequency_power for one in (rows, train))
+        return (self.regularization * of_rows / of_train[train.degree > 0].mean()).float()

@@ -2,11 +2,13 @@
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.types import DatasetSpec
+
+_GRAM_ROWS = 1024
 
 
 def interaction_matrix(spec: DatasetSpec) -> InteractionMatrix:
@@ -14,10 +16,17 @@ def interaction_matrix(spec: DatasetSpec) -> InteractionMatrix:
     return InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
 
 
-def sparse_matrix(train: InteractionMatrix) -> csr_matrix:
+def sparse_matrix(train: InteractionMatrix) -> csr_array:
     """The same as a SciPy matrix of float32 ones, `(n_users, n_items)`."""
     values = torch.ones(len(train.indices)).numpy()
-    return csr_matrix((values, train.indices.int().numpy(), train.indptr.int().numpy()), shape=(train.n_users, train.n_items))
+    return csr_array((values, train.indices.int().numpy(), train.indptr.numpy()), shape=(train.n_users, train.n_items))
+
+
+def sparse_rows(train: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> csr_array:
+    """The interactions of some users as sparse rows of float32 ones."""
+    _, items = train.rows(user_idx)
+    row_ends = torch.cat([items.new_zeros(1), train.degree[user_idx].cumsum(0)])
+    return csr_array((torch.ones(len(items)).numpy(), items.int().numpy(), row_ends.numpy()), shape=(len(user_idx), train.n_items))
 
 
 def dense_rows(train: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
@@ -27,12 +36,12 @@ def dense_rows(train: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> F
     return rows
 
 
-def item_gram(train: InteractionMatrix, block: int = 4096) -> Float[Tensor, "n_items n_items"]:
-    """`XᵀX`: how many users two items share, summed over blocks of users so that X is never dense as a whole."""
-    gram = train.indices.new_zeros((train.n_items, train.n_items)).float()
-    for users in train.indices.new_tensor(range(train.n_users)).split(block):
-        rows = dense_rows(train, users)
-        gram += rows.T @ rows
+def item_gram(train: InteractionMatrix) -> Float[Tensor, "n_items n_items"]:
+    """`XᵀX`: how many users two items share. Time is linear in the sum over users of the squares of their numbers of items."""
+    matrix = sparse_matrix(train)
+    owners, gram = matrix.T.tocsr(), torch.empty(train.n_items, train.n_items)
+    for start in range(0, train.n_items, _GRAM_ROWS):
+        gram[start : start + _GRAM_ROWS] = torch.from_numpy((owners[start : start + _GRAM_ROWS] @ matrix).toarray())
     return gram
 
 

@@ -1,32 +1,55 @@
 """ItemKNN: items like those in the user's history."""
 
-import torch
-from jaxtyping import Float, Int64
-from torch import Tensor
+import numpy as np
+from scipy.sparse import csr_array
 
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.closed_form.history_based import HistoryBasedRecommender
-from mmrec.models.closed_form.interaction_rows import dense_rows, item_gram
+from mmrec.models.closed_form.interaction_rows import sparse_matrix
+from mmrec.models.closed_form.neighbors import NeighborhoodRecommender, nearest, row_of_entries, without_diagonal
 from mmrec.types import DatasetSpec
 
+WEIGHTINGS = ("none", "tfidf", "bm25")
+_K1, _B = 1.2, 0.75
+"""Of BM25, as Robertson & Zaragoza 2009 recommend."""
 
-class ItemKNN(HistoryBasedRecommender):
-    """Sum over the history of shrunk cosine similarities, `s_ij = |U_i ∩ U_j| / (√(|U_i||U_j|) + shrinkage)`, each item keeping its
-    `n_neighbors` most similar ones (Sarwar et al. 2001; Deshpande & Karypis 2004)."""
 
-    similarity: Tensor
+class ItemKNN(NeighborhoodRecommender):
+    """Sum over the history of shrunk cosine similarities, `s_ij = w_i·w_j / (|w_i||w_j| + shrinkage)`, each item keeping its
+    `n_neighbors` most similar ones (Sarwar et al. 2001; Deshpande & Karypis 2004).
 
-    def __init__(self, n_neighbors: int = 100, shrinkage: float = 10.0) -> None:
+    `w_iu` is 1 for every user u of item i, so that the product counts the users that two items share. An item is a document and its users
+    are the terms (Ferrari Dacrema et al. 2019): `weighting=tfidf` counts a user by `ln(n_items / |I_u|)`, so that users with few items say
+    more, and `bm25` also divides by what grows with the length of the document, `k1 (1 - b + b |U_i| / mean |U|) + 1`.
+    """
+
+    def __init__(self, n_neighbors: int = 100, shrinkage: float = 10.0, weighting: str = "none") -> None:
         super().__init__()
-        self.n_neighbors, self.shrinkage = n_neighbors, shrinkage
+        if n_neighbors < 1 or shrinkage < 0:
+            raise ValueError(f"n_neighbors, shrinkage: expected at least 1 and at least 0, came {n_neighbors} and {shrinkage}")
+        if weighting not in WEIGHTINGS:
+            raise ValueError(f"weighting: expected one of {', '.join(WEIGHTINGS)}, came `{weighting}`")
+        self.n_neighbors, self.shrinkage, self.weighting = n_neighbors, shrinkage, weighting
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
-        similarity = item_gram(owned)
-        norm = similarity.diagonal().sqrt()
-        similarity /= torch.outer(norm, norm) + self.shrinkage + 1e-12
-        similarity.fill_diagonal_(0)
-        kept = similarity.topk(min(self.n_neighbors, owned.n_items), dim=1)
-        self.remember(similarity=torch.zeros_like(similarity).scatter_(1, kept.indices, kept.values))
+        items = weigh_terms(sparse_matrix(owned).T.tocsr(), self.weighting)
+        norm = np.sqrt(np.asarray((items * items).sum(axis=1)))
 
-    def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return dense_rows(owned, user_idx) @ self.similarity.T
+        def weigh(block: csr_array, start: int) -> None:
+            norms = norm[row_of_entries(block) + start] * norm[block.indices]
+            block.data /= norms + np.float32(self.shrinkage + 1e-12)
+            without_diagonal(block, start)
+
+        self.remember_weights(nearest(items, items.T.tocsr(), self.n_neighbors, weigh).T.tocsr())
+
+
+def weigh_terms(documents: csr_array, weighting: str) -> csr_array:
+    """The binary rows of documents with weights of their terms, see `ItemKNN`."""
+    if weighting == "none":
+        return documents
+    frequency = np.bincount(documents.indices, minlength=documents.shape[1])
+    rarity = np.log(documents.shape[0] / np.maximum(frequency, 1))
+    weights = rarity[documents.indices]
+    if weighting == "bm25":
+        length = np.diff(documents.indptr)
+        weights *= ((_K1 + 1) / (_K1 * (1 - _B + _B * length / max(length.mean(), 1e-12)) + 1))[row_of_entries(documents)]
+    return csr_array((weights.astype(np.float32), documents.indices, documents.indptr), shape=documents.shape)

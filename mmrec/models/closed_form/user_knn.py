@@ -1,12 +1,15 @@
 """UserKNN: what users with a like history have."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.models.closed_form.history_based import HistoryBasedRecommender
-from mmrec.models.closed_form.interaction_rows import dense_rows, sparse_matrix
+from mmrec.models.closed_form.interaction_rows import sparse_matrix, sparse_rows
+from mmrec.models.closed_form.neighbors import nearest, row_of_entries
 from mmrec.types import DatasetSpec
 
 
@@ -14,25 +17,30 @@ class UserKNN(HistoryBasedRecommender):
     """Sum over a user's `n_neighbors` most similar users who have the item, each by the shrunk cosine
     `s_uv = |I_u ∩ I_v| / (√(|I_u||I_v|) + shrinkage)` (Resnick et al. 1994; Aiolli 2013 for binary data).
 
-    Similarities are made for the users of a batch as they are scored: `(batch, n_users)` is the largest that is ever dense. A user is no
-    neighbour of their own: of the training users who have exactly the same items, the first is taken for the user.
+    Similarities are made for the users of a batch as they are scored, sparse as they are. A user is no neighbour of their own: of the
+    training users who have exactly the same items, the first is taken for the user.
     """
 
     def __init__(self, n_neighbors: int = 100, shrinkage: float = 10.0) -> None:
         super().__init__()
+        if n_neighbors < 1 or shrinkage < 0:
+            raise ValueError(f"n_neighbors, shrinkage: expected at least 1 and at least 0, came {n_neighbors} and {shrinkage}")
         self.n_neighbors, self.shrinkage = n_neighbors, shrinkage
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
         """There is nothing to learn: the training interactions are the model."""
 
     def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        train, degree = self.interactions, owned.degree[user_idx]
-        rows = sparse_matrix(train)
-        shared = torch.from_numpy(rows @ dense_rows(owned, user_idx).T.numpy()).T
-        similarity = shared / (torch.outer(degree.float().sqrt(), train.degree.float().sqrt()) + self.shrinkage + 1e-12)
-        is_same = (shared == degree[:, None]) & (train.degree == degree[:, None])
-        first = is_same.int().argmax(dim=1, keepdim=True)
-        similarity.scatter_(1, first, torch.where(is_same.gather(1, first), 0.0, similarity.gather(1, first)))
-        kept = similarity.topk(min(self.n_neighbors, train.n_users), dim=1)
-        weights = torch.zeros_like(similarity).scatter_(1, kept.indices, kept.values)
-        return torch.from_numpy(rows.T @ weights.T.contiguous().numpy()).T
+        rows, asked = sparse_matrix(self.interactions), sparse_rows(owned, user_idx)
+        degree, asked_degree = np.diff(rows.indptr), np.diff(asked.indptr)
+
+        def weigh(block: csr_array, start: int) -> None:
+            mine = row_of_entries(block)
+            theirs, of_asked = degree[block.indices], asked_degree[start:][mine]
+            same = np.flatnonzero((block.data == of_asked) & (theirs == of_asked))
+            block.data /= np.sqrt(theirs * of_asked.astype(np.float32)) + np.float32(self.shrinkage + 1e-12)
+            by_index = same[np.lexsort((block.indices[same], mine[same]))]
+            block.data[by_index[np.unique(mine[by_index], return_index=True)[1]]] = 0
+
+        neighbors = nearest(asked, rows.T.tocsr(), self.n_neighbors, weigh)
+        return torch.from_numpy((neighbors @ rows).toarray())

@@ -20,7 +20,7 @@ USERS, ITEMS = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])
 FEATURES = {"text": Features(torch.ones(5, 2), torch.ones(5, dtype=torch.bool))}
 SPEC = DatasetSpec(2, 5, Interactions(USERS, ITEMS, torch.tensor([1, 2, 3])), FEATURES)
 TRAIN = InteractionMatrix.from_pairs(USERS, ITEMS, 2, 5)
-SEARCH = Search({"item": [4, 3, 2]}, n_trials=3, seed=0)
+SEARCH = Search({"item": [4, 3, 2]}, n_trials=3, seed=0, capped=("item",))
 OTHER_FEATURES = {"text": Features(torch.zeros(5, 2), torch.ones(5, dtype=torch.bool))}
 
 
@@ -31,6 +31,8 @@ class Favourite(ClosedFormRecommender):
 
     def __init__(self, item: int) -> None:
         super().__init__()
+        if not 0 <= item < 5:
+            raise ValueError(f"item: expected one of 5, came {item}")
         self.item = item
 
     def fit(self, spec: DatasetSpec) -> Self:

@@ -1,8 +1,10 @@
 """Search: small spaces are tried whole, large ones within the budget, fitted on train and chosen by validation alone."""
 
 import inspect
+import math
 from typing import Any, Self
 
+import polars as pl
 import pytest
 import torch
 from torch import Tensor
@@ -30,6 +32,8 @@ class Favourite(ClosedFormRecommender):
 
     def __init__(self, item: int, unused: str) -> None:
         super().__init__()
+        if not 0 <= item < 5:
+            raise ValueError(f"item: expected one of 5, came {item}")
         self.made.append({"item": item, "unused": unused})
         self.item = item
 
@@ -144,3 +148,89 @@ def test_the_lowest_is_chosen_where_lower_is_better(monkeypatch: pytest.MonkeyPa
         Favourite.made = []
         best = tune(Favourite, Search(space, n_trials=4, seed=0), SPEC, VALID, "ndcg@2")
         assert (best.parameters["item"] != 3, best.value) == (True, 0.0)
+
+
+class Peak(Popularity):
+    """Is measured as better the nearer `width` is to 100, and refuses 1000 or more."""
+
+    def __init__(self, width: float, unused: str = "") -> None:
+        if width >= 1000:
+            raise ValueError(f"width: expected less than 1000, came {width}")
+        super().__init__()
+        self.width = width
+
+
+@pytest.fixture
+def widths(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The widths of the models that were measured, in order; the best is at `PEAK`."""
+    found: list[float] = []
+
+    def measure(scorer: Peak, valid: EvaluationSet, ks: list[int]) -> pl.DataFrame:
+        found.append(scorer.width)
+        return pl.DataFrame({RANKED: [1 / (1 + abs(math.log(scorer.width / PEAK)))]})
+
+    monkeypatch.setattr("mmrec.experiment.tuning.search.rank_and_evaluate", measure)
+    return found
+
+
+WARM = EvaluationSet.build(TRAIN, InteractionMatrix.from_pairs(torch.tensor([0]), torch.tensor([1]), 2, 5))
+RANKED, PEAK = "ndcg@5", 100.0
+
+
+@pytest.mark.parametrize("space", [[1.0, 3.0, 9.0], [1.0, 30.0, "log"], [3, 9]])
+def test_an_edge_is_widened_until_it_is_no_edge(space: list[Any], widths: list[float]) -> None:
+    best = tune(Peak, Search({"width": space}, 12, seed=0), SPEC, WARM, RANKED)
+    assert best.edges == () and best.parameters["width"] > 9 and max(widths) > best.parameters["width"]
+    assert len(set(widths)) == len(widths) == best.n_trials <= 18
+
+
+def test_the_budget_of_widening_is_half_of_the_trials_and_what_ends_on_an_edge_is_told(widths: list[float]) -> None:
+    best = tune(Peak, Search({"width": [1.0, 1.1, 1.21, 1.331]}, 4, seed=0), SPEC, WARM, RANKED)
+    assert (best.n_trials, best.edges) == (6, ("width",))
+
+
+def test_what_is_capped_is_not_widened_and_told(widths: list[float]) -> None:
+    best = tune(Peak, Search({"width": [1.0, 3.0, 9.0]}, 12, seed=0, capped=("width",)), SPEC, WARM, RANKED)
+    assert (best.n_trials, best.parameters, best.edges) == (3, {"width": 9.0}, ("width",))
+
+
+def test_a_bound_of_the_constructor_is_no_edge(widths: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "PEAK", 10_000.0)
+    best = tune(Peak, Search({"width": [1.0, 30.0, 900.0], "unused": ["a"]}, 12, seed=0), SPEC, WARM, RANKED)
+    assert (best.n_trials, best.parameters["width"], best.edges) == (3, 900.0, ())
+
+
+def test_what_all_settings_share_is_prepared_once() -> None:
+    prepared = []
+
+    class Shared(Favourite):
+        def prepare(self, spec: DatasetSpec) -> str:
+            prepared.append(spec)
+            return "shared"
+
+        def fit_prepared(self, spec: DatasetSpec, shared: str) -> Self:
+            assert shared == "shared"
+            return self.fit(spec)
+
+    Favourite.made = []
+    best = tune(Shared, exhaustively({"item": [4, 3, 2], "unused": ["a"]}), SPEC, VALID, "ndcg@2")
+    assert best.parameters["item"] == 3 and len(prepared) == 1 and prepared[0] is SPEC
+
+
+def test_of_many_users_some_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 40 users 10, evenly spread, so that all scores of a large catalogue are made for the final measure alone."""
+    monkeypatch.setattr("mmrec.experiment.tuning.search._SCORES", 50)
+    monkeypatch.setattr("mmrec.experiment.tuning.search._LEAST_USERS", 1)
+    asked: list[int] = []
+
+    class Listening(Favourite):
+        def score_users(self, user_idx: Tensor) -> Tensor:
+            asked.extend(user_idx.tolist())
+            return super().score_users(user_idx)
+
+    Favourite.made = []
+    users = torch.arange(40)
+    none = InteractionMatrix.from_pairs(*torch.empty(2, 0, dtype=torch.int64), 40, 5)
+    valid = EvaluationSet.build(none, InteractionMatrix.from_pairs(users, users % 5, 40, 5))
+    tune(Listening, exhaustively({"item": [3], "unused": ["a"]}), DatasetSpec(40, 5, Interactions(users, users % 5)), valid, "ndcg@2")
+    assert asked == list(range(0, 40, 4))

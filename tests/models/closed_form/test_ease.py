@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from mmrec.models.closed_form.ease import EASE
+from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec, Interactions
 
 N_USERS, N_ITEMS = 30, 7
@@ -39,3 +40,29 @@ def test_by_hand() -> None:
     train = DatasetSpec(3, 2, Interactions(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])))
     scores = EASE(1.0).fit(train).score_users(torch.tensor([0, 2]))
     torch.testing.assert_close(scores, torch.tensor([[2 / 3, 2 / 3], [2.0, 2.0]]))  # user 2 is new: popularity
+
+
+def test_one_decomposition_serves_every_regularization() -> None:
+    users, prepared = torch.arange(N_USERS), EASE().prepare(TRAIN)
+    for regularization in (0.5, 500.0):
+        found = EASE(regularization).fit_prepared(TRAIN, prepared).score_users(users)
+        assert torch.equal(found, EASE(regularization).fit(TRAIN).score_users(users))
+
+
+def test_the_most_frequent_items_take_part_as_far_as_memory_allows(caplog: pytest.LogCaptureFixture) -> None:
+    """12 · 4² bytes hold four items: the scores of those are the scores of data that have no other, the others are last."""
+    caplog.set_level("INFO")
+    kept = X.sum(dim=0).argsort(descending=True, stable=True)[:4].sort().values
+    scores = EASE(10.0, max_gib=12 * 16 / 2**30).fit(TRAIN).score_users(torch.arange(N_USERS))
+    users, items = X[:, kept].nonzero().unbind(1)
+    alone = EASE(10.0).fit(DatasetSpec(N_USERS, 4, Interactions(users, items))).score_users(torch.arange(N_USERS))
+    known = X[:, kept].any(dim=1)
+    torch.testing.assert_close(scores[known][:, kept], alone[known])
+    others = [i for i in range(N_ITEMS) if i not in kept.tolist()]
+    assert (scores[known][:, others] < scores[known][:, kept].amin(dim=1, keepdim=True)).all()
+    assert "of 6 items the 4 with most interactions take part" in caplog.text
+
+
+def test_no_room_at_all_is_said() -> None:
+    with pytest.raises(LackingData, match="hold no matrix of two items"):
+        EASE(10.0, max_gib=1e-9).fit(TRAIN)

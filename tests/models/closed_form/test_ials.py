@@ -1,5 +1,8 @@
 """mmrec.models.closed_form.ials: the item factors solve the dense normal equations of the last half-step; same seed, same scores."""
 
+from typing import Any
+
+import pytest
 import torch
 
 from mmrec.data.interactions.histories import Histories
@@ -47,3 +50,21 @@ def test_a_history_is_solved_for_as_a_user_was() -> None:
         vector = torch.linalg.solve(items.T @ (confidence[:, None] * items) + REGULARIZATION * torch.eye(4), items.T @ (confidence * row))
         torch.testing.assert_close(scores[user, warm].double(), (items @ vector)[warm], atol=1e-5, rtol=1e-4)
     assert torch.equal(scores[1], X.sum(dim=0).float())
+
+
+def test_the_regularization_follows_the_frequency() -> None:
+    """q_i solves its equations with λ_i = λ w_i / mean(w), w_i the sum of the confidences of the item's column."""
+    model = IALS(embedding_dim=4, regularization=REGULARIZATION, alpha=ALPHA, frequency_power=1.0, n_iterations=3).fit(SPEC)
+    users, confidence = model.users.double(), torch.where(X > 0, ALPHA, 1.0)
+    weight, known = confidence.sum(dim=0), X.any(dim=0)
+    for i in known.nonzero().flatten():
+        penalty = REGULARIZATION * weight[i] / weight[known].mean()
+        left = users.T @ (confidence[:, i, None] * users) + penalty * torch.eye(4)
+        expected = torch.linalg.solve(left, users.T @ (confidence[:, i] * X[:, i]))
+        torch.testing.assert_close(model.items[i].double(), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [{"embedding_dim": 0}, {"regularization": 0.0}, {"alpha": 0.0}])
+def test_what_is_out_of_bounds_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="embedding_dim, regularization, alpha: expected more than 0"):
+        IALS(**wrong)

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.closed_form.interaction_rows import dense_rows, interaction_matrix, item_gram, popular_for_new, put_last, sparse_matrix
+from mmrec.models.closed_form.interaction_rows import (
+    dense_rows,
+    interaction_matrix,
+    item_gram,
+    popular_for_new,
+    put_last,
+    sparse_matrix,
+    sparse_rows,
+)
 from mmrec.types import DatasetSpec, Interactions
 
 X = (torch.rand(11, 6, generator=torch.Generator().manual_seed(0)) < 0.4).float()
@@ -15,11 +23,13 @@ TRAIN = InteractionMatrix.from_pairs(*X.nonzero().unbind(1), 11, 6)
 def test_rows_of_any_users() -> None:
     users = torch.tensor([10, 3, 0, 10])
     assert torch.equal(dense_rows(TRAIN, users), X[users])
+    assert torch.equal(torch.from_numpy(sparse_rows(TRAIN, users).toarray()), X[users])
 
 
 @pytest.mark.parametrize("block", [1, 4, 11, 4096])
-def test_gram_whatever_the_blocks(block: int) -> None:
-    assert torch.equal(item_gram(TRAIN, block), X.T @ X)
+def test_gram_whatever_the_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmrec.models.closed_form.interaction_rows._GRAM_ROWS", block)
+    assert torch.equal(item_gram(TRAIN), X.T @ X)
 
 
 def test_matrices_of_a_spec() -> None:

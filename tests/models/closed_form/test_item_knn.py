@@ -1,6 +1,7 @@
 """mmrec.models.closed_form.item_knn: equal to loops over sets of users."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -57,3 +58,23 @@ def test_an_item_is_no_neighbour_of_itself() -> None:
     only_one = DatasetSpec(1, N_ITEMS, Interactions(torch.tensor([0]), torch.tensor([3])))
     assert not ItemKNN(3, 0.0).fit(only_one).score_users(torch.tensor([0])).any()
     assert ItemKNN(3, 0.0).fit(train).score_users(torch.arange(N_USERS)).isfinite().all()
+
+
+@pytest.mark.parametrize("weighting", ["tfidf", "bm25"])
+def test_weighted_cosines_equal_to_dense_matrices(weighting: str) -> None:
+    train, users = draw_train(seed=0)
+    x = torch.tensor([[float(user in of_item) for user in range(N_USERS)] for of_item in users])
+    weights = x * (N_ITEMS / x.sum(dim=0).clamp(min=1)).log()
+    if weighting == "bm25":
+        length = x.sum(dim=1, keepdim=True)
+        weights *= 2.2 / (1.2 * (0.25 + 0.75 * length / length.mean()) + 1)
+    norm = weights.norm(dim=1)
+    expected = x.T @ (weights @ weights.T / (torch.outer(norm, norm) + 3)).fill_diagonal_(0)
+    scores, known = ItemKNN(100, 3.0, weighting).fit(train).score_users(torch.arange(N_USERS)), x.any(dim=0)
+    torch.testing.assert_close(scores[known], expected[known])
+
+
+@pytest.mark.parametrize("wrong", [{"n_neighbors": 0}, {"shrinkage": -1.0}, {"weighting": "idf"}])
+def test_what_is_out_of_bounds_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}.*: expected .* came"):
+        ItemKNN(**wrong)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor
 
-import mmrec.models.closed_form.rp3beta
 from mmrec.models.closed_form.rp3beta import RP3Beta
 from mmrec.types import DatasetSpec, Interactions
 
@@ -21,10 +20,10 @@ def by_matrices(alpha: float, beta: float) -> Tensor:
     return (X @ weights).float()
 
 
-@pytest.mark.parametrize("block", [3, 1024])
+@pytest.mark.parametrize("block", [3, 2**23])
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (0.6, 0.4), (1.3, 1.0)])
 def test_equal_to_dense_matrices(alpha: float, beta: float, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mmrec.models.closed_form.rp3beta, "_BLOCK", block)
+    monkeypatch.setattr("mmrec.models.closed_form.neighbors._BLOCK_TERMS", block)
     scores = RP3Beta(alpha, beta, n_neighbors=100).fit(SPEC).score_users(torch.arange(N_USERS))
     known = X.any(dim=1)
     torch.testing.assert_close(scores[known], by_matrices(alpha, beta)[known])

@@ -6,6 +6,7 @@ import torch
 from sklearn.linear_model import ElasticNet
 
 from mmrec.models.closed_form.slim import SLIM
+from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec, Interactions
 
 N_USERS, N_ITEMS = 60, 9
@@ -41,3 +42,8 @@ def test_by_hand() -> None:
 def test_a_penalty_below_zero_is_refused() -> None:
     with pytest.raises(ValueError, match=r"l1 and l2: expected at least 0, came -1\.0"):
         SLIM(-1.0, 1.0)
+
+
+def test_more_items_than_memory_holds_are_refused() -> None:
+    with pytest.raises(LackingData, match=r"9 items squared take .* GiB and hours, more than max_gib=1e-09"):
+        SLIM(max_gib=1e-9).fit(SPEC)
