@@ -39,9 +39,10 @@ def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: Datas
 
 def chosen(best: Tuned) -> dict[str, Any]:
     """What tuning chose and among how many, as metrics.json keeps it; empty where there was nothing to choose."""
-    return chosen_values(best) | {"n_trials": best.n_trials} if best.parameters else {}
+    return chosen_values(best) | ({"n_trials": best.n_trials} if best.parameters else {})
 
 
 def chosen_values(best: Tuned) -> dict[str, Any]:
-    """The values that were chosen by their own names: `embedding_dim` for `model.embedding_dim`."""
-    return {name.rpartition(".")[2]: value for name, value in best.parameters.items()}
+    """The values that were chosen by their own names: `embedding_dim` for `model.embedding_dim`; and the lift of new items."""
+    lift = {} if best.cold_lift is None else {"cold_lift": best.cold_lift}
+    return {name.rpartition(".")[2]: value for name, value in best.parameters.items()} | lift

@@ -140,10 +140,10 @@ def _fit_one(
     remake: Remake = partial(_make_untrained, training, priors={})
     remake(spec)  # refuses what it cannot do
     best = tune_candidate(training.candidate, training, spec, data.valid_set())
-    model = cast("ClosedFormRecommender", best.scorer)  # one in closed form is its own scorer
+    model = cast("ClosedFormRecommender", best.fitted)
     write_fitted(checkpoint_folder(settings.run_dir, training.seed), model, best.parameters)
     data.setup("test")
-    measured = measure(settings, training.task(model), model, data, read_grades(settings.run_dir / "split", evidence.index))
+    measured = measure(settings, training.task(model), best.scorer, data, read_grades(settings.run_dir / "split", evidence.index))
     return Result(name, training.seed, *measured, chosen(best), best.fit_s), model, remake
 
 

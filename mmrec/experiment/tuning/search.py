@@ -9,15 +9,15 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.experiment.tuning.lift import choose_lift, with_lift
 from mmrec.experiment.tuning.space import Range, Search, n_settings, read_space
 from mmrec.metrics.direction import sign
-from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.fold_in import occurring
 from mmrec.models.recommender import TrainedScorer
 from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
-VERSION = 3
+VERSION = 4
 """Of the search: another one may choose otherwise, so what an earlier one chose is not taken for its own."""
 _ASKED = 64
 """Users by whose scores it is told whether a baseline knows new items."""
@@ -44,6 +44,10 @@ class Tuned(NamedTuple):
     """The settings fitted, each once."""
     fit_s: float
     """What fitting the chosen setting took, in seconds of wall time."""
+    fitted: TrainedScorer
+    """What `fit` gave: a model that `scorer` may add a lift of new items to."""
+    cold_lift: float | None = None
+    """The lift that was chosen, where there was one to choose."""
 
 
 def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
@@ -65,13 +69,12 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
         if known is not None:
             return known
         scorer, fit_s = fit(make, setting, spec)
-        values = rank_and_evaluate(scorer, valid, [int(metric.rpartition("@")[2])])[metric]
-        value = cast("float | None", values.mean()) or 0.0
+        value, lift = choose_lift(scorer, spec, valid, metric, best.cold_lift if best else None)
         if not tried:
             hopeless = bool(is_new[valid.positives.indices].all()) and _puts_last(scorer, is_new, valid)
         tried.append((setting, value))
         if best is None or sign(metric) * value > sign(metric) * best.value:
-            best = Tuned(scorer, setting, value, 0, fit_s)
+            best = Tuned(scorer, setting, value, 0, fit_s, scorer, lift)
         return value
 
     def is_done() -> bool:
@@ -86,7 +89,8 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
                 break
     else:
         _search(measure, space, search, is_done, sign(metric))
-    return cast("Tuned", best)._replace(n_trials=len(tried))  # a space has one setting at least
+    found = cast("Tuned", best)  # a space has one setting at least
+    return found._replace(n_trials=len(tried), scorer=with_lift(found.fitted, spec, found.cold_lift))
 
 
 def _puts_last(scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], valid: EvaluationSet) -> bool:
