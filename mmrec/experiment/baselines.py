@@ -1,18 +1,49 @@
 """Candidates, which are baselines and models in closed form, at their best settings."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.measures import tuned_by
 from mmrec.experiment.settings import Candidate, TrainingSettings
 from mmrec.experiment.tuning.kept_choices import tune_once
+from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.experiment.tuning.search import Tuned
 from mmrec.experiment.tuning.space import Search
+from mmrec.models.content.content_matrix import sources_of
 from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec
 
 _log = logging.getLogger(__name__)
+EACH = "each"
+"""As a `modality`, or among `sources`: every one that the data have."""
+
+
+def expand(candidates: Sequence[Candidate], spec: DatasetSpec, valid: EvaluationSet) -> list[Candidate]:
+    """The baselines of a run: one that reads `each` source of content stands for one a source that the data have, and those
+    `for_new_items` are left out where the split holds out none.
+    """
+    wanted = [one for one in candidates if not one.for_new_items or holds_out_new_items(spec, valid)]
+    return [part for one in wanted for part in _each_source(one, spec)]
+
+
+def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
+    """`content_knn` with `modality: each` as `content_knn_text`, `content_knn_image`, …; another candidate as it is."""
+    for key, wrap in (("modality", str), ("sources", lambda name: [name])):
+        if candidate.fixed.get(key) == wrap(EACH):
+            return [
+                replace(
+                    candidate,
+                    name=f"{candidate.name}_{source}",
+                    make=partial(candidate.make, **{key: wrap(source)}),
+                    fixed={**candidate.fixed, key: wrap(source)},
+                )
+                for source in sources_of(spec)
+            ]
+    return [candidate]
 
 
 def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned | None:

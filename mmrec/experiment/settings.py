@@ -133,6 +133,8 @@ class Candidate:
     space: Mapping[str, list[Any]] = field(default_factory=dict)
     """By dotted argument: choices, or a range (`mmrec.experiment.tuning.space`)."""
     n_trials: int = 1
+    for_new_items: bool = False
+    """Whether it is left out where the split holds out no new items."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple, cast
 
-import torch
-
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.metrics.direction import sign
 from mmrec.metrics.full_ranking import rank_and_evaluate
@@ -13,6 +11,8 @@ from mmrec.tasks.mixing import LIFTS, climb
 from mmrec.tasks.plain_training import PopularForNew
 from mmrec.types import DatasetSpec
 
+_GRID = (*LIFTS, *(2.0 * LIFTS[-1] * 2**step for step in range(4)))
+"""Of unit deviation: the scores of few items in a large catalogue may stand far above the rest."""
 _WIDEST = 2.0**12
 
 
@@ -34,9 +34,7 @@ def choose_lift(scorer: TrainedScorer, spec: DatasetSpec, valid: EvaluationSet, 
 
     if not can_be_lifted(scorer) or not is_new[valid.positives.indices].any():
         return Lift(measure(Weights()), None)
-    grid = LIFTS
-    while grid[-1] < (start or 0.0):
-        grid = (*grid, 2 * grid[-1])
+    grid = _GRID
     best, value = climb(Weights(cold_lift=start or 0.0), {"cold_lift": grid}, measure, lambda value: sign(metric) * value)
     while best.cold_lift == grid[-1] < _WIDEST:
         grid = (*grid, 2 * grid[-1])
@@ -62,4 +60,4 @@ def with_lift(scorer: TrainedScorer, spec: DatasetSpec, cold_lift: float | None)
 def holds_out_new_items(spec: DatasetSpec, valid: EvaluationSet, share: float = 0.1) -> bool:
     """Whether at least this share of the validation positives are of items without training interactions."""
     is_new = ~occurring(spec.train.item_idx, spec.n_items)[valid.positives.indices]
-    return bool(len(is_new) and is_new.float().mean() >= torch.tensor(share))
+    return bool(len(is_new) and is_new.float().mean() >= share)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from mmrec.types import KG, DatasetSpec, Features, Graph, Words
 
 WORDS = "words"
 _ROWS = 1024
-Block = np.ndarray | csr_matrix
+Block: TypeAlias = np.ndarray | csr_matrix
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,23 @@ def _standardized(features: Features, known: Bool[Tensor, " n_items"]) -> Block 
 
 
 def _neighbours(graph: Graph) -> csr_matrix:
-    """Which entities each item's own is related to, in either direction."""
+    """Which entities, of those that two items or more reach, each item's own is related to, in either direction.
+
+    An entity that one item alone is related to says nothing by itself, such as a role in a film; what it is related to takes its place.
+    """
     ends = torch.cat([graph.edge_index, graph.edge_index.flip(0)], dim=1).numpy()
     ones = np.ones(ends.shape[1], dtype=np.float32)
     entities = csr_matrix((ones, (ends[0], ends[1])), shape=(graph.n_entities, graph.n_entities))
     inside = (graph.item_entity >= 0).numpy().astype(np.float32)
-    return diags(inside) @ entities[graph.item_entity.clamp(min=0).numpy()]
+    near = diags(inside) @ entities[graph.item_entity.clamp(min=0).numpy()]
+    is_private = (_n_items_of(near) == 1).astype(np.float32)
+    reached = near + (near @ diags(is_private)) @ entities
+    return reached @ diags((_n_items_of(reached) > 1).astype(np.float32))
+
+
+def _n_items_of(matrix: csr_matrix) -> np.ndarray:
+    """How many rows have each column."""
+    return np.asarray((matrix > 0).sum(axis=0)).ravel()
 
 
 def _word_matrix(words: Words) -> csr_matrix:
@@ -128,8 +140,9 @@ def _inverse_frequency(matrix: csr_matrix, known: Bool[Tensor, " n_items"]) -> c
 
 
 def _lengths(block: Block) -> np.ndarray:
-    squares = (block**2).sum(axis=1) if isinstance(block, np.ndarray) else np.asarray(block.multiply(block).sum(axis=1)).ravel()
-    return np.sqrt(squares)
+    squares = (block**2).sum(axis=1) if isinstance(block, np.ndarray) else block.multiply(block).sum(axis=1)
+    lengths: np.ndarray = np.sqrt(np.asarray(squares).ravel())
+    return lengths
 
 
 def _inverse(lengths: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from typing import Self
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
