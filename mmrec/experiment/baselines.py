@@ -13,7 +13,7 @@ from mmrec.experiment.tuning.kept_choices import tune_once
 from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.experiment.tuning.search import Tuned
 from mmrec.experiment.tuning.space import Search
-from mmrec.models.content.content_matrix import sources_of
+from mmrec.models.content.content_matrix import WORDS, sources_of
 from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec
 
@@ -31,17 +31,21 @@ def expand(candidates: Sequence[Candidate], spec: DatasetSpec, valid: Evaluation
 
 
 def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
-    """`content_knn` with `modality: each` as `content_knn_text`, `content_knn_image`, …; another candidate as it is."""
+    """`content_knn` with `modality: each` as `content_knn_text`, `content_knn_image`, …; another candidate as it is.
+
+    Of a single `modality` words are none: they are the text again, and common ones make their products dense.
+    """
     for key, wrap in (("modality", str), ("sources", lambda name: [name])):
         if candidate.fixed.get(key) == wrap(EACH):
             return [
                 replace(
                     candidate,
-                    name=f"{candidate.name}_{source}",
+                    name=f"{candidate.name.removesuffix(f'_{EACH}')}_{source}",
                     make=partial(candidate.make, **{key: wrap(source)}),
                     fixed={**candidate.fixed, key: wrap(source)},
                 )
                 for source in sources_of(spec)
+                if key == "sources" or source != WORDS
             ]
     return [candidate]
 

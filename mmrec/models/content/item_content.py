@@ -1,5 +1,6 @@
 """The content of items as the input of a network: a learned vector a word, a graph neighbour and a column of features, summed."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -17,24 +18,22 @@ class ItemContent(nn.Module):
         self.tables = nn.ParameterList()
         for name, block in content.blocks.items():
             self.tables.append(nn.Parameter(init_scale * torch.randn(block.shape[1], dim)))
-            if hasattr(block, "indptr"):
-                parts = {"values": block.data, "columns": block.indices.astype("int64"), "starts": block.indptr.astype("int64")}
-            else:
+            if isinstance(block, np.ndarray):
                 parts = {"values": block}
+            else:
+                parts = {"values": block.data, "columns": block.indices.astype("int64"), "starts": block.indptr.astype("int64")}
             for part, values in parts.items():
                 self.register_buffer(f"{part}_{name}", torch.from_numpy(values), persistent=False)
 
     def forward(self) -> Float[Tensor, "n_items dim"]:
         """The vectors of all items; zero where an item shows nothing."""
-        total = None
+        found: list[Tensor] = []
         for name, table in zip(self.names, self.tables, strict=True):
             values = getattr(self, f"values_{name}")
             if values.ndim == 2:
-                found = values @ table
+                found.append(values @ table)
             else:
                 columns, starts = getattr(self, f"columns_{name}"), getattr(self, f"starts_{name}")
-                found = F.embedding_bag(columns, table, starts, mode="sum", per_sample_weights=values, include_last_offset=True)
-            total = found if total is None else total + found
-        if total is None:
-            raise ValueError("expected content of at least one source, came none")
-        return total
+                weighted = {"mode": "sum", "per_sample_weights": values, "include_last_offset": True}
+                found.append(F.embedding_bag(columns, table, starts, **weighted))
+        return torch.stack(found).sum(dim=0)

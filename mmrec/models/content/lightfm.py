@@ -51,4 +51,5 @@ class LightFM(GradientRecommender):
         return F.pad(self.users, (0, 1), value=1.0)
 
     def _items(self) -> Float[Tensor, "n_items dim_plus_1"]:
-        return torch.where(self.known_items[:, None], self.identity, 0.0) + self.content()
+        features: Tensor = self.content()
+        return torch.where(self.known_items[:, None], self.identity, 0.0) + features
