@@ -45,6 +45,27 @@ def sampled_softmax(
     return _mean(F.softplus(log_sum[row] - positive / temperature))
 
 
+def warp(
+    positive: Float[Tensor, " n"],
+    row: Int64[Tensor, " n"],
+    negative: Float[Tensor, "users pool"],
+    valid: Bool[Tensor, "users pool"],
+    margin: float = 1.0,
+) -> Float[Tensor, ""]:
+    """Weighted approximate-rank pairwise loss (Weston et al. 2011, "WSABIE", eq. 4 to 6; as LightFM, Kula 2015): the hinge of each positive
+    with the first negative that violates its margin, times `ln(1 + m / k)` where it is the k-th of m valid ones.
+
+    Negatives are taken in the order of the pool, which must be random. A positive without a violating one adds nothing.
+    """
+    counted = valid[row]
+    hinge = (margin - positive[:, None] + negative[row]) * counted
+    violates = hinge > 0
+    first = violates.int().argmax(dim=1, keepdim=True)
+    tried = counted.cumsum(dim=1).gather(1, first).squeeze(1)
+    weight = torch.log1p(counted.sum(dim=1) / tried.clamp(min=1)) * violates.any(dim=1)
+    return _mean(weight * hinge.gather(1, first).squeeze(1).clamp(min=0))
+
+
 def _mean(losses: Float[Tensor, " n"]) -> Float[Tensor, ""]:
     """The mean, and of nothing 0: the part of a small batch that a process gets may be empty, and NaN times its weight of 0 is NaN."""
     return losses.sum() / max(len(losses), 1)

@@ -179,6 +179,15 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class Words:
+    """Which words stand in the text of each item: a binary matrix of items by words in CSR form; an item without text has an empty row."""
+
+    indptr: Int64[Tensor, " n_items_plus_1"]
+    indices: Int64[Tensor, " nnz"]
+    n_words: int
+
+
+@dataclass(frozen=True)
 class UnusableInput:
     """An input of an encoder, a text or a picture, that could not be used."""
 
@@ -198,6 +207,8 @@ class DatasetSpec:
     features: dict[str, Features] = field(default_factory=dict)
     """By modality (`text`, `image`, …), in the order in which they become tokens."""
     graph: Graph | None = None
+    words: Words | None = None
+    """Of the texts, where these are allowed and there are any."""
 
 
 class Scorer(Protocol):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmrec.losses import bpr, sampled_softmax
+from mmrec.losses import bpr, sampled_softmax, warp
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 every_loss = pytest.mark.parametrize(
@@ -32,6 +32,15 @@ def test_bpr_by_hand() -> None:
     negative, valid = torch.tensor([[1.0, 3.0], [0.0, 99.0]]), torch.tensor([[True, True], [True, False]])
     first = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(1))) / 2
     assert bpr(positive, row, negative, valid, temperature=1.0).item() == pytest.approx((first + math.log(4 / 3)) / 2)
+
+
+def test_warp_by_hand() -> None:
+    """The second of two valid negatives violates the margin by 0.5, the last is masked: ln(1 + 2 / 2). The other positive is far above."""
+    positive, row = torch.tensor([1.0, 9.0]), torch.tensor([0, 0])
+    negative, valid = torch.tensor([[-1.0, 0.5, 7.0]]), torch.tensor([[True, True, False]])
+    assert warp(positive, row, negative, valid).item() == pytest.approx(math.log(2) * 0.5 / 2)
+    assert warp(positive, row, negative[:, [2, 0, 1]], valid[:, [2, 0, 1]]).item() == pytest.approx(math.log(2) * 0.5 / 2)
+    assert warp(positive[:0], row[:0], negative, valid).item() == 0
 
 
 def test_sampled_softmax_by_hand() -> None:

@@ -56,13 +56,13 @@ def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> T
     check(cfg, TrainConfig)
     check_selection(cfg)
     run_dir = name_run_dir(cfg)
-    ours = read_model(cfg, "model")
+    ours = _searched(cfg, "model")
     return TrainSettings(
         run_dir=run_dir,
         evidence=evidence_settings(cfg),
         seeds=range(cfg.seed, cfg.seed + cfg.n_seeds),
         training=partial(training_settings, cfg, is_saved=changes is not None),
-        baselines=[candidate(cfg, name) for name in cfg.baselines if read_model(cfg, f"baselines.{name}") != ours],
+        baselines=[candidate(cfg, name) for name in cfg.baselines if _searched(cfg, f"baselines.{name}") != ours],
         auc=cfg.evaluation.auc,
         config=OmegaConf.to_yaml(kept_config(cfg)),
         changes=changes,
@@ -149,7 +149,15 @@ def _candidate(cfg: DictConfig, key: str, name: str) -> Candidate:
         return made
 
     space: dict[str, Any] = dict(flat(beside.get("space") or {}))
-    return Candidate(name, make, fixed, space, beside.get("n_trials", 1), tuple(beside.get("capped") or ()))
+    return Candidate(
+        name, make, fixed, space, beside.get("n_trials", 1), tuple(beside.get("capped") or ()), beside.get("for_new_items", False)
+    )
+
+
+def _searched(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A model and its search, by which two nodes are the same."""
+    fixed, beside = read_model(cfg, key)
+    return fixed, {name: value for name, value in beside.items() if name != "for_new_items"}
 
 
 def _model_settings(cfg: DictConfig) -> ModelSettings:

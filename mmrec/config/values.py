@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mmrec.experiment.tuning.space import SEARCH
 
-BESIDE_MODELS = SEARCH | {"name"}
+BESIDE_MODELS = SEARCH | {"name", "for_new_items"}
 """The keys of a model's node that are not its arguments."""
 
 
@@ -36,7 +36,7 @@ def flat(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def read_model(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The node of a model or a baseline as what it is built with, and what stands beside that: `name`, `space` and `n_trials`."""
+    """The node of a model or a baseline as what it is built with, and what stands beside that: `name`, `space`, `n_trials`, …"""
     node = plain(cfg)
     for part in key.split("."):
         node = node[part]

@@ -2,20 +2,54 @@
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.measures import tuned_by
 from mmrec.experiment.settings import Candidate, TrainingSettings
 from mmrec.experiment.tuning.kept_choices import tune_once
+from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.experiment.tuning.search import Fittable, Tuned
 from mmrec.experiment.tuning.space import Search, n_settings, read_space
 from mmrec.files.progress import open_progress
+from mmrec.models.content.content_matrix import WORDS, sources_of
 from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec
 
 _log = logging.getLogger(__name__)
+EACH = "each"
+"""As a `modality`, or among `sources`: every one that the data have."""
+
+
+def expand(candidates: Sequence[Candidate], spec: DatasetSpec, valid: EvaluationSet) -> list[Candidate]:
+    """The baselines of a run: one that reads `each` source of content stands for one a source that the data have, and those
+    `for_new_items` are left out where the split holds out none.
+    """
+    wanted = [one for one in candidates if not one.for_new_items or holds_out_new_items(spec, valid)]
+    return [part for one in wanted for part in _each_source(one, spec)]
+
+
+def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
+    """`content_knn` with `modality: each` as `content_knn_text`, `content_knn_image`, …; another candidate as it is.
+
+    Of a single `modality` words are none: they are the text again, and common ones make their products dense.
+    """
+    for key, wrap in (("modality", str), ("sources", lambda name: [name])):
+        if candidate.fixed.get(key) == wrap(EACH):
+            return [
+                replace(
+                    candidate,
+                    name=f"{candidate.name.removesuffix(f'_{EACH}')}_{source}",
+                    make=partial(candidate.make, **{key: wrap(source)}),
+                    fixed={**candidate.fixed, key: wrap(source)},
+                )
+                for source in sources_of(spec)
+                if key == "sources" or source != WORDS
+            ]
+    return [candidate]
 
 
 def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned | None:
@@ -57,14 +91,14 @@ def _counted(make: Callable[..., Fittable], tell: Callable[[int], None]) -> Call
 
 def chosen(best: Tuned) -> dict[str, Any]:
     """What tuning chose and among how many, as metrics.json keeps it; empty where there was nothing to choose."""
-    if not best.parameters:
-        return {}
-    return chosen_values(best) | {"n_trials": best.n_trials} | ({"on_the_edge": _short(best.edges)} if best.edges else {})
+    trials = {"n_trials": best.n_trials} if best.parameters else {}
+    return chosen_values(best) | trials | ({"on_the_edge": _short(best.edges)} if best.edges else {})
 
 
 def chosen_values(best: Tuned) -> dict[str, Any]:
-    """The values that were chosen by their own names: `embedding_dim` for `model.embedding_dim`."""
-    return dict(zip(_short(best.parameters), best.parameters.values(), strict=True))
+    """The values that were chosen by their own names: `embedding_dim` for `model.embedding_dim`; and the lift of new items."""
+    lift = {} if best.cold_lift is None else {"cold_lift": best.cold_lift}
+    return dict(zip(_short(best.parameters), best.parameters.values(), strict=True)) | lift
 
 
 def _short(names: Iterable[str]) -> list[str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 
 from mmrec.data.features.align import align_vectors
-from mmrec.data.features.counterfactual import change_features, change_graph
+from mmrec.data.features.counterfactual import change_features, change_graph, change_words
 from mmrec.data.features.extract import Engine, encode_here, extract_features
 from mmrec.data.features.texts import item_texts
+from mmrec.data.features.words import find_words
 from mmrec.data.interactions.filter import filter_interactions
 from mmrec.data.interactions.index import Index, check_catalogue
 from mmrec.data.interactions.leakage import flag_columns, flag_relations, forget_future
@@ -25,7 +26,7 @@ from mmrec.experiment.settings import EvidenceSettings, FeatureSettings
 from mmrec.files.storage import write_parquet
 from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
-from mmrec.types import IMAGE, ITEM_ID, KG, OTHERS, TEXT, TIMESTAMP, Dataset, Features, Graph, UnusableInput
+from mmrec.types import IMAGE, ITEM_ID, KG, OTHERS, TEXT, TIMESTAMP, Dataset, Features, Graph, UnusableInput, Words
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Evidence:
     notes: tuple[str, ...]
     """What the data's reader and the features found odd."""
     features_s: float
+    words: Words | None = None
 
 
 def open_features(url: str | None) -> Store | None:
@@ -61,7 +63,8 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     start = time.perf_counter()
     features, notes = _load_features(settings, dataset, index)
     features_s = time.perf_counter() - start
-    return Evidence(dataset, index, features, _load_graph(settings, dataset, index), dataset.notes + hindsight + notes, features_s)
+    graph, words = _load_graph(settings, dataset, index), _load_words(settings, dataset, index)
+    return Evidence(dataset, index, features, graph, dataset.notes + hindsight + notes, features_s, words)
 
 
 def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_resumed: bool = False) -> Split:
@@ -132,6 +135,16 @@ def _load_features(settings: EvidenceSettings, dataset: Dataset, index: Index) -
             features[name] = change_features(features[name], change, torch.Generator().manual_seed(settings.seed))
     order = sorted(features, key=lambda name: (TEXT, IMAGE, name).index(name))  # a stable one: further modalities as they were named
     return {name: features[name] for name in order if features[name].present.any()}, notes
+
+
+def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Words | None:
+    """The words of the texts that are allowed, changed as their vectors are."""
+    if not settings.allowed[TEXT] or not dataset.text_columns:
+        return None
+    words = find_words(item_texts(index.align(dataset.items), dataset.text_columns))
+    if words is not None and isinstance(change := settings.allowed[TEXT], str):
+        return change_words(words, change, torch.Generator().manual_seed(settings.seed))
+    return words
 
 
 def _allowed(settings: EvidenceSettings, modality: str) -> bool | str:

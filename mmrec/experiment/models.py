@@ -26,7 +26,8 @@ def make_data_module(settings: TrainingSettings, evidence: Evidence, folder: Pat
 
 def make_spec(evidence: Evidence, data: SplitData) -> DatasetSpec:
     """What a model or a baseline may know: the training part of a data module that is set up, and all allowed evidence."""
-    return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
+    index = evidence.index
+    return DatasetSpec(index.n_users, index.n_items, data.train_interactions, evidence.features, evidence.graph, evidence.words)
 
 
 class Priors(dict[str, Any]):

@@ -135,6 +135,8 @@ class Candidate:
     n_trials: int = 1
     capped: tuple[str, ...] = ()
     """The dotted arguments whose space is not widened."""
+    for_new_items: bool = False
+    """Whether it is left out where the split holds out no new items."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from mmrec.evaluation.measure.evaluate import Result
 from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
-from mmrec.experiment.baselines import chosen, tune_baseline, tune_candidate
+from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candidate
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure_scorer
@@ -148,10 +148,10 @@ def _fit_one(
     remake: Remake = partial(_make_untrained, training, priors={})
     remake(spec)  # refuses what it cannot do
     best = tune_candidate(training.candidate, training, spec, data.valid_set())
-    model = cast("ClosedFormRecommender", best.scorer)  # one in closed form is its own scorer
+    model = cast("ClosedFormRecommender", best.fitted)
     write_fitted(checkpoint_folder(settings.run_dir, training.seed), model, best.parameters)
     data.setup("test")
-    measured = measure(settings, training.task(model), model, data, read_grades(settings.run_dir / "split", evidence.index))
+    measured = measure(settings, training.task(model), best.scorer, data, read_grades(settings.run_dir / "split", evidence.index))
     return Result(name, training.seed, *measured, chosen(best), best.fit_s), model, remake
 
 
@@ -170,7 +170,7 @@ def _baselines(settings: TrainSettings, training: TrainingSettings, task: Task, 
     data, ours = make_data_module(training, evidence, settings.run_dir / "split"), training.model.name
     data.setup("fit")
     spec = make_spec(evidence, data)
-    tuned = {one.name: tune_baseline(one, training, spec, data.valid_set()) for one in settings.baselines}
+    tuned = {one.name: tune_baseline(one, training, spec, data.valid_set()) for one in expand(settings.baselines, spec, data.valid_set())}
     data.setup("test")
     grades = read_grades(settings.run_dir / "split", evidence.index)
     return [

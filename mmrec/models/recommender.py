@@ -70,6 +70,26 @@ class FrozenScorer(TrainedScorer):
         return self
 
 
+class LiftedScorer(TrainedScorer):
+    """Another's scores at unit deviation over the catalogue for every user, and new items `cold_lift` higher: see `Weights`."""
+
+    def __init__(self, scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], cold_lift: float) -> None:
+        self.scorer, self.is_new, self.cold_lift = scorer, is_new, cold_lift
+
+    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return self._lifted(self.scorer.score_users(user_idx))
+
+    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
+        return self._lifted(self.scorer.score_histories(histories))
+
+    def vectors(self) -> None:
+        return None
+
+    def _lifted(self, scores: Float[Tensor, "batch n_items"]) -> Float[Tensor, "batch n_items"]:
+        deviation = scores.std(dim=1, correction=0, keepdim=True)
+        return scores / deviation.clamp(min=1e-12) + self.cold_lift * self.is_new.float()
+
+
 class Parts(NamedTuple):
     """What a score is mixed from. The inner products of both kinds deviate by 1 over the catalogue, for every user."""
 
@@ -148,6 +168,7 @@ class ClosedFormRecommender(Recommender, TrainedScorer):
     indptr: Tensor
     indices: Tensor
     n_items: Tensor
+    cold_lift: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,8 +181,15 @@ class ClosedFormRecommender(Recommender, TrainedScorer):
         Raises LackingData where the spec has not what it needs.
         """
 
-    def freeze(self, hidden: Collection[str] = ()) -> Self:
-        return self
+    def freeze(self, hidden: Collection[str] = ()) -> TrainedScorer:
+        """The model itself; where `lift_new_items` was called, with what that adds."""
+        if "cold_lift" not in self._buffers:
+            return self
+        return LiftedScorer(self, self.interactions.item_degree == 0, float(self.cold_lift))
+
+    def lift_new_items(self, cold_lift: float) -> None:
+        """Lets `freeze` score items without training interactions higher, and keeps that in the `state_dict`: see `Weights`."""
+        self.remember(cold_lift=torch.tensor(cold_lift))
 
     def vectors(self) -> FrozenScorer | None:
         return None

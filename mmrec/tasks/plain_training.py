@@ -44,7 +44,8 @@ class PlainTraining:
         """The trained model as a scorer. Raises LackingData as the model's constructor."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return PopularForNew(self.train(spec).freeze(), interaction_matrix(spec))
+            model = self.train(spec)
+            return PopularForNew(model.freeze(), interaction_matrix(spec), model.ranks_new_items)
 
     def train(self, spec: DatasetSpec) -> GradientRecommender:
         """The trained model itself, drawn and trained with torch's global generator, as for dropout."""
@@ -71,10 +72,13 @@ class PlainTraining:
 
 
 class PopularForNew(TrainedScorer):
-    """Scores as another does what it was trained on; users of whom it knows nothing get what is popular, and new items come last."""
+    """Scores as another does what it was trained on; users of whom it knows nothing get what is popular.
 
-    def __init__(self, scorer: TrainedScorer, train: InteractionMatrix) -> None:
-        self.scorer, self.train = scorer, train
+    New items come last, but for a scorer that `ranks_new_items`.
+    """
+
+    def __init__(self, scorer: TrainedScorer, train: InteractionMatrix, ranks_new_items: bool = False) -> None:
+        self.scorer, self.train, self.ranks_new_items = scorer, train, ranks_new_items
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         return self._adjusted(self.scorer.score_users(user_idx), self.train.degree[user_idx])
@@ -86,4 +90,6 @@ class PopularForNew(TrainedScorer):
         return None
 
     def _adjusted(self, scores: Float[Tensor, "batch n_items"], n_events: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return popular_for_new(put_last(scores, self.train.item_degree == 0), n_events == 0, self.train)
+        if not self.ranks_new_items:
+            scores = put_last(scores, self.train.item_degree == 0)
+        return popular_for_new(scores, n_events == 0, self.train)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.metrics.full_ranking import rank_users
-from mmrec.types import IMAGE, TEXT, DatasetSpec, Features, Graph, Interactions, Scorer
+from mmrec.types import IMAGE, TEXT, DatasetSpec, Features, Graph, Interactions, Scorer, Words
 
 N_USERS, N_WARM, N_COLD = 40, 40, 6
 _START, _DAY_S = 1_600_000_000, 86_400
@@ -44,18 +44,20 @@ def own_colour_first(scorer: Scorer, train: InteractionMatrix) -> Bool[Tensor, "
     return (hits.cumsum(dim=1).gather(1, n_left[:, None] - 1) == n_left[:, None])[:, 0]
 
 
-def make_spec(train: InteractionMatrix, features: dict[str, Features], graph: Graph | None = None) -> DatasetSpec:
+def make_spec(
+    train: InteractionMatrix, features: dict[str, Features], graph: Graph | None = None, words: Words | None = None
+) -> DatasetSpec:
     """The interactions with times in random order, and what is known of the items."""
     users, items = train.rows(torch.arange(train.n_users))
     order = torch.randperm(len(users), generator=torch.Generator().manual_seed(0))
     events = Interactions(users, items, _START + _DAY_S * order)
-    return DatasetSpec(train.n_users, train.n_items, events, features, graph)
+    return DatasetSpec(train.n_users, train.n_items, events, features, graph, words)
 
 
 def spec_of_colours(train: InteractionMatrix) -> DatasetSpec:
     """The same with all kinds of content, each of which says what colour an item has."""
     features = {TEXT: colours(train.n_items), IMAGE: colours(train.n_items, seed=2)}
-    return make_spec(train, features, entities_of_colours(train.n_items))
+    return make_spec(train, features, entities_of_colours(train.n_items), words_of_colours(train.n_items))
 
 
 def colours(n_items: int, seed: int = 1) -> Features:
@@ -68,6 +70,11 @@ def entities_of_colours(n_items: int) -> Graph:
     """Every item is an entity of its own, related to that of its colour."""
     items = torch.arange(n_items)
     return Graph(torch.stack([items, n_items + items % 2]), torch.zeros_like(items), n_items + 2, 1, items)
+
+
+def words_of_colours(n_items: int) -> Words:
+    """Every item has one word, that of its colour."""
+    return Words(torch.arange(n_items + 1), torch.arange(n_items) % 2, 2)
 
 
 def noise(n_items: int, dim: int = 4, seed: int = 1) -> Float[Tensor, "n_items dim"]:

@@ -19,7 +19,7 @@ from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender,
 from mmrec.tasks.plain_training import PlainTraining
 from mmrec.testing.checkerboard import N_USERS, N_WARM, all_warm_of_ones_colour, most_of_ones_colour, own_colour_first, spec_of_colours
 from mmrec.testing.discovery import Model
-from mmrec.types import DatasetSpec, Features, Graph, Interactions
+from mmrec.types import DatasetSpec, Features, Graph, Interactions, Words
 
 TRAINING: Mapping[str, Any] = {"loss": partial(bpr, temperature=1.0), "batch_size": 400, "learning_rate": 0.02, "n_epochs": 40}
 """Arguments of `PlainTraining` that suit the checkerboard."""
@@ -157,16 +157,17 @@ def with_new(spec: DatasetSpec) -> DatasetSpec:
         for name, one in spec.features.items()
     }
     graph = spec.graph and replace(spec.graph, item_entity=torch.cat([spec.graph.item_entity, torch.tensor([-1])]))
-    return DatasetSpec(spec.n_users + 1, spec.n_items + 1, spec.train, features, graph)
+    words = spec.words and replace(spec.words, indptr=torch.cat([spec.words.indptr, spec.words.indptr[-1:]]))
+    return DatasetSpec(spec.n_users + 1, spec.n_items + 1, spec.train, features, graph, words)
 
 
-def tensors_of(spec: DatasetSpec | Interactions | Features | Graph) -> list[Tensor]:
+def tensors_of(spec: DatasetSpec | Interactions | Features | Graph | Words) -> list[Tensor]:
     """All tensors of a spec."""
     found: list[Tensor] = []
     for value in vars(spec).values():
         for part in value.values() if isinstance(value, dict) else [value]:
             if isinstance(part, Tensor):
                 found.append(part)
-            elif isinstance(part, Interactions | Features | Graph):
+            elif isinstance(part, Interactions | Features | Graph | Words):
                 found += tensors_of(part)
     return found

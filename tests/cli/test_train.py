@@ -27,7 +27,8 @@ from mmrec.tasks.checkpoints import checkpoints_in
 from mmrec.types import DatasetSpec
 
 METRICS = [*(f"{name}@{k}" for name in ("recall", "ndcg", "hit_rate", "mrr", "map", "precision") for k in (10, 20)), "auc"]
-MODELS = ["fusion", "popularity", "item_knn", "ease", "ials", "content_knn_text", "content_knn_image"]
+CONTENT_KNN = ["content_knn_text", "content_knn_image", "content_knn_kg"]
+MODELS = ["fusion", "popularity", "recent_popularity", "item_knn", "ease", "ials", *CONTENT_KNN]
 Compose = Callable[..., DictConfig]
 
 

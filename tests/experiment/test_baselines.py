@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mmrec.config.settings import candidate, training_settings
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.experiment.baselines import chosen, tune_baseline
+from mmrec.experiment.baselines import chosen, expand, tune_baseline
 from mmrec.experiment.tuning.search import Tuned
 from mmrec.files.progress import Update, progress_told
+from mmrec.testing.checkerboard import all_warm_of_ones_colour, spec_of_colours
 from mmrec.types import DatasetSpec, Interactions
 
 KIND = torch.rand(30, 12, generator=torch.Generator().manual_seed(0))
@@ -43,7 +45,7 @@ def test_one_line_and_the_second_time_no_search(cfg: DictConfig, caplog: pytest.
 
 def test_what_the_data_cannot_feed_is_left_out(cfg: DictConfig, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    for name, lack in {"recent_popularity": "a column `timestamp`", "content_knn_image": "no image features"}.items():
+    for name, lack in {"recent_popularity": "a column `timestamp`", "kernel_ridge": "no content of training items"}.items():
         assert tune(cfg, name) is None
         said = caplog.messages[-1]
         assert said.startswith(f"{name}: left out, ") and lack in said
@@ -55,6 +57,9 @@ def test_nothing_to_choose_is_nothing_chosen(cfg: DictConfig) -> None:
 
 def test_every_baseline_but_those_that_lack_data_is_tuned(cfg: DictConfig) -> None:
     for name, node in cfg.baselines.items():
+        if name == "content_knn" or name.endswith("_each"):
+            assert not expand([candidate(cfg, name)], SPEC, VALID), name  # one a source, and there is none
+            continue
         if "n_trials" in node:
             node.n_trials = 2
         if "batch_of" in node:
@@ -79,3 +84,25 @@ def test_progress_tells_the_settings_tried_and_an_edge_is_said(cfg: DictConfig, 
     assert told == [("item_knn: settings tried", 0, 2), ("item_knn: settings tried", 1, 2)]
     assert caplog.messages[-1].endswith("; on the edge of what was tried: n_neighbors")
     assert chosen(best)["on_the_edge"] == ["n_neighbors"]
+
+
+def test_one_content_baseline_a_source_that_the_data_have(cfg: DictConfig) -> None:
+    """Audio vectors too; each is a baseline of its own name, which reads that source."""
+    spec = spec_of_colours(all_warm_of_ones_colour())
+    spec = replace(spec, features=spec.features | {"audio": spec.features["image"]})
+    found = expand([candidate(cfg, "content_knn"), candidate(cfg, "kernel_ridge_each")], spec, VALID)
+    sources = ["text", "image", "audio", "kg", "words"]
+    names = [f"content_knn_{source}" for source in sources[:4]] + [f"kernel_ridge_{source}" for source in sources]
+    assert [one.name for one in found] == names
+    assert [one.make().modality for one in found[:4]] == sources[:4] and found[3].fixed["modality"] == "kg"
+    assert [one.make(regularization=3.0).sources for one in found[4:]] == [[source] for source in sources]
+
+
+def test_what_is_for_new_items_alone_stands_where_the_split_holds_out_some(compose: Callable[..., DictConfig], tmp_path: Path) -> None:
+    cfg = compose(f"paths.cache={tmp_path}")
+    candidates = [candidate(cfg, name) for name in cfg.baselines]
+    warm = {one.name for one in expand(candidates, SPEC, VALID)}
+    new = InteractionMatrix.from_pairs(torch.tensor([0]), torch.tensor([12]), 30, 13)
+    spec = replace(SPEC, n_items=13)
+    cold = {one.name for one in expand(candidates, spec, EvaluationSet.build(InteractionMatrix(TRAIN.indptr, TRAIN.indices, 13), new))}
+    assert cold - warm == {"random_new_items", "kernel_ridge"} and warm < cold and "recent_popularity" in warm

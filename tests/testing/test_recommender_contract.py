@@ -35,7 +35,7 @@ TRAINING: dict[str, Mapping[str, Any]] = {
     "FusionRecommender": OF_USERS | {"loss": partial(sampled_softmax, temperature=0.2), "learning_rate": 0.02, "n_epochs": 45},
     "SASRec": OF_USERS | {"loss": partial(bpr, temperature=1.0), "batch_size": 10, "learning_rate": 0.01, "n_epochs": 30},
 }
-WITHOUT_COLOURS = ("Popularity", "Random", "RecentPopularity")
+WITHOUT_COLOURS = ("Popularity", "Random", "RandomNewItems", "RecentPopularity")
 
 for found in find_models():
     named = {"model": found, "settings": SETTINGS.get(found.__name__, {}), "learns_colours": found.__name__ not in WITHOUT_COLOURS}

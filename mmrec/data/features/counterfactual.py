@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from mmrec.types import KG, DatasetSpec, Features, Graph
+from mmrec.types import KG, TEXT, DatasetSpec, Features, Graph, Words
 
 SHUFFLED, NOISE, REWIRED = "shuffled", "noise", "rewired"
 FEATURE_CHANGES = (SHUFFLED, NOISE)
@@ -32,6 +32,25 @@ def change_features(features: Features, change: str, generator: torch.Generator)
     else:
         raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, came {change}")
     return replace(features, values=values, encoder=f"{features.encoder}, {change}")
+
+
+def change_words(words: Words, change: str, generator: torch.Generator) -> Words:
+    """The words of the texts after the change that `change_features` makes of their vectors.
+
+    `shuffled`: the items that have words exchange them. `noise`: every item keeps how many it has, every word how many items. Raises
+    ValueError for another change.
+    """
+    if change == NOISE:
+        return replace(words, indices=_permuted(words.indices, generator))
+    if change != SHUFFLED:
+        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, came {change}")
+    counts = words.indptr.diff()
+    having = counts.nonzero().flatten()
+    source = torch.arange(len(counts))
+    source[having] = _permuted(having, generator)
+    rows = [words.indices[words.indptr[item] : words.indptr[item + 1]] for item in source.tolist()]
+    indptr = torch.cat([words.indptr[:1], counts[source].cumsum(0)])
+    return replace(words, indptr=indptr, indices=torch.cat(rows) if rows else words.indices)
 
 
 def change_graph(graph: Graph, change: str, generator: torch.Generator) -> Graph:
@@ -68,7 +87,10 @@ def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> Dat
         if spec.graph is None:
             raise ValueError("expected a dataset with a graph, came one without")
         return replace(spec, graph=change_graph(spec.graph, change, generator))
-    return replace(spec, features=spec.features | {modality: change_features(spec.features[modality], change, generator)})
+    features = spec.features | {modality: change_features(spec.features[modality], change, generator)}
+    if modality != TEXT or spec.words is None:
+        return replace(spec, features=features)
+    return replace(spec, features=features, words=change_words(spec.words, change, torch.Generator().manual_seed(seed)))
 
 
 def _permuted(values: Int64[Tensor, " n"], generator: torch.Generator) -> Int64[Tensor, " n"]:

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.experiment.tuning.lift import with_lift
 from mmrec.experiment.tuning.search import VERSION, Fittable, Tuned, fit, tune
 from mmrec.experiment.tuning.space import Search
 from mmrec.files.storage import sha256_text, write_json
@@ -28,15 +29,17 @@ def tune_once(
     """As `tune`; where the same was tuned before, only the chosen setting is fitted again, and the second value is True.
 
     `settings` says which model it is and what is fixed of it, plain values; one that reads features names their modality there. The
-    choice is kept in `folder` as JSON, named by a hash of content: interactions, times, validation rows, features named, settings, search.
+    choice is kept in `folder` as JSON, named by a hash of content: interactions, times, validation rows, features named, settings, search;
+    for a model with `sources` or `modality` all features, the graph and the words.
     """
     path = folder / f"{_key(settings, search, spec, valid, metric)}.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     if kept is not None:
         scorer, fit_s = fit(make, kept["parameters"], spec)
-        return Tuned(scorer, kept["parameters"], kept["value"], kept["n_trials"], fit_s, tuple(kept["edges"])), True
+        lifted, edges = with_lift(scorer, spec, kept["cold_lift"]), tuple(kept["edges"])
+        return Tuned(lifted, kept["parameters"], kept["value"], kept["n_trials"], fit_s, scorer, kept["cold_lift"], edges), True
     tuned = tune(make, search, spec, valid, metric)
-    found = {"parameters": tuned.parameters, "value": tuned.value, "n_trials": tuned.n_trials, "edges": list(tuned.edges)}
+    found = {name: getattr(tuned, name) for name in ("parameters", "value", "n_trials", "cold_lift")} | {"edges": list(tuned.edges)}
     write_json(path, {"baseline": settings, "metric": metric} | found)
     return tuned, False
 
@@ -45,9 +48,13 @@ def _key(settings: dict[str, Any], search: Search, spec: DatasetSpec, valid: Eva
     text = json.dumps([version("mmrec"), VERSION, settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
     tensors = {"user_idx": spec.train.user_idx, "item_idx": spec.train.item_idx, "timestamp": spec.train.timestamp}
     tensors |= {"valid_indptr": valid.positives.indptr, "valid_indices": valid.positives.indices}
+    reads_all = '"sources"' in text or '"modality"' in text
     for modality, features in spec.features.items():
-        if json.dumps(modality) in text:
+        if reads_all or json.dumps(modality) in text:
             tensors |= {f"{modality}_values": features.values, f"{modality}_present": features.present}
+    for name, found in {"graph": spec.graph, "words": spec.words}.items():
+        if reads_all and found is not None:
+            tensors |= {f"{name}_{part}": value for part, value in vars(found).items() if isinstance(value, Tensor)}
     return sha256_text(text, *(f"{name}:{_hash(tensor)}" for name, tensor in tensors.items()))
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
+from mmrec.experiment.tuning.lift import choose_lift, with_lift
 from mmrec.experiment.tuning.space import Range, Search, beyond, n_settings, on_edge, read_space
 from mmrec.metrics.direction import sign
-from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.fold_in import occurring
 from mmrec.models.recommender import LackingData, TrainedScorer
 from mmrec.types import DatasetSpec
@@ -62,6 +62,10 @@ class Tuned(NamedTuple):
     """The settings fitted, each once."""
     fit_s: float
     """What fitting the chosen setting took, in seconds of wall time."""
+    fitted: TrainedScorer
+    """What `fit` gave: a model that `scorer` may add a lift of new items to."""
+    cold_lift: float | None = None
+    """The lift that was chosen, where there was one to choose."""
     edges: tuple[str, ...] = ()
     """The keys whose chosen value lies on the edge of all that was tried, so that a better one may lie beyond."""
 
@@ -88,7 +92,8 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
     else:
         _search(trials.measure, space, search, is_done, sign(metric))
     edges = () if trials.hopeless else _widen(trials, space, search)
-    return cast("Tuned", trials.best)._replace(n_trials=len(trials.tried), edges=edges)  # a space has one setting at least
+    best = cast("Tuned", trials.best)  # a space has one setting at least
+    return best._replace(n_trials=len(trials.tried), edges=edges, scorer=with_lift(best.fitted, spec, best.cold_lift))
 
 
 class _Trials:
@@ -108,14 +113,13 @@ class _Trials:
         if known is not None:
             return known
         scorer, fit_s = self._fit(setting)
-        values = rank_and_evaluate(scorer, self.valid, [int(self.metric.rpartition("@")[2])])[self.metric]
-        value = cast("float | None", values.mean()) or 0.0
+        value, lift = choose_lift(scorer, self.spec, self.valid, self.metric, self.best.cold_lift if self.best else None)
         if not self.tried:
             is_new = ~occurring(self.spec.train.item_idx, self.spec.n_items)
             self.hopeless = bool(is_new[self.valid.positives.indices].all()) and _puts_last(scorer, is_new, self.valid)
         self.tried.append((setting, value))
         if self.best is None or sign(self.metric) * value > sign(self.metric) * self.best.value:
-            self.best = Tuned(scorer, setting, value, 0, fit_s)
+            self.best = Tuned(scorer, setting, value, 0, fit_s, scorer, lift)
         return value
 
     def _fit(self, setting: Setting) -> tuple[TrainedScorer, float]:

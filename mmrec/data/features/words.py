@@ -1,0 +1,54 @@
+"""The words of items' texts, in any language: those that at least two items have, as a sparse matrix."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+
+from mmrec.types import Words
+
+_MIN_ITEMS = 2
+# Scripts that put no spaces between words: Thai to Lao, Myanmar, Khmer, kana, Han.
+_UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+)")
+
+
+class _Letters(dict[int, str]):
+    """What each character stands for between words: itself if it is a letter, a mark or a number, else a space. Filled when asked."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = chr(code) if unicodedata.category(chr(code))[0] in "LMN" else " "
+        return self[code]
+
+
+_LETTERS = _Letters()
+
+
+def split_words(text: str) -> list[str]:
+    """The distinct words of a text, in the order of their first occurrence.
+
+    Letters, marks and numbers, normalised (NFKC) and without case. Of scripts without spaces between words every pair of neighbouring
+    characters is a word.
+    """
+    found: dict[str, None] = {}
+    for run in unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS).split():
+        for place, part in enumerate(_UNSPACED.split(run)):
+            pairs = [part[start : start + 2] for start in range(max(1, len(part) - 1))]
+            found |= dict.fromkeys(pairs if place % 2 else [part] if part else [])
+    return list(found)
+
+
+def find_words(texts: Sequence[bytes | None], min_items: int = _MIN_ITEMS) -> Words | None:
+    """The words of each text, those that fewer than `min_items` texts have left out; None where no word is left.
+
+    Memory is linear in the words kept. A word of a single item relates it to no other.
+    """
+    split = [split_words(text.decode()) if text else [] for text in texts]
+    counts = Counter(word for words in split for word in words)
+    column = {word: at for at, word in enumerate(sorted(word for word, n in counts.items() if n >= min_items))}
+    rows = [sorted(column[word] for word in words if word in column) for words in split]
+    if not column:
+        return None
+    indptr = torch.tensor([0, *map(len, rows)]).cumsum(0)
+    return Words(indptr, torch.tensor([at for row in rows for at in row], dtype=torch.int64), len(column))

@@ -1,0 +1,111 @@
+"""CEASE and add-EASE: EASE with what items show, by one regression over both or by the sum of two."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.models.closed_form.history_based import HistoryBasedRecommender
+from mmrec.models.closed_form.interaction_rows import put_last, sparse_matrix
+from mmrec.models.content.content_matrix import Content, read_content
+from mmrec.models.content.ridge import check_memory
+from mmrec.types import DatasetSpec
+
+_BYTES = 28
+"""An entry of an item × item matrix: the Gram matrix and its inverse in double precision, a kernel and the weights in single."""
+
+
+class CEASE(HistoryBasedRecommender):
+    """Item weights with zero diagonal that reproduce interactions X and content T together: `min ‖X - XB‖² + content_weight ‖T - TB‖² +
+    λ‖B‖²` (Jeunen et al. 2020, "Closed-Form Models for Collaborative Filtering with Side-Information", the collective model).
+
+    The Gram matrix is `XᵀX + content_weight TᵀT`, with the cosines of `read_content` as TᵀT; the rest is EASE. λ is `regularization`.
+    Memory is quadratic in items and time cubic.
+    """
+
+    ranks_new_items = True
+    weights: Tensor
+    unknown: Tensor
+
+    def __init__(self, regularization: float = 200.0, content_weight: float = 30.0, sources: list[str] | None = None) -> None:
+        super().__init__()
+        self.regularization, self.content_weight, self.sources = regularization, content_weight, sources
+
+    def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
+        """Raises LackingData where no training item has any of the sources, and where the matrices would take more than 2 GiB."""
+        content = _read(spec, self.sources, "CEASE")
+        gram = _gram(owned) + self.content_weight * _kernel(content)
+        self.remember(weights=zero_diagonal_weights(gram, self.regularization), unknown=_unknown(owned, content))
+
+    def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return _scores(self, owned, user_idx)
+
+
+class AddEASE(HistoryBasedRecommender):
+    """The weighted sum of two EASE models, `share B_T + (1 - share) B_X`: one of interactions, one of content (Jeunen et al. 2020, the
+    additive model).
+
+    `regularization` is λ of interactions, `content_regularization` that of content, whose Gram matrix are the cosines of `read_content`.
+    Memory is quadratic in items and time cubic.
+    """
+
+    ranks_new_items = True
+    weights: Tensor
+    unknown: Tensor
+
+    def __init__(
+        self,
+        regularization: float = 200.0,
+        content_regularization: float = 10.0,
+        share: float = 0.5,
+        sources: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= share <= 1:
+            raise ValueError(f"share: expected a number from 0 to 1, came {share}")
+        self.regularization, self.content_regularization = regularization, content_regularization
+        self.share, self.sources = share, sources
+
+    def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
+        """Raises LackingData as CEASE."""
+        content = _read(spec, self.sources, "add-EASE")
+        weights = (1 - self.share) * zero_diagonal_weights(_gram(owned), self.regularization)
+        weights += self.share * zero_diagonal_weights(_kernel(content), self.content_regularization)
+        self.remember(weights=weights, unknown=_unknown(owned, content))
+
+    def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return _scores(self, owned, user_idx)
+
+
+def zero_diagonal_weights(gram: Float[Tensor, "n_items n_items"], regularization: float) -> Float[Tensor, "n_items n_items"]:
+    """`B_ij = -P_ij / P_jj` with `P = (G + λI)⁻¹`, and zeros on the diagonal (Steck 2019, eq. 8)."""
+    gram.diagonal().add_(regularization)
+    inverse = torch.linalg.inv(gram)
+    weights: Tensor = (-inverse / inverse.diagonal()).fill_diagonal_(0).float()
+    return weights
+
+
+def _read(spec: DatasetSpec, sources: list[str] | None, model: str) -> Content:
+    check_memory(_BYTES * spec.n_items**2, model, "items")
+    return read_content(spec, sources)
+
+
+def _gram(owned: InteractionMatrix) -> Float[Tensor, "n_items n_items"]:
+    """How many users two items share."""
+    matrix = sparse_matrix(owned)
+    return torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float64))
+
+
+def _kernel(content: Content) -> Float[Tensor, "n_items n_items"]:
+    return torch.from_numpy(content.kernel(torch.ones_like(content.known)).astype(np.float64))
+
+
+def _unknown(owned: InteractionMatrix, content: Content) -> Bool[Tensor, " n_items"]:
+    """Items of which neither interactions nor content tell anything."""
+    return ~((owned.item_degree > 0) | content.present)
+
+
+def _scores(model: CEASE | AddEASE, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+    scores = torch.from_numpy(sparse_matrix(owned)[user_idx.numpy()] @ model.weights.numpy())
+    return put_last(scores, model.unknown)

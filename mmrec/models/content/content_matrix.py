@@ -1,0 +1,154 @@
+"""What items show, as rows of features whose inner products are cosines: vectors, graph neighbours and words together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from scipy.sparse import csr_matrix, diags
+from torch import Tensor
+
+from mmrec.models.fold_in import occurring
+from mmrec.models.recommender import LackingData
+from mmrec.types import KG, DatasetSpec, Features, Graph, Words
+
+WORDS = "words"
+_ROWS = 1024
+Block: TypeAlias = np.ndarray | csr_matrix
+
+
+@dataclass(frozen=True)
+class Content:
+    """Features of all items, a block of columns a source: dense for vectors, sparse for words and graph neighbours.
+
+    The part of an item in each block has length 1, and all of it together, too; an item that shows nothing is zero.
+    """
+
+    blocks: dict[str, Block]
+    """By source, `(n_items, width)`, float32."""
+    known: Bool[Tensor, " n_items"]
+    """The items with training interactions. Means, deviations and frequencies are theirs alone."""
+    present: Bool[Tensor, " n_items"]
+    """The items that show anything."""
+
+    @property
+    def dim(self) -> int:
+        """The columns of all blocks."""
+        return sum(block.shape[1] for block in self.blocks.values())
+
+    def kernel(self, rows: Bool[Tensor, " n_items"]) -> np.ndarray:
+        """The cosines of some items with all, `(n_rows, n_items)`, float32; sparse blocks are multiplied 1,024 rows at a time."""
+        idx = rows.nonzero().flatten().numpy()
+        out = np.zeros((len(idx), len(rows)), dtype=np.float32)
+        for block in self.blocks.values():
+            for start in range(0, len(idx), _ROWS):
+                product = block[idx[start : start + _ROWS]] @ block.T
+                out[start : start + _ROWS] += product if isinstance(product, np.ndarray) else product.toarray()
+        return out
+
+    def dense(self) -> np.ndarray:
+        """All blocks side by side, `(n_items, dim)`."""
+        return np.hstack([block if isinstance(block, np.ndarray) else block.toarray() for block in self.blocks.values()])
+
+
+def sources_of(spec: DatasetSpec) -> list[str]:
+    """The sources of content that the data have for training items: modalities with vectors, `kg`, `words`."""
+    return list(_blocks(spec, None, occurring(spec.train.item_idx, spec.n_items)))
+
+
+def read_content(spec: DatasetSpec, sources: Sequence[str] | None = None) -> Content:
+    """The features of the sources, in order; None: of all that the data have.
+
+    Vectors are standardised by column. Words and graph neighbours are ones, weighted by inverse document frequency `ln(1 + n / df)`
+    (Salton & Buckley 1988). Raises LackingData where no training item has any of them.
+    """
+    known = occurring(spec.train.item_idx, spec.n_items)
+    blocks = _blocks(spec, sources, known)
+    if not blocks:
+        raise LackingData(f"the data have no {' or '.join(sources) if sources else 'content'} of training items")
+    has = {name: _lengths(block) > 0 for name, block in blocks.items()}
+    n_shown = sum(shown.astype(np.float32) for shown in has.values())
+    scale = np.where(n_shown > 0, 1 / np.sqrt(np.maximum(n_shown, 1)), 0.0).astype(np.float32)
+    return Content({name: _scaled(block, scale) for name, block in blocks.items()}, known, torch.from_numpy(n_shown > 0))
+
+
+def _blocks(spec: DatasetSpec, sources: Sequence[str] | None, known: Bool[Tensor, " n_items"]) -> dict[str, Block]:
+    """The blocks of the sources that a training item has, rows of length 1 or 0."""
+    found: dict[str, Block] = {}
+    for name in [*spec.features, KG, WORDS] if sources is None else sources:
+        if name == KG:
+            block = None if spec.graph is None else _inverse_frequency(_neighbours(spec.graph), known)
+        elif name == WORDS:
+            block = None if spec.words is None else _inverse_frequency(_word_matrix(spec.words), known)
+        else:
+            features = spec.features.get(name)
+            block = None if features is None else _standardized(features, known)
+        if block is not None and (_lengths(block)[known.numpy()] > 0).any():
+            found[name] = _scaled(block, _inverse(_lengths(block)))
+    return found
+
+
+def _standardized(features: Features, known: Bool[Tensor, " n_items"]) -> Block | None:
+    """Columns less their mean, divided by their deviation, over training items; constant ones, and absent rows, are zero."""
+    shown = features.values[features.present & known]
+    if not len(shown):
+        return None
+    mean, deviation = shown.mean(dim=0), shown.std(dim=0, correction=0)
+    values = (features.values - mean) / torch.where(deviation > 1e-6 * mean.abs(), deviation, torch.inf)
+    return torch.where(features.present[:, None], values, 0.0).float().numpy()
+
+
+def _neighbours(graph: Graph) -> csr_matrix:
+    """Which entities, of those that two items or more reach, each item's own is related to, in either direction.
+
+    An entity that one item alone is related to says nothing by itself, such as a role in a film; what it is related to takes its place.
+    """
+    ends = torch.cat([graph.edge_index, graph.edge_index.flip(0)], dim=1).numpy()
+    ones = np.ones(ends.shape[1], dtype=np.float32)
+    entities = csr_matrix((ones, (ends[0], ends[1])), shape=(graph.n_entities, graph.n_entities))
+    inside = (graph.item_entity >= 0).numpy().astype(np.float32)
+    near = diags(inside) @ entities[graph.item_entity.clamp(min=0).numpy()]
+    is_private = (_n_items_of(near) == 1).astype(np.float32)
+    reached = near + (near @ diags(is_private)) @ entities
+    return reached @ diags((_n_items_of(reached) > 1).astype(np.float32))
+
+
+def _n_items_of(matrix: csr_matrix) -> np.ndarray:
+    """How many rows have each column."""
+    return np.asarray((matrix > 0).sum(axis=0)).ravel()
+
+
+def _word_matrix(words: Words) -> csr_matrix:
+    shape = (len(words.indptr) - 1, words.n_words)
+    ones = np.ones(len(words.indices), dtype=np.float32)
+    return csr_matrix((ones, words.indices.numpy(), words.indptr.numpy()), shape=shape)
+
+
+def _inverse_frequency(matrix: csr_matrix, known: Bool[Tensor, " n_items"]) -> csr_matrix:
+    """Ones in the columns that training items have, weighted by `ln(1 + n / df)`; the other columns are left out."""
+    matrix = matrix.tocsr()
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    matrix.data = np.ones(len(matrix.data), dtype=np.float32)
+    shown = matrix[known.numpy()]
+    frequency = np.bincount(shown.indices, minlength=matrix.shape[1])
+    kept = np.flatnonzero(frequency)
+    weights = np.log1p(int(known.sum()) / np.maximum(frequency[kept], 1)).astype(np.float32)
+    return (matrix[:, kept] @ diags(weights)).tocsr().astype(np.float32)
+
+
+def _lengths(block: Block) -> np.ndarray:
+    squares = (block**2).sum(axis=1) if isinstance(block, np.ndarray) else block.multiply(block).sum(axis=1)
+    lengths: np.ndarray = np.sqrt(np.asarray(squares).ravel())
+    return lengths
+
+
+def _inverse(lengths: np.ndarray) -> np.ndarray:
+    return np.where(lengths > 0, 1 / np.maximum(lengths, 1e-12), 0.0).astype(np.float32)
+
+
+def _scaled(block: Block, scale: np.ndarray) -> Block:
+    """Each row times a number."""
+    return block * scale[:, None] if isinstance(block, np.ndarray) else (diags(scale) @ block).tocsr().astype(np.float32)

@@ -1,0 +1,33 @@
+"""RandomNewItems: the new items in random order before all others, what chance achieves where new items are held out."""
+
+from typing import Self
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mmrec.data.interactions.histories import Histories
+from mmrec.models.fold_in import occurring
+from mmrec.models.popularity.random import Random
+from mmrec.models.recommender import ClosedFormRecommender
+from mmrec.types import DatasetSpec
+
+
+class RandomNewItems(ClosedFormRecommender):
+    """Items without training interactions score as `Random` has them, all others 1 lower, so that old items stand below all new ones."""
+
+    is_new: Tensor
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.random = Random(seed)
+
+    def fit(self, spec: DatasetSpec) -> Self:
+        self.random.fit(spec)
+        self.remember(is_new=~occurring(spec.train.item_idx, spec.n_items))
+        return self
+
+    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return self.random.score_users(user_idx) - (~self.is_new).float()
+
+    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
+        return self.random.score_histories(histories) - (~self.is_new).float()
