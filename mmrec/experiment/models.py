@@ -25,7 +25,8 @@ def make_data_module(settings: TrainingSettings, evidence: Evidence, folder: Pat
 
 def make_spec(evidence: Evidence, data: SplitData) -> DatasetSpec:
     """What a model or a baseline may know: the training part of a data module that is set up, and all allowed evidence."""
-    return DatasetSpec(evidence.index.n_users, evidence.index.n_items, data.train_interactions, evidence.features, evidence.graph)
+    index = evidence.index
+    return DatasetSpec(index.n_users, index.n_items, data.train_interactions, evidence.features, evidence.graph, evidence.inputs)
 
 
 def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet, k: int) -> dict[str, Any]:
@@ -54,4 +55,7 @@ def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any
         return refine("model", settings.make)
     lacking = {"backbone": not settings.uses_interactions, "kg_encoder": spec.graph is None}
     parts = {name: None if lacking.get(name) else make() for name, make in settings.parts.items()}
+    if "encoders" in takes:
+        networks = {name: inputs.network() for name, inputs in spec.item_inputs.items()}
+        parts["encoders"] = {name: network for name, network in networks.items() if network is not None}
     return refine("model", lambda: settings.make(spec=spec, **{name: part for name, part in (parts | priors).items() if name in takes}))

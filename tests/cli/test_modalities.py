@@ -104,17 +104,30 @@ def test_they_are_switched_together_and_text_by_its_own_name(compose: Compose, o
     assert list(features(compose(*overrides, "~data.features.audio"))) == ["text", "video", "smell"]
 
 
+def test_each_is_switched_by_its_name(compose: Compose, overrides: list[str]) -> None:
+    assert list(features(compose(*overrides, "evidence.audio=false"))) == ["text", "video", "smell"]
+    assert list(features(compose(*overrides, "ablation=[no_others]", "evidence.smell=true"))) == ["text", "smell"]
+    assert features(compose(*overrides, "evidence.audio=noise"))["audio"].encoder == "precomputed, audio.npy, noise"
+
+
+def test_a_name_that_the_data_do_not_have_is_refused(compose: Compose, overrides: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"^evidence.vidoe: the data have no such evidence; did you mean `video`\?"):
+        train(compose(*overrides, "evidence.vidoe=false"))
+    with pytest.raises(ConfigError, match=r"^encoders.vidoe: the data have no input of this name, .*; did you mean `video`\?"):
+        train(compose(*overrides, "encoders.vidoe={_target_: mmrec.nn.encoders.text.minilm, cache: x, max_length: 9}"))
+
+
 def test_they_can_be_trained_on_changed(compose: Compose, overrides: list[str]) -> None:
-    intact, shuffled = features(compose(*overrides)), features(compose(*overrides, "evidence.others=shuffled"))
+    intact, shuffled = features(compose(*overrides)), features(compose(*overrides, "further_evidence=shuffled"))
     assert shuffled["audio"].encoder == "precomputed, audio.npy, shuffled"
     assert shuffled["audio"].present.equal(intact["audio"].present)
     assert not shuffled["audio"].values.equal(intact["audio"].values)
     assert shuffled["audio"].values.sort(dim=0).values.equal(intact["audio"].values.sort(dim=0).values)
     assert shuffled["text"].values.equal(intact["text"].values)
     with pytest.raises(
-        ConfigError, match=r"evidence.others: `rewired` is no value of it; choose from `false`, `noise`, `shuffled`, `true`"
+        ConfigError, match=r"further_evidence: `rewired` is no value of it; choose from `false`, `noise`, `shuffled`, `true`"
     ):
-        train(compose(*overrides, "evidence.others=rewired"))
+        train(compose(*overrides, "further_evidence=rewired"))
 
 
 def test_a_name_that_torch_keeps_for_itself(compose: Compose, overrides: list[str]) -> None:
@@ -167,7 +180,7 @@ def test_no_encoder_is_made_for_pictures_that_cannot_be_had(
     items.write_csv(tmp_path / "shop" / "items.csv")
 
     def build_others(cfg: DictConfig, key: str, **arguments: object) -> object:
-        assert key != "image_encoder"
+        assert key != "encoders.image"
         return build(cfg, key, **arguments)
 
     monkeypatch.setattr("mmrec.config.settings.build", build_others)
