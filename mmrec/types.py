@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
 EVENT, LABEL, POSITION = "event", "label", "position"
@@ -209,6 +209,11 @@ class ItemInputs(Protocol):
     """What the encoder of one modality encodes of every item, prepared when it is asked for: token ids, or decoded pictures."""
 
     @property
+    def encoder(self) -> "FeatureEncoder":
+        """What they are prepared for."""
+        ...
+
+    @property
     def present(self) -> Bool[Tensor, " n_items"]:
         """Which items have an input that can be used."""
         ...
@@ -219,10 +224,6 @@ class ItemInputs(Protocol):
 
     def reordered(self, order: Int64[Tensor, " n_items"]) -> "ItemInputs":
         """The same, each item having the input of the item that `order` has in its place."""
-        ...
-
-    def network(self) -> nn.Module | None:
-        """A fresh copy of the encoder's network, whose parameters can be trained; None where it has none."""
         ...
 
 

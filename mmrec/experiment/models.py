@@ -12,6 +12,7 @@ from mmrec.errors import ConfigError
 from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.settings import ModelSettings, SplitData, TrainingSettings
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.nn.encoders.pretrained import TrainableEncoder
 from mmrec.refusals import refine
 from mmrec.types import DatasetSpec
 
@@ -56,6 +57,7 @@ def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any
     lacking = {"backbone": not settings.uses_interactions, "kg_encoder": spec.graph is None}
     parts = {name: None if lacking.get(name) else make() for name, make in settings.parts.items()}
     if "encoders" in takes:
-        networks = {name: inputs.network() for name, inputs in spec.item_inputs.items()}
-        parts["encoders"] = {name: network for name, network in networks.items() if network is not None}
+        parts["encoders"] = {
+            name: one.encoder.network() for name, one in spec.item_inputs.items() if isinstance(one.encoder, TrainableEncoder)
+        }
     return refine("model", lambda: settings.make(spec=spec, **{name: part for name, part in (parts | priors).items() if name in takes}))

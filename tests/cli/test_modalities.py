@@ -190,3 +190,48 @@ def test_no_encoder_is_made_for_pictures_that_cannot_be_had(
     assert "image" not in evidence.features
     assert any("data.allow_hosts=[shop.example]" in note for note in evidence.notes)
     assert "no picture of 40 items that name one can be read" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def two_texts_and_pictures(shop_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small shop with a review of most items, one of which cannot be encoded, and a picture of their backs."""
+    folder = tmp_path_factory.mktemp("inputs") / "shop"
+    shutil.copytree(shop_folder, folder)
+    items = pl.read_csv(folder / "items.csv")
+    reviews = [None if item % 4 == 3 else ("warm light" if item < 20 else "soft seat") for item in range(40)]
+    backs = [None if item % 5 == 4 else "broken.jpg" if item == 0 else f"i{(item + 1) % 8}.jpg" for item in range(40)]
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    items.with_columns(review=pl.Series(reviews), back_image=pl.Series(backs)).write_csv(folder / "items.csv")
+    return folder
+
+
+def test_any_number_of_encoders_each_a_modality(
+    two_texts_and_pictures: Path, compose: Compose, shop_overrides: list[str], tiny_bert: Path, tmp_path: Path
+) -> None:
+    further = [
+        "data.inputs={reviews: {text_columns: [review]}, back: {image_column: back_image}}",
+        "+text_encoder@encoders.reviews=bert_base",
+    ]
+    bert = [f"encoders.reviews.path_or_name={tiny_bert}", "encoders.reviews.revision=null", "encoders.reviews.max_length=32"]
+    words = [*shop_overrides, f"data.path={two_texts_and_pictures}", f"+{further[0]}", further[1], *bert, "encoders.reviews.pooling=cls"]
+    run = train(compose(*words, "~baselines", "trainer.max_epochs=1", f"run_dir={tmp_path / 'run'}"))
+    about = json.loads((run / "run.json").read_text())
+    assert list(about["features"]) == ["text", "image", "reviews", "back", "kg"]
+    assert [about["features"][name]["present"] for name in ("text", "reviews", "back")] == [40, 30, 31]
+    assert any(note.startswith("item `i0`, back: ") for note in about["data"]["notes"])
+    table = pl.read_parquet(run / "counterfactuals.parquet")
+    expected = {(name, change) for name in ("reviews", "back") for change in ("dropped", "shuffled", "noise")}
+    assert expected <= set(table.select("modality", "change").iter_rows())
+    assert "reviews, shuffled" in (run / "report.html").read_text(encoding="utf-8")
+    found = features(compose(*words))
+    assert not torch.equal(found["reviews"].values[:, :8], found["text"].values)
+    assert list(features(compose(*words, "evidence.back=false"))) == ["text", "image", "reviews"]
+    assert list(evaluate(compose(f"run={run}", name="evaluate")))
+
+
+def test_an_input_without_an_encoder_of_its_own_has_that_of_all_texts(
+    two_texts_and_pictures: Path, compose: Compose, shop_overrides: list[str]
+) -> None:
+    inputs = "+data.inputs={reviews: {text_columns: [review]}}"
+    found = features(compose(*shop_overrides, f"data.path={two_texts_and_pictures}", inputs, "evidence.image=false"))
+    assert list(found) == ["text", "reviews"] and found["reviews"].encoder == found["text"].encoder

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import torch
 from jaxtyping import Bool, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmrec.types import FeatureEncoder
 
@@ -48,11 +48,6 @@ class _Inputs:
     def reordered(self, order: Int64[Tensor, " n_items"]) -> Self:
         """The same, each item having the input of the item that `order` has in its place."""
         return replace(self, order=order if self.order is None else self.order[order])
-
-    def network(self) -> nn.Module | None:
-        """A fresh copy of the encoder's network, whose parameters can be trained; None where it has none."""
-        make = getattr(self.encoder, "network", None)
-        return None if make is None else make()
 
     def _rows(self, item_idx: Int64[Tensor, " n"]) -> list[int]:
         """The places in `raw`. Raises ValueError for an item that has no usable input."""

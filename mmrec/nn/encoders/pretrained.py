@@ -1,6 +1,6 @@
 """What marks a pretrained encoder that is trained with the model, so that the optimizer can give it a rate of its own."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import nn
 
@@ -14,6 +14,7 @@ class PretrainedEncoder(nn.Module):
     """
 
 
+@runtime_checkable
 class TrainableEncoder(FeatureEncoder, Protocol):
     """A `FeatureEncoder` that can be trained with a model."""
 

@@ -42,8 +42,8 @@ def spec_of(evidence: Evidence) -> DatasetSpec:
 def test_what_is_encoded_in_a_step_is_what_was_extracted(evidence: Evidence) -> None:
     assert list(evidence.inputs) == ["text", "image"]
     for name, inputs in evidence.inputs.items():
-        features, network = evidence.features[name], inputs.network()
-        assert network is not None and network.training and all(one.requires_grad for one in network.parameters())
+        features, network = evidence.features[name], inputs.encoder.network()
+        assert network.training and all(one.requires_grad for one in network.parameters())
         known = inputs.present.nonzero().squeeze(1)
         assert inputs.present.equal(features.present)
         with torch.no_grad():
@@ -73,8 +73,8 @@ def test_nothing_is_prepared_before_it_is_asked_for_and_pictures_are_not_kept(ev
 def test_changed_evidence_changes_the_inputs_too(change: str, evidence: Evidence) -> None:
     spec = spec_of(evidence)
     changed = change_spec(spec, "image", change, seed=3)
-    inputs, network = changed.item_inputs["image"], evidence.inputs["image"].network()
-    assert inputs.present.equal(spec.features["image"].present) and network is not None
+    inputs, network = changed.item_inputs["image"], evidence.inputs["image"].encoder.network()
+    assert inputs.present.equal(spec.features["image"].present)
     known = inputs.present.nonzero().squeeze(1)
     with torch.no_grad():
         found = network.eval()(inputs.take(known))
