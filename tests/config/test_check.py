@@ -10,6 +10,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mmrec.config import build, check, plain
+from mmrec.config.evidence import check_evidence
 from mmrec.data.folder.read import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files
@@ -302,12 +303,33 @@ def test_a_value_that_does_not_resolve_is_a_message(compose: Compose) -> None:
     assert found == "fusion.n_heads: Interpolation key 'nowhere' not found"
 
 
-@pytest.mark.parametrize("line", ["bach_size: 3", "selection: {patients: 3}", "evidence: {audio: [1]}", "seed: many"])
+@pytest.mark.parametrize("line", ["bach_size: 3", "selection: {patients: 3}", "seed: many"])
 def test_a_wrong_key_in_an_experiment_file_fails(line: str, tmp_path: Path, compose: Compose) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{line}\n")
     with pytest.raises(ConfigCompositionException):
         check(compose("experiment=mine", searchpath=(tmp_path,)), TrainConfig)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("evidence: {audio: true}", "evidence.audio: there is no such key; choose from"),
+        ("evidence: {text: [1]}", r"evidence.text: `\[1\]` is no value of it; choose from"),
+        ("evidence: {others: false}", "evidence.others: it is called `further_evidence` now"),
+        (
+            "encoders: {reviews: {_target_: mmrec.nn.encoders.text.minilm, cache: x, max_length: 9}}",
+            "encoders.reviews: there is no such key",
+        ),
+        ("encoders: {text: 3}", "encoders.text: expected an encoder with its `_target_`, came `3`"),
+    ],
+)
+def test_evidence_that_the_data_cannot_have_is_refused_before_they_are_read(line: str, said: str, tmp_path: Path, compose: Compose) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{line}\n")
+    cfg = compose("experiment=mine", searchpath=(tmp_path,))
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        check_evidence(cfg)
 
 
 def test_an_experiment_file_of_ones_own_is_used(tmp_path: Path, compose: Compose) -> None:

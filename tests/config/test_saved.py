@@ -46,7 +46,7 @@ def test_a_run_of_before_the_maps_is_evaluated_and_resumed(compose: Compose, sho
     older = shutil.copytree(run, tmp_path / "older")
     saved = OmegaConf.load(older / "config.yaml")
     encoders = saved.pop("encoders")
-    saved |= {"text_encoder": encoders.text, "image_encoder": encoders.image}
+    saved.text_encoder, saved.image_encoder = encoders.text, encoders.image
     saved.evidence.others = saved.pop("further_evidence")
     OmegaConf.save(saved, older / "config.yaml")
     remember_run(older)
