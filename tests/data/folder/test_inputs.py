@@ -45,7 +45,6 @@ def test_the_folder_may_say_so_itself(folder: Path) -> None:
     ("inputs", "said"),
     [
         ({"text": {"text_columns": ["review"]}}, "data.inputs.text: expected a name of small letters"),
-        ({"reviews": {}}, "data.inputs.reviews: expected either text_columns or image_column"),
         ({"reviews": {"text_columns": ["review"], "image_column": "behind"}}, "data.inputs.reviews: expected either"),
         (
             {"reviews": {"text_colums": ["review"]}},
