@@ -38,6 +38,8 @@ CONFIG_GROUPS = {
 }
 """By the group of entry points: the group of configurations in which its names are choices."""
 CONF_GROUP, METRIC_GROUP = "mmrec.conf", "mmrec.metrics"
+_PACKAGES = {"text_encoder": "encoders.text", "image_encoder": "encoders.image"}
+"""Where the node of a group goes if not under the name of the group."""
 CALLED_AT_ONCE = ("data", "text_encoder", "image_encoder")
 """Groups of configurations whose objects are built with the values of the configuration alone; of the others more is known later."""
 
@@ -91,13 +93,18 @@ def choices() -> Iterator[Choice]:
             node: dict[str, Any] = {"_target_": target_of(one)}
             node |= {} if group in CALLED_AT_ONCE else {"_partial_": True}
             node |= {"name": name} if group == "model" else {}
-            yield Choice(group, name, node, None)
+            yield Choice(group, name, node, _PACKAGES.get(group))
     for one in installed(CONF_GROUP).values():
         for folder in files(one.value).iterdir():
             for path in folder.iterdir() if folder.is_dir() else ():
                 if path.name.endswith(".yaml"):
                     text = path.read_text(encoding="utf-8")
-                    yield Choice(folder.name, path.name.removesuffix(".yaml"), _read_node(text, str(path)), _package_of(text))
+                    yield Choice(
+                        folder.name,
+                        path.name.removesuffix(".yaml"),
+                        _read_node(text, str(path)),
+                        _package_of(text) or _PACKAGES.get(folder.name),
+                    )
 
 
 def added_to(group: str) -> list[str]:

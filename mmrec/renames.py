@@ -1,4 +1,4 @@
-"""Where the things that a configuration of an earlier version names as `_target_` are today."""
+"""What the keys of a configuration of an earlier version, and the things that it names as `_target_`, are called today."""
 
 from typing import Any
 
@@ -40,6 +40,27 @@ MODULES = {
     "mmrec.models.vbpr": "mmrec.models.multimodal.vbpr",
 }
 """By module of an earlier version: the module that holds the same names now."""
+
+KEYS = {"text_encoder": "encoders.text", "image_encoder": "encoders.image", "evidence.others": "further_evidence"}
+"""By key of an earlier version: the key that holds the same now."""
+
+
+def renamed_key(key: str) -> str | None:
+    """Return what a dotted key of an earlier version is called today; None for any other."""
+    found = next((before for before in KEYS if f"{key}.".startswith(f"{before}.")), None)
+    return None if found is None else KEYS[found] + key.removeprefix(found)
+
+
+def rename_keys(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a plain configuration whose keys of an earlier version stand where they are today; what is there already stays."""
+    values = dict(values)
+    for group in ("text", "image"):
+        if f"{group}_encoder" in values:
+            values["encoders"] = {group: values.pop(f"{group}_encoder"), **(values.get("encoders") or {})}
+    if isinstance(evidence := values.get("evidence"), dict) and "others" in evidence:
+        values["evidence"] = {name: value for name, value in evidence.items() if name != "others"}
+        values.setdefault("further_evidence", evidence["others"])
+    return values
 
 
 def renamed(target: str) -> str:

@@ -4,22 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from mmrec.plugins import choices
 
 Node = dict[str, Any]
-
-
-@dataclass
-class Evidence:
-    """Which kinds of evidence the model may use: true, false, changed (`mmrec.data.features.counterfactual`); others: data.features."""
-
-    collaborative: bool = MISSING
-    text: Union[bool, str] = MISSING  # noqa: UP007, OmegaConf knows no other spelling
-    image: Union[bool, str] = MISSING  # noqa: UP007
-    kg: Union[bool, str] = MISSING  # noqa: UP007
-    others: Union[bool, str] = MISSING  # noqa: UP007
 
 
 @dataclass
@@ -88,8 +77,7 @@ class TrainConfig:
 
     data: Node = field(default_factory=dict)
     split: Node = field(default_factory=dict)
-    text_encoder: Node = field(default_factory=dict)
-    image_encoder: Node = field(default_factory=dict)
+    encoders: Node = field(default_factory=dict)
     kg_encoder: Node = field(default_factory=dict)
     backbone: Node = field(default_factory=dict)
     linear: Node = field(default_factory=dict)
@@ -103,7 +91,8 @@ class TrainConfig:
     data_module: Node = field(default_factory=dict)
     task: Node = field(default_factory=dict)
     optimizer: Node = field(default_factory=dict)
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: dict[str, Union[bool, str]] = field(default_factory=dict)  # noqa: UP007, OmegaConf knows no other spelling
+    further_evidence: Union[bool, str] = MISSING  # noqa: UP007
     filter: FilterConfig = field(default_factory=FilterConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
@@ -248,12 +237,18 @@ SCHEMAS: dict[str, type] = {
     "recommend": RecommendConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
+_MAPS = ("encoders", "evidence")
+"""Keys that take any name below them, which Hydra would otherwise want a + for."""
 
 
 def register_schemas() -> None:
     """Puts the schemas where the primary configs name them, and what other packages add among the choices of its group."""
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
-        store.store(name=f"{name}_schema", node=schema)
+        node = OmegaConf.structured(schema)
+        for key in _MAPS:
+            if key in node:
+                OmegaConf.set_struct(node[key], False)
+        store.store(name=f"{name}_schema", node=node)
     for choice in choices():
         store.store(group=choice.group, name=choice.name, node=choice.node, package=choice.package)

@@ -4,7 +4,7 @@ Two worlds meet here and nowhere else. Outside, ids are text and tables are Pola
 everything is a tensor. `mmrec.data.interactions.index.Index` is the only door between them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,8 +23,6 @@ HEAD, RELATION, TAIL, ENTITY = "head", "relation", "tail", "entity"
 TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
 CONTENT = (TEXT, IMAGE, KG)
 MODALITIES = (COLLABORATIVE, *CONTENT)
-OTHERS = "others"
-"""What the configuration calls all further modalities together."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +84,16 @@ class Hosts:
 
 
 @dataclass(frozen=True)
+class RawInput:
+    """What an encoder reads of an item: the text of some columns of the items, or the picture that a column names."""
+
+    text_columns: tuple[str, ...] = ()
+    """Joined, they are the text; none where it is a picture."""
+    image_column: str | None = None
+    """As `Dataset.image_column`."""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A dataset as a person's files hold it: ids are text, nothing is imputed, rows stand in the order of the files."""
 
@@ -119,6 +127,15 @@ class Dataset:
     """Where images named by URL may be fetched from."""
     pictures: str | None = None
     """The store in which image paths are looked up, where it is not `root`: see `mmrec.files.store.open_store`."""
+    further_inputs: dict[str, RawInput] = field(default_factory=dict)
+    """Raw inputs of further encoders, by modality, beside the text of `text_columns` and the picture of `image_column`."""
+
+    @property
+    def inputs(self) -> dict[str, RawInput]:
+        """All raw inputs of encoders, by modality, `text` and `image` first."""
+        found = {TEXT: RawInput(text_columns=self.text_columns)} if self.text_columns else {}
+        found |= {IMAGE: RawInput(image_column=self.image_column)} if self.image_column else {}
+        return found | self.further_inputs
 
 
 @dataclass(frozen=True)
@@ -197,6 +214,28 @@ class UnusableInput:
     """Why, in one line."""
 
 
+class ItemInputs(Protocol):
+    """What the encoder of one modality encodes of every item, prepared when it is asked for: token ids, or decoded pictures."""
+
+    @property
+    def encoder(self) -> "FeatureEncoder":
+        """What they are prepared for."""
+        ...
+
+    @property
+    def present(self) -> Bool[Tensor, " n_items"]:
+        """Which items have an input that can be used."""
+        ...
+
+    def take(self, item_idx: Int64[Tensor, " n"]) -> list[Any]:
+        """The prepared inputs of these items, as `FeatureEncoder.encode` takes them. Raises ValueError for an item that has none."""
+        ...
+
+    def reordered(self, order: Int64[Tensor, " n_items"]) -> "ItemInputs":
+        """The same, each item having the input of the item that `order` has in its place."""
+        ...
+
+
 @dataclass(frozen=True)
 class DatasetSpec:
     """All that building and training a model may know: sizes, training interactions and what is known of the items; no held-out row."""
@@ -207,6 +246,8 @@ class DatasetSpec:
     features: dict[str, Features] = field(default_factory=dict)
     """By modality (`text`, `image`, …), in the order in which they become tokens."""
     graph: Graph | None = None
+    item_inputs: Mapping[str, ItemInputs] = field(default_factory=dict)
+    """By modality what its encoder encodes of the items; nothing is tokenized or decoded before a model asks for it."""
     words: Words | None = None
     """Of the texts, where these are allowed and there are any."""
 
@@ -220,7 +261,10 @@ class Scorer(Protocol):
 
 
 class FeatureEncoder(Protocol):
-    """A frozen encoder of one modality, as the feature cache sees it."""
+    """A frozen encoder of one modality, as the feature cache sees it: it prepares raw inputs, and encodes what is prepared.
+
+    One that can be trained with a model has a method `network()` too, see `mmrec.nn.encoders.pretrained.TrainableEncoder`.
+    """
 
     name: str
     """What reports call it, e.g. `minilm`; an untrained encoder says so here."""

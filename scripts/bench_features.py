@@ -2,7 +2,7 @@
 
     python scripts/bench_features.py                                                # texts, by the default encoder
     python scripts/bench_features.py --pictures image_encoder=tiny_clip             # after `mmrec pretrain data=demo_shop`
-    python scripts/bench_features.py --pictures image_encoder.pretrained=null image_encoder.revision=null --limit 256
+    python scripts/bench_features.py --pictures encoders.image.pretrained=null encoders.image.revision=null --limit 256
 
 `extraction` is what a run does: hash, look up, tokenise or decode, sort by length, encode and cache, into an empty cache. `bare` is the
 encoder alone over the same batches, prepared beforehand: texts as token ids, pictures resized, normalised and stacked. They take turns;
@@ -72,9 +72,9 @@ def main() -> None:
         cfg = hydra.compose("train", [*data, *arguments.overrides])
     dataset = build(cfg, "data")
     if arguments.pictures:
-        raw, encoder = read_pictures(dataset, dataset.items[ITEM_ID])[0], build(cfg, "image_encoder")
+        raw, encoder = read_pictures(dataset, dataset.items[ITEM_ID])[0], build(cfg, "encoders.image")
     else:
-        raw, encoder = item_texts(dataset.items, dataset.text_columns), build(cfg, "text_encoder")
+        raw, encoder = item_texts(dataset.items, dataset.text_columns), build(cfg, "encoders.text")
     inputs = list(dict.fromkeys(one for one in raw if one is not None))[: arguments.limit]
     runs = [
         (extraction(encoder, inputs, arguments.batch_size), bare(encoder, inputs, arguments.batch_size)) for _ in range(arguments.repeats)

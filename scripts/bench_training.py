@@ -11,7 +11,7 @@ of its own that runs over the same batches, made beforehand: forward, loss, back
 training rows, with the model's sizes: RecBole's LightGCN, which then ranks the test users in full, too; the MMRec toolbox's FREEDOM and
 BM3 on the same features, which it goes on training; of texts alone on MovieLens-100K, of texts and pictures with `--data demo_shop`, where
 
-    --overrides image_encoder=tiny_clip image_encoder.pretrained=null
+    --overrides image_encoder=tiny_clip encoders.image.pretrained=null
 
 draws the encoder of pictures at random, which is as fast. All take turns epoch by epoch; figures are medians, CPU seconds are those of all
 threads. Batches are as large as the model's configuration says, and RecBole's as LightGCN's.

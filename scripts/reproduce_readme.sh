@@ -18,7 +18,7 @@ $board board=movielens_100k "$columns"
 $board board=parts
 
 pretrain demo_shop data=demo_shop
-weights=image_encoder.pretrained=$runs/demo_shop.safetensors
+weights=encoders.image.pretrained=$runs/demo_shop.safetensors
 $board board=demo_shop "board.splits=[random_ratio,global_time]" "$columns" "board.overrides=[\"$weights\"]"
 $board board=demo_shop board.name=demo_shop_new_items board.baselines=default "board.splits=[cold_item]" "$columns" "board.overrides=[\"$weights\"]"
 python scripts/shop_oracle.py $runs/leaderboard/demo_shop*/demo_shop/*/fusion/*
@@ -26,7 +26,7 @@ $board board=field "$columns" "board.overrides=[trainer.max_epochs=300,evaluatio
 
 if [ -n "$movielens_1m" ]; then
   pretrain movielens_1m data=folder data.path="$movielens_1m"
-  weights=image_encoder.pretrained=$runs/movielens_1m.safetensors
+  weights=encoders.image.pretrained=$runs/movielens_1m.safetensors
   shared=("board.seeds=[2026,2027,2028,2029,2030]" "$columns" "board.overrides=[\"data.path='$movielens_1m'\",\"$weights\"]")
   $board board=movielens_1m "board.splits=[global_time]" "${shared[@]}"
   slow="~baselines.sasrec,~baselines.lightgcn,~baselines.bpr_mf,~baselines.slim" # blind to new items

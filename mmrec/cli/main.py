@@ -28,7 +28,7 @@ from mmrec.errors import ConfigError, MmrecError, Terminated, nearest
 from mmrec.schemas import register_schemas
 from mmrec.terminal import is_reader_gone, say, show, silent_when_unread
 
-_OPEN = re.compile(r"data\.features[.=]")
+_OPEN = re.compile(r"data\.(features|inputs)[.=]")
 """Keys with whatever names a person has below them: Hydra wants ++ for that."""
 HELP = """mmrec {version}: recommendation from interactions, text, pictures and a knowledge graph
 

@@ -14,6 +14,7 @@ from mmrec.config.allowlist import allowed_prefixes, resolve
 from mmrec.config.values import BESIDE_MODELS, literal, plain
 from mmrec.errors import ConfigError, nearest
 from mmrec.experiment.tuning.space import SEARCH, ends, search_problems
+from mmrec.renames import renamed_key
 from mmrec.schemas import Node
 from mmrec.type_hints import fits, type_name
 
@@ -46,7 +47,8 @@ def _unknown_keys(values: dict[str, Any], schema: type, prefix: str) -> Iterator
     known = {one.name: one.type for one in fields(schema)}
     for name, value in values.items():
         if name not in known:
-            yield f"{prefix}{name}", f"there is no such key; {nearest(name, known)}"
+            now = renamed_key(f"{prefix}{name}")
+            yield f"{prefix}{name}", f"it is called `{now}` now" if now else f"there is no such key; {nearest(name, known)}"
         elif isinstance(kind := known[name], type) and is_dataclass(kind) and isinstance(value, dict):
             yield from _unknown_keys(value, kind, f"{prefix}{name}.")
 

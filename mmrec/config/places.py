@@ -33,7 +33,7 @@ _FOLDERS = {"archive", "cache", "folder", "path", "pictures", "quarantine", "res
 _IF_THERE = {"path_or_name", "pretrained"}
 """These may also be names that somebody else knows."""
 _PLACES = _FOLDERS | _IF_THERE | {"allow_hosts", "allow_private", "base_url", "default_root_dir", "dirpath", "filename", "url", "_args_"}
-_NO_PLACES = ("selection.metric", "data.tables.", "data.columns.", "data.features.")
+_NO_PLACES = ("selection.metric", "data.tables.", "data.columns.", "data.features.", "data.inputs.")
 """No place, or one inside the data folder: the reader sees to that."""
 _OF_CALLER = ("paths", "logger", "features.store", "run_dir")
 _SHOWN = 10

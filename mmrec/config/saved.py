@@ -7,12 +7,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from mmrec.config.older_baselines import translate_baselines
 from mmrec.config.values import literal, merged
-from mmrec.renames import rename_targets
+from mmrec.renames import rename_keys, rename_targets
 
 _BEFORE = {
     "linear": None,
     "trend": None,
-    "evidence": {"others": True},
+    "further_evidence": True,
     "filter": {"min_rating": None, "repeated": "first", "min_per_user": 1, "min_per_item": 1},
     "features": {"engine": "local", "n_workers": 1, "store": None},
     "evaluation": {"auc": False, "item_column": None},
@@ -41,7 +41,7 @@ def saved_config(run_dir: Path) -> DictConfig:
     saved = OmegaConf.create(text)
     if not isinstance(saved, DictConfig):
         raise ValueError(f"expected keys with values in {path}")
-    values = rename_targets(literal(saved))
+    values = rename_keys(rename_targets(literal(saved)))
     task = values.get("task")
     if isinstance(task, dict) and (groups := _GROUPS_BEFORE.get(str(task.get("_target_")))):
         task.setdefault("groups", groups)

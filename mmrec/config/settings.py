@@ -37,7 +37,7 @@ from mmrec.experiment.tuning.search import Fittable
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import is_terminal
-from mmrec.types import IMAGE, TEXT
+from mmrec.types import COLLABORATIVE
 
 _log = logging.getLogger(__name__)
 _PARTS, _PRIORS = ("fusion", "backbone", "kg_encoder"), ("linear", "trend")  # parts are made in this order, some from random numbers
@@ -90,7 +90,7 @@ def saved_training(run_dir: Path) -> TrainingSettings:
 def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
     """What a configuration of `mmrec train` says of the data."""
     features = FeatureSettings(
-        encoders={TEXT: partial(build, cfg, "text_encoder"), IMAGE: partial(build, cfg, "image_encoder")},
+        encoders={name: partial(build, cfg, f"encoders.{name}") for name in cfg.encoders},
         cache=Path(cfg.paths.cache),
         **plain(cfg.features),
     )
@@ -99,6 +99,7 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
         split=_called(cfg, "split"),
         filter=Filter(**plain(cfg.filter)),
         allowed=plain(cfg.evidence),
+        further=cfg.further_evidence,
         features=features,
         graph=GraphSettings(**plain(cfg.graph)),
         item_column=cfg.evaluation.item_column,
@@ -170,7 +171,7 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
         make=_called(settings, "model"),
         parts={name: partial(build, cfg, name) for name in _PARTS},
         priors={name: _called(cfg, name) for name in _PRIORS if cfg[name]},
-        uses_interactions=cfg.evidence.collaborative,
+        uses_interactions=cfg.evidence.get(COLLABORATIVE, True),
     )
 
 

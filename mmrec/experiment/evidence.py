@@ -2,15 +2,17 @@
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import polars as pl
 import torch
 
 from mmrec.data.features.align import align_vectors
-from mmrec.data.features.counterfactual import change_features, change_graph, change_words
+from mmrec.data.features.counterfactual import change_features, change_graph, change_inputs, change_words
 from mmrec.data.features.extract import Engine, encode_here, extract_features
+from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.data.features.texts import item_texts
 from mmrec.data.features.words import find_words
 from mmrec.data.interactions.filter import filter_interactions
@@ -19,14 +21,29 @@ from mmrec.data.interactions.leakage import flag_columns, flag_relations, forget
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
-from mmrec.errors import ConfigError, DataError
+from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.evaluation.measure.item_groups import check_item_column
 from mmrec.experiment.run_folder.files import read_table
 from mmrec.experiment.settings import EvidenceSettings, FeatureSettings
 from mmrec.files.storage import write_parquet
 from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
-from mmrec.types import IMAGE, ITEM_ID, KG, OTHERS, TEXT, TIMESTAMP, Dataset, Features, Graph, UnusableInput, Words
+from mmrec.types import (
+    IMAGE,
+    ITEM_ID,
+    KG,
+    MODALITIES,
+    TEXT,
+    TIMESTAMP,
+    Dataset,
+    FeatureEncoder,
+    Features,
+    Graph,
+    ItemInputs,
+    RawInput,
+    UnusableInput,
+    Words,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +59,8 @@ class Evidence:
     notes: tuple[str, ...]
     """What the data's reader and the features found odd."""
     features_s: float
+    inputs: Mapping[str, ItemInputs] = field(default_factory=dict)
+    """What encoders encode, by modality."""
     words: Words | None = None
 
 
@@ -52,7 +71,9 @@ def open_features(url: str | None) -> Store | None:
 
 def load_evidence(settings: EvidenceSettings) -> Evidence:
     """Reads the dataset, extracts or looks up features, builds the graph; only what is allowed and the data has."""
-    dataset = filter_interactions(settings.dataset(), **asdict(settings.filter))
+    read = settings.dataset()
+    _check_names(settings, read)
+    dataset = filter_interactions(read, **asdict(settings.filter))
     check_item_column(dataset.items, settings.item_column)
     check_catalogue(dataset)
     index = Index.build(dataset, settings.seed)
@@ -61,10 +82,10 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
         _log.info(f"  {note}")
     dataset, hindsight = _without_hindsight(settings, dataset)
     start = time.perf_counter()
-    features, notes = _load_features(settings, dataset, index)
+    features, inputs, notes = _load_features(settings, dataset, index)
     features_s = time.perf_counter() - start
     graph, words = _load_graph(settings, dataset, index), _load_words(settings, dataset, index)
-    return Evidence(dataset, index, features, graph, dataset.notes + hindsight + notes, features_s, words)
+    return Evidence(dataset, index, features, graph, dataset.notes + hindsight + notes, features_s, inputs, words)
 
 
 def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_resumed: bool = False) -> Split:
@@ -90,66 +111,114 @@ def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_
 def _without_hindsight(settings: EvidenceSettings, dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
     """The dataset without triples that became known too late for the split, and notes on all evidence that may know held-out rows."""
     triples, notes = dataset.triples, tuple[str, ...]()
-    if settings.allowed[KG]:
+    if settings.allows(KG):
         if triples is not None and TIMESTAMP in triples.columns:
             triples, notes = forget_future(triples, settings.split(dataset.interactions))
         notes += flag_columns(dataset.items, settings.graph.item_columns, "graph.item_columns")
         notes += () if triples is None else flag_relations(triples)
-    if settings.allowed[TEXT] and TEXT not in dataset.vectors:
-        notes += flag_columns(dataset.items, dataset.text_columns, "data.text_columns")
+    for name, raw in dataset.inputs.items():
+        if settings.allows(name) and name not in dataset.vectors:
+            key = "data.text_columns" if name == TEXT else f"data.inputs.{name}.text_columns"
+            notes += flag_columns(dataset.items, raw.text_columns, key)
     for note in notes:
         _log.info(f"  {note}")
     return replace(dataset, triples=triples), notes
 
 
-def _load_features(settings: EvidenceSettings, dataset: Dataset, index: Index) -> tuple[dict[str, Features], tuple[str, ...]]:
+def _load_features(
+    settings: EvidenceSettings, dataset: Dataset, index: Index
+) -> tuple[dict[str, Features], dict[str, ItemInputs], tuple[str, ...]]:
     items, cache, size = index.align(dataset.items), settings.features.cache, settings.features.batch_size
-    encoders, features = settings.features.encoders, dict[str, Features]()
-    problems: list[UnusableInput] = []
+    features, inputs = dict[str, Features](), dict[str, ItemInputs]()
+    notes: list[str] = []
     engine, store = _engine(settings.features), open_features(settings.features.store)
     for name, vectors in dataset.vectors.items():
-        if hasattr(torch.nn.ModuleDict(), name):
-            raise ConfigError(f"data.features.{name}: torch has a use of its own for this name; choose another")
-        if _allowed(settings, name):
+        if settings.allows(name):
             features[name] = align_vectors(vectors, index)
-    if settings.allowed[TEXT] and dataset.text_columns and TEXT not in features:
-        texts = item_texts(items, dataset.text_columns)
-        features[TEXT], problems = extract_features(encoders[TEXT](), texts, cache, size, TEXT, engine, store)
-    if settings.allowed[IMAGE] and dataset.image_column and IMAGE not in features:
-        pictures, unread = read_all_pictures(dataset, items[ITEM_ID], cache)
-        problems = problems + unread
-        if _any_there(pictures):  # an encoder may be a large download
-            features[IMAGE], undecoded = extract_features(encoders[IMAGE](), pictures, cache, size, IMAGE, engine, store)
-            problems = problems + undecoded
-        elif unread:
-            _log.info(f"image features: none, for no picture of {len(unread):,} items that name one can be read")
+    encoders = _Encoders(settings.features.encoders)
+    for name, raw in dataset.inputs.items():
+        if not settings.allows(name) or name in features:
+            continue
+        values, problems = _read_input(replace(dataset, image_column=raw.image_column), raw, items, cache)
+        if _any_there(values):  # an encoder may be a large download
+            encoder = encoders.of(name, raw)
+            features[name], unusable = extract_features(encoder, values, cache, size, name, engine, store)
+            problems = problems + unusable
+            inputs[name] = (TextInputs if raw.text_columns else PictureInputs)(encoder, values, features[name].present)
+        elif problems:
+            _log.info(f"{name} features: none, for no picture of {len(problems):,} items that name one can be read")
+        of_whom = "" if name in (TEXT, IMAGE) else f", {name}"
+        notes += [f"item `{items[ITEM_ID][p.position]}`{of_whom}: {p.reason}" for p in problems]
+    _tell(features, notes, len(items))
+    for name in features:
+        if isinstance(change := settings.allows(name), str):
+            features[name] = change_features(features[name], change, torch.Generator().manual_seed(settings.seed))
+            if name in inputs:
+                inputs[name] = change_inputs(inputs[name], change, torch.Generator().manual_seed(settings.seed))
+    order = sorted(features, key=lambda name: (TEXT, IMAGE, name).index(name))  # a stable one: further modalities as they were named
+    kept = {name: features[name] for name in order if features[name].present.any()}
+    return kept, {name: inputs[name] for name in kept if name in inputs}, tuple(notes)
+
+
+class _Encoders:
+    """The encoders of a configuration, each made once, when it has something to encode."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], FeatureEncoder]]) -> None:
+        self.makers = makers
+        self._made: dict[str, FeatureEncoder] = {}
+
+    def of(self, name: str, raw: RawInput) -> FeatureEncoder:
+        """The encoder of an input: its own, or else that of all texts or all pictures."""
+        key = name if name in self.makers else TEXT if raw.text_columns else IMAGE
+        if key not in self.makers:
+            raise ConfigError(f"encoders.{name}: expected an encoder for this input of the data; evidence.{name}=false does without")
+        if key not in self._made:
+            self._made[key] = self.makers[key]()
+        return self._made[key]
+
+
+def _read_input(dataset: Dataset, raw: RawInput, items: pl.DataFrame, cache: Path) -> tuple[Sequence[bytes | None], list[UnusableInput]]:
+    """The raw inputs of the items, and which of them cannot be read."""
+    if raw.text_columns:
+        return item_texts(items, raw.text_columns), []
+    return read_all_pictures(dataset, items[ITEM_ID], cache)
+
+
+def _tell(features: Mapping[str, Features], notes: Sequence[str], n_items: int) -> None:
     for name, found in features.items():
-        _log.info(f"{name} features ({found.encoder}): {int(found.present.sum()):,} of {len(items):,} items")
-    notes = tuple(f"item `{items[ITEM_ID][p.position]}`: {p.reason}" for p in problems)
+        _log.info(f"{name} features ({found.encoder}): {int(found.present.sum()):,} of {n_items:,} items")
     for note in notes[:20]:
         _log.info(f"  {note}")
     if len(notes) > 20:
         _log.info(f"  … and {len(notes) - 20:,} more, all of them in run.json")
-    for name in features:
-        if isinstance(change := _allowed(settings, name), str):
-            features[name] = change_features(features[name], change, torch.Generator().manual_seed(settings.seed))
-    order = sorted(features, key=lambda name: (TEXT, IMAGE, name).index(name))  # a stable one: further modalities as they were named
-    return {name: features[name] for name in order if features[name].present.any()}, notes
 
 
 def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Words | None:
     """The words of the texts that are allowed, changed as their vectors are."""
-    if not settings.allowed[TEXT] or not dataset.text_columns:
+    if not settings.allows(TEXT) or not dataset.text_columns:
         return None
     words = find_words(item_texts(index.align(dataset.items), dataset.text_columns))
-    if words is not None and isinstance(change := settings.allowed[TEXT], str):
+    if words is not None and isinstance(change := settings.allows(TEXT), str):
         return change_words(words, change, torch.Generator().manual_seed(settings.seed))
     return words
 
 
-def _allowed(settings: EvidenceSettings, modality: str) -> bool | str:
-    """Whether features may be used, and how they are changed."""
-    return settings.allowed[modality if modality in (TEXT, IMAGE) else OTHERS]
+def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:
+    """Raises ConfigError for evidence and encoders that the configuration names and the data do not have."""
+    further = dict.fromkeys(name for name in (*dataset.vectors, *dataset.further_inputs) if name not in MODALITIES)
+    for name in further:
+        if hasattr(torch.nn.ModuleDict(), name):
+            key = "features" if name in dataset.vectors else "inputs"
+            raise ConfigError(f"data.{key}.{name}: torch has a use of its own for this name; choose another")
+    known = (*MODALITIES, *further)
+    for name in settings.allowed:
+        if name not in known:
+            raise ConfigError(f"evidence.{name}: the data have no such evidence; {nearest(name, known)}")
+    for name in settings.features.encoders:
+        if name not in (TEXT, IMAGE, *further):
+            raise ConfigError(
+                f"encoders.{name}: the data have no input of this name, see data.inputs; {nearest(name, (TEXT, IMAGE, *further))}"
+            )
 
 
 def _any_there(pictures: Sequence[bytes | None]) -> bool:
@@ -171,7 +240,7 @@ def _engine(settings: FeatureSettings) -> Engine:
 
 
 def _load_graph(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Graph | None:
-    if not settings.allowed[KG] or (dataset.triples is None and not settings.graph.item_columns):
+    if not settings.allows(KG) or (dataset.triples is None and not settings.graph.item_columns):
         return None
     graph = drop_inverse_relations(build_graph(dataset, settings.graph.item_columns, settings.graph.separator))
     tensors = to_tensors(prune(graph, settings.graph.min_degree), index.item_ids.to_list())
@@ -180,6 +249,6 @@ def _load_graph(settings: EvidenceSettings, dataset: Dataset, index: Index) -> G
         f"knowledge graph: {tensors.n_entities:,} entities, {len(tensors.edge_type):,} triples, {tensors.n_relations} relations; "
         f"{aligned:,} of {index.n_items:,} items are in it"
     )
-    if isinstance(change := settings.allowed[KG], str):
+    if isinstance(change := settings.allows(KG), str):
         tensors = change_graph(tensors, change, torch.Generator().manual_seed(settings.seed))
     return tensors if aligned and len(tensors.edge_type) else None

@@ -13,6 +13,7 @@ from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.settings import ModelSettings, SplitData, TrainingSettings
 from mmrec.models.priors.grid import describe_choices
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.nn.encoders.pretrained import TrainableEncoder
 from mmrec.refusals import refine
 from mmrec.types import DatasetSpec
 
@@ -27,7 +28,8 @@ def make_data_module(settings: TrainingSettings, evidence: Evidence, folder: Pat
 def make_spec(evidence: Evidence, data: SplitData) -> DatasetSpec:
     """What a model or a baseline may know: the training part of a data module that is set up, and all allowed evidence."""
     index = evidence.index
-    return DatasetSpec(index.n_users, index.n_items, data.train_interactions, evidence.features, evidence.graph, evidence.words)
+    known = evidence.features, evidence.graph, evidence.inputs, evidence.words
+    return DatasetSpec(index.n_users, index.n_items, data.train_interactions, *known)
 
 
 class Priors(dict[str, Any]):
@@ -66,4 +68,8 @@ def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any
         return refine("model", settings.make)
     lacking = {"backbone": not settings.uses_interactions, "kg_encoder": spec.graph is None}
     parts = {name: None if lacking.get(name) else make() for name, make in settings.parts.items()}
+    if "encoders" in takes:
+        parts["encoders"] = {
+            name: one.encoder.network() for name, one in spec.item_inputs.items() if isinstance(one.encoder, TrainableEncoder)
+        }
     return refine("model", lambda: settings.make(spec=spec, **{name: part for name, part in (parts | priors).items() if name in takes}))

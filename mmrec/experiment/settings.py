@@ -18,7 +18,7 @@ from mmrec.experiment.run_folder.changes import Change
 from mmrec.experiment.tuning.search import Fittable
 from mmrec.models.recommender import Recommender
 from mmrec.tasks.task import Declared, Task
-from mmrec.types import Dataset, FeatureEncoder, Interactions
+from mmrec.types import MODALITIES, Dataset, FeatureEncoder, Interactions
 
 
 class SplitData(Protocol):
@@ -68,7 +68,7 @@ class FeatureSettings:
     """How frozen features are extracted, and where they are kept."""
 
     encoders: Mapping[str, Callable[[], FeatureEncoder]]
-    """By kind of evidence, `text` and `image`; each is made when it has something to encode, for it may be a large download."""
+    """By kind of evidence, `text`, `image` and any other; each is made when it has something to encode, for it may be a large download."""
     cache: Path
     batch_size: int = 64
     engine: str = "local"
@@ -96,12 +96,18 @@ class EvidenceSettings:
     split: Callable[[pl.DataFrame], Split]
     filter: Filter
     allowed: Mapping[str, bool | str]
-    """By kind of evidence: yes, no, or how it is changed (`mmrec.data.features.counterfactual`)."""
+    """By kind of evidence: yes, no, or how it is changed (`mmrec.data.features.counterfactual`); yes where nothing is said."""
     features: FeatureSettings
     graph: GraphSettings = field(default_factory=GraphSettings)
     item_column: str | None = None
     """A column of the items by whose groups exposure is measured."""
     seed: int = 0
+    further: bool | str = True
+    """The same of those that are not among `MODALITIES` and of which `allowed` says nothing."""
+
+    def allows(self, name: str) -> bool | str:
+        """Whether a kind of evidence may be used, or how it is changed."""
+        return self.allowed.get(name, True if name in MODALITIES else self.further)
 
 
 @dataclass(frozen=True)

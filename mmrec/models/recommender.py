@@ -147,7 +147,11 @@ class Recommender(nn.Module, ABC):
     ranks_new_items: ClassVar[bool] = False
     """Whether content or a graph tells it which items without training interactions suit a user."""
     parts_taken: ClassVar[tuple[str, ...]] = ()
-    """Of `fusion`, `backbone`, `kg_encoder`, `linear` and `trend`, which a configuration makes, those that the constructor takes."""
+    """Of `fusion`, `backbone`, `kg_encoder`, `linear`, `trend` and `encoders`, made for the model, those that the constructor takes.
+
+    `encoders` are `mmrec.nn.encoders.pretrained.PretrainedEncoder`s by modality, to be trained with the model on what `take` of
+    `spec.item_inputs` gives.
+    """
     modalities: tuple[str, ...] = ()
     """The tokens of an item that `freeze` can hide, in the order of `FrozenScorer.attention`; none where a model has no such tokens."""
 

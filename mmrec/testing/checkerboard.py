@@ -51,7 +51,7 @@ def make_spec(
     users, items = train.rows(torch.arange(train.n_users))
     order = torch.randperm(len(users), generator=torch.Generator().manual_seed(0))
     events = Interactions(users, items, _START + _DAY_S * order)
-    return DatasetSpec(train.n_users, train.n_items, events, features, graph, words)
+    return DatasetSpec(train.n_users, train.n_items, events, features, graph, words=words)
 
 
 def spec_of_colours(train: InteractionMatrix) -> DatasetSpec:

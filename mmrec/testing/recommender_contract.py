@@ -158,7 +158,7 @@ def with_new(spec: DatasetSpec) -> DatasetSpec:
     }
     graph = spec.graph and replace(spec.graph, item_entity=torch.cat([spec.graph.item_entity, torch.tensor([-1])]))
     words = spec.words and replace(spec.words, indptr=torch.cat([spec.words.indptr, spec.words.indptr[-1:]]))
-    return DatasetSpec(spec.n_users + 1, spec.n_items + 1, spec.train, features, graph, words)
+    return DatasetSpec(spec.n_users + 1, spec.n_items + 1, spec.train, features, graph, words=words)
 
 
 def tensors_of(spec: DatasetSpec | Interactions | Features | Graph | Words) -> list[Tensor]:

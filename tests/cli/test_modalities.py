@@ -104,17 +104,30 @@ def test_they_are_switched_together_and_text_by_its_own_name(compose: Compose, o
     assert list(features(compose(*overrides, "~data.features.audio"))) == ["text", "video", "smell"]
 
 
+def test_each_is_switched_by_its_name(compose: Compose, overrides: list[str]) -> None:
+    assert list(features(compose(*overrides, "evidence.audio=false"))) == ["text", "video", "smell"]
+    assert list(features(compose(*overrides, "ablation=[no_others]", "evidence.smell=true"))) == ["text", "smell"]
+    assert features(compose(*overrides, "evidence.audio=noise"))["audio"].encoder == "precomputed, audio.npy, noise"
+
+
+def test_a_name_that_the_data_do_not_have_is_refused(compose: Compose, overrides: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"^evidence.vidoe: the data have no such evidence; did you mean `video`\?"):
+        train(compose(*overrides, "evidence.vidoe=false"))
+    with pytest.raises(ConfigError, match=r"^encoders.vidoe: the data have no input of this name, .*; did you mean `video`\?"):
+        train(compose(*overrides, "encoders.vidoe={_target_: mmrec.nn.encoders.text.minilm, cache: x, max_length: 9}"))
+
+
 def test_they_can_be_trained_on_changed(compose: Compose, overrides: list[str]) -> None:
-    intact, shuffled = features(compose(*overrides)), features(compose(*overrides, "evidence.others=shuffled"))
+    intact, shuffled = features(compose(*overrides)), features(compose(*overrides, "further_evidence=shuffled"))
     assert shuffled["audio"].encoder == "precomputed, audio.npy, shuffled"
     assert shuffled["audio"].present.equal(intact["audio"].present)
     assert not shuffled["audio"].values.equal(intact["audio"].values)
     assert shuffled["audio"].values.sort(dim=0).values.equal(intact["audio"].values.sort(dim=0).values)
     assert shuffled["text"].values.equal(intact["text"].values)
     with pytest.raises(
-        ConfigError, match=r"evidence.others: `rewired` is no value of it; choose from `false`, `noise`, `shuffled`, `true`"
+        ConfigError, match=r"further_evidence: `rewired` is no value of it; choose from `false`, `noise`, `shuffled`, `true`"
     ):
-        train(compose(*overrides, "evidence.others=rewired"))
+        train(compose(*overrides, "further_evidence=rewired"))
 
 
 def test_a_name_that_torch_keeps_for_itself(compose: Compose, overrides: list[str]) -> None:
@@ -167,7 +180,7 @@ def test_no_encoder_is_made_for_pictures_that_cannot_be_had(
     items.write_csv(tmp_path / "shop" / "items.csv")
 
     def build_others(cfg: DictConfig, key: str, **arguments: object) -> object:
-        assert key != "image_encoder"
+        assert key != "encoders.image"
         return build(cfg, key, **arguments)
 
     monkeypatch.setattr("mmrec.config.settings.build", build_others)
@@ -177,3 +190,48 @@ def test_no_encoder_is_made_for_pictures_that_cannot_be_had(
     assert "image" not in evidence.features
     assert any("data.allow_hosts=[shop.example]" in note for note in evidence.notes)
     assert "no picture of 40 items that name one can be read" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def two_texts_and_pictures(shop_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small shop with a review of most items, one of which cannot be encoded, and a picture of their backs."""
+    folder = tmp_path_factory.mktemp("inputs") / "shop"
+    shutil.copytree(shop_folder, folder)
+    items = pl.read_csv(folder / "items.csv")
+    reviews = [None if item % 4 == 3 else ("warm light" if item < 20 else "soft seat") for item in range(40)]
+    backs = [None if item % 5 == 4 else "broken.jpg" if item == 0 else f"i{(item + 1) % 8}.jpg" for item in range(40)]
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    items.with_columns(review=pl.Series(reviews), back_image=pl.Series(backs)).write_csv(folder / "items.csv")
+    return folder
+
+
+def test_any_number_of_encoders_each_a_modality(
+    two_texts_and_pictures: Path, compose: Compose, shop_overrides: list[str], tiny_bert: Path, tmp_path: Path
+) -> None:
+    further = [
+        "data.inputs={reviews: {text_columns: [review]}, back: {image_column: back_image}}",
+        "+text_encoder@encoders.reviews=bert_base",
+    ]
+    bert = [f"encoders.reviews.path_or_name={tiny_bert}", "encoders.reviews.revision=null", "encoders.reviews.max_length=32"]
+    words = [*shop_overrides, f"data.path={two_texts_and_pictures}", f"+{further[0]}", further[1], *bert, "encoders.reviews.pooling=cls"]
+    run = train(compose(*words, "~baselines", "trainer.max_epochs=1", f"run_dir={tmp_path / 'run'}"))
+    about = json.loads((run / "run.json").read_text())
+    assert list(about["features"]) == ["text", "image", "reviews", "back", "kg"]
+    assert [about["features"][name]["present"] for name in ("text", "reviews", "back")] == [40, 30, 31]
+    assert any(note.startswith("item `i0`, back: ") for note in about["data"]["notes"])
+    table = pl.read_parquet(run / "counterfactuals.parquet")
+    expected = {(name, change) for name in ("reviews", "back") for change in ("dropped", "shuffled", "noise")}
+    assert expected <= set(table.select("modality", "change").iter_rows())
+    assert "reviews, shuffled" in (run / "report.html").read_text(encoding="utf-8")
+    found = features(compose(*words))
+    assert not torch.equal(found["reviews"].values[:, :8], found["text"].values)
+    assert list(features(compose(*words, "evidence.back=false"))) == ["text", "image", "reviews"]
+    assert list(evaluate(compose(f"run={run}", name="evaluate")))
+
+
+def test_an_input_without_an_encoder_of_its_own_has_that_of_all_texts(
+    two_texts_and_pictures: Path, compose: Compose, shop_overrides: list[str]
+) -> None:
+    inputs = "+data.inputs={reviews: {text_columns: [review]}}"
+    found = features(compose(*shop_overrides, f"data.path={two_texts_and_pictures}", inputs, "evidence.image=false"))
+    assert list(found) == ["text", "reviews"] and found["reviews"].encoder == found["text"].encoder

@@ -10,6 +10,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mmrec.config import build, check, plain
+from mmrec.config.evidence import check_evidence
 from mmrec.data.folder.read import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files
@@ -114,15 +115,15 @@ def test_every_table_and_column_of_a_folder_has_a_key(compose: Compose) -> None:
 
 def test_ablations_combine(compose: Compose) -> None:
     cfg = compose("ablation=[no_text,no_kg]")
-    assert plain(cfg)["evidence"] == {"collaborative": True, "text": False, "image": True, "kg": False, "others": True}
+    assert plain(cfg)["evidence"] == {"collaborative": True, "text": False, "image": True, "kg": False}
 
 
 @pytest.mark.parametrize("modality", ["collaborative", "text", "image", "kg", "others"])
 def test_ablations_change_only_the_evidence(modality: str, compose: Compose) -> None:
     full = plain(compose())
     without, alone = (plain(compose(f"ablation=[{kind}_{modality}]")) for kind in ("no", "only"))
-    assert without == full | {"evidence": {name: name != modality for name in full["evidence"]}}
-    assert alone == full | {"evidence": {name: name == modality for name in full["evidence"]}}
+    assert without == full | {"evidence": {name: name != modality for name in full["evidence"]}, "further_evidence": modality != "others"}
+    assert alone == full | {"evidence": {name: name == modality for name in full["evidence"]}, "further_evidence": modality == "others"}
 
 
 def test_an_unknown_argument_is_named_with_the_nearest(compose: Compose) -> None:
@@ -160,7 +161,7 @@ def test_an_unknown_key_of_the_schema_is_found_at_any_depth(compose: Compose) ->
         ("data_module.shared_negatives=3", "data_module.shared_negatives", "3"),
         ("task.ks=10", "task.ks", "10"),
         ("task.ks=[10,x]", "task.ks", "[10, 'x']"),
-        ("text_encoder.cache=null", "text_encoder.cache", "None"),
+        ("encoders.text.cache=null", "encoders.text.cache", "None"),
         ("baselines.ease.space.regularization=[1.0,x]", "baselines.ease.regularization", "x"),
         ("baselines.lightgcn.space.model.n_layers=[1,x]", "baselines.lightgcn.model.n_layers", "x"),
         ("baselines.ease.n_trials=0", "baselines.ease.n_trials", "0"),
@@ -266,7 +267,7 @@ def test_a_mandatory_value_that_is_missing(compose: Compose) -> None:
 
 
 def test_an_argument_that_is_missing(compose: Compose) -> None:
-    assert problems(compose("~text_encoder.max_length")) == ["text_encoder.max_length: minilm needs it"]
+    assert problems(compose("~encoders.text.max_length")) == ["encoders.text.max_length: minilm needs it"]
 
 
 def test_keys_and_types_of_a_folders_layout_are_checked(compose: Compose) -> None:
@@ -302,12 +303,33 @@ def test_a_value_that_does_not_resolve_is_a_message(compose: Compose) -> None:
     assert found == "fusion.n_heads: Interpolation key 'nowhere' not found"
 
 
-@pytest.mark.parametrize("line", ["bach_size: 3", "selection: {patients: 3}", "evidence: {audio: true}", "seed: many"])
+@pytest.mark.parametrize("line", ["bach_size: 3", "selection: {patients: 3}", "seed: many"])
 def test_a_wrong_key_in_an_experiment_file_fails(line: str, tmp_path: Path, compose: Compose) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{line}\n")
     with pytest.raises(ConfigCompositionException):
         check(compose("experiment=mine", searchpath=(tmp_path,)), TrainConfig)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("evidence: {audio: true}", "evidence.audio: there is no such key; "),
+        ("evidence: {text: [1]}", r"evidence.text: `\[1\]` is no value of it; choose from"),
+        ("evidence: {others: false}", "evidence.others: it is called `further_evidence` now"),
+        (
+            "encoders: {reviews: {_target_: mmrec.nn.encoders.text.minilm, cache: x, max_length: 9}}",
+            "encoders.reviews: there is no such key",
+        ),
+        ("encoders: {text: 3}", "encoders.text: expected an encoder with its `_target_`, came `3`"),
+    ],
+)
+def test_evidence_that_the_data_cannot_have_is_refused_before_they_are_read(line: str, said: str, tmp_path: Path, compose: Compose) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{line}\n")
+    cfg = compose("experiment=mine", searchpath=(tmp_path,))
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        check_evidence(cfg)
 
 
 def test_an_experiment_file_of_ones_own_is_used(tmp_path: Path, compose: Compose) -> None:
@@ -325,5 +347,5 @@ def test_checking_builds_nothing_and_imports_no_encoder_weights(compose: Compose
 
 
 def test_a_refused_value_names_its_key(compose: Compose) -> None:
-    with pytest.raises(ConfigError, match=r"^image_encoder: .*nowhere"):
-        build(changed(compose(), "image_encoder._target_", "nowhere.at_all"), "image_encoder")
+    with pytest.raises(ConfigError, match=r"^encoders.image: .*nowhere"):
+        build(changed(compose(), "encoders.image._target_", "nowhere.at_all"), "encoders.image")

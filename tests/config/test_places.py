@@ -53,7 +53,7 @@ def relative(folder: Path) -> Path:
     """As runs were kept before: with the words of the command line."""
     saved = yaml.safe_load((folder / "config.yaml").read_text())
     encoder = {"_target_": "mmrec.nn.encoders.text.minilm", "cache": "cache", "max_length": 256}
-    return change(folder, data=saved["data"] | {"path": "shop"}, text_encoder=encoder, run_dir="runs/one")
+    return change(folder, data=saved["data"] | {"path": "shop"}, encoders=saved["encoders"] | {"text": encoder}, run_dir="runs/one")
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -107,7 +107,7 @@ def test_caches_store_and_loggers_are_those_of_the_caller(copied: Path, compose:
     features = saved["features"] | {"store": theirs}
     logger = {"x": {"_target_": "lightning.pytorch.loggers.CSVLogger", "save_dir": theirs}}
     paths = {"cache": theirs, "runs": theirs}
-    change(copied, data=data, text_encoder=encoder, features=features, logger=logger, paths=paths, run_dir=theirs)
+    change(copied, data=data, encoders=saved["encoders"] | {"text": encoder}, features=features, logger=logger, paths=paths, run_dir=theirs)
     caller = compose(f"resume={copied}", f"paths.cache={tmp_path}/mine")
     opened = open_config(copied, caller, ["data.path"])
     assert "victim" not in OmegaConf.to_yaml(opened)

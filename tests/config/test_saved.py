@@ -33,6 +33,29 @@ def test_what_is_there_stays_and_what_is_not_is_as_it_was(tmp_path: Path) -> Non
     assert list(saved)[:3] == ["seed", "features", "filter"]
 
 
+def test_keys_of_before_the_maps_stand_where_they_are_today(tmp_path: Path) -> None:
+    older = "text_encoder: {cache: a}\nimage_encoder: {revision: b}\nevidence: {text: false, others: shuffled}\n"
+    saved = saved_config(save(tmp_path, older))
+    assert saved.encoders == {"text": {"cache": "a"}, "image": {"revision": "b"}} and not {"text_encoder", "image_encoder"} & saved.keys()
+    assert saved.evidence == {"text": False} and saved.further_evidence == "shuffled"
+    assert saved_config(save(tmp_path, "evidence: {text: false}\n")).further_evidence is True
+
+
+def test_a_run_of_before_the_maps_is_evaluated_and_resumed(compose: Compose, shop_overrides: list[str], tmp_path: Path) -> None:
+    run = train(compose(*shop_overrides, "linear=none", "trend=none", "baselines=none", f"run_dir={tmp_path / 'run'}"))
+    older = shutil.copytree(run, tmp_path / "older")
+    saved = OmegaConf.load(older / "config.yaml")
+    encoders = saved.pop("encoders")
+    saved.text_encoder, saved.image_encoder = encoders.text, encoders.image
+    saved.evidence.others = saved.pop("further_evidence")
+    OmegaConf.save(saved, older / "config.yaml")
+    remember_run(older)
+    found = [evaluate(compose(f"run={folder}", name="evaluate")) for folder in (run, older)]
+    assert found[0] == found[1]
+    assert train(compose(f"resume={older}", f"trainer.max_epochs={saved.trainer.max_epochs + 1}")) == older
+    assert (older / "report.html").is_file()
+
+
 def test_a_task_of_before_the_roles_has_theirs(tmp_path: Path) -> None:
     task = "task: {_target_: mmrec.tasks.ranking.RankingTask, embedding_lr: 0.1%s}\n"
     assert saved_config(save(tmp_path, task % "")).task.groups == {"tables": {"weight_decay": 0.0}}

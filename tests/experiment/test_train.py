@@ -34,7 +34,7 @@ from mmrec.models.recommender import Recommender
 from mmrec.tasks.ranking import RankingTask
 from mmrec.tasks.task import declared_metrics
 
-NOTHING = dict.fromkeys(("text", "image", "kg", "others"), False)
+NOTHING = dict.fromkeys(("text", "image", "kg"), False)
 KS = [5]
 
 

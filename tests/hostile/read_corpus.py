@@ -116,7 +116,7 @@ def read_stored_picture(folder: Path) -> str:
 
 
 def read_weights(folder: Path) -> str:
-    return str(ClipImageEncoder("tiny_clip", str(folder / "weights.safetensors"), None).model)
+    return str(ClipImageEncoder("tiny_clip", str(folder / "weights.safetensors"), None).frozen)
 
 
 def read_cache(folder: Path) -> str:

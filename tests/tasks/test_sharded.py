@@ -98,7 +98,9 @@ def test_what_cannot_be_divided_says_so() -> None:
 def test_a_run_with_divided_tables_is_that_of_one_process(
     compose: Callable[..., DictConfig], shop_overrides: list[str], tmp_path: Path
 ) -> None:
-    own = [one for one in shop_overrides if not one.startswith(("text_encoder", "image_encoder", "optimizer", "task", "trainer"))]
+    own = [
+        one for one in shop_overrides if not one.startswith(("text_encoder", "image_encoder", "encoders.", "optimizer", "task", "trainer"))
+    ]
     common = [*own, "model=matrix_factorization", "model.sparse_gradients=false", "optimizer._target_=torch.optim.Adam", "~baselines"]
     common += ["task.embedding_lr=0.01", "trainer.enable_progress_bar=false", "trainer.max_epochs=3", "data_module.batch_size=100"]
     two_processes = ["trainer=sharded", "trainer.accelerator=cpu", "trainer.devices=2"]

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from mmrec.errors import nearest
 from mmrec.plugins import added_to
+from mmrec.renames import renamed_key
 
 
 def explain(error: Exception, config_name: str) -> str:
@@ -24,7 +25,8 @@ def explain(error: Exception, config_name: str) -> str:
     )
     if unknown:
         key = getattr(error.__cause__, "full_key", None) or unknown[1]
-        return f"{key}: there is no such key; {nearest(key, _all_keys(config_name))}"
+        now = renamed_key(unknown[1])
+        return f"{unknown[1]}: it is called `{now}` now" if now else f"{key}: there is no such key; {nearest(key, _all_keys(config_name))}"
     if isinstance(error, OverrideParseException):
         return f"`{error.override}` is no override; expected key=value, a list as key=[a,b], text with blanks or commas as key='\"a, b\"'"
     override = re.search(r"Error merging override (.+)", str(error))

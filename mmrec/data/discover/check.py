@@ -64,10 +64,18 @@ def _read(read: Callable[..., Dataset], name: str, can_quarantine: bool) -> tupl
 
 def check_pictures(dataset: Dataset, decode: bool) -> Problems:
     """The pictures that items name and that are not there or, where asked, that cannot be decoded; those of the web are not asked for."""
+    problems = Problems()
+    for raw in dataset.inputs.values():
+        if raw.image_column is not None:
+            _check_column(replace(dataset, image_column=raw.image_column), decode, problems)
+    return problems
+
+
+def _check_column(dataset: Dataset, decode: bool, problems: Problems) -> None:
     if dataset.image_column is not None:
         local = dataset.items.filter(~named_by_url(dataset.items, dataset.image_column))
         dataset = replace(dataset, items=local)
-    ids, problems = dataset.items[ITEM_ID], Problems()
+    ids = dataset.items[ITEM_ID]
     raw, missing = read_pictures(dataset, ids)
     column = f"items:{dataset.image_column}"
 
@@ -90,4 +98,3 @@ def check_pictures(dataset: Dataset, decode: bool) -> Problems:
             bad = [(position, said) for position, said in enumerate(pool.map(reason, range(len(ids)))) if said]
         if bad:
             problems.add(column, [Problem("unreadable-picture", place(position), said) for position, said in bad])
-    return problems

@@ -1,6 +1,6 @@
 """What a dataset holds, in numbers: how much, how dense, when, how unequal, what is known of the items; and a few items to look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from mmrec.data.features.texts import item_texts
 from mmrec.data.pictures.read import read_pictures
 from mmrec.data.tables.aggregates import maximum, minimum
-from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
+from mmrec.types import ENTITY, HEAD, ITEM_ID, KG, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.99, 1.0)
 MAX_RATING_BARS = 20
@@ -168,15 +168,16 @@ def _ratings(events: pl.DataFrame) -> Counts:
 def _coverage(dataset: Dataset) -> list[Coverage]:
     """Of every kind of evidence that the dataset has: how many items have it."""
     items, found = dataset.items, []
-    if dataset.text_columns:
-        lengths = [len(text.decode()) for text in item_texts(items, dataset.text_columns) if text is not None]
-        typical = f"{np.median(lengths):g} letters in the median, " if lengths else ""
-        found.append(Coverage(TEXT, len(lengths), typical + "of " + ", ".join(dataset.text_columns)))
-    if dataset.image_column is not None:
-        named = items[dataset.image_column].cast(pl.String).fill_null("") != ""
-        _, problems = read_pictures(dataset, items[ITEM_ID])
-        lost = f", files missing: {len(problems):,}" if problems else ""
-        found.append(Coverage(IMAGE, int(named.sum()) - len(problems), f"named by {dataset.image_column}{lost}"))
+    for modality, raw in dataset.inputs.items():
+        if raw.text_columns:
+            lengths = [len(text.decode()) for text in item_texts(items, raw.text_columns) if text is not None]
+            typical = f"{np.median(lengths):g} letters in the median, " if lengths else ""
+            found.append(Coverage(modality, len(lengths), typical + "of " + ", ".join(raw.text_columns)))
+        elif raw.image_column is not None:
+            named = items[raw.image_column].cast(pl.String).fill_null("") != ""
+            _, problems = read_pictures(replace(dataset, image_column=raw.image_column), items[ITEM_ID])
+            lost = f", files missing: {len(problems):,}" if problems else ""
+            found.append(Coverage(modality, int(named.sum()) - len(problems), f"named by {raw.image_column}{lost}"))
     if dataset.triples is not None:
         inside = pl.concat([dataset.triples[HEAD], dataset.triples[TAIL]]).unique()
         linked = _entities(dataset)[ENTITY].is_in(inside.implode()).sum()

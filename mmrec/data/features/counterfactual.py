@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from mmrec.types import KG, TEXT, DatasetSpec, Features, Graph, Words
+from mmrec.types import COLLABORATIVE, KG, TEXT, DatasetSpec, Features, Graph, ItemInputs, Words
 
 SHUFFLED, NOISE, REWIRED = "shuffled", "noise", "rewired"
 FEATURE_CHANGES = (SHUFFLED, NOISE)
@@ -53,6 +53,23 @@ def change_words(words: Words, change: str, generator: torch.Generator) -> Words
     return replace(words, indptr=indptr, indices=torch.cat(rows) if rows else words.indices)
 
 
+def change_inputs(inputs: ItemInputs, change: str, generator: torch.Generator) -> ItemInputs:
+    """The inputs of an encoder after a change.
+
+    `shuffled`: the items that have one exchange theirs, with equal generators as their features do. `noise`: each gets that of an item
+    drawn from all that have one. Raises ValueError for another change.
+    """
+    known = inputs.present.nonzero().squeeze(1)
+    order = torch.arange(len(inputs.present))
+    if change == SHUFFLED:
+        order[known] = _permuted(known, generator)
+    elif change == NOISE:
+        order[known] = known[torch.randint(len(known), known.shape, generator=generator)]
+    else:
+        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, came {change}")
+    return inputs.reordered(order)
+
+
 def change_graph(graph: Graph, change: str, generator: torch.Generator) -> Graph:
     """The graph after a change.
 
@@ -76,8 +93,8 @@ def change_graph(graph: Graph, change: str, generator: torch.Generator) -> Graph
 
 
 def changes_of(modality: str) -> tuple[str, ...]:
-    """What can be done to a kind of content evidence."""
-    return GRAPH_CHANGES if modality == KG else FEATURE_CHANGES
+    """What can be done to a kind of evidence; to the interactions nothing."""
+    return () if modality == COLLABORATIVE else GRAPH_CHANGES if modality == KG else FEATURE_CHANGES
 
 
 def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> DatasetSpec:
@@ -88,9 +105,13 @@ def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> Dat
             raise ValueError("expected a dataset with a graph, came one without")
         return replace(spec, graph=change_graph(spec.graph, change, generator))
     features = spec.features | {modality: change_features(spec.features[modality], change, generator)}
-    if modality != TEXT or spec.words is None:
-        return replace(spec, features=features)
-    return replace(spec, features=features, words=change_words(spec.words, change, torch.Generator().manual_seed(seed)))
+    inputs = dict(spec.item_inputs)
+    if modality in inputs:
+        inputs[modality] = change_inputs(inputs[modality], change, torch.Generator().manual_seed(seed))
+    words = spec.words
+    if modality == TEXT and words is not None:
+        words = change_words(words, change, torch.Generator().manual_seed(seed))
+    return replace(spec, features=features, item_inputs=inputs, words=words)
 
 
 def _permuted(values: Int64[Tensor, " n"], generator: torch.Generator) -> Int64[Tensor, " n"]:

@@ -8,6 +8,8 @@ import polars as pl
 
 from mmrec.data.tables.columns import ReadTable
 from mmrec.data.tables.problems import Problems
+from mmrec.errors import ConfigError
+from mmrec.files.locate import user_path
 from mmrec.files.storage import write_json, write_text
 
 
@@ -31,3 +33,16 @@ def _lines(table: ReadTable) -> list[dict[str, object]]:
     places = table.file.places(table.bad.to_list())
     rows: list[dict[str, object]] = [{"place": place, "row": row} for place, row in zip(places, raw.to_dicts(), strict=True)]
     return rows + broken
+
+
+def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str) -> None:
+    """Does what is to be done with problems: raises them all, or writes the rows that are left out below `quarantine`.
+
+    Raises ConfigError where rows are to be set aside, and no folder is named for them.
+    """
+    if on_error == "stop":
+        problems.raise_any()
+    elif len(problems):
+        if quarantine is None:
+            raise ConfigError("data.quarantine: expected a folder for the rows that data.on_error=quarantine sets aside")
+        write_quarantine(user_path(quarantine) / content_hash[:16], tables, problems)

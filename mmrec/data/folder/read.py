@@ -21,8 +21,9 @@ from typing import NamedTuple, Unpack, cast
 
 import polars as pl
 
+from mmrec.data.folder.inputs import Input, find_inputs, named_columns
 from mmrec.data.folder.item_columns import IMAGE_COLUMN, choose_image, choose_texts
-from mmrec.data.folder.quarantine import write_quarantine
+from mmrec.data.folder.quarantine import settle
 from mmrec.data.folder.settings import FILE, Layout, Settings, read_settings
 from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.data.pictures.names import find_pictures, is_pattern
@@ -218,7 +219,9 @@ def make_dataset(opened: OpenedFolder, read: Mapping[str, ReadTable], vectors: d
         links = node_links(read["triples"].file, set(_known_items(read)))
         frames |= {"item_entities": links} if links is not None else {}
     triples = cast("Path | None", opened.tables.get("triples"))  # interactions alone are given in parts
-    dataset = assemble(opened.path, frames, settings.text_columns, settings.image_column, triples, settings.places, pictures)
+    dataset = assemble(
+        opened.path, frames, settings.text_columns, settings.image_column, triples, settings.places, pictures, settings.inputs
+    )
     notes = settings.notes + reading_notes(read) + dataset.notes + name_unread(opened.path, opened.files)
     return replace(dataset, vectors=vectors, counts=row_counts(read.items()), notes=notes)
 
@@ -266,19 +269,6 @@ def no_rows(file: TableFile) -> DataError:
     return DataError(f"{file.path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
 
 
-def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str) -> None:
-    """Does what is to be done with problems: raises them all, or writes the rows that are left out below `quarantine`.
-
-    Raises ConfigError where rows are to be set aside, and no folder is named for them.
-    """
-    if on_error == "stop":
-        problems.raise_any()
-    elif len(problems):
-        if quarantine is None:
-            raise ConfigError("data.quarantine: expected a folder for the rows that data.on_error=quarantine sets aside")
-        write_quarantine(user_path(quarantine) / content_hash[:16], tables, problems)
-
-
 def assemble(
     folder: Path,
     frames: Mapping[str, pl.DataFrame],
@@ -287,6 +277,7 @@ def assemble(
     triples_path: Path | None = None,
     places: Mapping[str, str] = MappingProxyType({}),
     pictures: str | None = None,
+    inputs: Mapping[str, Input] = MappingProxyType({}),
 ) -> Dataset:
     """The dataset of tables that are named as in `TABLES`, with notes on items of which something is not known.
 
@@ -295,10 +286,12 @@ def assemble(
     """
     given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
     image = choose_image(given, image_column, places.get("image_column", "data.image_column"))
-    texts = choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"))
+    texts = choose_texts(given, text_columns, image, places.get("text_columns", "data.text_columns"), named_columns(inputs))
     unused = unused_note(given, image) if text_columns is None else ()
     given = given.with_columns(
-        as_text(pl.col(name), given.schema[name]).alias(name) for name in dict.fromkeys((*texts, image)) if name in given.columns
+        as_text(pl.col(name), given.schema[name]).alias(name)
+        for name in dict.fromkeys((*texts, image, *named_columns(inputs)))
+        if name in given.columns
     )
     items, notes = complete_items(given, frames["interactions"])
     notes += unused
@@ -309,6 +302,7 @@ def assemble(
         items = items.with_columns(
             find_pictures(store, image_column, items, places.get("image_column", "data.image_column")).alias(IMAGE_COLUMN)
         )
+    items, further = find_inputs(inputs, items, store, places)
     if "triples" in frames:
         # Whoever gives triples gives their path.
         notes += check_alignment(items, frames["triples"], frames.get("item_entities"), cast("Path", triples_path))
@@ -324,6 +318,7 @@ def assemble(
         users=frames.get("users"),
         notes=(*near_ids(frames["interactions"][USER_ID]), *near_ids(items[ITEM_ID]), *notes),
         pictures=pictures,
+        further_inputs=further,
     )
 
 

@@ -7,6 +7,7 @@
     image_column: photo                                  or where pictures called by id lie: pictures/{item_id}.*
     header: false                                        files without a header line; {items: false} of one table alone
     features: {…}                                        passed on as it is
+    inputs: {reviews: {text_columns: [review]}}          what further encoders read: columns of text, or an image_column
     encoding: cp1250                                     of text files that are not UTF-8
 
 It is plain YAML: no tags, no anchors, no key twice. What the command line gives wins, key by key.
@@ -20,6 +21,7 @@ from typing import Any, TypedDict
 
 import yaml
 
+from mmrec.data.folder.inputs import Input, check_inputs
 from mmrec.data.tables.delimited.encoding import check_encoding
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.files.limits import DEFAULTS, Limits, key_of
@@ -47,6 +49,8 @@ class Layout(TypedDict, total=False):
     """Whether delimited text starts with the names of its columns, as it does where nothing is said; or that by table."""
     features: dict[str, str] | None
     """Modality to the file of its vectors, see `mmrec.data.folder.vectors`."""
+    inputs: dict[str, Input] | None
+    """Modality to what a further encoder reads of the items, see `mmrec.data.folder.inputs`."""
     encoding: str | None
     """That of text files that are not UTF-8; else what they look like, see `mmrec.data.tables.delimited.encoding`."""
 
@@ -57,6 +61,7 @@ _SHAPES = {
     "text_columns": list,
     "image_column": str,
     "features": dict,
+    "inputs": dict,
     "header": bool | dict,
     "encoding": str,
 }
@@ -87,6 +92,7 @@ class Settings:
     text_columns: list[str] | None = None
     image_column: str | None = None
     features: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
     header: bool | Mapping[str, bool] = True
     encoding: str | None = None
     places: Mapping[str, str] = field(default_factory=dict)
@@ -177,6 +183,10 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
     image_column = asked.get("image_column", content.get("image_column"))
     if image_column is not None:
         limits.check_glob((places | said)["image_column"], image_column)
+    inputs = content.get("inputs", {}) | asked.get("inputs", {})
+    for name, one in inputs.items():
+        if image := one.get("image_column"):
+            limits.check_glob((places | said)[f"inputs.{name}.image_column"], image)
     encoding = asked.get("encoding", content.get("encoding"))
     settings = Settings(
         tables=content.get("tables", {}) | asked.get("tables", {}),
@@ -185,6 +195,7 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
         image_column=image_column,
         header=asked.get("header", content.get("header", True)),
         features=content.get("features", {}) | asked.get("features", {}),
+        inputs=inputs,
         encoding=encoding and check_encoding(encoding, (places | said)["encoding"]),
         places=places | said,
         path=path if content else None,
@@ -192,6 +203,8 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
     )
     ids = (ITEM_ID, settings.names("items").get(ITEM_ID, ITEM_ID))
     check_text_columns(settings.text_columns, ids, settings.places.get("text_columns", ""))
+    for name, one in settings.inputs.items():
+        check_text_columns(one.get("text_columns"), ids, settings.places.get(f"inputs.{name}.text_columns", ""))
     if settings.image_column in ids:
         place = settings.places["image_column"]
         raise ConfigError(f"{place}: `{settings.image_column}` holds the ids; where pictures are called by them, give '{{item_id}}'")
@@ -233,6 +246,7 @@ def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping
             raise ConfigError(f"{places[f'header.{table}']}: expected a table that mmrec knows; {nearest(table, known)}")
         if not isinstance(value, bool):
             raise ConfigError(f"{places[f'header.{table}']}: expected true or false, found `{value}`")
+    check_inputs(content.get("inputs", {}), places)
     for name in content.get("text_columns", []):
         _check_text(name, places["text_columns"])
     for column, name in content.get("columns", {}).items():

@@ -30,12 +30,12 @@ from mmrec.errors import ConfigError, DataError
 from mmrec.files.limits import DEFAULTS, Limits
 from mmrec.files.locate import SUFFIXES as TABLE_SUFFIXES
 from mmrec.files.locate import check_kind, find_table, is_inside, missing_file
-from mmrec.types import COLLABORATIVE, ITEM_ID, KG, OTHERS, ItemVectors
+from mmrec.types import COLLABORATIVE, ITEM_ID, KG, ItemVectors
 
 SUFFIXES = (".npy", ".safetensors", ".parquet")
 VALUES = "values"
 """The tensor of a .safetensors file that holds the vectors."""
-_TAKEN = (COLLABORATIVE, KG, OTHERS)
+_TAKEN = (COLLABORATIVE, KG, "others")  # the last one is what runs of an earlier version call all further modalities
 _LARGEST_HEADER = 2**16
 _LARGEST = float(np.finfo(np.float32).max)
 

@@ -19,7 +19,8 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from mmrec.data.folder.read import TABLES, OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables, settle
+from mmrec.data.folder.quarantine import settle
+from mmrec.data.folder.read import TABLES, OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables
 from mmrec.data.ingest.dictionary import Interned, TextOrder
 from mmrec.data.ingest.output import PartWriters, write_evidence, write_settings
 from mmrec.data.ingest.spill import Sample, Spill
@@ -81,9 +82,10 @@ class Ingest:
         settings = self.opened.settings
         renamings = [(one.column, one.name, one.tables) for one in settings.renamings]
         said: list[object] = [settings.tables, renamings, settings.text_columns, settings.image_column, settings.features]
-        said += [settings.header, settings.encoding]
-        if is_pattern(settings.image_column):
-            said.append(sorted(list_pictures(open_pictures(self.opened.path, self.pictures), settings.image_column)))
+        said += [settings.header, settings.encoding, *([settings.inputs] if settings.inputs else [])]
+        for pattern in (settings.image_column, *(one.get("image_column") for one in settings.inputs.values())):
+            if is_pattern(pattern):
+                said.append(sorted(list_pictures(open_pictures(self.opened.path, self.pictures), pattern)))
         said += [asdict(self.filter), self.rule.name, asdict(self.rule), self.on_error, self.pictures, _VERSION]
         return sha256_text(content_hash, json.dumps(said, sort_keys=True))
 

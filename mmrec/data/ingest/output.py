@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -13,7 +14,7 @@ import yaml
 from mmrec.data.folder.settings import FILE
 from mmrec.data.folder.vectors import VALUES
 from mmrec.files.storage import FrameDigest, sha256_text, write_parquet, write_tensors, write_text
-from mmrec.types import PARTS, Dataset
+from mmrec.types import PARTS, Dataset, RawInput
 
 _ROWS_A_GROUP = 2**16
 """Of Parquet: what is encoded at a time is several times as large in memory."""
@@ -63,10 +64,15 @@ def write_settings(folder: Path, dataset: Dataset) -> None:
         "tables": {"interactions": {name: f"{name}.parquet" for name in PARTS}},
         "text_columns": list(dataset.text_columns),
         "image_column": dataset.image_column,
+        "inputs": {name: _said_of(one) for name, one in dataset.further_inputs.items()},
         "features": {name: f"{name}.safetensors" for name in dataset.vectors},
     }
     said = {key: value for key, value in said.items() if value not in (None, {})}
     write_text(folder / FILE, yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=2**20))
+
+
+def _said_of(one: RawInput) -> dict[str, Any]:
+    return {"text_columns": list(one.text_columns)} if one.text_columns else {"image_column": one.image_column}
 
 
 def write_evidence(folder: Path, dataset: Dataset) -> None:

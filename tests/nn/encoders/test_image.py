@@ -124,7 +124,7 @@ def test_undecodable_picture_is_masked_and_the_cache_spares_the_weights(weights:
     assert [problem.position for problem in problems] == [1, 3]
     again = ClipImageEncoder("tiny_clip", str(weights), None)
     extract_features(again, pictures, tmp_path, 4, "image")
-    assert "model" not in vars(again)
+    assert "frozen" not in vars(again)
 
 
 def test_missing_or_foreign_weights(weights: Path, tmp_path: Path):
@@ -136,7 +136,7 @@ def test_missing_or_foreign_weights(weights: Path, tmp_path: Path):
         ClipImageEncoder("tiny_clip", str(broken), None)
     write_tensors(broken, {"x": torch.zeros(2)})
     with pytest.raises(ConfigError, match="holds no weights of tiny_clip"):
-        _ = ClipImageEncoder("tiny_clip", str(broken), None).model
+        _ = ClipImageEncoder("tiny_clip", str(broken), None).frozen
 
 
 def test_wrong_arguments_name_the_nearest():
@@ -157,7 +157,7 @@ def test_unreachable_hub_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)
     with pytest.raises(DownloadError, match=re.compile("no connection.*image_encoder=tiny_clip.*evidence.image=false", re.DOTALL)):
-        _ = ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", COMMIT).model
+        _ = ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", COMMIT).frozen
     assert asked == [(("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "open_clip_model.safetensors"), {"revision": COMMIT})]
 
 

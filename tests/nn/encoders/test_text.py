@@ -100,7 +100,7 @@ def test_fully_cached_run_loads_no_weights(folder: Path, tmp_path: Path):
     extract_features(encoder(folder), [b"red lamp"], tmp_path, 4, "text")
     tiny = encoder(folder)
     extract_features(tiny, [b"red lamp"], tmp_path, 4, "text")
-    assert not {"model", "tokenizer"} & vars(tiny).keys()
+    assert not {"frozen", "tokenizer"} & vars(tiny).keys()
 
 
 def test_wrong_arguments_name_the_key(folder: Path, tmp_path: Path):
