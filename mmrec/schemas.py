@@ -127,6 +127,10 @@ class PretrainConfig:
     batch_size: int = MISSING
     learning_rate: float = MISSING
     features: PretrainFeaturesConfig = field(default_factory=PretrainFeaturesConfig)
+    pretrain: str = MISSING
+    kge: str = MISSING
+    embedding_dim: int = MISSING
+    graph: GraphConfig = field(default_factory=GraphConfig)
     output: str = MISSING
 
 

@@ -193,6 +193,8 @@ class Graph:
     n_relations: int
     item_entity: Int64[Tensor, " n_items"]
     """The entity of each item, -1 where the item is outside the graph."""
+    entities: tuple[str, ...] = ()
+    """The names of the entities, where vectors that were made elsewhere are to be found by name."""
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
-from torch_geometric.nn import LGConv, RGCNConv
+from torch_geometric.nn import LGConv
 
 from mmrec.kg.graph import KnowledgeGraph, build_graph, drop_inverse_relations, prune, to_tensors
+from mmrec.nn.encoders.convolutions import GraphTransformerEncoder, HGTEncoder, RGCNConvEncoder
 from mmrec.nn.encoders.knowledge import CompGCNEncoder, RGCNEncoder
 from mmrec.nn.link_prediction import link_prediction_loss, sample_triples
 from mmrec.nn.propagation import normalized_bipartite, symmetric_propagation
@@ -42,30 +43,14 @@ class Embeddings(nn.Module):
         return self.entities
 
 
-class PyGRGCN(nn.Module):
-    """The same R-GCN from torch-geometric's layers."""
-
-    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int, n_bases: int) -> None:
-        super().__init__()
-        self.edge_index = torch.cat([graph.edge_index, graph.edge_index.flip(0)], dim=1)
-        self.edge_type = torch.cat([graph.edge_type, graph.edge_type + graph.n_relations])
-        self.entities = nn.Parameter(nn.init.xavier_normal_(torch.empty(graph.n_entities, embedding_dim)))
-        sizes = [(embedding_dim, embedding_dim, 2 * graph.n_relations)] * n_layers
-        self.layers = nn.ModuleList(RGCNConv(*size, num_bases=n_bases) for size in sizes)
-
-    def forward(self) -> Tensor:
-        h = self.entities
-        for i, layer in enumerate(self.layers):
-            h = layer(h if i == 0 else h.relu(), self.edge_index, self.edge_type)
-        return h
-
-
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "DistMult alone": Embeddings,
     "CompGCN, 1 layer": partial(CompGCNEncoder, n_layers=1, dropout=0.1),
     "CompGCN, 2 layers": partial(CompGCNEncoder, n_layers=2, dropout=0.1),
     "R-GCN, 1 layer": partial(RGCNEncoder, n_layers=1, dropout=0.1, n_bases=8),
     "R-GCN, 2 layers": partial(RGCNEncoder, n_layers=2, dropout=0.1, n_bases=8),
+    "graph transformer, 1 layer": partial(GraphTransformerEncoder, n_layers=1, dropout=0.1, n_heads=4),
+    "HGT, 1 layer": partial(HGTEncoder, n_layers=1, dropout=0.1, n_heads=4),
 }
 
 
@@ -158,7 +143,7 @@ def encoder_table(full: Graph, seconds: float) -> Table:
     graph, held = hold_out(full, len(full.edge_type) // 10, seed=0)
     title = f"{full.n_entities:,} entities, {len(full.edge_type):,} triples; {len(held) // 2:,} held out; {seconds:g} s of training each"
     table = Table("encoder", "MRR", "hits@10", "steps to best", "forward + backward", "ratio", title=title)
-    peer = {"R-GCN, 2 layers, torch-geometric": partial(PyGRGCN, n_layers=2, n_bases=8)}
+    peer = {"R-GCN, 2 layers, torch-geometric": partial(RGCNConvEncoder, n_layers=2, dropout=0.1, n_bases=8)}
     times = {name: best_ms(partial(forward_backward, make(graph, DIM)), 10) for name, make in (ENCODERS | peer).items()}
     quality = {name: best_of_training(make, graph, full, held, seconds) for name, make in track(ENCODERS.items(), "training")}
     for name, ms in times.items():

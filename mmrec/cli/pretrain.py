@@ -1,4 +1,4 @@
-"""`mmrec pretrain`: trains tiny_clip on a catalogue's own pictures and texts, and says how well it matches pairs it has not seen."""
+"""`mmrec pretrain`: trains tiny_clip, or vectors of entities, on a dataset's own evidence, and measures it on what was held out."""
 
 from pathlib import Path
 
@@ -6,8 +6,12 @@ from omegaconf import DictConfig
 
 from mmrec.cli.process.shown import shown
 from mmrec.config import build, check
+from mmrec.config.values import plain
+from mmrec.errors import ConfigError
 from mmrec.experiment.evidence import open_features
 from mmrec.experiment.pretrain import Card, Schedule, pretrain
+from mmrec.experiment.pretrain_graph import pretrain_graph
+from mmrec.experiment.settings import GraphSettings
 from mmrec.files.storage import check_writable
 from mmrec.nn.encoders.text import minilm
 from mmrec.schemas import PretrainConfig
@@ -18,11 +22,15 @@ _MAX_TEXT_TOKENS = 256
 
 @shown()
 def pretrain_command(cfg: DictConfig) -> Card:
-    """Trains on the configured dataset with MiniLM as the frozen text encoder; returns what `pretrain` returns."""
+    """Trains on the configured dataset what `pretrain` says; returns the card that was written. CLIP reads texts through frozen MiniLM."""
     check(cfg, PretrainConfig)
     check_writable(Path(cfg.output).parent, "output")
+    if cfg.pretrain not in ("clip", "kg"):
+        raise ConfigError(f"pretrain: expected clip or kg, came {cfg.pretrain}")
     dataset: Dataset = build(cfg, "data")
+    schedule = Schedule(cfg.seed, cfg.epochs, cfg.batch_size, cfg.learning_rate)
+    if cfg.pretrain == "kg":
+        return pretrain_graph(dataset, GraphSettings(**plain(cfg.graph)), cfg.kge, cfg.embedding_dim, Path(cfg.output), schedule)
     store = open_features(cfg.features.store)
     encoder, cache = minilm(cfg.paths.cache, _MAX_TEXT_TOKENS), Path(cfg.paths.cache)
-    schedule = Schedule(cfg.seed, cfg.epochs, cfg.batch_size, cfg.learning_rate)
     return pretrain(dataset, encoder, cache, Path(cfg.output), schedule, store)

@@ -165,6 +165,7 @@ def to_tensors(graph: KnowledgeGraph, item_ids: Sequence[str]) -> Graph:
         n_entities=len(entity_idx),
         n_relations=len(relation_idx),
         item_entity=torch.tensor(item_entity, dtype=torch.int64),
+        entities=tuple(entity_idx),
     )
 
 

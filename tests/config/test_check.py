@@ -15,7 +15,7 @@ from mmrec.data.folder.read import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files
 from mmrec.errors import ConfigError
-from mmrec.schemas import SCHEMAS, TrainConfig
+from mmrec.schemas import SCHEMAS, PretrainConfig, TrainConfig
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 CHOICES = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))
@@ -68,11 +68,12 @@ def test_every_choice_composes_and_binds(choice: str, compose: Compose) -> None:
     group, name = choice.split("/")
     if choice in OPTIONAL and importlib.util.find_spec(OPTIONAL[choice]) is None:
         pytest.skip(f"{OPTIONAL[choice]} is not installed")
-    cfg = compose(f"{group}=[{name}]" if group in ("ablation", "baselines") else f"{group}={name}")
+    verb, schema = ("pretrain", PretrainConfig) if group == "pretrain" else ("train", TrainConfig)
+    cfg = compose(f"{group}=[{name}]" if group in ("ablation", "baselines") else f"{group}={name}", name=verb)
     for key in OmegaConf.missing_keys(cfg):
         OmegaConf.update(cfg, key, "here")
-    check(cfg, TrainConfig)
-    if group in cfg and "_target_" in cfg[group]:
+    check(cfg, schema)
+    if group in cfg and "_target_" in (cfg[group] if verb == "train" else {}):
         assert cfg[group]._target_ == OmegaConf.load(CONF / f"{choice}.yaml").get("_target_", cfg[group]._target_)
 
 

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from mmrec.nn.encoders.entity_vectors import entity_table, xavier
 from mmrec.nn.propagation import Propagation, csr_matrix
 from mmrec.types import Graph
 
@@ -39,14 +40,14 @@ class CompGCNEncoder(nn.Module):
 
     is_free: Float[Tensor, "n_entities 1"]
 
-    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float) -> None:
+    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, pretrained: str | None = None) -> None:
         super().__init__()
         self.n_relations = graph.n_relations
         messages, sums, self.block_sizes = _compgcn_matrices(graph)
         self.messages, self.sums = Propagation(messages, symmetric=False), Propagation(sums, symmetric=False)
-        self.entities = _xavier(graph.n_entities, embedding_dim)
-        self.register_buffer("is_free", _is_free(graph), persistent=False)
-        self.relations = _xavier(2 * graph.n_relations + 1, embedding_dim)
+        self.entities = entity_table(graph, embedding_dim, pretrained)
+        self.register_buffer("is_free", is_free(graph), persistent=False)
+        self.relations = xavier(2 * graph.n_relations + 1, embedding_dim)
         self.layers = nn.ModuleList(_CompGCNLayer(embedding_dim) for _ in range(n_layers))
         self.dropout = nn.Dropout(dropout)
 
@@ -90,13 +91,15 @@ class RGCNEncoder(nn.Module):
 
     is_free: Float[Tensor, "n_entities 1"]
 
-    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, n_bases: int) -> None:
+    def __init__(
+        self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, n_bases: int, pretrained: str | None = None
+    ) -> None:
         super().__init__()
         means, sums, self.block_sizes = _rgcn_matrices(graph)
         self.means, self.sums = Propagation(means, symmetric=False), Propagation(sums, symmetric=False)
-        self.entities = _xavier(graph.n_entities, embedding_dim)
-        self.register_buffer("is_free", _is_free(graph), persistent=False)
-        self.relation_embeddings = _xavier(graph.n_relations, embedding_dim)
+        self.entities = entity_table(graph, embedding_dim, pretrained)
+        self.register_buffer("is_free", is_free(graph), persistent=False)
+        self.relation_embeddings = xavier(graph.n_relations, embedding_dim)
         """(n_relations, embedding_dim), for link prediction only: R-GCN itself has matrices where others have relation vectors."""
         self.layers = nn.ModuleList(_RGCNLayer(embedding_dim, 2 * graph.n_relations, n_bases) for _ in range(n_layers))
         self.dropout = nn.Dropout(dropout)
@@ -116,15 +119,15 @@ class _RGCNLayer(nn.Module):
     def __init__(self, dim: int, n_relations: int, n_bases: int) -> None:
         super().__init__()
         self.loop = nn.Linear(dim, dim)
-        self.bases = nn.Parameter(torch.stack([_xavier(dim, dim).detach() for _ in range(n_bases)]))
-        self.coefficients = _xavier(n_relations, n_bases)
+        self.bases = nn.Parameter(torch.stack([xavier(dim, dim).detach() for _ in range(n_bases)]))
+        self.coefficients = xavier(n_relations, n_bases)
 
     def forward(self, means: tuple[Tensor, ...]) -> Float[Tensor, "n_pairs dim"]:
         weights = torch.einsum("rb,bij->rij", self.coefficients, self.bases)
         return torch.cat([block @ weight for block, weight in zip(means, weights, strict=True)])
 
 
-def _is_free(graph: Graph) -> Float[Tensor, "n_entities 1"]:
+def is_free(graph: Graph) -> Float[Tensor, "n_entities 1"]:
     """0 for the entities of items, 1 for all others."""
     free = torch.ones(graph.n_entities, 1)
     free[graph.item_entity[graph.item_entity >= 0]] = 0
@@ -167,10 +170,6 @@ def sums_by_entity(pairs: Int64[Tensor, " n_pairs"], n_entities: int, n_blocks: 
     idx = torch.arange(len(pairs), device=pairs.device)
     sums = csr_matrix(pairs % n_entities, idx, torch.ones_like(idx, dtype=torch.float32), (n_entities, len(pairs)))
     return sums, torch.bincount(pairs // n_entities, minlength=n_blocks).tolist()
-
-
-def _xavier(n_rows: int, dim: int) -> nn.Parameter:
-    return nn.Parameter(nn.init.xavier_normal_(torch.empty(n_rows, dim)))
 
 
 def _linear(dim: int) -> nn.Linear:

@@ -1,0 +1,45 @@
+"""Ranks of held-out triples among all that could stand in their place, the known ones left out (Bordes et al. 2013)."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Scores = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of n heads, relations and tails: n scores, higher for what is more likely true."""
+
+
+@torch.no_grad()
+def filtered_ranks(score: Scores, triples: Int64[Tensor, "n 3"], known: Int64[Tensor, "m 3"], n_entities: int) -> Float[Tensor, " two_n"]:
+    """The rank of each triple's tail and then of each one's head among all entities, from 1.
+
+    Entities that make another known triple are left out. Of k entities with the score of the true one the rank is the mean of the k + 1
+    places, so that equal scores gain nothing. `known` are all true triples, held-out ones too.
+    """
+    entities = torch.arange(n_entities)
+    found = []
+    for place in (2, 0):
+        others = _by_rest(known, place)
+        for triple in triples:
+            candidates = triple.expand(n_entities, 3).clone()
+            candidates[:, place] = entities
+            scores = score(*candidates.unbind(1))
+            truth = scores[triple[place]].clone()
+            rivals = torch.ones(n_entities, dtype=torch.bool)
+            rivals[others[_rest(triple.tolist(), place)]] = False
+            rivals[triple[place]] = False
+            found.append(1 + (scores > truth)[rivals].sum() + 0.5 * (scores == truth)[rivals].sum())
+    return torch.stack(found).float() if found else torch.empty(0)
+
+
+def _by_rest(known: Int64[Tensor, "m 3"], place: int) -> dict[tuple[int, ...], list[int]]:
+    """By what the triples say apart from the entity at `place`: those that stand there."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for triple in known.tolist():
+        found.setdefault(_rest(triple, place), []).append(triple[place])
+    return found
+
+
+def _rest(triple: list[int], place: int) -> tuple[int, ...]:
+    return (*triple[:place], *triple[place + 1 :])

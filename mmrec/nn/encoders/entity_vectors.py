@@ -1,0 +1,70 @@
+"""The vectors that the entities of a graph start from: drawn, or pretrained ones that a file holds by name."""
+
+import json
+import logging
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from mmrec.errors import ConfigError, MissingFile
+from mmrec.files.storage import write_tensors
+from mmrec.types import Graph
+
+_VECTORS, _NAMES = "vectors", "names"
+_log = logging.getLogger(__name__)
+
+
+def entity_table(graph: Graph, embedding_dim: int, pretrained: str | None) -> nn.Parameter:
+    """A vector for each entity to learn from, (n_entities, embedding_dim): that of the file `pretrained` if it has the name, or drawn.
+
+    Pretrained vectors are scaled to the mean square of the drawn ones. Says how many entities the file lacks. Raises MissingFile,
+    ConfigError for a file that holds something else or vectors of another size.
+    """
+    table = xavier(graph.n_entities, embedding_dim)
+    if pretrained is None:
+        return table
+    vectors, names = read_entity_vectors(Path(pretrained))
+    if vectors.shape[1] != embedding_dim:
+        raise ConfigError(
+            f"kg_encoder.pretrained: expected vectors of {embedding_dim} numbers, {pretrained} has {vectors.shape[1]}; "
+            f"pretrain with embedding_dim={embedding_dim}"
+        )
+    rows = {name: row for row, name in enumerate(names)}
+    found = [(entity, rows[name]) for entity, name in enumerate(graph.entities) if name in rows]
+    _log.info(f"kg_encoder.pretrained: {len(found):,} of {graph.n_entities:,} entities have vectors in {pretrained}; the others are drawn")
+    if found:
+        entity, row = torch.tensor(found).unbind(1)
+        scale = table.detach().square().mean().sqrt() / vectors.square().mean().sqrt().clamp(min=1e-12)
+        with torch.no_grad():
+            table[entity] = vectors[row] * scale
+    return table
+
+
+def write_entity_vectors(path: Path, vectors: Float[Tensor, "n dim"], names: tuple[str, ...]) -> None:
+    """safetensors: `vectors`, and `names`, the bytes of a JSON list."""
+    encoded = torch.frombuffer(bytearray(json.dumps(names).encode()), dtype=torch.uint8)
+    write_tensors(path, {_VECTORS: vectors.contiguous(), _NAMES: encoded})
+
+
+def read_entity_vectors(path: Path) -> tuple[Float[Tensor, "n dim"], list[str]]:
+    """What `write_entity_vectors` wrote. Raises MissingFile, ConfigError."""
+    if not path.is_file():
+        raise MissingFile(f"kg_encoder.pretrained: expected a file, there is none at {path}; `mmrec pretrain pretrain=kg` makes one")
+    try:
+        tensors = safetensors.torch.load_file(path)
+        vectors, names = tensors[_VECTORS].float(), json.loads(tensors[_NAMES].numpy().tobytes())
+        is_sound = vectors.ndim == 2 and isinstance(names, list) and len(names) == len(vectors) and bool(vectors.isfinite().all())
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        is_sound = False
+    if not is_sound:
+        raise ConfigError(f"kg_encoder.pretrained: {path} holds no entity vectors; `mmrec pretrain pretrain=kg` makes such a file")
+    return vectors, names
+
+
+def xavier(n_rows: int, dim: int) -> nn.Parameter:
+    """A table of vectors drawn after Glorot and Bengio (2010), to be learned."""
+    return nn.Parameter(nn.init.xavier_normal_(torch.empty(n_rows, dim)))
