@@ -1,6 +1,9 @@
-"""MovieLens-100K with its Freebase graph, from the example data of the RecBole wheel.
+"""MovieLens-100K with a graph of genres and years, from the example data of the RecBole wheel.
 
-Ratings: Harper and Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015. Graph: Zhao et al., "KB4Rec", Data Intelligence 1(2), 2019.
+Harper and Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015.
+
+The wheel has a Freebase graph beside it (Zhao et al., "KB4Rec", Data Intelligence 1(2), 2019), which is not read: its links number the films
+as MovieLens-1M does, so that they lead from the films of MovieLens-100K to entities of others.
 """
 
 import logging
@@ -12,13 +15,13 @@ import polars as pl
 from mmrec.data.sources.recbole import read_recbole
 from mmrec.files.locate import user_path
 from mmrec.files.wheels import fetch_wheel
-from mmrec.types import ITEM_ID, Dataset
+from mmrec.types import HEAD, ITEM_ID, RELATION, TAIL, Dataset
 
 _log = logging.getLogger(__name__)
 PACKAGE, VERSION = "recbole", "1.2.1"
 SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 FOLDER = "recbole/dataset_example/ml-100k"
-FILES = tuple(f"ml-100k.{suffix}" for suffix in ("inter", "item", "kg", "link", "user"))
+FILES = tuple(f"ml-100k.{suffix}" for suffix in ("inter", "item", "user"))
 
 TERMS = """\
 MovieLens 100K was collected by the GroupLens Research Project at the University of Minnesota. Its terms: it is for research;
@@ -28,7 +31,7 @@ Systems 5, 4, Article 19. https://doi.org/10.1145/2827872"""
 
 
 def movielens_100k(cache: str) -> Dataset:
-    """100,000 ratings of 1,682 films by 943 users, with titles, genres, years, and 91,631 triples of Freebase around 1,598 of the films.
+    """100,000 ratings of 1,682 films by 943 users, with titles, genres, years, and triples from films to their genres and years.
 
     The first call fetches the wheel (2 MB) below `cache` and shows the terms of use. Raises DownloadError where it can't be fetched.
     """
@@ -41,10 +44,21 @@ def movielens_100k(cache: str) -> Dataset:
     dataset = read_recbole(str(target / FOLDER), None, {}, [])
     title, genre, year = pl.col("movie_title").alias("title"), pl.col("class").str.replace_all(" ", ", ").alias("genre"), "release_year"
     users = cast("pl.DataFrame", dataset.users)  # this dataset has them
+    items = dataset.items.select(ITEM_ID, title, genre, year)
     return replace(
         dataset,
         name="movielens_100k",
-        items=dataset.items.select(ITEM_ID, title, genre, year),
+        items=items,
+        triples=_triples(items),
         text_columns=("title", "genre", year),
         users=users.with_columns(pl.col("age").cast(pl.Float64)),
     )
+
+
+def _triples(items: pl.DataFrame) -> pl.DataFrame:
+    """What a film's genres and year say, as triples: the column is the relation, and `genre:Drama` an entity."""
+    values = [
+        items.select(pl.col(ITEM_ID).alias(HEAD), pl.lit(column).alias(RELATION), pl.col(column).str.split(", ").alias(TAIL)).explode(TAIL)
+        for column in ("genre", "release_year")
+    ]
+    return pl.concat(values).with_columns(pl.format("{}:{}", RELATION, TAIL).alias(TAIL)).drop_nulls()

@@ -14,8 +14,6 @@ from mmrec.data.sources.movielens_100k import movielens_100k
 FILES = {
     "inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t10\t3\t881250949\n2\t10\t5\t881250950.0\n",
     "item": 'item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n10\t"H\t1995\tAction Film-Noir\n11\tEmma\tV\tWar\n',
-    "kg": "head_id:token\trelation_id:token\ttail_id:token\nm.1\tfilm.actor\tm.2\n",
-    "link": "item_id:token\tentity_id:token\n10\tm.1\n",
     "user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n1\t24\tM\twriter\t05201\n2\t53\tF\tother\tT8H1N\n",
 }
 
@@ -44,12 +42,17 @@ def test_atomic_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert dataset.text_columns == ("title", "genre", "release_year")
     assert dataset.triples is not None
-    assert dataset.triples.rows() == [("m.1", "film.actor", "m.2")]
-    assert dataset.item_entities is not None
-    assert dataset.item_entities.rows() == [("10", "m.1")]
+    assert dataset.triples.rows() == [
+        ("10", "genre", "genre:Action"),
+        ("10", "genre", "genre:Film-Noir"),
+        ("11", "genre", "genre:War"),
+        ("10", "release_year", "release_year:1995"),
+        ("11", "release_year", "release_year:V"),
+    ]
+    assert dataset.item_entities is None  # films are entities under their own ids
     assert dataset.users is not None
     assert dataset.users.row(0) == ("1", 24.0, "M", "writer", "05201")
-    assert dataset.notes == ("1 of 2 items have no entity",)
+    assert not dataset.notes
 
 
 def test_terms_are_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -65,19 +68,18 @@ def test_terms_are_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
 @pytest.mark.network
 def test_the_real_one(tmp_path: Path) -> None:
     dataset = movielens_100k(str(tmp_path))
-    tables = (dataset.interactions, dataset.items, dataset.triples, dataset.item_entities, dataset.users)
-    assert [len(table) for table in tables if table is not None] == [100_000, 1_682, 91_631, 1_598, 943]
+    tables = (dataset.interactions, dataset.items, dataset.triples, dataset.users)
+    assert [len(table) for table in tables if table is not None] == [100_000, 1_682, 4_575, 943]
     assert dataset.items.filter(item_id="1").row(0) == ("1", "Toy Story", "Animation, Children's, Comedy", "1995")
-    assert dataset.notes == ("84 of 1,682 items have no entity",)
     assert (
-        dataset.content_hash == "ea3e4fd3b8cc961dc7b6fb0ea865ade672923a3576a49e54d4ea65972ed01183"
+        dataset.content_hash == "08f05654d6192ca7602233a41887c0c27825fe208c427124668ac0f703e86765"
     )  # what runs and tunings are kept under
 
 
 @pytest.mark.network
 def test_the_real_one_in_four_formats_is_one_dataset(tmp_path: Path) -> None:
     dataset = movielens_100k(str(tmp_path / "cache"))
-    names = ("interactions", "items", "triples", "item_entities", "users")
+    names = ("interactions", "items", "triples", "users")
     tables = {name: getattr(dataset, name) for name in names}
     writers = {"csv": pl.DataFrame.write_csv, "parquet": pl.DataFrame.write_parquet, "jsonl": pl.DataFrame.write_ndjson}
     writers["tsv"] = partial(pl.DataFrame.write_csv, separator="\t")
