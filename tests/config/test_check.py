@@ -266,7 +266,7 @@ def test_a_mandatory_value_that_is_missing(compose: Compose) -> None:
 
 
 def test_an_argument_that_is_missing(compose: Compose) -> None:
-    assert problems(compose("~text_encoder.max_length")) == ["text_encoder.max_length: minilm needs it"]
+    assert problems(compose("~text_encoder.cache")) == ["text_encoder.cache: minilm needs it"]
 
 
 def test_keys_and_types_of_a_folders_layout_are_checked(compose: Compose) -> None:

@@ -39,7 +39,7 @@ class CompGCNEncoder(nn.Module):
 
     is_free: Float[Tensor, "n_entities 1"]
 
-    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float) -> None:
+    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int = 1, dropout: float = 0.1) -> None:
         super().__init__()
         self.n_relations = graph.n_relations
         messages, sums, self.block_sizes = _compgcn_matrices(graph)
@@ -90,7 +90,7 @@ class RGCNEncoder(nn.Module):
 
     is_free: Float[Tensor, "n_entities 1"]
 
-    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, n_bases: int) -> None:
+    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int = 2, dropout: float = 0.1, n_bases: int = 8) -> None:
         super().__init__()
         means, sums, self.block_sizes = _rgcn_matrices(graph)
         self.means, self.sums = Propagation(means, symmetric=False), Propagation(sums, symmetric=False)
