@@ -37,12 +37,12 @@ class TabularDataModule(LightningDataModule):
         self,
         split_dir: Path,
         index: Index,
-        batch_of: str,
-        batch_size: int,
-        n_negatives: int,
-        shared_negatives: bool,
-        seed: int,
-        n_workers: int,
+        batch_of: str = "users",
+        batch_size: int = 128,
+        n_negatives: int = 4096,
+        shared_negatives: bool = True,
+        seed: int = 0,
+        n_workers: int = 0,
     ) -> None:
         super().__init__()
         if batch_size < 1 or n_negatives < 1:

@@ -16,7 +16,7 @@ def bpr(
     row: Int64[Tensor, " n"],
     negative: Float[Tensor, "users pool"],
     valid: Bool[Tensor, "users pool"],
-    temperature: float,
+    temperature: float = 1.0,
 ) -> Float[Tensor, ""]:
     """Bayesian personalised ranking (Rendle et al. 2009, BPR-OPT): `-mean ln σ((s⁺ - s⁻) / temperature)` over positives and their user's
     valid negatives.
@@ -33,7 +33,7 @@ def sampled_softmax(
     row: Int64[Tensor, " n"],
     negative: Float[Tensor, "users pool"],
     valid: Bool[Tensor, "users pool"],
-    temperature: float,
+    temperature: float = 0.15,
 ) -> Float[Tensor, ""]:
     """Softmax cross-entropy of each positive among itself and its user's valid negatives, `-mean ln (e^s⁺ / (e^s⁺ + Σ e^s⁻))`, with `s`
     the scores over the temperature (of cosines: SSM, Wu et al. 2022, "On the Effectiveness of Sampled Softmax Loss").

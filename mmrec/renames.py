@@ -3,12 +3,10 @@
 from typing import Any
 
 MODULES = {
-    "mmrec.baselines.bpr_mf": "mmrec.models.collaborative.bpr_mf",
     "mmrec.baselines.content_knn": "mmrec.models.closed_form.content_knn",
     "mmrec.baselines.ease": "mmrec.models.closed_form.ease",
     "mmrec.baselines.ials": "mmrec.models.closed_form.ials",
     "mmrec.baselines.item_knn": "mmrec.models.closed_form.item_knn",
-    "mmrec.baselines.lightgcn": "mmrec.models.collaborative.lightgcn_baseline",
     "mmrec.baselines.popularity": "mmrec.models.popularity.popularity",
     "mmrec.baselines.random": "mmrec.models.popularity.random",
     "mmrec.baselines.recent_popularity": "mmrec.models.popularity.recent_popularity",

@@ -213,6 +213,7 @@ class LeaderboardConfig:
     """The top level of `conf/leaderboard.yaml`."""
 
     board: Board = field(default_factory=Board)
+    trusted_packages: list[str] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
     output: str | None = None
     run: bool = MISSING

@@ -1,6 +1,7 @@
 """Plain values, as files hold them, against type hints."""
 
 import types
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
@@ -21,7 +22,7 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, hint)
     if hint is Path:
         return isinstance(value, str)
-    if origin is list:
+    if origin in (list, Sequence):
         return isinstance(value, list) and all(fits(one, arguments[0]) for one in value)
     if origin is dict or is_dataclass(hint):
         return isinstance(value, dict)
@@ -30,4 +31,6 @@ def fits(value: Any, hint: Any) -> bool:
 
 def type_name(hint: Any) -> str:
     """A type hint as messages call it."""
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
+    if isinstance(hint, type) and not get_args(hint):
+        return hint.__name__
+    return str(hint).replace("collections.abc.Sequence", "list").replace("typing.", "")

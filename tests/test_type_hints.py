@@ -1,6 +1,6 @@
 """mmrec.type_hints: which plain values are of a type hint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ from mmrec.type_hints import fits
         ([], list[int], True),
         ([1, "2"], list[int], False),
         ("ab", list[str], False),
+        ([1, 2], Sequence[int], True),
+        ([1, "2"], Sequence[int], False),
+        ("ab", Sequence[str], False),
         ({"a": 1}, dict[str, str], True),
         (["a"], dict[str, str], False),
         (None, list[str] | None, True),

@@ -21,15 +21,6 @@ def linear(grades: Float[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
     return grades.double()
 
 
-def exponential(grades: Float[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
-    """2^grade − 1 (Burges et al. 2005).
-
-    >>> exponential(torch.tensor([0.0, 1.0, 3.0]))
-    tensor([0., 1., 7.], dtype=torch.float64)
-    """
-    return grades.double().exp2() - 1
-
-
 def graded_ndcg(grades: Float[Tensor, "n_users depth"], ideal: Float[Tensor, "n_users m"], k: int, gain: Gain = linear) -> PerUser:
     """Σ gain(grade at rank r) / log2(r + 1) over the first k ranks, divided by the same sum over the user's k greatest grades.
 
@@ -38,7 +29,7 @@ def graded_ndcg(grades: Float[Tensor, "n_users depth"], ideal: Float[Tensor, "n_
 
     >>> graded_ndcg(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0]]), k=2)  # (1 + 2 / log2(3)) / (2 + 1 / log2(3))
     tensor([0.8597], dtype=torch.float64)
-    >>> graded_ndcg(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0]]), k=2, gain=exponential)
+    >>> graded_ndcg(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0]]), k=2, gain=lambda grades: grades.double().exp2() - 1)
     tensor([0.7967], dtype=torch.float64)
     """
     best = ideal.sort(dim=1, descending=True).values

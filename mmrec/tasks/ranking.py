@@ -19,7 +19,7 @@ from mmrec.metrics.ranking import known_metrics
 from mmrec.models.recommender import GradientRecommender, MixedRecommender, Recommender
 from mmrec.tasks.mixing import climb, weight_grids
 from mmrec.tasks.parameter_groups import Rates
-from mmrec.tasks.task import Task, Validated
+from mmrec.tasks.task import GROUPS, Task, Validated
 from mmrec.types import Scorer
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -46,17 +46,17 @@ class RankingTask(Task):
         loss: Loss,
         optimizer: Callable[..., torch.optim.Optimizer],
         embedding_lr: float = 0.005,
-        ks: list[int] | None = None,
+        ks: list[int] = KS,
         seed: int = 0,
-        groups: Rates | None = None,
+        groups: Rates = GROUPS,
     ) -> None:
         super().__init__(model, optimizer, embedding_lr, groups, seed)
-        self.loss, self.ks = loss, KS if ks is None else ks
+        self.loss, self.ks = loss, ks
 
     @classmethod
     def metrics(cls, settings: Mapping[str, Any]) -> tuple[Metric, ...]:
         """Return every ranking metric at every k; ndcg at the largest is the first."""
-        ks = KS if settings["ks"] is None else settings["ks"]
+        ks = settings["ks"]
         if not ks:
             raise ConfigError("task.ks: expected one cutoff or more, came none")
         names, first = [f"{name}@{k}" for name in known_metrics() for k in ks], _selecting(ks)

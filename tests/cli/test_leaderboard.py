@@ -187,3 +187,69 @@ def test_a_wrong_board_is_refused_before_anything_runs(arguments: list[str], sai
     assert code == 2 and not out and "Traceback" not in err
     assert said in err and len(err.strip().splitlines()) == 1
     assert not (tmp_path / "board").exists()
+
+
+def test_a_board_may_not_say_whom_to_trust(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    """Nor may a file that it chooses, nor what Hydra would act on before anything is checked."""
+    conf = tmp_path / "conf"
+    for group in ("board", "experiment"):
+        (conf / group).mkdir(parents=True)
+    (conf / "experiment" / "theirs.yaml").write_text("# @package _global_\ntrusted_packages: [fractions]\n")
+    logging = "hydra:\n  job_logging:\n    handlers:\n      x:\n        class: os.mkdir\n"
+    (conf / "experiment" / "logs.yaml").write_text(f"# @package _global_\n{logging}")
+    built = ["loss._target_=fractions.Fraction", "~loss.temperature"]
+    trust = "mmrec: board: shop random_ratio theirs: trusted_packages: a board must not say whom you trust"
+    for words, said in (
+        (["trusted_packages=[fractions]", *built], trust),
+        (["++trusted_packages=[fractions]", *built], trust),
+        (["experiment=theirs", *built], trust),
+        (["resume=elsewhere"], "resume: a board must not say it"),
+        (["trust_run=true"], "trust_run: a board must not say it"),
+        (["+hydra.job_logging.root.handlers=[x]"], "a board must not change Hydra's own keys"),
+        (["hydra.searchpath=[pkg://theirs]"], "a board must not change Hydra's own keys"),
+        (["experiment=logs"], "hydra.job_logging: a configuration from elsewhere must not change it"),
+    ):
+        (conf / "board" / "theirs.yaml").write_text(f"defaults: [movielens_100k]\nmodels: {json.dumps({'theirs': words})}\n")
+        for more in ([], ["trusted_packages=[fractions]"]):  # what a person says is not said for the board
+            without = ["~board.models.no_graph", "~board.models.fusion"]
+            code, out, err = leaderboard("board=theirs", *without, *more, "--config-dir", str(conf))
+            assert code == 2 and not out and len(err.strip().splitlines()) == 1
+            assert said in err
+        (conf / "board" / "theirs.yaml").write_text(f"defaults: [movielens_100k]\noverrides: {json.dumps(words)}\n")
+        code, _, err = leaderboard("board=theirs", "--config-dir", str(conf))
+        assert code == 2 and said.rpartition(": ")[2] in err
+    assert not (tmp_path / "board").exists()
+
+
+def test_a_model_of_others_runs_where_the_command_line_trusts_them(
+    leaderboard: Leaderboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_models").mkdir()
+    base = "mmrec.models.collaborative.matrix_factorization"
+    model = f"from {base} import MatrixFactorizationRecommender\n\n\nclass Theirs(MatrixFactorizationRecommender):\n    pass\n"
+    (tmp_path / "their_models" / "theirs.py").write_text(model)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ["model=matrix_factorization", "model.name=theirs", "model._target_=their_models.theirs.Theirs"]
+    board = ["~board.models.fusion", "~board.models.no_graph", f"+board.models.theirs={listed(words)}", "board.seeds=[1]"]
+    (tmp_path / "conf" / "board").mkdir(parents=True)
+    (tmp_path / "conf" / "board" / "trusting.yaml").write_text(
+        "# @package _global_\ndefaults: [movielens_100k@board]\ntrusted_packages: [their_models]\n"
+    )
+    for words in (board, ["board=trusting", *board, "--config-dir", str(tmp_path / "conf")]):
+        code, _, err = leaderboard(*words)
+        assert code == 2 and "if you trust it, say so on the command line: trusted_packages=[their_models]" in err
+    assert not (tmp_path / "board").exists()
+
+    trust = "trusted_packages=[their_models]"
+    code, _, err = leaderboard(*board, trust)
+    assert code == 0, err
+    found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+    assert next(iter(found["sections"][0]["models"])) == "theirs"
+    (run,) = (tmp_path / "board").glob("*/*/theirs/1-*")
+    (run / "run.json").unlink()  # as stopped within its second epoch
+    shutil.rmtree(max((run / "checkpoints" / "seed_1").glob("epoch_*")))
+    code, _, err = leaderboard(*board, trust)
+    assert code == 0 and err.count(" done in ") == 1
+    assert "resumed from epoch_0001_step_000000" in (run / "log.txt").read_text(encoding="utf-8")
+    code, _, err = leaderboard(*board, "trusted_packages=['no such']")
+    assert code == 2 and "trusted_packages: expected names of Python packages, came `no such`" in err

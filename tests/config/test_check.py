@@ -268,7 +268,7 @@ def test_a_mandatory_value_that_is_missing(compose: Compose) -> None:
 
 
 def test_an_argument_that_is_missing(compose: Compose) -> None:
-    assert problems(compose("~encoders.text.max_length")) == ["encoders.text.max_length: minilm needs it"]
+    assert problems(compose("~encoders.text.cache")) == ["encoders.text.cache: minilm needs it"]
 
 
 def test_keys_and_types_of_a_folders_layout_are_checked(compose: Compose) -> None:

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from mmrec.metrics.graded import exponential, grade_pairs, graded_ndcg, linear, look_up_grades, pad_grades
+from mmrec.metrics.graded import grade_pairs, graded_ndcg, linear, look_up_grades, pad_grades
 from mmrec.metrics.ranking import ndcg
+from tests.metrics.gains import exponential
 
 D2, D3 = 1 / math.log2(3), 1 / math.log2(4)
 RANKED = torch.tensor([[0.0, 3.0, 1.0], [5.0, 0.0, 0.0]])

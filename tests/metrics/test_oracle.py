@@ -10,7 +10,8 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.metrics.auc import auc_of_users
 from mmrec.metrics.full_ranking import evaluate_ranking, rank_users
-from mmrec.metrics.graded import exponential, grade_pairs, graded_ndcg, linear, look_up_grades, pad_grades
+from mmrec.metrics.graded import grade_pairs, graded_ndcg, linear, look_up_grades, pad_grades
+from tests.metrics.gains import exponential
 
 N_USERS = 250
 KS = (1, 3, 10, 40)

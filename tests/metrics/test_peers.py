@@ -52,9 +52,10 @@ from torchmetrics.retrieval import RetrievalRecall
 from mmrec.metrics.auc import auc
 from mmrec.metrics.beyond_accuracy import average_popularity, catalogue_coverage, count_exposure, novelty, serendipity
 from mmrec.metrics.click import click_auc, ece_equal_width
-from mmrec.metrics.graded import exponential, graded_ndcg, linear
+from mmrec.metrics.graded import graded_ndcg, linear
 from mmrec.metrics.ranking import METRICS
 from mmrec.metrics.rating import mae, rmse
+from tests.metrics.gains import exponential
 
 DEFINITIONS = (Path(__file__).parents[2] / "mmrec" / "metrics" / "DEFINITIONS.md").read_text(encoding="utf-8")
 RECTOOLS = json.loads(Path(__file__).with_name("rectools.json").read_text(encoding="utf-8"))

@@ -4,16 +4,18 @@ import contextlib
 import hashlib
 import itertools
 import json
+import re
 import shutil
 import time
 import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
@@ -21,12 +23,14 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mmrec.cli.hydra.errors import explain
-from mmrec.cli.hydra.internals import Callbacks, Hydra
+from mmrec.cli.hydra.internals import Callbacks
 from mmrec.cli.hydra.shorthand import quoted
+from mmrec.cli.hydra.their_config import check_hydra_node
 from mmrec.cli.train import train
 from mmrec.config import check, flat, plain
 from mmrec.config.selection import check_selection
 from mmrec.config.task import task_metrics
+from mmrec.config.values import literal
 from mmrec.errors import ConfigError, MmrecError, nearest
 from mmrec.evaluation.compare.run_labels import is_compared
 from mmrec.experiment.leaderboard import BoardRun
@@ -44,19 +48,19 @@ def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
         if twice := [value for value in board[key] if list(board[key]).count(value) > 1]:
             raise ConfigError(f"board.{key}: `{twice[0]}` is there twice")
     first = next(iter(board["models"]))
-    runs = []
+    trusted, ours, runs = list(cfg.trusted_packages), literal(_load(()).hydra), []
     for data, split, model in itertools.product(board["data"], board["splits"], board["models"]):
         baselines = board["baselines"] if model == first else "none"
         fixed = (f"split={split}", f"baselines={baselines}", f"paths.cache={quoted(str(cfg.paths.cache))}")
         overrides = (*board["data"][data], *fixed, *board["overrides"], *board["models"][model], "n_seeds=1")
-        composed = _composed(overrides, f"board: {data} {split} {model}")
+        composed = _composed(overrides, trusted, ours, f"board: {data} {split} {model}")
         _check_columns(board, composed)
         if clash := set(composed.baselines) & set(board["models"]):
             raise ConfigError(f"board.models: `{min(clash)}` is what a baseline is called; choose another name")
         for seed in board["seeds"]:
             composed.seed = seed
             run_dir = folder / data / split / model / f"{seed}-{_fingerprint(composed)}"
-            runs.append(BoardRun(data, split, model, seed, (*overrides, f"seed={seed}"), run_dir))
+            runs.append(BoardRun(data, split, model, seed, (*overrides, f"seed={seed}", *_trust(trusted)), run_dir))
     return runs
 
 
@@ -78,7 +82,7 @@ def run_one(cfg: DictConfig, runs: Sequence[BoardRun]) -> str | None:
         run.folder.mkdir(parents=True)
     with (run.folder / "log.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:
-            train(cfg, run.overrides if cfg.resume is None else ())
+            train(cfg, run.overrides if cfg.resume is None else _trust(cfg.trusted_packages))
             problem = None
         except MmrecError as error:
             problem = str(error)
@@ -92,14 +96,13 @@ def run_one(cfg: DictConfig, runs: Sequence[BoardRun]) -> str | None:
 
 def launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[BoardRun, str]:
     """Starts runs by the launcher that Hydra was given; what went wrong, by run. An error that is none of a person's is raised."""
-    hydra = _hydra()
-    config = hydra.compose_config("train", [], run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+    config = _load(())
     launcher_config = plain(HydraConfig.get().launcher)
     if "n_jobs" in launcher_config:
         launcher_config["n_jobs"] = cfg.jobs
     with open_dict(config):
         config.hydra.launcher, config.hydra.sweep.dir = launcher_config, str(folder)
-    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
+    context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
     task = partial(run_one, runs=tuple(runs))
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
     jobs = [[*run.overrides, f"run_dir={quoted(str(run.folder))}"] for run in runs]
@@ -107,18 +110,26 @@ def launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[Boar
     return {run: problem for run, problem in zip(runs, problems, strict=True) if problem}
 
 
-def _hydra() -> Hydra:
-    """The Hydra that composed the configuration of this command."""
-    return cast(Hydra, GlobalHydra.instance().hydra)
+def _load(overrides: Sequence[str]) -> DictConfig:
+    """A configuration of `mmrec train` by the Hydra of this command, `hydra` included."""
+    return GlobalHydra.instance().config_loader().load_configuration("train", list(overrides), run_mode=RunMode.MULTIRUN)
 
 
-def _composed(overrides: Sequence[str], what: str) -> DictConfig:
-    """The configuration of a run, checked as `mmrec train` does."""
-    hydra = _hydra()
+def _trust(packages: Sequence[str]) -> tuple[str, ...]:
+    """The words that have a run trust packages."""
+    return (f"trusted_packages=[{','.join(packages)}]",) if packages else ()
+
+
+def _composed(overrides: Sequence[str], trusted: list[str], ours: dict[str, Any], what: str) -> DictConfig:
+    """The configuration of a run, checked as `mmrec train` does. `ours` is what mmrec says under `hydra`."""
     try:
-        composed = hydra.compose_config("train", list(overrides), run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+        _check_words(overrides)
+        composed = _load(overrides)
+        check_hydra_node(literal(composed.hydra), ours)
+        _check_trust(composed)
         with open_dict(composed):
             del composed["hydra"]
+        composed.trusted_packages = trusted
         check(composed, TrainConfig)
         check_selection(composed)
     except ConfigError as error:
@@ -126,6 +137,22 @@ def _composed(overrides: Sequence[str], what: str) -> DictConfig:
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"{what}: {explain(error, 'train')}") from None
     return composed
+
+
+def _check_words(overrides: Sequence[str]) -> None:
+    """Raises ConfigError where a board, which may come from anywhere, says what Hydra acts on before anything is checked."""
+    for word, override in zip(overrides, OverridesParser.create().parse_overrides(list(overrides)), strict=True):
+        if re.match(r"hydra\b", override.key_or_group):
+            raise ConfigError(f"{word}: a board must not change Hydra's own keys; give it on the command line")
+
+
+def _check_trust(composed: DictConfig) -> None:
+    """Raises ConfigError where a board, or a file that it chooses, says what only the command line may."""
+    if composed.trusted_packages:
+        raise ConfigError("trusted_packages: a board must not say whom you trust; give it on the command line of `mmrec leaderboard`")
+    for key in ("resume", "trust_run"):
+        if composed[key]:
+            raise ConfigError(f"{key}: a board must not say it; the runs of a board are resumed by starting it again")
 
 
 def _check_columns(board: dict[str, Any], composed: DictConfig) -> None:

@@ -39,6 +39,11 @@ def check_config_dirs(words: Sequence[str], config_name: str) -> None:
         raise ConfigError(
             f"{arguments.config_dir or 'hydra.searchpath'}: a file is no YAML that a configuration may be: {error}"
         ) from error
+    check_hydra_node(theirs, ours)
+
+
+def check_hydra_node(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Raises ConfigError where what stands under `hydra` holds anything to be built that our own configuration does not."""
     for key in _BUILT_BY_HYDRA:
         if theirs.get(key) != ours.get(key):
             raise ConfigError(f"hydra.{key}: a configuration from elsewhere must not change it: it is run before anything is checked")

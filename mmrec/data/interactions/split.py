@@ -55,17 +55,17 @@ class Split:
         return sha256_text(*(sha256_frame(part) for part in (self.train, self.valid, self.test)))
 
 
-def random_ratio(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float, seed: int) -> Split:
+def random_ratio(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1, seed: int = 0) -> Split:
     """Holds out random rows of the whole table; a user's share may be larger or smaller."""
     return _split(interactions, RandomRatio(valid_ratio, test_ratio, seed))
 
 
-def user_time(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float) -> Split:
+def user_time(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1) -> Split:
     """Holds out the newest rows of each user, rounded half up, but never the oldest one. Raises DataError without timestamps."""
     return _split(interactions, UserTime(valid_ratio, test_ratio))
 
 
-def global_time(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float) -> Split:
+def global_time(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1) -> Split:
     """Cuts all rows at two moments, such that the newest `test_ratio` of them test and the `valid_ratio` before them validate.
 
     Rows of one moment are never parted: those at a cut go to the later side. Raises DataError without timestamps, or where one moment holds
@@ -79,17 +79,17 @@ def leave_last_out(interactions: pl.DataFrame) -> Split:
     return _split(interactions, LeaveLastOut())
 
 
-def cold_item(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float, seed: int) -> Split:
+def cold_item(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1, seed: int = 0) -> Split:
     """Holds out random items with all of their rows; the ratios are of items, so those of rows differ."""
     return _split(interactions, ColdItem(valid_ratio, test_ratio, seed))
 
 
-def cold_user(interactions: pl.DataFrame, *, valid_ratio: float, test_ratio: float, seed: int) -> Split:
+def cold_user(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1, seed: int = 0) -> Split:
     """Holds out random users with all of their rows; the ratios are of users. What a model shows to them, it shows to any newcomer."""
     return _split(interactions, ColdUser(valid_ratio, test_ratio, seed))
 
 
-def given(interactions: pl.DataFrame, *, valid_ratio: float, seed: int) -> Split:
+def given(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, seed: int = 0) -> Split:
     """The parts that the column `split` names; where nothing is left to validate on, random rows of train, `valid_ratio` of them, do.
 
     Nobody is tested on what training knew: a (user, item) in several parts stays in the first of train, valid and test. Raises DataError

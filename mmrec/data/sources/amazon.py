@@ -137,9 +137,9 @@ _LAYOUTS = {
 def amazon_reviews(
     category: str,
     cache: str,
-    year: int,
-    k_core: int,
-    relations: list[str],
+    year: int = 2023,
+    k_core: int = 5,
+    relations: Sequence[str] = ("category", "brand"),
     files: Files = Files(),
     allow_hosts: list[str] | None = None,
     allow_private: bool = False,

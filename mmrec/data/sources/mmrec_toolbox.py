@@ -40,7 +40,7 @@ _FEATURES = {TEXT: "text_feat.npy", IMAGE: "image_feat.npy"}
 _MAPPINGS = {ITEM_ID: "i_id_mapping.csv", USER_ID: "u_id_mapping.csv"}
 
 
-def read_mmrec_toolbox(path: str, name: str | None, limits: Limits = DEFAULTS, encoding: str | None = None) -> Dataset:
+def read_mmrec_toolbox(path: str, name: str | None = None, limits: Limits = DEFAULTS, encoding: str | None = None) -> Dataset:
     """The dataset `name` in the folder `path`, where `~` is understood; None: called as the folder. Its tables keep to `limits`. `encoding`
     is that of text files that are not UTF-8; None: what they look like.
 

@@ -44,9 +44,9 @@ _KINDS: dict[str, Kind] = {"token": "text", "token_seq": "text", "float": "numbe
 
 def read_recbole(
     path: str,
-    name: str | None,
-    columns: dict[str, str | None],
-    text_columns: list[str] | None,
+    name: str | None = None,
+    columns: dict[str, str | None] | None = None,
+    text_columns: list[str] | None = None,
     on_error: str = "stop",
     quarantine: str | None = None,
     limits: Limits = DEFAULTS,
@@ -69,8 +69,8 @@ def read_recbole(
         DataError: a file cannot be read at all, lacks a column, or heads one by something else than name and type.
         ConfigError: an argument names a column that does not exist, or nothing that can be done on errors.
     """
-    check_choices(columns, on_error)
-    theirs = _THEIRS | {ours: name for ours, name in columns.items() if name is not None}
+    check_choices(columns or {}, on_error)
+    theirs = _THEIRS | {ours: name for ours, name in (columns or {}).items() if name is not None}
     check_text_columns(text_columns, (ITEM_ID, theirs.get(ITEM_ID, ITEM_ID)), "data.text_columns")
     folder = find_folder(path)
     name = name or folder.resolve().name

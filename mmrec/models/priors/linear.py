@@ -3,7 +3,7 @@ scores."""
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import scipy.sparse
@@ -82,12 +82,12 @@ class TimeAwareEASE:
 
     def __init__(
         self,
-        regularization: list[float],
-        time_weight: list[float],
-        time_span: float,
-        rank: list[int],
-        max_items: int,
-        seed: int,
+        regularization: Sequence[float] = (2.5, 5.0, 10.0),
+        time_weight: Sequence[float] = (0.0, 1.0, 3.0),
+        time_span: float = 20.0,
+        rank: Sequence[int] = (32, 64, 128, 256),
+        max_items: int = 10_000,
+        seed: int = 0,
         max_gib: float = 0.5,
     ) -> None:
         if not (regularization and time_weight and rank and min(regularization) > 0 and min(time_weight) >= 0 and min(rank) > 0):

@@ -15,7 +15,6 @@ from mmrec.models.priors.grid import Choices
 from mmrec.models.priors.linear import LinearFactors, ndcg
 from mmrec.types import DatasetSpec
 
-_SMOOTHING = (0.0, 0.1, 0.3, 1.0, 3.0)
 _MAX_RANK = 512
 
 
@@ -44,11 +43,11 @@ class SpectralFactors:
 
     def __init__(
         self,
-        rank: list[int],
-        value_power: list[float],
-        degree_power: list[float],
-        seed: int,
-        smoothing: Sequence[float] = _SMOOTHING,
+        rank: Sequence[int] = (16, 24, 32, 48, 64, 96),
+        value_power: Sequence[float] = (0.0, 0.5, 1.0),
+        degree_power: Sequence[float] = (0.0, 0.25, 0.5),
+        seed: int = 0,
+        smoothing: Sequence[float] = (0.0, 0.1, 0.3, 1.0, 3.0),
     ) -> None:
         if not (rank and value_power and degree_power and smoothing and min(rank) > 0 and min(smoothing) >= 0):
             raise ValueError(

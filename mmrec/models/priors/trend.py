@@ -1,5 +1,6 @@
 """What is popular at the end of training: a part of the scores that is the same for all users."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from mmrec.models.priors.linear import LinearFactors, ndcg
 from mmrec.types import DatasetSpec
 
 _DAY_S = 86_400
+_HALF_LIFE_DAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 250.0, 500.0, 1000.0)
 _USER_EXPONENT = 0.25
 """An interaction of a user with n of them counts n^-¼: whoever has everything says less with each."""
 
@@ -26,7 +28,7 @@ class Trend:
     every interaction is of today.
     """
 
-    def __init__(self, half_life_days: list[float]) -> None:
+    def __init__(self, half_life_days: Sequence[float] = _HALF_LIFE_DAYS) -> None:
         if not half_life_days or min(half_life_days) <= 0:
             raise ValueError(f"half_life_days: expected a list of numbers above 0, came {half_life_days}")
         self.half_life_days = half_life_days

@@ -10,7 +10,7 @@ from mmrec.types import DatasetSpec
 class ItemTable(Backbone):
     """One free vector an item, as the output vectors of FISM (Kabbur et al. 2013, eq. 3)."""
 
-    def __init__(self, spec: DatasetSpec, embedding_dim: int, init_scale: float) -> None:
+    def __init__(self, spec: DatasetSpec, embedding_dim: int, init_scale: float = 0.1) -> None:
         super().__init__()
         self.init_scale = init_scale
         self.table = embedding_table(spec.n_items, embedding_dim, init_scale)

@@ -14,7 +14,7 @@ class LightGCN(Backbone):
     A node without training interactions keeps `E⁰/(L+1)`.
     """
 
-    def __init__(self, spec: DatasetSpec, embedding_dim: int, n_layers: int, init_scale: float) -> None:
+    def __init__(self, spec: DatasetSpec, embedding_dim: int, n_layers: int = 2, init_scale: float = 0.1) -> None:
         super().__init__()
         self.n_layers, self.sizes, self.init_scale = n_layers, (spec.n_users, spec.n_items), init_scale
         self.embedding = embedding_table(spec.n_users + spec.n_items, embedding_dim, init_scale)

@@ -40,7 +40,7 @@ class CompGCNEncoder(nn.Module):
 
     is_free: Float[Tensor, "n_entities 1"]
 
-    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, pretrained: str | None = None) -> None:
+    def __init__(self, graph: Graph, embedding_dim: int, n_layers: int = 1, dropout: float = 0.1, pretrained: str | None = None) -> None:
         super().__init__()
         self.n_relations = graph.n_relations
         messages, sums, self.block_sizes = _compgcn_matrices(graph)
@@ -92,7 +92,13 @@ class RGCNEncoder(nn.Module):
     is_free: Float[Tensor, "n_entities 1"]
 
     def __init__(
-        self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, n_bases: int, pretrained: str | None = None
+        self,
+        graph: Graph,
+        embedding_dim: int,
+        n_layers: int = 2,
+        dropout: float = 0.1,
+        n_bases: int = 8,
+        pretrained: str | None = None,
     ) -> None:
         super().__init__()
         means, sums, self.block_sizes = _rgcn_matrices(graph)

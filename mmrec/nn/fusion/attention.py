@@ -16,7 +16,7 @@ class AttentionFusion(Fusion):
     learning departs from there: a collaborative token keeps its geometry until the others earn their place.
     """
 
-    def __init__(self, n_modalities: int, embedding_dim: int, n_layers: int, n_heads: int, dropout: float) -> None:
+    def __init__(self, n_modalities: int, embedding_dim: int, n_layers: int = 1, n_heads: int = 4, dropout: float = 0.0) -> None:
         super().__init__()
         if embedding_dim % n_heads:
             raise ValueError(f"embedding_dim must be a multiple of n_heads, got {embedding_dim} and {n_heads}")

@@ -10,7 +10,7 @@ from mmrec.nn.fusion.fusion import Fusion, uniform_mass
 class ConcatFusion(Fusion):
     """`MLP([h_1 p_1; …; h_M p_M; p])`: absent tokens are zero, as the presence bits `p` say. Without weights to show, mass is uniform."""
 
-    def __init__(self, n_modalities: int, embedding_dim: int, hidden_dim: int, dropout: float) -> None:
+    def __init__(self, n_modalities: int, embedding_dim: int, hidden_dim: int = 256, dropout: float = 0.0) -> None:
         super().__init__()
         self.mlp = nn.Sequential(
             nn.Linear(n_modalities * (embedding_dim + 1), hidden_dim),

@@ -43,7 +43,7 @@ _HOPS = (("made_by", "brand", "designed_by"), ("in_category", "category", "part_
 """Relation from an item, kind of the entity one hop away, relation from there to what taste is about."""
 
 
-def demo_shop(cache: str, n_users: int, n_items: int, n_interactions: int, seed: int) -> Dataset:
+def demo_shop(cache: str, n_users: int = 3_000, n_items: int = 2_400, n_interactions: int = 40_000, seed: int = 7) -> Dataset:
     """The generated shop, made under `cache/demo_shop/` unless it is there already.
 
     Args:
