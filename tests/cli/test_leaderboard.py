@@ -20,16 +20,12 @@ def listed(values: list[str]) -> str:
     return "[" + ",".join('"' + value.replace('"', '\\"') + '"' for value in values) + "]"
 
 
-@pytest.fixture
-def leaderboard(
-    shop_overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Leaderboard:
-    """`leaderboard(*arguments)`: exit code, stdout and stderr of one of two models and two seeds on the small shop."""
+@pytest.fixture(scope="module")
+def board(shop_overrides: list[str]) -> list[str]:
+    """Overrides of a board of two models and two seeds on the small shop."""
     shop = [o for o in shop_overrides if not o.startswith("paths.")] + ["evidence.image=false", "evidence.text=false"]
-    cache = next(o for o in shop_overrides if o.startswith("paths."))
-    board = [
-        cache,
-        f"output={tmp_path / 'board'}",
+    return [
+        next(o for o in shop_overrides if o.startswith("paths.")),
         "~board.data.movielens_100k",
         f"+board.data.shop={listed(shop)}",
         f"+board.models.no_graph={listed(['ablation=no_kg'])}",
@@ -37,19 +33,44 @@ def leaderboard(
         "board.seeds=[1,2]",
         "board.baselines=none",
     ]
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mmrec", "leaderboard", *board, *arguments])
-        capfd.readouterr()
-        code = 0
+
+def run_board(board: list[str], folder: Path, *arguments: str) -> int:
+    """Runs `mmrec leaderboard` in this process; returns the exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYDRA_FULL_ERROR", "0")
+        patch.setattr(sys, "argv", ["mmrec", "leaderboard", *board, f"output={folder}", *arguments])
         try:
             main()
         except SystemExit as stop:
-            code = int(stop.code or 0)
+            return int(stop.code or 0)
+        return 0
+
+
+@pytest.fixture
+def leaderboard(board: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Leaderboard:
+    """`leaderboard(*arguments)`: exit code, stdout and stderr of the board in `tmp_path / "board"`."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = run_board(board, tmp_path / "board", *arguments)
         return code, *capfd.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def finished_once(board: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the board, all four runs finished. It is only read."""
+    folder = tmp_path_factory.mktemp("finished") / "board"
+    assert run_board(board, folder) == 0
+    return folder
+
+
+@pytest.fixture
+def finished(finished_once: Path, tmp_path: Path) -> Path:
+    """A copy of it in `tmp_path / "board"`."""
+    return shutil.copytree(finished_once, tmp_path / "board")
 
 
 def test_runs_what_is_not_finished_and_makes_one_table(leaderboard: Leaderboard, tmp_path: Path) -> None:
@@ -83,11 +104,10 @@ def test_runs_what_is_not_finished_and_makes_one_table(leaderboard: Leaderboard,
     assert "Not finished" in (tmp_path / "board" / "leaderboard.md").read_text(encoding="utf-8")
 
 
-def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(leaderboard: Leaderboard, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(leaderboard: Leaderboard, finished: Path) -> None:
     """As killed within the second of two epochs, first with a sound checkpoint of the first epoch, then with a damaged one."""
     one = ["~board.models.no_graph", "board.seeds=[1]"]
-    assert leaderboard(*one)[0] == 0
-    (run,) = (tmp_path / "board").glob("*/*/fusion/1-*")
+    (run,) = finished.glob("*/*/fusion/1-*")
     expected = json.loads((run / "run.json").read_text(encoding="utf-8"))["weights_sha256"]
     for is_damaged in (False, True):
         (run / "run.json").unlink()
@@ -107,16 +127,14 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(leaderboard: Leaderb
         assert about["weights_sha256"] == expected and (about["fit_s"]["fusion"] > 1000) != is_damaged
 
 
-def test_processes_side_by_side_give_the_numbers_of_one(leaderboard: Leaderboard, tmp_path: Path) -> None:
-    def run(*arguments: str) -> dict:
-        code, _, err = leaderboard(*arguments)
-        assert code == 0, err
-        found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+def test_processes_side_by_side_give_the_numbers_of_one(leaderboard: Leaderboard, finished_once: Path, tmp_path: Path) -> None:
+    def metrics(folder: Path) -> dict:
+        found = json.loads((folder / "leaderboard.json").read_text(encoding="utf-8"))
         return {name: row["metrics"] for name, row in found["sections"][0]["models"].items()}
 
-    one = run()
-    (tmp_path / "board").rename(tmp_path / "before")
-    assert run("jobs=2") == one
+    code, _, err = leaderboard("jobs=2")
+    assert code == 0 and "4 runs, 0 of them finished" in err, err
+    assert metrics(tmp_path / "board") == metrics(finished_once)
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_kept(leaderboard: Leaderboard, tmp_path: Path) -> None:
@@ -128,13 +146,12 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept(leaderboard: Leaderbo
     assert found["unfinished"] == ["shop random_ratio no_graph seed 1", "shop random_ratio no_graph seed 2"]
 
 
-def test_a_model_that_lacks_a_seed_waits_for_it_and_data_that_changed_are_refused(leaderboard: Leaderboard, tmp_path: Path) -> None:
+def test_a_model_that_lacks_a_seed_waits_for_it_and_data_that_changed_are_refused(leaderboard: Leaderboard, finished: Path) -> None:
     def tables() -> tuple[list[str], list[str]]:
-        found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+        found = json.loads((finished / "leaderboard.json").read_text(encoding="utf-8"))
         return list(found["sections"][0]["models"]), found["unfinished"]
 
-    assert leaderboard()[0] == 0
-    run = next((tmp_path / "board").glob("*/*/no_graph/1-*/run.json"))
+    run = next(finished.glob("*/*/no_graph/1-*/run.json"))
     about = json.loads(run.read_text(encoding="utf-8"))
     run.unlink()
     assert leaderboard("run=false")[0] == 0

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import struct
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -21,19 +20,32 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from make_configs import ESCAPES, configs, hydra_files
-from make_exhausting import exhausting
+from make_exhausting import INTERACTIONS, exhausting
+from make_links import link_to, links
 from make_runs import received_runs
 from make_stores import STORED_NAMES
 from PIL import Image
 
 Content = bytes | str | Callable[[Path], None]
 """Of one file: bytes, text, or what makes it at a path."""
-INTERACTIONS = "user_id,item_id\nu,i\nv,j\n"
 DEEP = 100_000
 
 
-def make_corpus(corpus: Path) -> None:
-    """Writes everything below `corpus`."""
+SOUND = {
+    "tables": "sound",
+    "pictures": "sound.png",
+    "stores": "sound",
+    "checkpoints": "sound",
+    "wheels": "sound",
+    "runs": "vectors without users",
+    "received": "sound",
+    "configs": "os.system",
+}
+"""One of most entries that is always made: whoever reads the corpus reads these first."""
+
+
+def make_corpus(corpus: Path, step: int) -> None:
+    """Writes every `step`-th artefact of each entry below `corpus`, and those of `SOUND`."""
     owned = corpus / "owned"
     entries = {
         "tables": tables(owned),
@@ -49,8 +61,8 @@ def make_corpus(corpus: Path) -> None:
         "received": received_runs(owned, corpus / "shop"),
     }
     for entry, artefacts in entries.items():
-        for name, files in artefacts.items():
-            for path, content in files.items():
+        for name in {*sorted(artefacts)[::step], SOUND.get(entry)} - {None}:
+            for path, content in artefacts[name].items():
                 write(corpus / entry / name / path, content)
 
 
@@ -62,8 +74,9 @@ def write(path: Path, content: Content) -> None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def link_to(target: str) -> Callable[[Path], None]:
-    return lambda path: path.symlink_to(target)
+def later(make: Callable[[], bytes]) -> Callable[[Path], None]:
+    """What takes long to make: made only if it is written."""
+    return lambda path: write(path, make())
 
 
 def pickled(owned: Path) -> bytes:
@@ -141,10 +154,12 @@ def archives(owned: Path) -> dict[str, dict[str, Content]]:
         "tar in gzip": {"interactions.csv.gz": gzip.compress(tarred(owned))},
         "zip as parquet": {"interactions.parquet": zipped({"../../owned/x": b"x"})},
         "zip as csv": {"interactions.csv": zipped({"interactions.csv": INTERACTIONS.encode()})},
-        "gzip bomb": {"interactions.csv.gz": gzip.compress(b"user_id,item_id\n" + b"u,i\n" * 40_000_000, 1)[: 2**20]},
-        "gzip bomb in one line": {"interactions.csv.gz": gzip.compress(bytes(200_000_000))},
-        "zstd bomb": {"interactions.jsonl.zst": zstd(b'{"user_id":"u","item_id":"i"}\n' * 10_000_000)},
-        "parquet bomb": {"interactions.parquet": parquet(pa.table({"user_id": pa.nulls(30_000_000), "item_id": pa.nulls(30_000_000)}))},
+        "gzip bomb": {"interactions.csv.gz": later(lambda: gzip.compress(b"user_id,item_id\n" + b"u,i\n" * 40_000_000, 1)[: 2**20])},
+        "gzip bomb in one line": {"interactions.csv.gz": later(lambda: gzip.compress(bytes(200_000_000)))},
+        "zstd bomb": {"interactions.jsonl.zst": later(lambda: zstd(b'{"user_id":"u","item_id":"i"}\n' * 10_000_000))},
+        "parquet bomb": {
+            "interactions.parquet": later(lambda: parquet(pa.table({"user_id": pa.nulls(30_000_000), "item_id": pa.nulls(30_000_000)})))
+        },
         "parquet cut": {"interactions.parquet": parquet(pa.table({"user_id": ["u"] * 99, "item_id": ["i"] * 99}))[40:]},
         "parquet overwritten": {"interactions.parquet": overwritten(parquet(pa.table({"user_id": [*"uv"] * 99, "item_id": [*"ij"] * 99})))},
         "parquet of nested lists": {"interactions.parquet": parquet(pa.table({"user_id": [[["u"]]], "item_id": [{"a": 1}]}))},
@@ -182,26 +197,6 @@ def texts() -> dict[str, dict[str, Content]]:
     }
 
 
-def links() -> dict[str, dict[str, Content]]:
-    """Tables that are links, pipes and folders."""
-    sound = {"interactions.csv": INTERACTIONS}
-    return {
-        "csv link out": {"interactions.csv": link_to("/etc/passwd")},
-        "csv link to zero": {"interactions.csv": link_to("/dev/zero")},
-        "csv link to itself": {"interactions.csv": link_to("interactions.csv")},
-        "items link out": sound | {"items.csv": link_to("../../../../../../../etc/passwd")},
-        "parts link out": {"interactions/a.csv": INTERACTIONS, "interactions/b.csv": link_to("/etc/passwd")},
-        "parts hidden pipe": {"interactions/a.csv": INTERACTIONS, "interactions/.b.csv": os.mkfifo},
-        "parts pipe": {"interactions/a.csv": INTERACTIONS, "interactions/b.csv": os.mkfifo},
-        "parts in parts": {"interactions/a/a/a.csv": INTERACTIONS, "interactions/a/a/b": link_to("..")},
-        "pipe": {"interactions.csv": os.mkfifo},
-        "pipe as items": sound | {"items.jsonl": os.mkfifo},
-        "device as items": sound | {"items.csv": link_to("/dev/zero")},
-        "settings link out": sound | {"mmrec.yaml": link_to("/etc/passwd")},
-        "settings pipe": sound | {"mmrec.yaml": os.mkfifo},
-    }
-
-
 def overwritten(raw: bytes) -> bytes:
     """Every seventh byte of the pages another."""
     changed = bytearray(raw)
@@ -227,9 +222,9 @@ def pictures(owned: Path) -> dict[str, dict[str, Content]]:
         "pickle.png": pickled(owned),
         "pickle.jpg": pickled(owned),
         "objects.npy": objects.getvalue(),
-        "bomb.png": png(12_000, 12_000, zlib.compress(bytes(22_000_000), 9)),
-        "short.png": png(5_000, 5_000, zlib.compress(bytes(22_000_000), 9)),
-        "long.png": png(8, 8, zlib.compress(bytes(200_000_000), 9)),
+        "bomb.png": later(lambda: png(12_000, 12_000, zlib.compress(bytes(22_000_000), 9))),
+        "short.png": later(lambda: png(5_000, 5_000, zlib.compress(bytes(22_000_000), 9))),
+        "long.png": later(lambda: png(8, 8, zlib.compress(bytes(200_000_000), 9))),
         "canvas.gif": canvas,
         "program.eps": "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(" + str(owned) + ") (w) file\n",
         "script.svg": '<svg xmlns="http://www.w3.org/2000/svg"><image href="http://127.0.0.1:9/"/></svg>',
@@ -391,7 +386,3 @@ def runs(owned: Path) -> dict[str, dict[str, Content]]:
         "escapes in ids": sound | {"users.parquet": frame(user_id=[ESCAPES])},
         "deep metrics": sound | {"metrics.json": "[" * DEEP},
     }
-
-
-if __name__ == "__main__":
-    make_corpus(Path(sys.argv[1]))

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import hydra
 import yaml
@@ -83,8 +84,7 @@ def _trained(shop: Path) -> dict[str, bytes]:
     shop.mkdir(parents=True)
     (shop / "interactions.csv").write_text(f"user_id,item_id,timestamp\n{SHOP}")
     (shop / "items.csv").write_text("item_id,title\n" + "".join(f"i{item},lamp {item}\n" for item in range(20)))
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_STATE_HOME"] = f"{folder}/state"
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, XDG_STATE_HOME=f"{folder}/state"):
         register_schemas()
         words = ["evidence.text=false", "evidence.image=false", "linear=none", "trend=none", "baselines=none", "model.embedding_dim=4"]
         paths = [f"data.path={shop}", f"paths.cache={folder}/cache", f"run_dir={folder}/run"]

@@ -1,6 +1,7 @@
-"""Reads every artefact of a corpus by the public way in, under an audit hook, and prints a JSON line for each: how it ended, what it did.
+"""Makes every n-th hostile artefact, reads it by the public way in, and prints a JSON line for each: how it ended, what it did.
 
-Everything is imported and has read something sound before the hook is set: what happens after that is the doing of the artefacts.
+One process does both, for its imports take longer than either. An audit hook watches the reading; it is set when everything is imported
+and something sound was read: what happens after that is the doing of the artefacts.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import fsspec
 import hydra
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from make_corpus import SOUND, make_corpus
 from omegaconf import OmegaConf
 
 from mmrec.cli import main as cli
@@ -212,18 +214,10 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     register_schemas()
     image_encoder = ClipImageEncoder("tiny_clip", None, None)
-    for entry in (
-        "tables/sound",
-        "pictures/sound.png",
-        "stores/sound",
-        "checkpoints/sound",
-        "wheels/sound",
-        "runs/vectors without users",
-        "received/sound",
-        "configs/os.system",
-    ):
-        attempt(entry.split("/")[0], corpus / entry)
+    make_corpus(corpus, int(sys.argv[2]))
+    for entry, name in SOUND.items():
+        attempt(entry, corpus / entry / name)
     sys.addaudithook(audit)
     armed = True
-    for folder in sorted(path for entry in READERS for path in sorted(corpus.glob(f"{entry}/*"))[:: int(sys.argv[2])]):
+    for folder in sorted(path for entry in READERS for path in corpus.glob(f"{entry}/*")):
         print(json.dumps(attempt(folder.parent.name, folder)), flush=True)
