@@ -113,7 +113,7 @@ def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> Tra
     In one that was saved with a run the keys that follow the seed hold the first seed's number: `is_saved` lets them follow again.
     """
     first, cfg = cfg.seed, copy.deepcopy(cfg)
-    for key in (*_SEEDED, *(f"linear.models.{name}.seed" for name in cfg.linear.get("models") or ())):
+    for key in (*_SEEDED, *(f"linear.models.{name}.seed" for name in (cfg.linear or {}).get("models") or ())):
         if is_saved and OmegaConf.select(cfg, key) == first:
             OmegaConf.update(cfg, key, seed)
     cfg.seed = seed

@@ -16,6 +16,10 @@ def filtered_ranks(score: Scores, triples: Int64[Tensor, "n 3"], known: Int64[Te
 
     Entities that make another known triple are left out. Of k entities with the score of the true one the rank is the mean of the k + 1
     places, so that equal scores gain nothing. `known` are all true triples, held-out ones too.
+
+        >>> triples = torch.tensor([[0, 0, 1]])
+        >>> filtered_ranks(lambda head, relation, tail: tail.float() - head.float(), triples, triples, n_entities=3)
+        tensor([2., 1.])
     """
     entities = torch.arange(n_entities)
     found = []

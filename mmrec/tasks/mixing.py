@@ -11,7 +11,7 @@ from mmrec.models.recommender import Parts, Weights
 Measured = TypeVar("Measured")
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0, 1000.0)
 """Up to where a part decides alone, and what else there is says no more than which of equals comes first."""
-LIFTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1000.0)
+LIFTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
 def weight_grids(parts: Parts, valid: EvaluationSet) -> dict[str, tuple[float, ...]]:

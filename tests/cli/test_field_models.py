@@ -32,7 +32,7 @@ def test_a_model_without_vectors_is_trained_evaluated_and_asked_like_any_other(
     compose: Compose, shop_overrides: list[str], tmp_path: Path, model: str
 ) -> None:
     """One in closed form is tuned as it is when it is a baseline, and is not measured twice as one."""
-    own = [one for one in shop_overrides if not one.startswith(("model.", "text_encoder", "image_encoder"))]
+    own = [one for one in shop_overrides if not one.startswith(("model.", "text_encoder", "image_encoder", "encoders."))]
     own += [
         "evidence.text=false",
         "evidence.image=false",

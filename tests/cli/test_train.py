@@ -138,7 +138,7 @@ def test_metrics_json_follows_from_the_per_user_table(run_of: Callable[..., Path
     assert metrics["slice_tests"]["metric"] == "ndcg@20" and metrics["slice_tests"]["baseline"] in MODELS[1:]
     assert set(metrics["fairness"]["models"]) == set(metrics["calibration"]["item_degree"]["lists"]) == set(MODELS)
     assert all("miscalibration@20" in measured for measured in metrics["lists"].values())
-    assert set(metrics["tuned"]) == {"item_knn", "ease", "ials"} and metrics["tuned"]["ease"]["regularization"] >= 50
+    assert set(metrics["tuned"]) == {"recent_popularity", "item_knn", "ease", "ials"} and metrics["tuned"]["ease"]["regularization"] >= 50
     assert {name: chosen["n_trials"] for name, chosen in metrics["tuned"].items()} == {"item_knn": 8, "ease": 6, "ials": 10}
     assert metrics["models"]["fusion"]["test/ndcg@20"] > metrics["models"]["popularity"]["test/ndcg@20"]
 
@@ -396,4 +396,4 @@ def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monk
     monkeypatch.setattr(mmrec.experiment.tuning.kept_choices, "tune", counting_tune)
     run = run_of("trainer.max_epochs=1", f"paths.cache={tmp_path}", again=True)
     sizes = {part: len(rows) for part, rows in split_of(run).items()}
-    assert len(fitted) == 1 and tuned == [(sizes["train"], sizes["valid"])] * 6
+    assert len(fitted) == 1 and tuned == [(sizes["train"], sizes["valid"])] * 8

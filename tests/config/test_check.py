@@ -316,7 +316,6 @@ def test_a_wrong_key_in_an_experiment_file_fails(line: str, tmp_path: Path, comp
     ("line", "said"),
     [
         ("evidence: {audio: true}", "evidence.audio: there is no such key; "),
-        ("evidence: {text: [1]}", r"evidence.text: `\[1\]` is no value of it; choose from"),
         ("evidence: {others: false}", "evidence.others: it is called `further_evidence` now"),
         (
             "encoders: {reviews: {_target_: mmrec.nn.encoders.text.minilm, cache: x, max_length: 9}}",

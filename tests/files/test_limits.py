@@ -51,8 +51,7 @@ def test_only_whole_numbers_are_limits() -> None:
         Limits(nesting=0)
 
 
-@pytest.mark.parametrize("source", ["folder", "recbole", "kgat", "mmrec_toolbox"])
-def test_the_configuration_has_the_same(source: str) -> None:
-    found = yaml.safe_load((ROOT / "conf" / "data" / f"{source}.yaml").read_text())["limits"]
+def test_the_configuration_has_the_same() -> None:
+    found = yaml.safe_load((ROOT / "conf" / "data" / "limits" / "default.yaml").read_text())
     assert Limits(**{name: value for name, value in found.items() if name != "_target_"}) == Limits()
     assert set(found) == {"_target_", *Limits.__annotations__}

@@ -11,8 +11,6 @@ from mmrec.tasks.mixing import LIFTS, climb
 from mmrec.tasks.plain_training import PopularForNew
 from mmrec.types import DatasetSpec
 
-_GRID = (*LIFTS, *(2.0 * LIFTS[-1] * 2**step for step in range(4)))
-"""Of unit deviation: the scores of few items in a large catalogue may stand far above the rest."""
 _WIDEST = 2.0**12
 
 
@@ -34,7 +32,7 @@ def choose_lift(scorer: TrainedScorer, spec: DatasetSpec, valid: EvaluationSet, 
 
     if not can_be_lifted(scorer) or not is_new[valid.positives.indices].any():
         return Lift(measure(Weights()), None)
-    grid = _GRID
+    grid = LIFTS
     best, value = climb(Weights(cold_lift=start or 0.0), {"cold_lift": grid}, measure, lambda value: sign(metric) * value)
     while best.cold_lift == grid[-1] < _WIDEST:
         grid = (*grid, 2 * grid[-1])

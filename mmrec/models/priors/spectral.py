@@ -68,7 +68,7 @@ class SpectralFactors:
         def factors(smoothing: float, rank: float, value_power: float, degree_power: float) -> LinearFactors:
             left, values, right = (part[..., : int(rank)] for part in decomposed(smoothing, max(int(rank), widest)))
             users = left * values**value_power
-            items = right * item_degree[:, None] ** degree_power
+            items = right * np.maximum(item_degree, 1)[:, None] ** degree_power
             degree = item_degree + smoothing * item_degree.mean()
             root = np.where(degree > 0, degree, 1.0)[:, None] ** 0.5  # U = D_u^-½ X D_i^-½ V / S, of which D_u^-½ is a user's length
             of_items = right / root * values ** (value_power - 1)

@@ -69,7 +69,7 @@ class RGCNConvEncoder(ConvolutionEncoder):
     """R-GCN with basis decomposition (Schlichtkrull et al. 2018); equals `RGCNEncoder`, which does the same by sparse products."""
 
     def __init__(
-        self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, n_bases: int, pretrained: str | None = None
+        self, graph: Graph, embedding_dim: int, n_layers: int = 2, dropout: float = 0.1, n_bases: int = 8, pretrained: str | None = None
     ) -> None:
         self.n_bases = n_bases
         super().__init__(graph, embedding_dim, n_layers, dropout, pretrained)
@@ -87,7 +87,7 @@ class GraphTransformerEncoder(ConvolutionEncoder):
     """Graph transformer (Shi et al. 2021): attention by query and key, the vector of the relation added to keys and values."""
 
     def __init__(
-        self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, n_heads: int, pretrained: str | None = None
+        self, graph: Graph, embedding_dim: int, n_layers: int = 1, dropout: float = 0.1, n_heads: int = 4, pretrained: str | None = None
     ) -> None:
         _check_heads(embedding_dim, n_heads)
         self.n_heads = n_heads
@@ -107,7 +107,7 @@ class HGTEncoder(ConvolutionEncoder):
     """Heterogeneous graph transformer (Hu et al. 2020): attention with matrices and a prior weight of each relation; one kind of nodes."""
 
     def __init__(
-        self, graph: Graph, embedding_dim: int, n_layers: int, dropout: float, n_heads: int, pretrained: str | None = None
+        self, graph: Graph, embedding_dim: int, n_layers: int = 1, dropout: float = 0.1, n_heads: int = 4, pretrained: str | None = None
     ) -> None:
         _check_heads(embedding_dim, n_heads)
         self.n_heads = n_heads

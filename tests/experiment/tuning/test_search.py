@@ -139,7 +139,7 @@ def test_the_same_seed_tries_the_same_settings() -> None:
 def test_what_tunes_is_handed_no_test_row() -> None:
     """By its signature: the training spec, one evaluation set, and nothing else that could hold interactions."""
     assert list(inspect.signature(tune).parameters) == ["make", "search", "spec", "valid", "metric"]
-    assert set(DatasetSpec.__dataclass_fields__) == {"n_users", "n_items", "train", "features", "graph", "words"}
+    assert set(DatasetSpec.__dataclass_fields__) == {"n_users", "n_items", "train", "features", "graph", "words", "item_inputs"}
 
 
 def test_the_lowest_is_chosen_where_lower_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def widths(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         found.append(scorer.width)
         return pl.DataFrame({RANKED: [1 / (1 + abs(math.log(scorer.width / PEAK)))]})
 
-    monkeypatch.setattr("mmrec.experiment.tuning.search.rank_and_evaluate", measure)
+    monkeypatch.setattr("mmrec.experiment.tuning.lift.rank_and_evaluate", measure)
     return found
 
 
