@@ -151,7 +151,14 @@ def _candidate(cfg: DictConfig, key: str, name: str) -> Candidate:
 
     space: dict[str, Any] = dict(flat(beside.get("space") or {}))
     return Candidate(
-        name, make, fixed, space, beside.get("n_trials", 1), tuple(beside.get("capped") or ()), beside.get("for_new_items", False)
+        name,
+        make,
+        fixed,
+        space,
+        beside.get("n_trials", 1),
+        tuple(beside.get("capped") or ()),
+        tuple(beside.get("first") or ()),
+        beside.get("for_new_items", False),
     )
 
 

@@ -66,7 +66,8 @@ def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: Datas
 
     Raises LackingData as `Fittable.fit`.
     """
-    selection, search = training.selection, Search(dict(candidate.space), candidate.n_trials, training.seed, candidate.capped)
+    selection = training.selection
+    search = Search(dict(candidate.space), candidate.n_trials, training.seed, candidate.capped, candidate.first)
     metric = tuned_by(selection.metric, training.measures)
     n_fits = int(min(max(1, search.n_trials), n_settings(read_space(search.space))))
     with open_progress(f"{candidate.name}: settings tried") as update:

@@ -141,6 +141,8 @@ class Candidate:
     n_trials: int = 1
     capped: tuple[str, ...] = ()
     """The dotted arguments whose space is not widened."""
+    first: tuple[dict[str, Any], ...] = ()
+    """Settings that are tried before others."""
     for_new_items: bool = False
     """Whether it is left out where the split holds out no new items."""
 

@@ -20,7 +20,7 @@ from mmrec.models.recommender import LackingData, TrainedScorer
 from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
-VERSION = 4
+VERSION = 5
 """Of the search: another one may choose otherwise, so what an earlier one chose is not taken for its own."""
 _ASKED = 64
 """Users by whose scores it is told whether a baseline knows new items."""
@@ -202,11 +202,18 @@ def _search(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=search.seed % 2**32, n_startup_trials=max(1, search.n_trials // 2))
     study = optuna.create_study(direction="maximize" if sign > 0 else "minimize", sampler=sampler)
+    for setting in search.first:
+        study.enqueue_trial({name: _drawn(value, space[name]) for name, value in setting.items()})
     for _ in range(_ASKED_AT_MOST * search.n_trials):
         trial = study.ask()
         study.tell(trial, measure(_suggest(trial, space)))
         if is_done():
             break
+
+
+def _drawn(value: Any, values: list[Any] | Range) -> Any:
+    """What Optuna draws for a value: of choices the position."""
+    return value if isinstance(values, Range) else values.index(value)
 
 
 def _suggest(trial: Any, space: dict[str, list[Any] | Range]) -> Setting:

@@ -13,7 +13,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.experiment.tuning.search import tune
-from mmrec.experiment.tuning.space import Search
+from mmrec.experiment.tuning.space import Search, search_problems
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.closed_form.item_knn import ItemKNN
 from mmrec.models.popularity.popularity import Popularity
@@ -234,3 +234,23 @@ def test_of_many_users_some_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     valid = EvaluationSet.build(none, InteractionMatrix.from_pairs(users, users % 5, 40, 5))
     tune(Listening, exhaustively({"item": [3], "unused": ["a"]}), DatasetSpec(40, 5, Interactions(users, users % 5)), valid, "ndcg@2")
     assert asked == list(range(0, 40, 4))
+
+
+def test_settings_that_are_to_be_tried_first_are() -> None:
+    first = ({"width": 2.5}, {"width": 7.5})
+    tried: list[float] = []
+
+    def make(width: float) -> Peak:
+        tried.append(width)
+        return Peak(width)
+
+    tune(make, Search({"width": [1.0, 9.0, "log"]}, 4, seed=0, first=first), SPEC, WARM, RANKED)
+    assert tried[:2] == [2.5, 7.5] and len(set(tried)) == len(tried) >= 4
+
+
+@pytest.mark.parametrize(
+    ("first", "is_right"), [([{"width": 3.0}], True), ([{"width": 30.0}], False), ([{"height": 3.0}], False), (["width"], False)]
+)
+def test_settings_to_be_tried_first_are_of_the_space(first: list[object], is_right: bool) -> None:
+    found = [key for key, _ in search_problems({"space": {"width": [1.0, 9.0, "log"]}, "n_trials": 4, "first": first}, "model")]
+    assert found == ([] if is_right else ["model.first"])
