@@ -43,7 +43,7 @@ def test_a_model_without_vectors_is_trained_evaluated_and_asked_like_any_other(
     run = train(compose(*own, f"model={model}"))
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert list(metrics["models"]) == [model, "popularity"] + ([] if model == "ease" else ["ease"])
-    assert metrics["tuned"]["ease"]["n_trials"] == 6
+    assert metrics["tuned"]["ease"]["n_trials"] == 11
     assert (run / "report.html").is_file() and not (run / "vectors.safetensors").exists()
     found = evaluate(compose(f"run={run}", name="evaluate"))
     assert found["test/ndcg@20"] == pytest.approx(metrics["models"][model]["test/ndcg@20"])

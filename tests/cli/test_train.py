@@ -139,7 +139,8 @@ def test_metrics_json_follows_from_the_per_user_table(run_of: Callable[..., Path
     assert set(metrics["fairness"]["models"]) == set(metrics["calibration"]["item_degree"]["lists"]) == set(MODELS)
     assert all("miscalibration@20" in measured for measured in metrics["lists"].values())
     assert set(metrics["tuned"]) == {"recent_popularity", "item_knn", "ease", "ials"} and metrics["tuned"]["ease"]["regularization"] >= 50
-    assert {name: chosen["n_trials"] for name, chosen in metrics["tuned"].items()} == {"item_knn": 8, "ease": 6, "ials": 10}
+    n_trials = {name: chosen["n_trials"] for name, chosen in metrics["tuned"].items()}
+    assert n_trials == {"recent_popularity": 12, "item_knn": 21, "ease": 11, "ials": 18}  # some beyond the edges of a space
     assert metrics["models"]["fusion"]["test/ndcg@20"] > metrics["models"]["popularity"]["test/ndcg@20"]
 
 

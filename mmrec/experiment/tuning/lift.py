@@ -32,7 +32,7 @@ def choose_lift(scorer: TrainedScorer, spec: DatasetSpec, valid: EvaluationSet, 
 
     if not can_be_lifted(scorer) or not is_new[valid.positives.indices].any():
         return Lift(measure(Weights()), None)
-    grid = LIFTS
+    grid: tuple[float, ...] = LIFTS
     best, value = climb(Weights(cold_lift=start or 0.0), {"cold_lift": grid}, measure, lambda value: sign(metric) * value)
     while best.cold_lift == grid[-1] < _WIDEST:
         grid = (*grid, 2 * grid[-1])
