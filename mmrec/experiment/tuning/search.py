@@ -13,7 +13,7 @@ from torch import Tensor
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
 from mmrec.experiment.tuning.lift import choose_lift, with_lift
-from mmrec.experiment.tuning.space import Range, Search, beyond, n_settings, on_edge, read_space
+from mmrec.experiment.tuning.space import Range, Search, beyond, is_within, n_settings, on_edge, read_space
 from mmrec.metrics.direction import sign
 from mmrec.models.fold_in import occurring
 from mmrec.models.recommender import LackingData, TrainedScorer
@@ -202,7 +202,7 @@ def _search(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=search.seed % 2**32, n_startup_trials=max(1, search.n_trials // 2))
     study = optuna.create_study(direction="maximize" if sign > 0 else "minimize", sampler=sampler)
-    for setting in search.first:
+    for setting in (one for one in search.first if is_within(one, space)):
         study.enqueue_trial({name: _drawn(value, space[name]) for name, value in setting.items()})
     for _ in range(_ASKED_AT_MOST * search.n_trials):
         trial = study.ask()

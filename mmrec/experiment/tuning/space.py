@@ -33,7 +33,8 @@ class Search(NamedTuple):
     capped: tuple[str, ...] = ()
     """Keys whose space is not widened where the best value lies on its edge: what is beyond would cost too much."""
     first: tuple[dict[str, Any], ...] = ()
-    """Settings of the space that are tried before others are drawn, such as those known to be good; a key left out is drawn."""
+    """Settings that are tried before others are drawn, such as those known to be good. A key that is left out is drawn; a setting that is
+    not of the space, which may have been narrowed, is passed over."""
 
 
 def is_range(values: Sequence[Any]) -> bool:
@@ -83,6 +84,15 @@ def n_settings(space: dict[str, list[Any] | Range]) -> float:
     return math.prod(_n_values(values) for values in space.values())
 
 
+def is_within(setting: dict[str, Any], space: dict[str, list[Any] | Range]) -> bool:
+    """Whether a setting has keys and values of the space alone."""
+
+    def is_value(value: Any, values: list[Any] | Range) -> bool:
+        return values.low <= value <= values.high if isinstance(values, Range) else value in values
+
+    return all(name in space and is_value(value, space[name]) for name, value in setting.items())
+
+
 def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
     """What is wrong with the `space`, `n_trials`, `capped` and `first` of a baseline."""
     if not SEARCH & node.keys():
@@ -99,8 +109,8 @@ def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]
     except ConfigError as error:
         yield from [(f"{key}.{part}", problem) for part, _, problem in [str(error).partition(": ")]]
     first = node.get("first") or []
-    if not (isinstance(first, list) and all(isinstance(one, dict) and _is_within(one, space) for one in first)):
-        yield f"{key}.first", f"expected a list of settings of the space, came `{first}`"
+    if not (isinstance(first, list) and all(isinstance(one, dict) for one in first)):
+        yield f"{key}.first", f"expected a list of settings, each a value a key of the space, came `{first}`"
     if (space or n_trials is not None) and not (type(n_trials) is int and n_trials >= 1):
         yield f"{key}.n_trials", f"expected the number of settings to try, at least 1, came `{n_trials}`"
 
@@ -110,15 +120,6 @@ def ends(values: list[Any]) -> list[Any]:
     if not is_range(values):
         return values
     return [end if values[2] == "int" else float(end) for end in values[:2]]
-
-
-def _is_within(setting: dict[str, Any], space: dict[str, list[Any]]) -> bool:
-    """Whether a setting has keys and values of the space alone."""
-
-    def is_value(value: Any, values: list[Any]) -> bool:
-        return isinstance(value, int | float) and values[0] <= value <= values[1] if is_range(values) else value in values
-
-    return all(name in space and is_value(value, space[name]) for name, value in setting.items())
 
 
 def _n_values(values: list[Any] | Range) -> float:

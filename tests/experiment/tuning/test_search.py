@@ -248,9 +248,18 @@ def test_settings_that_are_to_be_tried_first_are() -> None:
     assert tried[:2] == [2.5, 7.5] and len(set(tried)) == len(tried) >= 4
 
 
-@pytest.mark.parametrize(
-    ("first", "is_right"), [([{"width": 3.0}], True), ([{"width": 30.0}], False), ([{"height": 3.0}], False), (["width"], False)]
-)
-def test_settings_to_be_tried_first_are_of_the_space(first: list[object], is_right: bool) -> None:
+def test_a_setting_outside_of_a_narrowed_space_is_passed_over() -> None:
+    first, tried = ({"width": 30.0}, {"height": 2.0}, {"width": 4.5}), list[float]()
+
+    def make(width: float) -> Peak:
+        tried.append(width)
+        return Peak(width)
+
+    tune(make, Search({"width": [1.0, 9.0, "log"]}, 3, seed=0, first=first), SPEC, WARM, RANKED)
+    assert tried[0] == 4.5 and 30.0 not in tried[:3]
+
+
+@pytest.mark.parametrize(("first", "is_right"), [([{"width": 3.0}], True), ([], True), (["width"], False), ({"width": 3.0}, False)])
+def test_what_is_to_be_tried_first_is_a_list_of_settings(first: Any, is_right: bool) -> None:
     found = [key for key, _ in search_problems({"space": {"width": [1.0, 9.0, "log"]}, "n_trials": 4, "first": first}, "model")]
     assert found == ([] if is_right else ["model.first"])
