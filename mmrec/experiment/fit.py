@@ -5,7 +5,7 @@ import re
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -35,19 +35,20 @@ from mmrec.tasks.checkpoints import (
     seconds_trained,
 )
 from mmrec.tasks.finite import FiniteCheck
+from mmrec.tasks.task import Task
 from mmrec.terminal import messages_are_shown, show_messages
 
 _log = logging.getLogger(__name__)
 _ERROR = re.compile(r"^mmrec\.errors\.(\w+): (.*)\Z", re.MULTILINE | re.DOTALL)
 
 
-def fit(settings: TrainingSettings, task: LightningModule, data: SplitData, folder: Path) -> float:
+def fit(settings: TrainingSettings, task: Task, data: SplitData, folder: Path) -> float:
     """Trains from the beginning or, where a run is resumed, from its newest sound checkpoint, to the epoch limit or an early stop.
 
     Returns the seconds that training took, those until that checkpoint included. Raises Terminated where a signal ended it, after a
     checkpoint was written.
     """
-    begun, start = time.perf_counter(), resume_from(settings, task.state_dict())
+    begun, start = time.perf_counter(), resume_from(settings, task.state_dict(), [f"model.{name}" for name in task.model.later_state])
     if settings.resume is None:
         _remove_checkpoints(folder)
     trainer = make_trainer(settings, folder)
@@ -110,15 +111,16 @@ def load_best(model: Recommender, folder: Path) -> None:
         raise DamagedCheckpoint(f"{best}: it holds no weights of this model: {' '.join(str(error).split())}; {remedy}") from error
 
 
-def resume_from(settings: TrainingSettings, weights: Mapping[str, Any]) -> Path | None:
+def resume_from(settings: TrainingSettings, weights: Mapping[str, Any], may_lack: Sequence[str] = ()) -> Path | None:
     """The newest sound checkpoint of the seed in the run that is resumed; None, said aloud, where none was written yet.
 
-    Sound is one as it was written, with `weights` of these names and shapes. What is damaged is named and set aside; where it was the one
-    that validation chose, the newest sound one takes its place. Raises DamagedCheckpoint where nothing else is there.
+    Sound is one as it was written, with `weights` of these names and shapes, some of which it `may_lack`. What is damaged is named and set
+    aside; where it was the one that validation chose, the newest sound one takes its place. Raises DamagedCheckpoint where nothing else is
+    there.
     """
     if settings.resume is None:
         return None
-    folder, check = checkpoint_folder(settings.resume, settings.seed), partial(check_weights, expected=weights)
+    folder, check = checkpoint_folder(settings.resume, settings.seed), partial(check_weights, expected=weights, may_lack=may_lack)
     found = checkpoints_in(folder)
     newest, problems = newest_sound(found, check)
     for problem in problems:

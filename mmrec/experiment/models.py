@@ -11,7 +11,9 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
 from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.settings import ModelSettings, SplitData, TrainingSettings
+from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.models.priors.grid import describe_choices
+from mmrec.models.priors.held_out import fit_apart
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
 from mmrec.nn.encoders.pretrained import TrainableEncoder
 from mmrec.refusals import refine
@@ -44,15 +46,20 @@ def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet,
     wanted = {name: make for name, make in settings.priors.items() if name in settings.kind.parts_taken and settings.uses_interactions}
     start, priors = time.perf_counter(), Priors(linear=None, trend=None)
     priors.chosen = {}
+    find = fit_apart if holds_out_new_items(spec, valid, share=0.5) else _fit_prior
     for name, make in wanted.items():
         prior = refine(name, make)
-        priors[name] = refine(name, lambda: prior.fit(spec, valid, k))  # noqa: B023
+        priors[name] = refine(name, lambda: find(prior, spec, valid, k))  # noqa: B023
         if chosen := getattr(prior, "chosen", None):
             priors.chosen[name] = chosen
             _log.info(f"{name}: {describe_choices(chosen)}")
     if wanted:
         _log.info(f"{' and '.join(wanted)}: fitted in {time.perf_counter() - start:.0f} s")
     return priors
+
+
+def _fit_prior(prior: Any, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Any:
+    return prior.fit(spec, valid, k)
 
 
 def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any], seed: int) -> Recommender:

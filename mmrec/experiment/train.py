@@ -33,7 +33,7 @@ from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write
 from mmrec.metrics.full_ranking import Evaluated
 from mmrec.models.priors.grid import describe_choices
 from mmrec.models.recommender import ClosedFormRecommender, MixedRecommender, Recommender
-from mmrec.tasks.mixing import describe_weights
+from mmrec.tasks.mixing import describe_mixture
 from mmrec.tasks.task import Task
 from mmrec.types import DatasetSpec, Scorer
 
@@ -129,7 +129,7 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
     load_best(model, folder)
     choices = dict(priors.chosen)
     if isinstance(model, MixedRecommender):
-        choices["mixture"] = describe_weights(model.weights)
+        choices["mixture"] = describe_mixture(model)
         _log.info(f"mixture: {describe_choices(choices['mixture'])}")
     data.setup("test")
     measured = measure(settings, task, model.freeze(), data, read_grades(settings.run_dir / "split", evidence.index))

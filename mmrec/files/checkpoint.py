@@ -10,7 +10,7 @@ A write is: a folder beside the target, its files one by one with fsync, rename,
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,11 @@ def _is_own_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def check_weights(folder: Path, expected: Mapping[str, Tensor]) -> None:
-    """As `check_checkpoint`, and compares names and shapes of the checkpoint's `state_dict` with a model's, reading none of its numbers."""
+def check_weights(folder: Path, expected: Mapping[str, Tensor], may_lack: Collection[str] = ()) -> None:
+    """As `check_checkpoint`, and compares names and shapes of the checkpoint's `state_dict` with a model's, reading none of its numbers.
+
+    What is in `may_lack` need not be there.
+    """
     check_checkpoint(folder)
     try:
         with safetensors.safe_open(folder / TENSORS, framework="pt") as file:
@@ -87,7 +90,7 @@ def check_weights(folder: Path, expected: Mapping[str, Tensor]) -> None:
     except SafetensorError as error:
         raise DamagedCheckpoint(f"{folder / TENSORS}: its hash is right, but it holds no tensors: {error}") from error
     shapes = {name: tuple(value.shape) for name, value in expected.items() if isinstance(value, Tensor)}
-    for name in sorted(shapes.keys() | found.keys()):
+    for name in sorted((shapes.keys() - set(may_lack)) | found.keys()):
         if shapes.get(name) != found.get(name):
             there, wanted = (f"shape {list(of[name])}" if name in of else "none" for of in (found, shapes))
             raise DamagedCheckpoint(f"{folder / TENSORS}: `{name}`: expected {wanted}, found {there}; it is of another model")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
@@ -124,6 +124,15 @@ def evaluate_ranking(ranking: Ranking, positives: InteractionMatrix, ks: list[in
     """Metrics of each ranked user: `user_idx` and one Float64 column a metric. Every ranked user must have a positive."""
     columns = all_metrics(find_relevant(ranking, positives), positives.degree[ranking.user_idx], ks)
     return pl.DataFrame({USER_IDX: ranking.user_idx.numpy()} | {name: values.numpy() for name, values in columns.items()})
+
+
+def ndcg_by_item(ranking: Ranking, positives: InteractionMatrix, k: int) -> Float64[Tensor, " n_items"]:
+    """What each item adds to the sum of ndcg at `k` over the ranked users."""
+    top = ranking.item_idx[:, :k]
+    gains = find_relevant(ranking, positives)[:, :k].double() / torch.log2(torch.arange(2, top.shape[1] + 2, dtype=torch.float64))
+    ideal = (1 / torch.log2(torch.arange(2, k + 2, dtype=torch.float64))).cumsum(dim=0)[positives.degree[ranking.user_idx].clamp(max=k) - 1]
+    added = torch.zeros(positives.n_items, dtype=torch.float64)
+    return added.index_add_(0, top.clamp(min=0).flatten(), (gains / ideal[:, None]).flatten())
 
 
 def evaluate_part(ranking: Ranking, positives: InteractionMatrix, ks: list[int]) -> pl.DataFrame:

@@ -1,9 +1,9 @@
 """The contract of every model: trained by gradient or fitted in closed form, once trained it scores items for users."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -107,8 +107,9 @@ class Parts(NamedTuple):
 
     def mix(self, weights: "Weights") -> FrozenScorer:
         """The weighted sum as two matrices: `u·i + linear·(u'·i') + trend·t_i + cold_lift`, see `Weights`."""
-        lift = weights.cold_lift * (~self.known_items).float()[:, None]
-        items = torch.cat([self.items, self.linear_items, self.trend[:, None], lift], dim=1)
+        known = self.known_items[:, None]
+        linear = torch.where(known, weights.linear, weights.linear_of_new) * self.linear_items
+        items = torch.cat([self.items, linear, self.trend[:, None], weights.cold_lift * (~known).float()], dim=1)
         users = _mixed_users(weights, self.users, self.linear_users, self.known_users)
         parts_of = self.fold_in
         fold_in: FoldIn | None = (
@@ -119,7 +120,7 @@ class Parts(NamedTuple):
 
 def _mixed_users(weights: "Weights", users: Tensor, linear_users: Tensor, known: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:
     trend = torch.where(known, weights.trend, weights.trend_for_new)[:, None]
-    return torch.cat([users, weights.linear * linear_users, trend, torch.ones_like(trend)], dim=1)
+    return torch.cat([users, linear_users, trend, torch.ones_like(trend)], dim=1)
 
 
 class Weights(NamedTuple):
@@ -133,6 +134,8 @@ class Weights(NamedTuple):
     cold_lift: float = 0.0
     """How much higher items without training interactions score: training can only make the content of items that it has seen fit their
     users, so what it has not seen would otherwise come out too low beside them."""
+    linear_of_new: float = 0.0
+    """What the linear part counts for items without training interactions, whose linear vectors are predicted from their content."""
 
 
 class LackingData(ConfigError):
@@ -152,12 +155,23 @@ class Recommender(nn.Module, ABC):
     `encoders` are `mmrec.nn.encoders.pretrained.PretrainedEncoder`s by modality, to be trained with the model on what `take` of
     `spec.item_inputs` gives.
     """
+    later_state: ClassVar[Mapping[str, bool | float]] = {}
+    """What of its `state_dict` checkpoints of earlier versions lack, and the value that all of it then has."""
     modalities: tuple[str, ...] = ()
     """The tokens of an item that `freeze` can hide, in the order of `FrozenScorer.attention`; none where a model has no such tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_load_state_dict_pre_hook(_complete_state)
 
     @abstractmethod
     def freeze(self, hidden: Collection[str] = ()) -> TrainedScorer:
         """The trained model as a scorer, in evaluation mode and without gradients; modalities in `hidden` are left out of every item."""
+
+
+def _complete_state(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    for name, value in cast("Recommender", module).later_state.items():
+        state.setdefault(prefix + name, torch.full_like(module.get_buffer(name), value))
 
 
 class ClosedFormRecommender(Recommender, TrainedScorer):
@@ -269,8 +283,20 @@ class EpochRecommender(GradientRecommender):
         """
 
 
+class Closed(NamedTuple):
+    """A modality that a trained model does without, of all items of a kind."""
+
+    modality: str
+    of_new: bool
+    """Of items without training interactions; else of those with some."""
+
+    def __str__(self) -> str:
+        return f"{self.modality} of {'new' if self.of_new else 'known'} items"
+
+
 class MixedRecommender(GradientRecommender):
-    """A recommender whose scores are a weighted sum of parts; validation chooses the weights (`RankingTask`)."""
+    """A recommender whose scores are a weighted sum of parts; validation chooses the weights, and which modalities it does without
+    (`RankingTask`)."""
 
     @property
     @abstractmethod
@@ -281,9 +307,23 @@ class MixedRecommender(GradientRecommender):
     @abstractmethod
     def weights(self, weights: Weights) -> None: ...
 
+    @property
+    def closable(self) -> tuple[Closed, ...]:
+        """What `closed` may hold, in the order in which it is tried; nothing where a model always uses all that it has."""
+        return ()
+
+    @property
     @abstractmethod
-    def parts(self, hidden: Collection[str] = ()) -> Parts:
-        """The parts of the scores, as `freeze` mixes them."""
+    def closed(self) -> frozenset[Closed]:
+        """What `freeze` does without now, and checkpoints hold: evidence that validation found to do harm."""
+
+    @closed.setter
+    @abstractmethod
+    def closed(self, closed: frozenset[Closed]) -> None: ...
+
+    @abstractmethod
+    def parts(self, hidden: Collection[str] = (), closed: frozenset[Closed] | None = None) -> Parts:
+        """The parts of the scores, as `freeze` mixes them; with other evidence closed than `closed` now says."""
 
 
 def to_unit_deviation(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_users dim"]:

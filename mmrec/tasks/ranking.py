@@ -1,6 +1,7 @@
 """Training a recommender to rank: positives above sampled negatives, selected by full-catalogue ranking on the validation part."""
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import torch
@@ -14,12 +15,12 @@ from mmrec.data.batches.ranking_batches import RankingBatches
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.errors import ConfigError
 from mmrec.metrics.direction import Metric, sign
-from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, evaluate_ranking, rank_and_evaluate, rank_users
+from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, evaluate_ranking, ndcg_by_item, rank_and_evaluate, rank_users
 from mmrec.metrics.ranking import known_metrics
-from mmrec.models.recommender import GradientRecommender, MixedRecommender, Recommender
-from mmrec.tasks.mixing import climb, weight_grids
+from mmrec.models.recommender import GradientRecommender, MixedRecommender, Parts, Recommender, Weights
+from mmrec.tasks.mixing import LINEAR_OF_NEW, Judged, climb, closable, toggle, weight_grids
 from mmrec.tasks.parameter_groups import Rates
-from mmrec.tasks.task import GROUPS, Task, Validated
+from mmrec.tasks.task import GROUPS, Task, Validated, gather_rows
 from mmrec.types import Scorer
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -34,7 +35,7 @@ class RankingTask(Task):
     would otherwise learn the training rows by heart before the tables have settled.
 
     Measures the metrics of `mmrec.metrics.ranking` at each of `ks`, by default 10 and 20. Validation also chooses the weights of a model
-    that mixes its scores of parts, by ndcg at the largest k.
+    that mixes its scores of parts, and which evidence it does without, by ndcg at the largest k.
     """
 
     takes_loss: ClassVar[bool] = True
@@ -89,19 +90,34 @@ class RankingTask(Task):
         return Evaluated(ranking, evaluate_ranking(ranking, rows.positives, self.ks))
 
     def _choose_weights(self, model: MixedRecommender, rows: EvaluationSet) -> Validated:
+        """Climbs from the weights that were best in the epoch before; then closes, or opens, what is surely better so."""
         parts = model.parts()
         self.refuse_divergence(parts.users, parts.items)
-        chosen, means = climb(
-            model.weights,
-            weight_grids(parts, rows),
-            lambda weights: self._means(parts.mix(weights), rows).means,
-            lambda means: means[_selecting(self.ks)],
-        )
+        grids = weight_grids(parts, rows)
+        of_new = {name: grids.pop(name) for name in ("linear_of_new",) if name in grids}
+
+        def at(weights: Weights, parts: Parts = parts) -> Judged:
+            return self._judge(parts.mix(weights), rows)
+
+        chosen, judged = climb(model.weights._replace(linear_of_new=LINEAR_OF_NEW), grids, at, attrgetter("value"))
+        tried, found = climb(chosen, of_new, at, attrgetter("value"))
+        if found.is_surely_better(judged):
+            chosen, judged = tried, found
+        candidates = closable(model, rows)
+        closed, judged = toggle(model.closed, candidates, lambda one: at(chosen, model.parts(closed=one)), Judged.is_surely_better, judged)
 
         def adopt() -> None:
-            model.weights = chosen
+            model.weights, model.closed = chosen, closed
 
-        return Validated(means, adopt)
+        return Validated(judged.means, adopt)
+
+    def _judge(self, scorer: Scorer, rows: EvaluationSet) -> Judged:
+        """The means, and what the items add to the one that chooses, over the users of all processes."""
+        ranking = rank_users(scorer, rows.user_idx, rows.seen, max(self.ks))
+        means = self.validated(Evaluated(None, evaluate_ranking(ranking, rows.positives, self.ks))).means
+        added = ndcg_by_item(ranking, rows.positives, max(self.ks)).to(self.device)
+        total, n_users = gather_rows(added[None]).sum(dim=0), int((rows.positives.degree > 0).sum())
+        return Judged(means, total.cpu() / max(1, n_users))
 
     def _means(self, scorer: Scorer, rows: EvaluationSet) -> Validated:
         """Lists as long as the metrics need; `measure` keeps longer ones."""

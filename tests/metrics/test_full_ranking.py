@@ -14,7 +14,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.index import Index
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.metrics import full_ranking
-from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, rank_and_evaluate, rank_users, top_k
+from mmrec.metrics.full_ranking import Ranking, evaluate_ranking, ndcg_by_item, rank_and_evaluate, rank_users, top_k
 from mmrec.types import Dataset
 
 Pairs = set[tuple[int, int]]
@@ -204,3 +204,14 @@ def test_an_empty_place_is_no_hit_of_the_user_before() -> None:
     ranking = Ranking(torch.tensor([1]), torch.tensor([[0, -1]]), torch.tensor([[1.0, -math.inf]]))
     frame = evaluate_ranking(ranking, matrix({(0, 2), (1, 1)}, 2, 3), ks=[2])
     assert frame["recall@2"].to_list() == [0.0]
+
+
+def test_what_items_add_to_ndcg_is_all_of_it() -> None:
+    """User 0 has item 2 at the second place and item 9 nowhere; user 1 has items 2 and 3 at the first two."""
+    ranking = Ranking(torch.tensor([0, 1]), torch.tensor([[5, 2, 4], [2, 3, -1]]), torch.zeros(2, 3))
+    positives = matrix({(0, 2), (0, 9), (1, 2), (1, 3)}, 2, 10)
+    added = ndcg_by_item(ranking, positives, 3)
+    second, best = 1 / math.log2(3), 1 + 1 / math.log2(3)
+    assert added.nonzero().flatten().tolist() == [2, 3]
+    assert added[2].item() == pytest.approx(second / best + 1 / best) and added[3].item() == pytest.approx(second / best)
+    assert added.sum().item() == pytest.approx(evaluate_ranking(ranking, positives, [3])["ndcg@3"].sum())

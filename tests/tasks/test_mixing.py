@@ -1,12 +1,14 @@
 """The weights of a mixture: which are looked for, and that the way leads uphill to the best."""
 
+import operator
+
 import pytest
 import torch
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.recommender import Parts, Weights
-from mmrec.tasks.mixing import LIFTS, SHARES, climb, weight_grids
+from mmrec.models.recommender import Closed, Parts, Weights
+from mmrec.tasks.mixing import LIFTS, SHARES, Judged, climb, toggle, weight_grids
 
 N_USERS, N_ITEMS = 4, 5
 
@@ -30,7 +32,7 @@ def held_out(user: int, item: int) -> EvaluationSet:
     [
         (0, 0, 2, 1.0, {"linear", "trend"}),
         (3, 0, 2, 1.0, {"linear", "trend_for_new"}),
-        (0, 4, 2, 1.0, {"linear", "trend", "cold_lift"}),
+        (0, 4, 2, 1.0, {"linear", "trend", "cold_lift", "linear_of_new"}),
         (0, 0, 0, 0.0, set()),
     ],
 )
@@ -55,3 +57,35 @@ def test_a_plain_is_crossed() -> None:
     """New items are on no list until they are lifted far enough."""
     best, _ = climb(Weights(), {"cold_lift": LIFTS}, lambda weights: float(weights.cold_lift >= 4), value=lambda found: found)
     assert best.cold_lift == 4.0
+
+
+TEXT, IMAGE, NEW = Closed("text", False), Closed("image", False), Closed("text", True)
+
+
+@pytest.mark.parametrize(
+    ("start", "harmful", "left"), [([], [IMAGE], [IMAGE]), ([TEXT], [IMAGE], [IMAGE]), ([IMAGE], [], []), ([], [NEW], [])]
+)
+def test_evidence_is_closed_where_it_does_harm_and_opened_where_not(start: list[Closed], harmful: list[Closed], left: list[Closed]) -> None:
+    """The only evidence of new items stays."""
+
+    def measure(closed: frozenset[Closed]) -> float:
+        return sum(1.0 if one in harmful else -1.0 for one in closed)
+
+    begin = frozenset(start)
+    closed, value = toggle(begin, [TEXT, IMAGE, NEW], measure, operator.gt, measure(begin))
+    assert closed == frozenset(left) and value == measure(closed)
+
+
+def test_what_makes_no_difference_stays_as_it_is() -> None:
+    assert toggle(frozenset(), [TEXT, IMAGE], lambda _: 1.0, operator.gt, 1.0) == (frozenset(), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("gains", "is_sure"), [([0.1] * 9, True), ([0.9] + [0.0] * 8, False), ([0.3, -0.1] * 5, True), ([0.11, -0.1] * 5, False)]
+)
+def test_a_difference_that_few_items_make_is_not_sure(gains: list[float], is_sure: bool) -> None:
+    """Of one item in nine that gains 0.9, the standard error is 0.9, too."""
+    before = torch.ones(len(gains), dtype=torch.float64)
+    one, other = Judged({}, before + torch.tensor(gains, dtype=torch.float64)), Judged({}, before)
+    assert one.is_surely_better(other) is is_sure and one.value == pytest.approx(other.value + sum(gains))
+    assert not one.is_surely_better(one) and not other.is_surely_better(one)

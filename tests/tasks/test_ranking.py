@@ -22,7 +22,7 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.losses import sampled_softmax
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.multimodal.fusion import score_with_history
-from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
+from mmrec.models.recommender import Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
 from mmrec.tasks.ranking import RankingTask
 from mmrec.tasks.task import gather_rows
 from mmrec.types import DatasetSpec, Interactions
@@ -133,11 +133,12 @@ class Mixture(MixedRecommender):
     """Fused scores that say nothing, and a trend that says all."""
 
     weights = Weights()
+    closed = frozenset[Closed]()
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         raise NotImplementedError
 
-    def parts(self, hidden: Collection[str] = ()) -> Parts:
+    def parts(self, hidden: Collection[str] = (), closed: frozenset[Closed] | None = None) -> Parts:
         none, items = torch.empty(50, 0), torch.arange(30.0)
         known = torch.ones(50, dtype=torch.bool), torch.ones(30, dtype=torch.bool)
         return Parts(torch.zeros(50, 1), torch.zeros(30, 1), none, none[:30], items, *known, none[:30])

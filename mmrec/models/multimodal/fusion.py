@@ -14,7 +14,8 @@ from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.models.fold_in import mean_for_new, sums_of_items
 from mmrec.models.priors.linear import LinearFactors
-from mmrec.models.recommender import FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
+from mmrec.models.priors.new_items import Predicted
+from mmrec.models.recommender import Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -61,7 +62,12 @@ class FusionRecommender(MixedRecommender):
     the fused ones, the linear ones and `trend`, what is popular now, by the weights that validation chooses (`Weights`). A user without
     training interactions is taken for the average one, to whom the trend may say more.
 
+    New items are seen by content alone, and so is the user to whom they are matched: `h` is then of the content of what the user had. Their
+    linear vectors are what ridge regression predicts from their content (`mmrec.models.priors.new_items`).
+
     A training step fuses the items of its batch alone (`TrainBatch.distinct`); propagation over graphs is of all nodes.
+
+    A modality that validation finds to do harm is closed: known items, or new ones and whom they are matched to, do without its tokens.
 
     Without a backbone (the `no_collaborative` ablation) interactions say who the user is, but of the items content is all that is known.
     """
@@ -69,11 +75,16 @@ class FusionRecommender(MixedRecommender):
     is_history_based = True
     ranks_new_items = True
     parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend")
+    later_state = {"open": True, "mixture_of_new": 0.0, "sees_new_by_content": False}  # noqa: RUF012
     linear_users: Float[Tensor, "n_users rank"]
     linear_items: Float[Tensor, "n_items rank"]
     linear_of_items: Float[Tensor, "n_items rank"]
+    linear_predicted: Float[Tensor, "n_items rank_or_0"]
     trend: Float[Tensor, " n_items"]
     mixture: Float[Tensor, " n_weights"]
+    mixture_of_new: Float[Tensor, ""]
+    open: Bool[Tensor, "2 modalities"]
+    sees_new_by_content: Bool[Tensor, ""]
     item_entity: Int64[Tensor, " n_items"]
     present: Bool[Tensor, "n_items modalities"]
 
@@ -116,9 +127,14 @@ class FusionRecommender(MixedRecommender):
         self.register_buffer("linear_users", users, persistent=False)
         self.register_buffer("linear_items", items, persistent=False)
         self.register_buffer("linear_of_items", of_items, persistent=False)
+        self.predicted = Predicted(spec, items)
+        self.register_buffer("linear_predicted", self.predicted.without(()), persistent=False)
         self.register_buffer("trend", torch.zeros(spec.n_items) if trend is None else trend, persistent=False)
-        self.register_buffer("mixture", torch.tensor(Weights()))
+        self.register_buffer("mixture", torch.tensor(Weights()[:-1]))
+        self.register_buffer("mixture_of_new", torch.tensor(Weights().linear_of_new))
         self.modalities = self._register_evidence(spec)
+        self.register_buffer("open", torch.ones(2, len(self.modalities), dtype=torch.bool))
+        self.register_buffer("sees_new_by_content", torch.tensor(True))
         self.fusion = fusion(n_modalities=len(self.modalities), embedding_dim=embedding_dim)
 
     def _register_evidence(self, spec: DatasetSpec) -> tuple[str, ...]:
@@ -172,46 +188,117 @@ class FusionRecommender(MixedRecommender):
 
     @property
     def weights(self) -> Weights:
-        return Weights(*self.mixture.tolist())
+        return Weights(*self.mixture.tolist())._replace(linear_of_new=self.mixture_of_new.item())
 
     @weights.setter
     def weights(self, weights: Weights) -> None:
-        self.mixture.copy_(torch.tensor(weights))
+        self.mixture.copy_(torch.tensor(weights[:-1]))
+        self.mixture_of_new.fill_(weights.linear_of_new)
+
+    @property
+    def closable(self) -> tuple[Closed, ...]:
+        """Each modality that known items have and, but for the collaborative one, each that new items have."""
+        kinds = ((False, self.known_items), (True, ~self.known_items))
+        has = {of_new: self.present[of_kind].any(dim=0).tolist() for of_new, of_kind in kinds}
+        return tuple(Closed(self.modalities[at], of_new) for of_new, there in has.items() for at, any_has in enumerate(there) if any_has)
+
+    @property
+    def closed(self) -> frozenset[Closed]:
+        return frozenset(Closed(self.modalities[column], bool(row)) for row, column in (~self.open).nonzero().tolist())
+
+    @closed.setter
+    def closed(self, closed: frozenset[Closed]) -> None:
+        self.open.copy_(self._open_without(closed))
+
+    def _open_without(self, closed: frozenset[Closed]) -> Bool[Tensor, "2 modalities"]:
+        is_open = [[Closed(name, of_new) not in closed for name in self.modalities] for of_new in (False, True)]
+        return torch.tensor(is_open, device=self.open.device)
 
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         return self.parts(hidden).mix(self.weights)
 
     @torch.no_grad()
-    def parts(self, hidden: Collection[str] = ()) -> Parts:
+    def parts(self, hidden: Collection[str] = (), closed: frozenset[Closed] | None = None) -> Parts:
         """Without the tokens of the modalities in `hidden`; without the collaborative one, linear scores and trend go too."""
         self.eval()
-        visible = torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
+        is_open = self.open if closed is None else self._open_without(closed)
+        visible = is_open & torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
+        views = self._views(visible)
+        kept = float(COLLABORATIVE not in hidden)
+        linear = _beside(self.linear_items, self._predicted(hidden), self.known_items)
+
+        def fold_in(histories: Histories) -> tuple[Tensor, Tensor]:
+            owned = histories.matrix(len(self.known_items))
+            fused = torch.cat([view.fold_in(owned) for view in views], dim=1)
+            return fused, linear.users(sums_of_items(owned, self.linear_of_items))
+
+        return Parts(
+            torch.cat([view.users for view in views], dim=1),
+            torch.cat([view.items for view in views], dim=1),
+            linear.users(self.linear_users),
+            linear.items * kept,
+            self.trend * kept,
+            self.known_users,
+            self.known_items,
+            torch.stack([view.attention for view in views]).sum(dim=0),
+            fold_in,
+        )
+
+    def _views(self, visible: Bool[Tensor, "2 modalities"]) -> list["_View"]:
+        """All items seen by all that is visible; or only the known ones, and new ones by content alone."""
+        is_content = torch.tensor([name != COLLABORATIVE for name in self.modalities], device=visible.device)
+        has_content = (self.present & is_content)[~self.known_items].any()
+        if not (self.sees_new_by_content and has_content):
+            return [self._view(visible[(~self.known_items).long()], torch.ones_like(self.known_items))]
+        return [self._view(visible[0], self.known_items), self._view(visible[1] & is_content, ~self.known_items)]
+
+    def _view(self, visible: Bool[Tensor, "*n_items modalities"], scored: Bool[Tensor, " n_items"]) -> "_View":
+        """Users and items by what is visible; only `scored` items have scores."""
         encoded = self.encode(visible.expand_as(self.present))
         vectors = encoded.items.float()
         with torch.autocast(vectors.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
             liked = F.normalize(self.history.matrix @ vectors, dim=1)
         liked = mean_for_new(liked, self.known_users)
-        items = torch.cat([F.normalize(vectors, dim=1), encoded.bias.float()[:, None]], dim=1)
-        kept = float(COLLABORATIVE not in hidden)
+        items, average = torch.cat([F.normalize(vectors, dim=1), encoded.bias.float()[:, None]], dim=1), liked[self.known_users].mean(dim=0)
 
-        def fold_in(histories: Histories) -> tuple[Tensor, Tensor]:
-            owned = histories.matrix(len(items))
+        def fold_in(owned: InteractionMatrix) -> Tensor:
             theirs = torch.where(owned.degree[:, None] > 0, F.normalize(sums_of_items(owned, vectors), dim=1), average)
-            linear = sums_of_items(owned, self.linear_of_items)
-            return _to_score(theirs, items), to_unit_deviation(linear, self.linear_items)
+            return _to_score(theirs, items)
 
-        average = liked[self.known_users].mean(dim=0)
-        return Parts(
-            _to_score(liked, items),
-            items,
-            to_unit_deviation(self.linear_users, self.linear_items),
-            self.linear_items * kept,
-            self.trend * kept,
-            self.known_users,
-            self.known_items,
-            encoded.attention.float(),
-            fold_in,
-        )
+        of_scored = scored[:, None].float()
+        return _View(_to_score(liked, items), items * of_scored, encoded.attention.float() * of_scored, fold_in)
+
+    def _predicted(self, hidden: Collection[str]) -> Float[Tensor, "n_items rank_or_0"]:
+        if all(name == COLLABORATIVE for name in hidden):
+            return self.linear_predicted
+        return self.predicted.without(hidden).to(self.linear_items.device)
+
+
+class _View(NamedTuple):
+    """Users and items seen by some of the evidence."""
+
+    users: Float[Tensor, "n_users dim_plus_1"]
+    items: Float[Tensor, "n_items dim_plus_1"]
+    attention: Float[Tensor, "n_items modalities"]
+    fold_in: Callable[[InteractionMatrix], Tensor]
+
+
+class _Linear(NamedTuple):
+    """The linear part: what turns users' vectors into those that are scored with the items'."""
+
+    items: Float[Tensor, "n_items dim"]
+    users: Callable[[Tensor], Tensor]
+
+
+def _beside(
+    items: Float[Tensor, "n_items rank"], predicted: Float[Tensor, "n_items rank_or_0"], known: Bool[Tensor, " n_items"]
+) -> _Linear:
+    """The vectors of known items, and in dimensions of their own those predicted of new ones, either at its own deviation."""
+    if predicted.shape[1] == 0:
+        return _Linear(items, lambda users: to_unit_deviation(users, items))
+    of_known = known[:, None].float()
+    both = torch.cat([items * of_known, predicted * (1 - of_known)], dim=1)
+    return _Linear(both, lambda users: torch.cat([to_unit_deviation(users, items), to_unit_deviation(users, predicted)], dim=1))
 
 
 def _to_score(liked: Float[Tensor, "n dim"], items: Float[Tensor, "n_items dim_plus_1"]) -> Float[Tensor, "n dim_plus_1"]:

@@ -210,14 +210,15 @@ def _part(spec: DatasetSpec, valid: EvaluationSet, n: int) -> tuple[Int64[Tensor
 class BestLinear:
     """Of several linear models, by whatever names, the one that ranks the validation part best; of equals the first.
 
-    Those that may be costly come last, and one that is hardly better on a part of the data is left out. `chosen` tells what was chosen, and
-    why what was left out.
+    Those that may be costly come last, and one that is hardly better on a part of the data is left out. `best` is it, `chosen` tells what
+    was chosen, and why what was left out.
     """
 
     def __init__(self, models: dict[str, Callable[[], LinearModel]]) -> None:
         if not models:
             raise ValueError("models: expected at least one, came none")
         self.models = models
+        self.best: LinearModel | None = None
         self.chosen: dict[str, Any] = {}
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
@@ -233,7 +234,7 @@ class BestLinear:
             factors = model.fit(spec, valid, k)
             value = ndcg(factors, valid, k)
             if best is None or value > best[0]:
-                best, self.chosen = (value, factors), {"model": name} | getattr(model, "chosen", {})
+                best, self.best, self.chosen = (value, factors), model, {"model": name} | getattr(model, "chosen", {})
         self.chosen |= {"left_out": left_out} if left_out else {}
         return cast("tuple[float, LinearFactors]", best)[1]
 

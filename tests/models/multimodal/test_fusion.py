@@ -11,7 +11,7 @@ from mmrec.losses import sampled_softmax
 from mmrec.models.fold_in import sums_of_items
 from mmrec.models.multimodal.fusion import FusionRecommender
 from mmrec.models.priors.linear import LinearFactors
-from mmrec.models.recommender import Weights
+from mmrec.models.recommender import Closed, Weights
 from mmrec.types import DatasetSpec, Features, Graph, Interactions
 from tests.parts import BACKBONES, FUSIONS
 
@@ -150,7 +150,7 @@ def test_a_step_fuses_no_item_that_its_batch_lacks() -> None:
 def test_a_hidden_modality_changes_the_items_that_have_it_and_no_other(fusion: str) -> None:
     model = make_model(fusion)
     for m, name in enumerate(model.modalities):
-        moved = (model.freeze(hidden=[name]).items - model.freeze().items)[:, :DIM].abs().amax(dim=1) > 1e-5
+        moved = (model.freeze(hidden=[name]).items - model.freeze().items).abs().amax(dim=1) > 1e-5
         assert moved.tolist() == PRESENT[:, m].tolist(), name
     assert model.freeze(hidden=model.modalities).items.isfinite().all()
 
@@ -189,7 +189,8 @@ def test_frozen_scores_are_cosines_in_deviations_without_dropout(fusion: str) ->
     history = {3: (encoded.items[3] + encoded.items[0]) / 2**0.5, 1: encoded.items[1]}
     for row, user in enumerate([3, 1]):
         by_hand = torch.cosine_similarity(history[user][None], encoded.items) + encoded.bias
-        torch.testing.assert_close(scores[row], by_hand / by_hand.std(), atol=1e-4, rtol=1e-4)
+        known = torch.arange(N_ITEMS) != COLD
+        torch.testing.assert_close(scores[row, known], (by_hand / by_hand.std())[known], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(scorer.attention, encoded.attention)
 
 
@@ -272,10 +273,49 @@ def test_a_checkpoint_holds_what_was_learned_and_no_evidence() -> None:
     for parameter in model.parameters():
         nn.init.normal_(parameter)
     state = model.state_dict()
-    assert set(state) == {name for name, _ in model.named_parameters()} | {"mixture"}
+    chosen = {"mixture", "mixture_of_new", "open", "sees_new_by_content"}
+    assert set(state) == {name for name, _ in model.named_parameters()} | chosen
     twin.load_state_dict(state)
     for one, other in zip((twin.freeze().users, twin.freeze().items), (model.freeze().users, model.freeze().items), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_a_checkpoint_of_before_scores_as_it_did_then() -> None:
+    model, twin = make_model(), make_model()
+    model.weights = Weights(linear=0.5, cold_lift=2.0)
+    later = ("open", "mixture_of_new", "sees_new_by_content")
+    twin.load_state_dict({name: value for name, value in model.state_dict().items() if name not in later})
+    assert twin.weights == model.weights and twin.closed == frozenset() and not twin.sees_new_by_content
+    assert twin.freeze().items.shape[1] == model.freeze().items.shape[1] - DIM - 1  # a single view of all items
+    with pytest.raises(RuntimeError, match="mixture"):
+        twin.load_state_dict({name: value for name, value in model.state_dict().items() if name != "mixture"})
+
+
+def test_closed_evidence_says_nothing_of_the_items_of_its_kind() -> None:
+    model = make_model()
+    assert {Closed("text", False), Closed("text", True)} < set(model.closable) and Closed("collaborative", True) not in model.closable
+    of_text = {Closed("text", False), Closed("text", True)}
+    users, warm = torch.arange(N_USERS), torch.arange(N_ITEMS) != COLD
+    plain = model.freeze().score_users(users)
+    model.closed = frozenset(of_text)
+    assert model.closed == of_text
+    torch.testing.assert_close(model.freeze().score_users(users), model.freeze(hidden=["text"]).score_users(users))
+    model.closed = frozenset({Closed("text", True)})
+    scores = model.freeze().score_users(users)
+    torch.testing.assert_close(scores[:, warm], plain[:, warm])
+    assert not torch.allclose(scores[:, COLD], plain[:, COLD])
+    torch.testing.assert_close(model.parts(closed=frozenset()).mix(model.weights).score_users(users), plain)
+
+
+def test_new_items_are_matched_to_the_content_of_what_a_user_had() -> None:
+    """Their scores are those of a catalogue whose known items show no more than their content."""
+    model = make_model().eval()
+    users, is_content = torch.arange(N_USERS), torch.tensor([name != "collaborative" for name in model.modalities])
+    encoded = model.encode(is_content.expand_as(model.present))
+    theirs = functional.normalize(model.history.matrix @ encoded.items, dim=1)
+    expected = theirs @ functional.normalize(encoded.items, dim=1).T + encoded.bias
+    expected = expected / expected.std(dim=1, keepdim=True)
+    torch.testing.assert_close(model.freeze().score_users(users)[:, COLD], expected[:, COLD], atol=1e-5, rtol=1e-4)
 
 
 def test_a_cold_item_is_lifted_by_deviations_of_each_users_scores_and_no_other_is() -> None:
@@ -285,7 +325,7 @@ def test_a_cold_item_is_lifted_by_deviations_of_each_users_scores_and_no_other_i
     lifted = model.freeze().score_users(torch.arange(N_USERS))
     warm = torch.arange(N_ITEMS) != COLD
     torch.testing.assert_close(lifted[:, warm], plain[:, warm])
-    torch.testing.assert_close(lifted[:, COLD], plain[:, COLD] + 2 * plain.std(dim=1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(lifted[:, COLD], plain[:, COLD] + 2, atol=1e-5, rtol=1e-4)
 
 
 def test_a_user_nobody_has_seen_is_the_average_one() -> None:
@@ -303,10 +343,11 @@ def test_scores_are_mixed_of_fused_linear_and_recent_ones() -> None:
     model = make_model(spec=stranger, linear=linear, trend=torch.randn(N_ITEMS))
     users = torch.arange(N_USERS + 1)
     fused = model.freeze().score_users(users)
-    model.weights = Weights(linear=0.5, trend=2.0, trend_for_new=3.0)
-    inner = linear.users @ linear.items.T
+    model.weights = Weights(linear=0.5, trend=2.0, trend_for_new=3.0, linear_of_new=0.25)
+    known, predicted = (linear.users @ items.T for items in (linear.items, model.linear_predicted))
     trend = torch.where(users[:, None] < N_USERS, 2.0, 3.0) * model.trend
-    expected = fused + 0.5 * inner / inner.std(dim=1, keepdim=True) + trend
+    scaled = [inner / inner.std(dim=1, keepdim=True) for inner in (known, predicted)]
+    expected = fused + torch.where(model.known_items, 0.5 * scaled[0], 0.25 * scaled[1]) + trend
     torch.testing.assert_close(model.freeze().score_users(users), expected, atol=1e-5, rtol=1e-4)
     without = model.freeze(hidden=["collaborative"]).score_users(users)
     model.weights = Weights()

@@ -1,0 +1,76 @@
+"""Items without training interactions: what a linear model would know of them, predicted from what they show."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mmrec.models.content.content_matrix import WORDS, read_content
+from mmrec.models.content.ridge import RidgeFactors, solve_ridge
+from mmrec.models.fold_in import occurring
+from mmrec.models.recommender import LackingData
+from mmrec.types import KG, TEXT, DatasetSpec
+
+_REGULARIZATION = 10.0
+_log = logging.getLogger(__name__)
+
+
+class NewItems:
+    """Predicts the vectors of items without training interactions by ridge regression of the other items' on their content.
+
+    See Gantner et al. 2010, "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations"; content as in `read_content`.
+    """
+
+    def __init__(self, ridge: RidgeFactors, shows: Bool[Tensor, " n_items"], known: Bool[Tensor, " n_items"]) -> None:
+        self.ridge, self.shows, self.known = ridge, shows, known
+
+    @classmethod
+    def of(cls, spec: DatasetSpec, hidden: Collection[str] = (), tell: bool = False) -> Self | None:
+        """Those of a dataset, without what the modalities in `hidden` say.
+
+        None where no new item shows anything that training items show, and, said in a line with `tell`, where the regression would take
+        too much memory even from vectors alone.
+        """
+        if not _has_new_items(spec):
+            return None
+        vectors = [name for name in spec.features if name not in hidden]
+        sparse = [name for name, modality in ((KG, KG), (WORDS, TEXT)) if modality not in hidden]
+        for sources in ([*vectors, *sparse], vectors):
+            try:
+                content = read_content(spec, sources)
+                if not (content.present & ~content.known).any():
+                    return None
+                return cls(solve_ridge(content, _REGULARIZATION), content.present, content.known)
+            except LackingData as error:
+                reason = str(error)
+        if tell:
+            _log.info(f"linear: nothing is predicted of new items, {reason}")
+        return None
+
+    def predict(self, vectors: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_items dim"]:
+        """What content says of every item that shows any, given the vectors of those with training interactions; zero for the others."""
+        mean = vectors[self.known].mean(dim=0)
+        predicted = mean + self.ridge.predict((vectors - mean) * self.known[:, None])
+        return torch.where(self.shows[:, None], predicted, 0.0)
+
+
+class Predicted:
+    """Linear vectors of items as their content predicts them, from whatever of it may be seen."""
+
+    def __init__(self, spec: DatasetSpec, vectors: Float[Tensor, "n_items rank"]) -> None:
+        self.vectors = vectors
+        self.spec = replace(spec, item_inputs={}) if vectors.shape[1] > 0 and _has_new_items(spec) else None
+
+    def without(self, hidden: Collection[str]) -> Float[Tensor, "n_items rank"]:
+        """The vectors, predicted without what the modalities in `hidden` say; no columns where nothing is predicted."""
+        if self.spec is None or (new_items := NewItems.of(self.spec, hidden, tell=not hidden)) is None:
+            return self.vectors[:, :0]
+        return new_items.predict(self.vectors)
+
+
+def _has_new_items(spec: DatasetSpec) -> bool:
+    return not bool(occurring(spec.train.item_idx, spec.n_items).all())
