@@ -13,6 +13,7 @@ from mmrec.models.recommender import Closed, MixedRecommender, Parts, Weights
 Measured = TypeVar("Measured")
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0, 1000.0)
 """Up to where a part decides alone, and what else there is says no more than which of equals comes first."""
+_SURE = 2.0
 LINEAR_OF_NEW = 1.0
 """What the linear vectors predicted of new items count beside the fused ones, unless validation is sure of something better."""
 LIFTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
@@ -74,14 +75,14 @@ class Judged(NamedTuple):
         return float(self.by_item.sum())
 
     def is_surely_better(self, other: "Judged") -> bool:
-        """Whether the value is higher by more than one standard error, as if other items had been held out.
+        """Whether the value is higher by more than two standard errors, as if other items had been held out.
 
         Of the sum over n items it is `√n` times the deviation of what an item adds. A few popular items may decide which setting is
         better, and where new items are held out, they are few.
         """
         difference = (self.by_item - other.by_item)[(self.by_item != 0) | (other.by_item != 0)]
         error = len(difference) ** 0.5 * difference.std() if len(difference) > 1 else 0.0
-        return bool(difference.sum() > error)
+        return bool(difference.sum() > _SURE * error)
 
 
 def describe_mixture(model: MixedRecommender) -> dict[str, Any]:

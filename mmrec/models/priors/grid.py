@@ -7,7 +7,7 @@ from typing import Any
 
 _MORE = 8
 """Values tried beyond one end of a grid, at most."""
-_NOTES = ("on_edge", "left_out")
+_NOTES = ("on_edge", "left_out", "closed")
 
 
 class Choices:
@@ -54,6 +54,7 @@ def describe_choices(chosen: Mapping[str, Any]) -> str:
     edges, left_out = chosen.get("on_edge", []), chosen.get("left_out", {})
     notes = [f"on an edge: {', '.join(edges)}"] if edges else []
     notes += [f"{name} left out: {reason}" for name, reason in left_out.items()]
+    notes += [f"does without {', '.join(closed)}"] if (closed := chosen.get("closed", [])) else []
     return "; ".join([", ".join(values), *notes])
 
 

@@ -35,3 +35,7 @@ def test_values_beyond_an_end_go_on_as_those_before() -> None:
     assert beyond([0.0, 0.5], 0, 0.0, 9.0) is None
     assert beyond([1.0, 3.0], -1, 0.0, 100.0) == 9.0
     assert beyond([16, 24], 0, 1, 99) == 11
+
+
+def test_evidence_that_a_mixture_does_without_is_said() -> None:
+    assert describe_choices({"linear": 0.5, "closed": ["kg of new items"]}) == "linear 0.5; does without kg of new items"
