@@ -1,5 +1,6 @@
 """The words of a command line: what argparse makes of those of verbs without overrides, and which ones Hydra composes."""
 
+import re
 from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ def parse_words(parser: ArgumentParser, words: Sequence[str]) -> tuple[Namespace
 
 def no_such_option(parser: ArgumentParser, word: str) -> ConfigError:
     """The error for an option that is none, with the nearest that is."""
-    options = [option for action in parser._actions for option in action.option_strings]
+    options = re.findall(r"--[\w-]+", parser.format_help())
     return ConfigError(f"{word}: there is no such option; {nearest(word, options)}")
 
 

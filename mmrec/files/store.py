@@ -16,7 +16,7 @@ from typing import ClassVar, TypeVar
 from urllib.parse import quote, unquote
 
 from fsspec import AbstractFileSystem, available_protocols
-from fsspec.core import url_to_fs
+from fsspec.core import strip_protocol, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from mmrec.errors import ConfigError, MissingFile, MmrecError, StorageError, nearest
@@ -179,7 +179,7 @@ def open_store(url: str, key: str, whole: bool = True) -> Store:
         if protocol in _LEAD_ELSEWHERE:
             raise ConfigError(f"{key}: `{protocol}` is not taken: what it reads says where else to read")
     if len(protocols) == 1 and protocols[0] in _LOCAL:
-        path = user_path(LocalFileSystem._strip_protocol(url) if "://" in url else url)
+        path = user_path(strip_protocol(url) if "://" in url else url)
         if not path.is_dir() and (whole or path.exists()):
             raise MissingFile(f"{key}: {path} is no folder" if path.exists() else f"{key}: {missing_file(path)}")
         return Folder(path, key)

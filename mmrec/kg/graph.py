@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -20,9 +20,6 @@ import torch
 from mmrec.errors import DataError, nearest
 from mmrec.files.storage import write_atomic
 from mmrec.types import ENTITY, HEAD, ITEM_ID, RELATION, TAIL, Dataset, Graph
-
-if TYPE_CHECKING:
-    from torch_geometric.data import Data
 
 Triple = tuple[str, str, str]
 
@@ -167,13 +164,6 @@ def to_tensors(graph: KnowledgeGraph, item_ids: Sequence[str]) -> Graph:
         item_entity=torch.tensor(item_entity, dtype=torch.int64),
         entities=tuple(entity_idx),
     )
-
-
-def to_pyg(graph: Graph) -> "Data":
-    """The same as a torch-geometric graph, with `edge_type` and `item_entity` as further fields."""
-    from torch_geometric.data import Data  # takes seconds to import, and nothing else here needs it
-
-    return Data(edge_index=graph.edge_index, edge_type=graph.edge_type, item_entity=graph.item_entity, num_nodes=graph.n_entities)
 
 
 def statistics(graph: KnowledgeGraph, item_ids: Sequence[str]) -> dict[str, Any]:

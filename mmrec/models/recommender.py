@@ -201,7 +201,7 @@ class ClosedFormRecommender(Recommender, TrainedScorer):
 
     def freeze(self, hidden: Collection[str] = ()) -> TrainedScorer:
         """The model itself; where `lift_new_items` was called, with what that adds."""
-        if "cold_lift" not in self._buffers:
+        if "cold_lift" not in dict(self.named_buffers(recurse=False)):
             return self
         return LiftedScorer(self, self.interactions.item_degree == 0, float(self.cold_lift))
 

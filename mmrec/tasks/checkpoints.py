@@ -128,7 +128,7 @@ class CheckpointKeeper(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.catch_signals(trainer)  # Lightning has just put its own handlers there, which broadcast among processes at any moment
-        self._in_epoch = False
+        self._in_epoch, self._n_steps = False, trainer.global_step
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._end_epoch(trainer)
@@ -138,8 +138,9 @@ class CheckpointKeeper(Checkpoint):
         self._end_epoch(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if trainer.fit_loop._should_accumulate():
-            return
+        if trainer.global_step == self._n_steps:
+            return  # the gradients of this batch are still to be added to those of the next
+        self._n_steps = trainer.global_step
         self._agree_to_stop(trainer)
         if not self._is_stopping and (self.every_n_steps is None or trainer.global_step % self.every_n_steps):
             return

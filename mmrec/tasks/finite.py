@@ -5,6 +5,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from mmrec.errors import DivergedError
+from mmrec.tasks.internals import uncoalesced_values
 
 
 class FiniteCheck(Callback):
@@ -76,7 +77,7 @@ def first_bad_value(module: nn.Module) -> str | None:
 
 
 def _values(gradient: Tensor) -> Tensor:
-    return gradient._values() if gradient.is_sparse else gradient
+    return uncoalesced_values(gradient) if gradient.is_sparse else gradient
 
 
 def _total(gradient: Tensor) -> Tensor:

@@ -6,11 +6,10 @@ is five numbers and a flag, taken between steps alone, so what is resumed has th
 
 import warnings
 from dataclasses import dataclass
-from typing import cast
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.loops.fetchers import _DataFetcher
-from lightning.pytorch.loops.progress import _ProcessedTracker, _ReadyCompletedTracker
+
+from mmrec.tasks.internals import is_validation_due, n_logged_steps, set_n_logged_steps
 
 
 @dataclass(frozen=True)
@@ -36,45 +35,33 @@ def position_in_epoch(trainer: Trainer) -> Position | None:
     None where the end of the epoch comes next: its position is that of the next epoch's start.
     """
     loop = trainer.fit_loop.epoch_loop
-    due = trainer.validating or loop._should_check_val_fx(cast("_DataFetcher", trainer.fit_loop._data_fetcher))
+    due = trainer.validating or is_validation_due(trainer)
     step = loop.batch_progress.current.ready
     if step == trainer.num_training_batches and not due:
         return None
-    logged = loop._batches_that_stepped + (not due)  # raised after validation
+    logged = n_logged_steps(trainer) + (not due)  # raised after validation
     return Position(trainer.current_epoch, step, loop.batch_progress.total.ready, trainer.global_step, logged, due)
 
 
 def position_between_epochs(trainer: Trainer) -> Position:
     """The position in front of an epoch, or after the last."""
     loop = trainer.fit_loop.epoch_loop
-    return Position(trainer.current_epoch, 0, loop.batch_progress.total.ready, trainer.global_step, loop._batches_that_stepped, False)
+    return Position(trainer.current_epoch, 0, loop.batch_progress.total.ready, trainer.global_step, n_logged_steps(trainer), False)
 
 
 def take_up(trainer: Trainer, position: Position) -> None:
     """Puts the loops of a trainer that has not begun at `position`."""
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch")  # here loaders start where it stood
     fit, loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
-    for tracker in (fit.epoch_progress.total, fit.epoch_progress.current):
-        _set(tracker, position.epoch)
-    for tracker, count in ((loop.batch_progress.total, position.n_batches), (loop.batch_progress.current, position.step)):
-        _set(tracker, count)
+    epochs, batches = fit.epoch_progress, loop.batch_progress
+    counts = (epochs.total, position.epoch), (epochs.current, position.epoch), (batches.total, position.n_batches)
+    for tracker, count in (*counts, (batches.current, position.step)):
+        tracker.load_state_dict(dict.fromkeys(tracker.state_dict(), count))  # ready, started, processed, completed
     optimizer = loop.automatic_optimization.optim_progress.optimizer
     for progress in (optimizer.step, optimizer.zero_grad):
         progress.total.ready = progress.total.completed = position.n_optimizer_steps
-    loop._batches_that_stepped = position.n_logged_steps
+    set_n_logged_steps(trainer, position.n_logged_steps)
     loop.restarting = position.step > 0  # else the epoch begins with its first batch
     if position.validation_is_due:
         # One begun and none done: Lightning goes back and validates before anything else.
-        started = _whole(loop.val_loop.batch_progress.total)
-        started.ready = started.started = 1
-
-
-def _set(tracker: _ReadyCompletedTracker, count: int) -> None:
-    """Puts everything that a tracker counts at `count`."""
-    whole = _whole(tracker)
-    whole.ready = whole.started = whole.processed = whole.completed = count
-
-
-def _whole(tracker: _ReadyCompletedTracker) -> _ProcessedTracker:
-    """The tracker of epochs or batches with its true type; Lightning declares the base class."""
-    return cast("_ProcessedTracker", tracker)
+        loop.val_loop.batch_progress.total.load_state_dict({"ready": 1, "started": 1})

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any, cast
 
-from lightning.pytorch.strategies import ModelParallelStrategy
-from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Replicate
@@ -12,9 +10,10 @@ from torch.distributed.tensor.parallel import RowwiseParallel, parallelize_modul
 
 from mmrec.errors import ConfigError
 from mmrec.models.recommender import LookupRecommender, Recommender
+from mmrec.tasks.internals import SpawnedModelParallelStrategy
 
 
-class ShardedTablesStrategy(ModelParallelStrategy):
+class ShardedTablesStrategy(SpawnedModelParallelStrategy):
     """Lightning's model parallelism over all processes of this machine, which it spawns itself, as `ddp_spawn` does.
 
     Each holds its part of the rows of every table, of their gradients and of the optimizer's state; all see the same batches, look up what
@@ -23,9 +22,6 @@ class ShardedTablesStrategy(ModelParallelStrategy):
 
     def __init__(self) -> None:
         super().__init__(save_distributed_checkpoint=False)
-
-    def _configure_launcher(self) -> None:
-        self._launcher = _MultiProcessingLauncher(self, start_method="spawn")
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any | None = None) -> None:
         """The first process has the whole tables, and writes them; unlike Lightning's, a folder may take the place of one of its name."""

@@ -13,6 +13,7 @@ import mmrec.cli.hydra.board
 from mmrec.cli.main import main
 
 Leaderboard = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.slow
 
 
 def listed(values: list[str]) -> str:

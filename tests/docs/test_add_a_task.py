@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from tests.docs.page_steps import follow
 
 
+@pytest.mark.slow
 def test_the_page_gives_a_task_that_trains(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     user, item = np.divmod(draw.permutation(40 * 30)[:800], 30)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.docs.page_steps import follow
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pairs() -> pl.DataFrame:

@@ -17,7 +17,6 @@ from mmrec.kg.graph import (
     inverse_relations,
     prune,
     statistics,
-    to_pyg,
     to_tensors,
     write_graphml,
 )
@@ -119,13 +118,6 @@ def test_tensors_do_not_depend_on_the_order_of_files(triples: list, rows: list[i
     other = to_tensors(build_graph(make_dataset(triples, ENTITIES, items), ["genre"], ", "), ITEM_IDS)
     for name in ("edge_index", "edge_type", "item_entity"):
         assert torch.equal(getattr(one, name), getattr(other, name))
-
-
-def test_pyg_takes_the_tensors(graph: KnowledgeGraph):
-    data = to_pyg(to_tensors(graph, ITEM_IDS))
-    assert data.validate()
-    assert (data.num_nodes, data.num_edges) == (9, 7)
-    assert data.edge_type.shape == (7,)
 
 
 def test_prune_again_and_again_but_never_an_item():

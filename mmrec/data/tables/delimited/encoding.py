@@ -137,11 +137,20 @@ class TextEncoding:
 def check_encoding(name: str, place: str) -> str:
     """The encoding as Python calls it. Raises ConfigError, which starts with `place`, for what is no encoding of text."""
     normal = encodings.normalize_encoding(name).lower()
-    known = {one for one in {*aliases.values(), "utf_8_sig"} if one != "mbcs" and codecs.lookup(one)._is_text_encoding}
+    known = {one for one in {*aliases.values(), "utf_8_sig"} if one != "mbcs" and _is_of_text(one)}
     found = aliases.get(normal, normal)
     if found not in known:
         raise ConfigError(f"{place}: there is no encoding `{name}`; {nearest(normal, known)}")
     return UTF8 if found == "utf_8_sig" else found
+
+
+def _is_of_text(encoding: str) -> bool:
+    """Whether it makes bytes of text, unlike `zlib` or `rot13`."""
+    try:
+        "".encode(encoding)
+    except LookupError:
+        return False
+    return True
 
 
 def decode(raw: bytes, encoding: str) -> str:
