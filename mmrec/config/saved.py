@@ -17,6 +17,7 @@ _BEFORE = {
     "features": {"engine": "local", "n_workers": 1, "store": None},
     "evaluation": {"auc": False, "item_column": None},
     "checkpoint": {"every_n_steps": None},
+    "tune": {"minutes": None, "space": {}},
     "trust_run": False,
 }
 """What keys stand for in a run that is older than they are: whatever mmrec did without them, which need not be their default."""

@@ -21,6 +21,7 @@ from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candi
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure_scorer
+from mmrec.experiment.model_search import search_settings
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.experiment.run_folder.changes import record_changes
 from mmrec.experiment.run_folder.files import checkpoint_folder
@@ -59,7 +60,7 @@ def train(settings: TrainSettings) -> Path:
         write_text(run_dir / "config.yaml", settings.config)
         remember_run(run_dir)
         with _resumable(run_dir):
-            _train_and_measure(settings, evidence, split, start)
+            _train_and_measure(search_settings(settings, evidence), evidence, split, start)
     return run_dir
 
 
@@ -129,12 +130,13 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
     task, folder = training.task(model), checkpoint_folder(settings.run_dir, training.seed)
     fit_s = made_s + fit(training, task, data, folder)
     load_best(model, folder)
+    searched = {"settings": dict(settings.searched)} if settings.searched else {}
     chosen = _chosen_in_training(model, data.valid_set())
     for name, values in chosen.items():
         _log.info(f"{name}: {describe_choices(values)}")
     data.setup("test")
     measured = measure(settings, task, model.freeze(), data, read_grades(settings.run_dir / "split", evidence.index))
-    return Result(training.model.name, training.seed, *measured, {}, fit_s, priors.chosen | chosen), model, remake
+    return Result(training.model.name, training.seed, *measured, {}, fit_s, searched | priors.chosen | chosen), model, remake
 
 
 def _chosen_in_training(model: Recommender, valid: EvaluationSet) -> dict[str, dict[str, Any]]:
