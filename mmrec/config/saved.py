@@ -1,6 +1,7 @@
 """The configuration of a saved run, as today's mmrec reads it."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -9,7 +10,7 @@ from mmrec.config.older_baselines import translate_baselines
 from mmrec.config.values import literal, merged
 from mmrec.renames import rename_keys, rename_targets
 
-_BEFORE = {
+_BEFORE: dict[str, Any] = {
     "linear": None,
     "trend": None,
     "further_evidence": True,

@@ -63,8 +63,8 @@ class _Trials:
         self.first = search.training(self.seed, {})
         self.metric = self.first.selection.metric
         self.sign = self.first.measures.sign(self.metric)
-        self._begun, self._before = time.perf_counter(), sum(one["seconds"] for one in kept)
-        self._told = 0
+        self._before: float = sum(one["seconds"] for one in kept)
+        self._begun = time.perf_counter()
         self._fitted: tuple[DatasetSpec, Priors] | None = None
 
     def run(self) -> None:
