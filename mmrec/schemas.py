@@ -64,6 +64,14 @@ class Selection:
 
 
 @dataclass
+class TuneConfig:
+    """The search for settings of the trained model."""
+
+    minutes: float | None = None
+    space: Node = field(default_factory=dict)
+
+
+@dataclass
 class Paths:
     """Where things are kept."""
 
@@ -98,6 +106,7 @@ class TrainConfig:
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     selection: Selection = field(default_factory=Selection)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     paths: Paths = field(default_factory=Paths)
     seed: int = MISSING

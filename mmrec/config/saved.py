@@ -1,6 +1,7 @@
 """The configuration of a saved run, as today's mmrec reads it."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -9,7 +10,7 @@ from mmrec.config.older_baselines import translate_baselines
 from mmrec.config.values import literal, merged
 from mmrec.renames import rename_keys, rename_targets
 
-_BEFORE = {
+_BEFORE: dict[str, Any] = {
     "linear": None,
     "trend": None,
     "further_evidence": True,
@@ -17,6 +18,7 @@ _BEFORE = {
     "features": {"engine": "local", "n_workers": 1, "store": None},
     "evaluation": {"auc": False, "item_column": None},
     "checkpoint": {"every_n_steps": None},
+    "tune": {"minutes": None, "space": {}},
     "trust_run": False,
 }
 """What keys stand for in a run that is older than they are: whatever mmrec did without them, which need not be their default."""

@@ -15,6 +15,7 @@ from mmrec.config.check import check
 from mmrec.config.places import kept_config, open_config
 from mmrec.config.run_dir import name_run_dir
 from mmrec.config.saved import saved_config
+from mmrec.config.search import searched_space, with_values
 from mmrec.config.selection import check_selection
 from mmrec.config.task import make_task, selecting_metric, task_metrics
 from mmrec.config.values import flat, merged, plain, read_model
@@ -28,6 +29,7 @@ from mmrec.experiment.settings import (
     EvidenceSettings,
     FeatureSettings,
     GraphSettings,
+    ModelSearch,
     ModelSettings,
     SelectionSettings,
     TrainingSettings,
@@ -64,8 +66,26 @@ def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> T
         training=partial(training_settings, cfg, is_saved=changes is not None),
         baselines=[candidate(cfg, name) for name in cfg.baselines if _searched(cfg, f"baselines.{name}") != ours],
         auc=cfg.evaluation.auc,
-        config=OmegaConf.to_yaml(kept_config(cfg)),
+        config=_kept_text(cfg),
         changes=changes,
+        search=_model_search(cfg, changes is not None),
+    )
+
+
+def _kept_text(cfg: DictConfig) -> str:
+    return OmegaConf.to_yaml(kept_config(cfg))
+
+
+def _model_search(cfg: DictConfig, is_saved: bool) -> ModelSearch | None:
+    """The search that a configuration asks for. Raises ConfigError as `searched_space`."""
+    if not (space := searched_space(cfg)):
+        return None
+    return ModelSearch(
+        minutes=cfg.tune.minutes,
+        space=space,
+        start={key: OmegaConf.select(cfg, key) for key in space},
+        training=lambda seed, values: training_settings(with_values(cfg, values), seed, is_saved),
+        config=lambda values: _kept_text(with_values(cfg, values)),
     )
 
 

@@ -17,6 +17,7 @@ from mmrec.experiment.tuning.space import Search, n_settings, read_space
 from mmrec.files.progress import open_progress
 from mmrec.models.content.content_matrix import WORDS, sources_of
 from mmrec.models.recommender import LackingData
+from mmrec.tasks.lift import describe_lift
 from mmrec.types import DatasetSpec
 
 _log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: Datas
         make = _counted(candidate.make, lambda begun: update(begun, max(begun, n_fits)))
         best, before = tune_once(make, dict(candidate.fixed), search, spec, valid, metric, selection.cache)
     trials = f", best of {best.n_trials}" + (", tuned before" if before else "") if best.parameters else ""
-    edges = f"; on the edge of what was tried: {', '.join(_short(best.edges))}" if best.edges else ""
+    edges = f"; on the edge of what was tried: {', '.join(found)}" if (found := edges_of(best)) else ""
     _log.info(f"{candidate.name}: val {metric} {best.value:.4f}{trials} {chosen_values(best) or ''}".rstrip() + edges)
     return best
 
@@ -93,7 +94,13 @@ def _counted(make: Callable[..., Fittable], tell: Callable[[int], None]) -> Call
 def chosen(best: Tuned) -> dict[str, Any]:
     """What tuning chose and among how many, as metrics.json keeps it; empty where there was nothing to choose."""
     trials = {"n_trials": best.n_trials} if best.parameters else {}
-    return chosen_values(best) | trials | ({"on_the_edge": _short(best.edges)} if best.edges else {})
+    edges = edges_of(best)
+    return chosen_values(best) | trials | ({"on_the_edge": edges} if edges else {})
+
+
+def edges_of(best: Tuned) -> list[str]:
+    """The names of the values, the lift of new items among them, that lie on the edge of all that was tried."""
+    return _short(best.edges) + ([] if best.cold_lift is None else describe_lift(best.cold_lift).get("on_edge", []))
 
 
 def chosen_values(best: Tuned) -> dict[str, Any]:

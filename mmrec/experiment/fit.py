@@ -7,13 +7,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar, Timer
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from mmrec import errors
@@ -86,11 +86,18 @@ def make_trainer(settings: TrainingSettings, folder: Path) -> Trainer:
     callbacks: list[Callback] = [
         FiniteCheck(),
         EarlyStopping(metric, mode="max" if is_higher_better else "min", patience=patience, check_finite=True),
-        RichProgressBar() if with_bar else _EpochLines(metric),
+        *_shown(settings, metric),
         refine("checkpoint", lambda: CheckpointKeeper(folder, metric, settings.every_n_steps, is_higher_better)),
     ]
     more = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # else it adds a bar of its own
     return settings.trainer(logger=settings.loggers(_version(settings)), **more)
+
+
+def _shown(settings: TrainingSettings, metric: str) -> list[Callback]:
+    """What tells of the epochs; of a trial what ends it in time."""
+    if settings.trial_seconds is not None:
+        return [Timer(timedelta(seconds=settings.trial_seconds), interval="epoch", verbose=False)]
+    return [RichProgressBar() if settings.progress_bar else _EpochLines(metric)]
 
 
 def quiet_lightning() -> None:

@@ -182,6 +182,23 @@ class TrainingSettings:
     progress_bar: bool = False
     resume: Path | None = None
     """The run folder whose newest sound checkpoint is the start."""
+    trial_seconds: float | None = None
+    """Of a trial of a search alone, which tells nothing of its epochs: after so long it ends with the epoch."""
+
+
+@dataclass(frozen=True)
+class ModelSearch:
+    """The settings of a trained model among which validation chooses, and for how long."""
+
+    minutes: float
+    space: Mapping[str, list[Any]]
+    """By dotted key of the configuration: choices, or a range (`mmrec.experiment.tuning.space`)."""
+    start: Mapping[str, Any]
+    """What the configuration says of these keys: the first that is tried, where the space has it."""
+    training: Callable[[int, Mapping[str, Any]], TrainingSettings]
+    """By seed, with values of these keys."""
+    config: Callable[[Mapping[str, Any]], str]
+    """What config.yaml says with values of these keys."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +217,10 @@ class TrainSettings:
     """What config.yaml says of all this."""
     changes: Mapping[str, Change] | None = None
     """Of a run that is resumed, what is different from now on, by key; None where it begins."""
+    search: ModelSearch | None = None
+    """Settings that are searched before the model is trained."""
+    searched: Mapping[str, Any] = field(default_factory=dict)
+    """What that search chose, plain values."""
 
     @property
     def is_resumed(self) -> bool:

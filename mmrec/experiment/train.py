@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.split import Split
 from mmrec.errors import ConfigError, Terminated
 from mmrec.evaluation.measure.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
@@ -20,6 +21,7 @@ from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candi
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure_scorer
+from mmrec.experiment.model_search import search_settings
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.experiment.run_folder.changes import record_changes
 from mmrec.experiment.run_folder.files import checkpoint_folder
@@ -32,7 +34,8 @@ from mmrec.experiment.settings import SplitData, TrainingSettings, TrainSettings
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.full_ranking import Evaluated
 from mmrec.models.priors.grid import describe_choices
-from mmrec.models.recommender import ClosedFormRecommender, MixedRecommender, Recommender
+from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender
+from mmrec.tasks.lift import describe_lift, holds_new_items
 from mmrec.tasks.mixing import describe_mixture
 from mmrec.tasks.task import Task
 from mmrec.types import DatasetSpec, Scorer
@@ -57,7 +60,7 @@ def train(settings: TrainSettings) -> Path:
         write_text(run_dir / "config.yaml", settings.config)
         remember_run(run_dir)
         with _resumable(run_dir):
-            _train_and_measure(settings, evidence, split, start)
+            _train_and_measure(search_settings(settings, evidence), evidence, split, start)
     return run_dir
 
 
@@ -127,13 +130,22 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
     task, folder = training.task(model), checkpoint_folder(settings.run_dir, training.seed)
     fit_s = made_s + fit(training, task, data, folder)
     load_best(model, folder)
-    choices = dict(priors.chosen)
-    if isinstance(model, MixedRecommender):
-        choices["mixture"] = describe_mixture(model)
-        _log.info(f"mixture: {describe_choices(choices['mixture'])}")
+    searched = {"settings": dict(settings.searched)} if settings.searched else {}
+    chosen = _chosen_in_training(model, data.valid_set())
+    for name, values in chosen.items():
+        _log.info(f"{name}: {describe_choices(values)}")
     data.setup("test")
     measured = measure(settings, task, model.freeze(), data, read_grades(settings.run_dir / "split", evidence.index))
-    return Result(training.model.name, training.seed, *measured, {}, fit_s, choices), model, remake
+    return Result(training.model.name, training.seed, *measured, {}, fit_s, searched | priors.chosen | chosen), model, remake
+
+
+def _chosen_in_training(model: Recommender, valid: EvaluationSet) -> dict[str, dict[str, Any]]:
+    """What validation chose of the trained model itself: the weights of a mixture, or the lift of new items."""
+    if isinstance(model, MixedRecommender):
+        return {"mixture": describe_mixture(model)}
+    if isinstance(model, GradientRecommender) and model.ranks_new_items and holds_new_items(valid, ~model.known_items):
+        return {"new items": describe_lift(float(model.cold_lift))}
+    return {}
 
 
 def _make_untrained(training: TrainingSettings, spec: DatasetSpec, priors: dict[str, Any]) -> Recommender:

@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
@@ -68,6 +69,20 @@ class FrozenScorer(TrainedScorer):
 
     def vectors(self) -> "FrozenScorer":
         return self
+
+    def lifted(self, is_new: Bool[Tensor, " n_items"], cold_lift: float) -> "FrozenScorer":
+        """What `LiftedScorer` makes of this one, as two matrices; without a lift it stays as it is."""
+        if not cold_lift:
+            return self
+        fold_in = self.fold_in
+
+        def scaled(users: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim_plus_1"]:
+            return F.pad(to_unit_deviation(users, self.items), (0, 1), value=1.0)
+
+        items = torch.cat([self.items, cold_lift * is_new.float()[:, None]], dim=1)
+        return replace(
+            self, users=scaled(self.users), items=items, fold_in=None if fold_in is None else lambda histories: scaled(fold_in(histories))
+        )
 
 
 class LiftedScorer(TrainedScorer):
@@ -170,8 +185,10 @@ class Recommender(nn.Module, ABC):
 
 
 def _complete_state(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    buffers = dict(module.named_buffers(recurse=False))
     for name, value in cast("Recommender", module).later_state.items():
-        state.setdefault(prefix + name, torch.full_like(module.get_buffer(name), value))
+        if name in buffers:
+            state.setdefault(prefix + name, torch.full_like(buffers[name], value))
 
 
 class ClosedFormRecommender(Recommender, TrainedScorer):
@@ -240,17 +257,23 @@ def _make_room(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -
 class GradientRecommender(Recommender):
     """A model that learns from batches under any loss of `mmrec.losses`, or one of its own: see `TrainScores.extra`.
 
-    Its constructor takes `spec`, and by their names the `parts_taken` of a configuration.
+    Its constructor takes `spec`, and by their names the `parts_taken` of a configuration. One that `ranks_new_items`, and is no mixture,
+    keeps their lift in its `state_dict` and is frozen by `freeze_vectors`, which adds it.
     """
 
     known_users: Bool[Tensor, " n_users"]
     known_items: Bool[Tensor, " n_items"]
+    later_state: ClassVar[Mapping[str, bool | float]] = {"cold_lift": 0.0}
+    cold_lift: Tensor
+    """How much higher `freeze` scores new items, see `Weights`; only of a model that ranks them."""
 
     def __init__(self, spec: DatasetSpec) -> None:
         super().__init__()
         self.train_interactions = spec.train
         for name, idx, n in (("known_users", spec.train.user_idx, spec.n_users), ("known_items", spec.train.item_idx, spec.n_items)):
             self.register_buffer(name, occurring(idx, n), persistent=False)
+        if _is_lifted(self):
+            self.register_buffer("cold_lift", torch.zeros(()))
 
     @abstractmethod
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
@@ -259,10 +282,30 @@ class GradientRecommender(Recommender):
     def freeze_vectors(self, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> FrozenScorer:
         """A scorer of these vectors. Users without training interactions get the mean vector of those with some.
 
-        A user who is given as a history gets what ridge regression predicts from the items in it: see `FoldInByRegression`.
+        A user who is given as a history gets what ridge regression predicts from the items in it: see `FoldInByRegression`. New items
+        score higher by the lift that was chosen.
         """
         users, items = mean_for_new(users.float(), self.known_users), items.float().detach()
-        return FrozenScorer(users, items, items.new_zeros((len(items), 0)), FoldInByRegression(users, items, self.train_interactions))
+        scorer = FrozenScorer(users, items, items.new_zeros((len(items), 0)), FoldInByRegression(users, items, self.train_interactions))
+        return scorer.lifted(~self.known_items, float(self.cold_lift)) if _is_lifted(self) else scorer
+
+    def lift_new_items(self, cold_lift: float) -> None:
+        """Lets `freeze` score items without training interactions higher, and keeps that in the `state_dict`."""
+        self.cold_lift.fill_(cold_lift)
+
+    def freeze_unlifted(self) -> TrainedScorer:
+        """As `freeze`, without the lift."""
+        before = float(self.cold_lift)
+        self.lift_new_items(0.0)
+        try:
+            return self.freeze()
+        finally:
+            self.lift_new_items(before)
+
+
+def _is_lifted(model: GradientRecommender) -> bool:
+    """Whether it keeps a lift of new items; a mixture has one among its weights."""
+    return model.ranks_new_items and not isinstance(model, MixedRecommender)
 
 
 class LookupRecommender(GradientRecommender):

@@ -1,6 +1,7 @@
 """Training a recommender to rank: positives above sampled negatives, selected by full-catalogue ranking on the validation part."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -17,7 +18,8 @@ from mmrec.errors import ConfigError
 from mmrec.metrics.direction import Metric, sign
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, evaluate_ranking, ndcg_by_item, rank_and_evaluate, rank_users
 from mmrec.metrics.ranking import known_metrics
-from mmrec.models.recommender import GradientRecommender, MixedRecommender, Parts, Recommender, Weights
+from mmrec.models.recommender import GradientRecommender, MixedRecommender, Parts, Recommender, TrainedScorer, Weights
+from mmrec.tasks.lift import climb_lift, holds_new_items
 from mmrec.tasks.mixing import LINEAR_OF_NEW, Judged, climb, closable, toggle, weight_grids
 from mmrec.tasks.parameter_groups import Rates
 from mmrec.tasks.task import GROUPS, Task, Validated, gather_rows
@@ -35,7 +37,8 @@ class RankingTask(Task):
     would otherwise learn the training rows by heart before the tables have settled.
 
     Measures the metrics of `mmrec.metrics.ranking` at each of `ks`, by default 10 and 20. Validation also chooses the weights of a model
-    that mixes its scores of parts, and which evidence it does without, by ndcg at the largest k.
+    that mixes its scores of parts and which evidence it does without, and where new items are held out the lift of one that ranks them, by
+    ndcg at the largest k.
     """
 
     takes_loss: ClassVar[bool] = True
@@ -79,10 +82,14 @@ class RankingTask(Task):
     def validate(self, rows: EvaluationSet) -> Validated:
         if isinstance(self.model, MixedRecommender):
             return self._choose_weights(self.model, rows)
-        scorer = self.model.freeze()
+        if isinstance(self.model, GradientRecommender) and self.model.ranks_new_items and holds_new_items(rows, ~self.model.known_items):
+            return self._choose_lift(self.model, rows)
+        return self._means(self._not_diverged(self.model.freeze()), rows)
+
+    def _not_diverged(self, scorer: TrainedScorer) -> TrainedScorer:
         if vectors := scorer.vectors():
             self.refuse_divergence(vectors.users, vectors.items)
-        return self._means(scorer, rows)
+        return scorer
 
     def measure(self, scorer: Scorer, rows: EvaluationSet) -> Evaluated:
         """Return lists of `LIST_LENGTH`, or as long as the greatest k, and their metrics."""
@@ -118,6 +125,17 @@ class RankingTask(Task):
         added = ndcg_by_item(ranking, rows.positives, max(self.ks)).to(self.device)
         total, n_users = gather_rows(added[None]).sum(dim=0), int((rows.positives.degree > 0).sum())
         return Judged(means, total.cpu() / max(1, n_users))
+
+    def _choose_lift(self, model: GradientRecommender, rows: EvaluationSet) -> Validated:
+        scorer = self._not_diverged(model.freeze_unlifted())
+        if (vectors := scorer.vectors()) is None:
+            return self._means(scorer, rows)
+        chosen, means = climb_lift(
+            float(model.cold_lift),
+            lambda cold_lift: self._means(vectors.lifted(~model.known_items, cold_lift), rows).means,
+            lambda means: means[_selecting(self.ks)],
+        )
+        return Validated(means, partial(model.lift_new_items, chosen))
 
     def _means(self, scorer: Scorer, rows: EvaluationSet) -> Validated:
         """Lists as long as the metrics need; `measure` keeps longer ones."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.losses import bpr
-from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, Recommender, TrainedScorer
+from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender, TrainedScorer
 from mmrec.tasks.plain_training import PlainTraining
 from mmrec.testing.checkerboard import N_USERS, N_WARM, all_warm_of_ones_colour, most_of_ones_colour, own_colour_first, spec_of_colours
 from mmrec.testing.discovery import Model
@@ -48,6 +48,15 @@ class RecommenderContract:
             return PlainTraining(partial(cls.model, **cls.settings), **training).train(spec)
 
     @classmethod
+    def untrained(cls, spec: DatasetSpec) -> Recommender:
+        """The model before it learns anything, drawn from a seed of its own."""
+        if issubclass(cls.model, ClosedFormRecommender):
+            return cls.model(**cls.settings)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            return cls.model(spec=spec, **cls.settings)
+
+    @classmethod
     @cache
     def trained(cls) -> Recommender:
         """The model of most tests, trained once: on the checkerboard with a user and an item that nobody knows."""
@@ -67,6 +76,22 @@ class RecommenderContract:
         scorer = self.train(spec_of_colours(train)).freeze()
         assert bool(own_colour_first(scorer, train).all()) is self.model.ranks_new_items
 
+    def test_a_lift_of_new_items_comes_back_with_the_state_dict(self) -> None:
+        """If it ranks them: the new item then stands above all others, also for a history."""
+        if not self.model.ranks_new_items or issubclass(self.model, MixedRecommender):
+            return
+        spec, model = with_new(spec_of_colours(most_of_ones_colour())), self.trained()
+        lifted = self.untrained(spec)
+        lifted.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        assert isinstance(lifted, ClosedFormRecommender | GradientRecommender)
+        lifted.lift_new_items(1000.0)
+        fresh = self.untrained(spec)
+        fresh.load_state_dict(lifted.state_dict())
+        scorer, histories = fresh.freeze(), Histories.from_events(spec.train, spec.n_users)
+        for scores in (scorer.score_users(torch.arange(spec.n_users)), scorer.score_histories(histories)):
+            assert (scores.argmax(dim=1) == N_WARM).all()
+        assert not torch.equal(scores_of(fresh, spec.n_users), scores_of(model, spec.n_users))
+
     def test_it_says_what_it_is(self) -> None:
         """It has a docstring of its own, and what it is frozen to is a scorer."""
         assert self.model.__doc__ and self.model.__doc__ != Recommender.__doc__
@@ -82,12 +107,7 @@ class RecommenderContract:
     def test_a_state_dict_restores_it(self) -> None:
         trained = self.trained()
         state = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
-        if issubclass(self.model, GradientRecommender):
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(1)
-                fresh: Recommender = self.model(spec=with_new(spec_of_colours(most_of_ones_colour())), **self.settings)
-        else:
-            fresh = self.model(**self.settings)
+        fresh = self.untrained(with_new(spec_of_colours(most_of_ones_colour())))
         fresh.load_state_dict(state)
         torch.testing.assert_close(scores_of(fresh, N_USERS + 1), scores_of(trained, N_USERS + 1), rtol=0, atol=0)
 

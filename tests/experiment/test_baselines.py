@@ -105,4 +105,20 @@ def test_what_is_for_new_items_alone_stands_where_the_split_holds_out_some(compo
     new = InteractionMatrix.from_pairs(torch.tensor([0]), torch.tensor([12]), 30, 13)
     spec = replace(SPEC, n_items=13)
     cold = {one.name for one in expand(candidates, spec, EvaluationSet.build(InteractionMatrix(TRAIN.indptr, TRAIN.indices, 13), new))}
-    assert cold - warm == {"random_new_items", "kernel_ridge"} and warm < cold and "recent_popularity" in warm
+    assert cold - warm == {"random_new_items", "kernel_ridge", "factor_ridge"} and warm < cold and "recent_popularity" in warm
+
+
+def test_by_default_there_is_a_content_baseline_of_every_vector_modality_and_of_the_graph(
+    compose: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    cfg = compose(f"paths.cache={tmp_path}")
+    spec = spec_of_colours(all_warm_of_ones_colour())
+    spec = replace(spec, features=spec.features | {"audio": spec.features["image"]})
+    found = {one.name for one in expand([candidate(cfg, name) for name in cfg.baselines], spec, VALID)}
+    assert {f"content_knn_{source}" for source in ("text", "image", "audio", "kg")} <= found
+
+
+def test_a_lift_at_the_end_of_all_that_is_tried_is_reported(cfg: DictConfig) -> None:
+    tuned = tune(cfg, "popularity")
+    assert tuned is not None and "on_the_edge" not in chosen(tuned)
+    assert chosen(tuned._replace(cold_lift=4096.0)) == {"cold_lift": 4096.0, "on_the_edge": ["cold_lift"]}

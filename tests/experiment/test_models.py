@@ -38,3 +38,14 @@ def test_a_lift_is_reported_and_comes_back_from_the_run_folder(compose: Compose,
     assert metrics["tuned"]["kernel_ridge"]["cold_lift"] > 0
     assert "random_new_items" in metrics["models"] and metrics["models"]["random_new_items"]["test/recall@20"] > 0
     assert not evaluate(evaluate_settings(compose(f"run={run_dir}", shop_overrides[-1], name="evaluate"))).differing
+
+
+def test_a_model_that_learns_by_gradient_lifts_new_items_too(compose: Compose, shop_overrides: list[str], tmp_path: Path) -> None:
+    overrides = ["model=vbpr", "split=cold_item", "baselines=[random_new_items]", "trainer.max_epochs=2", f"run_dir={tmp_path / 'run'}"]
+    run_dir = train(train_settings(compose(*shop_overrides, *overrides)))
+    chosen = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["chosen"]["2026"]
+    assert chosen["new items"]["cold_lift"] > 0
+    assert "cold_lift" in (run_dir / "report.html").read_text(encoding="utf-8")
+    measured = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))["models"]
+    assert measured["vbpr"]["test/recall@20"] > 0
+    assert not evaluate(evaluate_settings(compose(f"run={run_dir}", shop_overrides[-1], name="evaluate"))).differing

@@ -6,12 +6,10 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.metrics.direction import sign
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.fold_in import occurring
-from mmrec.models.recommender import ClosedFormRecommender, LiftedScorer, TrainedScorer, Weights
-from mmrec.tasks.mixing import LIFTS, climb
+from mmrec.models.recommender import ClosedFormRecommender, LiftedScorer, TrainedScorer
+from mmrec.tasks.lift import climb_lift, holds_new_items
 from mmrec.tasks.plain_training import PopularForNew
 from mmrec.types import DatasetSpec
-
-_WIDEST = 2.0**12
 
 
 class Lift(NamedTuple):
@@ -26,18 +24,14 @@ def choose_lift(scorer: TrainedScorer, spec: DatasetSpec, valid: EvaluationSet, 
     """The lift with which a scorer is best on `valid`, climbing from `start`; where the top of the grid is chosen, the grid is widened."""
     is_new, k = ~occurring(spec.train.item_idx, spec.n_items), int(metric.rpartition("@")[2])
 
-    def measure(weights: Weights) -> float:
-        lifted = LiftedScorer(scorer, is_new, weights.cold_lift) if weights.cold_lift else scorer
+    def measure(cold_lift: float) -> float:
+        lifted = LiftedScorer(scorer, is_new, cold_lift) if cold_lift else scorer
         return cast("float | None", rank_and_evaluate(lifted, valid, [k])[metric].mean()) or 0.0
 
-    if not can_be_lifted(scorer) or not is_new[valid.positives.indices].any():
-        return Lift(measure(Weights()), None)
-    grid: tuple[float, ...] = LIFTS
-    best, value = climb(Weights(cold_lift=start or 0.0), {"cold_lift": grid}, measure, lambda value: sign(metric) * value)
-    while best.cold_lift == grid[-1] < _WIDEST:
-        grid = (*grid, 2 * grid[-1])
-        best, value = climb(best, {"cold_lift": grid[-2:]}, measure, lambda value: sign(metric) * value)
-    return Lift(value, best.cold_lift)
+    if not can_be_lifted(scorer) or not holds_new_items(valid, is_new):
+        return Lift(measure(0.0), None)
+    cold_lift, value = climb_lift(start or 0.0, measure, lambda value: sign(metric) * value)
+    return Lift(value, cold_lift)
 
 
 def can_be_lifted(scorer: TrainedScorer) -> bool:

@@ -1,8 +1,9 @@
 """Choosing a model's settings on the validation part, under a stated budget. What chooses is handed no test row."""
 
 import itertools
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
@@ -90,7 +91,7 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
             if is_done():
                 break
     else:
-        _search(trials.measure, space, search, is_done, sign(metric))
+        draw_settings(trials.measure, space, search, is_done, sign(metric))
     edges = () if trials.hopeless else _widen(trials, space, search)
     best = cast("Tuned", trials.best)  # a space has one setting at least
     return best._replace(n_trials=len(trials.tried), edges=edges, scorer=with_lift(best.fitted, spec, best.cold_lift))
@@ -153,14 +154,17 @@ def _widen(trials: _Trials, space: dict[str, list[Any] | Range], search: Search)
 
 
 def _edge(trials: _Trials, space: dict[str, list[Any] | Range], key: str) -> int:
+    return edge_side(cast("Tuned", trials.best).parameters, trials.tried, space[key], key)
+
+
+def edge_side(best: Setting, tried: Sequence[tuple[Setting, float]], values: list[Any] | Range, key: str) -> int:
     """On which edge of its space, or beyond which, the best value of a key lies; 0 where a setting on that side of it was tried as well."""
-    best = cast("Tuned", trials.best).parameters
-    values, value = space[key], best[key]
-    if len({measured for _, measured in trials.tried}) == 1:  # where nothing is better than anything, no edge is
+    value = best[key]
+    if len({measured for _, measured in tried}) == 1:  # where nothing is better than anything, no edge is
         return 0
     if not isinstance(value, int | float) or isinstance(value, bool):
         return 0
-    of_key = [setting[key] for setting, _ in trials.tried if setting | {key: value} == best]
+    of_key = [setting[key] for setting, _ in tried if setting | {key: value} == best]
     low, high = (values.low, values.high) if isinstance(values, Range) else (min(values, key=_number), max(values, key=_number))
     side = on_edge(values, value) or (-1 if value < low else int(value > high))
     return 0 if any(side * other > side * value for other in of_key) else side
@@ -193,10 +197,13 @@ def _all_values(values: list[Any] | Range) -> list[Any]:
     return list(range(int(values.low), int(values.high) + 1)) if isinstance(values, Range) else values
 
 
-def _search(
+def draw_settings(
     measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, is_done: Callable[[], bool], sign: int
 ) -> None:
-    """Asks until it is done; a setting that is asked for again costs nothing, and tells Optuna to look elsewhere."""
+    """Draws settings and measures them until it is done; a value that is not finite is a setting that failed.
+
+    A setting that is drawn again costs nothing, and tells Optuna to look elsewhere. `search.n_trials` says how long to draw at random.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -206,7 +213,11 @@ def _search(
         study.enqueue_trial({name: _drawn(value, space[name]) for name, value in setting.items()})
     for _ in range(_ASKED_AT_MOST * search.n_trials):
         trial = study.ask()
-        study.tell(trial, measure(_suggest(trial, space)))
+        value = measure(_suggest(trial, space))
+        if math.isfinite(value):
+            study.tell(trial, value)
+        else:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
         if is_done():
             break
 

@@ -1,0 +1,53 @@
+"""The search for settings of a trained model, as a configuration asks for it by `tune`."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from mmrec.config.build import target
+from mmrec.config.check import check
+from mmrec.config.values import flat, plain
+from mmrec.errors import ConfigError, nearest
+from mmrec.experiment.tuning.space import ends, read_space
+from mmrec.models.recommender import ClosedFormRecommender
+from mmrec.schemas import TrainConfig
+
+_NODES = ("model", "fusion", "backbone", "kg_encoder", "loss", "task", "optimizer", "data_module", "trainer")
+"""What a trial can change: neither the data nor what is fitted before."""
+
+
+def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
+    """The settings to search by dotted key, none where `tune.minutes` is null. Raises ConfigError for what is wrong with them."""
+    if cfg.tune.minutes is None:
+        return {}
+    kind = target(cfg, "model")
+    if isinstance(kind, type) and issubclass(kind, ClosedFormRecommender):
+        raise ConfigError(f"tune.minutes: {kind.__qualname__} is fitted in closed form, at the best setting of model.space; leave it null")
+    space: dict[str, Any] = dict(flat(plain(cfg)["tune"]["space"]))
+    if not space:
+        raise ConfigError("tune.space: expected one setting or more, came none")
+    known = [key for key, _ in flat(plain(cfg)) if key.split(".")[0] in _NODES and "._" not in key]
+    problems = [f"tune.space.{key}: there is no such setting; {nearest(key, known)}" for key in space if key not in known]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    try:
+        read_space(space)
+    except ConfigError as error:
+        raise ConfigError(f"tune.{error}") from None
+    for key, values in space.items():
+        for value in ends(values):
+            try:
+                check(with_values(cfg, {key: value}), TrainConfig)
+            except ConfigError as error:
+                raise ConfigError(f"tune.space.{error}") from None
+    return space
+
+
+def with_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
+    """A configuration with other values of some of its keys."""
+    cfg = copy.deepcopy(cfg)
+    for key, value in values.items():
+        OmegaConf.update(cfg, key, value, merge=False)
+    return cfg

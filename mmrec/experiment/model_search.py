@@ -1,0 +1,140 @@
+"""The settings of a trained model, searched on the validation part for a stated time. No test row is read."""
+
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mmrec.errors import ConfigError, MmrecError
+from mmrec.experiment.evidence import Evidence
+from mmrec.experiment.fit import fit
+from mmrec.experiment.measures import largest_k
+from mmrec.experiment.models import Priors, fit_priors, make_data_module, make_model, make_spec
+from mmrec.experiment.run_folder.origin import remember_run
+from mmrec.experiment.settings import ModelSearch, TrainingSettings, TrainSettings
+from mmrec.experiment.tuning.search import Setting, draw_settings, edge_side
+from mmrec.experiment.tuning.space import Search, n_settings, read_space
+from mmrec.files.storage import write_json, write_text
+from mmrec.models.priors.grid import describe_choices
+from mmrec.tasks.checkpoints import read_best
+from mmrec.types import DatasetSpec
+
+_log = logging.getLogger(__name__)
+TRIALS = "trials.json"
+_N_TRIALS = 10
+"""Of the search: half as many are drawn at random, the others where good ones were. Time alone ends it."""
+
+
+def search_settings(settings: TrainSettings, evidence: Evidence) -> TrainSettings:
+    """The settings of a run with the best values found of those that `settings.search` names; config.yaml has them from then on.
+
+    Each trial trains the model of the first seed with all parts fitted before; what it reaches is the best validation metric of its epochs.
+    Trials are kept in the run folder, so that a run that is resumed goes on with the search, for the time that is left of it. One that was
+    complete is not begun again.
+    """
+    search, path = settings.search, settings.run_dir / TRIALS
+    if search is None:
+        return settings
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"trials": []}
+    if "chosen" in kept:  # and config.yaml has it
+        return replace(settings, searched=kept["chosen"])
+    trials = _Trials(settings, search, evidence, kept["trials"])
+    trials.run()
+    best, chosen = trials.best_setting(), trials.describe()
+    _log.info(f"settings: {describe_choices(chosen)}")
+    config = search.config(best)
+    write_text(settings.run_dir / "config.yaml", config)
+    remember_run(settings.run_dir)
+    write_json(path, {"trials": trials.kept, "chosen": chosen})
+    return replace(settings, config=config, searched=chosen, training=lambda seed: search.training(seed, best))
+
+
+class _Trials:
+    """The settings that were tried, and what each reached on the validation part."""
+
+    def __init__(self, settings: TrainSettings, search: ModelSearch, evidence: Evidence, kept: list[dict[str, Any]]) -> None:
+        self.run_dir, self.search, self.evidence, self.kept = settings.run_dir, search, evidence, kept
+        self.seed, self.space = settings.seeds[0], read_space(dict(search.space))
+        self.first = search.training(self.seed, {})
+        self.metric = self.first.selection.metric
+        self.sign = self.first.measures.sign(self.metric)
+        self._before: float = sum(one["seconds"] for one in kept)
+        self._begun = time.perf_counter()
+        self._fitted: tuple[DatasetSpec, Priors] | None = None
+
+    def run(self) -> None:
+        """Tries settings until the time is over, the configured ones first. Raises ConfigError where none can be trained."""
+        if not self._is_done():
+            plan = Search(dict(self.search.space), _N_TRIALS, self.seed, first=(dict(self.search.start),))
+            draw_settings(self._measure, self.space, plan, self._is_done, self.sign)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if not any(one["value"] is not None for one in self.kept):
+            reason = self.kept[0].get("refused", "no epoch of it was validated")
+            raise ConfigError(f"tune.space: no setting of it could be trained; the first: {reason}")
+
+    def best_setting(self) -> Setting:
+        """The first of the best."""
+        return dict(max((one for one in self.kept if one["value"] is not None), key=lambda one: self.sign * float(one["value"]))["setting"])
+
+    def describe(self) -> dict[str, Any]:
+        """The best setting, plain values by dotted key, and those on an edge of the space as `on_edge`."""
+        best = self.best_setting()
+        tried = [(one["setting"], self._value(one)) for one in self.kept]
+        edges = [key for key, values in self.space.items() if edge_side(best, tried, values, key)]
+        return best | {"n_trials": len(self.kept)} | ({"on_edge": edges} if edges else {})
+
+    @property
+    def _folder(self) -> Path:
+        return self.run_dir / "trial"
+
+    def _seconds(self) -> float:
+        return self._before + time.perf_counter() - self._begun
+
+    def _is_done(self) -> bool:
+        return self._seconds() >= 60 * self.search.minutes or len(self.kept) >= n_settings(self.space)
+
+    def _value(self, trial: Mapping[str, Any]) -> float:
+        return -self.sign * math.inf if trial["value"] is None else float(trial["value"])
+
+    def _measure(self, setting: Setting) -> float:
+        """What a setting reaches; one that was tried before is not trained again."""
+        for trial in self.kept:
+            if trial["setting"] == setting:
+                return self._value(trial)
+        found: dict[str, Any] = {"setting": setting, "value": None}
+        start = time.perf_counter()
+        try:
+            found["value"] = self._train(self.search.training(self.seed, setting))
+        except MmrecError as error:  # no Terminated is one
+            found["refused"] = str(error)
+        self.kept.append(found | {"seconds": time.perf_counter() - start})
+        write_json(self.run_dir / TRIALS, {"trials": self.kept})
+        self._tell(self.kept[-1])
+        return self._value(found)
+
+    def _train(self, training: TrainingSettings) -> float | None:
+        if self._fitted is None:
+            data = make_data_module(self.first, self.evidence, self.run_dir / "split")
+            data.setup("fit")
+            spec = make_spec(self.evidence, data)
+            self._fitted = spec, fit_priors(self.first.model, spec, data.valid_set(), largest_k(self.first.measures))
+        spec, priors = self._fitted
+        left = max(1.0, 60 * self.search.minutes - self._seconds())
+        trial = replace(training, loggers=lambda version: [], progress_bar=False, resume=None, every_n_steps=None, trial_seconds=left)
+        data = make_data_module(trial, self.evidence, self.run_dir / "split")
+        fit(trial, trial.task(make_model(trial.model, spec, priors, trial.seed)), data, self._folder)
+        best = read_best(self._folder)
+        return None if best is None else float(best["value"])
+
+    def _tell(self, last: Mapping[str, Any]) -> None:
+        """The last trial and the best so far, on one line."""
+        values = describe_choices({key.rpartition(".")[2]: value for key, value in last["setting"].items()})
+        reached = f"left out, {last['refused']}" if "refused" in last else f"{self.metric} {self._value(last):.4f}"
+        best = max(self.sign * self._value(one) for one in self.kept) * self.sign
+        spent = f"{self._seconds() / 60:.1f} of {self.search.minutes:g} minutes"
+        _log.info(f"trial {len(self.kept)}: {reached} with {values}; best so far {best:.4f}; {spent}")
