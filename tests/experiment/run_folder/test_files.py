@@ -97,7 +97,7 @@ def weights(change: Callable[[dict[str, torch.Tensor]], object], which: int = 0)
 
 
 def narrow(state: dict[str, torch.Tensor]) -> None:
-    name = next(name for name, value in state.items() if value.ndim == 2)
+    name = next(name for name, value in state.items() if value.ndim == 2 and value.is_floating_point())
     state[name] = state[name][:, :2].clone()
 
 
