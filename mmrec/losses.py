@@ -52,7 +52,7 @@ def warp(
     valid: Bool[Tensor, "users pool"],
     margin: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """Weighted approximate-rank pairwise loss (Weston et al. 2011, "WSABIE", eq. 4 to 6; as LightFM, Kula 2015): the hinge of each positive
+    """Weighted approximate-rank pairwise loss (Weston et al. 2011, "WSABIE"; as LightFM, Kula 2015): the hinge of each positive
     with the first negative that violates its margin, times `ln(1 + m / k)` where it is the k-th of m valid ones.
 
     Negatives are taken in the order of the pool, which must be random. A positive without a violating one adds nothing.

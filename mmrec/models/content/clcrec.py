@@ -18,11 +18,11 @@ from mmrec.types import DatasetSpec
 
 class CLCRec(GradientRecommender):
     """`s_ui = z_u · z_i`, for new items `z_u · f(content_i)`, all of length 1 (Wei et al. 2021, "Contrastive Learning for Cold-Start
-    Recommendation", section 3).
+    Recommendation").
 
-    Minimises `share L_RE + (1 - share) L_UI`: an item's own vector z_i among those of negatives by its content's (section 3.2.2), and a
-    user's positive among negatives (section 3.2.1) in which a share `replaced` of the items stands by content instead (the hybrid
-    training of section 3.3). Both are softmax losses at a `temperature`. f is a hidden layer of `hidden_dim` and a linear one.
+    Minimises `share L_RE + (1 - share) L_UI`: an item's own vector z_i among those of negatives by its content's, and a
+    user's positive among negatives in which a share `replaced` of the items stands by content instead (their hybrid
+    training). Both are softmax losses at a `temperature`. f is a hidden layer of `hidden_dim` and a linear one.
     """
 
     ranks_new_items = True
