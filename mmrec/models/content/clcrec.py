@@ -51,7 +51,7 @@ class CLCRec(GradientRecommender):
         of_users = sampled_softmax(positive, batch.row, negative, batch.valid, self.temperature)
         anchors = F.embedding(batch.item_idx, items)
         others = F.embedding(batch.negatives, shown)
-        against = anchors @ others.T if others.ndim == 2 else torch.einsum("nd,nkd->nk", anchors, others[batch.row])
+        against = anchors @ others.T if others.ndim == 2 else torch.einsum("nd,nkd->nk", anchors, others.index_select(0, batch.row))
         own = (anchors * F.embedding(batch.item_idx, shown)).sum(dim=1)
         each, valid = torch.arange(len(own), device=own.device), batch.valid[batch.row]
         of_items = sampled_softmax(own, each, against, valid, self.temperature)
