@@ -25,8 +25,8 @@ from mmrec.types import Scorer
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 KS = [10, 20]
 """The cutoffs unless others are asked for."""
-_MAX_SCORES = 2**28
-"""User-item pairs that are scored for one setting of a mixture's weights: a second or two of one core."""
+_MAX_SCORES, _LEAST_USERS = 2**27, 1000
+"""User-item pairs that are scored for one setting of a mixture's weights: a second or two of one core. So many users at least."""
 
 
 class RankingTask(Task):
@@ -91,7 +91,7 @@ class RankingTask(Task):
         return Evaluated(ranking, evaluate_ranking(ranking, rows.positives, self.ks))
 
     def _choose_weights(self, model: MixedRecommender, rows: EvaluationSet) -> Validated:
-        parts, some = model.parts(), rows.thinned(_MAX_SCORES)
+        parts, some = model.parts(), rows.thinned(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
         self.refuse_divergence(parts.users, parts.items)
         chosen, means = climb(
             model.weights,

@@ -166,7 +166,8 @@ def test_on_large_data_some_users_choose_the_weights_and_all_are_measured(
     model = Mixture(DatasetSpec(50, 30, Interactions(torch.arange(50), torch.arange(50) % 30)))
     task = RankingTask(model, sampled_softmax, torch.optim.SGD, embedding_lr=0.1, ks=[5], seed=0)
     rows = EvaluationSet.build(positives, InteractionMatrix.from_pairs(torch.arange(50), torch.full((50,), 29), 50, 30))
-    monkeypatch.setattr("mmrec.tasks.ranking._MAX_SCORES", 5 * 30)
+    monkeypatch.setattr("mmrec.tasks.ranking._MAX_SCORES", 3 * 30)
+    monkeypatch.setattr("mmrec.tasks.ranking._LEAST_USERS", 5)
     asked: list[int] = []
 
     def listening(scorer: FrozenScorer, data: EvaluationSet, ks: list[int]) -> pl.DataFrame:
