@@ -31,7 +31,8 @@ def auc(
     tensor([0.3750], dtype=torch.float64)
     """
     scores = scores.masked_fill(~candidates, -torch.inf)
-    return _auc(scores, *(positives & candidates).nonzero(as_tuple=True), (~candidates).sum(dim=1)).to(scores.device)
+    row, item = (positives & candidates).nonzero(as_tuple=True)
+    return _auc(scores, row, item, (~candidates).sum(dim=1)).to(scores.device)
 
 
 @torch.no_grad()
@@ -75,7 +76,8 @@ def _auc(
     better_than = (below + up_to) / 2 - torch.where(wanted == -torch.inf, outside / 2, outside)
     total = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, row, better_than)
     n_others = rows.shape[1] - n_outside - n_positives
-    return (total - n_positives.double() ** 2 / 2) / (n_positives * n_others)
+    shares: Tensor = (total - n_positives.double() ** 2 / 2) / (n_positives * n_others)
+    return shares
 
 
 def _n_below_and_up_to(scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
