@@ -27,6 +27,8 @@ from mmrec.types import Scorer
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 KS = [10, 20]
 """The cutoffs unless others are asked for."""
+_MAX_SCORES, _LEAST_USERS = 2**27, 1000
+"""User-item pairs that are scored for one setting of a mixture's weights: a second or two of one core. So many users at least."""
 
 
 class RankingTask(Task):
@@ -36,7 +38,8 @@ class RankingTask(Task):
     would otherwise learn the training rows by heart before the tables have settled.
 
     Measures the metrics of `mmrec.metrics.ranking` at each of `ks`, by default 10 and 20. Validation also chooses the weights of a model
-    that mixes its scores of parts, and where new items are held out the lift of one that ranks them, by ndcg at the largest k.
+    that mixes its scores of parts, and where new items are held out the lift of one that ranks them, by ndcg at the largest k; on large
+    data over a part of the users, always the same.
     """
 
     takes_loss: ClassVar[bool] = True
@@ -95,14 +98,16 @@ class RankingTask(Task):
         return Evaluated(ranking, evaluate_ranking(ranking, rows.positives, self.ks))
 
     def _choose_weights(self, model: MixedRecommender, rows: EvaluationSet) -> Validated:
-        parts = model.parts()
+        parts, some = model.parts(), rows.thinned(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
         self.refuse_divergence(parts.users, parts.items)
         chosen, means = climb(
             model.weights,
             weight_grids(parts, rows),
-            lambda weights: self._means(parts.mix(weights), rows).means,
+            lambda weights: self._means(parts.mix(weights), some).means,
             lambda means: means[_selecting(self.ks)],
         )
+        if some is not rows:
+            means = self._means(parts.mix(chosen), rows).means
 
         def adopt() -> None:
             model.weights = chosen
