@@ -17,6 +17,8 @@ from mmrec.errors import MissingFile
 from mmrec.types import Interactions
 
 _SHOWN = 5
+_BATCH_SIZE, _MAX_STEPS = 128, 160
+"""Unless another size is asked for: a step costs in proportion to all users and items, so many small ones would be most of the work."""
 _RANKING = RankingBatches()
 
 
@@ -26,8 +28,9 @@ class TabularDataModule(LightningDataModule):
     What selects a model cannot see the test rows: `setup("fit")` reads train and valid only, and `test` exists after `setup("test")` alone.
     Of ranking, with `batch_of: users` a batch is `batch_size` users with all of their positives; with `shared_negatives` it shares one pool
     of `n_negatives` items, all of them if the catalogue has fewer, otherwise every user draws its own. With `batch_of: interactions` it is
-    `batch_size` interactions, each with `n_negatives` of its own. No negative that counts is a training positive of its user. `n_workers`
-    processes build the batches, or with 0 the training process itself; not a bit of them depends on it.
+    `batch_size` interactions, each with `n_negatives` of its own. Without a `batch_size` it is 128, or more where an epoch would have more
+    than 160 steps. No negative that counts is a training positive of its user. `n_workers` processes build the batches, or with 0 the
+    training process itself; not a bit of them depends on it.
     """
 
     trainer: Trainer
@@ -38,20 +41,20 @@ class TabularDataModule(LightningDataModule):
         split_dir: Path,
         index: Index,
         batch_of: str = "users",
-        batch_size: int = 128,
+        batch_size: int | None = None,
         n_negatives: int = 4096,
         shared_negatives: bool = True,
         seed: int = 0,
         n_workers: int = 0,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or n_negatives < 1:
+        if n_negatives < 1 or (batch_size is not None and batch_size < 1):
             raise ValueError(f"batch_size and n_negatives: expected at least 1, came {batch_size} and {n_negatives}")
         if batch_of not in ("users", "interactions"):
             raise ValueError(f"batch_of: expected users or interactions, came {batch_of}")
         self.split_dir, self.index = Path(split_dir), index
-        self.settings = BatchSettings(batch_of, batch_size, n_negatives, shared_negatives, seed)
-        self.n_workers = n_workers
+        self.settings = BatchSettings(batch_of, batch_size or _BATCH_SIZE, n_negatives, shared_negatives, seed)
+        self.n_workers, self._may_grow = n_workers, batch_size is None
         self._loader: BatchLoader | None = None
 
     def setup(self, stage: str) -> None:
@@ -74,7 +77,7 @@ class TabularDataModule(LightningDataModule):
         """The batches of an epoch from where the trainer stands in it: at its start, or where a checkpoint was taken."""
         parts = self.trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}  # divided tables: all processes see all
         place = Place(lambda: self.trainer.current_epoch, parts["rank"], parts["num_replicas"])
-        batches = self._task().train_batches(self._train, self.settings, place)
+        batches = self._task().train_batches(self._train, self._settings(), place)
         self._loader = loader = BatchLoader(batches, start=lambda: self.trainer.fit_loop.batch_idx + 1, n_workers=self.n_workers)
         return loader
 
@@ -117,6 +120,13 @@ class TabularDataModule(LightningDataModule):
     def valid_set(self, task: BatchFactory = _RANKING) -> EvaluationRows:
         """What a task measures on the validation part; training rows come before it."""
         return task.evaluation_set((self._train,), self._valid)
+
+    def _settings(self) -> BatchSettings:
+        """Those that were given, with batches as large as the training part makes them."""
+        if not self._may_grow:
+            return self.settings
+        n = int((self.train.degree > 0).sum()) if self.settings.batch_of == "users" else len(self.train_interactions)
+        return self.settings._replace(batch_size=max(_BATCH_SIZE, -(-n // _MAX_STEPS)))
 
     def _task(self) -> BatchFactory:
         """The task that is trained."""

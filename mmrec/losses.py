@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from mmrec.nn.look_up import look_up
+
 
 def bpr(
     positive: Float[Tensor, " n"],
@@ -24,7 +26,7 @@ def bpr(
     Memory is positives times pool: meant for few negatives a user.
     """
     counted = valid[row]
-    losses = F.softplus((negative[row] - positive[:, None]) / temperature) * counted
+    losses = F.softplus((look_up(negative, row) - positive[:, None]) / temperature) * counted
     return _mean(losses.sum(dim=1) / counted.sum(dim=1).clamp(min=1))
 
 
@@ -42,7 +44,7 @@ def sampled_softmax(
     (Bengio & Senécal 2008) is one constant for all of them and is left out. A user without a valid negative adds nothing.
     """
     log_sum = torch.logsumexp((negative / temperature).masked_fill(~valid, -torch.inf), dim=1)
-    return _mean(F.softplus(log_sum[row] - positive / temperature))
+    return _mean(F.softplus(look_up(log_sum[:, None], row)[:, 0] - positive / temperature))
 
 
 def warp(
@@ -52,13 +54,13 @@ def warp(
     valid: Bool[Tensor, "users pool"],
     margin: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """Weighted approximate-rank pairwise loss (Weston et al. 2011, "WSABIE", eq. 4 to 6; as LightFM, Kula 2015): the hinge of each positive
+    """Weighted approximate-rank pairwise loss (Weston et al. 2011, "WSABIE"; as LightFM, Kula 2015): the hinge of each positive
     with the first negative that violates its margin, times `ln(1 + m / k)` where it is the k-th of m valid ones.
 
     Negatives are taken in the order of the pool, which must be random. A positive without a violating one adds nothing.
     """
     counted = valid[row]
-    hinge = (margin - positive[:, None] + negative[row]) * counted
+    hinge = (margin - positive[:, None] + look_up(negative, row)) * counted
     violates = hinge > 0
     first = violates.int().argmax(dim=1, keepdim=True)
     tried = counted.cumsum(dim=1).gather(1, first).squeeze(1)

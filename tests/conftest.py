@@ -17,7 +17,7 @@ with install_import_hook("mmrec", "beartype.beartype"):
 import copy
 import fcntl
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -50,6 +50,15 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where it is noted which runs were made here: not in the home of whoever runs the tests."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
     return Path(os.environ["XDG_STATE_HOME"])
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Two torch threads, which may share work as they please."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -128,3 +128,15 @@ def test_a_temperature_divides_the_scores(loss: Callable[..., Tensor]) -> None:
     positive, negative, valid = draw()
     expected = loss(positive / 0.2, ROW, negative / 0.2, valid, temperature=1.0)
     torch.testing.assert_close(loss(positive, ROW, negative, valid, temperature=0.2), expected)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("loss", [bpr, sampled_softmax, warp])
+def test_gradients_are_the_same_bytes_with_two_threads(loss: Loss) -> None:
+    """Fifty users with a thousand positives each: as many gradients are added up for one negative."""
+    generator = torch.Generator().manual_seed(0)
+    positive, row = torch.randn(50_000, generator=generator), torch.randint(50, (50_000,), generator=generator)
+    negative = torch.randn(50, 2, generator=generator).requires_grad_()
+    valid = torch.ones(50, 2, dtype=torch.bool)
+    found = {torch.autograd.grad(loss(positive, row, negative, valid), negative)[0].numpy().tobytes() for _ in range(5)}
+    assert len(found) == 1

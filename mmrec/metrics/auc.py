@@ -1,15 +1,17 @@
 """The area under the ROC curve of each user: how often a positive stands before another item that the user might be shown."""
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
-from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.data.interactions.matrix import is_member
 from mmrec.types import Scorer
 
 _CHUNK_BYTES = 64 * 2**20
-_BYTES_A_SCORE = 64  # sorted scores, their order, two counts and a rank beside the score itself
+_FEW = 32
+"""Positives of a user up to which the scores are passed through for each; with more of them they are sorted once."""
 
 PerUser = Float64[Tensor, " n_users"]
 
@@ -28,43 +30,60 @@ def auc(
     >>> auc(scores, positives, torch.tensor([[True, True, True, True, False]]))  # of the pairs 1:3, 1:1, 2:3, 2:1 it wins one and a half
     tensor([0.3750], dtype=torch.float64)
     """
-    positives = positives & candidates
-    scores = torch.where(candidates & ~scores.isnan(), scores, -torch.inf).contiguous()  # searchsorted copies, and warns, otherwise
-    ordered = scores.sort(dim=1).values
-    below, up_to = (torch.searchsorted(ordered, scores, right=right) for right in (False, True))
-    n_outside = (~candidates).sum(dim=1, keepdim=True).double()  # these stand at -inf, below every other score and level with -inf
-    outside = torch.where(scores == -torch.inf, n_outside / 2, n_outside)
-    better_than = ((below + up_to).double() / 2 - outside).masked_fill(~positives, 0).sum(dim=1)
-    n_positives = positives.sum(dim=1).double()
-    n_others = candidates.sum(dim=1) - n_positives
-    return (better_than - n_positives**2 / 2) / (n_positives * n_others)
+    scores = scores.masked_fill(~candidates, -torch.inf)
+    row, item = (positives & candidates).nonzero(as_tuple=True)
+    return _auc(scores, row, item, (~candidates).sum(dim=1)).to(scores.device)
 
 
 @torch.no_grad()
 def auc_of_users(scorer: Scorer, data: EvaluationSet) -> PerUser:
     """`auc` over the whole catalogue but for what the user has seen, in the order of `data.user_idx`, on the CPU.
 
-    Scores are made for as many users at a time as fit 64 MiB with all that is computed from them.
+    Scores are made for as many users at a time as fit 64 MiB.
 
+    >>> from mmrec.data.interactions.matrix import InteractionMatrix
     >>> pairs = torch.tensor([[0, 0], [1, 0], [1, 1], [2, 2]]).T
     >>> seen = InteractionMatrix.from_pairs(*pairs, n_users=3, n_items=4)
     >>> positives = InteractionMatrix.from_pairs(torch.tensor([0, 2]), torch.tensor([1, 3]), n_users=3, n_items=4)
     >>> class Descending:
     ...     def score_users(self, user_idx):
-    ...         return torch.tensor([4.0, 3.0, 2.0, 1.0]).expand(len(user_idx), 4)
+    ...         return torch.tensor([4.0, 3.0, 2.0, 1.0]).repeat(len(user_idx), 1)
     >>> auc_of_users(Descending(), EvaluationSet.build(seen, positives))
     tensor([1., 0.], dtype=torch.float64)
     """
-    n_items, device = data.seen.n_items, data.seen.indices.device
+    n_items, seen_keys = data.seen.n_items, data.seen.keys()
     parts = [torch.empty(0, dtype=torch.float64)]
-    for users in data.user_idx.split(max(1, _CHUNK_BYTES // (_BYTES_A_SCORE * n_items))):
-        scores = scorer.score_users(users)
-        seen, positives = (_mask(matrix, users.to(device), n_items).to(scores.device) for matrix in (data.seen, data.positives))
-        parts.append(auc(scores, positives, ~seen).cpu())
+    for users in data.user_idx.split(max(1, _CHUNK_BYTES // (4 * n_items))):
+        scores, users = scorer.score_users(users), users.to(seen_keys.device)
+        rows, items = (idx.to(scores.device) for idx in data.seen.rows(users))
+        scores[rows, items] = -torch.inf
+        row, item = data.positives.rows(users)
+        new = ~is_member(seen_keys, users[row] * n_items + item)
+        parts.append(_auc(scores, row[new], item[new], data.seen.degree[users]))
     return torch.cat(parts)
 
 
-def _mask(matrix: InteractionMatrix, users: Tensor, n_items: int) -> Bool[Tensor, "n_users n_items"]:
-    mask = torch.zeros(len(users), n_items, dtype=torch.bool, device=users.device)
-    mask[matrix.rows(users)] = True
-    return mask
+def _auc(
+    scores: Float[Tensor, "n_users n_items"], row: Int64[Tensor, " n"], item: Int64[Tensor, " n"], n_outside: Int64[Tensor, " n_users"]
+) -> PerUser:
+    """`auc` of the positives at (row, item), sorted by row, on the CPU; of each row what is no candidate, so many items, is at -inf."""
+    rows, row, n_outside = scores.float().cpu().numpy(), row.cpu(), n_outside.cpu()
+    wanted = torch.from_numpy(rows[row.numpy(), item.cpu().numpy()]).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    n_positives = torch.bincount(row, minlength=len(rows))
+    parts = [_n_below_and_up_to(*one) for one in zip(rows, map(Tensor.numpy, wanted.split(n_positives.tolist())), strict=True)]
+    below, up_to = torch.from_numpy(np.concatenate([np.empty((2, 0)), *parts], axis=1))
+    outside = n_outside[row].double()  # these stand at -inf, below every other score and level with -inf
+    better_than = (below + up_to) / 2 - torch.where(wanted == -torch.inf, outside / 2, outside)
+    total = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, row, better_than)
+    n_others = rows.shape[1] - n_outside - n_positives
+    shares: Tensor = (total - n_positives.double() ** 2 / 2) / (n_positives * n_others)
+    return shares
+
+
+def _n_below_and_up_to(scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """How many scores are below each of the wanted ones, and how many are not above; NaN ranks with -inf."""
+    if len(wanted) > _FEW:
+        ordered = np.sort(np.where(np.isnan(scores), -np.inf, scores))
+        return np.stack([np.searchsorted(ordered, wanted, side="left"), np.searchsorted(ordered, wanted, side="right")])
+    not_below = [np.count_nonzero(scores >= one) if one > -np.inf else len(scores) for one in wanted]
+    return len(scores) - np.array([not_below, [np.count_nonzero(scores > one) for one in wanted]]).reshape(2, -1)

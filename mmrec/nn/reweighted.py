@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from mmrec.nn.look_up import look_up
 from mmrec.nn.propagation import assemble_csr, propagate
 
 
@@ -46,5 +47,6 @@ class ReweightedPropagation(nn.Module):
 def softmax_by_row(scores: Float[Tensor, " n"], row: Int64[Tensor, " n"], n_rows: int) -> Float[Tensor, " n"]:
     """The softmax of each score among those of its row."""
     highest = scores.new_full((n_rows,), -torch.inf).scatter_reduce(0, row, scores, "amax")
-    weights = (scores - highest[row]).exp()
-    return weights / weights.new_zeros(n_rows).index_add(0, row, weights)[row]
+    weights = (scores - look_up(highest[:, None], row)[:, 0]).exp()
+    sums = weights.new_zeros(n_rows).index_add(0, row, weights)
+    return weights / look_up(sums[:, None], row)[:, 0]

@@ -28,6 +28,8 @@ from mmrec.types import Scorer
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 KS = [10, 20]
 """The cutoffs unless others are asked for."""
+_MAX_SCORES, _LEAST_USERS = 2**27, 1000
+"""User-item pairs that are scored for one setting of a mixture's weights: a second or two of one core. So many users at least."""
 
 
 class RankingTask(Task):
@@ -38,7 +40,7 @@ class RankingTask(Task):
 
     Measures the metrics of `mmrec.metrics.ranking` at each of `ks`, by default 10 and 20. Validation also chooses the weights of a model
     that mixes its scores of parts and which evidence it does without, and where new items are held out the lift of one that ranks them, by
-    ndcg at the largest k.
+    ndcg at the largest k; on large data over a part of the users, always the same.
     """
 
     takes_loss: ClassVar[bool] = True
@@ -98,13 +100,13 @@ class RankingTask(Task):
 
     def _choose_weights(self, model: MixedRecommender, rows: EvaluationSet) -> Validated:
         """Climbs from the weights that were best in the epoch before; then closes, or opens, what is surely better so."""
-        parts = model.parts()
+        parts, some = model.parts(), rows.thinned(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
         self.refuse_divergence(parts.users, parts.items)
         grids = weight_grids(parts, rows)
         of_new = {name: grids.pop(name) for name in ("linear_of_new",) if name in grids}
 
         def at(weights: Weights, parts: Parts = parts) -> Judged:
-            return self._judge(parts.mix(weights), rows)
+            return self._judge(parts.mix(weights), some)
 
         chosen, judged = climb(model.weights._replace(linear_of_new=LINEAR_OF_NEW), grids, at, attrgetter("value"))
         tried, found = climb(chosen, of_new, at, attrgetter("value"))
@@ -112,19 +114,20 @@ class RankingTask(Task):
             chosen, judged = tried, found
         candidates = closable(model, rows)
         closed, judged = toggle(model.closed, candidates, lambda one: at(chosen, model.parts(closed=one)), Judged.is_surely_better, judged)
+        means = judged.means if some is rows else self._means(model.parts(closed=closed).mix(chosen), rows).means
 
         def adopt() -> None:
             model.weights, model.closed = chosen, closed
 
-        return Validated(judged.means, adopt)
+        return Validated(means, adopt)
 
     def _judge(self, scorer: Scorer, rows: EvaluationSet) -> Judged:
         """The means, and what the items add to the one that chooses, over the users of all processes."""
         ranking = rank_users(scorer, rows.user_idx, rows.seen, max(self.ks))
         means = self.validated(Evaluated(None, evaluate_ranking(ranking, rows.positives, self.ks))).means
         added = ndcg_by_item(ranking, rows.positives, max(self.ks)).to(self.device)
-        total, n_users = gather_rows(added[None]).sum(dim=0), int((rows.positives.degree > 0).sum())
-        return Judged(means, total.cpu() / max(1, n_users))
+        n_users = gather_rows(added.new_tensor([[len(rows.user_idx)]])).sum()
+        return Judged(means, (gather_rows(added[None]).sum(dim=0) / n_users.clamp(min=1)).cpu())
 
     def _choose_lift(self, model: GradientRecommender, rows: EvaluationSet) -> Validated:
         scorer = self._not_diverged(model.freeze_unlifted())

@@ -18,11 +18,14 @@ from mmrec.losses import bpr
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender, TrainedScorer
 from mmrec.tasks.plain_training import PlainTraining
 from mmrec.testing.checkerboard import N_USERS, N_WARM, all_warm_of_ones_colour, most_of_ones_colour, own_colour_first, spec_of_colours
+from mmrec.testing.components import spec_of_components
 from mmrec.testing.discovery import Model
 from mmrec.types import DatasetSpec, Features, Graph, Interactions, Words
 
 TRAINING: Mapping[str, Any] = {"loss": partial(bpr, temperature=1.0), "batch_size": 400, "learning_rate": 0.02, "n_epochs": 40}
 """Arguments of `PlainTraining` that suit the checkerboard."""
+LARGE_BATCH = 4096
+"""Users or interactions: torch divides work on their vectors of 8 numbers or more among threads."""
 
 
 class RecommenderContract:
@@ -38,11 +41,11 @@ class RecommenderContract:
     learns_colours: ClassVar[bool] = True
 
     @classmethod
-    def train(cls, spec: DatasetSpec, n_epochs: int | None = None) -> Recommender:
-        """The model, fitted or trained."""
+    def train(cls, spec: DatasetSpec, **changed: Any) -> Recommender:
+        """The model, fitted or trained; what is `changed` of its training says nothing to one that is fitted."""
         if issubclass(cls.model, ClosedFormRecommender):
             return cls.model(**cls.settings).fit(spec)
-        training = {**cls.training} | ({} if n_epochs is None else {"n_epochs": n_epochs})
+        training = {**cls.training, **changed}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return PlainTraining(partial(cls.model, **cls.settings), **training).train(spec)
@@ -103,6 +106,17 @@ class RecommenderContract:
         assert one.state_dict().keys() == other.state_dict().keys()
         assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())
         assert torch.equal(scores_of(one, N_USERS), scores_of(other, N_USERS))
+
+    def test_on_many_components_two_threads_give_the_same_bytes(self) -> None:
+        """In batches so large that there is work for both."""
+        spec, n_threads = spec_of_components(), torch.get_num_threads()
+        torch.set_num_threads(2)
+        try:
+            one, other = (self.train(spec, n_epochs=1, batch_size=LARGE_BATCH) for _ in range(2))
+            assert torch.equal(scores_of(one, N_USERS), scores_of(other, N_USERS))
+        finally:
+            torch.set_num_threads(n_threads)
+        assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())
 
     def test_a_state_dict_restores_it(self) -> None:
         trained = self.trained()

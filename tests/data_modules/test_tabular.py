@@ -113,6 +113,21 @@ def test_batches_are_of_the_training_rows(split_dir: Path, index: Index, shared_
     assert {batch.negatives.ndim for batch in batches} == {1 if shared_negatives else 2}
 
 
+@pytest.mark.parametrize(
+    ("batch_of", "batch_size", "sizes"), [("users", None, [2, 1]), ("interactions", None, [3, 2]), ("users", 1, [1, 1, 1])]
+)
+def test_batches_grow_with_the_data_unless_their_size_is_given(
+    split_dir: Path, index: Index, batch_of: str, batch_size: int | None, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three users with five interactions, in two steps at most."""
+    monkeypatch.setattr("data_modules.tabular._BATCH_SIZE", 1)
+    monkeypatch.setattr("data_modules.tabular._MAX_STEPS", 2)
+    module = TabularDataModule(split_dir, index, batch_of=batch_of, batch_size=batch_size, n_negatives=1)
+    module.trainer = make_trainer(0, 1)
+    module.setup("fit")
+    assert [len(batch.user_idx) for batch in module.train_dataloader()] == sizes
+
+
 def test_batches_follow_the_trainers_epoch_and_rank(split_dir: Path, index: Index) -> None:
     module = make_module(split_dir, index)
     module.setup("fit")

@@ -45,6 +45,16 @@ def test_held_out_facts_are_learned_and_the_same_seed_gives_the_same_bytes(kge: 
     assert vectors.shape == (N, 8) and names == sorted(f"e{i}" for i in range(N))
 
 
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("kge", KINDS)
+def test_two_threads_give_the_same_bytes(kge: str, tmp_path: Path):
+    """All facts in one batch, of vectors long enough for threads to share the work."""
+    outputs = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
+    for output in outputs:
+        pretrain_graph(make_dataset(), GraphSettings(), kge, 64, output, Schedule(seed=1, epochs=3, batch_size=1024, learning_rate=0.05))
+    assert sha256_file(outputs[0]) == sha256_file(outputs[1])
+
+
 def test_an_encoder_starts_from_the_vectors_by_name_and_draws_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     output = tmp_path / "v.safetensors"
     pretrain_graph(make_dataset(), GraphSettings(), "distmult", 8, output, SCHEDULE)

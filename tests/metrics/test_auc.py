@@ -40,8 +40,11 @@ def test_by_hand() -> None:
     assert auc(scores, positives, everything)[3].isnan()
 
 
+@pytest.mark.parametrize("few", [0, 3, 32])
 @pytest.mark.parametrize("seed", range(10))
-def test_equal_to_all_pairs_counted(seed: int) -> None:
+def test_equal_to_all_pairs_counted(seed: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many positives as are counted one by one, with more, and both."""
+    monkeypatch.setattr(module, "_FEW", few)
     scores, positives, candidates = draw(seed)
     ours = auc(scores, positives, candidates)
     ordered = scores.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)

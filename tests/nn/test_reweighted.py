@@ -28,3 +28,11 @@ def test_softmax_by_row_is_that_of_each_row_however_large() -> None:
     scores, row = torch.tensor([1.0, 1e4, 3.0, 1e4, -2.0]), torch.tensor([2, 0, 2, 0, 3])
     expected = torch.cat([torch.tensor([1.0, 3.0]).softmax(0), torch.tensor([0.5, 1.0])])
     torch.testing.assert_close(softmax_by_row(scores, row, 4)[[0, 2, 1, 4]], expected)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_gradients_of_a_softmax_are_the_same_bytes_with_two_threads():
+    scores, row = torch.randn(100_000, generator=torch.Generator().manual_seed(0)), torch.arange(100_000) % 50
+    scores.requires_grad_()
+    found = {torch.autograd.grad(softmax_by_row(scores, row, 50).square().sum(), scores)[0].numpy().tobytes() for _ in range(5)}
+    assert len(found) == 1

@@ -160,6 +160,28 @@ def test_a_validation_that_is_cut_short_chooses_nothing(positives: InteractionMa
 
 
 @pytest.mark.slow
+def test_on_large_data_some_users_choose_the_weights_and_all_are_measured(
+    positives: InteractionMatrix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every tenth of 50 users; the last measure is of all."""
+    model = Mixture(DatasetSpec(50, 30, Interactions(torch.arange(50), torch.arange(50) % 30)))
+    task = RankingTask(model, sampled_softmax, torch.optim.SGD, embedding_lr=0.1, ks=[5], seed=0)
+    rows = EvaluationSet.build(positives, InteractionMatrix.from_pairs(torch.arange(50), torch.full((50,), 29), 50, 30))
+    monkeypatch.setattr("mmrec.tasks.ranking._MAX_SCORES", 3 * 30)
+    monkeypatch.setattr("mmrec.tasks.ranking._LEAST_USERS", 5)
+    asked: list[int] = []
+
+    def listening(scorer: FrozenScorer, data: EvaluationSet, ks: list[int]) -> pl.DataFrame:
+        asked.append(len(data.user_idx))
+        return rank_and_evaluate(scorer, data, ks)
+
+    monkeypatch.setattr("mmrec.tasks.ranking.rank_and_evaluate", listening)
+    validated = task.validate(rows)
+    assert asked[-1] == 50 and len(asked) > 2 and set(asked[:-1]) == {5}
+    validated.adopt()
+    assert model.weights.trend > 0 and validated.means["ndcg@5"] > 0.8
+
+
 def test_two_processes_train_and_validate_as_one(compose: Callable[..., DictConfig], shop_overrides: list[str], tmp_path: Path) -> None:
     common = [*shop_overrides, "~baselines", "data_module.batch_size=17", *PLAIN_DESCENT]
     two_processes = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]

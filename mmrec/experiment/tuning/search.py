@@ -21,13 +21,13 @@ from mmrec.models.recommender import LackingData, TrainedScorer
 from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
-VERSION = 5
+VERSION = 6
 """Of the search: another one may choose otherwise, so what an earlier one chose is not taken for its own."""
 _ASKED = 64
 """Users by whose scores it is told whether a baseline knows new items."""
 _ASKED_AT_MOST = 20
 """Times the budget: an estimator that insists on what it knows comes to an end."""
-_SCORES, _LEAST_USERS = 2**29, 1000
+_SCORES, _LEAST_USERS = 2**28, 1000
 """Scores by which a setting is judged: of a large catalogue those of some users, spread evenly, and of so many at least."""
 
 
@@ -48,7 +48,11 @@ class SharesFit(Protocol):
         ...
 
     def fit_prepared(self, spec: DatasetSpec, prepared: Any) -> TrainedScorer:
-        """As `fit`."""
+        """As `fit`; to a part of the data where the shared part is not whole."""
+        ...
+
+    def is_whole(self, prepared: Any) -> bool:
+        """Whether `fit_prepared` gives what `fit` does; else it only tells settings apart, and the chosen one is fitted again."""
         ...
 
 
@@ -93,7 +97,7 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
     else:
         draw_settings(trials.measure, space, search, is_done, sign(metric))
     edges = () if trials.hopeless else _widen(trials, space, search)
-    best = cast("Tuned", trials.best)  # a space has one setting at least
+    best = trials.best_of_all_data()
     return best._replace(n_trials=len(trials.tried), edges=edges, scorer=with_lift(best.fitted, spec, best.cold_lift))
 
 
@@ -107,6 +111,8 @@ class _Trials:
         self.hopeless = False
         """Whether all held-out items are new and the model puts new items last."""
         self._prepared: Any = None
+        self._by_part = False
+        """Whether settings are judged by a part of the training data."""
 
     def measure(self, setting: Setting) -> float:
         """The mean on the validation part at a setting, which is fitted unless it was before."""
@@ -123,12 +129,22 @@ class _Trials:
             self.best = Tuned(scorer, setting, value, 0, fit_s, scorer, lift)
         return value
 
+    def best_of_all_data(self) -> Tuned:
+        """The best setting, fitted again where it was judged by a fit to a part of the data."""
+        best = cast("Tuned", self.best)  # a space has one setting at least
+        if not self._by_part:
+            return best
+        scorer, fit_s = fit(self.make, best.parameters, self.spec)
+        value, lift = choose_lift(scorer, self.spec, self.valid, self.metric, best.cold_lift)
+        return best._replace(scorer=scorer, fitted=scorer, value=value, fit_s=fit_s, cold_lift=lift)
+
     def _fit(self, setting: Setting) -> tuple[TrainedScorer, float]:
         start, model = time.perf_counter(), self.make(**setting)
         if not isinstance(model, SharesFit):
             return model.fit(self.spec), time.perf_counter() - start
         if self._prepared is None:
             self._prepared = model.prepare(self.spec)
+            self._by_part = not model.is_whole(self._prepared)
         return model.fit_prepared(self.spec, self._prepared), time.perf_counter() - start
 
 

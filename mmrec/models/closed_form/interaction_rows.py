@@ -36,10 +36,10 @@ def dense_rows(train: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> F
     return rows
 
 
-def item_gram(train: InteractionMatrix) -> Float[Tensor, "n_items n_items"]:
+def item_gram(train: InteractionMatrix, dtype: torch.dtype = torch.float32) -> Float[Tensor, "n_items n_items"]:
     """`XᵀX`: how many users two items share. Time is linear in the sum over users of the squares of their numbers of items."""
     matrix = sparse_matrix(train)
-    owners, gram = matrix.T.tocsr(), torch.empty(train.n_items, train.n_items)
+    owners, gram = matrix.T.tocsr(), torch.empty(train.n_items, train.n_items, dtype=dtype)
     for start in range(0, train.n_items, _GRAM_ROWS):
         gram[start : start + _GRAM_ROWS] = torch.from_numpy((owners[start : start + _GRAM_ROWS] @ matrix).toarray())
     return gram

@@ -11,7 +11,7 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 
 _BATCH_FLOATS = 2**20
 """Floats that the vectors of one batch take: about what a core's cache holds."""
-_EXACT = 32
+_EXACT = 256
 """Rows of at most so many entries, or factors, are solved exactly; of others conjugate gradients stop early, as the next half-step begins
 where they do."""
 _STEPS = 6

@@ -18,11 +18,11 @@ from mmrec.types import DatasetSpec
 
 class CLCRec(GradientRecommender):
     """`s_ui = z_u · z_i`, for new items `z_u · f(content_i)`, all of length 1 (Wei et al. 2021, "Contrastive Learning for Cold-Start
-    Recommendation", section 3).
+    Recommendation").
 
-    Minimises `share L_RE + (1 - share) L_UI`: an item's own vector z_i among those of negatives by its content's (section 3.2.2), and a
-    user's positive among negatives (section 3.2.1) in which a share `replaced` of the items stands by content instead (the hybrid
-    training of section 3.3). Both are softmax losses at a `temperature`. f is a hidden layer of `hidden_dim` and a linear one.
+    Minimises `share L_RE + (1 - share) L_UI`: an item's own vector z_i among those of negatives by its content's, and a
+    user's positive among negatives in which a share `replaced` of the items stands by content instead (their hybrid
+    training). Both are softmax losses at a `temperature`. f is a hidden layer of `hidden_dim` and a linear one.
     """
 
     ranks_new_items = True
@@ -51,7 +51,7 @@ class CLCRec(GradientRecommender):
         of_users = sampled_softmax(positive, batch.row, negative, batch.valid, self.temperature)
         anchors = F.embedding(batch.item_idx, items)
         others = F.embedding(batch.negatives, shown)
-        against = anchors @ others.T if others.ndim == 2 else torch.einsum("nd,nkd->nk", anchors, others[batch.row])
+        against = anchors @ others.T if others.ndim == 2 else torch.einsum("nd,nkd->nk", anchors, others.index_select(0, batch.row))
         own = (anchors * F.embedding(batch.item_idx, shown)).sum(dim=1)
         each, valid = torch.arange(len(own), device=own.device), batch.valid[batch.row]
         of_items = sampled_softmax(own, each, against, valid, self.temperature)

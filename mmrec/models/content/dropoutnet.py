@@ -17,7 +17,7 @@ from mmrec.types import DatasetSpec
 
 class DropoutNet(GradientRecommender):
     """`s_ui = f_U(U_u) · f_V(V_i, content_i)`, trained to give the product of the factors `U_u · V_i` while those of a share `dropout` of
-    the items are hidden (Volkovs et al. 2017, "DropoutNet: Addressing Cold Start in Recommender Systems", section 4.1).
+    the items are hidden (Volkovs et al. 2017, "DropoutNet: Addressing Cold Start in Recommender Systems", eq. 2).
 
     The factors are those of iALS, at their sizes and its defaults; an item without training interactions has none. f_U and f_V are a hidden
     layer of `hidden_dim` with tanh and a linear one. The squared error is taken over the pairs of a batch, positive and negative. Users

@@ -19,7 +19,7 @@ from mmrec.types import DatasetSpec, Interactions
 
 class FactorRidge(ClosedFormRecommender):
     """iALS whose items without training interactions have the factors that ridge regression predicts from their content: the linear map
-    of Gantner et al. 2010, "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", section IV.
+    of Gantner et al. 2010, "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations".
 
     `regularization` is λ of the map; `embedding_dim`, `factor_regularization` and `alpha` are those of iALS. `sources` as in `KernelRidge`.
     A user who is given as a history gets the vector that `FoldInByRegression` predicts.

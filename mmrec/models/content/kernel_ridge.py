@@ -15,7 +15,7 @@ from mmrec.types import DatasetSpec
 class KernelRidge(HistoryBasedRecommender):
     """Kernel ridge regression from items' content to the users who had them: `s_ui = x_uᵀ (K + λI)⁻¹ k_i`.
 
-    See Saunders et al. 1998, "Ridge Regression Learning Algorithm in Dual Variables", section 2. K are the cosines of the training items'
+    See Saunders et al. 1998, "Ridge Regression Learning Algorithm in Dual Variables". K are the cosines of the training items'
     content (`read_content`), k_i those with item i, x_u the user's items, λ the `regularization`. `sources` are modalities, `kg` and
     `words`; None: all that the data have. An item that shows nothing is last.
     """

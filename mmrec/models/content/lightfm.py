@@ -17,7 +17,7 @@ from mmrec.types import DatasetSpec
 
 class LightFM(GradientRecommender):
     """`s_ui = q_u · p_i + b_i`, where p_i and b_i are the sums of the vectors and biases of an item's features, its identity among them
-    (Kula 2015, "Metadata Embeddings for User and Item Cold-start Recommendations", section 3); meant for the loss `warp`.
+    (Kula 2015, "Metadata Embeddings for User and Item Cold-start Recommendations"); meant for the loss `warp`.
 
     Users have their identity alone, and their bias, which ranks nothing, is left out. Features are those of `read_content`; of a new item
     the identity, which was never trained, is left out. `regularization` is of the vectors of a batch, as in `BatchVectors`.

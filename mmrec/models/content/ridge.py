@@ -18,8 +18,8 @@ MEMORY_BYTES = 2 * 2**30
 class RidgeFactors(NamedTuple):
     """`left @ right.T` predicts of every item, from those with training interactions, what a ridge regression says.
 
-    With the content F, and F_k those of training items: `F (F_kᵀF_k + λI)⁻¹ F_kᵀ = F F_kᵀ (F_k F_kᵀ + λI)⁻¹` (Saunders et al. 1998,
-    section 2); the first form where there are fewer columns than training items, the second otherwise.
+    With the content F, and F_k those of training items: `F (F_kᵀF_k + λI)⁻¹ F_kᵀ = F F_kᵀ (F_k F_kᵀ + λI)⁻¹` (Saunders et al.
+    1998); the first form where there are fewer columns than training items, the second otherwise.
     """
 
     left: Float[Tensor, "n_items width"]

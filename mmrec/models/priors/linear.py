@@ -15,6 +15,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.tables.aggregates import mean
 from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.models.closed_form.ease_weights import ease_weights
 from mmrec.models.priors.grid import Choices
 from mmrec.models.recommender import FrozenScorer
 from mmrec.nn.propagation import csr_matrix, transpose
@@ -166,7 +167,7 @@ class _Problem:
     def factors(self, regularization: float, weight: float, rank: int) -> LinearFactors:
         """The leading dimensions of the scores at one setting."""
         gram = self.plain if self.in_time is None else torch.add(self.plain, self.in_time, alpha=weight)
-        users, *of_kept = self._leading(ease_weights(gram, regularization * self.unit), rank)
+        users, *of_kept = self._leading(ease_weights(gram.double(), regularization * self.unit), rank)
         return LinearFactors(users, *(one.new_zeros(self.n_items, one.shape[1]).index_copy(0, self.kept, one) for one in of_kept))
 
     def _leading(self, weights: Float[Tensor, "n n"], rank: int) -> LinearFactors:
@@ -243,14 +244,6 @@ def ndcg(factors: LinearFactors, valid: EvaluationSet, k: int) -> float:
     """The mean ndcg at `k` of the inner products; on large data over a part of the users, always the same."""
     scorer = FrozenScorer(factors.users, factors.items, factors.items[:, :0])
     return mean(rank_and_evaluate(scorer, valid.thinned(_MAX_SCORES), [k])[f"ndcg@{k}"])
-
-
-def ease_weights(gram: Float[Tensor, "n n"], regularization: float) -> Float[Tensor, "n n"]:
-    """`B_ij = -P_ij / P_jj`, zero where i = j, of `P = (gram + regularization I)⁻¹`; computed in double precision."""
-    gram = gram.double()
-    gram.diagonal().add_(regularization)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
-    return inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0).float()  # in place: of 10,000 items each copy is 0.8 GB
 
 
 def time_gram(train: Interactions, place: Int64[Tensor, " n_items"], n: int, span: float) -> Float[Tensor, "n n"]:

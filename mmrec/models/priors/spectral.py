@@ -16,6 +16,9 @@ from mmrec.models.priors.linear import LinearFactors, ndcg
 from mmrec.types import DatasetSpec
 
 _MAX_RANK = 512
+_EXACT = 2**20
+"""Numbers in the eigenvectors, up to which they are found to full precision; of more each step of Lanczos would take too long."""
+_POWER_ITERATIONS, _OVERSAMPLING = 10, 16
 
 
 class Decomposition(NamedTuple):
@@ -114,8 +117,8 @@ def normalized(spec: DatasetSpec, smoothing: float) -> scipy.sparse.csr_array:
 def leading(matrix: scipy.sparse.csr_array, rank: int, seed: int) -> Decomposition:
     """The `rank` leading singular triplets, fewer where the matrix has no more: the same bytes for the same seed.
 
-    From the eigenvectors of the smaller of `XXᵀ` and `XᵀX`. Not by `scipy.sparse.linalg.svds`, which finds those too, but starts again from
-    an unseeded generator where a Krylov space is exhausted, as it is when one value has many vectors.
+    From the eigenvectors of the smaller of `XXᵀ` and `XᵀX`, of large matrices approximately. Not by `scipy.sparse.linalg.svds`, which finds
+    those too, but starts again from an unseeded generator where a Krylov space is exhausted, as it is when one value has many vectors.
     """
     if rank >= min(matrix.shape):
         left, values, right = np.linalg.svd(matrix.toarray(), full_matrices=False)
@@ -123,12 +126,27 @@ def leading(matrix: scipy.sparse.csr_array, rank: int, seed: int) -> Decompositi
     is_wide = matrix.shape[0] <= matrix.shape[1]
     small = matrix if is_wide else matrix.T.tocsr()
     transposed, generator = small.T.tocsr(), np.random.default_rng(seed)
-    gram = LinearOperator((small.shape[0],) * 2, matvec=lambda vector: small @ (transposed @ vector), dtype=np.float64)
-    start = generator.standard_normal(small.shape[0])
-    squares, vectors = eigsh(gram, k=rank, v0=start, rng=generator)  # to full precision: else of equal values some are missed
+    if small.shape[0] * rank > _EXACT:
+        squares, vectors = _iterated(small, transposed, rank, generator)
+    else:
+        gram = LinearOperator((small.shape[0],) * 2, matvec=lambda vector: small @ (transposed @ vector), dtype=np.float64)
+        start = generator.standard_normal(small.shape[0])
+        squares, vectors = eigsh(gram, k=rank, v0=start, rng=generator)  # to full precision: else of equal values some are missed
     values, vectors = np.sqrt(squares[::-1].clip(min=0)), vectors[:, ::-1]
     others = (transposed @ vectors) / values.clip(min=1e-12)
     return _positive(vectors, values, others) if is_wide else _positive(others, values, vectors)
+
+
+def _iterated(
+    matrix: scipy.sparse.csr_array, transposed: scipy.sparse.csr_array, rank: int, generator: np.random.Generator
+) -> tuple[Float64[np.ndarray, " rank"], Float64[np.ndarray, "n rank"]]:
+    """The leading eigenvalues of `XXᵀ`, ascending, and their vectors: randomised subspace iteration (Halko et al. 2011, algorithm 4.4)."""
+    basis = generator.standard_normal((matrix.shape[0], min(rank + _OVERSAMPLING, matrix.shape[0])))
+    for _ in range(_POWER_ITERATIONS):
+        basis = np.linalg.qr(matrix @ (transposed @ basis))[0]
+    inside = transposed @ basis
+    squares, turned = np.linalg.eigh(inside.T @ inside)
+    return squares[-rank:], basis @ turned[:, -rank:]
 
 
 def _positive(left: np.ndarray, values: np.ndarray, right: np.ndarray) -> Decomposition:

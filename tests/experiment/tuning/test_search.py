@@ -200,7 +200,8 @@ def test_a_bound_of_the_constructor_is_no_edge(widths: list[float], monkeypatch:
     assert (best.n_trials, best.parameters["width"], best.edges) == (3, 900.0, ())
 
 
-def test_what_all_settings_share_is_prepared_once() -> None:
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_all_settings_share_is_prepared_once_and_a_part_only_chooses(is_whole: bool) -> None:
     prepared = []
 
     class Shared(Favourite):
@@ -212,9 +213,13 @@ def test_what_all_settings_share_is_prepared_once() -> None:
             assert shared == "shared"
             return self.fit(spec)
 
+        def is_whole(self, shared: str) -> bool:
+            return is_whole
+
     Favourite.made = []
     best = tune(Shared, exhaustively({"item": [4, 3, 2], "unused": ["a"]}), SPEC, VALID, "ndcg@2")
-    assert best.parameters["item"] == 3 and len(prepared) == 1 and prepared[0] is SPEC
+    assert best.parameters["item"] == 3 and best.n_trials == 3 and len(prepared) == 1 and prepared[0] is SPEC
+    assert [made["item"] for made in Favourite.made] == [4, 3, 2] + ([] if is_whole else [3])
 
 
 def test_of_many_users_some_judge(monkeypatch: pytest.MonkeyPatch) -> None:

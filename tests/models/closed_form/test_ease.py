@@ -66,3 +66,14 @@ def test_the_most_frequent_items_take_part_as_far_as_memory_allows(caplog: pytes
 def test_no_room_at_all_is_said() -> None:
     with pytest.raises(LackingData, match="hold no matrix of two items"):
         EASE(10.0, max_gib=1e-9).fit(TRAIN)
+
+
+def test_of_many_items_a_search_takes_those_with_most_interactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a fit all, by an inverse and not by a decomposition: the same weights."""
+    users, whole = torch.arange(N_USERS), EASE(10.0).fit(TRAIN)
+    monkeypatch.setattr("mmrec.models.closed_form.ease._SEARCHED", 4)
+    prepared = EASE().prepare(TRAIN)
+    kept = X.sum(dim=0).argsort(descending=True, stable=True)[:4].sort().values
+    assert torch.equal(prepared.kept, kept) and not EASE().is_whole(prepared)
+    assert torch.equal(EASE(10.0).fit_prepared(TRAIN, prepared).kept, kept)
+    torch.testing.assert_close(EASE(10.0).fit(TRAIN).score_users(users), whole.score_users(users), atol=1e-5, rtol=1e-4)

@@ -9,7 +9,7 @@ from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
 from mmrec.losses import sampled_softmax
 from mmrec.models.fold_in import sums_of_items
-from mmrec.models.multimodal.fusion import FusionRecommender
+from mmrec.models.multimodal.fusion import FusionRecommender, rows_of
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.recommender import Closed, Weights
 from mmrec.types import DatasetSpec, Features, Graph, Interactions
@@ -387,3 +387,13 @@ def test_collaborative_vectors_start_from_the_linear_ones(backbone: str) -> None
 def test_a_wrong_dropout_is_named(dropout: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         FusionRecommender(make_spec(), DIM, FUSIONS["mean"], None, None, None, None, dropout)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("shape", [(50,), (50, 4)])
+def test_gradients_of_rows_are_the_same_bytes_with_two_threads(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    table, idx = torch.randn(shape, generator=generator).requires_grad_(), torch.randint(50, (100_000,), generator=generator)
+    weight = torch.randn(100_000, *shape[1:], generator=generator)
+    found = {torch.autograd.grad((rows_of(table, idx) * weight).sum(), table)[0].numpy().tobytes() for _ in range(5)}
+    assert len(found) == 1

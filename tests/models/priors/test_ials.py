@@ -65,3 +65,17 @@ def test_validation_chooses_and_the_same_seed_gives_the_same_bytes(data: tuple[D
 def test_a_list_without_values_is_refused() -> None:
     with pytest.raises(ValueError, match="alpha, regularization, rank: expected lists"):
         IALSFactors([], [1.0], [2])
+
+
+def test_of_large_data_a_few_iterations_tell_whether_it_is_in_vain(
+    data: tuple[DatasetSpec, EvaluationSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, valid = data
+    model = IALSFactors([3.0], [1.0], [4])
+    good = model.fit(spec, valid, 5)
+    poor = good._replace(items=torch.zeros_like(good.items))
+    assert model.objection(spec, valid, 5, good) is None
+    monkeypatch.setattr("mmrec.models.priors.ials._QUICK", 0)
+    monkeypatch.setattr("mmrec.models.priors.ials._HOPEFUL", 10.0)
+    assert model.objection(spec, valid, 5, poor) is None
+    assert "after 4 iterations it reaches ndcg@5" in (model.objection(spec, valid, 5, good) or "")

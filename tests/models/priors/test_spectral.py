@@ -1,5 +1,6 @@
 """The spectral linear model: against a dense decomposition, at the edges, and what validation chooses."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -153,10 +154,23 @@ def components() -> tuple[DatasetSpec, EvaluationSet]:
     return spec, EvaluationSet.build(seen, left_out)
 
 
-def test_many_components_give_the_same_bytes_twice() -> None:
+@pytest.mark.parametrize("exact", [0, 2**20])
+def test_many_components_give_the_same_bytes_twice(exact: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmrec.models.priors.spectral._EXACT", exact)
     for smoothing in (0.0, 1.0):
         one, other = (leading(normalized(components()[0], smoothing), 32, seed=1) for _ in range(2))
         assert all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
+
+
+def test_of_large_matrices_the_values_are_found_by_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the first vector, whose value alone lies apart from the next."""
+    matrix = normalized(components()[0], 1.0)
+    exact = leading(matrix, 8, seed=1)
+    monkeypatch.setattr("mmrec.models.priors.spectral._EXACT", 0)
+    for one in (matrix, matrix.T.tocsr()):
+        found = leading(one, 8, seed=2)
+        np.testing.assert_allclose(found.values, exact.values, rtol=0.01)
+        assert abs((found.right if one is matrix else found.left)[:, 0] @ exact.right[:, 0]) > 0.999
 
 
 def test_smoothed_degrees_leave_the_leading_vectors_to_the_many() -> None:
