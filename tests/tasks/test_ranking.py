@@ -159,7 +159,6 @@ def test_a_validation_that_is_cut_short_chooses_nothing(positives: InteractionMa
     assert model.weights.trend > 0 and logged["val/ndcg@5"] > 0.8
 
 
-@pytest.mark.slow
 def test_on_large_data_some_users_choose_the_weights_and_all_are_measured(
     positives: InteractionMatrix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,17 +170,19 @@ def test_on_large_data_some_users_choose_the_weights_and_all_are_measured(
     monkeypatch.setattr("mmrec.tasks.ranking._LEAST_USERS", 5)
     asked: list[int] = []
 
-    def listening(scorer: FrozenScorer, data: EvaluationSet, ks: list[int]) -> pl.DataFrame:
-        asked.append(len(data.user_idx))
-        return rank_and_evaluate(scorer, data, ks)
+    def listening(scorer: Scorer, users: Tensor, seen: InteractionMatrix, k: int) -> Ranking:
+        asked.append(len(users))
+        return rank_users(scorer, users, seen, k)
 
-    monkeypatch.setattr("mmrec.tasks.ranking.rank_and_evaluate", listening)
+    for module in ("mmrec.tasks.ranking", "mmrec.metrics.full_ranking"):
+        monkeypatch.setattr(f"{module}.rank_users", listening)
     validated = task.validate(rows)
     assert asked[-1] == 50 and len(asked) > 2 and set(asked[:-1]) == {5}
     validated.adopt()
     assert model.weights.trend > 0 and validated.means["ndcg@5"] > 0.8
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_validate_as_one(compose: Callable[..., DictConfig], shop_overrides: list[str], tmp_path: Path) -> None:
     common = [*shop_overrides, "~baselines", "data_module.batch_size=17", *PLAIN_DESCENT]
     two_processes = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=2"]

@@ -26,10 +26,11 @@ from mmrec.types import COLLABORATIVE, KG, DatasetSpec
 
 _BIAS_SCALE = 0.15
 """Of the logarithm of popularity: the softmax of items' biases at the temperature of conf/loss/ is then their popularity."""
-DROPOUT = ("modality", "feature", "history")
-"""The shares that are hidden in training: of tokens, of the numbers of a frozen feature, of a user's items in their history."""
+DROPOUT = ("modality", "feature", "history", "collaborative")
+"""The shares that are hidden in training: of tokens, of the numbers of a frozen feature, of a user's items in their history; and the share
+of steps in which all collaborative tokens are."""
 
-_SHARES = {"modality": 0.2, "feature": 0.2, "history": 0.5}
+_SHARES = {"modality": 0.2, "feature": 0.2, "history": 0.5, "collaborative": 0.5}
 _FUSION = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0)
 _BACKBONE = partial(LightGCN, n_layers=2, init_scale=0.1)
 _KG_ENCODER = partial(CompGCNEncoder, n_layers=1, dropout=0.1)
@@ -56,7 +57,8 @@ class FusionRecommender(MixedRecommender):
     feature (present where the item has that modality), its entity's vector of the knowledge graph (present where it is aligned). The
     collaborative token is added to what fusion makes of all, so that fusion learns what content says beyond it. An item nobody has
     interacted with is simply an item without its first token, which is why training hides tokens at random (`dropout.modality`, after
-    DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training.
+    DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training. In half of the steps all collaborative tokens
+    are hidden (`dropout.collaborative`), for new items are matched to what content says of the user's items.
 
     What linear models know is not learned again: the collaborative vectors start from `linear`, and once trained the scores are mixed of
     the fused ones, the linear ones and `trend`, what is popular now, by the weights that validation chooses (`Weights`). A user without
@@ -102,12 +104,14 @@ class FusionRecommender(MixedRecommender):
         super().__init__(spec)
         if embedding_dim < 1:
             raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
+        dropout = {"collaborative": 0.0} | dropout  # which configurations of before have not
         if set(dropout) != set(DROPOUT):
             raise ValueError(f"dropout: expected {', '.join(DROPOUT)}, came {', '.join(dropout) or 'nothing'}")
         for name, share in dropout.items():
             if not 0 <= share < 1:
                 raise ValueError(f"dropout.{name}: expected a share from 0 up to, not including, 1, came {share}")
         self.modality_dropout, self.history_dropout = dropout["modality"], dropout["history"]
+        self.collaborative_dropout = dropout["collaborative"]
         self.backbone = backbone(spec=spec, embedding_dim=embedding_dim) if backbone else None
         if self.backbone and linear is not None:
             self.backbone.start_from(linear.users, linear.items)
@@ -175,11 +179,19 @@ class FusionRecommender(MixedRecommender):
     def draw_visible(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
         """The tokens that a training step may see: each stays with probability 1 - `modality_dropout`, all of them where none would.
 
-        Drawn for the whole catalogue on the CPU: alike on every device and, whichever items they meet, in every process.
+        In a share `collaborative_dropout` of steps the collaborative ones of all items that show anything else are hidden. Drawn for the
+        whole catalogue on the CPU: alike on every device and, whichever items they meet, in every process.
         """
-        noise = torch.rand(self.present.shape, generator=generator, pin_memory=self.present.is_cuda)
-        kept = self.present & (noise.to(self.present.device, non_blocking=True) >= self.modality_dropout)
-        return torch.where(kept.any(dim=1, keepdim=True), kept, self.present)
+        present = self.present
+        if self.collaborative_dropout > 0 and float(torch.rand((), generator=generator)) < self.collaborative_dropout:
+            content = present & self._is_content()
+            present = torch.where(content.any(dim=1, keepdim=True), content, present)
+        noise = torch.rand(present.shape, generator=generator, pin_memory=present.is_cuda)
+        kept = present & (noise.to(present.device, non_blocking=True) >= self.modality_dropout)
+        return torch.where(kept.any(dim=1, keepdim=True), kept, present)
+
+    def _is_content(self) -> Bool[Tensor, " modalities"]:
+        return torch.tensor([name != COLLABORATIVE for name in self.modalities], device=self.present.device)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         encoded = self.encode(self.draw_visible(generator), batch.distinct)
@@ -246,7 +258,7 @@ class FusionRecommender(MixedRecommender):
 
     def _views(self, visible: Bool[Tensor, "2 modalities"]) -> list["_View"]:
         """All items seen by all that is visible; or only the known ones, and new ones by content alone."""
-        is_content = torch.tensor([name != COLLABORATIVE for name in self.modalities], device=visible.device)
+        is_content = self._is_content()
         has_content = (self.present & is_content)[~self.known_items].any()
         if not (self.sees_new_by_content and has_content):
             return [self._view(visible[(~self.known_items).long()], torch.ones_like(self.known_items))]

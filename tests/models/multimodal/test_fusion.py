@@ -177,6 +177,21 @@ def test_the_share_of_visible_tokens(share: float) -> None:
     assert torch.equal(first, again)
 
 
+@pytest.mark.parametrize(("share", "expected"), [(0.0, {0.0}), (0.5, {0.0, 1.0}), (0.999, {1.0})])
+def test_in_a_share_of_steps_no_item_shows_its_collaborative_vector_but_those_that_show_nothing_else(
+    share: float, expected: set[float]
+) -> None:
+    """Item 2 is in the graph alone, item 3 has a text."""
+    model = make_model("mean")
+    model.modality_dropout, model.collaborative_dropout = 0.0, share
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack([model.draw_visible(generator) for _ in range(40)])
+    has_content = PRESENT[:, 1:].any(dim=1) & PRESENT[:, 0]
+    hidden = (~drawn[:, has_content, 0]).float().mean(dim=1)
+    assert set(hidden.tolist()) == expected and abs(hidden.mean() - share) < 0.25
+    assert drawn[:, PRESENT[:, 0] & ~has_content, 0].all() and torch.equal(drawn[..., 1:], PRESENT[:, 1:].expand_as(drawn[..., 1:]))
+
+
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_frozen_scores_are_cosines_in_deviations_without_dropout(fusion: str) -> None:
     model = make_model(fusion).train()
