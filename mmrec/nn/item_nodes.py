@@ -13,7 +13,7 @@ def graph_of_items(spec: DatasetSpec) -> Graph:
     Raises ConfigError where the dataset has no graph.
     """
     graph = spec.graph
-    if graph is None:
+    if graph is None or not len(graph.edge_type):
         raise ConfigError(
             "model: it learns from a knowledge graph, and there is none; give data triples or set graph.item_columns=[…], "
             "with evidence.kg=true, or choose a model that does without"

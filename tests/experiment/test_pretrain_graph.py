@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -43,6 +44,14 @@ def test_held_out_facts_are_learned_and_the_same_seed_gives_the_same_bytes(kge: 
     assert cards[0]["mrr"] > 2 * cards[0]["mrr_of_equal_scores"] and cards[0]["hits@10"] > 0.6
     vectors, names = read_entity_vectors(outputs[0])
     assert vectors.shape == (N, 8) and names == sorted(f"e{i}" for i in range(N))
+
+
+def test_literals_are_no_entities(tmp_path: Path):
+    dataset = make_dataset()
+    year = pl.DataFrame({"head": ["e0", "e2"], "relation": "year", "tail": "1995", "datatype": "gYear"})
+    triples = pl.concat([dataset.triples.with_columns(datatype=pl.lit(None, pl.String)), year])
+    card = pretrain_graph(replace(dataset, triples=triples), GraphSettings(), "transe", 8, tmp_path / "v.safetensors", SCHEDULE)
+    assert (card["n_entities"], card["n_relations"]) == (N, 1)
 
 
 def test_an_encoder_starts_from_the_vectors_by_name_and_draws_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture):
