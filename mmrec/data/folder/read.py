@@ -32,7 +32,7 @@ from mmrec.data.tables.delimited.encoding import TextEncoding
 from mmrec.data.tables.formats import is_text, open_labelled, open_table
 from mmrec.data.tables.graphs import node_links
 from mmrec.data.tables.id_checks import near_ids
-from mmrec.data.tables.literals import mark_literals
+from mmrec.data.tables.literals import mark_literals, split_literals
 from mmrec.data.tables.nested_text import as_text, unused_note
 from mmrec.data.tables.problems import Problems
 from mmrec.data.tables.raw import TableFile
@@ -353,7 +353,7 @@ def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.
 def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: pl.DataFrame | None, path: Path) -> tuple[str, ...]:
     """Notes on how many items the triples, read from `path`, know nothing of. Raises DataError where that is all items."""
     links = item_entities if item_entities is not None else items.select(ITEM_ID, pl.col(ITEM_ID).alias(ENTITY))
-    entities = pl.concat([triples[HEAD], triples[TAIL]]).unique()
+    entities = pl.concat([triples[HEAD], split_literals(triples)[0][TAIL]]).unique()
     linked = links[ENTITY].is_in(entities.implode())
     if links.is_empty():
         raise DataError(f"{path}: expected entities of items as heads or tails, but no item has an entity; remove it, or give them some")

@@ -260,18 +260,20 @@ def test_what_mmrec_exports_it_reads_back(tmp_path: Path) -> None:
 
 
 def test_literals_survive_the_round_trip(tmp_path: Path) -> None:
-    """A number, a text of one item, and a name that two share; a literal may be called as an entity is."""
+    """A number and a name that two share, and a text of one item; a literal may be called as an entity is."""
     first, second = tmp_path / "first", tmp_path / "second"
     for folder in (first, second):
         folder.mkdir()
         write(folder, "interactions.csv", "user_id,item_id\nu,http://x/a\nu,http://x/b\n")
-    write(first, "triples.nt", NT + '<http://x/a> <http://x/label> "http://x/b" .\n')
+    more = f'<http://x/a> <http://x/label> "http://x/b" .\n<http://x/b> <http://x/year> "1995"^^<{XSD}integer> .\n'
+    write(first, "triples.nt", NT + more)
     graph = build_graph(read_folder(str(first)), [], "")
     assert [one[:3] for one in graph.literals] == [
         ("http://x/a", "http://x/label", "http://x/b"),
         ("http://x/a", "http://x/year", "1995"),
+        ("http://x/b", "http://x/year", "1995"),
     ]
-    assert [tail for _, _, tail in graph.triples] == ["http://x/a", "Ann Lee", "Ann Lee"]
+    assert [tail for _, _, tail in graph.triples] == ["http://x/a", "Ann Lee", "http://x/year:1995", "Ann Lee", "http://x/year:1995"]
     write_graphml(graph, second / "triples.graphml")
     again = build_graph(read_folder(str(second)), [], "")
     assert (again.triples, again.literals, again.item_entity) == (graph.triples, graph.literals, graph.item_entity)

@@ -59,13 +59,19 @@ def test_entities_that_are_numbers_are_not_taken_for_literals() -> None:
 
 
 def test_what_the_file_says_is_not_guessed_again() -> None:
-    """Without a datatype a number is an entity. Years are literals also where two films share one; shared names join, own texts do not."""
+    """Without a datatype a number is an entity. Shared names are entities alone, shared years both, own texts none."""
     frame = triples(
         ("a", "year", "1995", "gYear"), ("b", "year", "1995", "gYear"), ("a", "rank", "1", None), ("a", "by", "Ann", "string"),
         ("b", "by", "Ann", "string"), ("b", "by", "Bob", "string"),
     )  # fmt: skip
     assert literal_tails(frame, "a") == ["1995", "Bob", "1995"]
-    assert split_literals(frame)[0].rows() == [("a", "rank", "1"), ("a", "by", "Ann"), ("b", "by", "Ann")]
+    assert split_literals(frame)[0].rows() == [
+        ("a", "rank", "1"),
+        ("a", "by", "Ann"),
+        ("b", "by", "Ann"),
+        ("a", "year", "year:1995"),
+        ("b", "year", "year:1995"),
+    ]
 
 
 def test_without_literals_there_is_no_column_and_no_note() -> None:
