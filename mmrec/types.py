@@ -19,7 +19,7 @@ USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp
 EVENT, LABEL, POSITION = "event", "label", "position"
 SPLIT, PARTS = "split", ("train", "valid", "test")
 USER_IDX, ITEM_IDX = "user_idx", "item_idx"
-HEAD, RELATION, TAIL, ENTITY = "head", "relation", "tail", "entity"
+HEAD, RELATION, TAIL, DATATYPE, ENTITY = "head", "relation", "tail", "datatype", "entity"
 TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
 CONTENT = (TEXT, IMAGE, KG)
 MODALITIES = (COLLABORATIVE, *CONTENT)
@@ -111,7 +111,8 @@ class Dataset:
     image_column: str | None = None
     """The column of `items` that holds an image path relative to `root`, or to `pictures`, or a URL."""
     triples: pl.DataFrame | None = None
-    """`head, relation, tail`, all String[, timestamp: Int64 seconds UTC, when it became known; null: always]."""
+    """`head, relation, tail`, all String[, datatype: String, of a tail that is a literal; null: it is an entity][, timestamp: Int64 seconds
+    UTC, when it became known; null: always]."""
     item_entities: pl.DataFrame | None = None
     """`item_id, entity`, both String; None: items are entities under their own id."""
     users: pl.DataFrame | None = None
@@ -184,6 +185,19 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Literals:
+    """Numbers, and vectors of texts, that a graph says of entities: a row an entity that has any."""
+
+    entity_idx: Int64[Tensor, " n"]
+    """Distinct, sorted."""
+    values: Float[Tensor, "n width"]
+    """Zero where absent, and to be masked."""
+    present: Bool[Tensor, "n groups"]
+    group: Int64[Tensor, " width"]
+    """The column of `present` that each column of `values` belongs to: one of its own for each numeric relation, one for all of a text."""
+
+
+@dataclass(frozen=True)
 class Graph:
     """A knowledge graph as tensors, edges as the triples give them (`edge_index[0]` head, `edge_index[1]` tail; no inverse edges)."""
 
@@ -195,6 +209,7 @@ class Graph:
     """The entity of each item, -1 where the item is outside the graph."""
     entities: tuple[str, ...] = ()
     """The names of the entities, where vectors that were made elsewhere are to be found by name."""
+    literals: Literals | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def graph_command(cfg: DictConfig) -> dict[str, Any]:
         raise DataError(f"{dataset.name} has no triples, and no `graph.item_columns` are named: there is no graph to show")
     graph = prune(graph, cfg.graph.min_degree)
     found = statistics(graph, dataset.items[ITEM_ID].to_list())
-    show(_overview(dataset.name, found), _relations(found))
+    show(_overview(dataset.name, found), _relations(found), *([_literals(found)] if found["literals"] else []))
     if cfg.output is not None:
         write_graphml(graph, Path(cfg.output))
         say(f"written: {cfg.output}", stderr=False)
@@ -49,4 +49,12 @@ def _relations(found: dict[str, Any]) -> Table:
     table.columns[1].justify = "right"
     for relation, count in found["triples_by_relation"].items():
         table.add_row(relation, f"{count:,}", found["inverse_relations"].get(relation, ""))
+    return table
+
+
+def _literals(found: dict[str, Any]) -> Table:
+    table = Table("relation", "literals", title="Literals: features of entities", title_justify="left")
+    table.columns[1].justify = "right"
+    for relation, count in found["literals_by_relation"].items():
+        table.add_row(relation, f"{count:,}")
     return table

@@ -28,6 +28,7 @@ from mmrec.experiment.settings import EvidenceSettings, FeatureSettings
 from mmrec.files.storage import write_parquet
 from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
+from mmrec.kg.literals import add_texts, texts_of
 from mmrec.types import (
     IMAGE,
     ITEM_ID,
@@ -84,8 +85,11 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     start = time.perf_counter()
     features, inputs, notes = _load_features(settings, dataset, index)
     features_s = time.perf_counter() - start
-    graph, words = _load_graph(settings, dataset, index), _load_words(settings, dataset, index)
-    return Evidence(dataset, index, features, graph, dataset.notes + hindsight + notes, features_s, inputs, words)
+    encoder = inputs[TEXT].encoder if TEXT in inputs else None
+    graph, more = _load_graph(settings, dataset, index, encoder)
+    return Evidence(
+        dataset, index, features, graph, dataset.notes + hindsight + notes + more, features_s, inputs, _load_words(settings, dataset, index)
+    )
 
 
 def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_resumed: bool = False) -> Split:
@@ -239,16 +243,38 @@ def _engine(settings: FeatureSettings) -> Engine:
     return ray_engine(settings.n_workers)
 
 
-def _load_graph(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Graph | None:
+def _load_graph(
+    settings: EvidenceSettings, dataset: Dataset, index: Index, encoder: FeatureEncoder | None
+) -> tuple[Graph | None, tuple[str, ...]]:
+    """The graph, its text literals encoded as the texts of items are, and a note where these are left out."""
     if not settings.allows(KG) or (dataset.triples is None and not settings.graph.item_columns):
-        return None
-    graph = drop_inverse_relations(build_graph(dataset, settings.graph.item_columns, settings.graph.separator))
-    tensors = to_tensors(prune(graph, settings.graph.min_degree), index.item_ids.to_list())
-    aligned = int((tensors.item_entity >= 0).sum())
+        return None, ()
+    built = build_graph(dataset, settings.graph.item_columns, settings.graph.separator)
+    graph = prune(drop_inverse_relations(built), settings.graph.min_degree)
+    tensors = to_tensors(graph, index.item_ids.to_list())
+    aligned, literals = int((tensors.item_entity >= 0).sum()), len(graph.literals)
     _log.info(
-        f"knowledge graph: {tensors.n_entities:,} entities, {len(tensors.edge_type):,} triples, {tensors.n_relations} relations; "
-        f"{aligned:,} of {index.n_items:,} items are in it"
+        f"knowledge graph: {tensors.n_entities:,} entities, {len(tensors.edge_type):,} triples, {tensors.n_relations} relations"
+        + (f", {literals:,} literals" if literals else "")
+        + f"; {aligned:,} of {index.n_items:,} items are in it"
     )
+    tensors, notes = _with_texts(settings.features, tensors, texts_of(graph.literals, tensors.entities), encoder)
     if isinstance(change := settings.allows(KG), str):
         tensors = change_graph(tensors, change, torch.Generator().manual_seed(settings.seed))
-    return tensors if aligned and len(tensors.edge_type) else None
+    return tensors if aligned and (len(tensors.edge_type) or tensors.literals) else None, notes
+
+
+def _with_texts(
+    settings: FeatureSettings, graph: Graph, texts: Mapping[int, str], encoder: FeatureEncoder | None
+) -> tuple[Graph, tuple[str, ...]]:
+    """The graph with the texts of its entities as literals; without an encoder a note says that they are left out."""
+    if not texts:
+        return graph, ()
+    if encoder is None:
+        note = f"text literals are left out, {len(texts):,} entities have some: no text encoder is in use for texts of the items"
+        _log.info(f"  {note}")
+        return graph, (note,)
+    values = [text.encode() for text in texts.values()]
+    engine, store = _engine(settings), open_features(settings.store)
+    features, _ = extract_features(encoder, values, settings.cache, settings.batch_size, KG, engine, store)
+    return add_texts(graph, list(texts), features), ()

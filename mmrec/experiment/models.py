@@ -12,6 +12,8 @@ from mmrec.errors import ConfigError
 from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.settings import ModelSettings, SplitData, TrainingSettings
 from mmrec.experiment.tuning.lift import holds_out_new_items
+from mmrec.kg.literals import standardize
+from mmrec.models.fold_in import occurring
 from mmrec.models.priors.grid import describe_choices
 from mmrec.models.priors.held_out import fit_apart
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
@@ -29,9 +31,9 @@ def make_data_module(settings: TrainingSettings, evidence: Evidence, folder: Pat
 
 def make_spec(evidence: Evidence, data: SplitData) -> DatasetSpec:
     """What a model or a baseline may know: the training part of a data module that is set up, and all allowed evidence."""
-    index = evidence.index
-    known = evidence.features, evidence.graph, evidence.inputs, evidence.words
-    return DatasetSpec(index.n_users, index.n_items, data.train_interactions, *known)
+    index, train = evidence.index, data.train_interactions
+    graph = evidence.graph and standardize(evidence.graph, occurring(train.item_idx, index.n_items))
+    return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words)
 
 
 class Priors(dict[str, Any]):

@@ -1,7 +1,7 @@
 """The knowledge graph: triples and item columns as one networkx graph, the items aligned to its nodes, and the way from there to tensors.
 
 A node is an entity's name, an edge is keyed by its relation, so that a fact stated twice is one edge. A value of an item column is a node
-of its own, `genre:Drama`, reached from the item by the relation `genre`.
+of its own, `genre:Drama`, reached from the item by the relation `genre`. A literal is none, see `mmrec.kg.literals`.
 """
 
 import re
@@ -17,9 +17,11 @@ import numpy as np
 import polars as pl
 import torch
 
+from mmrec.data.tables.literals import Literal, split_literals
 from mmrec.errors import DataError, nearest
 from mmrec.files.storage import write_atomic
-from mmrec.types import ENTITY, HEAD, ITEM_ID, RELATION, TAIL, Dataset, Graph
+from mmrec.kg.literals import numbers_of
+from mmrec.types import DATATYPE, ENTITY, HEAD, ITEM_ID, RELATION, TAIL, Dataset, Graph
 
 Triple = tuple[str, str, str]
 
@@ -34,6 +36,8 @@ class KnowledgeGraph:
     """Nodes are entity names; the key of an edge is its relation."""
     item_entity: Mapping[str, str]
     """The node of each item, by item id; an item outside the graph is absent."""
+    literals: tuple[Literal, ...] = ()
+    """What is said of nodes that is no node itself, sorted."""
 
     @property
     def entities(self) -> list[str]:
@@ -58,16 +62,18 @@ def build_graph(dataset: Dataset, item_columns: Sequence[str], separator: str) -
     mention it. An item whom no triple mentions gets the node `item:<id>` if a column says something of it, and else none.
     Raises DataError for a column that `items` has not and for an item with two entities.
     """
-    network = nx.MultiDiGraph()
+    network, literals = nx.MultiDiGraph(), list[Literal]()
     if dataset.triples is not None:
-        _add(network, dataset.triples.select(HEAD, RELATION, TAIL).drop_nulls().iter_rows())
+        facts, literals = split_literals(dataset.triples.drop_nulls([HEAD, RELATION, TAIL]))
+        _add(network, facts.iter_rows())
+        network.add_nodes_from(one.entity for one in literals)
     item_entity = {item: entity for item, entity in _alignment(dataset).items() if entity in network}
     for column in item_columns:
         values = column_values(dataset.items, column, separator)
         for item in values[ITEM_ID].unique():
             item_entity.setdefault(item, f"item:{item}")
         _add(network, ((item_entity[item], column, f"{column}:{value}") for item, value in values.iter_rows()))
-    return KnowledgeGraph(network, item_entity)
+    return KnowledgeGraph(network, item_entity, tuple(literals))
 
 
 def _add(network: nx.MultiDiGraph, triples: Iterable[Triple]) -> None:
@@ -121,7 +127,7 @@ def prune(graph: KnowledgeGraph, min_degree: int) -> KnowledgeGraph:
         weak = {node for node in suspects if len(_neighbours(network, node)) < min_degree}
         suspects = {neighbour for node in weak for neighbour in _neighbours(network, node)} - weak - items
         network.remove_nodes_from(weak)
-    return replace(graph, network=network)
+    return replace(graph, network=network, literals=tuple(one for one in graph.literals if one.entity in network))
 
 
 def _neighbours(network: nx.MultiDiGraph, node: str) -> set[str]:
@@ -163,6 +169,7 @@ def to_tensors(graph: KnowledgeGraph, item_ids: Sequence[str]) -> Graph:
         n_relations=len(relation_idx),
         item_entity=torch.tensor(item_entity, dtype=torch.int64),
         entities=tuple(entity_idx),
+        literals=numbers_of(graph.literals, graph.entities),
     )
 
 
@@ -178,6 +185,8 @@ def statistics(graph: KnowledgeGraph, item_ids: Sequence[str]) -> dict[str, Any]
         "triples": network.number_of_edges(),
         "triples_by_relation": dict(Counter(relation for _, relation, _ in graph.triples).most_common()),
         "inverse_relations": inverse_relations(graph),
+        "literals": len(graph.literals),
+        "literals_by_relation": dict(Counter(one.relation for one in graph.literals).most_common()),
         "items_aligned": aligned,
         "items_outside": len(item_ids) - aligned,
         "components": len(components),
@@ -190,7 +199,8 @@ def statistics(graph: KnowledgeGraph, item_ids: Sequence[str]) -> dict[str, Any]
 def write_graphml(graph: KnowledgeGraph, path: Path) -> None:
     """GraphML for Gephi, Cytoscape or networkx: names as `label` (nodes) and `relation` (edges), items marked by `item_id`.
 
-    Ids are `n0, n1, …` and `e0, e1, …`, because the format wants unique tokens and names may be anything.
+    Ids are `n0, n1, …` and `e0, e1, …`, because the format wants unique tokens and names may be anything. A literal is a node that has a
+    `datatype`, `l0, l1, …`.
     """
     export, idx = nx.MultiDiGraph(), {name: f"n{i}" for i, name in enumerate(graph.entities)}
     export.add_nodes_from((node, {"label": _xml_text(name)}) for name, node in idx.items())
@@ -198,6 +208,10 @@ def write_graphml(graph: KnowledgeGraph, path: Path) -> None:
         export.nodes[idx[entity]]["item_id"] = _xml_text(" ".join(items))
     for i, (head, relation, tail) in enumerate(graph.triples):
         export.add_edge(idx[head], idx[tail], key=f"e{i}", relation=_xml_text(relation))
+    values = {value: f"l{i}" for i, value in enumerate(sorted({(one.value, one.datatype) for one in graph.literals}))}
+    export.add_nodes_from((node, {"label": _xml_text(label), DATATYPE: _xml_text(kind)}) for (label, kind), node in values.items())
+    for i, one in enumerate(graph.literals, len(graph.triples)):
+        export.add_edge(idx[one.entity], values[one.value, one.datatype], key=f"e{i}", relation=_xml_text(one.relation))
     write_atomic(path, lambda temporary: nx.write_graphml_xml(export, temporary, prettyprint=False))
 
 

@@ -10,10 +10,10 @@ from mmrec.types import DatasetSpec, Graph
 def graph_of_items(spec: DatasetSpec) -> Graph:
     """The knowledge graph in which every item has a node: those outside it get one each, without edges, after all entities.
 
-    Raises ConfigError where the dataset has no graph.
+    It has no literals, for models that learn from triples alone. Raises ConfigError where the dataset has no graph.
     """
     graph = spec.graph
-    if graph is None:
+    if graph is None or not len(graph.edge_type):
         raise ConfigError(
             "model: it learns from a knowledge graph, and there is none; give data triples or set graph.item_columns=[…], "
             "with evidence.kg=true, or choose a model that does without"

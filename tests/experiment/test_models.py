@@ -1,16 +1,19 @@
-"""mmrec.experiment.models: what a spec holds of the evidence that is allowed, and that a lift of new items comes back from a run folder."""
+"""mmrec.experiment.models: what a spec holds of words and literals that are allowed, and that a lift of new items comes back from a run."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from omegaconf import DictConfig
 
 from mmrec.config.settings import evaluate_settings, train_settings
 from mmrec.experiment.evaluate import evaluate
-from mmrec.experiment.evidence import load_evidence
+from mmrec.experiment.evidence import load_evidence, make_split
+from mmrec.experiment.models import make_data_module, make_spec
 from mmrec.experiment.train import train
 from mmrec.types import Words
 
@@ -48,4 +51,59 @@ def test_a_model_that_learns_by_gradient_lifts_new_items_too(compose: Compose, s
     assert "cold_lift" in (run_dir / "report.html").read_text(encoding="utf-8")
     measured = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))["models"]
     assert measured["vbpr"]["test/recall@20"] > 0
+    assert not evaluate(evaluate_settings(compose(f"run={run_dir}", shop_overrides[-1], name="evaluate"))).differing
+
+
+@pytest.fixture
+def literal_shop(shop_folder: Path, tmp_path: Path) -> Path:
+    """The small shop whose graph has a year of each entity and a text of one."""
+    folder = tmp_path / "literal_shop"
+    shutil.copytree(shop_folder, folder)
+    triples = pl.read_csv(folder / "triples.csv")
+    entities = triples["head"].unique(maintain_order=True)
+    years = pl.DataFrame({"head": entities, "relation": "year", "tail": [str(1990 + i) for i in range(len(entities))], "datatype": "gYear"})
+    text = pl.DataFrame({"head": ["e0"], "relation": ["slogan"], "tail": ["warm light"], "datatype": ["string"]})
+    pl.concat([triples.with_columns(datatype=pl.lit(None, pl.String)), years, text]).write_csv(folder / "triples.csv")
+    return folder
+
+
+def test_literals_are_standardised_by_training_and_texts_encoded_as_those_of_items(
+    compose: Compose, shop_overrides: list[str], literal_shop: Path, tmp_path: Path
+) -> None:
+    cfg = compose(*shop_overrides, f"data.path={literal_shop}", "evidence.image=false", "split=cold_item", f"run_dir={tmp_path / 'run'}")
+    settings = train_settings(cfg)
+    evidence = load_evidence(settings.evidence)
+    make_split(settings.evidence, evidence, tmp_path / "split")
+    training = settings.training(1)
+    data = make_data_module(training, evidence, tmp_path / "split")
+    data.setup("fit")
+    spec = make_spec(evidence, data)
+    assert evidence.graph is not None and spec.graph is not None and spec.graph.literals is not None
+    raw, literals = evidence.graph.literals, spec.graph.literals
+    assert raw is not None and raw.values[:, 0].unique().numel() == len(literals.entity_idx) == 38
+    item_of = {int(entity): item for item, entity in enumerate(spec.graph.item_entity) if entity >= 0}
+    known = torch.isin(torch.tensor([item_of[int(entity)] for entity in literals.entity_idx]), spec.train.item_idx)
+    assert (~known).sum() > 0 and literals.values[known, 0].mean().abs() < 1e-6
+    assert literals.present.sum(dim=0).tolist() == [38, 1] and literals.values.shape == (38, 1 + 8)
+    assert len(spec.graph.entities) == 38 + 2 + 6
+
+
+def test_without_a_text_encoder_text_literals_are_left_out_in_one_sentence(
+    compose: Compose, shop_overrides: list[str], literal_shop: Path
+) -> None:
+    cfg = compose(*shop_overrides, f"data.path={literal_shop}", "evidence.image=false", "evidence.text=false")
+    evidence = load_evidence(train_settings(cfg).evidence)
+    assert evidence.graph is not None and evidence.graph.literals is not None and evidence.graph.literals.values.shape[1] == 1
+    assert [note for note in evidence.notes if "left out" in note] == [
+        "text literals are left out, 1 entities have some: no text encoder is in use for texts of the items"
+    ]
+
+
+def test_a_model_trains_on_literals_and_its_run_says_so(
+    compose: Compose, shop_overrides: list[str], literal_shop: Path, tmp_path: Path
+) -> None:
+    cfg = compose(*shop_overrides, f"data.path={literal_shop}", "evidence.image=false", "baselines=none", f"run_dir={tmp_path / 'run'}")
+    run_dir = train(train_settings(cfg))
+    about = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    assert about["features"]["kg"]["encoder"] == "46 entities, 76 triples, literals of 38 entities"
     assert not evaluate(evaluate_settings(compose(f"run={run_dir}", shop_overrides[-1], name="evaluate"))).differing

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -53,6 +54,14 @@ def test_two_threads_give_the_same_bytes(kge: str, tmp_path: Path):
     for output in outputs:
         pretrain_graph(make_dataset(), GraphSettings(), kge, 64, output, Schedule(seed=1, epochs=3, batch_size=1024, learning_rate=0.05))
     assert sha256_file(outputs[0]) == sha256_file(outputs[1])
+
+
+def test_literals_are_no_entities(tmp_path: Path):
+    dataset = make_dataset()
+    year = pl.DataFrame({"head": ["e0", "e2"], "relation": "year", "tail": "1995", "datatype": "gYear"})
+    triples = pl.concat([dataset.triples.with_columns(datatype=pl.lit(None, pl.String)), year])
+    card = pretrain_graph(replace(dataset, triples=triples), GraphSettings(), "transe", 8, tmp_path / "v.safetensors", SCHEDULE)
+    assert (card["n_entities"], card["n_relations"]) == (N, 1)
 
 
 def test_an_encoder_starts_from_the_vectors_by_name_and_draws_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture):

@@ -157,6 +157,8 @@ def test_statistics_by_hand(graph: KnowledgeGraph):
         "triples": 7,
         "triples_by_relation": {"genre": 4, "director": 2, "actor": 1},
         "inverse_relations": {},
+        "literals": 0,
+        "literals_by_relation": {},
         "items_aligned": 3,
         "items_outside": 1,
         "components": 2,

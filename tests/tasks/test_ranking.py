@@ -20,7 +20,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.batches.train_batches import TrainBatch, TrainBatches
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.losses import sampled_softmax
-from mmrec.metrics.full_ranking import rank_and_evaluate
+from mmrec.metrics.full_ranking import Ranking, rank_and_evaluate, rank_users
 from mmrec.models.multimodal.fusion import score_with_history
 from mmrec.models.recommender import Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
 from mmrec.tasks.ranking import RankingTask
@@ -170,7 +170,7 @@ def test_on_large_data_some_users_choose_the_weights_and_all_are_measured(
     monkeypatch.setattr("mmrec.tasks.ranking._LEAST_USERS", 5)
     asked: list[int] = []
 
-    def listening(scorer: Scorer, users: Tensor, seen: InteractionMatrix, k: int) -> Ranking:
+    def listening(scorer: FrozenScorer, users: torch.Tensor, seen: InteractionMatrix, k: int) -> Ranking:
         asked.append(len(users))
         return rank_users(scorer, users, seen, k)
 

@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from mmrec.data.features.texts import item_texts
 from mmrec.data.pictures.read import read_pictures
 from mmrec.data.tables.aggregates import maximum, minimum
+from mmrec.data.tables.literals import split_literals
 from mmrec.types import ENTITY, HEAD, ITEM_ID, KG, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.99, 1.0)
@@ -179,9 +180,11 @@ def _coverage(dataset: Dataset) -> list[Coverage]:
             lost = f", files missing: {len(problems):,}" if problems else ""
             found.append(Coverage(modality, int(named.sum()) - len(problems), f"named by {raw.image_column}{lost}"))
     if dataset.triples is not None:
-        inside = pl.concat([dataset.triples[HEAD], dataset.triples[TAIL]]).unique()
+        facts, literals = split_literals(dataset.triples)
+        inside = pl.concat([dataset.triples[HEAD], facts[TAIL]]).unique()
         linked = _entities(dataset)[ENTITY].is_in(inside.implode()).sum()
-        detail = f"{len(dataset.triples):,} triples, {len(inside):,} entities, {dataset.triples[RELATION].n_unique():,} relations"
+        detail = f"{len(facts):,} triples, {len(inside):,} entities, {facts[RELATION].n_unique():,} relations"
+        detail += f", {len(literals):,} literals" if literals else ""
         found.append(Coverage(KG, int(linked), detail))
     for modality, vectors in dataset.vectors.items():
         known = vectors.item_ids.is_in(items[ITEM_ID].implode()).sum()

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from mmrec.types import COLLABORATIVE, KG, TEXT, DatasetSpec, Features, Graph, ItemInputs, Words
+from mmrec.types import COLLABORATIVE, KG, TEXT, DatasetSpec, Features, Graph, ItemInputs, Literals, Words
 
 SHUFFLED, NOISE, REWIRED = "shuffled", "noise", "rewired"
 FEATURE_CHANGES = (SHUFFLED, NOISE)
@@ -73,23 +73,38 @@ def change_inputs(inputs: ItemInputs, change: str, generator: torch.Generator) -
 def change_graph(graph: Graph, change: str, generator: torch.Generator) -> Graph:
     """The graph after a change.
 
-    `shuffled`: the items in it exchange their entities at random. `noise`: both ends of every edge are drawn from all entities.
-    `rewired`: the edges of each relation exchange their tails, so that every entity keeps its degrees (the configuration model, Newman
-    2003, section IV.B). Raises ValueError for another change.
+    `shuffled`: the items in it exchange their entities at random. `noise`: both ends of every edge are drawn from all entities, literals
+    from a normal distribution with the mean and variance of their columns. `rewired`: the edges of each relation exchange their tails, so
+    that every entity keeps its degrees (the configuration model, Newman 2003, section IV.B), and entities their literals. Raises ValueError
+    for another change.
     """
     if change == SHUFFLED:
         entity, inside = graph.item_entity.clone(), graph.item_entity >= 0
         entity[inside] = _permuted(entity[inside], generator)
         return replace(graph, item_entity=entity)
     if change == NOISE:
-        return replace(graph, edge_index=torch.randint(graph.n_entities, graph.edge_index.shape, generator=generator))
+        edges = torch.randint(graph.n_entities, graph.edge_index.shape, generator=generator)
+        return replace(graph, edge_index=edges, literals=_change_literals(graph.literals, change, generator))
     if change == REWIRED:
         tails = graph.edge_index[1].clone()
         for relation in range(graph.n_relations):
             rows = graph.edge_type == relation
             tails[rows] = _permuted(tails[rows], generator)
-        return replace(graph, edge_index=torch.stack([graph.edge_index[0], tails]))
+        edges = torch.stack([graph.edge_index[0], tails])
+        return replace(graph, edge_index=edges, literals=_change_literals(graph.literals, change, generator))
     raise ValueError(f"expected one of {', '.join(GRAPH_CHANGES)}, came {change}")
+
+
+def _change_literals(literals: Literals | None, change: str, generator: torch.Generator) -> Literals | None:
+    """The literals of a graph that is `NOISE` or `REWIRED`, each group of columns among the entities that have it."""
+    if literals is None:
+        return None
+    values = literals.values.clone()
+    for group in range(literals.present.shape[1]):
+        columns, shown = literals.group == group, literals.present[:, group]
+        block = Features(values[:, columns], shown)
+        values[:, columns] = change_features(block, NOISE if change == NOISE else SHUFFLED, generator).values
+    return replace(literals, values=values)
 
 
 def changes_of(modality: str) -> tuple[str, ...]:

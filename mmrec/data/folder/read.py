@@ -2,7 +2,7 @@
 
     interactions.csv   user_id, item_id[, timestamp][, rating][, event][, label: 0 or 1][, position][, split: the part of a row]
     items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]    (optional, as all that follow)
-    triples.csv        head, relation, tail[, timestamp: when it became known]; or a graph: .nt, .ttl, .graphml
+    triples.csv        head, relation, tail[, datatype: the tail is a literal][, timestamp: when it became known]; or .nt, .ttl, .graphml
     item_entities.csv  item_id, entity          (left out: items are entities under their own id)
     users.csv          user_id, any columns
     audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.folder.vectors`
@@ -32,6 +32,7 @@ from mmrec.data.tables.delimited.encoding import TextEncoding
 from mmrec.data.tables.formats import is_text, open_labelled, open_table
 from mmrec.data.tables.graphs import node_links
 from mmrec.data.tables.id_checks import near_ids
+from mmrec.data.tables.literals import mark_literals, split_literals
 from mmrec.data.tables.nested_text import as_text, unused_note
 from mmrec.data.tables.problems import Problems
 from mmrec.data.tables.raw import TableFile
@@ -43,6 +44,7 @@ from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.store import open_pictures
 from mmrec.files.unread_files import name_unread
 from mmrec.types import (
+    DATATYPE,
     ENTITY,
     EVENT,
     HEAD,
@@ -78,6 +80,7 @@ TABLES = {
         Column(HEAD, "id"),
         Column(RELATION, "id"),
         Column(TAIL, "id"),
+        Column(DATATYPE, "text", optional=True),
         Column(TIMESTAMP, "seconds", optional=True, nullable=True),
     ),
     "item_entities": (Column(ITEM_ID, "id"), Column(ENTITY, "id")),
@@ -303,9 +306,10 @@ def assemble(
             find_pictures(store, image_column, items, places.get("image_column", "data.image_column")).alias(IMAGE_COLUMN)
         )
     items, further = find_inputs(inputs, items, store, places)
-    if "triples" in frames:
+    if (triples := frames.get("triples")) is not None:
+        triples, found = mark_literals(triples, frames["item_entities"][ENTITY] if "item_entities" in frames else items[ITEM_ID])
         # Whoever gives triples gives their path.
-        notes += check_alignment(items, frames["triples"], frames.get("item_entities"), cast("Path", triples_path))
+        notes += found + check_alignment(items, triples, frames.get("item_entities"), cast("Path", triples_path))
     return Dataset(
         name=folder.resolve().name,
         root=folder,
@@ -313,7 +317,7 @@ def assemble(
         items=items,
         text_columns=texts,
         image_column=image,
-        triples=frames.get("triples"),
+        triples=triples,
         item_entities=frames.get("item_entities"),
         users=frames.get("users"),
         notes=(*near_ids(frames["interactions"][USER_ID]), *near_ids(items[ITEM_ID]), *notes),
@@ -349,7 +353,7 @@ def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.
 def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: pl.DataFrame | None, path: Path) -> tuple[str, ...]:
     """Notes on how many items the triples, read from `path`, know nothing of. Raises DataError where that is all items."""
     links = item_entities if item_entities is not None else items.select(ITEM_ID, pl.col(ITEM_ID).alias(ENTITY))
-    entities = pl.concat([triples[HEAD], triples[TAIL]]).unique()
+    entities = pl.concat([triples[HEAD], split_literals(triples)[0][TAIL]]).unique()
     linked = links[ENTITY].is_in(entities.implode())
     if links.is_empty():
         raise DataError(f"{path}: expected entities of items as heads or tails, but no item has an entity; remove it, or give them some")

@@ -1,8 +1,9 @@
-"""Graphs as the files that graph tools write, each a table `head, relation, tail`: N-Triples, Turtle and GraphML, compressed or not.
+"""Graphs as files that graph tools write, tables `head, relation, tail, datatype`: N-Triples, Turtle and GraphML, compressed or not.
 
-An entity is a text. Of RDF that is an IRI as it stands, or the text of a literal, its language and type dropped: a literal is an entity, so
-that two items with one are neighbours. A blank node is that of its file alone. It keeps its label in N-Triples, `_:b1`, with the file
-before it where a table has several, `_:part-1.nt:b1`; in Turtle, where it may have none, it is numbered in its file, `_:triples.ttl:1`.
+An entity is a text. Of RDF that is an IRI as it stands. The tail may be a literal: then it is its text, without a language, and a fourth
+column has the IRI of its datatype, null elsewhere. A blank node is that of its file alone. It keeps its label in N-Triples, `_:b1`, with
+the file before it where a table has several, `_:part-1.nt:b1`; in Turtle, where it may have none, it is numbered in its file,
+`_:triples.ttl:1`.
 """
 
 import os
@@ -27,11 +28,12 @@ from mmrec.data.tables.raw import Parts, TableFile, TextFile
 from mmrec.errors import DataError, nearest
 from mmrec.files.compressed import open_bytes
 from mmrec.files.limits import DEFAULTS, Limits, key_of
-from mmrec.types import ENTITY, HEAD, ITEM_ID, RELATION, TAIL
+from mmrec.types import DATATYPE, ENTITY, HEAD, ITEM_ID, RELATION, TAIL
 
 RELATION_KEYS = (RELATION, "label", "edge label", "edgelabel")
 """What tools call the relation of an edge, in GraphML, the first that it has; upper and lower case are one."""
-_COLUMNS = [HEAD, RELATION, TAIL]
+_COLUMNS = [HEAD, RELATION, TAIL, DATATYPE]
+_Row = tuple[str, str, str, str | None]
 _BLOCK = 10_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -71,7 +73,7 @@ class NTriplesFile(TextFile):
     def _row_lines(self) -> Iterator[int]:
         return (line for line, row, _ in self._by_line() if row)
 
-    def _by_line(self) -> Iterator[tuple[int, tuple[str, str, str] | None, SyntaxError | None]]:
+    def _by_line(self) -> Iterator[tuple[int, _Row | None, SyntaxError | None]]:
         """Every line that is no comment: its number, and its triple or what is wrong with it."""
         with self.open() as file:
             for line, text in enumerate(file, 1):
@@ -149,7 +151,8 @@ class TurtleFile(TableFile):
 class GraphmlFile(TableFile):
     """The edges of a GraphML file, undirected ones from source to target, and all that the file says of them as further columns.
 
-    A node is called by its `label`, or by its id where it has none or shares it with another. An edge without a relation has null.
+    A node is called by its `label`, or by its id where it has none or shares it with another. An edge without a relation has null. A node
+    with a `datatype` is a literal: edges to it have that as a further column, and its label is a text, which others may have too.
     """
 
     has_types = False
@@ -199,6 +202,7 @@ class GraphmlFile(TableFile):
                     raise DataError(f"{self.path}:{edge.line}: expected a node of this file, found `{end}`; {nearest(end, names)}")
         self._check_size(edges)
         items = [(item, names[node]) for node, data in nodes.items() if (item := _first(data, (ITEM_ID,)))]
+        edges = [edge._replace(datatype=nodes[edge.target].get(DATATYPE)) for edge in edges]
         return _Graphml(_edge_table(edges, names), [edge.line for edge in edges], items)
 
     def _check_size(self, edges: Sequence["_Edge"]) -> None:
@@ -209,8 +213,8 @@ class GraphmlFile(TableFile):
     def _names(self, nodes: dict[str, dict[str, str]]) -> dict[str, str]:
         """The entity of every node, by id."""
         labels = {node: _first(data, ("label",)) for node, data in nodes.items()}
-        bearers = Counter(labels.values())
-        shared = {node for node, label in labels.items() if label is not None and bearers[label] > 1}
+        bearers = Counter(label for node, label in labels.items() if DATATYPE not in nodes[node])
+        shared = {node for node, label in labels.items() if DATATYPE not in nodes[node] and label is not None and bearers[label] > 1}
         if shared:
             self.notes = (f"{len(shared):,} nodes of {self.path} share their label with another and go by their id",)
         return {node: node if label is None or node in shared else label for node, label in labels.items()}
@@ -238,7 +242,7 @@ def node_links(table: TableFile, known: Collection[str]) -> pl.DataFrame | None:
     return pl.DataFrame(rows, schema={ITEM_ID: pl.String, ENTITY: pl.String}, orient="row") if rows else None
 
 
-def _as_frame(rows: Iterable[tuple[str, str, str]]) -> pl.LazyFrame:
+def _as_frame(rows: Iterable[_Row]) -> pl.LazyFrame:
     rows, schema = iter(rows), dict.fromkeys(_COLUMNS, pl.String)
     blocks = [pl.DataFrame(schema=schema)]
     while block := list(islice(rows, _BLOCK)):
@@ -246,8 +250,10 @@ def _as_frame(rows: Iterable[tuple[str, str, str]]) -> pl.LazyFrame:
     return pl.concat(blocks).lazy()
 
 
-def _rows(quads: Iterable[Quad], blank: Callable[[str], str]) -> Iterator[tuple[str, str, str]]:
-    return ((_entity(quad.subject, blank), quad.predicate.value, _entity(quad.object, blank)) for quad in quads)
+def _rows(quads: Iterable[Quad], blank: Callable[[str], str]) -> Iterator[_Row]:
+    for quad in quads:
+        datatype = quad.object.datatype.value if isinstance(quad.object, Literal) else None
+        yield _entity(quad.subject, blank), quad.predicate.value, _entity(quad.object, blank), datatype
 
 
 def _entity(term: NamedNode | BlankNode | Literal | Triple, blank: Callable[[str], str]) -> str:
@@ -280,6 +286,8 @@ class _Edge(NamedTuple):
     source: str
     target: str
     data: dict[str, str]
+    datatype: str | None = None
+    """Of its target, where that is a literal."""
 
 
 class _Graphml(NamedTuple):
@@ -361,6 +369,7 @@ def _edge_table(edges: Sequence[_Edge], names: dict[str, str]) -> pl.DataFrame:
         HEAD: [names[edge.source] for edge in edges],
         RELATION: [_first(edge.data, RELATION_KEYS) for edge in edges],
         TAIL: [names[edge.target] for edge in edges],
+        DATATYPE: [edge.datatype for edge in edges],
     }
     columns |= {name: [edge.data.get(name) for edge in edges] for name in others}
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))

@@ -227,6 +227,8 @@ def _graph_coverage(evidence: Evidence) -> dict[str, dict[str, Any]]:
         return {}
     aligned = evidence.graph.item_entity >= 0
     encoder = f"{evidence.graph.n_entities:,} entities, {len(evidence.graph.edge_type):,} triples"
+    if evidence.graph.literals:
+        encoder += f", literals of {len(evidence.graph.literals.entity_idx):,} entities"
     return {"kg": {"encoder": encoder, "present": int(aligned.sum()), "total": len(aligned)}}
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import HGTConv, RGCNConv, TransformerConv
 
-from mmrec.nn.encoders.entity_vectors import entity_table, xavier
+from mmrec.nn.encoders.entity_vectors import entity_table, literal_vectors, xavier
 from mmrec.nn.encoders.knowledge import both_ways, is_free
 from mmrec.types import Graph
 
@@ -36,6 +36,7 @@ class ConvolutionEncoder(nn.Module, ABC):
         order = messages.target.argsort(stable=True)
         self.n_entities = graph.n_entities
         self.entities = entity_table(graph, embedding_dim, pretrained)
+        self.literals = literal_vectors(graph, embedding_dim)
         self.relation_embeddings = xavier(graph.n_relations, embedding_dim)
         """(n_relations, embedding_dim), for link prediction."""
         self.register_buffer("is_free", is_free(graph), persistent=False)
@@ -46,7 +47,7 @@ class ConvolutionEncoder(nn.Module, ABC):
 
     def forward(self) -> Float[Tensor, "n_entities embedding_dim"]:
         """Embeddings of all entities; rows of items are at `graph.item_entity`."""
-        h = self.entities * self.is_free
+        h: Tensor = self.literals(self.entities * self.is_free)
         for i, layer in enumerate(cast("Iterable[nn.Module]", self.layers)):
             h = self.pass_messages(layer, h if i == 0 else self.dropout(h.relu()))
         return h

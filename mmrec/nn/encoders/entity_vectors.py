@@ -1,4 +1,4 @@
-"""The vectors that the entities of a graph start from: drawn, or pretrained ones that a file holds by name."""
+"""The vectors that the entities of a graph start from: drawn, or pretrained ones that a file holds by name; and what literals add."""
 
 import json
 import logging
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.files.storage import write_tensors
-from mmrec.types import Graph
+from mmrec.types import Graph, Literals
 
 _VECTORS, _NAMES = "vectors", "names"
 _log = logging.getLogger(__name__)
@@ -42,6 +42,29 @@ def entity_table(graph: Graph, embedding_dim: int, pretrained: str | None) -> nn
         with torch.no_grad():
             table[entity] = vectors[row] * scale
     return table
+
+
+class LiteralVectors(nn.Module):
+    """Adds to the vectors of entities what their literals say: a learned projection of `[values, present]`, zero at first."""
+
+    entity_idx: Int64[Tensor, " n"]
+    inputs: Float[Tensor, "n width"]
+
+    def __init__(self, literals: Literals, embedding_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("entity_idx", literals.entity_idx, persistent=False)
+        self.register_buffer("inputs", torch.cat([literals.values, literals.present], dim=1).float(), persistent=False)
+        self.projection = nn.Linear(self.inputs.shape[1], embedding_dim, bias=False)
+        nn.init.zeros_(self.projection.weight)
+
+    def forward(self, entities: Float[Tensor, "n_entities dim"]) -> Float[Tensor, "n_entities dim"]:
+        """The sums."""
+        return entities.index_add(0, self.entity_idx, self.projection(self.inputs).to(entities.dtype))
+
+
+def literal_vectors(graph: Graph, embedding_dim: int) -> nn.Module:
+    """What adds the literals of a graph to the vectors of its entities; without literals, the identity."""
+    return nn.Identity() if graph.literals is None else LiteralVectors(graph.literals, embedding_dim)
 
 
 def write_entity_vectors(path: Path, vectors: Float[Tensor, "n dim"], names: tuple[str, ...]) -> None:

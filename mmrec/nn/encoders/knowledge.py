@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from mmrec.nn.encoders.entity_vectors import entity_table, xavier
+from mmrec.nn.encoders.entity_vectors import entity_table, literal_vectors, xavier
 from mmrec.nn.propagation import Propagation, csr_matrix
 from mmrec.types import Graph
 
@@ -46,6 +46,7 @@ class CompGCNEncoder(nn.Module):
         messages, sums, self.block_sizes = _compgcn_matrices(graph)
         self.messages, self.sums = Propagation(messages, symmetric=False), Propagation(sums, symmetric=False)
         self.entities = entity_table(graph, embedding_dim, pretrained)
+        self.literals = literal_vectors(graph, embedding_dim)
         self.register_buffer("is_free", is_free(graph), persistent=False)
         self.relations = xavier(2 * graph.n_relations + 1, embedding_dim)
         self.layers = nn.ModuleList(_CompGCNLayer(embedding_dim) for _ in range(n_layers))
@@ -53,7 +54,8 @@ class CompGCNEncoder(nn.Module):
 
     def forward(self) -> Float[Tensor, "n_entities embedding_dim"]:
         """Embeddings of all entities; rows of items are at `graph.item_entity`."""
-        h, z = self.entities * self.is_free, self.relations
+        h: Tensor = self.literals(self.entities * self.is_free)
+        z = self.relations
         for i, layer in enumerate(cast("Iterable[_CompGCNLayer]", self.layers)):
             h = h if i == 0 else self.dropout(h.tanh())
             incoming, outgoing = self.messages(torch.cat([h, z])).split(self.block_sizes)
@@ -104,6 +106,7 @@ class RGCNEncoder(nn.Module):
         means, sums, self.block_sizes = _rgcn_matrices(graph)
         self.means, self.sums = Propagation(means, symmetric=False), Propagation(sums, symmetric=False)
         self.entities = entity_table(graph, embedding_dim, pretrained)
+        self.literals = literal_vectors(graph, embedding_dim)
         self.register_buffer("is_free", is_free(graph), persistent=False)
         self.relation_embeddings = xavier(graph.n_relations, embedding_dim)
         """(n_relations, embedding_dim), for link prediction only: R-GCN itself has matrices where others have relation vectors."""
@@ -112,7 +115,7 @@ class RGCNEncoder(nn.Module):
 
     def forward(self) -> Float[Tensor, "n_entities embedding_dim"]:
         """Embeddings of all entities; rows of items are at `graph.item_entity`."""
-        h = self.entities * self.is_free
+        h: Tensor = self.literals(self.entities * self.is_free)
         for i, layer in enumerate(cast("Iterable[_RGCNLayer]", self.layers)):
             h = h if i == 0 else self.dropout(h.relu())
             h = layer.loop(h) + self.sums(layer(self.means(h).split(self.block_sizes)))

@@ -1,13 +1,14 @@
 """Changes to evidence: each breaks what it says and keeps the rest."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from mmrec.data.features.counterfactual import FEATURE_CHANGES, GRAPH_CHANGES, change_features, change_graph, change_spec
-from mmrec.types import KG, TEXT, DatasetSpec, Features, Graph, Interactions
+from mmrec.types import KG, TEXT, DatasetSpec, Features, Graph, Interactions, Literals
 
 N, DIM = 400, 3
 PRESENT = torch.arange(N) % 5 != 0
@@ -72,6 +73,20 @@ def test_a_graph_of_noise_has_as_many_edges_and_no_trace_of_them() -> None:
     assert after.edge_index.shape == before.edge_index.shape and torch.equal(after.edge_type, before.edge_type)
     assert after.edge_index.min() >= 0 and after.edge_index.max() < 60
     assert (after.edge_index == before.edge_index).all(dim=0).float().mean() < 0.02
+
+
+def test_literals_change_with_the_graph_each_group_among_those_that_have_it() -> None:
+    """A year that all have, and a text of two numbers that half have; shuffled items take the literals of their entities along."""
+    present = torch.stack([torch.ones(60), torch.arange(60) % 2], dim=1).bool()
+    group = torch.tensor([0, 1, 1])
+    values = torch.where(present[:, group], torch.randn(60, 3, generator=seeded()), 0.0)
+    graph = replace(make_graph(), literals=Literals(torch.arange(60), values, present, group))
+    rewired, noise, shuffled = (change_graph(graph, change, seeded(3)).literals for change in ("rewired", "noise", "shuffled"))
+    assert shuffled is graph.literals and rewired is not None and noise is not None
+    for changed in (rewired, noise):
+        assert torch.equal(changed.present, present) and not changed.values[~present[:, group]].any()
+        assert (changed.values == values)[present[:, group]].float().mean() < 0.1
+    assert rows(rewired.values[:, 1:]) == rows(values[:, 1:]) and rows(rewired.values[:, :1]) == rows(values[:, :1])
 
 
 @pytest.mark.parametrize(("modality", "change"), [(TEXT, c) for c in FEATURE_CHANGES] + [(KG, c) for c in GRAPH_CHANGES])

@@ -99,7 +99,7 @@ def test_a_broken_triple_can_be_set_aside(tmp_path: Path) -> None:
     (folder / "item_entities.csv").write_text("item_id,entity\na,x:ea\n")
     dataset = read_folder(str(folder), on_error="quarantine", quarantine=str(tmp_path / "aside"))
     assert dataset.triples is not None
-    assert dataset.triples.rows() == [("x:ea", "x:by", "Bolt")]
+    assert dataset.triples.rows() == [("x:ea", "x:by", "Bolt", "http://www.w3.org/2001/XMLSchema#string")]
     assert RowCount("triples", 2, 1) in dataset.counts
     (line,) = (tmp_path / "aside").rglob("triples.jsonl")
     assert json.loads(line.read_text()) == {"place": f"{folder}/triples.nt:2", "line": "ea by Bolt"}

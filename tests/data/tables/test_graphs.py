@@ -26,11 +26,12 @@ NT = """\
 <http://x/a> <http://x/year> "1995"^^<http://www.w3.org/2001/XMLSchema#integer> .
 _:who <http://x/saw> <http://x/a> . # a comment
 """
+XSD = "http://www.w3.org/2001/XMLSchema#"
 NT_ROWS = [
-    ("http://x/a", "http://x/by", "Ann Lee"),
-    ("http://x/b", "http://x/by", "Ann Lee"),
-    ("http://x/a", "http://x/year", "1995"),
-    ("_:who", "http://x/saw", "http://x/a"),
+    ("http://x/a", "http://x/by", "Ann Lee", "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"),
+    ("http://x/b", "http://x/by", "Ann Lee", f"{XSD}string"),
+    ("http://x/a", "http://x/year", "1995", f"{XSD}integer"),
+    ("_:who", "http://x/saw", "http://x/a", None),
 ]
 
 
@@ -56,7 +57,7 @@ def rows(path: Path) -> list[tuple]:
 def test_ntriples(tmp_path: Path, name: str, content: bytes) -> None:
     path = write(tmp_path, name, content)
     assert find_table(tmp_path, "triples") == path
-    assert open_table(path).columns == ["head", "relation", "tail"]
+    assert open_table(path).columns == ["head", "relation", "tail", "datatype"]
     assert rows(path) == NT_ROWS
 
 
@@ -80,7 +81,7 @@ def test_many_blocks_of_lines(tmp_path: Path) -> None:
     path = write(tmp_path, "triples.nt", "".join(f"<http://x/{i}> <http://x/next> <http://x/{i + 1}> .\n" for i in range(n)))
     frame = open_table(path).frame
     assert len(frame) == n
-    assert frame.row(n - 1) == (f"http://x/{n - 1}", "http://x/next", f"http://x/{n}")
+    assert frame.row(n - 1) == (f"http://x/{n - 1}", "http://x/next", f"http://x/{n}", None)
 
 
 def test_a_broken_line_is_a_problem_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -126,12 +127,12 @@ def test_turtle(tmp_path: Path, content: bytes) -> None:
     found = rows(path)
     assert sorted(found) == sorted(
         [
-            ("http://x/a", "http://x/by", "Ann"),
-            ("http://x/a", "http://x/by", "http://x/c"),
-            ("_:triples.ttl:1", "http://x/in", "1995"),
-            ("http://x/a", "http://x/made", "_:triples.ttl:1"),
-            ("http://x/b", "http://x/made", "_:triples.ttl:2"),
-            ("http://x/b", "http://x/made", "_:triples.ttl:3"),
+            ("http://x/a", "http://x/by", "Ann", f"{XSD}string"),
+            ("http://x/a", "http://x/by", "http://x/c", None),
+            ("_:triples.ttl:1", "http://x/in", "1995", f"{XSD}integer"),
+            ("http://x/a", "http://x/made", "_:triples.ttl:1", None),
+            ("http://x/b", "http://x/made", "_:triples.ttl:2", None),
+            ("http://x/b", "http://x/made", "_:triples.ttl:3", None),
         ]
     )
     assert rows(path) == found
@@ -161,7 +162,7 @@ def test_a_label_means_another_blank_node_in_each_file(tmp_path: Path, suffix: s
 
 def test_a_triple_about_a_triple(tmp_path: Path) -> None:
     path = write(tmp_path, "triples.nt", "<http://x/me> <http://x/says> <<( <http://x/a> <http://x/by> _:b )>> .\n")
-    assert rows(path) == [("http://x/me", "http://x/says", "<<( http://x/a http://x/by _:b )>>")]
+    assert rows(path) == [("http://x/me", "http://x/says", "<<( http://x/a http://x/by _:b )>>", None)]
 
 
 def graphml(body: str) -> str:
@@ -181,8 +182,8 @@ def test_graphml_by_hand(tmp_path: Path) -> None:
   target="n3"><data key="k1">likes</data><data key="since">1995</data></edge>
 </graph>"""
     table = open_table(write(tmp_path, "triples.graphml", graphml(body)))
-    assert table.columns == ["head", "relation", "tail", "Edge Label", "since"]
-    assert table.frame.rows() == [("Ann & Bo", "knows", "n2", "knows", None), ("n2", "likes", "n3", "likes", "1995")]
+    assert table.columns == ["head", "relation", "tail", "datatype", "Edge Label", "since"]
+    assert table.frame.rows() == [("Ann & Bo", "knows", "n2", None, "knows", None), ("n2", "likes", "n3", None, "likes", "1995")]
     assert table.places([0, 1]) == [f"{table.path}:6", f"{table.path}:11"]
 
 
@@ -256,6 +257,26 @@ def test_what_mmrec_exports_it_reads_back(tmp_path: Path) -> None:
     assert again.item_entity == graph.item_entity == {"a": "E1", "b c": "E2", "d": "item:d"}
     write(second, "item_entities.csv", "item_id,entity\nd,E2\n")
     assert build_graph(read_folder(str(second)), [], "").item_entity == {"d": "E2"}
+
+
+def test_literals_survive_the_round_trip(tmp_path: Path) -> None:
+    """A number and a name that two share, and a text of one item; a literal may be called as an entity is."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        write(folder, "interactions.csv", "user_id,item_id\nu,http://x/a\nu,http://x/b\n")
+    more = f'<http://x/a> <http://x/label> "http://x/b" .\n<http://x/b> <http://x/year> "1995"^^<{XSD}integer> .\n'
+    write(first, "triples.nt", NT + more)
+    graph = build_graph(read_folder(str(first)), [], "")
+    assert [one[:3] for one in graph.literals] == [
+        ("http://x/a", "http://x/label", "http://x/b"),
+        ("http://x/a", "http://x/year", "1995"),
+        ("http://x/b", "http://x/year", "1995"),
+    ]
+    assert [tail for _, _, tail in graph.triples] == ["http://x/a", "Ann Lee", "http://x/year:1995", "Ann Lee", "http://x/year:1995"]
+    write_graphml(graph, second / "triples.graphml")
+    again = build_graph(read_folder(str(second)), [], "")
+    assert (again.triples, again.literals, again.item_entity) == (graph.triples, graph.literals, graph.item_entity)
 
 
 def test_node_links_of_known_items_alone(tmp_path: Path) -> None:
