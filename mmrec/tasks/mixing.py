@@ -64,15 +64,13 @@ def toggle(
 
 
 class Judged(NamedTuple):
-    """What was measured of one setting: means of metrics, and what each item adds to the mean of the metric that chooses."""
+    """What was measured of one setting."""
 
     means: dict[str, float]
+    value: float
+    """The mean that chooses."""
     by_item: Float64[Tensor, " n_items"]
-
-    @property
-    def value(self) -> float:
-        """The mean of the metric that chooses."""
-        return float(self.by_item.sum())
+    """What each item adds to it."""
 
     def is_surely_better(self, other: "Judged") -> bool:
         """Whether the value is higher by more than two standard errors, as if other items had been held out.

@@ -127,7 +127,7 @@ class RankingTask(Task):
         means = self.validated(Evaluated(None, evaluate_ranking(ranking, rows.positives, self.ks))).means
         added = ndcg_by_item(ranking, rows.positives, max(self.ks)).to(self.device)
         n_users = gather_rows(added.new_tensor([[len(rows.user_idx)]])).sum()
-        return Judged(means, (gather_rows(added[None]).sum(dim=0) / n_users.clamp(min=1)).cpu())
+        return Judged(means, means[_selecting(self.ks)], (gather_rows(added[None]).sum(dim=0) / n_users.clamp(min=1)).cpu())
 
     def _choose_lift(self, model: GradientRecommender, rows: EvaluationSet) -> Validated:
         scorer = self._not_diverged(model.freeze_unlifted())

@@ -58,7 +58,7 @@ def test_two_threads_give_the_same_bytes(kge: str, tmp_path: Path):
 
 def test_literals_are_no_entities(tmp_path: Path):
     dataset = make_dataset()
-    year = pl.DataFrame({"head": ["e0", "e2"], "relation": "year", "tail": "1995", "datatype": "gYear"})
+    year = pl.DataFrame({"head": ["e0", "e2"], "relation": "year", "tail": ["1995", "1996"], "datatype": "gYear"})
     triples = pl.concat([dataset.triples.with_columns(datatype=pl.lit(None, pl.String)), year])
     card = pretrain_graph(replace(dataset, triples=triples), GraphSettings(), "transe", 8, tmp_path / "v.safetensors", SCHEDULE)
     assert (card["n_entities"], card["n_relations"]) == (N, 1)

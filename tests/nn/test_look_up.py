@@ -1,9 +1,10 @@
 """Rows by number: what indexing gives, gradients to the bit those of `embedding`; and the distinct among numbers."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
-from mmrec.nn.look_up import distinct, look_up
+from mmrec.nn.look_up import distinct, look_up, rows_of
 from tests.parts import drawn
 
 
@@ -23,3 +24,13 @@ def test_distinct_numbers_and_their_places() -> None:
     assert found.tolist() == [0, 2, 5] and place.tolist() == [2, 1, 2, 0]
     found, place = distinct(torch.tensor([], dtype=torch.int64), 7)
     assert found.shape == place.shape == (0,)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("shape", [(50,), (50, 4)])
+def test_gradients_of_rows_are_the_same_bytes_with_two_threads(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    table, idx = torch.randn(shape, generator=generator).requires_grad_(), torch.randint(50, (100_000,), generator=generator)
+    weight = torch.randn(100_000, *shape[1:], generator=generator)
+    found = {torch.autograd.grad((rows_of(table, idx) * weight).sum(), table)[0].numpy().tobytes() for _ in range(5)}
+    assert len(found) == 1

@@ -21,6 +21,7 @@ from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
 from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.fusion import Fusion
+from mmrec.nn.look_up import rows_of
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
 from mmrec.types import COLLABORATIVE, KG, DatasetSpec
 
@@ -339,17 +340,6 @@ def score_with_history(
     users, negatives = F.normalize(users, dim=1), F.normalize(F.embedding(batch.negatives, items), dim=-1)
     negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
     return (positive + rows_of(bias, batch.item_idx)).float(), (negative + rows_of(bias, batch.negatives)).float()
-
-
-def rows_of(values: Tensor, idx: Int64[Tensor, "..."] | None) -> Tensor:
-    """The rows of a tensor, all of them without `idx`. Of real numbers by `embedding`, whose backward is far faster than that of indexing
-    and adds up in a fixed order whatever the number of threads.
-    """
-    if idx is None:
-        return values
-    if not values.is_floating_point():
-        return values[idx]
-    return F.embedding(idx, values) if values.ndim == 2 else F.embedding(idx, values[:, None]).squeeze(-1)
 
 
 def _popularity(spec: DatasetSpec) -> Float[Tensor, " n_items"]:
