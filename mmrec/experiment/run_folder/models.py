@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, cast
 
+from mmrec.errors import DamagedCheckpoint
 from mmrec.experiment.fit import load_best
 from mmrec.experiment.models import make_model
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_index, read_split
@@ -29,6 +30,8 @@ def load_model(settings: TrainingSettings, spec: DatasetSpec, priors: dict[str, 
     kept = read_checkpoint(folder / _FITTED)
     fitted = cast("ClosedFormRecommender", settings.candidate.make(**kept["parameters"]))
     fitted.load_state_dict(kept["state_dict"])
+    if lacking := [name for name in type(fitted).__annotations__ if not hasattr(fitted, name)]:
+        raise DamagedCheckpoint(f"{folder / _FITTED}: expected `{lacking[0]}`, found none; another version of mmrec fitted it: train again")
     return fitted
 
 
