@@ -100,9 +100,12 @@ def compose() -> Callable[..., DictConfig]:
 
 
 @pytest.fixture(scope="session")
-def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop_folder(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A dataset folder with all tables: 60 users, 40 items; items 8, 18, 28, 38 have no picture, the last of each kind no entity."""
-    folder = tmp_path_factory.mktemp("small_shop")
+    return made_once("small_shop", _write_shop)
+
+
+def _write_shop(folder: Path) -> None:
     rng = np.random.default_rng(0)
     _interactions(rng).write_csv(folder / "interactions.csv")
     _items(folder, rng).write_csv(folder / "items.csv")
@@ -112,20 +115,21 @@ def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     edges = [(f"e{i}", "of_kind", f"kind{i // 20}") for i in inside] + [(f"e{i}", "made_by", f"maker{i // 20}{i % 3}") for i in inside]
     pl.DataFrame(edges, schema=["head", "relation", "tail"], orient="row").write_csv(folder / "triples.csv")
-    return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_bert(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A folder with a BERT of random weights and eight numbers a text, as transformers saves one."""
-    folder = tmp_path_factory.mktemp("tiny_bert")
+    return made_once("tiny_bert", _write_bert)
+
+
+def _write_bert(folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
     transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 32}
         transformers.BertModel(transformers.BertConfig(vocab_size=len(WORDS), **sizes)).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -61,11 +61,13 @@ def leaderboard(board: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[s
 
 
 @pytest.fixture(scope="module")
-def finished_once(board: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_once(board: list[str], made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """The folder of the board, all four runs finished. It is only read."""
-    folder = tmp_path_factory.mktemp("finished") / "board"
-    assert run_board(board, folder) == 0
-    return folder
+
+    def run(folder: Path) -> None:
+        assert run_board(board, folder / "board") == 0
+
+    return made_once("finished_board", run) / "board"
 
 
 @pytest.fixture
