@@ -148,7 +148,7 @@ class Weights(NamedTuple):
     """For those without."""
     cold_lift: float = 0.0
     """How much higher items without training interactions score: training can only make the content of items that it has seen fit their
-    users, so what it has not seen would otherwise come out too low beside them."""
+    users, so what it has not seen may come out too low beside them; or too high, being scored by content alone."""
     linear_of_new: float = 0.0
     """What the linear part counts for items without training interactions, whose linear vectors are predicted from their content."""
 

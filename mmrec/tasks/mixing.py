@@ -16,21 +16,22 @@ SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 20.0, 50.
 _SURE = 2.0
 LINEAR_OF_NEW = 1.0
 """What the linear vectors predicted of new items count beside the fused ones, unless validation is sure of something better."""
-LIFTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+LIFTS = (-16.0, -8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
 def weight_grids(parts: Parts, valid: EvaluationSet) -> dict[str, tuple[float, ...]]:
     """The values to try of each weight that the validation part can tell something about.
 
-    That of new users needs such users in it, and the lift of cold items such items, in the parts of all processes alike: what is asked of
-    `valid` is asked of all its positives, not of this process's users alone.
+    That of new users needs such users in it, and what the linear part counts for new items such items, in the parts of all processes alike:
+    what is asked of `valid` is asked of all its positives, not of this process's users alone. Any list tells whether new items stand too
+    high in it.
     """
     users, has_new = valid.positives.degree > 0, bool((valid.positives.item_degree[~parts.known_items] > 0).any())
     tried = {
         "linear": bool(parts.linear_items[parts.known_items].any()),
         "trend": bool(parts.trend.any() and (users & parts.known_users).any()),
         "trend_for_new": bool(parts.trend.any() and (users & ~parts.known_users).any()),
-        "cold_lift": has_new,
+        "cold_lift": not bool(parts.known_items.all()),
         "linear_of_new": has_new and bool(parts.linear_items[~parts.known_items].any()),
     }
     return {name: LIFTS if name == "cold_lift" else SHARES for name, told in tried.items() if told}

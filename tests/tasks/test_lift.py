@@ -47,7 +47,8 @@ def task() -> RankingTask:
 
 def test_the_grid_is_widened_where_its_top_is_best() -> None:
     assert climb_lift(0.0, lambda lift: min(lift, 1500.0), lambda value: value) == (2048.0, 1500.0)
-    assert climb_lift(0.0, lambda lift: -lift, lambda value: value) == (0.0, -0.0)
+    assert climb_lift(2.0, lambda lift: -abs(lift), lambda value: value) == (0.0, 0.0)
+    assert climb_lift(0.0, lambda lift: -lift, lambda value: value) == (-16.0, 16.0)  # new items that stand in the way of others
     assert describe_lift(2048.0) == {"cold_lift": 2048.0}
     assert describe_lift(climb_lift(0.0, float, float)[0]) == {"cold_lift": 4096.0, "on_edge": ["cold_lift"]}
 

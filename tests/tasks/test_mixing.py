@@ -30,10 +30,10 @@ def held_out(user: int, item: int) -> EvaluationSet:
 @pytest.mark.parametrize(
     ("user", "item", "linear", "trend", "expected"),
     [
-        (0, 0, 2, 1.0, {"linear", "trend"}),
-        (3, 0, 2, 1.0, {"linear", "trend_for_new"}),
+        (0, 0, 2, 1.0, {"linear", "trend", "cold_lift"}),
+        (3, 0, 2, 1.0, {"linear", "trend_for_new", "cold_lift"}),
         (0, 4, 2, 1.0, {"linear", "trend", "cold_lift", "linear_of_new"}),
-        (0, 0, 0, 0.0, set()),
+        (0, 0, 0, 0.0, {"cold_lift"}),
     ],
 )
 def test_only_what_validation_can_tell_is_looked_for(user: int, item: int, linear: int, trend: float, expected: set[str]) -> None:

@@ -29,9 +29,11 @@ _BIAS_SCALE = 0.15
 """Of the logarithm of popularity: the softmax of items' biases at the temperature of conf/loss/ is then their popularity."""
 DROPOUT = ("modality", "feature", "history", "collaborative")
 """The shares that are hidden in training: of tokens, of the numbers of a frozen feature, of a user's items in their history; and the share
-of steps in which all collaborative tokens are."""
+of steps in which all collaborative tokens are, None for as many as the catalogue asks for."""
 
-_SHARES = {"modality": 0.2, "feature": 0.2, "history": 0.5, "collaborative": 0.5}
+_SHARES: dict[str, float | None] = {"modality": 0.2, "feature": 0.2, "history": 0.5, "collaborative": None}
+_SHARE_OF_NEW, _COLLABORATIVE_DROPOUT = 0.1, 0.5
+"""From which share of new items on the collaborative tokens are hidden in half of the steps; with fewer it costs known items more."""
 _FUSION = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0)
 _BACKBONE = partial(LightGCN, n_layers=2, init_scale=0.1)
 _KG_ENCODER = partial(CompGCNEncoder, n_layers=1, dropout=0.1)
@@ -58,8 +60,9 @@ class FusionRecommender(MixedRecommender):
     feature (present where the item has that modality), its entity's vector of the knowledge graph (present where it is aligned). The
     collaborative token is added to what fusion makes of all, so that fusion learns what content says beyond it. An item nobody has
     interacted with is simply an item without its first token, which is why training hides tokens at random (`dropout.modality`, after
-    DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training. In half of the steps all collaborative tokens
-    are hidden (`dropout.collaborative`), for new items are matched to what content says of the user's items.
+    DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training. Where a tenth of the items or more are new, in
+    half of the steps all collaborative tokens are hidden (`dropout.collaborative`), for new items are matched to what content says of the
+    user's items.
 
     What linear models know is not learned again: the collaborative vectors start from `linear`, and once trained the scores are mixed of
     the fused ones, the linear ones and `trend`, what is popular now, by the weights that validation chooses (`Weights`). A user without
@@ -100,26 +103,24 @@ class FusionRecommender(MixedRecommender):
         kg_encoder: Callable[..., nn.Module] | None = _KG_ENCODER,
         linear: LinearFactors | None = None,
         trend: Tensor | None = None,
-        dropout: dict[str, float] = _SHARES,
+        dropout: dict[str, float | None] = _SHARES,
     ) -> None:
         super().__init__(spec)
         if embedding_dim < 1:
             raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
-        dropout = {"collaborative": 0.0} | dropout  # which configurations of before have not
+        dropout = {"collaborative": 0.0, **dropout}  # which configurations of before have not
         if set(dropout) != set(DROPOUT):
             raise ValueError(f"dropout: expected {', '.join(DROPOUT)}, came {', '.join(dropout) or 'nothing'}")
-        for name, share in dropout.items():
-            if not 0 <= share < 1:
-                raise ValueError(f"dropout.{name}: expected a share from 0 up to, not including, 1, came {share}")
-        self.modality_dropout, self.history_dropout = dropout["modality"], dropout["history"]
-        self.collaborative_dropout = dropout["collaborative"]
+        is_for_new = float((~self.known_items).float().mean()) >= _SHARE_OF_NEW
+        self.collaborative_dropout = _share(dropout, "collaborative", _COLLABORATIVE_DROPOUT if is_for_new else 0.0)
+        self.modality_dropout, feature, self.history_dropout = (_share(dropout, name) for name in DROPOUT[:3])
         self.backbone = backbone(spec=spec, embedding_dim=embedding_dim) if backbone else None
         if self.backbone and linear is not None:
             self.backbone.start_from(linear.users, linear.items)
         self.kg_encoder = kg_encoder(graph=spec.graph, embedding_dim=embedding_dim) if kg_encoder and spec.graph else None
         self.projections = nn.ModuleDict(
             {
-                name: nn.Sequential(nn.Dropout(dropout["feature"]), nn.Linear(features.values.shape[1], embedding_dim))
+                name: nn.Sequential(nn.Dropout(feature), nn.Linear(features.values.shape[1], embedding_dim))
                 for name, features in spec.features.items()
             }
         )
@@ -285,6 +286,14 @@ class FusionRecommender(MixedRecommender):
         if all(name == COLLABORATIVE for name in hidden):
             return self.linear_predicted
         return self.predicted.without(hidden).to(self.linear_items.device)
+
+
+def _share(dropout: dict[str, float | None], name: str, if_none: float | None = None) -> float:
+    """A share that is hidden in training. Raises ValueError for one that is none."""
+    share = if_none if dropout[name] is None else dropout[name]
+    if share is None or not 0 <= share < 1:
+        raise ValueError(f"dropout.{name}: expected a share from 0 up to, not including, 1, came {dropout[name]}")
+    return share
 
 
 class _View(NamedTuple):
