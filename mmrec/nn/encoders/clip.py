@@ -1,4 +1,4 @@
-"""CLIP models by the name of their architecture: open_clip's, and `tiny_clip`, our own that a catalogue trains in minutes on a CPU."""
+"""CLIP models by the name of their architecture: those of open_clip, and `tiny_clip`, which trains on a catalogue in minutes on a CPU."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -20,10 +20,10 @@ _TINY_CONFIG: dict[str, Any] = {"embed_dim": 128, "vision_cfg": {"image_size": 6
 
 
 class TinyClip(nn.Module):
-    """Our small CLIP: open_clip's ResNet for pictures, and for texts a linear map of the features of a frozen text encoder.
+    """A small CLIP: the ResNet of open_clip for pictures, and a linear map of the features of a frozen text encoder for texts.
 
-    Only the map and the image side are trained. Such a locked text side (Zhai et al. 2022, LiT) knows the language already, which a few
-    thousand pairs cannot teach. Both sides give `clip_config(TINY_CLIP)["embed_dim"]` numbers.
+    Only the linear map and the image encoder are trained. A locked text encoder (Zhai et al. 2022, LiT) is already pretrained, whereas a
+    few thousand pairs do not suffice to train one. Both encoders output `clip_config(TINY_CLIP)["embed_dim"]` numbers.
     """
 
     def __init__(self, text_dim: int) -> None:
@@ -33,18 +33,18 @@ class TinyClip(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
 
     def encode_image(self, pictures: Float[Tensor, "batch 3 size size"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
-        """The features of normalised pictures, of unit length if `normalize`."""
-        features = self.visual(pictures.contiguous(memory_format=torch.channels_last))  # the layout in which a CPU convolves fastest
+        """The features of normalised pictures, scaled to unit length if `normalize`."""
+        features = self.visual(pictures.contiguous(memory_format=torch.channels_last))  # the fastest layout for convolutions on a CPU
         return F.normalize(features, dim=1) if normalize else features
 
     def encode_text(self, texts: Float[Tensor, "batch text_dim"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
-        """The features of texts, given those of the frozen text encoder, of unit length if `normalize`."""
+        """The features of texts from those of the frozen text encoder, scaled to unit length if `normalize`."""
         features = self.text_projection(texts)
         return F.normalize(features, dim=1) if normalize else features
 
 
 def clip_config(architecture: str) -> dict[str, Any]:
-    """The configuration of an architecture as open_clip writes it: `embed_dim, vision_cfg` and more. ConfigError for an unknown name."""
+    """The configuration of an architecture in the format of open_clip: `embed_dim`, `vision_cfg`, … Raises ConfigError if it is unknown."""
     if architecture == TINY_CLIP:
         return deepcopy(_TINY_CONFIG)
     if architecture not in open_clip.list_models():
@@ -55,17 +55,22 @@ def clip_config(architecture: str) -> dict[str, Any]:
 
 
 def build_image_model(architecture: str, weights: Path | None, seed: int = 0) -> nn.Module:
-    """The image side of a CLIP, on the CPU in float32: normalised pictures (batch, 3, size, size) to (batch, embed_dim).
+    """Build the image encoder of a CLIP on the CPU in float32: normalised pictures (batch, 3, size, size) to (batch, embed_dim).
 
-    With the weights of a safetensors file of the whole CLIP, or random ones drawn from `seed`. Raises ConfigError where the file is damaged
-    or belongs to another architecture.
+    Args:
+        architecture: `tiny_clip` or a name of open_clip.
+        weights: a safetensors file with the weights of the whole CLIP. None: random initialisation from `seed`.
+        seed: of the random initialisation.
+
+    Raises:
+        ConfigError: the file is damaged or belongs to another architecture.
     """
     clip_config(architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if architecture == TINY_CLIP:
             holder = nn.ModuleDict({"visual": _tiny_image_model()})
-        else:  # the flag keeps open_clip from fetching a text model of its own choice
+        else:  # without the flag, open_clip downloads a pretrained text model
             holder = open_clip.create_model(architecture, pretrained_text=False)
     if weights is not None:
         try:
