@@ -51,7 +51,7 @@ def position_between_epochs(trainer: Trainer) -> Position:
 
 def take_up(trainer: Trainer, position: Position) -> None:
     """Set the loops of a trainer that has not started to `position`."""
-    warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch")  # our loaders resume within the epoch
+    warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch")  # our loaders do resume
     fit, loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
     epochs, batches = fit.epoch_progress, loop.batch_progress
     counts = (epochs.total, position.epoch), (epochs.current, position.epoch), (batches.total, position.n_batches)

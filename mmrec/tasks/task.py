@@ -132,7 +132,7 @@ class Task(LightningModule, ABC):
             group.update(options)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        if batch_idx == 0 and isinstance(self.model, EpochRecommender):  # not in on_train_epoch_start, which is also called when resuming within an epoch
+        if batch_idx == 0 and isinstance(self.model, EpochRecommender):  # on_train_epoch_start also runs when resuming mid-epoch
             self.model.start_epoch(torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch))
 
     def training_step(self, batch: Any, batch_idx: int) -> Float[Tensor, ""]:

@@ -64,4 +64,4 @@ class ContentKNN(HistoryBasedRecommender):
             return put_last(torch.from_numpy(scores.astype(np.float32)), self.absent)
         profiles = torch.from_numpy(rows @ self.values.numpy())  # a sum instead of a mean: the length is irrelevant
         scores = F.normalize(profiles) @ self.values.T
-        return put_last(scores.div_(self.values.norm(dim=1).clamp_(min=1e-12)), self.absent)  # normalising the values instead would copy them per batch
+        return put_last(scores.div_(self.values.norm(dim=1).clamp_(min=1e-12)), self.absent)  # saves a normalised copy of the values

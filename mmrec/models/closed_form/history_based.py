@@ -15,8 +15,7 @@ from mmrec.types import DatasetSpec
 
 
 class HistoryBasedRecommender(ClosedFormRecommender):
-    """Scores by the set of a user's items alone, so that known users and histories are treated alike. Users without items get popular
-    items."""
+    """Scores by the set of a user's items alone: known users and histories are treated alike, and users without items get popular items."""
 
     is_history_based = True
 

@@ -13,7 +13,7 @@ from mmrec.types import DatasetSpec
 
 
 class RP3Beta(NeighborhoodRecommender):
-    """Item-item weights `w_ij = Σ_u (p_iu p_uj)^alpha / |U_j|^beta` with `p_iu = 1/|U_i|`, `p_uj = 1/|I_u|`, summed over the user's
+    """Item weights `w_ij = Σ_u (p_iu p_uj)^alpha / |U_j|^beta` with `p_iu = 1/|U_i|`, `p_uj = 1/|I_u|`, summed over the user's
     history.
 
     `w_ii = 0`, and the `n_neighbors` largest weights of each row are kept (Paudel et al. 2017, eq. 5, with the powers of Cooper et al.

@@ -123,8 +123,7 @@ class KGATRecommender(EpochRecommender):
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
-        """Compute e* with the attention of the current parameters. Users without training interactions get the mean vector of the
-        others."""
+        """Compute e* with the current attention. Users without training interactions get the mean vector of the others."""
         self.eval()
         return self.freeze_vectors(*self.encode(self.attend()))
 
