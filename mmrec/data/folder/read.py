@@ -254,17 +254,9 @@ def check_choices(columns: Mapping[str, str | None], on_error: str) -> None:
 def read_stem(
     file: TableFile, stem: str, problems: Problems, names: Mapping[str, str], others: Sequence[Column] | None = None
 ) -> ReadTable:
-    """Read one of `TABLES` and check its rows individually.
+    """Read one of `TABLES` with the `others` as further columns (None: all, for items and users), and check its rows individually.
 
-    Args:
-        file: the opened table.
-        stem: the table's name.
-        problems: collects the problems of rows.
-        names: our column names to those of the file.
-        others: further columns to read. None: all columns of the file, for items and users.
-
-    Raises:
-        DataError: a column is missing, or the table must not be empty and is.
+    Raises DataError if a column is missing, or if the table must not be empty and is.
     """
     table = read_table(file, (*TABLES[stem], *(others or ())), problems, names, others is None and stem in ("items", "users"))
     if not table.n_read and stem not in ("items", "users"):

@@ -105,15 +105,7 @@ class ReadTable(NamedTuple):
         return self.without(~self.frame[ITEM_ID].is_in(known.implode()), problems, ITEM_ID, "unknown-item", reason)
 
     def without(self, bad: pl.Series, problems: Problems, column: str, code: str, reason: Callable[[object], str]) -> "ReadTable":
-        """Drop the rows where `bad` is True, and report them as problems.
-
-        Args:
-            bad: Boolean, one value per row of `frame`.
-            problems: collects the reports.
-            column: the column in which the rows are wrong.
-            code: the kind of problem, see `mmrec.data.tables.problems.REMEDIES`.
-            reason: maps a bad value to the text of the problem.
-        """
+        """Drop rows where `bad` is True, and report them as problems of kind `code` in `column`; `reason` maps the value to the message."""
         if not bad.any():
             return self
         rows, values = self.rows.filter(bad), self.frame[column].filter(bad)
