@@ -1,6 +1,7 @@
-"""From a composed configuration to typed settings: the check before anything is read, and the building of objects.
+"""Convert a composed configuration to typed settings: validation before any data are read, and construction of objects.
 
-Beside `mmrec.schemas` and the entry points this is the only place that sees a DictConfig. Nothing else in mmrec takes a configuration.
+Apart from `mmrec.schemas` and the entry points, this is the only package that uses a DictConfig; no other part of mmrec takes a
+configuration.
 """
 
 from mmrec.config.build import build, target

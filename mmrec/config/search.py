@@ -1,4 +1,4 @@
-"""The search for settings of a trained model, as a configuration asks for it by `tune`."""
+"""The hyperparameter search of a trained model, as configured by `tune`."""
 
 import copy
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from mmrec.models.recommender import ClosedFormRecommender
 from mmrec.schemas import TrainConfig
 
 _NODES = ("model", "fusion", "backbone", "kg_encoder", "loss", "task", "optimizer", "data_module", "trainer")
-"""What a trial can change: neither the data nor what is fitted before."""
+"""The nodes that a trial may change: neither data nor what is fitted before."""
 
 
 def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
-    """The settings to search by dotted key, none where `tune.minutes` is null. Raises ConfigError for what is wrong with them."""
+    """The search space by dotted key, empty if `tune.minutes` is null. Raises ConfigError if it is invalid."""
     if cfg.tune.minutes is None:
         return {}
     kind = target(cfg, "model")
@@ -46,7 +46,7 @@ def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
 
 
 def with_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
-    """A configuration with other values of some of its keys."""
+    """A copy of a configuration with other values for some keys."""
     cfg = copy.deepcopy(cfg)
     for key, value in values.items():
         OmegaConf.update(cfg, key, value, merge=False)

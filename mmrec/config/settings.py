@@ -1,4 +1,4 @@
-"""From a configuration to the typed settings of an experiment."""
+"""Convert a configuration to the typed settings of an experiment."""
 
 import copy
 import logging
@@ -42,15 +42,15 @@ from mmrec.terminal import is_terminal
 from mmrec.types import COLLABORATIVE
 
 _log = logging.getLogger(__name__)
-_PARTS, _PRIORS = ("fusion", "backbone", "kg_encoder"), ("linear", "trend")  # parts are made in this order, some from random numbers
+_PARTS, _PRIORS = ("fusion", "backbone", "kg_encoder"), ("linear", "trend")  # parts are created in this order, with random initialisation
 _SEEDED = ("data_module.seed", "task.seed", "linear.seed", "model.seed")
 
 
 def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> TrainSettings:
-    """The settings of `mmrec train`, checked. Raises ConfigError for what is wrong with them, before any data is read.
+    """The validated settings of `mmrec train`. Raises ConfigError before any data are read.
 
-    With `resume` the run's own configuration is taken up again, and of this one only the `overrides` of plain keys; without a list of them
-    what differs from the default configuration.
+    With `resume`, the run's own configuration is used with the given `overrides` of plain keys; if these are None, with the values in which
+    `cfg` deviates from the default configuration.
     """
     cfg, changes = copy.deepcopy(cfg), None
     if cfg.resume is not None:
@@ -77,7 +77,7 @@ def _kept_text(cfg: DictConfig) -> str:
 
 
 def _model_search(cfg: DictConfig, is_saved: bool) -> ModelSearch | None:
-    """The search that a configuration asks for. Raises ConfigError as `searched_space`."""
+    """The configured hyperparameter search. Raises ConfigError as `searched_space` does."""
     if not (space := searched_space(cfg)):
         return None
     return ModelSearch(
@@ -90,7 +90,7 @@ def _model_search(cfg: DictConfig, is_saved: bool) -> ModelSearch | None:
 
 
 def evaluate_settings(cfg: DictConfig) -> EvaluateSettings:
-    """The settings of `mmrec evaluate`: those that the run was trained with, and of this caller the paths and `data`."""
+    """The settings of `mmrec evaluate`: those of the run's training, with the caller's paths and `data`."""
     run_dir = find_run(cfg.run)
     named = {f"data.{key}": value for key, value in cfg.data.items() if value is not None}
     saved = merged(open_config(run_dir, cfg, named), {"trusted_packages": cfg.trusted_packages})
@@ -101,14 +101,14 @@ def evaluate_settings(cfg: DictConfig) -> EvaluateSettings:
 
 
 def saved_training(run_dir: Path) -> TrainingSettings:
-    """The training of a run's first seed, as its folder says; no place that it names may be read. Raises ConfigError where it is wrong."""
+    """The training settings of a run's first seed, from its folder only, without places. Raises ConfigError if they are invalid."""
     cfg = saved_config(run_dir)
     check(cfg, TrainConfig)  # a run folder may come from anywhere
     return training_settings(cfg, cfg.seed)
 
 
 def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
-    """What a configuration of `mmrec train` says of the data."""
+    """The settings of the data in a configuration of `mmrec train`."""
     features = FeatureSettings(
         encoders={name: partial(build, cfg, f"encoders.{name}") for name in cfg.encoders},
         cache=Path(cfg.paths.cache),
@@ -128,9 +128,9 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
 
 
 def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> TrainingSettings:
-    """What a configuration of `mmrec train` says of the training from one seed.
+    """The settings of the training with one seed in a configuration of `mmrec train`.
 
-    In one that was saved with a run the keys that follow the seed hold the first seed's number: `is_saved` lets them follow again.
+    In a saved configuration, keys that follow the seed contain the first seed's number; `is_saved` makes them follow `seed` again.
     """
     first, cfg = cfg.seed, copy.deepcopy(cfg)
     for key in (*_SEEDED, *(f"linear.models.{name}.seed" for name in (cfg.linear or {}).get("models") or ())):
@@ -155,7 +155,7 @@ def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> Tra
 
 
 def candidate(cfg: DictConfig, name: str) -> Candidate:
-    """What a configuration says of one baseline."""
+    """The settings of one baseline."""
     return _candidate(cfg, f"baselines.{name}", name)
 
 
@@ -183,7 +183,7 @@ def _candidate(cfg: DictConfig, key: str, name: str) -> Candidate:
 
 
 def _searched(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A model and its search, by which two nodes are the same."""
+    """A model with its search space, by which equal nodes are identified."""
     fixed, beside = read_model(cfg, key)
     return fixed, {name: value for name, value in beside.items() if name != "for_new_items"}
 
@@ -193,7 +193,7 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
     if not (isinstance(kind, type) and issubclass(kind, ClosedFormRecommender | GradientRecommender)):
         raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, came `{cfg.model._target_}`")
     return ModelSettings(
-        name=str(cfg.model.get("name") or cfg.model._target_.split(".")[-2]),  # runs from before there was a name went by the module
+        name=str(cfg.model.get("name") or cfg.model._target_.split(".")[-2]),  # earlier runs without a name use that of the module
         kind=kind,
         make=_called(settings, "model"),
         parts={name: partial(build, cfg, name) for name in _PARTS},
@@ -203,17 +203,17 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
 
 
 def _called(cfg: DictConfig, key: str) -> Callable[..., Any]:
-    """A call of what the node at `key` leaves to be called; the node is built when that is."""
+    """A function that builds the node at `key` and calls the result."""
     return lambda *values, **arguments: build(cfg, key)(*values, **arguments)
 
 
 def _make_loggers(cfg: DictConfig, version: str) -> list[Any]:
-    files = {"version": version}  # for W&B a version would be the id of the run, one for all runs of a project
+    files = {"version": version}  # for W&B the version would be the run id, equal for all runs of a project
     return [build(cfg.logger, name, **({} if node._target_.endswith("WandbLogger") else files)) for name, node in cfg.logger.items()]
 
 
 def _resumed(cfg: DictConfig, overrides: Sequence[str] | None) -> tuple[DictConfig, dict[str, Change]]:
-    """The configuration that the run `cfg.resume` was started with, changed as is asked for (`trainer.max_epochs=50`), and the changes."""
+    """The configuration of the run `cfg.resume` with the requested changes (`trainer.max_epochs=50`), and the changes."""
     run_dir = Path(cfg.resume)
     if not (run_dir / "config.yaml").is_file():
         raise MissingFile(f"resume: expected the configuration of a run at {run_dir / 'config.yaml'}, and there is no such file")

@@ -1,4 +1,4 @@
-"""Candidates, which are baselines and models in closed form, at their best settings."""
+"""Tune candidates, which are baselines and models in closed form, on the validation part."""
 
 import itertools
 import logging
@@ -22,21 +22,23 @@ from mmrec.types import DatasetSpec
 
 _log = logging.getLogger(__name__)
 EACH = "each"
-"""As a `modality`, or among `sources`: every one that the data have."""
+"""As `modality`, or in `sources`: expands to every one that the data have."""
 
 
 def expand(candidates: Sequence[Candidate], spec: DatasetSpec, valid: EvaluationSet) -> list[Candidate]:
-    """The baselines of a run: one that reads `each` source of content stands for one a source that the data have, and those
-    `for_new_items` are left out where the split holds out none.
+    """The baselines of a run.
+
+    Candidates that read `each` source of content are expanded to one per source in the data. Those `for_new_items` are left out if the
+    split holds out no new items.
     """
     wanted = [one for one in candidates if not one.for_new_items or holds_out_new_items(spec, valid)]
     return [part for one in wanted for part in _each_source(one, spec)]
 
 
 def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
-    """`content_knn` with `modality: each` as `content_knn_text`, `content_knn_image`, …; another candidate as it is.
+    """Expand `content_knn` with `modality: each` to `content_knn_text`, `content_knn_image`, …; other candidates are unchanged.
 
-    Of a single `modality` words are none: they are the text again, and common ones make their products dense.
+    Words are not a `modality` here, since they repeat the text and frequent words make products dense.
     """
     for key, wrap in (("modality", str), ("sources", lambda name: [name])):
         if candidate.fixed.get(key) == wrap(EACH):
@@ -54,7 +56,7 @@ def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
 
 
 def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned | None:
-    """As `tune_candidate`; None, said in a line, where the data lack what the baseline needs."""
+    """As `tune_candidate`; None, with a log message, if the data lack what the baseline requires."""
     try:
         return tune_candidate(candidate, training, spec, valid)
     except LackingData as error:
@@ -63,9 +65,9 @@ def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: Datase
 
 
 def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned:
-    """The best setting of a candidate's space, or the one that it has without; said in a line. It is handed no test row.
+    """Choose the best setting in a candidate's space, or use its defaults if there is none, and log it. No test row is available.
 
-    Raises LackingData as `Fittable.fit`.
+    Raises LackingData as `Fittable.fit` does.
     """
     selection = training.selection
     search = Search(dict(candidate.space), candidate.n_trials, training.seed, candidate.capped, candidate.first)
@@ -81,7 +83,7 @@ def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: Datas
 
 
 def _counted(make: Callable[..., Fittable], tell: Callable[[int], None]) -> Callable[..., Fittable]:
-    """The same, telling with each call how many were made before it."""
+    """Wrap a factory so that it reports with each call how many calls there were before."""
     made = itertools.count()
 
     def counted(**setting: Any) -> Fittable:
@@ -92,19 +94,19 @@ def _counted(make: Callable[..., Fittable], tell: Callable[[int], None]) -> Call
 
 
 def chosen(best: Tuned) -> dict[str, Any]:
-    """What tuning chose and among how many, as metrics.json keeps it; empty where there was nothing to choose."""
+    """The chosen hyperparameters and the number of trials, as stored in metrics.json; empty if there was no choice."""
     trials = {"n_trials": best.n_trials} if best.parameters else {}
     edges = edges_of(best)
     return chosen_values(best) | trials | ({"on_the_edge": edges} if edges else {})
 
 
 def edges_of(best: Tuned) -> list[str]:
-    """The names of the values, the lift of new items among them, that lie on the edge of all that was tried."""
+    """The names of the values, including the offset of new items, on the edge of what was tried."""
     return _short(best.edges) + ([] if best.cold_lift is None else describe_lift(best.cold_lift).get("on_edge", []))
 
 
 def chosen_values(best: Tuned) -> dict[str, Any]:
-    """The values that were chosen by their own names: `embedding_dim` for `model.embedding_dim`; and the lift of new items."""
+    """The chosen values by short names, `embedding_dim` for `model.embedding_dim`, with the offset of new items."""
     lift = {} if best.cold_lift is None else {"cold_lift": best.cold_lift}
     return dict(zip(_short(best.parameters), best.parameters.values(), strict=True)) | lift
 

@@ -1,4 +1,4 @@
-"""The test metrics of a run, computed again from its checkpoints and compared with what it reported."""
+"""Recompute the test metrics of a run from its checkpoints, and compare them with the reported ones."""
 
 import logging
 from typing import NamedTuple
@@ -20,21 +20,22 @@ _log = logging.getLogger(__name__)
 
 
 class Reevaluation(NamedTuple):
-    """Test metrics of a run's model, means over its seeds."""
+    """The test metrics of a run's model, means over seeds."""
 
     found: dict[str, float]
     reported: dict[str, float]
 
     @property
     def differing(self) -> list[str]:
-        """The metrics that are not what was reported."""
+        """The metrics that differ from the reported ones."""
         return [name for name, value in self.found.items() if abs(value - self.reported[name]) > TOLERANCE]
 
 
 def evaluate(settings: EvaluateSettings) -> Reevaluation:
-    """Measures a run's model again on exactly the split that the run kept.
+    """Evaluate a run's model again on the stored split.
 
-    Raises DataError where its data are no longer the same, or a file of it is not as mmrec writes it.
+    Raises:
+        DataError: the data have changed, or a file of the run is invalid.
     """
     run_dir, record = settings.run_dir, settings.run_dir / "run.json"
     with read_as_run(run_dir):
@@ -57,7 +58,7 @@ def evaluate(settings: EvaluateSettings) -> Reevaluation:
 def _evaluate_one(
     settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence, reported: dict[str, float]
 ) -> dict[str, float]:
-    """The test metrics of one seed; graded ones and the area under the ROC curve where they were reported."""
+    """The test metrics of one seed; graded metrics and AUC only if they were reported."""
     run_dir = settings.run_dir
     data = make_data_module(training, evidence, run_dir / "split")
     data.setup("test")

@@ -1,4 +1,4 @@
-"""Lists of any other system, measured as the models of a run were."""
+"""Evaluate the lists of other systems in the same way as the models of a run."""
 
 import logging
 from collections.abc import Mapping
@@ -34,29 +34,31 @@ _log = logging.getLogger(__name__)
 
 
 class PredictionsMeasured(NamedTuple):
-    """What was found of a file of lists."""
+    """The results for a file of lists."""
 
     name: str
     found: dict[str, float]
     """Test metrics, means over seeds."""
     ks: list[int]
     ours: str
-    """The run's model."""
+    """The name of the run's model."""
     beside: dict[str, Any]
-    """The content of the run's metrics.json with the file's among the models, first."""
+    """The content of the run's metrics.json, with the file as the first model."""
     test: PairedTest | None
-    """The file against the run's model by NDCG at the greatest k."""
+    """The test of the file against the run's model in ndcg at the largest cutoff."""
     target: Path
-    """The metrics as a file."""
+    """The file with the metrics."""
 
 
 def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
-    """Measures the lists, and writes their metrics to `<stem>.metrics.json` beside the file.
+    """Evaluate the lists, and write their metrics to `<stem>.metrics.json` and `<stem>.per_user.parquet` next to the file.
 
-    Those of each user go to `<stem>.per_user.parquet`. Of lists with a `seed` each seed is measured as a training of its own, and, as in a
-    run, metrics are the mean over seeds, and slices, fairness and calibration are of the first.
+    Lists with a `seed` are evaluated separately per seed; as in a run, metrics are means over seeds, and slices, fairness and calibration
+    are those of the first seed.
 
-    Raises MissingFile where there is no such run or file, DataError where the file cannot be used.
+    Raises:
+        MissingFile: the run or the file does not exist.
+        DataError: the file cannot be used.
     """
     run_dir, path = find_run(run), Path(predictions)
     about, measured = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
@@ -96,7 +98,7 @@ def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
 def _measure(
     predictions: pl.DataFrame, index: Index, data: EvaluationSet, ks: list[int], graded: Graded | None
 ) -> tuple[list[int | None], list[Evaluated], list[Cleaning]]:
-    """The seeds of the lists, one of None where they have none, and for each of them what was measured, and what of its rows was not."""
+    """The seeds of the lists ([None] if they have none), and for each the results and the counts of removed rows."""
     seeds, evaluated, cleanings = [], [], []
     for seed, lists in by_seed(predictions).items():
         ranking, cleaning = rank_predictions(lists, index, data, max(LIST_LENGTH, *ks), ks[-1])
@@ -109,7 +111,7 @@ def _measure(
 
 
 def _evaluation_set(index: Index, parts: Mapping[str, pl.DataFrame]) -> tuple[InteractionMatrix, EvaluationSet]:
-    """The training part, and the test users as the data module has them: training and validation rows are seen."""
+    """The training part, and the test set with training and validation rows as seen."""
 
     def matrix(frame: pl.DataFrame) -> InteractionMatrix:
         return InteractionMatrix.from_pairs(index.user_idx(frame[USER_ID]), index.item_idx(frame[ITEM_ID]), index.n_users, index.n_items)
@@ -119,7 +121,7 @@ def _evaluation_set(index: Index, parts: Mapping[str, pl.DataFrame]) -> tuple[In
 
 
 def _test(run_dir: Path, per_user: pl.DataFrame, names: tuple[str, str, str], seed: int) -> PairedTest | None:
-    """The file against our model; `names` are theirs and that of the metric."""
+    """The test of the file against our model; `names` are theirs and that of the metric."""
     path, (name, ours, metric) = run_dir / "per_user.parquet", names
     if not path.is_file():
         return None
@@ -130,12 +132,12 @@ def _test(run_dir: Path, per_user: pl.DataFrame, names: tuple[str, str, str], se
 
 
 def _with_ids(per_user: pl.DataFrame, index: Index, seed: int | None) -> pl.DataFrame:
-    """The same with user_id for user_idx, and the seed where there is one."""
+    """Replace user_idx by user_id, and add the seed if there is one."""
     users = index.user_id(torch.from_numpy(per_user[USER_IDX].to_numpy(writable=True)))
     seeds = [] if seed is None else [pl.lit(seed, dtype=pl.Int64).alias(SEED)]
     return per_user.select(users, *seeds, pl.exclude(USER_IDX))
 
 
 def _name(path: Path, taken: Mapping[str, Any]) -> str:
-    """The file's stem, or the file's name where a model of the run is called so."""
+    """The file's stem, or its full name if a model of the run has that name."""
     return path.name if path.stem in taken else path.stem

@@ -1,4 +1,4 @@
-"""The best items for a user that they have not had, from a run folder alone."""
+"""Recommend unseen items to a user, from a run folder alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,20 +19,20 @@ from mmrec.types import ITEM_ID, USER_ID
 
 
 def recommend(run_dir: Path, user_id: str, k: int, training: Callable[[Path], TrainingSettings]) -> pl.DataFrame:
-    """Returns `rank, item_id, score` and the items' titles; all that the run knew of the user, the test part too, is left out.
+    """The best items for a user as `rank, item_id, score` and titles, without items that the user has in any part of the split.
 
     Args:
         run_dir: a finished run.
-        user_id: as the data call the user.
-        k: at most so many items.
-        training: gives the training of a run; it is asked where the run's model has no vectors, and has to be made again.
+        user_id: the id in the data.
+        k: the maximal number of items.
+        training: returns the training settings of a run; called if its model has no vectors and has to be restored.
 
     Raises:
-        DataError: for a user that the run does not know.
+        DataError: the user is unknown.
     """
     with read_as_run(run_dir):
         users, items = read_table(run_dir / "users.parquet", USER_ID)[USER_ID], read_table(run_dir / "items.parquet", ITEM_ID)
-        has_vectors = read_json(run_dir / "run.json").get("has_vectors", True)  # whatever is older has some
+        has_vectors = read_json(run_dir / "run.json").get("has_vectors", True)  # earlier versions always have vectors
         vectors = read_vectors(run_dir, len(users), len(items)) if has_vectors else None
         row = users.index_of(user_id)
         if row is None:

@@ -1,4 +1,4 @@
-"""What validation chose once is not searched for again: chosen settings, kept under a hash of all that decided them."""
+"""Cache the hyperparameters chosen by validation under a hash of everything that determines them."""
 
 import hashlib
 import json
@@ -26,11 +26,11 @@ def tune_once(
     metric: str,
     folder: Path,
 ) -> tuple[Tuned, bool]:
-    """As `tune`; where the same was tuned before, only the chosen setting is fitted again, and the second value is True.
+    """As `tune`; if the same was tuned before, only the chosen setting is fitted again, and the second value is True.
 
-    `settings` says which model it is and what is fixed of it, plain values; one that reads features names their modality there. The
-    choice is kept in `folder` as JSON, named by a hash of content: interactions, times, validation rows, features named, settings, search;
-    for a model with `sources` or `modality` all features, the graph and the words.
+    `settings` identifies the model and its fixed arguments as plain values, including the modality of features that it reads. The choice is
+    stored in `folder` as JSON, named by a hash of interactions, times, validation rows, named features, settings and search; for a model
+    with `sources` or `modality`, also of all features, the graph and the words.
     """
     path = folder / f"{_key(settings, search, spec, valid, metric)}.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
