@@ -186,12 +186,12 @@ class Declared(NamedTuple):
 
     @property
     def lower_is_better(self) -> list[str]:
-        """The names of those of which a lower value is better."""
+        """Names of the metrics for which lower is better."""
         return lower_of(self.metrics)
 
     @property
     def default(self) -> str:
-        """What selects unless something else is asked for, as it is logged: `val/ndcg@20`."""
+        """Name under which the default selection metric is logged, e.g. `val/ndcg@20`."""
         return f"val/{self.metrics[0].name}"
 
     def sign(self, name: str) -> int:
@@ -200,20 +200,27 @@ class Declared(NamedTuple):
 
 
 def declared_metrics(task: type[Task], settings: Mapping[str, Any]) -> Declared:
-    """Return what a task measures, given the arguments that a configuration has for it; the constructor's defaults stand for the others."""
+    """Return the metrics that a task computes with the given settings; constructor defaults stand for settings that are not given."""
     defaults = {name: one.default for name, one in inspect.signature(task).parameters.items() if one.default is not one.empty}
     return Declared(task.metrics(defaults | dict(settings)))
 
 
 def _seed_dropout(seed: int, device: torch.device) -> None:
-    """Seeds torch's own generators of the CPU and of the device; `torch.manual_seed` sees to every kind of device, in milliseconds."""
+    """Seed torch's generators of the CPU and of the given device only; `torch.manual_seed` seeds every device type, in milliseconds."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
 
 
 def gather_rows(rows: Float[Tensor, "n columns"]) -> Float[Tensor, "total columns"]:
-    """The rows of all processes in the order of their ranks, uneven numbers and none included; the rows themselves in a single process."""
+    """Gather the rows of all processes in the order of their ranks; processes may have different numbers of rows, also none.
+
+    Args:
+        rows: this process's rows `(n, columns)`.
+
+    Returns:
+        The rows of all processes `(total, columns)`; `rows` itself without distributed training.
+    """
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return rows
     world = torch.distributed.get_world_size()

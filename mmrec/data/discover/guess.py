@@ -97,7 +97,7 @@ def _named_triples(sources: Sequence[Source]) -> _Table | None:
         called = ((ours, next((name for name in source.columns if is_called(name, ours)), None)) for ours in _TRIPLE)
         named = {ours: name for ours, name in called if name is not None}
         if len(set(named.values())) == 3 and not any(is_called(name, USER_ID) for name in source.columns):
-            return _Table(source, named, SURE, "its columns are called like those of triples")
+            return _Table(source, named, SURE, "its columns are named like those of triples")
     return None
 
 
@@ -206,7 +206,7 @@ def _table_guesses(table: str, found: _Table) -> Iterator[Guess]:
     for ours, name in found.columns.items():
         called = is_called(name, ours)
         sure = SURE if called and found.confidence != DOUBTFUL else found.confidence
-        reason = f"called like {_called(ours)}" if called else f"by its values: {len(found.source.ids(name)):,} different ids"
+        reason = f"named like {_called(ours)}" if called else f"by its values: {len(found.source.ids(name)):,} different ids"
         yield Guess(f"columns.{table}.{ours}", name, sure, reason)
 
 

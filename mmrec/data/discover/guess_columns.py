@@ -50,7 +50,7 @@ def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
         try:
             read = source.read(column, "seconds")
         except DataError:  # only zeros
-            odd = f"`{column}` is called like a time, but is 0 throughout" if called else odd
+            odd = f"`{column}` is named like a time, but all its values are 0" if called else odd
             continue
         values = read.frame["value"]
         share = int(values.is_between(EARLIEST, LATEST).sum()) / len(source)
@@ -61,12 +61,12 @@ def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
         elif called and len(values) >= 0.95 * len(source):
             best = max(best, (0.1, column, read), key=lambda one: one[0])
         elif called:
-            odd = f"`{column}` is called like a time, but `{_example(source, column)}` is none to mmrec: write 2024-12-31, or seconds"
+            odd = f"`{column}` is named like a time, but `{_example(source, column)}` cannot be read: write 2024-12-31, or seconds"
     score, column, read = best
     if read is None:
         return None, odd
     if score < 0.5:
-        return Guess(key, column, DOUBTFUL, "called like a time, but its numbers are too small to be seconds since 1970"), ""
+        return Guess(key, column, DOUBTFUL, "named like a time, but its numbers are too small to be seconds since 1970"), ""
     values = read.frame["value"].filter(read.frame["value"].is_between(EARLIEST, LATEST))
     span = " to ".join(f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}" for value in (minimum(values), maximum(values)))
     reason = f"{read.units['value'] or _kind(source.values(column))}, {span}" + (
@@ -92,7 +92,7 @@ def guess_rating(source: Source, free: Iterable[str], key: str) -> Found:
             if called and len(values) >= 0.5 * len(source):
                 return Guess(key, column, SURE if len(values) >= 0.95 * len(source) else LIKELY, span), ""
             if called:
-                odd = f"`{column}` is called like a rating, but `{_example(source, column)}` is no number (decimals have a point)"
+                odd = f"`{column}` is named like a rating, but `{_example(source, column)}` is not a number (write decimals with a point)"
             elif _looks_rated(values, len(source)) and not _AMOUNTS & set(words_of(column)):
                 return Guess(key, column, DOUBTFUL, f"{span}, as ratings have"), ""
     return None, odd
@@ -134,7 +134,7 @@ def guess_pictures(survey: Survey, source: Source | None, free: Iterable[str], i
         if is_called(column, "image"):
             return (
                 None,
-                f"`{column}` is called like a picture, but `{values[0][:80]}` is no file here: save the pictures and name their paths",
+                f"`{column}` is named like a picture, but `{values[0][:80]}` is not a file here: save the pictures and give their paths",
             )
     return None, f"none of the {len(here):,} pictures is called by an item" if here else ""
 

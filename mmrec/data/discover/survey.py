@@ -192,9 +192,9 @@ def _parts_apart(sources: Sequence[Source]) -> Iterator[str]:
         columns = {name: found for _, name, found in sorted(group, key=lambda one: PARTS.index(one[0]))}
         if len({frozenset(found) for found in columns.values()}) > 1:
             yield (
-                f"{', '.join(columns)} are called like parts of one table and are not joined, for their columns differ: "
-                f"{_differences(columns)}; give them the same columns and guess anew (--force), or leave them "
-                "apart, and see above what each of them is taken for"
+                f"{', '.join(columns)} are named like parts of one table, but are not joined because their columns differ: "
+                f"{_differences(columns)}; give them the same columns and run again with --force, or leave them "
+                "apart, and check above which table each of them was taken for"
             )
 
 

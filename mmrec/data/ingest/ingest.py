@@ -258,7 +258,7 @@ def _made_before(out: Path, key: str, opened: OpenedFolder) -> dict[str, Any] | 
         manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
         found = manifest["key"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigError(f"{out} is there already, and is none of what `mmrec data ingest` writes; choose another folder") from None
+        raise ConfigError(f"{out} exists and was not written by `mmrec data ingest`; choose another folder") from None
     if found != key:
-        raise ConfigError(f"{out} is there already, made from other files or with other settings; remove it, or choose another folder")
+        raise ConfigError(f"{out} exists, but was made from other files or with other settings; remove it, or choose another folder")
     return cast("dict[str, Any]", manifest)
