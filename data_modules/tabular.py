@@ -1,8 +1,10 @@
-"""A data module for the split tables of a run."""
+"""A data module for the tables of a split, in memory or in the folder of a run."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 import polars as pl
 import torch
@@ -13,6 +15,7 @@ from mmrec.data.batches.loader import BatchLoader
 from mmrec.data.batches.ranking_batches import RankingBatches
 from mmrec.data.interactions.index import Index
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.data.interactions.split import Split
 from mmrec.errors import MissingFile
 from mmrec.types import Interactions
 
@@ -23,13 +26,14 @@ _RANKING = RankingBatches()
 
 
 class TabularDataModule(LightningDataModule):
-    """Reads `split_dir/{train,valid,test}.parquet` and provides the batches of the task (of ranking, if there is no task).
+    """Reads a split and provides the batches of the task (of ranking, if there is no task).
 
     Model selection cannot access the test rows: `setup("fit")` reads train and valid only, and `test` exists only after `setup("test")`. No
     valid negative is a training positive of its user.
 
     Args:
-        split_dir: the folder with the split tables.
+        split: the three tables, as the functions of `mmrec.data.interactions.split` return them, or a folder with `train.parquet`,
+            `valid.parquet` and `test.parquet`. `mmrec.prepare` makes a split and an index of a dataset.
         index: the mapping between ids and indices.
         batch_of: for ranking, `users`: a batch contains users with all of their positives; or `interactions`: single interactions.
         batch_size: users or interactions per batch. None: 128, or more if an epoch would have more than 160 steps.
@@ -45,7 +49,7 @@ class TabularDataModule(LightningDataModule):
 
     def __init__(
         self,
-        split_dir: Path,
+        split: Split | Path | str,
         index: Index,
         batch_of: str = "users",
         batch_size: int | None = None,
@@ -59,7 +63,7 @@ class TabularDataModule(LightningDataModule):
             raise ValueError(f"batch_size and n_negatives: expected at least 1, came {batch_size} and {n_negatives}")
         if batch_of not in ("users", "interactions"):
             raise ValueError(f"batch_of: expected users or interactions, came {batch_of}")
-        self.split_dir, self.index = Path(split_dir), index
+        self.split, self.index = split if isinstance(split, Split) else Path(split), index
         self.settings = BatchSettings(batch_of, batch_size or _BATCH_SIZE, n_negatives, shared_negatives, seed)
         self.n_workers, self._may_grow = n_workers, batch_size is None
         self._loader: BatchLoader | None = None
@@ -103,7 +107,7 @@ class TabularDataModule(LightningDataModule):
         train = self.train_interactions
         rows = torch.isin(train.user_idx * n_items + train.item_idx, owners * n_items + items).nonzero().flatten() + 1
         names = [f"`{name}`" for name in self.index.user_id(users.unique())]
-        return f"users {_first(names)}, rows {_first([str(row) for row in rows.tolist()])} of {self.split_dir / 'train.parquet'}"
+        return f"users {_first(names)}, rows {_first([str(row) for row in rows.tolist()])} of {self._place('train')}"
 
     def val_dataloader(self) -> "OneBatch":
         """This process's part of the validation set, as a single batch."""
@@ -141,10 +145,20 @@ class TabularDataModule(LightningDataModule):
         return task if isinstance(task, BatchFactory) else _RANKING
 
     def _read(self, part: str) -> SplitPart:
-        path = self.split_dir / f"{part}.parquet"
+        return SplitPart(self.index.interactions(self._table(part)), self.index.n_users, self.index.n_items)
+
+    def _table(self, part: str) -> pl.DataFrame:
+        if isinstance(self.split, Split):
+            table: pl.DataFrame = getattr(self.split, part)
+            return table
+        path = self.split / f"{part}.parquet"
         if not path.is_file():
             raise MissingFile(f"expected the {part} part of the split at {path}, and there is no such file")
-        return SplitPart(self.index.interactions(pl.read_parquet(path, glob=False)), self.index.n_users, self.index.n_items)
+        return pl.read_parquet(path, glob=False)
+
+    def _place(self, part: str) -> str:
+        """Where the rows of a part are."""
+        return f"split.{part}" if isinstance(self.split, Split) else str(self.split / f"{part}.parquet")
 
 
 def _first(names: list[str]) -> str:

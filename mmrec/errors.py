@@ -2,6 +2,7 @@
 
 MmrecError
 ├── ConfigError     a key, a value or a `_target_` of the configuration; names the key and the nearest valid one
+├── MissingExtra    an optional package that is not installed; names the extra that installs it
 ├── DataError       the content of a user's files; names file, line and column
 ├── MissingFile     a file or folder that does not exist; names the nearest one that does
 ├── DownloadError   a failed download, or one with the wrong hash
@@ -28,6 +29,14 @@ class MmrecError(Exception):
 
 class ConfigError(MmrecError):
     """An invalid key, value or target in the configuration."""
+
+
+class MissingExtra(MmrecError):
+    """A package that only some features need and that is not installed."""
+
+    def __init__(self, extra: str, reason: str, instead: str = "") -> None:
+        super().__init__(f"{reason}: pip install 'mmrec[{extra}]'" + (f", or {instead}" if instead else ""))
+        self.extra = extra
 
 
 class DataError(MmrecError):

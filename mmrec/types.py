@@ -4,7 +4,7 @@ In the former, ids are text and tables are Polars frames; in the latter, ids are
 `mmrec.data.interactions.index.Index` is the only mapping between them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,9 @@ import polars as pl
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
+
+from mmrec.errors import DataError, nearest
+from mmrec.frames import TITLES, as_table
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
 EVENT, LABEL, POSITION = "event", "label", "position"
@@ -129,6 +132,53 @@ class Dataset:
     """The store of images, if it is not `root`: see `mmrec.files.store.open_store`."""
     further_inputs: dict[str, RawInput] = field(default_factory=dict)
     """The raw inputs of further encoders by modality, besides text and image."""
+
+    @classmethod
+    def from_frames(
+        cls,
+        interactions: Any,
+        items: Any = None,
+        users: Any = None,
+        triples: Any = None,
+        item_entities: Any = None,
+        text_columns: Sequence[str] | None = None,
+        image_column: str | None = None,
+        root: str | Path = ".",
+    ) -> "Dataset":
+        """Make a dataset from tables in memory: frames of Polars, pandas, pyarrow or anything that exports an Arrow stream.
+
+        Args:
+            interactions: `user_id, item_id[, timestamp][, rating][, event][, label][, position][, split]`; times are dates, or seconds UTC.
+            items: `item_id` and any columns.
+            users: `user_id` and any columns.
+            triples: `head, relation, tail[, datatype][, timestamp]`.
+            item_entities: `item_id, entity`; None: items are entities under their own id.
+            text_columns: those of the items that make up their text, title first; None: all that hold text, but for the image column.
+            image_column: that of the items with paths of pictures; None: `image` if there is one.
+            root: the folder that paths of pictures are relative to; the dataset is called as it is.
+
+        Raises:
+            DataError: where a column is missing or a value is not of its kind.
+        """
+        events = as_table(interactions, "interactions")
+        known = events.select(pl.col(ITEM_ID).unique(maintain_order=True))
+        given = known.clear() if items is None else as_table(items, "items")
+        image = image_column or (IMAGE if given.schema.get(IMAGE) == pl.String else None)
+        texts = [name for name, kind in given.schema.items() if kind == pl.String and name not in (ITEM_ID, image)]
+        for name in (*(text_columns or ()), *([] if image is None else [image])):
+            if name not in given.columns:
+                raise DataError(f"items: expected a column `{name}`, found none; {nearest(name, given.columns)}")
+        return cls(
+            name=Path(root).resolve().name or "frames",
+            root=Path(root),
+            interactions=events,
+            items=pl.concat([given, known.join(given, on=ITEM_ID, how="anti").sort(ITEM_ID)], how="diagonal"),
+            text_columns=tuple(sorted(texts, key=lambda name: name.lower() not in TITLES) if text_columns is None else text_columns),
+            image_column=image,
+            triples=None if triples is None else as_table(triples, "triples"),
+            item_entities=None if item_entities is None else as_table(item_entities, "item_entities"),
+            users=None if users is None else as_table(users, "users"),
+        )
 
     @property
     def inputs(self) -> dict[str, RawInput]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from mmrec.api.shown import shown
 from mmrec.cli.hydra.board import launch, plan
-from mmrec.cli.process.shown import shown
-from mmrec.config import check, plain
+from mmrec.config.check import check
+from mmrec.config.values import plain
 from mmrec.errors import MmrecError
 from mmrec.evaluation.compare.leaderboard import Section, describe_section
 from mmrec.evaluation.pages.leaderboard_page import write_leaderboard

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from mmrec.errors import ConfigError, nearest
+from mmrec.errors import ConfigError, MissingExtra, nearest
 from mmrec.plugins import trusted_packages
 
 _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
@@ -47,6 +47,8 @@ def resolve(path: Any, allowed: tuple[str, ...]) -> Any:
         raise ConfigError(f"`{path}` is not among what a configuration may build: public names of some packages; {hint}")
     try:
         module = import_module(module_name)
+    except MissingExtra as error:
+        raise ConfigError(str(error)) from error
     except ImportError as error:
         raise ConfigError(f"`{module_name}` cannot be imported: {error}") from error
     if not hasattr(module, name):

@@ -11,6 +11,13 @@ from mmrec.errors import ConfigError
 from mmrec.files.storage import check_writable
 
 
+def free_run_dir(runs: Path, data: str, split: str) -> Path:
+    """Return the path of a new run folder below `runs`, named after the data, the split and the time."""
+    name = f"{data}-{split}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"  # a sweep may start several at once
+    taken = [name, *(f"{name}-{n}" for n in range(2, 1000))]
+    return next(path for path in (runs / one for one in taken) if not path.exists())
+
+
 def name_run_dir(cfg: DictConfig) -> Path:
     """The path of the run folder, a new one unless it was given; also set in the configuration.
 
@@ -22,10 +29,8 @@ def name_run_dir(cfg: DictConfig) -> Path:
     if cfg.run_dir is None:
         data, split = (node["_target_"].rpartition(".")[2] for node in (cfg.data, cfg.split))
         data = Path(cfg.data.path).resolve().name if "path" in cfg.data else data
-        name = f"{data}-{split}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"  # a sweep may start several runs at once
-        taken = [name, *(f"{name}-{n}" for n in range(2, 1000))]
         with open_dict(cfg):
-            cfg.run_dir = str(next(path for path in (Path(cfg.paths.runs) / one for one in taken) if not path.exists()))
+            cfg.run_dir = str(free_run_dir(Path(cfg.paths.runs), data, split))
     path = Path(cfg.run_dir)
     for other, value in flat({"data": plain(cfg)["data"], "paths": {"cache": cfg.paths.cache}}):
         if isinstance(value, str) and path.is_dir() and os.path.realpath(os.path.expanduser(value)) == os.path.realpath(path):

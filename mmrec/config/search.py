@@ -11,6 +11,7 @@ from mmrec.config.check import check
 from mmrec.config.values import flat, plain
 from mmrec.errors import ConfigError, nearest
 from mmrec.experiment.tuning.space import ends, read_space
+from mmrec.extras import needs
 from mmrec.models.recommender import ClosedFormRecommender
 from mmrec.schemas import TrainConfig
 
@@ -32,6 +33,8 @@ def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
     problems = [f"tune.space.{key}: there is no such setting; {nearest(key, known)}" for key in space if key not in known]
     if problems:
         raise ConfigError("\n".join(problems))
+    with needs("tune", "tune.minutes"):
+        import optuna  # noqa: F401  (takes seconds to import; without it nothing is to begin)
     try:
         read_space(space)
     except ConfigError as error:

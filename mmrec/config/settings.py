@@ -3,7 +3,9 @@
 import copy
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from mmrec.config.build import build, target
 from mmrec.config.changes import asked_changes, changed_config, composed_changes, find_changes
 from mmrec.config.check import check
 from mmrec.config.places import kept_config, open_config
+from mmrec.config.resume import check_resume
 from mmrec.config.run_dir import name_run_dir
 from mmrec.config.saved import saved_config
 from mmrec.config.search import searched_space, with_values
@@ -20,7 +23,7 @@ from mmrec.config.selection import check_selection
 from mmrec.config.task import make_task, selecting_metric, task_metrics
 from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
-from mmrec.errors import ConfigError, MissingFile
+from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.changes import Change, describe_changes
 from mmrec.experiment.run_folder.found import find_run
 from mmrec.experiment.settings import (
@@ -36,6 +39,7 @@ from mmrec.experiment.settings import (
     TrainSettings,
 )
 from mmrec.experiment.tuning.search import Fittable
+from mmrec.extras import needs
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import is_terminal
@@ -57,6 +61,7 @@ def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> T
         cfg, changes = _resumed(cfg, overrides)
     check(cfg, TrainConfig)
     check_selection(cfg)
+    _check_loggers(cfg)
     run_dir = name_run_dir(cfg)
     ours = _searched(cfg, "model")
     return TrainSettings(
@@ -98,6 +103,20 @@ def evaluate_settings(cfg: DictConfig) -> EvaluateSettings:
         OmegaConf.update(saved, key, value)
     check(saved, TrainConfig)
     return EvaluateSettings(run_dir, evidence_settings(saved), partial(training_settings, saved, is_saved=True))
+
+
+def without_progress_bar(settings: TrainSettings) -> TrainSettings:
+    """Return the same settings, with which nothing is drawn on a terminal."""
+
+    def of_seed(seed: int) -> TrainingSettings:
+        return replace(settings.training(seed), progress_bar=False)
+
+    search = settings.search
+    if search is None:
+        return replace(settings, training=of_seed)
+    searched = search.training
+    quiet = replace(search, training=lambda seed, values: replace(searched(seed, values), progress_bar=False))
+    return replace(settings, training=of_seed, search=quiet)
 
 
 def saved_training(run_dir: Path) -> TrainingSettings:
@@ -207,16 +226,28 @@ def _called(cfg: DictConfig, key: str) -> Callable[..., Any]:
     return lambda *values, **arguments: build(cfg, key)(*values, **arguments)
 
 
+def _check_loggers(cfg: DictConfig) -> None:
+    """Raises MissingExtra where the package of a logger is not installed. Lightning would say so after the data are prepared."""
+    for extra in map(_extra_of, cfg.logger.values()):
+        if extra is not None:
+            with needs(extra, f"logger={extra}"):
+                import_module(extra)
+
+
+def _extra_of(logger: DictConfig) -> str | None:
+    return {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}.get(logger._target_.rpartition(".")[2])
+
+
 def _make_loggers(cfg: DictConfig, version: str) -> list[Any]:
-    files = {"version": version}  # for W&B the version would be the run id, equal for all runs of a project
-    return [build(cfg.logger, name, **({} if node._target_.endswith("WandbLogger") else files)) for name, node in cfg.logger.items()]
+    """Return the loggers of one training. Their `version` is the name of a run for MLflow; for W&B it would be the id of the only run."""
+    names: dict[str | None, dict[str, str]] = {"wandb": {}, "mlflow": {"run_name": version}}
+    return [build(cfg.logger, name, **names.get(_extra_of(node), {"version": version})) for name, node in cfg.logger.items()]
 
 
 def _resumed(cfg: DictConfig, overrides: Sequence[str] | None) -> tuple[DictConfig, dict[str, Change]]:
     """The configuration of the run `cfg.resume` with the requested changes (`trainer.max_epochs=50`), and the changes."""
+    check_resume(cfg)
     run_dir = Path(cfg.resume)
-    if not (run_dir / "config.yaml").is_file():
-        raise MissingFile(f"resume: expected the configuration of a run at {run_dir / 'config.yaml'}, and there is no such file")
     named = None if overrides is None else asked_changes(overrides)
     saved = open_config(run_dir, cfg, named or ())
     asked = composed_changes(cfg, saved) if named is None else named

@@ -14,6 +14,7 @@ from mmrec.experiment.tuning.kept_choices import tune_once
 from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.experiment.tuning.search import Fittable, Tuned
 from mmrec.experiment.tuning.space import Search, n_settings, read_space
+from mmrec.extras import is_installed
 from mmrec.files.progress import open_progress
 from mmrec.models.content.content_matrix import WORDS, sources_of
 from mmrec.models.recommender import LackingData
@@ -72,11 +73,13 @@ def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: Datas
     selection = training.selection
     search = Search(dict(candidate.space), candidate.n_trials, training.seed, candidate.capped, candidate.first)
     metric = tuned_by(selection.metric, training.measures)
-    n_fits = int(min(max(1, search.n_trials), n_settings(read_space(search.space))))
+    settings = n_settings(read_space(search.space))
+    n_fits = int(min(max(1, search.n_trials), settings))
     with open_progress(f"{candidate.name}: settings tried") as update:
         make = _counted(candidate.make, lambda begun: update(begun, max(begun, n_fits)))
         best, before = tune_once(make, dict(candidate.fixed), search, spec, valid, metric, selection.cache)
-    trials = f", best of {best.n_trials}" + (", tuned before" if before else "") if best.parameters else ""
+    drawn = "" if settings <= n_fits or is_installed("tune") else " drawn at random (by Optuna: pip install 'mmrec[tune]')"
+    trials = f", best of {best.n_trials}{drawn}" + (", tuned before" if before else "") if best.parameters else ""
     edges = f"; on the edge of what was tried: {', '.join(found)}" if (found := edges_of(best)) else ""
     _log.info(f"{candidate.name}: val {metric} {best.value:.4f}{trials} {chosen_values(best) or ''}".rstrip() + edges)
     return best

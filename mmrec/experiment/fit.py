@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar, Timer
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
@@ -104,8 +106,12 @@ def _shown(settings: TrainingSettings, metric: str) -> list[Callback]:
 
 
 def quiet_lightning() -> None:
-    """Silence irrelevant messages of Lightning. To be called after importing it, which resets both settings."""
+    """Silence irrelevant messages of Lightning and MLflow. To be called after importing Lightning, which resets its settings."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.loggers.mlflow").setLevel(logging.ERROR)  # that a new file has no experiment yet
+    for name in ("mlflow", "alembic"):  # the steps by which MLflow makes its tables
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="MLFlow only allows", category=RuntimeWarning)  # of each name with an @
     warnings.filterwarnings("ignore", message=r".isinstance\(treespec, LeafSpec\). is deprecated", category=FutureWarning)
 
 

@@ -19,19 +19,24 @@ from mmrec.models.priors.held_out import fit_apart
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
 from mmrec.nn.encoders.pretrained import TrainableEncoder
 from mmrec.refusals import refine
-from mmrec.types import DatasetSpec
+from mmrec.types import DatasetSpec, Interactions
 
 _log = logging.getLogger(__name__)
 
 
 def make_data_module(settings: TrainingSettings, evidence: Evidence, folder: Path) -> SplitData:
     """The data module for the split tables in `folder`."""
-    return settings.data_module(split_dir=folder, index=evidence.index)
+    return settings.data_module(split=folder, index=evidence.index)
 
 
 def make_spec(evidence: Evidence, data: SplitData) -> DatasetSpec:
     """Everything a model or baseline may know: the training part of a data module, and all allowed evidence."""
-    index, train = evidence.index, data.train_interactions
+    return spec_of(evidence, data.train_interactions)
+
+
+def spec_of(evidence: Evidence, train: Interactions) -> DatasetSpec:
+    """Everything a model or baseline may know: the rows of a training part, and all allowed evidence."""
+    index = evidence.index
     graph = evidence.graph and standardize(evidence.graph, occurring(train.item_idx, index.n_items))
     return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words)
 

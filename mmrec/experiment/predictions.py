@@ -1,9 +1,11 @@
 """Evaluate the lists of other systems in the same way as the models of a run."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -26,6 +28,7 @@ from mmrec.evaluation.measure.user_groups import user_groups
 from mmrec.experiment.run_folder.files import read_entry, read_index, read_measured, read_split, read_table
 from mmrec.experiment.run_folder.found import find_run
 from mmrec.files.storage import read_json, write_json, write_parquet
+from mmrec.frames import as_frame
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
@@ -46,12 +49,12 @@ class PredictionsMeasured(NamedTuple):
     """The content of the run's metrics.json, with the file as the first model."""
     test: PairedTest | None
     """The test of the file against the run's model in ndcg at the largest cutoff."""
-    target: Path
-    """The file with the metrics."""
+    target: Path | None = None
+    """The file with the metrics; None for a table in memory."""
 
 
 def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
-    """Evaluate the lists, and write their metrics to `<stem>.metrics.json` and `<stem>.per_user.parquet` next to the file.
+    """Evaluate the lists of a file, and write their metrics to `<stem>.metrics.json` and `<stem>.per_user.parquet` next to it.
 
     Lists with a `seed` are evaluated separately per seed; as in a run, metrics are means over seeds, and slices, fairness and calibration
     are those of the first seed.
@@ -61,6 +64,35 @@ def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
         DataError: the file cannot be used.
     """
     run_dir, path = find_run(run), Path(predictions)
+    taken = read_json(run_dir / "metrics.json").get("models", {})
+    measured, metrics, per_user = _measure_lists(run_dir, partial(read_predictions, path), path.name if path.stem in taken else path.stem)
+    target = path.with_name(f"{path.stem}.metrics.json")
+    write_json(target, metrics)
+    write_parquet(path.with_name(f"{path.stem}.per_user.parquet"), per_user)
+    return measured._replace(target=target)
+
+
+def measure_frame(run_dir: Path, predictions: Any, name: str = "predictions") -> PredictionsMeasured:
+    """Measures the lists of a table in memory as `evaluate_predictions` does those of a file, and writes nothing.
+
+    Args:
+        run_dir: a finished run.
+        predictions: as `mmrec.frames.as_frame` takes it.
+        name: what the table is called among the models.
+    """
+    frame = as_frame(predictions, name)
+
+    def read() -> pl.DataFrame:
+        with TemporaryDirectory() as folder:  # read as a file is: the same rows are refused with the same messages
+            path = Path(folder) / f"{name}.parquet"
+            frame.with_columns(pl.col(key).cast(pl.String) for key in (USER_ID, ITEM_ID) if key in frame.columns).write_parquet(path)
+            return read_predictions(path)
+
+    return _measure_lists(find_run(run_dir), read, name)[0]
+
+
+def _measure_lists(run_dir: Path, read: Callable[[], pl.DataFrame], name: str) -> tuple[PredictionsMeasured, dict[str, Any], pl.DataFrame]:
+    """What was found of the lists that `read` gives; all that there is to say of it; and the metrics of every user."""
     about, measured = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
     ours, seed = (read_entry(run_dir / "run.json", about, (key,), kind) for key, kind in (("model", str), ("seed", int)))
     reported = read_measured(run_dir / "metrics.json", measured, ours)
@@ -70,29 +102,27 @@ def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
     parts = read_split(run_dir, about)
     index = read_index(run_dir, parts)
     train, data = _evaluation_set(index, parts)
-    seeds, evaluated, cleanings = _measure(read_predictions(path), index, data, ks, read_grades(run_dir / "split", index).test)
+    seeds, evaluated, cleanings = _measure(read(), index, data, ks, read_grades(run_dir / "split", index).test)
     per_seed, first = [one.per_user for one in evaluated], evaluated[0]
     per_user = pl.concat([_with_ids(frame, index, one) for one, frame in zip(seeds, per_seed, strict=True)])
-    found, name = mean_over_seeds([means(frame, "test") for frame in per_seed]), _name(path, measured["models"])
+    found = mean_over_seeds([means(frame, "test") for frame in per_seed])
     kinds = user_groups(read_table(run_dir / "users.parquet", USER_ID), index.user_ids, parts["train"], parts["test"])
     groups, item_groups = make_groups(train, kinds), make_item_groups(train)
     test = _test(run_dir, per_user, (name, ours, f"ndcg@{ks[-1]}"), seed)
+    intervals = {name: confidence(per_seed, "test", seed)}
     metrics = {
         "run": str(run_dir),
         "split_hash": about["split"]["hash"],
         "cleaning": asdict(cleanings[0]) if len(seeds) == 1 else dict(zip(map(str, seeds), map(asdict, cleanings), strict=True)),
         "models": {name: found},
-        "confidence": {name: confidence(per_seed, "test", seed)},
+        "confidence": intervals,
         "slices": {name: slices(first, data.positives, groups, ks[-1], seed)},
         "fairness": describe_fairness({name: first}, train, groups.users, item_groups, ks[-1]),
         "calibration": describe_calibration({name: first.lists}, train, item_groups, ks[-1]),
         f"against {ours}": {f"ndcg@{ks[-1]}": asdict(test)} if test else {},
     }
-    target = path.with_name(f"{path.stem}.metrics.json")
-    write_json(target, metrics)
-    write_parquet(path.with_name(f"{path.stem}.per_user.parquet"), per_user)
-    beside = measured | {"models": {name: found} | measured["models"], "seeds": {}}
-    return PredictionsMeasured(name, found, ks, ours, beside, test, target)
+    both = {"models": {name: found} | measured["models"], "confidence": intervals | measured.get("confidence", {}), "seeds": {}}
+    return PredictionsMeasured(name, found, ks, ours, measured | both, test), metrics, per_user
 
 
 def _measure(
@@ -136,8 +166,3 @@ def _with_ids(per_user: pl.DataFrame, index: Index, seed: int | None) -> pl.Data
     users = index.user_id(torch.from_numpy(per_user[USER_IDX].to_numpy(writable=True)))
     seeds = [] if seed is None else [pl.lit(seed, dtype=pl.Int64).alias(SEED)]
     return per_user.select(users, *seeds, pl.exclude(USER_IDX))
-
-
-def _name(path: Path, taken: Mapping[str, Any]) -> str:
-    """The file's stem, or its full name if a model of the run has that name."""
-    return path.name if path.stem in taken else path.stem

@@ -5,6 +5,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
@@ -18,7 +20,7 @@ from mmrec.experiment.fit import quiet_lightning
 from mmrec.files.storage import write_json, write_tensors
 from mmrec.files.store import Store
 from mmrec.metrics.retrieval import retrieval_chance, retrieval_recall
-from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config
+from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config, import_open_clip
 from mmrec.nn.encoders.image import TRAINED_ON, preprocessing
 from mmrec.tasks.contrastive import ContrastiveTask
 from mmrec.terminal import is_terminal
@@ -56,6 +58,7 @@ def pretrain(
     """
     if output.suffix != ".safetensors":
         raise ConfigError(f"output: expected a path that ends in .safetensors, came {output}")
+    import_open_clip()  # without it nothing is to begin
     start = time.perf_counter()
     pairs = _read(dataset, cache)
     found, _ = extract_features(text_encoder, pairs.texts, cache, _TEXT_BATCH, TEXT, store=store)

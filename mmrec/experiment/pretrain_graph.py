@@ -6,12 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 from torch import Tensor, nn
 
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.pretrain import Card, Schedule
 from mmrec.experiment.settings import GraphSettings
+from mmrec.extras import needs
 from mmrec.files.progress import progress
 from mmrec.files.storage import write_json
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
@@ -86,7 +89,8 @@ def _read(dataset: Dataset, settings: GraphSettings) -> Graph:
 
 
 def _make(kge: str, graph: Graph, embedding_dim: int) -> nn.Module:
-    import torch_geometric.nn.kge as kinds  # the import takes seconds
+    with needs("graph", "pretrain=kg"):
+        import torch_geometric.nn.kge as kinds  # the import takes seconds
 
     model: nn.Module = getattr(kinds, KINDS[kge])(graph.n_entities, graph.n_relations, embedding_dim // (2 if kge in _COMPLEX else 1))
     return model

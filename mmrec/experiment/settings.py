@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, overload
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import polars as pl
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
@@ -168,7 +170,7 @@ class TrainingSettings:
     candidate: Candidate
     """The model as a candidate, which is how models in closed form are tuned."""
     data_module: Callable[..., SplitData]
-    """Called with `split_dir` and `index`."""
+    """Called with `split` and `index`."""
     task: Callable[[Recommender], Task]
     trainer: Callable[..., Trainer]
     """Called with the callbacks, plugins and loggers."""

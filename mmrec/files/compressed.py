@@ -3,8 +3,6 @@
 import io
 from pathlib import Path
 
-import pyarrow as pa
-
 from mmrec.errors import DataError
 from mmrec.files.limits import DEFAULTS, Limits, key_of
 
@@ -18,6 +16,8 @@ _BYTES_A_DISK_BLOCK = 512
 
 def open_bytes(path: Path) -> io.BufferedReader:
     """Open a file for reading, decompressing it according to its suffix."""
+    import pyarrow as pa  # takes a second to import, and messages about paths come through here
+
     return io.BufferedReader(pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)))
 
 
@@ -52,6 +52,8 @@ def check_compressed(path: Path, limits: Limits = DEFAULTS) -> None:
     """
     if path.suffix not in COMPRESSIONS:
         return
+    import pyarrow as pa
+
     allowed, n_bytes, block = n_allowed(path, limits), 0, bytearray(_BLOCK)
     try:
         with pa.input_stream(str(path), compression=COMPRESSIONS[path.suffix]) as file:

@@ -78,6 +78,11 @@ def user_path(text: str | Path) -> Path:
         return path.absolute()
 
 
+def cache_folder(cache: str | Path | None = None) -> Path:
+    """Return the folder for what can be made again: the one that is named, or MMREC_CACHE, or `~/.cache/mmrec`."""
+    return user_path(cache or os.environ.get("MMREC_CACHE") or "~/.cache/mmrec")
+
+
 def files_below(root: Path, glob: str) -> list[Path]:
     """The files that match a glob below a folder, sorted. Leading parts that exist literally as folders are not treated as patterns."""
     return [entry for entry in _below(root, glob) if entry.is_file()]

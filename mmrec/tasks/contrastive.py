@@ -3,6 +3,8 @@
 import math
 from typing import Protocol, cast
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Shaped, UInt8

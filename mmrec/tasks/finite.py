@@ -1,5 +1,7 @@
 """Stop training at the first loss or gradient that is NaN or infinite, if possible before the optimizer uses it."""
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn

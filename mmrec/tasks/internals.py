@@ -1,9 +1,11 @@
-"""Private parts of Lightning and torch that mmrec needs, collected here; those of Hydra are in `mmrec.cli.hydra.internals`.
+"""Private parts of Lightning and torch that mmrec needs, collected here; those of Hydra are in `mmrec.config.hydra.internals`.
 
 Each docstring says why there is no public alternative.
 """
 
 from typing import cast
+
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.loops.fetchers import _DataFetcher

@@ -7,6 +7,8 @@ five numbers and a flag, taken between steps only, so that a resumed training co
 import warnings
 from dataclasses import dataclass
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 from lightning.pytorch import Trainer
 
 from mmrec.tasks.internals import is_validation_due, n_logged_steps, set_n_logged_steps

@@ -15,6 +15,7 @@ from mmrec.data.batches.loader import StepBatches
 from mmrec.data.batches.ranking_batches import RankingBatches
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.errors import ConfigError
+from mmrec.losses import sampled_softmax
 from mmrec.metrics.direction import Metric, sign
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, evaluate_ranking, ndcg_by_item, rank_and_evaluate, rank_users
 from mmrec.metrics.ranking import known_metrics
@@ -28,6 +29,7 @@ from mmrec.types import Scorer
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 KS = [10, 20]
 """The default cutoffs."""
+_OPTIMIZER = partial(torch.optim.AdamW, lr=0.0005, weight_decay=0.3)
 _MAX_SCORES, _LEAST_USERS = 2**27, 1000
 """The number of user-item scores per setting of mixture weights, one or two seconds on one core; and the minimal number of users."""
 
@@ -58,8 +60,8 @@ class RankingTask(Task):
     def __init__(
         self,
         model: Recommender,
-        loss: Loss,
-        optimizer: Callable[..., torch.optim.Optimizer],
+        loss: Loss = sampled_softmax,
+        optimizer: Callable[..., torch.optim.Optimizer] = _OPTIMIZER,
         embedding_lr: float = 0.005,
         ks: list[int] = KS,
         seed: int = 0,

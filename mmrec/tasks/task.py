@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import polars as pl
 import torch
 from jaxtyping import Float

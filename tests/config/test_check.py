@@ -31,7 +31,7 @@ VERBS = {
     "leaderboard": [],
 }
 OF_LEADERBOARD = "board/"
-OPTIONAL = {"logger/wandb": "wandb"}
+OPTIONAL = {"logger/wandb": "wandb", "logger/mlflow": "mlflow"}
 Compose = Callable[..., DictConfig]
 
 

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from mmrec.config import read_model, target
+from mmrec.config.build import target
+from mmrec.config.values import read_model
 from mmrec.testing.discovery import find_models
 
 CONF = Path(next(iter(mmrec.conf.__path__)))

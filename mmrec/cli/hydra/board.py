@@ -22,15 +22,15 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from mmrec.cli.hydra.errors import explain
-from mmrec.cli.hydra.internals import Callbacks
-from mmrec.cli.hydra.shorthand import quoted
-from mmrec.cli.hydra.their_config import check_hydra_node
 from mmrec.cli.train import train
-from mmrec.config import check, flat, plain
+from mmrec.config.check import check
+from mmrec.config.hydra.errors import explain
+from mmrec.config.hydra.internals import Callbacks
+from mmrec.config.hydra.quoting import quoted
+from mmrec.config.hydra.their_config import check_hydra_node
 from mmrec.config.selection import check_selection
 from mmrec.config.task import task_metrics
-from mmrec.config.values import literal
+from mmrec.config.values import flat, literal, plain
 from mmrec.errors import ConfigError, MmrecError, nearest
 from mmrec.evaluation.compare.run_labels import is_compared
 from mmrec.experiment.leaderboard import BoardRun

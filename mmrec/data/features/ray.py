@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from mmrec.data.features.extract import Encoded, Engine, encode_here
-from mmrec.errors import ConfigError, MmrecError, StorageError
+from mmrec.errors import MmrecError, StorageError
+from mmrec.extras import needs
 from mmrec.types import FeatureEncoder
 
 _FAILED = -1
@@ -22,11 +23,9 @@ _FAILED = -1
 
 
 def ray_engine(n_workers: int) -> Engine:
-    """The engine on the cluster that `RAY_ADDRESS` names, or on this machine. Raises ConfigError if Ray is not installed."""
-    try:
+    """The engine on the cluster that `RAY_ADDRESS` names, or on this machine. Raises MissingExtra if Ray is not installed."""
+    with needs("ray", "features.engine=ray"):
         import ray.data
-    except ImportError:
-        raise ConfigError("features.engine=ray needs Ray: pip install 'mmrec[ray]'") from None
     if not ray.is_initialized():
         on_this_machine = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": n_workers + 1, "include_dashboard": False}  # one to read
         ray.init(logging_level="error", log_to_driver=False, **on_this_machine)

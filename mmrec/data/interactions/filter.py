@@ -18,10 +18,10 @@ REPEATED = ("first", "last")
 class Filter:
     """The filter settings, validated; see `filter_interactions` for their meaning and errors."""
 
-    min_rating: float | None
-    repeated: str
-    min_per_user: int
-    min_per_item: int
+    min_rating: float | None = None
+    repeated: str = "first"
+    min_per_user: int = 1
+    min_per_item: int = 1
 
     def __post_init__(self) -> None:
         if self.repeated not in REPEATED:

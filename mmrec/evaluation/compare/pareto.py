@@ -37,6 +37,9 @@ class ParetoView:
 
     chart: Markup
     sentence: str
+    standings: Sequence[Standing]
+    """In the order of the chart's models."""
+    front: set[str]
 
 
 def pareto_front(standings: Sequence[Standing]) -> set[str]:
@@ -62,7 +65,7 @@ def view_standings(standings: Sequence[Standing], metric: str, ours: str | None 
     front = pareto_front(standings)
     dots = [Dot(s.name, s.fit_s, s.accuracy, s.coverage, s.name in front, _title(s, metric)) for s in standings]
     label = f"{metric} by the time to fit, a dot for each model, larger with coverage"
-    return ParetoView(scatter(label, dots, "time to fit once", f"test {metric}"), describe_front(standings, ours))
+    return ParetoView(scatter(label, dots, "time to fit once", f"test {metric}"), describe_front(standings, ours), standings, front)
 
 
 def standings_of(metrics: dict[str, Any], run: dict[str, Any], metric: str) -> list[Standing]:

@@ -3,7 +3,8 @@
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +38,7 @@ _PACKAGES = (
     "transformers",
     "open-clip-torch",
     "torch-geometric",
+    "optuna",
     "hydra-core",
     "networkx",
     "numpy",
@@ -55,7 +57,7 @@ def describe_run(
         "model": settings.training(settings.seeds[0]).model.name,
         "seed": settings.seeds[0],
         "seeds": list(settings.seeds),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "versions": {"python": platform.python_version()} | _versions(),
         "git": _git_revision(),
         "data": {
             "name": dataset.name,
@@ -229,6 +231,15 @@ def _graph_coverage(evidence: Evidence) -> dict[str, dict[str, Any]]:
     if evidence.graph.literals:
         encoder += f", literals of {len(evidence.graph.literals.entity_idx):,} entities"
     return {"kg": {"encoder": encoder, "present": int(aligned.sum()), "total": len(aligned)}}
+
+
+def _versions() -> dict[str, str]:
+    """The versions of what is installed of the packages that decide results."""
+    found = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _git_revision() -> str | None:

@@ -13,6 +13,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.tuning.lift import with_lift
 from mmrec.experiment.tuning.search import VERSION, Fittable, Tuned, fit, tune
 from mmrec.experiment.tuning.space import Search
+from mmrec.extras import is_installed
 from mmrec.files.storage import sha256_text, write_json
 from mmrec.types import DatasetSpec
 
@@ -45,7 +46,8 @@ def tune_once(
 
 
 def _key(settings: dict[str, Any], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> str:
-    text = json.dumps([version("mmrec"), VERSION, settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
+    sampler = [] if is_installed("tune") else ["random"]
+    text = json.dumps([version("mmrec"), VERSION, *sampler, settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
     tensors = {"user_idx": spec.train.user_idx, "item_idx": spec.train.item_idx, "timestamp": spec.train.timestamp}
     tensors |= {"valid_indptr": valid.positives.indptr, "valid_indices": valid.positives.indices}
     reads_all = '"sources"' in text or '"modality"' in text

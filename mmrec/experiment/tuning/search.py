@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -14,7 +15,8 @@ from torch import Tensor
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
 from mmrec.experiment.tuning.lift import choose_lift, with_lift
-from mmrec.experiment.tuning.space import Range, Search, beyond, is_within, n_settings, on_edge, read_space
+from mmrec.experiment.tuning.space import Range, Search, beyond, draw, is_within, n_settings, on_edge, read_space
+from mmrec.extras import is_installed
 from mmrec.metrics.direction import sign
 from mmrec.models.fold_in import occurring
 from mmrec.models.recommender import LackingData, TrainedScorer
@@ -79,9 +81,9 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
     """Fit `make(**setting)` on `spec` for settings of the space, and return the best one on `valid` in a metric such as `ndcg@20`.
 
     A space with at most `n_trials` settings is searched exhaustively. In larger ones, `n_trials` settings are sampled by the
-    tree-structured Parzen estimator (Bergstra et al. 2011; Optuna), with a seed. If the best number is on an edge of its space, values
-    beyond are tried until one is not better, at most half of `n_trials` in total. If all held-out items are new and a baseline ranks new
-    items last with one setting, no others are tried. Ties are resolved in favour of the first setting.
+    tree-structured Parzen estimator (Bergstra et al. 2011; Optuna), or at random if Optuna is not installed, with a seed. If the best
+    number is on an edge of its space, values beyond are tried until one is not better, at most half of `n_trials` in total. If all held-out
+    items are new and a baseline ranks new items last with one setting, no others are tried. The first of equal settings wins.
 
     Raises:
         ConfigError: the space has no values.
@@ -222,8 +224,12 @@ def draw_settings(
 ) -> None:
     """Sample and evaluate settings until `is_done`; a value that is not finite marks a failed setting.
 
-    Repeated settings cost nothing and tell Optuna to look elsewhere. `search.n_trials` determines how many settings are random.
+    Repeated settings cost nothing and tell Optuna to look elsewhere. `search.n_trials` determines how many settings are random; without
+    Optuna, which the extra `tune` installs, all are.
     """
+    if not is_installed("tune"):
+        _draw_at_random(measure, space, search, is_done)
+        return
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -238,6 +244,17 @@ def draw_settings(
             study.tell(trial, value)
         else:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        if is_done():
+            break
+
+
+def _draw_at_random(
+    measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, is_done: Callable[[], bool]
+) -> None:
+    rng = np.random.default_rng(search.seed % 2**32)
+    first = [setting for setting in search.first if is_within(setting, space)]
+    for i in range(_ASKED_AT_MOST * search.n_trials):
+        measure({name: draw(values, rng) for name, values in space.items()} | (first[i] if i < len(first) else {}))
         if is_done():
             break
 

@@ -4,16 +4,17 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import open_clip
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from open_clip.modified_resnet import ModifiedResNet
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmrec.errors import ConfigError, nearest
+from mmrec.extras import needs
 
 TINY_CLIP = "tiny_clip"
 _TINY_CONFIG: dict[str, Any] = {"embed_dim": 128, "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "heads": 16}}
@@ -43,10 +44,18 @@ class TinyClip(nn.Module):
         return F.normalize(features, dim=1) if normalize else features
 
 
+def import_open_clip() -> Any:
+    """Return the package open_clip, which takes seconds to import. Raises MissingExtra where it is not installed."""
+    with needs("pictures", "encoding pictures", "leave them out: evidence.image=false"):
+        import open_clip
+    return open_clip
+
+
 def clip_config(architecture: str) -> dict[str, Any]:
     """The configuration of an architecture in the format of open_clip: `embed_dim`, `vision_cfg`, … Raises ConfigError if it is unknown."""
     if architecture == TINY_CLIP:
         return deepcopy(_TINY_CONFIG)
+    open_clip = import_open_clip()
     if architecture not in open_clip.list_models():
         hint = nearest(architecture, [TINY_CLIP, *open_clip.list_models()])
         raise ConfigError(f"encoders.image.architecture: `{architecture}` is neither tiny_clip nor an architecture of open_clip; {hint}")
@@ -65,6 +74,7 @@ def build_image_model(architecture: str, weights: Path | None, seed: int = 0) ->
     Raises:
         ConfigError: the file is damaged or belongs to another architecture.
     """
+    open_clip = import_open_clip()
     clip_config(architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -86,6 +96,8 @@ def build_image_model(architecture: str, weights: Path | None, seed: int = 0) ->
 
 def _tiny_image_model() -> nn.Module:
     config = _TINY_CONFIG["vision_cfg"]
-    model = ModifiedResNet(config["layers"], _TINY_CONFIG["embed_dim"], config["heads"], config["image_size"], config["width"])
+    model = import_open_clip().modified_resnet.ModifiedResNet(
+        config["layers"], _TINY_CONFIG["embed_dim"], config["heads"], config["image_size"], config["width"]
+    )
     laid_out: nn.Module = model.to(memory_format=torch.channels_last)
     return laid_out

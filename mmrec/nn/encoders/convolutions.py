@@ -11,15 +11,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import cast
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch_geometric import EdgeIndex
-from torch_geometric.nn import HGTConv, RGCNConv, TransformerConv
 
+from mmrec.extras import needs
 from mmrec.nn.encoders.entity_vectors import entity_table, literal_vectors, xavier
 from mmrec.nn.encoders.knowledge import both_ways, is_free
 from mmrec.types import Graph
+
+with needs("graph", "this encoder"):
+    from torch_geometric import EdgeIndex
+    from torch_geometric.nn import HGTConv, RGCNConv, TransformerConv
 
 _NODE = "entity"
 

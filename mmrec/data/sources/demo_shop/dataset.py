@@ -28,7 +28,7 @@ from mmrec.data.sources.demo_shop.pictures import draw_picture, write_caption
 from mmrec.data.sources.demo_shop.texts import write_description, write_title
 from mmrec.data.sources.demo_shop.world import GROUPS, N_PERIODS, SHARES, VALUES, Log, World, draw_world, examination, simulate
 from mmrec.errors import ConfigError, MissingFile
-from mmrec.files.locate import user_path
+from mmrec.files.locate import cache_folder
 from mmrec.files.storage import sha256_text, write_folder, write_json, write_tensors
 from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
 
@@ -44,11 +44,11 @@ _HOPS = (("made_by", "brand", "designed_by"), ("in_category", "category", "part_
 """For each attribute group of the graph: relation from the item, kind of entity one hop away, relation from there to the attribute."""
 
 
-def demo_shop(cache: str, n_users: int = 3_000, n_items: int = 2_400, n_interactions: int = 40_000, seed: int = 7) -> Dataset:
+def demo_shop(cache: str | None = None, n_users: int = 3_000, n_items: int = 2_400, n_interactions: int = 40_000, seed: int = 7) -> Dataset:
     """Generate the synthetic shop under `cache/demo_shop/`, or read it from there if it exists.
 
     Args:
-        cache: folder for data that can be regenerated.
+        cache: folder for data that can be regenerated; None: see `mmrec.files.locate.cache_folder`.
         n_users: number of users, at least 20.
         n_items: number of items, at least 60.
         n_interactions: number of interactions, at least five per user. No user interacts with an item twice, or with more than a third
@@ -63,7 +63,7 @@ def demo_shop(cache: str, n_users: int = 3_000, n_items: int = 2_400, n_interact
     """
     _check_sizes(n_users, n_items, n_interactions)
     key = sha256_text(*(str(value) for value in (VERSION, n_users, n_items, n_interactions, seed)))[:16]
-    folder = user_path(cache) / "demo_shop" / key
+    folder = cache_folder(cache) / "demo_shop" / key
     if not folder.is_dir():
         _make(folder, {"n_users": n_users, "n_items": n_items, "n_interactions": n_interactions, "seed": seed})
     return replace(read_folder(str(folder), text_columns=TEXT_COLUMNS, image_column=IMAGE_COLUMN), name="demo_shop")
