@@ -112,6 +112,7 @@ class TrainConfig:
     seed: int = MISSING
     n_seeds: int = MISSING
     trusted_packages: list[str] = field(default_factory=list)
+    tuned_in: str | None = None
     run_dir: str | None = None
     resume: str | None = None
     trust_run: bool = False
@@ -212,6 +213,7 @@ class Board:
     models: dict[str, list[str]] = MISSING
     baselines: str = MISSING
     seeds: list[int] = MISSING
+    tune_once: bool = False
     overrides: list[str] = MISSING
     columns: list[str] = MISSING
     metric: str = MISSING

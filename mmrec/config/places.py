@@ -28,7 +28,7 @@ from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.found import check_contents, read_as_run
 from mmrec.experiment.run_folder.origin import is_made_here
 
-_FOLDERS = {"archive", "cache", "folder", "path", "pictures", "quarantine", "resume", "run_dir", "runs", "save_dir", "store"}
+_FOLDERS = {"archive", "cache", "folder", "path", "pictures", "quarantine", "resume", "run_dir", "runs", "save_dir", "store", "tuned_in"}
 _IF_THERE = {"path_or_name", "pretrained"}
 """Keys whose values may be paths or other names."""
 _PLACES = _FOLDERS | _IF_THERE | {"allow_hosts", "allow_private", "base_url", "default_root_dir", "dirpath", "filename", "url", "_args_"}

@@ -70,6 +70,7 @@ def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> T
         seeds=range(cfg.seed, cfg.seed + cfg.n_seeds),
         training=partial(training_settings, cfg, is_saved=changes is not None),
         baselines=[candidate(cfg, name) for name in cfg.baselines if _searched(cfg, f"baselines.{name}") != ours],
+        tuned_in=None if cfg.tuned_in is None else find_run(cfg.tuned_in, "tuned_in"),
         auc=cfg.evaluation.auc,
         config=_kept_text(cfg),
         changes=changes,

@@ -5,17 +5,20 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.measures import tuned_by
+from mmrec.experiment.run_folder.files import read_entry
 from mmrec.experiment.settings import Candidate, TrainingSettings
 from mmrec.experiment.tuning.kept_choices import tune_once
 from mmrec.experiment.tuning.lift import holds_out_new_items
-from mmrec.experiment.tuning.search import Fittable, Tuned
+from mmrec.experiment.tuning.search import Fittable, Tuned, fit_known
 from mmrec.experiment.tuning.space import Search, n_settings, read_space
 from mmrec.extras import is_installed
 from mmrec.files.progress import open_progress
+from mmrec.files.storage import read_json
 from mmrec.models.content.content_matrix import WORDS, sources_of
 from mmrec.models.recommender import LackingData
 from mmrec.tasks.lift import describe_lift
@@ -56,6 +59,19 @@ def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
     return [candidate]
 
 
+def with_settings_of(run_dir: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The baselines at the settings that a finished run chose for those of the same names.
+
+    One that the run has not, or whose search space has other keys, is searched as ever. Raises DataError for a damaged run folder.
+    """
+    path = run_dir / "metrics.json"
+    tuned = read_entry(path, read_json(path), ("tuned",), dict[str, Any])
+    found = [{key: tuned.get(one.name, {}).get(_short_name(key)) for key in one.space} for one in candidates]
+    return [
+        replace(one, known=known) if known and None not in known.values() else one for one, known in zip(candidates, found, strict=True)
+    ]
+
+
 def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned | None:
     """As `tune_candidate`; None, with a log message, if the data lack what the baseline requires."""
     try:
@@ -73,6 +89,10 @@ def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: Datas
     selection = training.selection
     search = Search(dict(candidate.space), candidate.n_trials, training.seed, candidate.capped, candidate.first)
     metric = tuned_by(selection.metric, training.measures)
+    if candidate.known is not None:
+        best = fit_known(candidate.make, dict(candidate.known), spec, valid, metric)
+        _log.info(f"{candidate.name}: val {metric} {best.value:.4f}, with the setting of `tuned_in` {chosen_values(best)}")
+        return best
     settings = n_settings(read_space(search.space))
     n_fits = int(min(max(1, search.n_trials), settings))
     with open_progress(f"{candidate.name}: settings tried") as update:
@@ -98,7 +118,7 @@ def _counted(make: Callable[..., Fittable], tell: Callable[[int], None]) -> Call
 
 def chosen(best: Tuned) -> dict[str, Any]:
     """The chosen hyperparameters and the number of trials, as stored in metrics.json; empty if there was no choice."""
-    trials = {"n_trials": best.n_trials} if best.parameters else {}
+    trials = {"n_trials": best.n_trials} if best.n_trials and best.parameters else {}
     edges = edges_of(best)
     return chosen_values(best) | trials | ({"on_the_edge": edges} if edges else {})
 
@@ -115,4 +135,8 @@ def chosen_values(best: Tuned) -> dict[str, Any]:
 
 
 def _short(names: Iterable[str]) -> list[str]:
-    return [name.rpartition(".")[2] for name in names]
+    return [_short_name(name) for name in names]
+
+
+def _short_name(key: str) -> str:
+    return key.rpartition(".")[2]

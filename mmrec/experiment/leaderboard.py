@@ -46,6 +46,8 @@ class BoardRun:
     """The overrides of `mmrec train`, without the run folder."""
     folder: Path
     """Named by a hash of the configuration, so that another configuration uses another folder."""
+    takes_settings: bool = False
+    """Whether its baselines use the settings chosen in the run of the first seed, which must finish before."""
 
     def __str__(self) -> str:
         return f"{self.data} {self.split} {self.model} seed {self.seed}"

@@ -147,6 +147,8 @@ class Candidate:
     """Settings to try first."""
     for_new_items: bool = False
     """Whether it is left out if the split holds out no new items."""
+    known: Mapping[str, Any] | None = None
+    """A setting chosen on the validation part of another run, which replaces the search."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,8 @@ class TrainSettings:
     training: Callable[[int], TrainingSettings]
     """By seed."""
     baselines: Sequence[Candidate] = ()
+    tuned_in: Path | None = None
+    """A finished run whose settings the baselines take instead of searching for their own."""
     auc: bool = True
     """Whether to compute the area under the ROC curve."""
     config: str = ""

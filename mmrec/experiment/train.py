@@ -17,7 +17,7 @@ from mmrec.evaluation.measure.evaluate import Result
 from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
-from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candidate
+from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candidate, with_settings_of
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure_scorer
@@ -182,7 +182,10 @@ def _baselines(settings: TrainSettings, training: TrainingSettings, task: Task, 
     data, ours = make_data_module(training, evidence, settings.run_dir / "split"), training.model.name
     data.setup("fit")
     spec = make_spec(evidence, data)
-    tuned = {one.name: tune_baseline(one, training, spec, data.valid_set()) for one in expand(settings.baselines, spec, data.valid_set())}
+    candidates = expand(settings.baselines, spec, data.valid_set())
+    if settings.tuned_in is not None:
+        candidates = with_settings_of(settings.tuned_in, candidates)
+    tuned = {one.name: tune_baseline(one, training, spec, data.valid_set()) for one in candidates}
     data.setup("test")
     grades = read_grades(settings.run_dir / "split", evidence.index)
     return [

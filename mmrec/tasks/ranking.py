@@ -31,7 +31,8 @@ KS = [10, 20]
 """The default cutoffs."""
 _OPTIMIZER = partial(torch.optim.AdamW, lr=0.0005, weight_decay=0.3)
 _MAX_SCORES, _LEAST_USERS = 2**27, 1000
-"""The number of user-item scores per setting of mixture weights, one or two seconds on one core; and the minimal number of users."""
+"""The maximal number of user-item scores in the validation of an epoch or of mixture weights, one or two seconds on one core, beyond which
+the same sample of users is used in every epoch; and its minimal size. The final model is evaluated on all users."""
 
 
 class RankingTask(Task):
@@ -93,6 +94,7 @@ class RankingTask(Task):
         return self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra
 
     def validate(self, rows: EvaluationSet) -> Validated:
+        rows = rows.thinned(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
         if isinstance(self.model, MixedRecommender):
             return self._choose_weights(self.model, rows)
         if isinstance(self.model, GradientRecommender) and self.model.ranks_new_items and holds_new_items(rows, ~self.model.known_items):
@@ -111,13 +113,13 @@ class RankingTask(Task):
 
     def _choose_weights(self, model: MixedRecommender, rows: EvaluationSet) -> Validated:
         """Climb from the weights of the epoch before, then close or open parts where this is significantly better."""
-        parts, some = model.parts(), rows.thinned(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
+        parts = model.parts()
         self.refuse_divergence(parts.users, parts.items)
         grids = weight_grids(parts, rows)
         of_new = {name: grids.pop(name) for name in ("linear_of_new",) if name in grids}
 
         def at(weights: Weights, parts: Parts = parts) -> Judged:
-            return self._judge(parts.mix(weights), some)
+            return self._judge(parts.mix(weights), rows)
 
         chosen, judged = climb(model.weights._replace(linear_of_new=LINEAR_OF_NEW), grids, at, attrgetter("value"))
         tried, found = climb(chosen, of_new, at, attrgetter("value"))
@@ -125,12 +127,11 @@ class RankingTask(Task):
             chosen, judged = tried, found
         candidates = closable(model, rows)
         closed, judged = toggle(model.closed, candidates, lambda one: at(chosen, model.parts(closed=one)), Judged.is_surely_better, judged)
-        means = judged.means if some is rows else self._means(model.parts(closed=closed).mix(chosen), rows).means
 
         def adopt() -> None:
             model.weights, model.closed = chosen, closed
 
-        return Validated(means, adopt)
+        return Validated(judged.means, adopt)
 
     def _judge(self, scorer: Scorer, rows: EvaluationSet) -> Judged:
         """The metrics, and the items' contributions to the selecting one, over the users of all processes."""

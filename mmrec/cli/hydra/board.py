@@ -57,10 +57,14 @@ def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
         _check_columns(board, composed)
         if clash := set(composed.baselines) & set(board["models"]):
             raise ConfigError(f"board.models: `{min(clash)}` is what a baseline is called; choose another name")
+        of_first: tuple[str, ...] = ()
         for seed in board["seeds"]:
-            composed.seed = seed
+            composed.seed, composed.tuned_in = seed, "the run of the first seed" if of_first else None
             run_dir = folder / data / split / model / f"{seed}-{_fingerprint(composed)}"
-            runs.append(BoardRun(data, split, model, seed, (*overrides, f"seed={seed}", *_trust(trusted)), run_dir))
+            words = (*overrides, f"seed={seed}", *of_first, *_trust(trusted))
+            runs.append(BoardRun(data, split, model, seed, words, run_dir, takes_settings=bool(of_first)))
+            if board["tune_once"] and composed.baselines and not of_first:
+                of_first = (f"tuned_in={quoted(str(run_dir))}",)
     return runs
 
 

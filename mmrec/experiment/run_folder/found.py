@@ -20,8 +20,8 @@ def is_finished(run_dir: Path) -> bool:
     return all((run_dir / name).is_file() for name in _LAST)
 
 
-def find_run(path: str | Path) -> Path:
-    """The path of a finished run.
+def find_run(path: str | Path, key: str = "run") -> Path:
+    """The path of a finished run, named in the configuration as `key`.
 
     Raises:
         MissingFile: it is not a finished run; the message names existing ones.
@@ -32,7 +32,7 @@ def find_run(path: str | Path) -> Path:
         lacking = next((name for name in _LAST if not (run_dir / name).is_file()), "")
         what = f"holds no finished run (no {lacking})" if run_dir.is_dir() else "is not there"
         others = sorted(str(p.parent) for p in run_dir.parent.glob("*/run.json") if is_finished(p.parent))[-5:]
-        raise MissingFile(f"run: {run_dir} {what}" + (f"; there are {', '.join(others)}" if others else ""))
+        raise MissingFile(f"{key}: {run_dir} {what}" + (f"; there are {', '.join(others)}" if others else ""))
     check_contents(run_dir)
     return run_dir
 

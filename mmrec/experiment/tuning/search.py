@@ -4,11 +4,9 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -29,8 +27,8 @@ _ASKED = 64
 """The number of users whose scores are inspected to decide whether a baseline can rank new items."""
 _ASKED_AT_MOST = 20
 """The maximal number of proposals in multiples of the budget, since the estimator may repeat itself."""
-_SCORES, _LEAST_USERS = 2**28, 1000
-"""The maximal number of scores per setting, beyond which an evenly spaced subsample of users is used; and its minimal size."""
+_MAX_SCORES, _LEAST_USERS = 2**28, 1000
+"""The maximal number of scores per setting, beyond which a sample of users is used; and its minimal size."""
 
 
 class Fittable(Protocol):
@@ -66,7 +64,7 @@ class Tuned(NamedTuple):
     value: float
     """The validation metric that it was chosen by."""
     n_trials: int
-    """The number of settings fitted."""
+    """The number of settings fitted; 0 if the setting was known before."""
     fit_s: float
     """The wall-clock seconds of fitting the chosen setting."""
     fitted: TrainedScorer
@@ -90,7 +88,7 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
         LackingData: as in `fit`.
     """
     space = read_space(search.space)
-    trials = _Trials(make, spec, _some_users(valid), metric)
+    trials = _Trials(make, spec, valid.thinned(max(_MAX_SCORES, _LEAST_USERS * valid.seen.n_items)), metric)
 
     def is_done() -> bool:
         return trials.hopeless or len(trials.tried) >= search.n_trials
@@ -196,13 +194,6 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _some_users(valid: EvaluationSet) -> EvaluationSet:
-    """The users of an evaluation set on whom settings are compared."""
-    n = max(_LEAST_USERS, _SCORES // max(1, valid.seen.n_items))
-    users = valid.user_idx
-    return valid if len(users) <= n else replace(valid, user_idx=users[torch.arange(n) * len(users) // n])
-
-
 def _puts_last(scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], valid: EvaluationSet) -> bool:
     """Whether, for a sample of the users, no new item scores above any other."""
     scores = scorer.score_users(valid.user_idx[:_ASKED])
@@ -213,6 +204,16 @@ def fit(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec) -> t
     """A model fitted with one setting, and the seconds that this took."""
     start = time.perf_counter()
     return make(**setting).fit(spec), time.perf_counter() - start
+
+
+def fit_known(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
+    """Fits a model at a setting that was chosen before; only the lift of new items is chosen on `valid`.
+
+    Raises LackingData as `Fittable.fit`.
+    """
+    scorer, fit_s = fit(make, setting, spec)
+    value, lift = choose_lift(scorer, spec, valid, metric)
+    return Tuned(with_lift(scorer, spec, lift), setting, value, 0, fit_s, scorer, lift)
 
 
 def _all_values(values: list[Any] | Range) -> list[Any]:
