@@ -3,12 +3,16 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/ready
+# Extras of pyproject.toml that .venv has: all but ray and wandb, which are large and of which tests need none.
+EXTRAS := pictures,graph,tune,sweeps,mlflow,docs,dev
 
-.PHONY: help demo test test-thorough lint typecheck lock clean
+.PHONY: help install demo test test-thorough lint format typecheck coverage docs build lock clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo "Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12"
+
+install: $(READY)  ## make .venv with all that the other commands need, which they would do, too
 
 demo: $(READY)  ## train on MovieLens-100K with its texts and knowledge graph, print the table, leave a report under runs/
 	$(BIN)/mmrec train experiment=demo
@@ -30,11 +34,24 @@ lint: $(READY)  ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+format: $(READY)  ## put imports and lines in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 typecheck: $(READY)  ## check types
 	$(BIN)/mypy --strict mmrec data_modules
 
+coverage: $(READY)  ## run the test suite and write which lines it runs to htmlcov/
+	$(PYTEST) --cov=mmrec --cov=data_modules --cov-report=term:skip-covered --cov-report=html
+
+docs: $(READY)  ## build the documentation into site/; a warning is an error
+	$(BIN)/mkdocs build --strict
+
+build: $(READY)  ## build the source distribution and the wheel into dist/
+	$(BIN)/python -m build --no-isolation
+
 clean:  ## remove what these commands made, the results in runs/ excepted
-	rm -rf .venv build dist ./*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv build dist site ./*.egg-info .coverage htmlcov .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv does not read pip's settings, so a mirror or a folder of wheels that pip knows is handed on, and as with pip every index counts.
@@ -51,19 +68,20 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setting up .venv (once; downloads torch and what goes with it)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@if $(BIN)/python -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION); then \
-	  $(uv) pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python -c constraints.txt -b constraints.txt -e '.[dev]'; \
+	  $(uv) pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python -c constraints.txt -b constraints.txt -e '.[$(EXTRAS)]'; \
 	else \
 	  echo "uv cannot be installed here; pip takes its place, which holds to the versions but checks no hashes"; \
 	  sed -e '/--hash=/d' -e 's/ *\\$$//' constraints.txt > .venv/versions.txt; \
-	  $(BIN)/python -m pip install -qq -c .venv/versions.txt -e '.[dev]'; \
+	  $(BIN)/python -m pip install -qq -c .venv/versions.txt -e '.[$(EXTRAS)]'; \
 	fi
 	@touch $@
 
 # Versions already in constraints.txt are kept: to move one, change it there first. The CUDA packages are torch's own affair.
 UNPINNED := triton httpx2-jsfetch $(addprefix cuda-,bindings pathfinder toolkit) $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
 	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+comma := ,
 lock: $(READY)  ## bring constraints.txt in line with pyproject.toml
 	@cp constraints.txt .venv/lock.txt
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev \
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header $(addprefix --extra ,$(subst $(comma), ,$(EXTRAS))) \
 	  $(addprefix --no-emit-package ,$(UNPINNED)) -o .venv/lock.txt pyproject.toml >/dev/null
 	@{ grep '^#' constraints.txt; cat .venv/lock.txt; } > .venv/constraints.txt && mv .venv/constraints.txt constraints.txt

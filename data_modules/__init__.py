@@ -1,1 +1,1 @@
-"""Lightning data modules: tables in, batches out."""
+"""Lightning data modules: from tables to batches."""

@@ -1,9 +1,9 @@
-"""Lets a torchvision built for CUDA be imported beside a CPU-only torch.
+"""Make a torchvision built for CUDA importable with a CPU-only torch.
 
-Package registries carry torchvision only as built against the CUDA torch of its own version. Beside a CPU torch its compiled operators
-do not load, and `import torchvision` stops at `operator torchvision::nms does not exist`: it registers shape functions for operators nobody
-defined. transformers, torchmetrics, open_clip and lightning then fail with it. Defining the missing schemas is all it needs: mmrec uses
-torchvision's transforms, never its operators, and a call to one still fails loudly for want of a kernel.
+Package registries provide torchvision only built for the CUDA version of torch. With a CPU torch, its compiled operators do not load, and
+`import torchvision` raises `operator torchvision::nms does not exist`, because it registers shape functions for undefined operators; so
+transformers, torchmetrics, open_clip and lightning fail to import. Defining the missing schemas suffices: mmrec uses torchvision's
+transforms, never its operators, and calling one still fails with an error about the missing kernel.
 """
 
 import torch
@@ -12,11 +12,11 @@ _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-_library: torch.library.Library | None = None  # kept alive: the schemas vanish with it
+_library: torch.library.Library | None = None  # kept alive, since the schemas are removed with it
 
 try:
     import torchvision  # noqa: F401
-except ImportError:  # not installed: nothing to mend
+except ImportError:  # not installed
     pass
 except RuntimeError as error:
     if "torchvision::" not in str(error):

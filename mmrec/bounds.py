@@ -1,6 +1,6 @@
-"""What the numbers of a configuration may be, by the name of their key, which is that of the argument they become.
+"""The valid ranges of numbers in a configuration, by the name of their key, which is the name of an argument.
 
-The check of a configuration looks here before anything is read; a class that needs more of a value says so itself.
+They are checked before any data are read; classes with further requirements check them in their constructors.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Bounds:
-    """The finite numbers from `low` to `high`, these two included unless they are in `without`; `also` is one more that is let through."""
+    """The finite numbers from `low` to `high`, inclusive except for those in `without`; `also` is a further valid value."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -44,11 +44,11 @@ _NAMES = {
     Bounds(-1): "devices num_sanity_val_steps",
 }
 BOUNDS = {name: bounds for bounds, names in _NAMES.items() for name in names.split()}
-"""By the last names of a dotted key; what is said of a key is said of all below it, and of all values of a list."""
+"""By the last names of a dotted key; the bounds of a key apply to everything below it, and to all elements of a list."""
 
 
 def bounds_of(path: Sequence[str]) -> Bounds | None:
-    """What the value at a key may be, which is given as its names; None where nothing is said of it."""
+    """The bounds of the value at a key, given as a sequence of names; None if it has none."""
     for end in range(len(path), 0, -1):
         for start in range(end):
             if (found := BOUNDS.get(".".join(path[start:end]))) is not None:
@@ -57,7 +57,7 @@ def bounds_of(path: Sequence[str]) -> Bounds | None:
 
 
 def out_of_bounds(node: Any, path: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
-    """The keys below a node of plain values whose numbers cannot be, each with what was expected and what came."""
+    """The keys below a node of plain values whose numbers are out of bounds, each with the expected and the actual value."""
     if isinstance(node, dict):
         for name, child in node.items():
             yield from out_of_bounds(child, (*path, str(name)))

@@ -1,15 +1,16 @@
-"""The errors a person can cause. Every one is printed as one message, without a traceback, and ends the command with exit code 2.
+"""The errors that users can cause. Each is printed as one message without a traceback, and ends the command with exit code 2.
 
 MmrecError
 ├── ConfigError     a key, a value or a `_target_` of the configuration; names the key and the nearest valid one
-├── DataError       the content of a person's files; names file, line and column
-├── MissingFile     a file or folder that is not there; names the nearest one that is
-├── DownloadError   something that could not be fetched, or came with the wrong hash
-├── StorageError    a disk that is full or refuses
-│   └── DamagedCheckpoint   a checkpoint that is not as it was written; names the file
-└── DivergedError   a loss, a gradient or a parameter that is no longer finite
+├── MissingExtra    an optional package that is not installed; names the extra that installs it
+├── DataError       the content of a user's files; names file, line and column
+├── MissingFile     a file or folder that does not exist; names the nearest one that does
+├── DownloadError   a failed download, or one with the wrong hash
+├── StorageError    a file that cannot be written, for example because the disk is full
+│   └── DamagedCheckpoint   a checkpoint that was modified or is incomplete; names the file
+└── DivergedError   a loss, a gradient or a parameter that is not finite
 
-Terminated is no error: someone asked the process to stop, and it ends with 128 + the number of the signal.
+Terminated is not an error: the process was asked to stop, and exits with 128 + the signal number.
 """
 
 import signal
@@ -18,7 +19,7 @@ from difflib import get_close_matches
 
 
 class MmrecError(Exception):
-    """Anything a person can put right: the message says what was expected, what came, and where."""
+    """An error that the user can fix: the message says what was expected, what was found, and where."""
 
     exit_code = 2
 
@@ -27,11 +28,19 @@ class MmrecError(Exception):
 
 
 class ConfigError(MmrecError):
-    """A wrong key, value or target in the configuration."""
+    """An invalid key, value or target in the configuration."""
+
+
+class MissingExtra(MmrecError):
+    """A package that only some features need and that is not installed."""
+
+    def __init__(self, extra: str, reason: str, instead: str = "") -> None:
+        super().__init__(f"{reason}: pip install 'mmrec[{extra}]'" + (f", or {instead}" if instead else ""))
+        self.extra = extra
 
 
 class DataError(MmrecError):
-    """Something in a person's data files that cannot be used as it is."""
+    """Content of a user's data files that cannot be used."""
 
 
 class MissingFile(MmrecError):
@@ -39,23 +48,23 @@ class MissingFile(MmrecError):
 
 
 class DownloadError(MmrecError):
-    """A file that could not be fetched, or whose hash is not the pinned one."""
+    """A failed download, or a file whose hash is not the pinned one."""
 
 
 class StorageError(MmrecError):
-    """Something that could not be written or read back."""
+    """A file that could not be written or read back."""
 
 
 class DamagedCheckpoint(StorageError):
-    """A checkpoint whose bytes are not those that were written."""
+    """A checkpoint whose content differs from what was written."""
 
 
 class DivergedError(MmrecError):
-    """Training has left the finite numbers."""
+    """Training diverged: a loss, a gradient or a parameter is not finite."""
 
 
 class Terminated(SystemExit):
-    """The process was asked to stop by SIGTERM or SIGINT, and has kept what it could. Exits with 128 + `signum`."""
+    """The process was stopped by SIGTERM or SIGINT, after saving what it could. Exits with 128 + `signum`."""
 
     code: int
 
@@ -69,12 +78,12 @@ class Terminated(SystemExit):
 
 
 def printable(text: str) -> str:
-    """The text with whatever does not print, escape codes of terminals above all, as Python would write it: `\\x1b[31m`."""
+    """Escape characters that are not printable, such as terminal control codes, in Python's notation: `\\x1b[31m`."""
     return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A hint that ends an error message: the closest valid name if one is close, else all of them (at most twelve)."""
+    """A hint for the end of an error message: the closest valid name if one is close, else all names (at most twelve)."""
     names = sorted(str(v) for v in valid)
     close = get_close_matches(str(name), names, n=1, cutoff=0.6)
     if close:

@@ -1,8 +1,12 @@
-"""Ranking losses: pure functions of the scores of positives and of sampled negatives.
+"""Ranking losses: pure functions of the scores of positives and sampled negatives.
 
-Each takes `positive: (n,)`, the score of every positive of a batch of users; `row: (n,)`, the position of its user in the batch;
-`negative: (users, pool)`, the scores of each user's negatives; and `valid: (users, pool)`, False where an item of a shared pool is a
-training positive of that user. It gives a scalar: the mean over positives, 0 where there is none.
+Args common to all losses:
+    positive: `(n,)`, the scores of all positives in a batch of users.
+    row: `(n,)`, the position of each positive's user in the batch.
+    negative: `(users, pool)`, the scores of each user's negatives.
+    valid: `(users, pool)`, False where an item of a shared pool is a training positive of the user.
+
+Each returns a scalar: the mean over positives, or 0 if there are none.
 """
 
 import torch
@@ -20,10 +24,10 @@ def bpr(
     valid: Bool[Tensor, "users pool"],
     temperature: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """Bayesian personalised ranking (Rendle et al. 2009, BPR-OPT): `-mean ln σ((s⁺ - s⁻) / temperature)` over positives and their user's
-    valid negatives.
+    """Bayesian personalised ranking: `-mean ln σ((s⁺ - s⁻) / temperature)` over positives and their user's valid negatives.
 
-    Memory is positives times pool: meant for few negatives a user.
+    BPR-OPT of Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009. Memory is proportional to positives
+    times pool, so it is meant for few negatives per user.
     """
     counted = valid[row]
     losses = F.softplus((look_up(negative, row) - positive[:, None]) / temperature) * counted
@@ -37,11 +41,11 @@ def sampled_softmax(
     valid: Bool[Tensor, "users pool"],
     temperature: float = 0.15,
 ) -> Float[Tensor, ""]:
-    """Softmax cross-entropy of each positive among itself and its user's valid negatives, `-mean ln (e^s⁺ / (e^s⁺ + Σ e^s⁻))`, with `s`
-    the scores over the temperature (of cosines: SSM, Wu et al. 2022, "On the Effectiveness of Sampled Softmax Loss").
+    """Softmax cross-entropy of each positive against its user's valid negatives: `-mean ln (e^s⁺ / (e^s⁺ + Σ e^s⁻))`.
 
-    Computed as `softplus(ln Σ e^s⁻ - s⁺)`, so the negatives are summed once a user. They are drawn uniformly: the logQ correction
-    (Bengio & Senécal 2008) is one constant for all of them and is left out. A user without a valid negative adds nothing.
+    `s` are the scores divided by the temperature. With cosine similarities it is the SSM loss of Wu et al. 2022, "On the Effectiveness of
+    Sampled Softmax Loss". Computed as `softplus(ln Σ e^s⁻ - s⁺)`, so that negatives are summed once per user. Since negatives are drawn
+    uniformly, the logQ correction (Bengio & Senécal 2008) is constant and left out. Users without valid negatives contribute nothing.
     """
     log_sum = torch.logsumexp((negative / temperature).masked_fill(~valid, -torch.inf), dim=1)
     return _mean(F.softplus(look_up(log_sum[:, None], row)[:, 0] - positive / temperature))
@@ -54,10 +58,11 @@ def warp(
     valid: Bool[Tensor, "users pool"],
     margin: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """Weighted approximate-rank pairwise loss (Weston et al. 2011, "WSABIE"; as LightFM, Kula 2015): the hinge of each positive
-    with the first negative that violates its margin, times `ln(1 + m / k)` where it is the k-th of m valid ones.
+    """Weighted approximate-rank pairwise loss: the hinge of each positive with its first violating negative, times `ln(1 + m / k)`.
 
-    Negatives are taken in the order of the pool, which must be random. A positive without a violating one adds nothing.
+    k is the number of valid negatives tried, of m. Weston et al., "WSABIE: Scaling Up To Large Vocabulary Image Annotation", IJCAI 2011, as
+    in LightFM (Kula 2015). Negatives are tried in the order of the pool, which must be random. Positives without a violating negative
+    contribute nothing.
     """
     counted = valid[row]
     hinge = (margin - positive[:, None] + look_up(negative, row)) * counted
@@ -69,5 +74,5 @@ def warp(
 
 
 def _mean(losses: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """The mean, and of nothing 0: the part of a small batch that a process gets may be empty, and NaN times its weight of 0 is NaN."""
+    """The mean, or 0 for an empty tensor: a process may get an empty part of a small batch, and NaN times its weight of 0 is NaN."""
     return losses.sum() / max(len(losses), 1)

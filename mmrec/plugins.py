@@ -1,13 +1,13 @@
-"""What other packages add to mmrec: their models, splits, metrics and so on, found through entry points.
+"""Extensions of mmrec by other packages: models, splits, metrics and so on, found through entry points.
 
-A package declares what it adds in its `pyproject.toml`, by the name that people will use on the command line:
+A package declares its extensions in its `pyproject.toml`, under the names used on the command line:
 
     [project.entry-points."mmrec.models"]
     popular_twice = "their_package.models:PopularTwice"
 
-Whoever installs the package trusts it. `mmrec train model=popular_twice` then builds `their_package.models.PopularTwice` with the defaults
-of its constructor. Nothing is imported before it is asked for. Where a choice should have keys that people can override, the package brings
-configurations in the layout of `conf/`, and names the package that holds them:
+Installing a package means trusting it. `mmrec train model=popular_twice` then builds `their_package.models.PopularTwice` with the defaults
+of its constructor. Nothing is imported before it is used. For choices with keys that users can override, a package provides configurations
+in the layout of `conf/`, and declares the package that contains them:
 
     [project.entry-points."mmrec.conf"]
     their_package = "their_package.conf"        # their_package/conf/model/popular_twice.yaml, …
@@ -36,12 +36,12 @@ CONFIG_GROUPS = {
     "mmrec.losses": "loss",
     "mmrec.tasks": "task",
 }
-"""By the group of entry points: the group of configurations in which its names are choices."""
+"""By entry point group: the configuration group in which its names are choices."""
 CONF_GROUP, METRIC_GROUP = "mmrec.conf", "mmrec.metrics"
 _PACKAGES = {"text_encoder": "encoders.text", "image_encoder": "encoders.image"}
-"""Where the node of a group goes if not under the name of the group."""
+"""The package of a configuration group whose node is not placed under the group's name."""
 CALLED_AT_ONCE = ("data", "text_encoder", "image_encoder")
-"""Groups of configurations whose objects are built with the values of the configuration alone; of the others more is known later."""
+"""Configuration groups whose objects are built from the configuration alone; others get further arguments later."""
 
 
 @cache
@@ -52,7 +52,7 @@ def installed(group: str) -> dict[str, EntryPoint]:
         group: such as `mmrec.models`.
 
     Raises:
-        ConfigError: if two packages use one name.
+        ConfigError: two packages use the same name.
     """
     found: dict[str, EntryPoint] = {}
     for one in entry_points(group=group):
@@ -62,31 +62,31 @@ def installed(group: str) -> dict[str, EntryPoint]:
 
 
 def target_of(entry_point: EntryPoint) -> str:
-    """Return the dotted name of what an entry point stands for, as a `_target_` has it."""
+    """Return the dotted name that an entry point refers to, as in a `_target_`."""
     return f"{entry_point.module}.{entry_point.attr}"
 
 
 def trusted_packages() -> tuple[str, ...]:
-    """Return the names of the packages that configurations may build from because they declare entry points of mmrec, sorted."""
+    """Return the names of the packages with entry points of mmrec, from which configurations may build objects, sorted."""
     groups = (*CONFIG_GROUPS, CONF_GROUP, METRIC_GROUP)
     return tuple(sorted({one.module.partition(".")[0] for group in groups for one in installed(group).values()}))
 
 
 class Choice(NamedTuple):
-    """What a package adds to a group of configurations."""
+    """A choice that a package adds to a configuration group."""
 
     group: str
     name: str
     node: dict[str, Any]
     package: str | None
-    """Where the node goes if not under the name of its group, as `@package` says at the head of a configuration."""
+    """The package of the node if it is not the name of its group, as given by `@package` at the top of a configuration."""
 
 
 def choices() -> Iterator[Choice]:
-    """Yield what packages add to the groups of configurations: nodes made of entry points, then the files of `mmrec.conf`.
+    """Yield the choices that packages add to configuration groups: nodes made from entry points, then the files of `mmrec.conf`.
 
     Raises:
-        ConfigError: if a file is no YAML of keys and values.
+        ConfigError: a file is not a YAML mapping.
     """
     for entry_group, group in CONFIG_GROUPS.items():
         for name, one in installed(entry_group).items():
@@ -108,7 +108,7 @@ def choices() -> Iterator[Choice]:
 
 
 def added_to(group: str) -> list[str]:
-    """Return the names of the choices that packages add to a group of configurations."""
+    """Return the names of the choices that packages add to a configuration group."""
     return [choice.name for choice in choices() if choice.group == group]
 
 
@@ -128,8 +128,8 @@ def _package_of(text: str) -> str | None:
 
 
 def load_metrics() -> dict[str, Callable[..., Any]]:
-    """Return the ranking metrics of other packages by name: functions as those of `mmrec.metrics.ranking` are.
+    """Return the ranking metrics of other packages by name; they are functions like those of `mmrec.metrics.ranking`.
 
-    One of which a lower value is better has the attribute `higher_is_better`, set to False.
+    If lower values of a metric are better, its function has the attribute `higher_is_better`, set to False.
     """
     return {name: one.load() for name, one in installed(METRIC_GROUP).items()}

@@ -1,4 +1,4 @@
-"""Values that a constructor refuses, as messages that name their key."""
+"""Convert exceptions of constructors about invalid values to messages that name the configuration key."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,14 +9,14 @@ _T = TypeVar("_T")
 
 
 def refine(key: str, make: Callable[[], _T]) -> _T:
-    """Return what `make` gives; its refusal of a value becomes a ConfigError that names the key.
+    """Return the result of `make`, converting exceptions about invalid values to a ConfigError that names the key.
 
     Args:
-        key: the configuration key that a person would change.
+        key: the configuration key that the user would change.
         make: called without arguments.
 
     Raises:
-        ConfigError: where `make` raises ValueError, TypeError, ImportError or Lightning's MisconfigurationException.
+        ConfigError: `make` raises ValueError, TypeError, ImportError or Lightning's MisconfigurationException.
     """
     try:
         return make()
@@ -29,5 +29,5 @@ def refine(key: str, make: Callable[[], _T]) -> _T:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Return whether an error is about a value that was given: ours, ValueError, TypeError, ImportError or Lightning's own."""
+    """Return whether an exception concerns an invalid value: ours, ValueError, TypeError, ImportError or Lightning's own."""
     return isinstance(error, MmrecError | ValueError | TypeError | ImportError) or type(error).__name__ == "MisconfigurationException"

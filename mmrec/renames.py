@@ -1,4 +1,4 @@
-"""What the keys of a configuration of an earlier version, and the things that it names as `_target_`, are called today."""
+"""The current names of configuration keys and `_target_` names of earlier versions, so that saved runs can be read."""
 
 from typing import Any
 
@@ -37,20 +37,20 @@ MODULES = {
     "mmrec.models.trend": "mmrec.models.priors.trend",
     "mmrec.models.vbpr": "mmrec.models.multimodal.vbpr",
 }
-"""By module of an earlier version: the module that holds the same names now."""
+"""By module of an earlier version: the module that now contains the same names."""
 
 KEYS = {"text_encoder": "encoders.text", "image_encoder": "encoders.image", "evidence.others": "further_evidence"}
-"""By key of an earlier version: the key that holds the same now."""
+"""By key of an earlier version: the current key."""
 
 
 def renamed_key(key: str) -> str | None:
-    """Return what a dotted key of an earlier version is called today; None for any other."""
+    """Return the current name of a dotted key of an earlier version; None for all others."""
     found = next((before for before in KEYS if f"{key}.".startswith(f"{before}.")), None)
     return None if found is None else KEYS[found] + key.removeprefix(found)
 
 
 def rename_keys(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a plain configuration whose keys of an earlier version stand where they are today; what is there already stays."""
+    """Return a plain configuration with keys of an earlier version moved to their current places, unless these are set."""
     values = dict(values)
     for group in ("text", "image"):
         if f"{group}_encoder" in values:
@@ -62,7 +62,7 @@ def rename_keys(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def renamed(target: str) -> str:
-    """Return the dotted name of today for one of an earlier version, and any other name as it is."""
+    """Return the current dotted name for one of an earlier version, and any other name unchanged."""
     module, _, name = target.rpartition(".")
     return f"{MODULES[module]}.{name}" if module in MODULES else target
 

@@ -1,4 +1,4 @@
-"""The keys that the verbs' configurations have: one that is not here fails, in a file as on the command line."""
+"""The schemas of the commands' configurations: a key that is not here is an error, in files and on the command line."""
 
 from dataclasses import dataclass, field
 from typing import Any, Union
@@ -13,7 +13,7 @@ Node = dict[str, Any]
 
 @dataclass
 class GraphConfig:
-    """How the knowledge graph is made."""
+    """Construction of the knowledge graph."""
 
     item_columns: list[str] = MISSING
     separator: str = MISSING
@@ -22,7 +22,7 @@ class GraphConfig:
 
 @dataclass
 class FilterConfig:
-    """What becomes of the interactions before the split; see `mmrec.data.interactions.filter.filter_interactions`."""
+    """Filtering of the interactions before the split; see `mmrec.data.interactions.filter.filter_interactions`."""
 
     min_rating: float | None = MISSING
     repeated: str = MISSING
@@ -32,7 +32,7 @@ class FilterConfig:
 
 @dataclass
 class FeaturesConfig:
-    """How frozen features are extracted."""
+    """Extraction of frozen features."""
 
     batch_size: int = MISSING
     engine: str = MISSING
@@ -42,7 +42,7 @@ class FeaturesConfig:
 
 @dataclass
 class EvaluationConfig:
-    """What is measured beside the rankings."""
+    """Further measurements besides the rankings."""
 
     auc: bool = MISSING
     item_column: str | None = None
@@ -50,14 +50,14 @@ class EvaluationConfig:
 
 @dataclass
 class CheckpointConfig:
-    """When checkpoints are written beside those of each epoch."""
+    """Checkpoints in addition to those after each epoch."""
 
     every_n_steps: int | None = None
 
 
 @dataclass
 class Selection:
-    """What chooses an epoch and the baselines' hyper-parameters."""
+    """Selection of the epoch and of the baselines' hyperparameters."""
 
     metric: str | None = MISSING
     patience: int = MISSING
@@ -65,7 +65,7 @@ class Selection:
 
 @dataclass
 class TuneConfig:
-    """The search for settings of the trained model."""
+    """Hyperparameter search for the trained model."""
 
     minutes: float | None = None
     space: Node = field(default_factory=dict)
@@ -73,7 +73,7 @@ class TuneConfig:
 
 @dataclass
 class Paths:
-    """Where things are kept."""
+    """Locations of files."""
 
     cache: str = MISSING
     runs: str = MISSING
@@ -81,7 +81,7 @@ class Paths:
 
 @dataclass
 class TrainConfig:
-    """The top level of `conf/train.yaml`: a key that is not here fails, in a file as on the command line."""
+    """The top level of `conf/train.yaml`: a key that is not here is an error, in files and on the command line."""
 
     data: Node = field(default_factory=dict)
     split: Node = field(default_factory=dict)
@@ -112,6 +112,7 @@ class TrainConfig:
     seed: int = MISSING
     n_seeds: int = MISSING
     trusted_packages: list[str] = field(default_factory=list)
+    tuned_in: str | None = None
     run_dir: str | None = None
     resume: str | None = None
     trust_run: bool = False
@@ -119,7 +120,7 @@ class TrainConfig:
 
 @dataclass
 class PretrainFeaturesConfig:
-    """Where the texts' features are looked up."""
+    """The feature store of texts."""
 
     store: str | None = None
 
@@ -204,7 +205,7 @@ class EvaluateConfig:
 
 @dataclass
 class Board:
-    """What a leaderboard is of: every data set × split × model × seed is a run of `mmrec train` with these overrides."""
+    """The scope of a leaderboard: every combination of dataset, split, model and seed is a run of `mmrec train` with these overrides."""
 
     name: str = MISSING
     data: dict[str, list[str]] = MISSING
@@ -212,6 +213,7 @@ class Board:
     models: dict[str, list[str]] = MISSING
     baselines: str = MISSING
     seeds: list[int] = MISSING
+    tune_once: bool = False
     overrides: list[str] = MISSING
     columns: list[str] = MISSING
     metric: str = MISSING
@@ -252,11 +254,11 @@ SCHEMAS: dict[str, type] = {
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
 _MAPS = ("encoders", "evidence")
-"""Keys that take any name below them, which Hydra would otherwise want a + for."""
+"""Keys below which any name is allowed, for which Hydra would otherwise require a +."""
 
 
 def register_schemas() -> None:
-    """Puts the schemas where the primary configs name them, and what other packages add among the choices of its group."""
+    """Register the schemas under the names used by the primary configurations, and the choices of other packages in their groups."""
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         node = OmegaConf.structured(schema)

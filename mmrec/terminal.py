@@ -1,6 +1,6 @@
-"""What mmrec prints. Names and values come from other people's files: nothing of them is a control code or markup, and nothing is cut.
+"""Print to the terminal. Names and values from files are escaped, never interpreted as control codes or markup, and never truncated.
 
-Nothing else in mmrec prints: tests/test_house.py looks for it.
+No other module of mmrec prints, which tests/test_house.py checks.
 """
 
 import logging
@@ -22,7 +22,7 @@ from mmrec.errors import printable
 
 
 def say(*lines: str, stderr: bool = True) -> None:
-    """Prints each text as one line, whatever characters it has."""
+    """Print each text as one line, with unprintable characters escaped."""
     for line in lines:
         open_console(stderr).print(printable(line), soft_wrap=True)
 
@@ -35,7 +35,7 @@ class _Said(logging.Handler):
 
 
 def show_messages() -> None:
-    """Prints on stderr, from now on, what mmrec logs at level INFO and above; does nothing where that is so already."""
+    """Print mmrec's log messages of level INFO and above to stderr from now on."""
     logger = logging.getLogger("mmrec")
     if not messages_are_shown():
         logger.addHandler(_Said(logging.INFO))
@@ -49,7 +49,7 @@ def messages_are_shown() -> bool:
 
 @contextmanager
 def messages_shown() -> Iterator[None]:
-    """As `show_messages`, until the end of the block or of the function that it decorates."""
+    """Apply `show_messages` within the block, or in the decorated function."""
     logger = logging.getLogger("mmrec")
     handlers, level = list(logger.handlers), logger.level
     show_messages()
@@ -61,9 +61,9 @@ def messages_shown() -> Iterator[None]:
 
 
 def show(*tables: Table) -> None:
-    """Prints tables on stdout. Cells, headers and titles are plain text; a cell that is a `Text` may have line breaks.
+    """Print tables to stdout. Cells, headers and titles are plain text; a cell that is a `Text` may have line breaks.
 
-    Names and values are folded and never cut. A table wider than the terminal goes on below itself with the columns that do not fit.
+    Names and values are wrapped, never truncated. A table wider than the terminal is continued below with the remaining columns.
     """
     console = open_console()
     for table in tables:
@@ -73,18 +73,18 @@ def show(*tables: Table) -> None:
 
 
 def open_console(stderr: bool = False) -> Console:
-    """The terminal, which takes no text for markup; also for progress bars."""
+    """The console, without interpretation of markup; also used for progress bars."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def is_terminal() -> bool:
-    """Whether stdout is a terminal, where a bar can be drawn."""
+    """Whether stdout is a terminal, on which progress bars can be drawn."""
     return open_console().is_terminal
 
 
 @contextmanager
 def progress_bar(label: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on stderr where that is a terminal, as `mmrec.files.progress` asks for it."""
+    """A progress bar on stderr, if that is a terminal, in the form that `mmrec.files.progress` requires."""
     console = open_console(stderr=True)
     columns = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (TaskProgressColumn(), TimeRemainingColumn())
     with Progress(TextColumn("{task.description}"), BarColumn(), *columns, console=console, disable=not console.is_terminal) as bars:
@@ -93,13 +93,13 @@ def progress_bar(label: str, unit: str) -> Iterator[Callable[[int, int | None], 
 
 
 def bar_label(text: str) -> str:
-    """A text as the label of a progress bar, which rich takes for markup wherever it comes from."""
+    """Escape a text for the label of a progress bar, which rich interprets as markup."""
     return escape(printable(text))
 
 
 @contextmanager
 def silent_when_unread() -> Iterator[None]:
-    """Ends the process without a word where nobody reads what it prints any more, as after `mmrec train --help | head`."""
+    """Exit silently if the reader of the output is gone, as in `mmrec train --help | head`."""
     try:
         try:
             yield
@@ -109,13 +109,13 @@ def silent_when_unread() -> Iterator[None]:
         if not is_reader_gone():
             raise
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):  # the interpreter, when it ends, writes what is left
+        for stream in (sys.stdout, sys.stderr):  # the interpreter flushes them at exit
             os.dup2(nowhere, stream.fileno())
         sys.exit(1)
 
 
 def is_reader_gone() -> bool:
-    """Whether stdout or stderr is a pipe that nobody reads any more."""
+    """Whether stdout or stderr is a pipe whose reader is gone."""
     poll = select.poll()
     for descriptor in (1, 2):
         poll.register(descriptor, 0)
@@ -123,7 +123,7 @@ def is_reader_gone() -> bool:
 
 
 def _plain_table(table: Table, columns: Sequence[Column]) -> Table:
-    """Some columns of a table, without anything that the terminal would act on."""
+    """A table with the given columns and all cells escaped."""
     title = _plain(table.title)
     plain = Table(title=title, title_justify=table.title_justify, box=table.box, pad_edge=table.pad_edge, padding=table.padding)
     for one in columns:
@@ -142,7 +142,7 @@ def _plain(cell: Any) -> Any:
 
 
 def _fitting(table: Table, console: Console) -> list[list[Column]]:
-    """All columns or, where they are too wide for the terminal, the first with as many of the others as fit, again and again."""
+    """All columns, or, if they are too wide for the terminal, groups of the first column with as many others as fit."""
     first, *others = table.columns
     groups: list[list[Column]] = [[first]]
     for column in others:
@@ -153,7 +153,7 @@ def _fitting(table: Table, console: Console) -> list[list[Column]]:
 
 
 def _width(columns: Sequence[Column], table: Table, console: Console) -> int:
-    """What columns need at the least: all of their longest cells where they must not wrap, and the space and the lines around them."""
+    """The minimal width of columns: the longest cells of those that must not wrap, plus padding and lines."""
     _, right, _, left = table.padding
     needed = 1 - (0 if table.pad_edge else left + right)
     for one in columns:
@@ -163,4 +163,4 @@ def _width(columns: Sequence[Column], table: Table, console: Console) -> int:
 
 
 _FOLDED = 10
-"""Columns of words are folded to this width before a table is divided."""
+"""The width to which text columns are wrapped before a table is divided."""

@@ -1,4 +1,4 @@
-"""Plain values, as files hold them, against type hints."""
+"""Check plain values from files against type hints."""
 
 import types
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any, Union, get_args, get_origin
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a plain value is of a type hint made of scalars, lists, dicts, dataclasses (as a node) and unions; others accept anything."""
+    """Whether a plain value matches a type hint of scalars, lists, dicts, dataclasses (as a node) and unions; others match anything."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return any(fits(value, one) for one in arguments)
@@ -30,7 +30,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def type_name(hint: Any) -> str:
-    """A type hint as messages call it."""
+    """The name of a type hint in messages."""
     if isinstance(hint, type) and not get_args(hint):
         return hint.__name__
     return str(hint).replace("collections.abc.Sequence", "list").replace("typing.", "")

@@ -1,10 +1,10 @@
-"""The words of the house as types: what a dataset is in a person's files (`Dataset`) and in a model's tensors (`DatasetSpec`).
+"""The central data types: a dataset in the form of files (`Dataset`) and in the form of tensors (`DatasetSpec`).
 
-Two worlds meet here and nowhere else. Outside, ids are text and tables are Polars frames; inside, ids are contiguous int64 indices and
-everything is a tensor. `mmrec.data.interactions.index.Index` is the only door between them.
+In the former, ids are text and tables are Polars frames; in the latter, ids are contiguous int64 indices and everything is a tensor.
+`mmrec.data.interactions.index.Index` is the only mapping between them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,9 @@ import polars as pl
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
+
+from mmrec.errors import DataError, nearest
+from mmrec.frames import TITLES, as_table
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
 EVENT, LABEL, POSITION = "event", "label", "position"
@@ -27,11 +30,11 @@ MODALITIES = (COLLABORATIVE, *CONTENT)
 
 @dataclass(frozen=True)
 class RowCount:
-    """What became of the rows of one table. None is lost unseen: rows in = kept + quarantined + deduplicated + filtered."""
+    """The numbers of rows of one table by outcome: rows in = kept + quarantined + deduplicated + filtered."""
 
     table: str
     n_in: int
-    """Every row of the file, broken lines among them."""
+    """All rows of the file, including broken lines."""
     n_quarantined: int = 0
     n_deduplicated: int = 0
     n_filtered: int = 0
@@ -41,7 +44,7 @@ class RowCount:
         return self.n_in - self.n_quarantined - self.n_deduplicated - self.n_filtered
 
     def as_dict(self) -> dict[str, int]:
-        """The numbers by name, for programs."""
+        """The numbers by name, JSON-serialisable."""
         return {
             "in": self.n_in,
             "kept": self.n_kept,
@@ -59,81 +62,127 @@ class RowCount:
 
 @dataclass(frozen=True)
 class ItemVectors:
-    """Features of a modality that were computed elsewhere: one row an item that has any."""
+    """Precomputed features of a modality, one row per item that has any."""
 
     item_ids: pl.Series
     """String, distinct."""
     values: Float32[np.ndarray, "n_rows dim"]
     source: str
-    """The name of the file, as reports show it."""
+    """The name of the file, for reports."""
 
 
 @dataclass(frozen=True)
 class Hosts:
-    """Where files may be fetched from."""
+    """The hosts from which files may be downloaded."""
 
     names: tuple[str, ...] = ()
-    """`*.example.org` stands for all below example.org."""
+    """`*.example.org` matches all hosts below example.org."""
     private: bool = False
-    """Whether they may be outside of the internet: this machine, or one of its network."""
+    """Whether they may be on this machine or its local network."""
 
     def has(self, name: str) -> bool:
-        """Whether a host of this name is among them."""
+        """Whether a host is allowed."""
         lower = name.lower()
         return any(lower == one.lower() or (one.startswith("*.") and lower.endswith(one[1:].lower())) for one in self.names)
 
 
 @dataclass(frozen=True)
 class RawInput:
-    """What an encoder reads of an item: the text of some columns of the items, or the picture that a column names."""
+    """The raw input of an encoder for an item: the text of some item columns, or the picture that a column names."""
 
     text_columns: tuple[str, ...] = ()
-    """Joined, they are the text; none where it is a picture."""
+    """The columns whose values are joined to the text; empty for pictures."""
     image_column: str | None = None
     """As `Dataset.image_column`."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset as a person's files hold it: ids are text, nothing is imputed, rows stand in the order of the files."""
+    """A dataset in the form of files: ids are text, nothing is imputed, and rows are in the order of the files."""
 
     name: str
     root: Path
     """The folder that image paths are relative to."""
     interactions: pl.DataFrame
     """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64][, event: String][, label: Int64, 0 or
-    1][, position: Int64][, split: String]`; `split` is the part that a row was given to by whoever published the data, `train`, `valid` or
-    `test`."""
+    1][, position: Int64][, split: String]`; `split` is the part given by the publisher of the data, `train`, `valid` or `test`."""
     items: pl.DataFrame
-    """`item_id: String` and any columns; one row for every item, those that only interactions name included (their other columns null)."""
+    """`item_id: String` and any columns; one row for every item, including those that only interactions contain (with null columns)."""
     text_columns: tuple[str, ...]
-    """The columns of `items` that, joined, are the text of an item; the first one is its title."""
+    """The columns of `items` that form the text of an item; the first one is its title."""
     image_column: str | None = None
-    """The column of `items` that holds an image path relative to `root`, or to `pictures`, or a URL."""
+    """The column of `items` with image paths relative to `root` or `pictures`, or URLs."""
     triples: pl.DataFrame | None = None
-    """`head, relation, tail`, all String[, datatype: String, of a tail that is a literal; null: it is an entity][, timestamp: Int64 seconds
-    UTC, when it became known; null: always]."""
+    """`head, relation, tail`, all String[, datatype: String, if the tail is a literal, else null][, timestamp: Int64 seconds UTC, when it
+    became known; null: always]."""
     item_entities: pl.DataFrame | None = None
     """`item_id, entity`, both String; None: items are entities under their own id."""
     users: pl.DataFrame | None = None
     vectors: dict[str, ItemVectors] = field(default_factory=dict)
-    """By modality: `audio`, `video`, …; one called `text` or `image` takes the place of what an encoder would make."""
+    """By modality: `audio`, `video`, …; vectors named `text` or `image` replace the output of an encoder."""
     counts: tuple[RowCount, ...] = ()
-    """What became of the rows of each table that was read."""
+    """The row counts of each table."""
     content_hash: str = ""
-    """sha256 over the bytes of the files it was read from: pictures excluded, those are hashed by the feature cache."""
+    """The SHA-256 of the files' bytes, except pictures, which the feature cache hashes."""
     notes: tuple[str, ...] = ()
-    """What reading dropped or found odd, one sentence each, counts included; shown to the person and kept in run.json."""
+    """Sentences, with counts, on what reading dropped or found unusual; shown to the user and stored in run.json."""
     hosts: Hosts = Hosts()
-    """Where images named by URL may be fetched from."""
+    """The hosts from which images named by URL may be downloaded."""
     pictures: str | None = None
-    """The store in which image paths are looked up, where it is not `root`: see `mmrec.files.store.open_store`."""
+    """The store of images, if it is not `root`: see `mmrec.files.store.open_store`."""
     further_inputs: dict[str, RawInput] = field(default_factory=dict)
-    """Raw inputs of further encoders, by modality, beside the text of `text_columns` and the picture of `image_column`."""
+    """The raw inputs of further encoders by modality, besides text and image."""
+
+    @classmethod
+    def from_frames(
+        cls,
+        interactions: Any,
+        items: Any = None,
+        users: Any = None,
+        triples: Any = None,
+        item_entities: Any = None,
+        text_columns: Sequence[str] | None = None,
+        image_column: str | None = None,
+        root: str | Path = ".",
+    ) -> "Dataset":
+        """Make a dataset from tables in memory: frames of Polars, pandas, pyarrow or anything that exports an Arrow stream.
+
+        Args:
+            interactions: `user_id, item_id[, timestamp][, rating][, event][, label][, position][, split]`; times are dates, or seconds UTC.
+            items: `item_id` and any columns.
+            users: `user_id` and any columns.
+            triples: `head, relation, tail[, datatype][, timestamp]`.
+            item_entities: `item_id, entity`; None: items are entities under their own id.
+            text_columns: those of the items that make up their text, title first; None: all that hold text, but for the image column.
+            image_column: that of the items with paths of pictures; None: `image` if there is one.
+            root: the folder that paths of pictures are relative to; the dataset is called as it is.
+
+        Raises:
+            DataError: where a column is missing or a value is not of its kind.
+        """
+        events = as_table(interactions, "interactions")
+        known = events.select(pl.col(ITEM_ID).unique(maintain_order=True))
+        given = known.clear() if items is None else as_table(items, "items")
+        image = image_column or (IMAGE if given.schema.get(IMAGE) == pl.String else None)
+        texts = [name for name, kind in given.schema.items() if kind == pl.String and name not in (ITEM_ID, image)]
+        for name in (*(text_columns or ()), *([] if image is None else [image])):
+            if name not in given.columns:
+                raise DataError(f"items: expected a column `{name}`, found none; {nearest(name, given.columns)}")
+        return cls(
+            name=Path(root).resolve().name or "frames",
+            root=Path(root),
+            interactions=events,
+            items=pl.concat([given, known.join(given, on=ITEM_ID, how="anti").sort(ITEM_ID)], how="diagonal"),
+            text_columns=tuple(sorted(texts, key=lambda name: name.lower() not in TITLES) if text_columns is None else text_columns),
+            image_column=image,
+            triples=None if triples is None else as_table(triples, "triples"),
+            item_entities=None if item_entities is None else as_table(item_entities, "item_entities"),
+            users=None if users is None else as_table(users, "users"),
+        )
 
     @property
     def inputs(self) -> dict[str, RawInput]:
-        """All raw inputs of encoders, by modality, `text` and `image` first."""
+        """All raw inputs of encoders by modality, `text` and `image` first."""
         found = {TEXT: RawInput(text_columns=self.text_columns)} if self.text_columns else {}
         found |= {IMAGE: RawInput(image_column=self.image_column)} if self.image_column else {}
         return found | self.further_inputs
@@ -141,31 +190,31 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Interactions:
-    """Events as tensors, one row an event, in any order; None for what the files do not have."""
+    """Events as tensors, one row per event, in any order; columns that the files lack are None."""
 
     user_idx: Int64[Tensor, " n"]
     item_idx: Int64[Tensor, " n"]
     timestamp: Int64[Tensor, " n"] | None = None
     rating: Float32[Tensor, " n"] | None = None
-    """NaN where a row has none."""
+    """NaN for missing values."""
     label: Float32[Tensor, " n"] | None = None
-    """1 or 0, such as clicked or not; NaN where a row has none."""
+    """1 or 0, for example clicked or not; NaN for missing values."""
     event: Int64[Tensor, " n"] | None = None
-    """What happened, as a place in `events`; -1 where a row does not say."""
+    """The kind of event as a position in `events`; -1 for missing values."""
     position: Int64[Tensor, " n"] | None = None
-    """The place in the list in which the item was shown, as the files count it; -1 where a row does not say."""
+    """The position in the list in which the item was shown, as counted in the files; -1 for missing values."""
     events: tuple[str, ...] = ()
-    """The names of the kinds of events of the whole dataset, sorted."""
+    """The kinds of events in the whole dataset, sorted."""
 
     def __len__(self) -> int:
         return len(self.user_idx)
 
     def take(self, rows: Int64[Tensor, " m"]) -> "Interactions":
-        """Return some of the rows, in the order asked for."""
+        """Return the given rows, in that order."""
         return self._each(lambda column: column[rows])
 
     def to(self, device: torch.device) -> "Interactions":
-        """Return the same on a device."""
+        """Return a copy on a device."""
         return self._each(lambda column: column.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Interactions":
@@ -176,45 +225,45 @@ class Interactions:
 
 @dataclass(frozen=True)
 class Features:
-    """One frozen feature vector an item; where `present` is False the row is zero and must be masked, never used."""
+    """One frozen feature vector per item; rows that are not `present` are zero and must be masked."""
 
     values: Float[Tensor, "n_items dim"]
     present: Bool[Tensor, " n_items"]
     encoder: str = ""
-    """The name of the encoder, as reports show it; an untrained one says so here."""
+    """The name of the encoder, for reports; untrained encoders say so."""
 
 
 @dataclass(frozen=True)
 class Literals:
-    """Numbers, and vectors of texts, that a graph says of entities: a row an entity that has any."""
+    """Literal attributes of entities, as numbers or text vectors, with one row per entity that has any."""
 
     entity_idx: Int64[Tensor, " n"]
     """Distinct, sorted."""
     values: Float[Tensor, "n width"]
-    """Zero where absent, and to be masked."""
+    """Zero if absent, to be masked."""
     present: Bool[Tensor, "n groups"]
     group: Int64[Tensor, " width"]
-    """The column of `present` that each column of `values` belongs to: one of its own for each numeric relation, one for all of a text."""
+    """The column of `present` of each column of `values`: a separate one for each numeric relation, a common one for text vectors."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A knowledge graph as tensors, edges as the triples give them (`edge_index[0]` head, `edge_index[1]` tail; no inverse edges)."""
+    """A knowledge graph as tensors, with edges as in the triples (`edge_index[0]` head, `edge_index[1]` tail; no inverse edges)."""
 
     edge_index: Int64[Tensor, "2 n_edges"]
     edge_type: Int64[Tensor, " n_edges"]
     n_entities: int
     n_relations: int
     item_entity: Int64[Tensor, " n_items"]
-    """The entity of each item, -1 where the item is outside the graph."""
+    """The entity of each item, -1 for items outside the graph."""
     entities: tuple[str, ...] = ()
-    """The names of the entities, where vectors that were made elsewhere are to be found by name."""
+    """The names of the entities, by which pretrained vectors are found."""
     literals: Literals | None = None
 
 
 @dataclass(frozen=True)
 class Words:
-    """Which words stand in the text of each item: a binary matrix of items by words in CSR form; an item without text has an empty row."""
+    """A bag of words per item: a binary item-word matrix in CSR format; items without text have empty rows."""
 
     indptr: Int64[Tensor, " n_items_plus_1"]
     indices: Int64[Tensor, " nnz"]
@@ -226,86 +275,86 @@ class UnusableInput:
     """An input of an encoder, a text or a picture, that could not be used."""
 
     position: int
-    """Its place among the inputs."""
+    """Its position among the inputs."""
     reason: str
-    """Why, in one line."""
+    """The reason, in one line."""
 
 
 class ItemInputs(Protocol):
-    """What the encoder of one modality encodes of every item, prepared when it is asked for: token ids, or decoded pictures."""
+    """The inputs of one modality's encoder for every item, prepared on access: token ids, or decoded pictures."""
 
     @property
     def encoder(self) -> "FeatureEncoder":
-        """What they are prepared for."""
+        """The encoder that the inputs are prepared for."""
         ...
 
     @property
     def present(self) -> Bool[Tensor, " n_items"]:
-        """Which items have an input that can be used."""
+        """Whether each item has a usable input."""
         ...
 
     def take(self, item_idx: Int64[Tensor, " n"]) -> list[Any]:
-        """The prepared inputs of these items, as `FeatureEncoder.encode` takes them. Raises ValueError for an item that has none."""
+        """The prepared inputs of items, for `FeatureEncoder.encode`. Raises ValueError for an item without a usable input."""
         ...
 
     def reordered(self, order: Int64[Tensor, " n_items"]) -> "ItemInputs":
-        """The same, each item having the input of the item that `order` has in its place."""
+        """Permute the inputs: each item gets the input of the item at its position in `order`."""
         ...
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """All that building and training a model may know: sizes, training interactions and what is known of the items; no held-out row."""
+    """Everything that a model may use for training: sizes, training interactions and item content, without held-out rows."""
 
     n_users: int
     n_items: int
     train: Interactions
     features: dict[str, Features] = field(default_factory=dict)
-    """By modality (`text`, `image`, …), in the order in which they become tokens."""
+    """By modality (`text`, `image`, …), in the order of tokens."""
     graph: Graph | None = None
     item_inputs: Mapping[str, ItemInputs] = field(default_factory=dict)
-    """By modality what its encoder encodes of the items; nothing is tokenized or decoded before a model asks for it."""
+    """By modality, the inputs of its encoder; nothing is tokenised or decoded before a model requests it."""
     words: Words | None = None
-    """Of the texts, where these are allowed and there are any."""
+    """The words of the texts, if these are allowed and exist."""
 
 
 class Scorer(Protocol):
-    """Anything that can rank: a trained model or a baseline."""
+    """Anything that can rank items: a trained model or a baseline."""
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        """The score of every item for each user; higher is better. The tensor is the caller's, who may write to it."""
+        """The scores of all items for each user; higher is better. The caller may modify the tensor."""
         ...
 
 
 class FeatureEncoder(Protocol):
-    """A frozen encoder of one modality, as the feature cache sees it: it prepares raw inputs, and encodes what is prepared.
+    """A frozen encoder of one modality, as used by the feature cache: it prepares raw inputs, and encodes prepared inputs.
 
-    One that can be trained with a model has a method `network()` too, see `mmrec.nn.encoders.pretrained.TrainableEncoder`.
+    An encoder that can be fine-tuned has a method `network()` as well, see `mmrec.nn.encoders.pretrained.TrainableEncoder`.
     """
 
     name: str
-    """What reports call it, e.g. `minilm`; an untrained encoder says so here."""
+    """The name in reports, e.g. `minilm`; untrained encoders say so."""
 
     @property
     def feature_dim(self) -> int:
-        """How many numbers an input becomes."""
+        """The dimension of a feature vector."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """sha256 hex over all that decides the output: weights, preprocessing, pooling, precision."""
+        """The SHA-256 (hex) of everything that determines the output: weights, preprocessing, pooling, precision."""
         ...
 
     def prepare(self, raw: bytes) -> object:
-        """Tokenise a text (UTF-8) or decode a picture. Raises ValueError, with the reason, where the bytes cannot be used."""
+        """Tokenise a UTF-8 text or decode a picture. Raises ValueError, with the reason, if the bytes cannot be used."""
         ...
 
     def length(self, prepared: Any) -> int:
-        """What batches are sorted by: tokens of a text; a constant for pictures."""
+        """The sort key of batches: the number of tokens of a text; a constant for pictures."""
         ...
 
     def encode(self, prepared: list[Any]) -> Float[Tensor, "batch feature_dim"]:
-        """The features of one batch, float32 on the CPU."""
+        """The features of a batch, float32 on the CPU."""
         ...
 
 

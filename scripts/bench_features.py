@@ -16,13 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
-import mmrec  # isort: skip  # noqa: F401  first: it looks after a torchvision that does not fit torch
+import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
+
 import hydra
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.config import build
+from mmrec.config.build import build
 from mmrec.data.features.extract import WINDOW_BATCHES, extract_features
 from mmrec.data.features.texts import item_texts
 from mmrec.data.pictures.read import read_pictures

@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
+
 import polars as pl
 import torch
 from rich.console import Console

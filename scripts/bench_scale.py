@@ -25,15 +25,15 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from xml.etree.ElementTree import SubElement
 
+import altair as alt
 import numpy as np
 import torch
+import vl_convert
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mmrec.charts.figures import WIDTH, Scale, as_markup, attributes_of, draw_text, new_svg
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.batches.train_batches import PairBatches, TrainBatches
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -48,10 +48,8 @@ from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.types import DatasetSpec, Features, Graph, Interactions
 
 DIM, N_RELATIONS, N_STEPS, N_NEGATIVES = 64, 16, 16, 1024
-HEIGHT, LEFT, RIGHT, LINE_HEIGHT = 300, 60, 150, 15
-STYLE = "text{font:13px sans-serif;fill:#646d7a} line,path{fill:none;stroke-width:2;stroke:#646d7a}"
 UNITS = {"seconds": "s", "memory": "GiB"}
-COLOURS = {"seconds": "#0068b3", "memory": "#c8530a"}
+COLOURS, GREY = {"seconds": "#0068b3", "memory": "#c8530a"}, "#646d7a"
 
 
 def skewed(n: int, n_kinds: int, generator: torch.Generator) -> Tensor:
@@ -133,31 +131,20 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 
 
 def draw(rows: Sequence[dict[str, float]]) -> str:
-    """Seconds and memory as multiples of those of the smallest size, on logarithmic axes; the grey line is linear growth."""
-    most = max(max(row[kind] / rows[0][kind] for kind in ("n", *COLOURS)) for row in rows)
-    x = Scale(0.0, float(np.log(rows[-1]["n"] / rows[0]["n"])), LEFT, WIDTH - RIGHT)
-    y = Scale(0.0, float(np.log(most)), HEIGHT - 45, 25)
-    svg = new_svg("Growth of seconds and memory with the data", HEIGHT)
-    SubElement(svg, "style").text = STYLE
-    ends = {"x1": x(x.low), "y1": y(0.0), "x2": x(x.high), "y2": y(x.high)}
-    SubElement(svg, "line", attributes_of(**ends) | {"stroke-dasharray": "4 4"})
-    draw_text(svg, LEFT, 15, f"times as much as at {rows[0]['n'] / 1e6:.0f}M", "muted", "start")
-    draw_text(svg, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "interactions", "muted", "middle")
-    for row in rows:
-        draw_text(svg, x(float(np.log(row["n"] / rows[0]["n"]))), HEIGHT - 25, f"{row['n'] / 1e6:.0f}M", "muted", "middle")
-    for times in (t for t in (1, 2, 5, 10, 20, 50, 100) if t <= most):
-        draw_text(svg, LEFT - 12, y(float(np.log(times))) + 4, f"{times}", "muted", "end")
-    labels = [(y(x.high), "linear growth")]
-    for kind, colour in COLOURS.items():
-        points = [(x(float(np.log(row["n"] / rows[0]["n"]))), y(float(np.log(row[kind] / rows[0][kind])))) for row in rows]
-        path = "M" + " L".join(f"{px:g} {py:g}" for px, py in points)
-        SubElement(svg, "path", {"d": path, "style": f"stroke:{colour}"})
-        labels.append((points[-1][1], f"{kind}: {rows[-1][kind]:,.0f} {UNITS[kind]}"))
-    at = 0.0
-    for wanted, text in sorted(labels):  # a line of text apart at least
-        at = max(at + LINE_HEIGHT, wanted + 4)
-        draw_text(svg, WIDTH - RIGHT + 6, at, text, "ink", "start")
-    return str(as_markup(svg)).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    """Seconds and memory as multiples of those of the smallest size, on logarithmic axes; the dashed line is linear growth."""
+    first, names = rows[0], {kind: f"{kind}: {rows[-1][kind]:,.0f} {UNITS[kind]}" for kind in COLOURS} | {"n": "linear growth"}
+    points = [{"n": row["n"], "of": name, "times": row[kind] / first[kind]} for kind, name in names.items() for row in rows]
+    sizes, scale = [row["n"] for row in rows], alt.Scale(type="log", nice=False)
+    x = alt.X("n:Q", title="interactions", scale=scale, axis=alt.Axis(values=sizes, format=".0s", grid=False))
+    y = alt.Y("times:Q", title=None, scale=scale, axis=alt.Axis(values=[1, 2, 5, 10, 20, 50, 100], format="d", grid=False))
+    lines, order = alt.Chart(alt.InlineData(values=points)).mark_line(strokeWidth=2).encode(x=x, y=y), list(names.values())
+    chart = lines.encode(
+        color=alt.Color("of:N", title=None, scale=alt.Scale(domain=order, range=[*COLOURS.values(), GREY])),
+        strokeDash=alt.StrokeDash("of:N", title=None, scale=alt.Scale(domain=order, range=[[1, 0], [1, 0], [4, 4]])),
+    ).properties(width=300, height=230, background="transparent", title=f"times as much as at {first['n'] / 1e6:.0f}M")
+    grey = {"labelColor": GREY, "titleColor": GREY, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+    chart = chart.configure_axis(**grey, domainColor=GREY, tickColor=GREY).configure_legend(**grey).configure_view(stroke=None)
+    return vl_convert.vegalite_to_svg(chart.configure_title(color=GREY, fontSize=12, fontWeight="normal", anchor="start").to_dict())
 
 
 def main() -> None:

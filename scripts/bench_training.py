@@ -27,7 +27,8 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-import mmrec  # isort: skip  # noqa: F401  first: lightning imports torchvision, and mmrec looks after one that does not fit torch
+import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
+
 import hydra
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -36,7 +37,7 @@ from peers import Peer, Seconds, start_mmrec_toolbox, start_recbole
 from rich.console import Console
 from rich.table import Table
 
-from mmrec.config import build
+from mmrec.config.build import build
 from mmrec.config.settings import evidence_settings, training_settings
 from mmrec.experiment.evidence import load_evidence, make_split
 from mmrec.experiment.fit import make_trainer, quiet_lightning

@@ -11,14 +11,15 @@ can know of a new item.
 import argparse
 from pathlib import Path
 
-import mmrec  # isort: skip  # noqa: F401  first: it looks after a torchvision that does not fit torch
+import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
+
 import polars as pl
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mmrec.config import check
+from mmrec.config.check import check
 from mmrec.config.settings import evidence_settings, training_settings
 from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.errors import DataError, MmrecError

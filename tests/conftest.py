@@ -12,7 +12,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "2")
 from jaxtyping import install_import_hook
 
 with install_import_hook("mmrec", "beartype.beartype"):
-    import mmrec  # noqa: F401
+    import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
 
 import copy
 import fcntl

@@ -66,7 +66,10 @@ PLANTED = [
 
 SOUND = [
     ("mmrec/nn/fusion/gated.py", "from mmrec.types import Graph\nfrom .mean import MeanFusion\nimport torch.nn as nn"),
-    ("mmrec/__init__.py", "import mmrec._torchvision"),
+    (
+        "mmrec/__init__.py",
+        "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from data_modules.tabular import A as A",
+    ),
     (
         "mmrec/cli/train.py",
         "import hydra\nimport lightning\nfrom mmrec.config import check\nfrom mmrec.models.multimodal.fusion import FusionRecommender",

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-PLACES = {"mmrec/cli/hydra/internals.py", "mmrec/tasks/internals.py"}
+PLACES = {"mmrec/config/hydra/internals.py", "mmrec/tasks/internals.py"}
 OURS = ("mmrec", "data_modules")
 PUBLIC = {"_replace", "_asdict", "_fields", "_make", "_exit"}
 """Documented names with an underscore: of NamedTuples, where it keeps fields apart, and `os._exit`."""

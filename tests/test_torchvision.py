@@ -46,7 +46,7 @@ for fake, source in json.load(sys.stdin).items():
     importlib.invalidate_caches()
     seen[fake] = {
         "torchvision alone": attempt(lambda: load("torchvision").__name__),
-        "mmrec": attempt(lambda: load("mmrec").__name__),
+        "mmrec": attempt(lambda: load("mmrec._torchvision").__name__.partition(".")[0]),
         "defined": hasattr(torch.ops.torchvision, "nms") or hasattr(torch.ops.torchvision, "qnms"),
         "torchvision after mmrec": attempt(lambda: importlib.import_module("torchvision").__name__),
     }

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Where the files of each folder lie in the wheel, and which of them belong there.
 PACKAGED = {"mmrec": "mmrec", "data_modules": "data_modules", "conf": "mmrec/conf"}
-SUFFIXES = (".py", ".yaml", ".j2", ".typed")
+SUFFIXES = (".py", ".yaml", ".j2", ".js", ".typed")
 
 
 def pip(*arguments: str | Path) -> None:
@@ -32,7 +32,7 @@ def wheel(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
         source = target / "source"
         for folder in PACKAGED:
             shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "setup.py", "README.md"):
+        for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, source)
         pip("wheel", "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", target, source)
 

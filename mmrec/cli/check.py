@@ -8,8 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from mmrec.cli.process.shown import shown
-from mmrec.config import build, check
+from mmrec.api.shown import shown
+from mmrec.config.build import build
+from mmrec.config.check import check
 from mmrec.data.discover.check import check_dataset
 from mmrec.data.tables.problems import REMEDIES, Problems
 from mmrec.errors import DataError

@@ -4,11 +4,10 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmrec.cli.process.shown import shown
+from mmrec.api.shown import shown
 from mmrec.cli.words import no_such_option, parse_words
-from mmrec.config import flat
 from mmrec.config.saved import saved_config
-from mmrec.config.values import literal
+from mmrec.config.values import flat, literal
 from mmrec.errors import ConfigError
 from mmrec.evaluation.compare.run_labels import run_labels
 from mmrec.evaluation.compare.runs import MeasuredRun, RunComparison, compare_runs, seed_caveat, verdicts

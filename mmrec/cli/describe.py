@@ -6,8 +6,9 @@ from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
-from mmrec.cli.process.shown import shown
-from mmrec.config import build, check
+from mmrec.api.shown import shown
+from mmrec.config.build import build
+from mmrec.config.check import check
 from mmrec.data.discover.describe import Counts, Description, describe
 from mmrec.errors import printable
 from mmrec.evaluation.pages.dataset_page import facts, spread_cells, write_description

@@ -3,12 +3,11 @@
 from omegaconf import DictConfig
 from rich.table import Table
 
-from mmrec.cli.process.shown import shown
-from mmrec.config import check
+from mmrec.api.shown import shown
+from mmrec.config.check import check
 from mmrec.config.settings import evaluate_settings
-from mmrec.errors import DataError
 from mmrec.evaluation.pages.terminal import console_table
-from mmrec.experiment.evaluate import TOLERANCE, Reevaluation
+from mmrec.experiment.evaluate import Reevaluation, check_reported
 from mmrec.experiment.evaluate import evaluate as run
 from mmrec.experiment.predictions import BESIDE, PredictionsMeasured, evaluate_predictions
 from mmrec.schemas import EvaluateConfig
@@ -29,9 +28,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     settings = evaluate_settings(cfg)
     measured_again = run(settings)
     show(_table(measured_again))
-    if differing := measured_again.differing:
-        path = settings.run_dir / "metrics.json"
-        raise DataError(f"{', '.join(differing)} differ from {path} by more than {TOLERANCE}; were its files changed?")
+    check_reported(measured_again, settings.run_dir)
     return measured_again.found
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
-from mmrec.cli.process.shown import shown
-from mmrec.config import build, check
+from mmrec.api.shown import shown
+from mmrec.config.build import build
+from mmrec.config.check import check
 from mmrec.errors import DataError
 from mmrec.kg.graph import build_graph, prune, statistics, write_graphml
 from mmrec.schemas import GraphCommandConfig

@@ -7,8 +7,10 @@ from typing import Any, cast
 
 from omegaconf import DictConfig
 
-from mmrec.cli.process.shown import shown
-from mmrec.config import build, check, plain
+from mmrec.api.shown import shown
+from mmrec.config.build import build
+from mmrec.config.check import check
+from mmrec.config.values import plain
 from mmrec.data.folder.read import check_choices, open_folder
 from mmrec.data.folder.settings import Layout
 from mmrec.data.ingest.ingest import MANIFEST, Ingest

@@ -10,7 +10,7 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from mmrec.cli.process.shown import shown
+from mmrec.api.shown import shown
 from mmrec.cli.words import no_such_option, parse_words
 from mmrec.data.discover.guess import Guesses, guess_settings
 from mmrec.data.discover.guess_columns import DOUBTFUL, Guess

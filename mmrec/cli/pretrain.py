@@ -4,8 +4,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from mmrec.cli.process.shown import shown
-from mmrec.config import build, check
+from mmrec.api.shown import shown
+from mmrec.config.build import build
+from mmrec.config.check import check
 from mmrec.config.values import plain
 from mmrec.errors import ConfigError
 from mmrec.experiment.evidence import open_features

@@ -4,13 +4,12 @@ import polars as pl
 from omegaconf import DictConfig
 from rich.table import Table
 
-from mmrec.cli.process.shown import shown
-from mmrec.config import check
-from mmrec.config.settings import saved_training
-from mmrec.experiment.recommend import recommend as run
-from mmrec.experiment.run_folder.found import find_run
+from mmrec.api.runs import open_run
+from mmrec.api.shown import shown
+from mmrec.config.check import check
 from mmrec.schemas import RecommendConfig
 from mmrec.terminal import say, show
+from mmrec.types import ITEM_ID
 
 
 @shown()
@@ -22,7 +21,9 @@ def recommend(cfg: DictConfig) -> pl.DataFrame:
     Raises DataError for a user that the run does not know.
     """
     check(cfg, RecommendConfig)
-    best = run(find_run(cfg.run), str(cfg.user), cfg.k, saved_training)
+    run = open_run(cfg.run)
+    found = run.recommend(str(cfg.user), cfg.k)
+    best = found.join(run.items, on=ITEM_ID, how="left", maintain_order="left").select("rank", *run.items.columns, "score")
     if best.is_empty():
         say(f"user {cfg.user} has had every item of the run in training, validation or test: nothing is left to recommend")
         return best

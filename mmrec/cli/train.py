@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from mmrec.cli.process.shown import shown
+from mmrec.api.shown import shown
 from mmrec.config.settings import train_settings
 from mmrec.evaluation.compare.against_baselines import headlines
 from mmrec.evaluation.pages.terminal import console_table

@@ -1,10 +1,16 @@
-"""From a composed configuration to typed settings: the check before anything is read, and the building of objects.
+"""Convert a composed configuration to typed settings: validation before any data are read, and construction of objects.
 
-Beside `mmrec.schemas` and the entry points this is the only place that sees a DictConfig. Nothing else in mmrec takes a configuration.
+Apart from `mmrec.schemas` and the entry points, this is the only package that uses a DictConfig; no other part of mmrec takes a
+configuration.
 """
 
-from mmrec.config.build import build, target
-from mmrec.config.check import check
-from mmrec.config.values import flat, plain, read_model
+from typing import TYPE_CHECKING
 
-__all__ = ["build", "check", "flat", "plain", "read_model", "target"]
+from mmrec.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from mmrec.config.settings import evaluate_settings as evaluate_settings
+    from mmrec.config.settings import saved_training as saved_training
+    from mmrec.config.settings import train_settings as train_settings
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, {".settings": "evaluate_settings saved_training train_settings"})

@@ -1,11 +1,11 @@
-"""What a `_target_` may name: a positive list of packages, held against the object that is found."""
+"""The allowlist of `_target_`: a positive list of packages, checked against the resolved object."""
 
 from importlib import import_module
 from typing import Any
 
 from omegaconf import DictConfig
 
-from mmrec.errors import ConfigError, nearest
+from mmrec.errors import ConfigError, MissingExtra, nearest
 from mmrec.plugins import trusted_packages
 
 _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
@@ -23,11 +23,11 @@ ALLOWED = (
     "torch.optim.",
     "torch.nn.modules.",
 )
-"""Where a `_target_` may come from: packages whose public names build things, and neither fetch, write nor run programs on being called."""
+"""Packages whose public callables construct objects, and do not download, write or run programs when called."""
 
 
 def allowed_prefixes(cfg: DictConfig) -> tuple[str, ...]:
-    """What a `_target_` of this configuration may begin with. Raises ConfigError where `trusted_packages` names no package."""
+    """The allowed prefixes of `_target_` in this configuration. Raises ConfigError if `trusted_packages` has an invalid name."""
     named = cfg.get("trusted_packages") or []
     for name in named:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
@@ -36,7 +36,7 @@ def allowed_prefixes(cfg: DictConfig) -> tuple[str, ...]:
 
 
 def resolve(path: Any, allowed: tuple[str, ...]) -> Any:
-    """The object a `_target_` names. Raises ConfigError where there is none or mmrec does not allow it."""
+    """Import the object that a `_target_` names. Raises ConfigError if it does not exist or is not allowed."""
     if not isinstance(path, str) or "." not in path:
         raise ConfigError(f"expected package.module.Name, came `{path}`")
     module_name, name = path.rsplit(".", 1)
@@ -47,6 +47,8 @@ def resolve(path: Any, allowed: tuple[str, ...]) -> Any:
         raise ConfigError(f"`{path}` is not among what a configuration may build: public names of some packages; {hint}")
     try:
         module = import_module(module_name)
+    except MissingExtra as error:
+        raise ConfigError(str(error)) from error
     except ImportError as error:
         raise ConfigError(f"`{module_name}` cannot be imported: {error}") from error
     if not hasattr(module, name):

@@ -1,4 +1,4 @@
-"""From a node of a configuration to the object that it names."""
+"""Construct the object that a node of a configuration names."""
 
 import inspect
 from collections.abc import Callable
@@ -14,27 +14,27 @@ from mmrec.refusals import is_refusal, refine
 
 
 def target(cfg: DictConfig, key: str) -> Any:
-    """What the node at `key` names as its `_target_`, uncalled. Raises ConfigError where a configuration may not build it."""
+    """The object that the `_target_` at `key` names, not called. Raises ConfigError if it is not allowed."""
     return refine(key, partial(resolve, OmegaConf.select(cfg, key)["_target_"], allowed_prefixes(cfg)))
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
-    """The object that the node at `key` names, called with its values and `arguments`; a partial where the node says so.
+    """Construct the object of the node at `key` with its values and `arguments`; a partial if the node says so.
 
-    Raises ConfigError, naming the key, where a constructor refuses a value; so does the partial when it is called.
+    Raises ConfigError, naming the key, if a constructor rejects a value; so does the partial when it is called.
     """
     node = OmegaConf.select(cfg, key)
     made = refine(key, partial(_bare, partial(instantiate, node, _convert_="all", **arguments)))
     if not node.get("_partial_"):
         return made
-    plain = partial(made.func, *made.args, **made.keywords)  # Hydra's own checks at every call what `check` has: a loss is called a step
+    plain = partial(made.func, *made.args, **made.keywords)  # avoids Hydra's checks at every call, e.g. of a loss in every step
     call = partial(_call, key, plain)
-    vars(call)["__signature__"] = inspect.signature(plain)  # what it still takes
+    vars(call)["__signature__"] = inspect.signature(plain)  # the remaining parameters
     return call
 
 
 def _bare(make: Callable[[], Any]) -> Any:
-    """What `make` gives; a refusal is raised as it was before Hydra wrapped it."""
+    """Call `make`, and raise the original exception about an invalid value rather than Hydra's wrapper."""
     try:
         return make()
     except InstantiationException as error:

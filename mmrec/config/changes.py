@@ -1,6 +1,7 @@
-"""What a run that is resumed may change.
+"""Determine which configuration changes are allowed when a run is resumed.
 
-A change takes effect, and is recorded with the step from which on it does, or is refused by name, so that config.yaml tells what was done.
+Each change either takes effect, and is recorded with the step from which on it does, or is rejected by name, so that config.yaml is
+correct.
 """
 
 import copy
@@ -20,17 +21,17 @@ from mmrec.experiment.run_folder.changes import Change, Progress, read_progress
 from mmrec.type_hints import fits
 
 ALWAYS = ("evaluation.", "baselines.", "features.", "n_seeds", "data.path", "paths.cache", "trusted_packages")
-"""Keys that take effect however far the training is; below those that end in a dot, all."""
+"""Keys that take effect at any time; a trailing dot includes all keys below."""
 WHILE_TRAINING = (
     *("trainer.", "optimizer.", "loss.", "logger.", "checkpoint.every_n_steps"),
     *("task.embedding_lr", "selection.patience", "data_module.n_workers"),
 )
-"""Keys that take effect on the steps still to come."""
+"""Keys that take effect on the remaining steps."""
 _MAX_EPOCHS, _PATIENCE = "trainer.max_epochs", "selection.patience"
 
 
 def asked_changes(overrides: Sequence[str]) -> dict[str, Any]:
-    """Plain overrides such as `optimizer.lr=0.01` as keys and values. Raises ConfigError for those that choose, remove or sweep."""
+    """Parse plain overrides such as `optimizer.lr=0.01`. Raises ConfigError for choices of groups, removals and sweeps."""
     asked = {}
     for word, override in zip(overrides, OverridesParser.create().parse_overrides(list(overrides)), strict=True):
         key = override.key_or_group
@@ -45,19 +46,20 @@ def asked_changes(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def composed_changes(cfg: DictConfig, saved: DictConfig) -> dict[str, Any]:
-    """Where a composed configuration is not the default one: what Hydra's `compose` was given, a value that equals its default excepted.
+    """The values in which a composed configuration deviates from the default one.
 
-    Raises ConfigError for a key of the saved configuration that was removed.
+    Raises:
+        ConfigError: a key of the saved configuration was removed.
     """
     default, given, known = map(_leaves, (_default_config(), cfg, saved))
     if removed := (default.keys() - given.keys()) & known.keys():
         raise ConfigError(f"~{min(removed)}: a resumed run keeps its keys; override plain keys, or start a new run")
     different = {key: value for key, value in given.items() if key != "resume" and (key not in default or default[key] != value)}
-    return {key: value for key, value in different.items() if "${" not in str(value)}  # what follows from another key
+    return {key: value for key, value in different.items() if "${" not in str(value)}  # without values derived from other keys
 
 
 def find_changes(saved: DictConfig, asked: dict[str, Any], run_dir: Path) -> dict[str, Change]:
-    """What of `asked` is not so in the run already. Raises ConfigError that names every key whose change would have no effect."""
+    """The changes in `asked` relative to the run. Raises ConfigError, naming every key whose change would have no effect."""
     known = _leaves(saved)
     changes = {key: Change(known.get(key), value) for key, value in asked.items() if key not in known or known[key] != value}
     problems = [problem for key, change in changes.items() if (problem := _refused(key, change.after, saved))]
@@ -69,7 +71,7 @@ def find_changes(saved: DictConfig, asked: dict[str, Any], run_dir: Path) -> dic
 
 
 def changed_config(saved: DictConfig, changes: dict[str, Change]) -> DictConfig:
-    """The configuration with the changes made."""
+    """Apply changes to a configuration."""
     cfg = copy.deepcopy(saved)
     for key, change in changes.items():
         OmegaConf.update(cfg, key, change.after, merge=False)
@@ -92,7 +94,7 @@ def _default_config() -> DictConfig:
 
 
 def _refused(key: str, value: Any, saved: DictConfig) -> str | None:
-    """Why a run cannot have another value for a key; None where it can."""
+    """The reason why a key of a run cannot be changed; None if it can."""
     node, _, name = key.rpartition(".")
     is_choice = OmegaConf.is_dict(OmegaConf.select(saved, key))
     if is_choice or isinstance(value, dict) or name.startswith("_"):
@@ -113,7 +115,7 @@ def _refused(key: str, value: Any, saved: DictConfig) -> str | None:
 
 
 def _without_effect(saved: DictConfig, changes: dict[str, Change], run_dir: Path) -> list[str]:
-    """A problem for each change that would train nothing, as there is nothing left to train."""
+    """A problem for each change that would have no effect because the training has ended."""
     cfg = changed_config(saved, changes)
     progress = [read_progress(run_dir, seed) for seed in _seeds(cfg)]
     last = max((at.epoch for at in progress), default=0)
@@ -134,7 +136,7 @@ def _is_ended(at: Progress, cfg: DictConfig) -> bool:
 
 
 def _max_epochs(cfg: DictConfig) -> float:
-    """Lightning's limit: 1000 where there is none, and no end where it is -1."""
+    """The epoch limit of Lightning: 1000 if there is none, infinite if it is -1."""
     limit = cfg.trainer.max_epochs
     return 1000 if limit is None else math.inf if limit < 0 else limit
 

@@ -1,4 +1,4 @@
-"""The check of a composed configuration, before anything is read or built."""
+"""Validate a composed configuration before anything is read or built."""
 
 import inspect
 from collections.abc import Iterator
@@ -22,19 +22,18 @@ _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
 def check(cfg: DictConfig, schema: type) -> None:
-    """Raises ConfigError that lists everything wrong with a composed configuration; reads no data, builds no object.
+    """Raise a ConfigError with all problems of a composed configuration, without reading data or building objects.
 
-    Every value must resolve and be of the schema's type. Every `_target_` must be importable, from our allowlist (of the object found, not
-    of its name), able to take the arguments given, by name and by simple type, and stand where an object may: nothing but a literal stands
-    where the schema or a constructor takes one. Beside `ALLOWED` a target may come from installed packages that declare entry points
-    (`mmrec.plugins`) and from those that the key `trusted_packages` names.
+    Every value must resolve and have the type in the schema. Every `_target_` must be importable, on the allowlist (by the resolved object,
+    not by its name), accept the given arguments by name and simple type, and occur where an object is allowed rather than a literal.
+    Besides `ALLOWED`, targets may come from installed packages with entry points (`mmrec.plugins`) and from those in `trusted_packages`.
     """
     problems = [f"{key}: {problem}" for key, problem in _unknown_keys(literal(cfg), schema, "")]
     try:
         problems += [f"{key}: a value is needed; set it as `{key}=…`" for key in sorted(OmegaConf.missing_keys(cfg))]
         values, allowed = plain(cfg), allowed_prefixes(cfg)
         problems += [f"{key}: {problem}" for key, problem in (*_schema_problems(values, schema, ""), *_problems(values, "", allowed))]
-        problems += [f"{key}: {problem}" for key, problem in out_of_bounds(literal(cfg))]  # what stands for another key is told there
+        problems += [f"{key}: {problem}" for key, problem in out_of_bounds(literal(cfg))]  # interpolations are reported at their origin
     except InterpolationResolutionError as error:
         remedy = "; set HOME, or give paths.cache=FOLDER" if "'HOME'" in str(error) else ""
         problems.append(f"{error.full_key}: {str(error).splitlines()[0]}{remedy}")
@@ -43,7 +42,7 @@ def check(cfg: DictConfig, schema: type) -> None:
 
 
 def _unknown_keys(values: dict[str, Any], schema: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """Keys that the schema has not: `+key=…` and files can add them past Hydra's own check."""
+    """Keys that are not in the schema, which `+key=…` and files can add despite Hydra's check."""
     known = {one.name: one.type for one in fields(schema)}
     for name, value in values.items():
         if name not in known:
@@ -54,7 +53,7 @@ def _unknown_keys(values: dict[str, Any], schema: type, prefix: str) -> Iterator
 
 
 def _schema_problems(values: dict[str, Any], schema: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """Values that are not of the schema's types: the file of a run, unlike a composed configuration, has no types of its own."""
+    """Values that do not have the type in the schema; the file of a run, unlike a composed configuration, has no types."""
     for one in fields(schema):
         value, key = values.get(one.name, MISSING), f"{prefix}{one.name}"
         if value == MISSING:
@@ -81,7 +80,7 @@ def _problems(node: Any, key: str, allowed: tuple[str, ...]) -> Iterator[tuple[s
 
 
 def _tried_in_parts(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a search tries of the nodes inside one: `space: {model: {n_layers: [1, 2]}}` is the space of its node `model`."""
+    """The search spaces of nested nodes: `space: {model: {n_layers: [1, 2]}}` contains the space of the node `model`."""
     space = node.get("space") if "_target_" in node else None
     inside = {name: values for name, values in space.items() if isinstance(values, dict)} if isinstance(space, dict) else {}
     return {name: {"space": inside[name], "n_trials": node.get("n_trials")} for name in inside if isinstance(node.get(name), dict)}
@@ -113,7 +112,7 @@ def _target_problems(node: dict[str, Any], key: str, allowed: tuple[str, ...]) -
 
 
 def _taken(target: Any) -> tuple[dict[str, Any], list[str], bool]:
-    """What a target takes by name, with its type; what of that it needs; and whether it takes whatever else is given.
+    """The parameters of a target with their types, the required ones, and whether it accepts arbitrary keywords.
 
     `**more: Unpack[Keys]` stands for the keys of that TypedDict.
     """
@@ -140,14 +139,14 @@ def _type_hints(target: Any) -> dict[str, Any]:
 
 
 def _has_target(value: Any) -> bool:
-    """Whether an object would be built of the value, or of any part of it."""
+    """Whether an object would be built from the value or a part of it."""
     if isinstance(value, list):
         return any(map(_has_target, value))
     return isinstance(value, dict) and ("_target_" in value or any(map(_has_target, value.values())))
 
 
 def _takes_objects(hint: Any) -> bool:
-    """Whether a type hint stands for anything but literals: scalars, and lists and dicts of them."""
+    """Whether a type hint includes anything but literals: scalars, and lists and dicts of them."""
     if hint in (str, int, float, bool, Path, type(None), ...) or is_typeddict(hint) or get_origin(hint) is Literal:
         return False
     arguments = get_args(hint)

@@ -1,4 +1,4 @@
-"""The check of which evidence a model may use and of what encodes it, as far as a configuration alone tells."""
+"""Validate the settings of evidence and encoders, as far as possible from the configuration alone."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from mmrec.renames import renamed_key
 from mmrec.types import MODALITIES
 
 _FIXED = "mmrec.data.sources."
-"""Sources whose keys tell of all evidence that they give; of others more is known once the data are read."""
+"""Sources whose configuration determines all of their evidence; for others it is known once the data are read."""
 
 
 def check_evidence(cfg: DictConfig) -> None:
-    """Raise ConfigError for a name that the data cannot have, a change that there is not, and an encoder that is none."""
+    """Raise ConfigError for evidence that the data cannot have, an unknown change, or an invalid encoder."""
     values = plain(cfg)
     for name, value in values["evidence"].items():
         if now := renamed_key(f"evidence.{name}"):

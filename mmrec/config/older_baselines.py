@@ -1,4 +1,4 @@
-"""Baselines that trained themselves, in configurations of an earlier version, as the models and the training that they are today."""
+"""Translate baselines of earlier versions, which trained themselves, to models and trainings of the current version."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ _TODAY: dict[str, dict[str, Any]] = {
         "batch_size": 16,
     },
 }
-"""By the name that the class of the baseline had."""
+"""By the class name of the earlier baseline."""
 _OF_TRAINING, _OF_LOSS = ("learning_rate", "n_epochs", "seed"), ("temperature",)
 
 
 def translate_baselines(baselines: dict[str, Any]) -> dict[str, Any]:
-    """The nodes of all baselines, those that an earlier version trained in the baseline itself written as plain trainings."""
+    """The nodes of all baselines, with those of earlier versions translated."""
     return {name: _translated(node) if _is_older(node) else node for name, node in baselines.items()}
 
 
@@ -56,7 +56,7 @@ def _translated(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _put(node: dict[str, Any], name: str, value: Any) -> None:
-    """Puts an argument where it belongs now: to the training, its loss or its model."""
+    """Move an argument to its current place: the training, its loss or its model."""
     if name in _OF_TRAINING:
         node[name] = value
     else:
@@ -64,6 +64,6 @@ def _put(node: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _regularization_of_today(kind: str, name: str, value: Any) -> Any:
-    """BPR-MF had no ½ in its penalty."""
+    """Convert the regularization of BPR-MF, whose penalty lacked the factor ½."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return 2 * value if kind == "BPRMF" and name == "regularization" and is_number else value

@@ -1,15 +1,14 @@
-"""The configuration of a run, as verbs may use it again, and as it is kept so that they can.
+"""The configuration of a run in a form that can be stored and used again by other commands.
 
-A run folder may come from anywhere. Whatever it says, reading it opens that folder, the data that the caller names or confirms, and the
-caller's own cache:
+A run folder may come from anywhere. Reading it only accesses that folder, the data that the caller gives or confirms, and the caller's own
+cache:
 
-- The run folder is where it lies, not where `run_dir` says; what was kept below that (logs) is kept below it now.
-- The configuration holds literals only, no references.
-- A run that was made here, see `mmrec.experiment.run_folder.origin`, is used as it is: its places are those of this person's own command
-  line.
-- Of any other run the caller's `paths`, caches, quarantine, feature store and loggers are used. All other places that its configuration
-  names (files, folders, addresses, hosts, and classes that no configuration of mmrec names) have to be confirmed: each named on the command
-  line, such as `data.path=…`, or all of them by `trust_run=true`.
+- The run folder is its current location rather than `run_dir`; paths below the latter (logs) are relocated.
+- The configuration contains literals only, no references.
+- A run that was made here (see `mmrec.experiment.run_folder.origin`) is used as it is, since its paths come from the user's own commands.
+- For any other run, the caller's `paths`, caches, quarantine, feature store and loggers are used. All other places in its configuration
+  (files, folders, URLs, hosts, and classes that no configuration of mmrec contains) have to be confirmed: individually on the command line,
+  such as `data.path=…`, or all of them by `trust_run=true`.
 """
 
 import os
@@ -29,12 +28,12 @@ from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.found import check_contents, read_as_run
 from mmrec.experiment.run_folder.origin import is_made_here
 
-_FOLDERS = {"archive", "cache", "folder", "path", "pictures", "quarantine", "resume", "run_dir", "runs", "save_dir", "store"}
+_FOLDERS = {"archive", "cache", "folder", "path", "pictures", "quarantine", "resume", "run_dir", "runs", "save_dir", "store", "tuned_in"}
 _IF_THERE = {"path_or_name", "pretrained"}
-"""These may also be names that somebody else knows."""
+"""Keys whose values may be paths or other names."""
 _PLACES = _FOLDERS | _IF_THERE | {"allow_hosts", "allow_private", "base_url", "default_root_dir", "dirpath", "filename", "url", "_args_"}
 _NO_PLACES = ("selection.metric", "data.tables.", "data.columns.", "data.features.", "data.inputs.")
-"""No place, or one inside the data folder: the reader sees to that."""
+"""Keys that are not places, or that are inside the data folder, which the reader ensures."""
 _OF_CALLER = ("paths", "logger", "features.store", "run_dir")
 _SHOWN = 10
 Named = tuple[str, str]
@@ -42,10 +41,13 @@ Named = tuple[str, str]
 
 
 def open_config(run_dir: Path, caller: DictConfig, named: Collection[str]) -> DictConfig:
-    """The configuration of a run for a caller whose own has `paths`, `trust_run` and perhaps `features` and `logger`.
+    """Open the configuration of a run for a caller, whose configuration has `paths`, `trust_run` and possibly `features` and `logger`.
 
-    `named` are the dotted keys that the caller gives a value of their own afterwards. Raises DataError for a run folder that leads out of
-    itself or holds no configuration, ConfigError for places that nobody has confirmed.
+    `named` contains the dotted keys for which the caller sets other values afterwards.
+
+    Raises:
+        DataError: the run folder has links to outside or no configuration.
+        ConfigError: places are not confirmed.
     """
     check_contents(run_dir)
     with read_as_run(run_dir):
@@ -69,12 +71,12 @@ def open_config(run_dir: Path, caller: DictConfig, named: Collection[str]) -> Di
 
 
 def kept_config(cfg: DictConfig) -> DictConfig:
-    """A configuration with all values resolved, and paths that do not depend on the folder where the command was started."""
+    """Resolve all values of a configuration, and make paths absolute."""
     return cast(DictConfig, OmegaConf.create(_absolute(plain(cfg), "")))
 
 
 def _of_caller(values: dict[str, Any], run_dir: Path, caller: DictConfig) -> dict[str, Any]:
-    """The same with the caller's caches, store and loggers."""
+    """Replace caches, feature store and loggers by those of the caller."""
     paths = plain(caller.paths)
     own = plain(merged(caller, {"run_dir": str(run_dir)})) if "run_dir" in caller else {}
     values = _with_cache(_moved(values, values["paths"]["cache"], paths["cache"]), paths["cache"])
@@ -83,7 +85,7 @@ def _of_caller(values: dict[str, Any], run_dir: Path, caller: DictConfig) -> dic
 
 
 def _with_cache(node: Any, cache: str) -> Any:
-    """The same with whatever is called a cache or a quarantine in `cache`."""
+    """Replace all settings of caches and quarantines by folders in `cache`."""
     if isinstance(node, list):
         return [_with_cache(child, cache) for child in node]
     if not isinstance(node, dict):
@@ -93,7 +95,7 @@ def _with_cache(node: Any, cache: str) -> Any:
 
 
 def _moved(node: Any, before: object, now: str) -> Any:
-    """The same with paths that are, or lie below, `before` below `now`."""
+    """Relocate paths that are equal to or below `before` to `now`."""
     if isinstance(node, list):
         return [_moved(child, before, now) for child in node]
     if isinstance(node, dict):
@@ -104,7 +106,7 @@ def _moved(node: Any, before: object, now: str) -> Any:
 
 
 def _places(values: dict[str, Any], inside: Collection[Path], named: Collection[str]) -> Iterator[str]:
-    """The places outside of the folders `inside` that values name, as `key=value`."""
+    """Yield the places outside the folders `inside` that the values contain, as `key=value`."""
     for key, value in _leaves(values, ""):
         name = key.rpartition(".")[2].partition("[")[0]
         if value in (None, False) or any(key == one or key.startswith((f"{one}.", f"{one}[")) for one in (*_OF_CALLER, *named)):
@@ -119,7 +121,7 @@ def _places(values: dict[str, Any], inside: Collection[Path], named: Collection[
 
 @cache
 def _shipped() -> frozenset[Named]:
-    """What the configurations of mmrec themselves say, whatever the group."""
+    """The values in mmrec's own configurations, in any group."""
 
     def names(folder: Traversable) -> Iterator[Named]:
         for path in folder.iterdir():
@@ -133,7 +135,7 @@ def _shipped() -> frozenset[Named]:
 
 
 def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """All scalars under dotted keys, `a.b[0]` in a list."""
+    """Yield all scalars by dotted keys, `a.b[0]` in lists."""
     if isinstance(node, dict):
         for name, child in node.items():
             yield from _leaves(child, f"{key}.{name}" if key else str(name))

@@ -1,4 +1,4 @@
-"""The configuration of a saved run, as today's mmrec reads it."""
+"""Read the configuration of a saved run, including runs of earlier versions."""
 
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,20 @@ _BEFORE: dict[str, Any] = {
     "tune": {"minutes": None, "space": {}},
     "trust_run": False,
 }
-"""What keys stand for in a run that is older than they are: whatever mmrec did without them, which need not be their default."""
+"""The values of keys that earlier versions lacked, which reproduce their behaviour and may differ from the defaults."""
 _GROUPS_BEFORE = {"mmrec.tasks.ranking.RankingTask": {"tables": {"weight_decay": 0.0}}}
-"""By task, what the optimizer did otherwise for a role of parameters before the key `task.groups` said so."""
+"""By task, the optimizer settings of parameter roles before the key `task.groups` existed."""
 _MAX_BYTES = 2**20
 
 
 def saved_config(run_dir: Path) -> DictConfig:
-    """The configuration of a run, with the keys that came to mmrec since and the names that its targets have today.
+    """Read the configuration of a run, with current key and target names, and values for keys that it lacks.
 
-    Whom to trust is for whoever reads the run to say, not for its files: `trusted_packages` is empty. mmrec writes no aliases. They are
-    refused before anything is built: a few lines of them can stand for more than any memory holds. Raises YAMLError or ValueError where
-    the file is no configuration.
+    `trusted_packages` is emptied, since the reader decides what to trust. Aliases, which mmrec never writes, are rejected before anything
+    is built, because a few lines of them can expand beyond memory.
+
+    Raises:
+        YAMLError, ValueError: the file is not a configuration.
     """
     path = run_dir / "config.yaml"
     if path.stat().st_size > _MAX_BYTES:

@@ -1,4 +1,4 @@
-"""The search for settings of a trained model, as a configuration asks for it by `tune`."""
+"""The hyperparameter search of a trained model, as configured by `tune`."""
 
 import copy
 from collections.abc import Mapping
@@ -11,15 +11,16 @@ from mmrec.config.check import check
 from mmrec.config.values import flat, plain
 from mmrec.errors import ConfigError, nearest
 from mmrec.experiment.tuning.space import ends, read_space
+from mmrec.extras import needs
 from mmrec.models.recommender import ClosedFormRecommender
 from mmrec.schemas import TrainConfig
 
 _NODES = ("model", "fusion", "backbone", "kg_encoder", "loss", "task", "optimizer", "data_module", "trainer")
-"""What a trial can change: neither the data nor what is fitted before."""
+"""The nodes that a trial may change: neither data nor what is fitted before."""
 
 
 def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
-    """The settings to search by dotted key, none where `tune.minutes` is null. Raises ConfigError for what is wrong with them."""
+    """The search space by dotted key, empty if `tune.minutes` is null. Raises ConfigError if it is invalid."""
     if cfg.tune.minutes is None:
         return {}
     kind = target(cfg, "model")
@@ -32,6 +33,8 @@ def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
     problems = [f"tune.space.{key}: there is no such setting; {nearest(key, known)}" for key in space if key not in known]
     if problems:
         raise ConfigError("\n".join(problems))
+    with needs("tune", "tune.minutes"):
+        import optuna  # noqa: F401  (takes seconds to import; without it nothing is to begin)
     try:
         read_space(space)
     except ConfigError as error:
@@ -46,7 +49,7 @@ def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
 
 
 def with_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
-    """A configuration with other values of some of its keys."""
+    """A copy of a configuration with other values for some keys."""
     cfg = copy.deepcopy(cfg)
     for key, value in values.items():
         OmegaConf.update(cfg, key, value, merge=False)

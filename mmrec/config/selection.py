@@ -1,4 +1,4 @@
-"""What the check of single values cannot see: a value that does not go with another."""
+"""Validate combinations of values that the check of single values cannot detect."""
 
 from omegaconf import DictConfig
 
@@ -8,7 +8,7 @@ from mmrec.data.interactions.split_rules import check_ratios
 
 
 def check_selection(cfg: DictConfig) -> None:
-    """Raise ConfigError for ratios that leave nothing, evidence that cannot be, and a metric that may not choose."""
+    """Raise ConfigError for ratios that leave nothing to train on, invalid evidence, or an invalid selection metric."""
     check_ratios(*(cfg.split.get(name, 0.0) for name in ("valid_ratio", "test_ratio")))
     settle_selection(cfg)
     check_evidence(cfg)

@@ -1,9 +1,11 @@
-"""From a configuration to the typed settings of an experiment."""
+"""Convert a configuration to the typed settings of an experiment."""
 
 import copy
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from mmrec.config.build import build, target
 from mmrec.config.changes import asked_changes, changed_config, composed_changes, find_changes
 from mmrec.config.check import check
 from mmrec.config.places import kept_config, open_config
+from mmrec.config.resume import check_resume
 from mmrec.config.run_dir import name_run_dir
 from mmrec.config.saved import saved_config
 from mmrec.config.search import searched_space, with_values
@@ -20,7 +23,7 @@ from mmrec.config.selection import check_selection
 from mmrec.config.task import make_task, selecting_metric, task_metrics
 from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
-from mmrec.errors import ConfigError, MissingFile
+from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.changes import Change, describe_changes
 from mmrec.experiment.run_folder.found import find_run
 from mmrec.experiment.settings import (
@@ -36,27 +39,29 @@ from mmrec.experiment.settings import (
     TrainSettings,
 )
 from mmrec.experiment.tuning.search import Fittable
+from mmrec.extras import needs
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import is_terminal
 from mmrec.types import COLLABORATIVE
 
 _log = logging.getLogger(__name__)
-_PARTS, _PRIORS = ("fusion", "backbone", "kg_encoder"), ("linear", "trend")  # parts are made in this order, some from random numbers
+_PARTS, _PRIORS = ("fusion", "backbone", "kg_encoder"), ("linear", "trend")  # parts are created in this order, with random initialisation
 _SEEDED = ("data_module.seed", "task.seed", "linear.seed", "model.seed")
 
 
 def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> TrainSettings:
-    """The settings of `mmrec train`, checked. Raises ConfigError for what is wrong with them, before any data is read.
+    """The validated settings of `mmrec train`. Raises ConfigError before any data are read.
 
-    With `resume` the run's own configuration is taken up again, and of this one only the `overrides` of plain keys; without a list of them
-    what differs from the default configuration.
+    With `resume`, the run's own configuration is used with the given `overrides` of plain keys; if these are None, with the values in which
+    `cfg` deviates from the default configuration.
     """
     cfg, changes = copy.deepcopy(cfg), None
     if cfg.resume is not None:
         cfg, changes = _resumed(cfg, overrides)
     check(cfg, TrainConfig)
     check_selection(cfg)
+    _check_loggers(cfg)
     run_dir = name_run_dir(cfg)
     ours = _searched(cfg, "model")
     return TrainSettings(
@@ -65,6 +70,7 @@ def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> T
         seeds=range(cfg.seed, cfg.seed + cfg.n_seeds),
         training=partial(training_settings, cfg, is_saved=changes is not None),
         baselines=[candidate(cfg, name) for name in cfg.baselines if _searched(cfg, f"baselines.{name}") != ours],
+        tuned_in=None if cfg.tuned_in is None else find_run(cfg.tuned_in, "tuned_in"),
         auc=cfg.evaluation.auc,
         config=_kept_text(cfg),
         changes=changes,
@@ -77,7 +83,7 @@ def _kept_text(cfg: DictConfig) -> str:
 
 
 def _model_search(cfg: DictConfig, is_saved: bool) -> ModelSearch | None:
-    """The search that a configuration asks for. Raises ConfigError as `searched_space`."""
+    """The configured hyperparameter search. Raises ConfigError as `searched_space` does."""
     if not (space := searched_space(cfg)):
         return None
     return ModelSearch(
@@ -90,7 +96,7 @@ def _model_search(cfg: DictConfig, is_saved: bool) -> ModelSearch | None:
 
 
 def evaluate_settings(cfg: DictConfig) -> EvaluateSettings:
-    """The settings of `mmrec evaluate`: those that the run was trained with, and of this caller the paths and `data`."""
+    """The settings of `mmrec evaluate`: those of the run's training, with the caller's paths and `data`."""
     run_dir = find_run(cfg.run)
     named = {f"data.{key}": value for key, value in cfg.data.items() if value is not None}
     saved = merged(open_config(run_dir, cfg, named), {"trusted_packages": cfg.trusted_packages})
@@ -100,15 +106,29 @@ def evaluate_settings(cfg: DictConfig) -> EvaluateSettings:
     return EvaluateSettings(run_dir, evidence_settings(saved), partial(training_settings, saved, is_saved=True))
 
 
+def without_progress_bar(settings: TrainSettings) -> TrainSettings:
+    """Return the same settings, with which nothing is drawn on a terminal."""
+
+    def of_seed(seed: int) -> TrainingSettings:
+        return replace(settings.training(seed), progress_bar=False)
+
+    search = settings.search
+    if search is None:
+        return replace(settings, training=of_seed)
+    searched = search.training
+    quiet = replace(search, training=lambda seed, values: replace(searched(seed, values), progress_bar=False))
+    return replace(settings, training=of_seed, search=quiet)
+
+
 def saved_training(run_dir: Path) -> TrainingSettings:
-    """The training of a run's first seed, as its folder says; no place that it names may be read. Raises ConfigError where it is wrong."""
+    """The training settings of a run's first seed, from its folder only, without places. Raises ConfigError if they are invalid."""
     cfg = saved_config(run_dir)
     check(cfg, TrainConfig)  # a run folder may come from anywhere
     return training_settings(cfg, cfg.seed)
 
 
 def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
-    """What a configuration of `mmrec train` says of the data."""
+    """The settings of the data in a configuration of `mmrec train`."""
     features = FeatureSettings(
         encoders={name: partial(build, cfg, f"encoders.{name}") for name in cfg.encoders},
         cache=Path(cfg.paths.cache),
@@ -128,9 +148,9 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
 
 
 def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> TrainingSettings:
-    """What a configuration of `mmrec train` says of the training from one seed.
+    """The settings of the training with one seed in a configuration of `mmrec train`.
 
-    In one that was saved with a run the keys that follow the seed hold the first seed's number: `is_saved` lets them follow again.
+    In a saved configuration, keys that follow the seed contain the first seed's number; `is_saved` makes them follow `seed` again.
     """
     first, cfg = cfg.seed, copy.deepcopy(cfg)
     for key in (*_SEEDED, *(f"linear.models.{name}.seed" for name in (cfg.linear or {}).get("models") or ())):
@@ -155,7 +175,7 @@ def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> Tra
 
 
 def candidate(cfg: DictConfig, name: str) -> Candidate:
-    """What a configuration says of one baseline."""
+    """The settings of one baseline."""
     return _candidate(cfg, f"baselines.{name}", name)
 
 
@@ -183,7 +203,7 @@ def _candidate(cfg: DictConfig, key: str, name: str) -> Candidate:
 
 
 def _searched(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A model and its search, by which two nodes are the same."""
+    """A model with its search space, by which equal nodes are identified."""
     fixed, beside = read_model(cfg, key)
     return fixed, {name: value for name, value in beside.items() if name != "for_new_items"}
 
@@ -193,7 +213,7 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
     if not (isinstance(kind, type) and issubclass(kind, ClosedFormRecommender | GradientRecommender)):
         raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, came `{cfg.model._target_}`")
     return ModelSettings(
-        name=str(cfg.model.get("name") or cfg.model._target_.split(".")[-2]),  # runs from before there was a name went by the module
+        name=str(cfg.model.get("name") or cfg.model._target_.split(".")[-2]),  # earlier runs without a name use that of the module
         kind=kind,
         make=_called(settings, "model"),
         parts={name: partial(build, cfg, name) for name in _PARTS},
@@ -203,20 +223,32 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
 
 
 def _called(cfg: DictConfig, key: str) -> Callable[..., Any]:
-    """A call of what the node at `key` leaves to be called; the node is built when that is."""
+    """A function that builds the node at `key` and calls the result."""
     return lambda *values, **arguments: build(cfg, key)(*values, **arguments)
 
 
+def _check_loggers(cfg: DictConfig) -> None:
+    """Raises MissingExtra where the package of a logger is not installed. Lightning would say so after the data are prepared."""
+    for extra in map(_extra_of, cfg.logger.values()):
+        if extra is not None:
+            with needs(extra, f"logger={extra}"):
+                import_module(extra)
+
+
+def _extra_of(logger: DictConfig) -> str | None:
+    return {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}.get(logger._target_.rpartition(".")[2])
+
+
 def _make_loggers(cfg: DictConfig, version: str) -> list[Any]:
-    files = {"version": version}  # for W&B a version would be the id of the run, one for all runs of a project
-    return [build(cfg.logger, name, **({} if node._target_.endswith("WandbLogger") else files)) for name, node in cfg.logger.items()]
+    """Return the loggers of one training. Their `version` is the name of a run for MLflow; for W&B it would be the id of the only run."""
+    names: dict[str | None, dict[str, str]] = {"wandb": {}, "mlflow": {"run_name": version}}
+    return [build(cfg.logger, name, **names.get(_extra_of(node), {"version": version})) for name, node in cfg.logger.items()]
 
 
 def _resumed(cfg: DictConfig, overrides: Sequence[str] | None) -> tuple[DictConfig, dict[str, Change]]:
-    """The configuration that the run `cfg.resume` was started with, changed as is asked for (`trainer.max_epochs=50`), and the changes."""
+    """The configuration of the run `cfg.resume` with the requested changes (`trainer.max_epochs=50`), and the changes."""
+    check_resume(cfg)
     run_dir = Path(cfg.resume)
-    if not (run_dir / "config.yaml").is_file():
-        raise MissingFile(f"resume: expected the configuration of a run at {run_dir / 'config.yaml'}, and there is no such file")
     named = None if overrides is None else asked_changes(overrides)
     saved = open_config(run_dir, cfg, named or ())
     asked = composed_changes(cfg, saved) if named is None else named

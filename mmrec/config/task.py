@@ -1,4 +1,4 @@
-"""The task that a configuration names: what it measures and which metric selects, known before any data are read; and its making."""
+"""The configured task: its metrics and the selecting one, known before any data are read; and its construction."""
 
 from functools import partial
 
@@ -13,22 +13,22 @@ from mmrec.tasks.task import Declared, Task, declared_metrics
 
 
 def task_metrics(cfg: DictConfig) -> Declared:
-    """Return what the task of a checked configuration measures. Raises ConfigError where `task` names no task."""
+    """Return the metrics of the task in a validated configuration. Raises ConfigError if `task` is not a task."""
     found = _task_class(cfg)
     given = {name: value for name, value in plain(cfg)["task"].items() if not name.startswith("_")}
     return refine("task", partial(declared_metrics, found, given))
 
 
 def selecting_metric(cfg: DictConfig) -> str:
-    """Return what chooses the epoch, `val/ndcg@20` for instance: what the configuration says, or else the task's own."""
+    """Return the metric that selects the epoch, such as `val/ndcg@20`: the configured one, or else the task's default."""
     return task_metrics(cfg).default if cfg.selection.metric is None else str(cfg.selection.metric)
 
 
 def settle_selection(cfg: DictConfig) -> None:
-    """Put the task's own metric where the configuration leaves `selection.metric` open.
+    """Set `selection.metric` to the task's default if it is not configured.
 
     Raises:
-        ConfigError: if `selection.metric` is not measured on the validation part.
+        ConfigError: `selection.metric` is not computed on the validation part.
     """
     cfg.selection.metric = selecting_metric(cfg)
     valid = [f"val/{metric.name}" for metric in task_metrics(cfg).metrics]
@@ -39,7 +39,7 @@ def settle_selection(cfg: DictConfig) -> None:
 
 
 def make_task(cfg: DictConfig, model: Recommender) -> Task:
-    """Return the task over a model; one that a package adds without a configuration takes `cfg.seed`."""
+    """Create the task with a model; tasks of packages without a configuration get `cfg.seed`."""
     given = {"model": model, "optimizer": build(cfg, "optimizer")}
     if _task_class(cfg).takes_loss:
         given["loss"] = build(cfg, "loss")

@@ -1,4 +1,4 @@
-"""Configurations as plain values."""
+"""Convert configurations to plain values."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -8,26 +8,26 @@ from omegaconf import DictConfig, OmegaConf
 from mmrec.experiment.tuning.space import SEARCH
 
 BESIDE_MODELS = SEARCH | {"name", "for_new_items"}
-"""The keys of a model's node that are not its arguments."""
+"""The keys of a model's node that are not arguments."""
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration as dicts, lists and scalars, interpolations resolved."""
+    """The configuration as dicts, lists and scalars, with interpolations resolved."""
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
 
 
 def literal(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration as dicts, lists and scalars, interpolations as they are written."""
+    """The configuration as dicts, lists and scalars, with interpolations unresolved."""
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
 
 
 def merged(*configs: Any) -> DictConfig:
-    """A configuration of several, of which the later ones win."""
+    """Merge configurations; later ones take precedence."""
     return cast(DictConfig, OmegaConf.merge(*configs))
 
 
 def flat(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """The leaves of nested dicts under dotted keys; a list is a leaf."""
+    """The leaves of nested dicts by dotted keys; lists are leaves."""
     if not isinstance(node, dict):
         yield prefix, node
         return
@@ -36,7 +36,7 @@ def flat(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def read_model(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The node of a model or a baseline as what it is built with, and what stands beside that: `name`, `space`, `n_trials`, …"""
+    """Split the node of a model or baseline into its arguments and other keys: `name`, `space`, `n_trials`, …"""
     node = plain(cfg)
     for part in key.split("."):
         node = node[part]

@@ -1,20 +1,24 @@
-"""Candidates, which are baselines and models in closed form, at their best settings."""
+"""Tune candidates, which are baselines and models in closed form, on the validation part."""
 
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.measures import tuned_by
+from mmrec.experiment.run_folder.files import read_entry
 from mmrec.experiment.settings import Candidate, TrainingSettings
 from mmrec.experiment.tuning.kept_choices import tune_once
 from mmrec.experiment.tuning.lift import holds_out_new_items
-from mmrec.experiment.tuning.search import Fittable, Tuned
+from mmrec.experiment.tuning.search import Fittable, Tuned, fit_known
 from mmrec.experiment.tuning.space import Search, n_settings, read_space
+from mmrec.extras import is_installed
 from mmrec.files.progress import open_progress
+from mmrec.files.storage import read_json
 from mmrec.models.content.content_matrix import WORDS, sources_of
 from mmrec.models.recommender import LackingData
 from mmrec.tasks.lift import describe_lift
@@ -22,21 +26,23 @@ from mmrec.types import DatasetSpec
 
 _log = logging.getLogger(__name__)
 EACH = "each"
-"""As a `modality`, or among `sources`: every one that the data have."""
+"""As `modality`, or in `sources`: expands to every one that the data have."""
 
 
 def expand(candidates: Sequence[Candidate], spec: DatasetSpec, valid: EvaluationSet) -> list[Candidate]:
-    """The baselines of a run: one that reads `each` source of content stands for one a source that the data have, and those
-    `for_new_items` are left out where the split holds out none.
+    """The baselines of a run.
+
+    Candidates that read `each` source of content are expanded to one per source in the data. Those `for_new_items` are left out if the
+    split holds out no new items.
     """
     wanted = [one for one in candidates if not one.for_new_items or holds_out_new_items(spec, valid)]
     return [part for one in wanted for part in _each_source(one, spec)]
 
 
 def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
-    """`content_knn` with `modality: each` as `content_knn_text`, `content_knn_image`, …; another candidate as it is.
+    """Expand `content_knn` with `modality: each` to `content_knn_text`, `content_knn_image`, …; other candidates are unchanged.
 
-    Of a single `modality` words are none: they are the text again, and common ones make their products dense.
+    Words are not a `modality` here, since they repeat the text and frequent words make products dense.
     """
     for key, wrap in (("modality", str), ("sources", lambda name: [name])):
         if candidate.fixed.get(key) == wrap(EACH):
@@ -53,8 +59,21 @@ def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
     return [candidate]
 
 
+def with_settings_of(run_dir: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The baselines at the settings that a finished run chose for those of the same names.
+
+    One that the run has not, or whose search space has other keys, is searched as ever. Raises DataError for a damaged run folder.
+    """
+    path = run_dir / "metrics.json"
+    tuned = read_entry(path, read_json(path), ("tuned",), dict[str, Any])
+    found = [{key: tuned.get(one.name, {}).get(_short_name(key)) for key in one.space} for one in candidates]
+    return [
+        replace(one, known=known) if known and None not in known.values() else one for one, known in zip(candidates, found, strict=True)
+    ]
+
+
 def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned | None:
-    """As `tune_candidate`; None, said in a line, where the data lack what the baseline needs."""
+    """As `tune_candidate`; None, with a log message, if the data lack what the baseline requires."""
     try:
         return tune_candidate(candidate, training, spec, valid)
     except LackingData as error:
@@ -63,25 +82,31 @@ def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: Datase
 
 
 def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned:
-    """The best setting of a candidate's space, or the one that it has without; said in a line. It is handed no test row.
+    """Choose the best setting in a candidate's space, or use its defaults if there is none, and log it. No test row is available.
 
-    Raises LackingData as `Fittable.fit`.
+    Raises LackingData as `Fittable.fit` does.
     """
     selection = training.selection
     search = Search(dict(candidate.space), candidate.n_trials, training.seed, candidate.capped, candidate.first)
     metric = tuned_by(selection.metric, training.measures)
-    n_fits = int(min(max(1, search.n_trials), n_settings(read_space(search.space))))
+    if candidate.known is not None:
+        best = fit_known(candidate.make, dict(candidate.known), spec, valid, metric)
+        _log.info(f"{candidate.name}: val {metric} {best.value:.4f}, with the setting of `tuned_in` {chosen_values(best)}")
+        return best
+    settings = n_settings(read_space(search.space))
+    n_fits = int(min(max(1, search.n_trials), settings))
     with open_progress(f"{candidate.name}: settings tried") as update:
         make = _counted(candidate.make, lambda begun: update(begun, max(begun, n_fits)))
         best, before = tune_once(make, dict(candidate.fixed), search, spec, valid, metric, selection.cache)
-    trials = f", best of {best.n_trials}" + (", tuned before" if before else "") if best.parameters else ""
+    drawn = "" if settings <= n_fits or is_installed("tune") else " drawn at random (by Optuna: pip install 'mmrec[tune]')"
+    trials = f", best of {best.n_trials}{drawn}" + (", tuned before" if before else "") if best.parameters else ""
     edges = f"; on the edge of what was tried: {', '.join(found)}" if (found := edges_of(best)) else ""
     _log.info(f"{candidate.name}: val {metric} {best.value:.4f}{trials} {chosen_values(best) or ''}".rstrip() + edges)
     return best
 
 
 def _counted(make: Callable[..., Fittable], tell: Callable[[int], None]) -> Callable[..., Fittable]:
-    """The same, telling with each call how many were made before it."""
+    """Wrap a factory so that it reports with each call how many calls there were before."""
     made = itertools.count()
 
     def counted(**setting: Any) -> Fittable:
@@ -92,22 +117,26 @@ def _counted(make: Callable[..., Fittable], tell: Callable[[int], None]) -> Call
 
 
 def chosen(best: Tuned) -> dict[str, Any]:
-    """What tuning chose and among how many, as metrics.json keeps it; empty where there was nothing to choose."""
-    trials = {"n_trials": best.n_trials} if best.parameters else {}
+    """The chosen hyperparameters and the number of trials, as stored in metrics.json; empty if there was no choice."""
+    trials = {"n_trials": best.n_trials} if best.n_trials and best.parameters else {}
     edges = edges_of(best)
     return chosen_values(best) | trials | ({"on_the_edge": edges} if edges else {})
 
 
 def edges_of(best: Tuned) -> list[str]:
-    """The names of the values, the lift of new items among them, that lie on the edge of all that was tried."""
+    """The names of the values, including the offset of new items, on the edge of what was tried."""
     return _short(best.edges) + ([] if best.cold_lift is None else describe_lift(best.cold_lift).get("on_edge", []))
 
 
 def chosen_values(best: Tuned) -> dict[str, Any]:
-    """The values that were chosen by their own names: `embedding_dim` for `model.embedding_dim`; and the lift of new items."""
+    """The chosen values by short names, `embedding_dim` for `model.embedding_dim`, with the offset of new items."""
     lift = {} if best.cold_lift is None else {"cold_lift": best.cold_lift}
     return dict(zip(_short(best.parameters), best.parameters.values(), strict=True)) | lift
 
 
 def _short(names: Iterable[str]) -> list[str]:
-    return [name.rpartition(".")[2] for name in names]
+    return [_short_name(name) for name in names]
+
+
+def _short_name(key: str) -> str:
+    return key.rpartition(".")[2]

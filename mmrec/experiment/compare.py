@@ -1,4 +1,4 @@
-"""Runs as they are compared with one another: what their folders say of their models."""
+"""Read runs from their folders for a comparison."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from mmrec.types import USER_ID
 
 
 def read_measured_run(folder: Path, label: str) -> MeasuredRun:
-    """The model of a run, called `label`, user by user. Raises MissingFile, DataError where the folder lacks what that needs."""
+    """Read the per-user results of a run's model. Raises MissingFile or DataError if the folder lacks required content."""
     about, metrics, per_user = read_json(folder / "run.json"), read_json(folder / "metrics.json"), folder / "per_user.parquet"
     if not per_user.is_file():
         raise MissingFile(f"{per_user}: not found; users are compared one by one, train the run again")

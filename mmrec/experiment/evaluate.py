@@ -1,6 +1,7 @@
-"""The test metrics of a run, computed again from its checkpoints and compared with what it reported."""
+"""Recompute the test metrics of a run from its checkpoints, and compare them with the reported ones."""
 
 import logging
+from pathlib import Path
 from typing import NamedTuple
 
 from mmrec.errors import DataError
@@ -12,29 +13,31 @@ from mmrec.experiment.models import fit_priors, make_data_module, make_spec
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_measured, read_split
 from mmrec.experiment.run_folder.found import read_as_run
 from mmrec.experiment.run_folder.models import load_model
-from mmrec.experiment.settings import EvaluateSettings, TrainingSettings
+from mmrec.experiment.settings import EvaluateSettings, SplitData, TrainingSettings
 from mmrec.files.storage import read_json
+from mmrec.models.recommender import Recommender, TrainedScorer
 
 TOLERANCE = 1e-4
 _log = logging.getLogger(__name__)
 
 
 class Reevaluation(NamedTuple):
-    """Test metrics of a run's model, means over its seeds."""
+    """The test metrics of a run's model, means over seeds."""
 
     found: dict[str, float]
     reported: dict[str, float]
 
     @property
     def differing(self) -> list[str]:
-        """The metrics that are not what was reported."""
+        """The metrics that differ from the reported ones."""
         return [name for name, value in self.found.items() if abs(value - self.reported[name]) > TOLERANCE]
 
 
 def evaluate(settings: EvaluateSettings) -> Reevaluation:
-    """Measures a run's model again on exactly the split that the run kept.
+    """Evaluate a run's model again on the stored split.
 
-    Raises DataError where its data are no longer the same, or a file of it is not as mmrec writes it.
+    Raises:
+        DataError: the data have changed, or a file of the run is invalid.
     """
     run_dir, record = settings.run_dir, settings.run_dir / "run.json"
     with read_as_run(run_dir):
@@ -45,27 +48,58 @@ def evaluate(settings: EvaluateSettings) -> Reevaluation:
         read_split(run_dir, recorded)
     if not seeds:
         raise DataError(f"{record}: `seeds`: expected one or more, found none")
-    evidence = load_evidence(settings.evidence)
-    if evidence.dataset.content_hash != data_hash:
-        raise DataError(f"the data of {evidence.dataset.name} have changed since {run_dir} was made; train again")
+    evidence = _same_evidence(settings, data_hash)
     found = mean_over_seeds([_evaluate_one(settings, settings.training(seed), evidence, reported) for seed in seeds])
     if missing := found.keys() - reported.keys():
         raise DataError(f"{run_dir / 'metrics.json'}: expected `models.{ours}.{min(missing)}`, found none")
     return Reevaluation(found, reported)
 
 
-def _evaluate_one(
-    settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence, reported: dict[str, float]
-) -> dict[str, float]:
-    """The test metrics of one seed; graded ones and the area under the ROC curve where they were reported."""
-    run_dir = settings.run_dir
-    data = make_data_module(training, evidence, run_dir / "split")
+def check_reported(measured: Reevaluation, run_dir: Path) -> None:
+    """Raise DataError where metrics are not what the run reported."""
+    if differing := measured.differing:
+        path = run_dir / "metrics.json"
+        raise DataError(f"{', '.join(differing)} differ from {path} by more than {TOLERANCE}; were its files changed?")
+
+
+def open_trained(settings: EvaluateSettings) -> TrainedScorer:
+    """Return what scores as the model of a run's first seed, made again from its data and checkpoint.
+
+    Raises:
+        DataError: if its data are no longer the same, or a file of it is not as mmrec writes it.
+    """
+    run_dir, record = settings.run_dir, settings.run_dir / "run.json"
+    with read_as_run(run_dir):
+        recorded = read_json(record)
+        data_hash, seed = read_entry(record, recorded, ("data", "hash"), str), read_entry(record, recorded, ("seed",), int)
+        read_split(run_dir, recorded)
+    model, _ = _trained(settings, settings.training(seed), _same_evidence(settings, data_hash))
+    return model.freeze()
+
+
+def _same_evidence(settings: EvaluateSettings, data_hash: str) -> Evidence:
+    evidence = load_evidence(settings.evidence)
+    if evidence.dataset.content_hash != data_hash:
+        raise DataError(f"the data of {evidence.dataset.name} have changed since {settings.run_dir} was made; train again")
+    return evidence
+
+
+def _trained(settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence) -> tuple[Recommender, SplitData]:
+    """The trained model of one seed, and the data module, set up for test, that it was made for."""
+    data = make_data_module(training, evidence, settings.run_dir / "split")
     data.setup("test")
     spec = make_spec(evidence, data)
     priors = fit_priors(training.model, spec, data.valid_set(), largest_k(training.measures))
-    model = load_model(training, spec, priors, checkpoint_folder(run_dir, training.seed))
+    return load_model(training, spec, priors, checkpoint_folder(settings.run_dir, training.seed)), data
+
+
+def _evaluate_one(
+    settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence, reported: dict[str, float]
+) -> dict[str, float]:
+    """The test metrics of one seed; graded metrics and AUC only if they were reported."""
+    model, data = _trained(settings, training, evidence)
     has_grades = any(name.startswith("test/graded_ndcg@") for name in reported)
-    graded = read_grades(run_dir / "split", evidence.index).test if has_grades else None
+    graded = read_grades(settings.run_dir / "split", evidence.index).test if has_grades else None
     evaluated = measure_scorer(training.task(model), model.freeze(), data.test_set, graded, "test/auc" in reported)
     _log.info(f"seed {training.seed}: evaluated")
     return means(evaluated.per_user, "test")

@@ -1,4 +1,4 @@
-"""What a model is made from, read and prepared: dataset, split, features, graph."""
+"""Load and prepare the evidence for a model: dataset, split, features and graph."""
 
 import logging
 import time
@@ -51,27 +51,27 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the items, whatever the split."""
+    """The evidence of all items, independent of the split."""
 
     dataset: Dataset
     index: Index
     features: dict[str, Features]
     graph: Graph | None
     notes: tuple[str, ...]
-    """What the data's reader and the features found odd."""
+    """Remarks from reading the data and extracting features."""
     features_s: float
     inputs: Mapping[str, ItemInputs] = field(default_factory=dict)
-    """What encoders encode, by modality."""
+    """The raw inputs of encoders, by modality."""
     words: Words | None = None
 
 
 def open_features(url: str | None) -> Store | None:
-    """The store of features that `features.store` names, which need not be there yet; raises as `open_store`."""
+    """Open the feature store `features.store`, which need not exist yet. Raises as `open_store` does."""
     return None if url is None else open_store(url, "features.store", whole=False)
 
 
 def load_evidence(settings: EvidenceSettings) -> Evidence:
-    """Reads the dataset, extracts or looks up features, builds the graph; only what is allowed and the data has."""
+    """Read the dataset, extract or look up features, and build the graph, for all allowed evidence that the data have."""
     read = settings.dataset()
     _check_names(settings, read)
     dataset = filter_interactions(read, **asdict(settings.filter))
@@ -93,9 +93,10 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
 
 
 def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_resumed: bool = False) -> Split:
-    """Splits the interactions and writes the three tables.
+    """Split the interactions and write the three tables.
 
-    Raises DataError, and writes none, where a part is empty, and where a run that is resumed began with other rows.
+    Raises:
+        DataError: a part is empty, or a resumed run started with other rows; no tables are written.
     """
     split = settings.split(evidence.dataset.interactions)
     _log.info(f"split {split.name}: {len(split.train):,} train, {len(split.valid):,} valid, {len(split.test):,} test")
@@ -113,7 +114,7 @@ def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_
 
 
 def _without_hindsight(settings: EvidenceSettings, dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
-    """The dataset without triples that became known too late for the split, and notes on all evidence that may know held-out rows."""
+    """Remove triples that became known too late for the split, and add notes on evidence that may leak held-out rows."""
     triples, notes = dataset.triples, tuple[str, ...]()
     if settings.allows(KG):
         if triples is not None and TIMESTAMP in triples.columns:
@@ -144,7 +145,7 @@ def _load_features(
         if not settings.allows(name) or name in features:
             continue
         values, problems = _read_input(replace(dataset, image_column=raw.image_column), raw, items, cache)
-        if _any_there(values):  # an encoder may be a large download
+        if _any_there(values):  # encoders may be large downloads
             encoder = encoders.of(name, raw)
             features[name], unusable = extract_features(encoder, values, cache, size, name, engine, store)
             problems = problems + unusable
@@ -159,20 +160,20 @@ def _load_features(
             features[name] = change_features(features[name], change, torch.Generator().manual_seed(settings.seed))
             if name in inputs:
                 inputs[name] = change_inputs(inputs[name], change, torch.Generator().manual_seed(settings.seed))
-    order = sorted(features, key=lambda name: (TEXT, IMAGE, name).index(name))  # a stable one: further modalities as they were named
+    order = sorted(features, key=lambda name: (TEXT, IMAGE, name).index(name))  # stable sort: further modalities keep their order
     kept = {name: features[name] for name in order if features[name].present.any()}
     return kept, {name: inputs[name] for name in kept if name in inputs}, tuple(notes)
 
 
 class _Encoders:
-    """The encoders of a configuration, each made once, when it has something to encode."""
+    """The configured encoders, each created once, when there is something to encode."""
 
     def __init__(self, makers: Mapping[str, Callable[[], FeatureEncoder]]) -> None:
         self.makers = makers
         self._made: dict[str, FeatureEncoder] = {}
 
     def of(self, name: str, raw: RawInput) -> FeatureEncoder:
-        """The encoder of an input: its own, or else that of all texts or all pictures."""
+        """The encoder of an input: its own, or that of all texts or all pictures."""
         key = name if name in self.makers else TEXT if raw.text_columns else IMAGE
         if key not in self.makers:
             raise ConfigError(f"encoders.{name}: expected an encoder for this input of the data; evidence.{name}=false does without")
@@ -182,7 +183,7 @@ class _Encoders:
 
 
 def _read_input(dataset: Dataset, raw: RawInput, items: pl.DataFrame, cache: Path) -> tuple[Sequence[bytes | None], list[UnusableInput]]:
-    """The raw inputs of the items, and which of them cannot be read."""
+    """The raw inputs of the items, and the unreadable ones."""
     if raw.text_columns:
         return item_texts(items, raw.text_columns), []
     return read_all_pictures(dataset, items[ITEM_ID], cache)
@@ -198,7 +199,7 @@ def _tell(features: Mapping[str, Features], notes: Sequence[str], n_items: int) 
 
 
 def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Words | None:
-    """The words of the texts that are allowed, changed as their vectors are."""
+    """The words of the texts, if allowed, changed as their vectors are."""
     if not settings.allows(TEXT) or not dataset.text_columns:
         return None
     words = find_words(item_texts(index.align(dataset.items), dataset.text_columns))
@@ -208,7 +209,7 @@ def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> W
 
 
 def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:
-    """Raises ConfigError for evidence and encoders that the configuration names and the data do not have."""
+    """Raise ConfigError for configured evidence and encoders that the data do not have."""
     further = dict.fromkeys(name for name in (*dataset.vectors, *dataset.further_inputs) if name not in MODALITIES)
     for name in further:
         if hasattr(torch.nn.ModuleDict(), name):
@@ -226,7 +227,7 @@ def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:
 
 
 def _any_there(pictures: Sequence[bytes | None]) -> bool:
-    """Whether there is one, or one of which more is to be said."""
+    """Whether any picture exists or cannot be read, which is to be reported."""
     try:
         return any(pictures[position] is not None for position in range(len(pictures)))
     except ValueError:
@@ -238,7 +239,7 @@ def _engine(settings: FeatureSettings) -> Engine:
         raise ConfigError(f"features.engine: expected local or ray, found `{settings.engine}`")
     if settings.engine == "local":
         return encode_here
-    from mmrec.data.features.ray import ray_engine  # starts the cluster
+    from mmrec.data.features.ray import ray_engine  # optional dependency
 
     return ray_engine(settings.n_workers)
 
@@ -246,7 +247,7 @@ def _engine(settings: FeatureSettings) -> Engine:
 def _load_graph(
     settings: EvidenceSettings, dataset: Dataset, index: Index, encoder: FeatureEncoder | None
 ) -> tuple[Graph | None, tuple[str, ...]]:
-    """The graph, its text literals encoded as the texts of items are, and a note where these are left out."""
+    """Build the graph, encode its text literals like item texts, and add a note if these are left out."""
     if not settings.allows(KG) or (dataset.triples is None and not settings.graph.item_columns):
         return None, ()
     built = build_graph(dataset, settings.graph.item_columns, settings.graph.separator)
@@ -267,7 +268,7 @@ def _load_graph(
 def _with_texts(
     settings: FeatureSettings, graph: Graph, texts: Mapping[int, str], encoder: FeatureEncoder | None
 ) -> tuple[Graph, tuple[str, ...]]:
-    """The graph with the texts of its entities as literals; without an encoder a note says that they are left out."""
+    """Add the texts of entities to the graph as literals; without an encoder, add a note instead."""
     if not texts:
         return graph, ()
     if encoder is None:

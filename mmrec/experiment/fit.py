@@ -1,4 +1,4 @@
-"""One training: its trainer, callbacks and loggers; where it is resumed, and how it ends when it is asked to stop."""
+"""Run one training: trainer, callbacks and loggers, resumption, and termination by signals."""
 
 import logging
 import re
@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
+
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar, Timer
@@ -43,10 +45,13 @@ _ERROR = re.compile(r"^mmrec\.errors\.(\w+): (.*)\Z", re.MULTILINE | re.DOTALL)
 
 
 def fit(settings: TrainingSettings, task: Task, data: SplitData, folder: Path) -> float:
-    """Trains from the beginning or, where a run is resumed, from its newest sound checkpoint, to the epoch limit or an early stop.
+    """Train from the start, or for a resumed run from its newest valid checkpoint, until the epoch limit or early stopping.
 
-    Returns the seconds that training took, those until that checkpoint included. Raises Terminated where a signal ended it, after a
-    checkpoint was written.
+    Returns:
+        The training time in seconds, including that before the checkpoint.
+
+    Raises:
+        Terminated: a signal stopped the training, after a checkpoint was written.
     """
     begun, start = time.perf_counter(), resume_from(settings, task.state_dict(), [f"model.{name}" for name in task.model.later_state])
     if settings.resume is None:
@@ -59,19 +64,19 @@ def fit(settings: TrainingSettings, task: Task, data: SplitData, folder: Path) -
             trainer.fit(task, datamodule=cast("LightningDataModule", data), ckpt_path=start, weights_only=True)
         except Terminated:
             raise
-        except SystemExit:  # Lightning's answer to Ctrl-C, without a word
+        except SystemExit:  # raised by Lightning on Ctrl-C, without a message
             raise KeyboardInterrupt from None
         except (ProcessExitedException, ProcessRaisedException) as error:
             _explain(error, keeper)
         finally:
-            data.teardown("fit")  # Lightning does so only where nothing is raised
+            data.teardown("fit")  # Lightning only does so without exceptions
     if keeper.signum is not None:
         raise Terminated(keeper.signum)
     return keeper.seconds_before + time.perf_counter() - begun
 
 
 def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: CheckpointKeeper) -> None:
-    """Raises what a training process told when it ended, a person's mistake as such."""
+    """Raise the error of a training process; user errors as such."""
     if keeper.signum is not None or getattr(error, "exit_code", None) == 128 + signal.SIGTERM:
         raise Terminated(keeper.signum or signal.SIGTERM) from error
     if told := _ERROR.search(error.msg):
@@ -80,7 +85,7 @@ def _explain(error: ProcessExitedException | ProcessRaisedException, keeper: Che
 
 
 def make_trainer(settings: TrainingSettings, folder: Path) -> Trainer:
-    """A Lightning trainer that stops early and keeps its checkpoints in `folder`, by the validation metric alone."""
+    """Create a Lightning trainer with early stopping and checkpoints in `folder`, both by the validation metric."""
     metric, patience, with_bar = settings.selection.metric, settings.selection.patience, settings.progress_bar
     is_higher_better = settings.measures.sign(metric) > 0
     callbacks: list[Callback] = [
@@ -89,25 +94,29 @@ def make_trainer(settings: TrainingSettings, folder: Path) -> Trainer:
         *_shown(settings, metric),
         refine("checkpoint", lambda: CheckpointKeeper(folder, metric, settings.every_n_steps, is_higher_better)),
     ]
-    more = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # else it adds a bar of its own
+    more = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # otherwise it adds its own bar
     return settings.trainer(logger=settings.loggers(_version(settings)), **more)
 
 
 def _shown(settings: TrainingSettings, metric: str) -> list[Callback]:
-    """What tells of the epochs; of a trial what ends it in time."""
+    """The callback that reports epochs, or, for a trial, the one that limits its time."""
     if settings.trial_seconds is not None:
         return [Timer(timedelta(seconds=settings.trial_seconds), interval="epoch", verbose=False)]
     return [RichProgressBar() if settings.progress_bar else _EpochLines(metric)]
 
 
 def quiet_lightning() -> None:
-    """Silences what no one here can act on: Lightning's tips and its own use of torch. To be called when it is imported: it resets both."""
+    """Silence irrelevant messages of Lightning and MLflow. To be called after importing Lightning, which resets its settings."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.loggers.mlflow").setLevel(logging.ERROR)  # that a new file has no experiment yet
+    for name in ("mlflow", "alembic"):  # the steps by which MLflow makes its tables
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="MLFlow only allows", category=RuntimeWarning)  # of each name with an @
     warnings.filterwarnings("ignore", message=r".isinstance\(treespec, LeafSpec\). is deprecated", category=FutureWarning)
 
 
 def load_best(model: Recommender, folder: Path) -> None:
-    """Gives the model the weights that validation chose. Nothing but tensors and plain values is read from the files."""
+    """Load the weights selected by validation. Only tensors and plain values are read from the files."""
     remedy = f"`mmrec train resume={folder.parent.parent}` sets it aside and finishes the run with the best of what is left"
     try:
         state = read_checkpoint(best := best_checkpoint(folder))["state_dict"]
@@ -119,11 +128,13 @@ def load_best(model: Recommender, folder: Path) -> None:
 
 
 def resume_from(settings: TrainingSettings, weights: Mapping[str, Any], may_lack: Sequence[str] = ()) -> Path | None:
-    """The newest sound checkpoint of the seed in the run that is resumed; None, said aloud, where none was written yet.
+    """The newest valid checkpoint of the seed in a resumed run; None, with a log message, if there is none yet.
 
-    Sound is one as it was written, with `weights` of these names and shapes, some of which it `may_lack`. What is damaged is named and set
-    aside; where it was the one that validation chose, the newest sound one takes its place. Raises DamagedCheckpoint where nothing else is
-    there.
+    A valid checkpoint is undamaged and has `weights` of these names and shapes, some of which it `may_lack`. Damaged ones are reported and
+    renamed; if the one selected by validation is damaged, the newest valid one replaces it.
+
+    Raises:
+        DamagedCheckpoint: there are only damaged checkpoints.
     """
     if settings.resume is None:
         return None
@@ -143,7 +154,7 @@ def resume_from(settings: TrainingSettings, weights: Mapping[str, Any], may_lack
 
 
 def _restore_best(folder: Path, newest: Path, check: Callable[[Path], None], metric: str) -> None:
-    """Puts the newest checkpoint in the place of the one that validation chose, where that is damaged."""
+    """Replace the checkpoint selected by validation by the newest one, if it is damaged."""
     lost = None
     try:
         if (best := read_best(folder)) is not None and best["checkpoint"] != newest.name:
@@ -156,7 +167,7 @@ def _restore_best(folder: Path, newest: Path, check: Callable[[Path], None], met
 
 @contextmanager
 def _signals_caught(keeper: CheckpointKeeper, trainer: Trainer) -> Iterator[None]:
-    """The keeper answers signals, also in a process that merely waits for those that train; what answered before does so after."""
+    """Let the keeper handle signals, also in a process that waits for training processes, and restore the handlers afterwards."""
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
     keeper.catch_signals(trainer)
     try:
@@ -166,7 +177,7 @@ def _signals_caught(keeper: CheckpointKeeper, trainer: Trainer) -> Iterator[None
 
 
 def _remove_checkpoints(folder: Path) -> None:
-    """Those of a training under the same name that is not resumed."""
+    """Remove the checkpoints of an earlier training in the same folder, which is not resumed."""
     for path in checkpoints_in(folder):
         FolderCheckpointIO().remove_checkpoint(path)
     for name in (BEST, SECONDS):
@@ -174,13 +185,13 @@ def _remove_checkpoints(folder: Path) -> None:
 
 
 class _EpochLines(Checkpoint):
-    """One line an epoch, where there is no terminal for a progress bar. A Checkpoint to Lightning, so called once the task has logged."""
+    """Logs one line per epoch if there is no terminal for a progress bar. Lightning calls a Checkpoint after the task has logged."""
 
     def __init__(self, metric: str) -> None:
         self.metric, self.is_shown = metric, messages_are_shown()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if self.is_shown:  # a process that is spawned to train begins without the handlers of the one that started it
+        if self.is_shown:  # spawned training processes do not inherit log handlers
             show_messages()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -192,5 +203,5 @@ class _EpochLines(Checkpoint):
 
 
 def _version(settings: TrainingSettings) -> str:
-    """Of what is logged: a logger begins its files anew, so what was logged before a resumption stays under its own version."""
+    """The version of log files: since loggers start new files, logs of a resumed training get a separate version."""
     return f"seed_{settings.seed}" + ("" if settings.resume is None else f"-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")

@@ -1,4 +1,4 @@
-"""Leaderboards: data × splits × models × seeds, each a run folder, as tables of what the finished ones say."""
+"""Leaderboards: run folders for all combinations of data, splits, models and seeds, and tables of the finished ones."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from mmrec.types import USER_ID
 
 @dataclass(frozen=True)
 class BoardSettings:
-    """What the tables of a leaderboard show; names in their order, the first model is the one the others are held against."""
+    """The content of a leaderboard's tables; the order is that of display, and the first model is the reference."""
 
     name: str
     data: Sequence[str]
@@ -29,9 +29,9 @@ class BoardSettings:
     columns: Sequence[str]
     """Metrics, such as `ndcg@20`."""
     metric: str
-    """The one that is tested."""
+    """The tested metric."""
     seed: int
-    """Of the resampling."""
+    """The seed of the resampling."""
 
 
 @dataclass(frozen=True)
@@ -43,34 +43,36 @@ class BoardRun:
     model: str
     seed: int
     overrides: tuple[str, ...]
-    """Of `mmrec train`, the run folder left out."""
+    """The overrides of `mmrec train`, without the run folder."""
     folder: Path
-    """Named by a hash of its configuration: another one is another folder."""
+    """Named by a hash of the configuration, so that another configuration uses another folder."""
+    takes_settings: bool = False
+    """Whether its baselines use the settings chosen in the run of the first seed, which must finish before."""
 
     def __str__(self) -> str:
         return f"{self.data} {self.split} {self.model} seed {self.seed}"
 
     @property
     def is_finished(self) -> bool:
-        """It has all that the tables need."""
+        """Whether it has everything that the tables need."""
         return is_finished(self.folder)
 
     @property
     def is_resumable(self) -> bool:
-        """It was stopped after its first checkpoint, one that is as it was written, and was made here."""
+        """Whether it was stopped after a checkpoint that is valid, and was made here."""
         sound, _ = newest_sound(checkpoints_in(checkpoint_folder(self.folder, self.seed)))
         return sound is not None and is_made_here(self.folder)
 
 
 def read_sections(board: BoardSettings, runs: Sequence[BoardRun]) -> list[Section]:
-    """What the finished runs say, a section for each data set and split, its first model the board's first."""
+    """The results of the finished runs, in a section per dataset and split with the board's first model first."""
     sections, first = [], board.models[0]
     for data in board.data:
         for split in board.splits:
             finished = [run for run in runs if (run.data, run.split) == (data, split) and run.is_finished]
             _check_same_splits(finished)
             models = list(_measured_models(finished, first))
-            if models and models[0].name == first:  # a model that lacks a seed of the first was not measured on the same rows
+            if models and models[0].name == first:  # models that lack a seed of the first were not evaluated on the same rows
                 complete = [model for model in models if set(models[0].fit_s) <= set(model.fit_s)]
                 lower = _lower_is_better(finished)
                 sections.append(make_section(data, split, complete, board.columns, board.metric, board.seed, lower))
@@ -78,12 +80,12 @@ def read_sections(board: BoardSettings, runs: Sequence[BoardRun]) -> list[Sectio
 
 
 def _lower_is_better(runs: Sequence[BoardRun]) -> list[str]:
-    """The metrics of which the runs' tasks declare that a lower value is better."""
+    """The metrics for which the tasks of the runs declare that lower is better."""
     return sorted({name for run in runs for name in read_json(run.folder / "metrics.json").get("lower_is_better", [])})
 
 
 def _check_same_splits(runs: Sequence[BoardRun]) -> None:
-    """The runs of one seed must have met the same data, split into the same rows."""
+    """Raise DataError if runs of the same seed have different data or splits."""
     by_seed: dict[int, tuple[tuple[str, str], BoardRun]] = {}
     for run in runs:
         path = run.folder / "run.json"
@@ -95,7 +97,7 @@ def _check_same_splits(runs: Sequence[BoardRun]) -> None:
 
 
 def _measured_models(runs: Sequence[BoardRun], first: str) -> Iterator[MeasuredModel]:
-    """Ours in the order of the board, and after them the baselines, which stand in the runs of the first."""
+    """The models in the order of the board, followed by the baselines from the runs of the first model."""
     for model in dict.fromkeys(run.model for run in runs):
         yield _measured(model, None, [run for run in runs if run.model == model])
     beside = [run for run in runs if run.model == first]
@@ -104,7 +106,7 @@ def _measured_models(runs: Sequence[BoardRun], first: str) -> Iterator[MeasuredM
 
 
 def _measured(name: str, baseline: str | None, runs: Sequence[BoardRun]) -> MeasuredModel:
-    """A baseline of several runs, or the model that they trained."""
+    """The results of a baseline in several runs, or of the model that they trained."""
     tables, fit_s, lists, tuned = [], {}, {}, {}
     for run in runs:
         metrics, about = read_json(run.folder / "metrics.json"), read_json(run.folder / "run.json")

@@ -1,4 +1,4 @@
-"""What a task measures, as an experiment uses it: how far down lists are looked at, what tunes baselines, and measuring a scorer."""
+"""The metrics of a task in an experiment: the largest cutoff, the metric for tuning baselines, and evaluating a scorer."""
 
 from collections.abc import Callable
 from typing import cast
@@ -14,16 +14,16 @@ from mmrec.tasks.task import Declared, Task
 from mmrec.types import Scorer
 
 _UNRANKED_K = 20
-"""To which place lists are looked at that a task itself does not measure."""
+"""The list length for tasks that do not rank."""
 
 
 def largest_k(measures: Declared) -> int:
-    """Return the largest cutoff that a task measures at; 20 for one without."""
+    """Return the largest cutoff of a task's metrics; 20 if there are none."""
     return max(cutoffs(metric.name for metric in measures.metrics), default=_UNRANKED_K)
 
 
 def tuned_by(metric: str, measures: Declared) -> str:
-    """Return what chooses the settings of baselines: the selecting metric where that is of lists, else ndcg at the largest cutoff."""
+    """Return the metric that tunes baselines: the selecting metric if it is a ranking metric, else ndcg at the largest cutoff."""
     name = metric.removeprefix("val/")
     return name if name.partition("@")[0] in known_metrics() else f"ndcg@{largest_k(measures)}"
 
@@ -31,9 +31,9 @@ def tuned_by(metric: str, measures: Declared) -> str:
 def measure_scorer(
     task: Task, scorer: Scorer, rows_of: Callable[[Task], EvaluationRows], graded: Graded | None, with_auc: bool
 ) -> Evaluated:
-    """Return what a task measures of a scorer on the rows that `rows_of` gives for it; of a ranking also what `evaluate.complete` adds."""
+    """Evaluate a scorer as the task does on the rows from `rows_of`; rankings are completed by `evaluate.complete`."""
     rows = rows_of(task)
     evaluated = task.measure(scorer, rows)
     if evaluated.ranking is None:
         return evaluated
-    return complete(evaluated, scorer, cast("EvaluationSet", rows), graded, with_auc)  # what a task that ranks measures on
+    return complete(evaluated, scorer, cast("EvaluationSet", rows), graded, with_auc)  # the evaluation set of tasks that rank

@@ -1,4 +1,4 @@
-"""The settings of a trained model, searched on the validation part for a stated time. No test row is read."""
+"""Hyperparameter search for a trained model on the validation part within a time limit. No test row is read."""
 
 import json
 import logging
@@ -27,21 +27,21 @@ from mmrec.types import DatasetSpec
 _log = logging.getLogger(__name__)
 TRIALS = "trials.json"
 _N_TRIALS = 10
-"""Of the search: half as many are drawn at random, the others where good ones were. Time alone ends it."""
+"""Of these, half are random and half are chosen by the estimator; only the time limit ends the search."""
 
 
 def search_settings(settings: TrainSettings, evidence: Evidence) -> TrainSettings:
-    """The settings of a run with the best values found of those that `settings.search` names; config.yaml has them from then on.
+    """Return the settings of a run with the best values found for those in `settings.search`, which are also written to config.yaml.
 
-    Each trial trains the model of the first seed with all parts fitted before; what it reaches is the best validation metric of its epochs.
-    Trials are kept in the run folder, so that a run that is resumed goes on with the search, for the time that is left of it. One that was
-    complete is not begun again.
+    Each trial trains the model with the first seed, using the parts fitted before; its value is the best validation metric of its epochs.
+    Trials are stored in the run folder, so that a resumed run continues the search for the remaining time. A completed search is not
+    repeated.
     """
     search, path = settings.search, settings.run_dir / TRIALS
     if search is None:
         return settings
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"trials": []}
-    if "chosen" in kept:  # and config.yaml has it
+    if "chosen" in kept:  # config.yaml already contains it
         return replace(settings, searched=kept["chosen"])
     trials = _Trials(settings, search, evidence, kept["trials"])
     trials.run()
@@ -55,7 +55,7 @@ def search_settings(settings: TrainSettings, evidence: Evidence) -> TrainSetting
 
 
 class _Trials:
-    """The settings that were tried, and what each reached on the validation part."""
+    """The settings tried, with their validation metrics."""
 
     def __init__(self, settings: TrainSettings, search: ModelSearch, evidence: Evidence, kept: list[dict[str, Any]]) -> None:
         self.run_dir, self.search, self.evidence, self.kept = settings.run_dir, search, evidence, kept
@@ -68,7 +68,7 @@ class _Trials:
         self._fitted: tuple[DatasetSpec, Priors] | None = None
 
     def run(self) -> None:
-        """Tries settings until the time is over, the configured ones first. Raises ConfigError where none can be trained."""
+        """Try settings until the time is over, starting with the configured ones. Raises ConfigError if none can be trained."""
         if not self._is_done():
             plan = Search(dict(self.search.space), _N_TRIALS, self.seed, first=(dict(self.search.start),))
             draw_settings(self._measure, self.space, plan, self._is_done, self.sign)
@@ -78,11 +78,11 @@ class _Trials:
             raise ConfigError(f"tune.space: no setting of it could be trained; the first: {reason}")
 
     def best_setting(self) -> Setting:
-        """The first of the best."""
+        """The best setting; the first one in case of a tie."""
         return dict(max((one for one in self.kept if one["value"] is not None), key=lambda one: self.sign * float(one["value"]))["setting"])
 
     def describe(self) -> dict[str, Any]:
-        """The best setting, plain values by dotted key, and those on an edge of the space as `on_edge`."""
+        """The best setting by dotted key as JSON values, and the keys on an edge of the space as `on_edge`."""
         best = self.best_setting()
         tried = [(one["setting"], self._value(one)) for one in self.kept]
         edges = [key for key, values in self.space.items() if edge_side(best, tried, values, key)]
@@ -102,7 +102,7 @@ class _Trials:
         return -self.sign * math.inf if trial["value"] is None else float(trial["value"])
 
     def _measure(self, setting: Setting) -> float:
-        """What a setting reaches; one that was tried before is not trained again."""
+        """The value of a setting, which is trained unless it was tried before."""
         for trial in self.kept:
             if trial["setting"] == setting:
                 return self._value(trial)
@@ -110,7 +110,7 @@ class _Trials:
         start = time.perf_counter()
         try:
             found["value"] = self._train(self.search.training(self.seed, setting))
-        except MmrecError as error:  # no Terminated is one
+        except MmrecError as error:  # does not include Terminated
             found["refused"] = str(error)
         self.kept.append(found | {"seconds": time.perf_counter() - start})
         write_json(self.run_dir / TRIALS, {"trials": self.kept})
@@ -132,7 +132,7 @@ class _Trials:
         return None if best is None else float(best["value"])
 
     def _tell(self, last: Mapping[str, Any]) -> None:
-        """The last trial and the best so far, on one line."""
+        """Log the last trial and the best value so far on one line."""
         values = describe_choices({key.rpartition(".")[2]: value for key, value in last["setting"].items()})
         reached = f"left out, {last['refused']}" if "refused" in last else f"{self.metric} {self._value(last):.4f}"
         best = max(self.sign * self._value(one) for one in self.kept) * self.sign

@@ -1,4 +1,4 @@
-"""Models as a training makes them: the data module, the spec of the data, the parts fitted before, the model itself."""
+"""Create what a training needs: data module, specification of the data, fitted priors, and the model."""
 
 import logging
 import time
@@ -19,32 +19,39 @@ from mmrec.models.priors.held_out import fit_apart
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
 from mmrec.nn.encoders.pretrained import TrainableEncoder
 from mmrec.refusals import refine
-from mmrec.types import DatasetSpec
+from mmrec.types import DatasetSpec, Interactions
 
 _log = logging.getLogger(__name__)
 
 
 def make_data_module(settings: TrainingSettings, evidence: Evidence, folder: Path) -> SplitData:
-    """The data module over the split tables in `folder`."""
-    return settings.data_module(split_dir=folder, index=evidence.index)
+    """The data module for the split tables in `folder`."""
+    return settings.data_module(split=folder, index=evidence.index)
 
 
 def make_spec(evidence: Evidence, data: SplitData) -> DatasetSpec:
-    """What a model or a baseline may know: the training part of a data module that is set up, and all allowed evidence."""
-    index, train = evidence.index, data.train_interactions
+    """Everything a model or baseline may know: the training part of a data module, and all allowed evidence."""
+    return spec_of(evidence, data.train_interactions)
+
+
+def spec_of(evidence: Evidence, train: Interactions) -> DatasetSpec:
+    """Everything a model or baseline may know: the rows of a training part, and all allowed evidence."""
+    index = evidence.index
     graph = evidence.graph and standardize(evidence.graph, occurring(train.item_idx, index.n_items))
     return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words)
 
 
 class Priors(dict[str, Any]):
-    """`linear` and `trend`, which a model starts from and adds to its scores: None where there is none, or the model takes none or may not
-    use interactions. `chosen` holds what validation chose for each of them, plain values."""
+    """The fitted `linear` and `trend`, which initialise a model and are added to its scores.
+
+    None if not configured, if the model does not take them, or if it may not use interactions. `chosen` has the choices made by validation.
+    """
 
     chosen: dict[str, Any]
 
 
 def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Priors:
-    """Fits them in closed form, what is to be chosen chosen on the validation part at cutoff `k`, and says what was chosen."""
+    """Fit the priors in closed form, with hyperparameters chosen on the validation part at cutoff `k`, and log the choices."""
     wanted = {name: make for name, make in settings.priors.items() if name in settings.kind.parts_taken and settings.uses_interactions}
     start, priors = time.perf_counter(), Priors(linear=None, trend=None)
     priors.chosen = {}
@@ -65,9 +72,9 @@ def _fit_prior(prior: Any, spec: DatasetSpec, valid: EvaluationSet, k: int) -> A
 
 
 def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any], seed: int) -> Recommender:
-    """A fresh model, drawn from a seed, with those of its parts and of what `fit_priors` gave that its class takes.
+    """Create a model initialised from a seed, with the parts and priors that its class takes.
 
-    One in closed form is not fitted yet.
+    Models in closed form are not fitted yet.
     """
     torch.manual_seed(seed)
     takes = settings.kind.parts_taken

@@ -1,9 +1,11 @@
-"""Lists of any other system, measured as the models of a run were."""
+"""Evaluate the lists of other systems in the same way as the models of a run."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -26,6 +28,7 @@ from mmrec.evaluation.measure.user_groups import user_groups
 from mmrec.experiment.run_folder.files import read_entry, read_index, read_measured, read_split, read_table
 from mmrec.experiment.run_folder.found import find_run
 from mmrec.files.storage import read_json, write_json, write_parquet
+from mmrec.frames import as_frame
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
@@ -34,31 +37,62 @@ _log = logging.getLogger(__name__)
 
 
 class PredictionsMeasured(NamedTuple):
-    """What was found of a file of lists."""
+    """The results for a file of lists."""
 
     name: str
     found: dict[str, float]
     """Test metrics, means over seeds."""
     ks: list[int]
     ours: str
-    """The run's model."""
+    """The name of the run's model."""
     beside: dict[str, Any]
-    """The content of the run's metrics.json with the file's among the models, first."""
+    """The content of the run's metrics.json, with the file as the first model."""
     test: PairedTest | None
-    """The file against the run's model by NDCG at the greatest k."""
-    target: Path
-    """The metrics as a file."""
+    """The test of the file against the run's model in ndcg at the largest cutoff."""
+    target: Path | None = None
+    """The file with the metrics; None for a table in memory."""
 
 
 def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
-    """Measures the lists, and writes their metrics to `<stem>.metrics.json` beside the file.
+    """Evaluate the lists of a file, and write their metrics to `<stem>.metrics.json` and `<stem>.per_user.parquet` next to it.
 
-    Those of each user go to `<stem>.per_user.parquet`. Of lists with a `seed` each seed is measured as a training of its own, and, as in a
-    run, metrics are the mean over seeds, and slices, fairness and calibration are of the first.
+    Lists with a `seed` are evaluated separately per seed; as in a run, metrics are means over seeds, and slices, fairness and calibration
+    are those of the first seed.
 
-    Raises MissingFile where there is no such run or file, DataError where the file cannot be used.
+    Raises:
+        MissingFile: the run or the file does not exist.
+        DataError: the file cannot be used.
     """
     run_dir, path = find_run(run), Path(predictions)
+    taken = read_json(run_dir / "metrics.json").get("models", {})
+    measured, metrics, per_user = _measure_lists(run_dir, partial(read_predictions, path), path.name if path.stem in taken else path.stem)
+    target = path.with_name(f"{path.stem}.metrics.json")
+    write_json(target, metrics)
+    write_parquet(path.with_name(f"{path.stem}.per_user.parquet"), per_user)
+    return measured._replace(target=target)
+
+
+def measure_frame(run_dir: Path, predictions: Any, name: str = "predictions") -> PredictionsMeasured:
+    """Measures the lists of a table in memory as `evaluate_predictions` does those of a file, and writes nothing.
+
+    Args:
+        run_dir: a finished run.
+        predictions: as `mmrec.frames.as_frame` takes it.
+        name: what the table is called among the models.
+    """
+    frame = as_frame(predictions, name)
+
+    def read() -> pl.DataFrame:
+        with TemporaryDirectory() as folder:  # read as a file is: the same rows are refused with the same messages
+            path = Path(folder) / f"{name}.parquet"
+            frame.with_columns(pl.col(key).cast(pl.String) for key in (USER_ID, ITEM_ID) if key in frame.columns).write_parquet(path)
+            return read_predictions(path)
+
+    return _measure_lists(find_run(run_dir), read, name)[0]
+
+
+def _measure_lists(run_dir: Path, read: Callable[[], pl.DataFrame], name: str) -> tuple[PredictionsMeasured, dict[str, Any], pl.DataFrame]:
+    """What was found of the lists that `read` gives; all that there is to say of it; and the metrics of every user."""
     about, measured = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
     ours, seed = (read_entry(run_dir / "run.json", about, (key,), kind) for key, kind in (("model", str), ("seed", int)))
     reported = read_measured(run_dir / "metrics.json", measured, ours)
@@ -68,35 +102,33 @@ def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
     parts = read_split(run_dir, about)
     index = read_index(run_dir, parts)
     train, data = _evaluation_set(index, parts)
-    seeds, evaluated, cleanings = _measure(read_predictions(path), index, data, ks, read_grades(run_dir / "split", index).test)
+    seeds, evaluated, cleanings = _measure(read(), index, data, ks, read_grades(run_dir / "split", index).test)
     per_seed, first = [one.per_user for one in evaluated], evaluated[0]
     per_user = pl.concat([_with_ids(frame, index, one) for one, frame in zip(seeds, per_seed, strict=True)])
-    found, name = mean_over_seeds([means(frame, "test") for frame in per_seed]), _name(path, measured["models"])
+    found = mean_over_seeds([means(frame, "test") for frame in per_seed])
     kinds = user_groups(read_table(run_dir / "users.parquet", USER_ID), index.user_ids, parts["train"], parts["test"])
     groups, item_groups = make_groups(train, kinds), make_item_groups(train)
     test = _test(run_dir, per_user, (name, ours, f"ndcg@{ks[-1]}"), seed)
+    intervals = {name: confidence(per_seed, "test", seed)}
     metrics = {
         "run": str(run_dir),
         "split_hash": about["split"]["hash"],
         "cleaning": asdict(cleanings[0]) if len(seeds) == 1 else dict(zip(map(str, seeds), map(asdict, cleanings), strict=True)),
         "models": {name: found},
-        "confidence": {name: confidence(per_seed, "test", seed)},
+        "confidence": intervals,
         "slices": {name: slices(first, data.positives, groups, ks[-1], seed)},
         "fairness": describe_fairness({name: first}, train, groups.users, item_groups, ks[-1]),
         "calibration": describe_calibration({name: first.lists}, train, item_groups, ks[-1]),
         f"against {ours}": {f"ndcg@{ks[-1]}": asdict(test)} if test else {},
     }
-    target = path.with_name(f"{path.stem}.metrics.json")
-    write_json(target, metrics)
-    write_parquet(path.with_name(f"{path.stem}.per_user.parquet"), per_user)
-    beside = measured | {"models": {name: found} | measured["models"], "seeds": {}}
-    return PredictionsMeasured(name, found, ks, ours, beside, test, target)
+    both = {"models": {name: found} | measured["models"], "confidence": intervals | measured.get("confidence", {}), "seeds": {}}
+    return PredictionsMeasured(name, found, ks, ours, measured | both, test), metrics, per_user
 
 
 def _measure(
     predictions: pl.DataFrame, index: Index, data: EvaluationSet, ks: list[int], graded: Graded | None
 ) -> tuple[list[int | None], list[Evaluated], list[Cleaning]]:
-    """The seeds of the lists, one of None where they have none, and for each of them what was measured, and what of its rows was not."""
+    """The seeds of the lists ([None] if they have none), and for each the results and the counts of removed rows."""
     seeds, evaluated, cleanings = [], [], []
     for seed, lists in by_seed(predictions).items():
         ranking, cleaning = rank_predictions(lists, index, data, max(LIST_LENGTH, *ks), ks[-1])
@@ -109,7 +141,7 @@ def _measure(
 
 
 def _evaluation_set(index: Index, parts: Mapping[str, pl.DataFrame]) -> tuple[InteractionMatrix, EvaluationSet]:
-    """The training part, and the test users as the data module has them: training and validation rows are seen."""
+    """The training part, and the test set with training and validation rows as seen."""
 
     def matrix(frame: pl.DataFrame) -> InteractionMatrix:
         return InteractionMatrix.from_pairs(index.user_idx(frame[USER_ID]), index.item_idx(frame[ITEM_ID]), index.n_users, index.n_items)
@@ -119,7 +151,7 @@ def _evaluation_set(index: Index, parts: Mapping[str, pl.DataFrame]) -> tuple[In
 
 
 def _test(run_dir: Path, per_user: pl.DataFrame, names: tuple[str, str, str], seed: int) -> PairedTest | None:
-    """The file against our model; `names` are theirs and that of the metric."""
+    """The test of the file against our model; `names` are theirs and that of the metric."""
     path, (name, ours, metric) = run_dir / "per_user.parquet", names
     if not path.is_file():
         return None
@@ -130,12 +162,7 @@ def _test(run_dir: Path, per_user: pl.DataFrame, names: tuple[str, str, str], se
 
 
 def _with_ids(per_user: pl.DataFrame, index: Index, seed: int | None) -> pl.DataFrame:
-    """The same with user_id for user_idx, and the seed where there is one."""
+    """Replace user_idx by user_id, and add the seed if there is one."""
     users = index.user_id(torch.from_numpy(per_user[USER_IDX].to_numpy(writable=True)))
     seeds = [] if seed is None else [pl.lit(seed, dtype=pl.Int64).alias(SEED)]
     return per_user.select(users, *seeds, pl.exclude(USER_IDX))
-
-
-def _name(path: Path, taken: Mapping[str, Any]) -> str:
-    """The file's stem, or the file's name where a model of the run is called so."""
-    return path.name if path.stem in taken else path.stem

@@ -1,9 +1,11 @@
-"""Trains tiny_clip on a catalogue's own pictures and texts, and says how well it matches pairs it has not seen."""
+"""Pretrain tiny_clip on the pictures and texts of a catalogue, and evaluate it on held-out pairs."""
 
 import logging
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -18,7 +20,7 @@ from mmrec.experiment.fit import quiet_lightning
 from mmrec.files.storage import write_json, write_tensors
 from mmrec.files.store import Store
 from mmrec.metrics.retrieval import retrieval_chance, retrieval_recall
-from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config
+from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config, import_open_clip
 from mmrec.nn.encoders.image import TRAINED_ON, preprocessing
 from mmrec.tasks.contrastive import ContrastiveTask
 from mmrec.terminal import is_terminal
@@ -33,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast is learned."""
+    """The training schedule."""
 
     seed: int
     epochs: int
@@ -44,15 +46,19 @@ class Schedule:
 def pretrain(
     dataset: Dataset, text_encoder: FeatureEncoder, cache: Path, output: Path, schedule: Schedule, store: Store | None = None
 ) -> Card:
-    """Trains tiny_clip on nine tenths of the pairs, measures it on the rest, and writes its weights to `output` (safetensors).
+    """Train tiny_clip on nine tenths of the pairs, evaluate it on the rest, and write its weights to `output` (safetensors).
 
-    Beside them `<output>.json`, the card that is also returned: what it was trained on, for how long, and the share of held-out pictures
-    (and texts) whose own text (picture) is among the ten nearest, with what chance would give. The held-out part chooses nothing. Features
-    of the texts come from and go to the `cache`, and behind it the `store`. Raises DataError where the dataset has too few pairs,
-    ConfigError for another format.
+    The returned card is also written to `<output>.json`: the data, the schedule, and the fraction of held-out pictures (and texts) whose
+    own text (picture) is among the ten nearest, with the chance level. The held-out part selects nothing. Text features are read from and
+    written to the `cache` and the `store`.
+
+    Raises:
+        DataError: the dataset has too few pairs.
+        ConfigError: `output` has another format.
     """
     if output.suffix != ".safetensors":
         raise ConfigError(f"output: expected a path that ends in .safetensors, came {output}")
+    import_open_clip()  # without it nothing is to begin
     start = time.perf_counter()
     pairs = _read(dataset, cache)
     found, _ = extract_features(text_encoder, pairs.texts, cache, _TEXT_BATCH, TEXT, store=store)
@@ -115,7 +121,7 @@ def _fit(train: tuple[Tensor, Tensor], schedule: Schedule) -> ContrastiveTask:
 
 def _write(output: Path, model: torch.nn.Module, card: Card) -> None:
     weights = {name: value.contiguous() for name, value in model.cpu().state_dict().items()}
-    # One key and no more: safetensors writes several in an order of its own, and the same seed would not give the same bytes.
+    # A single key, since safetensors writes several in arbitrary order, which would not be reproducible.
     write_tensors(output, weights, {TRAINED_ON: str(card["data"])})
     write_json(output.with_suffix(".json"), card)
     _log.info(
@@ -125,7 +131,7 @@ def _write(output: Path, model: torch.nn.Module, card: Card) -> None:
 
 
 class _SomeEpochs(Callback):
-    """One line every tenth epoch, where there is no terminal for a progress bar."""
+    """Logs every tenth epoch if there is no terminal for a progress bar."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (trainer.current_epoch + 1) % 10 == 0:

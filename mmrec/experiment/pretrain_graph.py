@@ -1,4 +1,4 @@
-"""Pretrains vectors of a knowledge graph's entities, and says how well they predict triples that they have not seen."""
+"""Pretrain entity vectors of a knowledge graph, and evaluate them by link prediction on held-out triples."""
 
 import logging
 import time
@@ -6,12 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 from torch import Tensor, nn
 
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.pretrain import Card, Schedule
 from mmrec.experiment.settings import GraphSettings
+from mmrec.extras import needs
 from mmrec.files.progress import progress
 from mmrec.files.storage import write_json
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
@@ -27,12 +30,15 @@ _log = logging.getLogger(__name__)
 
 
 def pretrain_graph(dataset: Dataset, settings: GraphSettings, kge: str, embedding_dim: int, output: Path, schedule: Schedule) -> Card:
-    """Trains a knowledge-graph embedding on nine tenths of the triples, measures it on the rest, and writes its vectors to `output`.
+    """Train a knowledge-graph embedding on nine tenths of the triples, evaluate it on the rest, and write its vectors to `output`.
 
-    Beside them `<output>.json`, the card that is also returned, with the mean reciprocal rank and hits@10 of held-out triples, filtered,
-    heads and tails alike, and the rank's reciprocal that equal scores would have. The held-out triples choose nothing; 1,000 at most are
-    held out. Complex vectors are written as their real and imaginary halves. Raises ConfigError, and DataError for too few triples and
-    for triples that became known at some time, which a later split by time may forbid.
+    The returned card is also written to `<output>.json`, with the filtered mean reciprocal rank and hits@10 of heads and tails of held-out
+    triples (at most 1,000), and the reciprocal rank of constant scores. The held-out triples select nothing. Complex vectors are written as
+    their real and imaginary parts.
+
+    Raises:
+        ConfigError: an argument is invalid.
+        DataError: there are too few triples, or they have times, which a later split by time may exclude.
     """
     if output.suffix != ".safetensors":
         raise ConfigError(f"output: expected a path that ends in .safetensors, came {output}")
@@ -83,14 +89,15 @@ def _read(dataset: Dataset, settings: GraphSettings) -> Graph:
 
 
 def _make(kge: str, graph: Graph, embedding_dim: int) -> nn.Module:
-    import torch_geometric.nn.kge as kinds  # takes seconds to import, and nothing else here needs it
+    with needs("graph", "pretrain=kg"):
+        import torch_geometric.nn.kge as kinds  # the import takes seconds
 
     model: nn.Module = getattr(kinds, KINDS[kge])(graph.n_entities, graph.n_relations, embedding_dim // (2 if kge in _COMPLEX else 1))
     return model
 
 
 def _fit(model: Any, triples: Tensor, schedule: Schedule) -> nn.Module:
-    """Minimizes the model's own loss, one corrupted triple for each true one."""
+    """Minimise the model's own loss, with one corrupted triple per true one."""
     optimizer = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate)
     for _ in progress(range(schedule.epochs), "pretraining entities", schedule.epochs):
         for rows in torch.randperm(len(triples)).split(schedule.batch_size):

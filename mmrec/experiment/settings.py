@@ -1,9 +1,11 @@
-"""What an experiment is told: plain values, and factories with everything bound that whoever composes the experiment knows."""
+"""The settings of experiments: plain values, and factories with all configured arguments bound."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, overload
+
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 import polars as pl
 from lightning.pytorch import Trainer
@@ -22,66 +24,66 @@ from mmrec.types import MODALITIES, Dataset, FeatureEncoder, Interactions
 
 
 class SplitData(Protocol):
-    """A `LightningDataModule` over the parts of a split, such as `data_modules.tabular.TabularDataModule`."""
+    """The interface of data modules for the parts of a split, such as `data_modules.tabular.TabularDataModule`."""
 
     @property
     def train_interactions(self) -> Interactions:
-        """The rows of the training part, in their order."""
+        """The rows of the training part, in order."""
         ...
 
     @property
     def train(self) -> InteractionMatrix:
-        """Who had which item in the training part."""
+        """The binary user-item matrix of the training part."""
         ...
 
     def setup(self, stage: str) -> None:
-        """Reads the tables that `stage` may see."""
+        """Read the tables that `stage` may access."""
         ...
 
     def teardown(self, stage: str) -> None:
-        """Ends what was started for `stage`."""
+        """Release what was set up for `stage`."""
         ...
 
     @overload
     def valid_set(self) -> EvaluationSet:
-        """What ranking measures on the validation part."""
+        """The validation set of ranking."""
         ...
 
     @overload
     def valid_set(self, task: BatchFactory) -> EvaluationRows:
-        """What a task measures on the validation part."""
+        """The validation set of a task."""
         ...
 
     @overload
     def test_set(self) -> EvaluationSet:
-        """What ranking measures on the test part. Only after `setup("test")`."""
+        """The test set of ranking. Requires `setup("test")`."""
         ...
 
     @overload
     def test_set(self, task: BatchFactory) -> EvaluationRows:
-        """What a task measures on the test part. Only after `setup("test")`."""
+        """The test set of a task. Requires `setup("test")`."""
         ...
 
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """How frozen features are extracted, and where they are kept."""
+    """The extraction and storage of frozen features."""
 
     encoders: Mapping[str, Callable[[], FeatureEncoder]]
-    """By kind of evidence, `text`, `image` and any other; each is made when it has something to encode, for it may be a large download."""
+    """Factories by modality, `text`, `image` and others, called only when there is something to encode: encoders may be large downloads."""
     cache: Path
     batch_size: int = 64
     engine: str = "local"
     """`local` or `ray`."""
     n_workers: int = 2
-    """Of ray."""
+    """The number of workers of ray."""
     store: str | None = None
-    """The address of features that several machines share."""
+    """The URL of a feature store shared by several machines."""
 
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """How the knowledge graph is made."""
+    """The construction of the knowledge graph."""
 
     item_columns: Sequence[str] = ()
     separator: str = ", "
@@ -90,120 +92,122 @@ class GraphSettings:
 
 @dataclass(frozen=True)
 class EvidenceSettings:
-    """What is read, and what of it a model may use."""
+    """The data to read, and the evidence that a model may use."""
 
     dataset: Callable[[], Dataset]
     split: Callable[[pl.DataFrame], Split]
     filter: Filter
     allowed: Mapping[str, bool | str]
-    """By kind of evidence: yes, no, or how it is changed (`mmrec.data.features.counterfactual`); yes where nothing is said."""
+    """By modality: True, False, or a change (`mmrec.data.features.counterfactual`); True by default."""
     features: FeatureSettings
     graph: GraphSettings = field(default_factory=GraphSettings)
     item_column: str | None = None
-    """A column of the items by whose groups exposure is measured."""
+    """The item column whose groups are used to measure exposure."""
     seed: int = 0
     further: bool | str = True
-    """The same of those that are not among `MODALITIES` and of which `allowed` says nothing."""
+    """Likewise, for modalities that are neither in `MODALITIES` nor in `allowed`."""
 
     def allows(self, name: str) -> bool | str:
-        """Whether a kind of evidence may be used, or how it is changed."""
+        """Whether a modality may be used, or how it is changed."""
         return self.allowed.get(name, True if name in MODALITIES else self.further)
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The model of one training, and what it is made from."""
+    """The model of a training, and its parts."""
 
     name: str
-    """What the run calls it."""
+    """The name of the model in the run."""
     kind: type[Recommender]
     make: Callable[..., Recommender]
-    """Called with the `parts_taken` and the `spec` of the data; of a model in closed form with nothing."""
+    """Called with the `parts_taken` and the `spec` of the data; for models in closed form, without arguments."""
     parts: Mapping[str, Callable[[], Any]]
     """By the name in `parts_taken`: `fusion`, `backbone`, `kg_encoder`."""
     priors: Mapping[str, Callable[[], Any]]
-    """`linear` and `trend`, where there are any; each is fitted first."""
+    """The configured `linear` and `trend`, which are fitted first."""
     uses_interactions: bool = True
-    """Whether the interactions are among the evidence that is allowed."""
+    """Whether interactions are allowed as evidence."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model whose setting validation chooses: a baseline, or a model in closed form."""
+    """A model whose hyperparameters are chosen by validation: a baseline, or a model in closed form."""
 
     name: str
     make: Callable[..., Fittable]
     """Called with one setting: values by dotted argument, such as `model.embedding_dim`."""
     fixed: Mapping[str, Any]
-    """Plain values that say which model it is and what of it is not tried."""
+    """Plain values that identify the model and its fixed arguments."""
     space: Mapping[str, list[Any]] = field(default_factory=dict)
     """By dotted argument: choices, or a range (`mmrec.experiment.tuning.space`)."""
     n_trials: int = 1
     capped: tuple[str, ...] = ()
-    """The dotted arguments whose space is not widened."""
+    """The dotted arguments whose space is not extended."""
     first: tuple[dict[str, Any], ...] = ()
-    """Settings that are tried before others."""
+    """Settings to try first."""
     for_new_items: bool = False
-    """Whether it is left out where the split holds out no new items."""
+    """Whether it is left out if the split holds out no new items."""
+    known: Mapping[str, Any] | None = None
+    """A setting chosen on the validation part of another run, which replaces the search."""
 
 
 @dataclass(frozen=True)
 class SelectionSettings:
-    """What validation chooses by."""
+    """The selection of epochs and hyperparameters by validation."""
 
     metric: str
-    """Such as `val/ndcg@20`."""
+    """For example `val/ndcg@20`."""
     patience: int
-    """Epochs without a better one before training stops."""
+    """The number of epochs without improvement before early stopping."""
     cache: Path
-    """Where chosen settings of candidates are kept."""
+    """The folder in which chosen hyperparameters of candidates are stored."""
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """One training: what is drawn in it depends on its seed."""
+    """The settings of one training with a given seed."""
 
     seed: int
     model: ModelSettings
     candidate: Candidate
-    """The same model as one whose setting is chosen, which those in closed form are."""
+    """The model as a candidate, which is how models in closed form are tuned."""
     data_module: Callable[..., SplitData]
-    """Called with `split_dir` and `index`."""
+    """Called with `split` and `index`."""
     task: Callable[[Recommender], Task]
     trainer: Callable[..., Trainer]
     """Called with the callbacks, plugins and loggers."""
     loggers: Callable[[str], list[Logger]]
-    """Called with the version under which files are logged."""
+    """Called with the version of the log files."""
     selection: SelectionSettings
     measures: Declared
     """The metrics of the task."""
     every_n_steps: int | None = None
-    """Optimizer steps between checkpoints within an epoch."""
+    """The number of optimizer steps between checkpoints within an epoch."""
     progress_bar: bool = False
     resume: Path | None = None
-    """The run folder whose newest sound checkpoint is the start."""
+    """The run folder whose newest valid checkpoint is the start."""
     trial_seconds: float | None = None
-    """Of a trial of a search alone, which tells nothing of its epochs: after so long it ends with the epoch."""
+    """For trials of a search: the time after which training ends with the current epoch; its epochs are not reported."""
 
 
 @dataclass(frozen=True)
 class ModelSearch:
-    """The settings of a trained model among which validation chooses, and for how long."""
+    """The hyperparameter search of a trained model."""
 
     minutes: float
     space: Mapping[str, list[Any]]
     """By dotted key of the configuration: choices, or a range (`mmrec.experiment.tuning.space`)."""
     start: Mapping[str, Any]
-    """What the configuration says of these keys: the first that is tried, where the space has it."""
+    """The configured values of these keys, which are tried first if the space contains them."""
     training: Callable[[int, Mapping[str, Any]], TrainingSettings]
-    """By seed, with values of these keys."""
+    """Returns the settings of a training, given a seed and values of these keys."""
     config: Callable[[Mapping[str, Any]], str]
-    """What config.yaml says with values of these keys."""
+    """Returns the content of config.yaml, given values of these keys."""
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """A run: trainings of one model from several seeds, measured beside baselines."""
+    """A run: trainings of one model with several seeds, compared with baselines."""
 
     run_dir: Path
     evidence: EvidenceSettings
@@ -211,26 +215,28 @@ class TrainSettings:
     training: Callable[[int], TrainingSettings]
     """By seed."""
     baselines: Sequence[Candidate] = ()
+    tuned_in: Path | None = None
+    """A finished run whose settings the baselines take instead of searching for their own."""
     auc: bool = True
-    """Whether the area under the ROC curve is measured, too."""
+    """Whether to compute the area under the ROC curve."""
     config: str = ""
-    """What config.yaml says of all this."""
+    """The content of config.yaml."""
     changes: Mapping[str, Change] | None = None
-    """Of a run that is resumed, what is different from now on, by key; None where it begins."""
+    """For a resumed run, the changes from now on by key; None for a new run."""
     search: ModelSearch | None = None
-    """Settings that are searched before the model is trained."""
+    """The hyperparameter search before the training."""
     searched: Mapping[str, Any] = field(default_factory=dict)
-    """What that search chose, plain values."""
+    """The result of the search, as plain values."""
 
     @property
     def is_resumed(self) -> bool:
-        """Whether the run folder has been trained in before."""
+        """Whether the run is resumed."""
         return self.changes is not None
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """A finished run that is measured again."""
+    """The evaluation of a finished run."""
 
     run_dir: Path
     evidence: EvidenceSettings

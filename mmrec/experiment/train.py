@@ -1,4 +1,4 @@
-"""Training: data to split to model to metrics to report, into one run folder."""
+"""Train: from data to split, model, metrics and report, in one run folder."""
 
 import logging
 import signal
@@ -17,7 +17,7 @@ from mmrec.evaluation.measure.evaluate import Result
 from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
-from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candidate
+from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candidate, with_settings_of
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure_scorer
@@ -45,9 +45,9 @@ Remake = Callable[[DatasetSpec], Recommender]
 
 
 def train(settings: TrainSettings) -> Path:
-    """Trains, measures beside the baselines, and returns the run folder, which then holds all that was found.
+    """Train a model, compare it with the baselines, and return the run folder with all results.
 
-    Raises ConfigError, DataError, … before anything long begins where it can; Terminated where it is asked to stop.
+    Raises ConfigError, DataError, … if possible before any long computation; Terminated if the process is asked to stop.
     """
     start, run_dir = time.perf_counter(), settings.run_dir
     quiet_lightning()
@@ -55,7 +55,7 @@ def train(settings: TrainSettings) -> Path:
         if not settings.is_resumed and is_finished(run_dir):
             raise ConfigError(f"run_dir: {run_dir} holds a finished run; name another folder, or none for a new one")
         evidence = load_evidence(settings.evidence)
-        split = make_split(settings.evidence, evidence, run_dir / "split", settings.is_resumed)  # bad data leave nothing
+        split = make_split(settings.evidence, evidence, run_dir / "split", settings.is_resumed)  # invalid data leave no files
         record_changes(run_dir, settings.seeds, settings.changes or {})
         write_text(run_dir / "config.yaml", settings.config)
         remember_run(run_dir)
@@ -65,7 +65,7 @@ def train(settings: TrainSettings) -> Path:
 
 
 def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split, start: float) -> None:
-    """Our model and the baselines, and all that the run folder holds of them; `start` is when the run began."""
+    """Train and evaluate our model and the baselines, and write the run folder; `start` is the start time of the run."""
     run_dir, training = settings.run_dir, settings.training(settings.seeds[0])
     results, first, remake = _train_seeds(settings, evidence)
     trained_s = time.perf_counter() - start - evidence.features_s
@@ -90,7 +90,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
         "evaluate_s": total_s - trained_s - evidence.features_s,
         "total_s": total_s,
     }
-    fit_s = {result.model: result.fit_s for result in reversed(results)}  # of the first seed
+    fit_s = {result.model: result.fit_s for result in reversed(results)}  # the first seed's
     about = describe_run(settings, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
     about["chosen"] = {str(result.seed): result.chosen for result in results if result.chosen}
     write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict()), "has_vectors": has_vectors})
@@ -99,7 +99,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
 
 @contextmanager
 def _resumable(run_dir: Path) -> Iterator[None]:
-    """Whoever ends the run is told how to go on with it."""
+    """Add to the message of an interruption how to resume the run."""
     try:
         yield
     except (Terminated, KeyboardInterrupt) as end:
@@ -108,13 +108,13 @@ def _resumable(run_dir: Path) -> Iterator[None]:
 
 
 def _train_seeds(settings: TrainSettings, evidence: Evidence) -> tuple[list[Result], Recommender, Remake]:
-    """The results of all seeds, the trained model of the first, and what makes an untrained one like it."""
+    """The results of all seeds, the trained model of the first one, and a factory of untrained copies."""
     trained = [_train_one(settings, settings.training(seed), evidence) for seed in settings.seeds]
     return [result for result, *_ in trained], *trained[0][1:]
 
 
 def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Evidence) -> tuple[Result, Recommender, Remake]:
-    """Trains one seed, keeps the epoch that is best on validation, and only then reads the test part."""
+    """Train one seed, select the epoch with the best validation metric, and only then read the test part."""
     data = make_data_module(training, evidence, settings.run_dir / "split")
     data.setup("fit")
     spec, start = make_spec(evidence, data), time.perf_counter()
@@ -140,7 +140,7 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
 
 
 def _chosen_in_training(model: Recommender, valid: EvaluationSet) -> dict[str, dict[str, Any]]:
-    """What validation chose of the trained model itself: the weights of a mixture, or the lift of new items."""
+    """The choices of validation for the trained model: the weights of a mixture, or the offset of new items."""
     if isinstance(model, MixedRecommender):
         return {"mixture": describe_mixture(model)}
     if isinstance(model, GradientRecommender) and model.ranks_new_items and holds_new_items(valid, ~model.known_items):
@@ -155,10 +155,10 @@ def _make_untrained(training: TrainingSettings, spec: DatasetSpec, priors: dict[
 def _fit_one(
     settings: TrainSettings, training: TrainingSettings, evidence: Evidence, data: SplitData
 ) -> tuple[Result, Recommender, Remake]:
-    """The same of a model in closed form, whose settings are chosen as a baseline's are."""
+    """As `_train_one`, for a model in closed form, which is tuned like a baseline."""
     name, spec = training.model.name, make_spec(evidence, data)
     remake: Remake = partial(_make_untrained, training, priors={})
-    remake(spec)  # refuses what it cannot do
+    remake(spec)  # raises if the model is not applicable
     best = tune_candidate(training.candidate, training, spec, data.valid_set())
     model = cast("ClosedFormRecommender", best.fitted)
     write_fitted(checkpoint_folder(settings.run_dir, training.seed), model, best.parameters)
@@ -168,21 +168,24 @@ def _fit_one(
 
 
 def measure(settings: TrainSettings, task: Task, scorer: Scorer, data: SplitData, grades: HeldOutGrades) -> tuple[Evaluated, Evaluated]:
-    """A scorer on the validation and on the test users of a data module set up for test, as the task measures."""
+    """Evaluate a scorer as the task does, on the validation and test users of a data module set up for test."""
     parts = (data.valid_set, grades.valid), (data.test_set, grades.test)
     valid, test = (measure_scorer(task, scorer, rows_of, graded, settings.auc) for rows_of, graded in parts)
     return valid, test
 
 
 def _baselines(settings: TrainSettings, training: TrainingSettings, task: Task, evidence: Evidence) -> list[Result]:
-    """Every baseline, tuned on the validation part before the test part is read; one that the data cannot feed is left out.
+    """Evaluate every baseline, tuned on the validation part before the test part is read; those that the data do not allow are left out.
 
-    One that is called as the trained model is goes by `<name> (baseline)`.
+    A baseline with the name of the trained model is renamed to `<name> (baseline)`.
     """
     data, ours = make_data_module(training, evidence, settings.run_dir / "split"), training.model.name
     data.setup("fit")
     spec = make_spec(evidence, data)
-    tuned = {one.name: tune_baseline(one, training, spec, data.valid_set()) for one in expand(settings.baselines, spec, data.valid_set())}
+    candidates = expand(settings.baselines, spec, data.valid_set())
+    if settings.tuned_in is not None:
+        candidates = with_settings_of(settings.tuned_in, candidates)
+    tuned = {one.name: tune_baseline(one, training, spec, data.valid_set()) for one in candidates}
     data.setup("test")
     grades = read_grades(settings.run_dir / "split", evidence.index)
     return [
@@ -201,7 +204,7 @@ def _baselines(settings: TrainSettings, training: TrainingSettings, task: Task, 
 def _write_counterfactuals(
     training: TrainingSettings, run_dir: Path, changed: Iterator[Counterfactual], result: Result, data: SplitData
 ) -> None:
-    """What the first seed's model relies on: counterfactuals.parquet, and a sentence a modality."""
+    """Write counterfactuals.parquet for the first seed's model, and log a sentence per modality."""
     k = largest_k(training.measures)
     table = measure_counterfactuals(result.test.lists, changed, data.test_set(), data.train, k, training.seed)
     if len(table):

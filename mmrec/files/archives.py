@@ -1,6 +1,6 @@
-"""Members of archives nobody has vouched for, and folders that are made of them once.
+"""Extract members of untrusted archives, and create folders from them once.
 
-Taken out are only the members that were asked for, plain files all of them, to places inside of the folder and within a size.
+Only the requested members are extracted. They must be regular files, stay inside the target folder and not exceed a total size.
 """
 
 import errno
@@ -23,7 +23,7 @@ from mmrec.files.storage import sha256_file, temporary_beside, write_json
 
 MANIFEST = "manifest.json"
 _NAMES = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
-"""What names can cause: a file where another member needs a folder, say."""
+"""Errors that member names can cause, for example a file where another member needs a folder."""
 MAX_BYTES = 2**34
 _DAMAGES = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError)
 
@@ -31,19 +31,22 @@ _DAMAGES = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, tar
 def unpack_once(
     target: Path, origin: Mapping[str, object], members: Sequence[str], fetch: Callable[[Path], Path], max_bytes: int = MAX_BYTES
 ) -> Path:
-    """The folder `target` with members of an archive, made anew unless it is there, of the same origin and undamaged.
+    """Create the folder `target` from members of an archive, unless it exists, is undamaged and has the same origin.
 
-    It appears whole or not at all. Its `manifest.json` holds the sha256 of every file, so damage is noticed and mended.
+    The folder is created atomically. Its `manifest.json` contains the SHA-256 of every file, by which damage is detected and repaired.
 
     Args:
-        target: the folder to make.
-        origin: what tells this archive from others; becomes a part of the manifest.
-        members: as `extract` takes them.
-        fetch: gives the archive, checked; it may make the folder that it is told.
-        max_bytes: of all members.
+        target: the folder to create.
+        origin: identifies the archive; stored in the manifest.
+        members: as in `extract`.
+        fetch: returns the path of the verified archive; gets a folder that it may create for it.
+        max_bytes: the limit for all members together.
+
+    Returns:
+        `target`.
 
     Raises:
-        DownloadError: what `fetch` or `extract` raise, or `target` is a folder of something else.
+        DownloadError: from `fetch` or `extract`, or `target` exists with other content.
     """
     origin = {**origin, "members": sorted(members)}
     if _is_complete(target, origin):
@@ -63,20 +66,20 @@ def unpack_once(
 
 
 def extract(archive: Path, members: Sequence[str], folder: Path, max_bytes: int = MAX_BYTES) -> dict[str, str]:
-    """Writes members of a .zip, .whl or .tar.gz below `folder`.
+    """Extract members of a .zip, .whl or .tar.gz to `folder`.
 
     Args:
-        archive: the file.
-        members: paths inside of it; one that ends with `/` stands for all files below it. They keep their paths below `folder`.
-        folder: is made where it is missing.
-        max_bytes: of all members, as the archive declares them and as they turn out to be.
+        archive: the archive file.
+        members: paths in the archive; one that ends with `/` means all files below it. Paths are kept below `folder`.
+        folder: created if missing.
+        max_bytes: the limit for all members together, as declared by the archive and as extracted.
 
     Returns:
-        The sha256 of each file by its path.
+        The SHA-256 of each file by its path.
 
     Raises:
-        DownloadError: the archive is damaged or encrypted, lacks a member or has one twice, a member is a link or a device, would be
-            written outside of `folder`, or all of them are too large.
+        DownloadError: the archive is damaged or encrypted, lacks a member or contains it twice; a member is a link or a device or would be
+            written outside `folder`; or the members are too large.
     """
     opened = _tar_members if archive.name.endswith((".tar.gz", ".tgz")) else _zip_members
     written: dict[str, int] = {}
@@ -99,7 +102,7 @@ def extract(archive: Path, members: Sequence[str], folder: Path, max_bytes: int 
                         raise _too_large(archive, max_bytes)
                     copy.write(block)
     except _DAMAGES as error:
-        if isinstance(error, OSError) and error.errno not in _NAMES:  # the disk's, not the archive's
+        if isinstance(error, OSError) and error.errno not in _NAMES:  # an error of the disk, not of the archive
             raise
         raise DownloadError(f"{archive.name}: the archive is damaged or of no known kind: {error}") from error
     for member in members:
@@ -109,7 +112,7 @@ def extract(archive: Path, members: Sequence[str], folder: Path, max_bytes: int 
 
 
 _Member = tuple[str, bool, int, Callable[[], IO[bytes]]]
-"""Name, whether it is a plain file, declared bytes, what opens it."""
+"""The name, whether it is a regular file, the declared size in bytes, and a function that opens it."""
 
 
 def _zip_members(archive: Path, max_bytes: int) -> Iterator[_Member]:
@@ -126,15 +129,15 @@ def _tar_members(archive: Path, max_bytes: int) -> Iterator[_Member]:
         with tarfile.open(fileobj=cast("IO[bytes]", capped), mode="r|") as opened:
             for one in opened:
                 if not one.isdir():
-                    # It gives None for a link or a device alone, and those are refused before they are opened.
+                    # `extractfile` returns None only for links and devices, which are rejected before they are opened.
                     open_it = cast("Callable[[], IO[bytes]]", partial(opened.extractfile, one))
                     yield one.name, one.isreg(), one.size, open_it
-        while capped.read(2**20):  # to the end, where gzip has its checksum
+        while capped.read(2**20):  # read to the end, where gzip stores its checksum
             pass
 
 
 class _Capped:
-    """A stream that refuses to give more than some bytes: what is passed over has to be decompressed as well."""
+    """A stream that raises after a number of bytes, since skipped members must be decompressed as well."""
 
     def __init__(self, raw: gzip.GzipFile, archive: Path, max_bytes: int) -> None:
         self.raw, self.archive, self.left = raw, archive, max_bytes
@@ -166,7 +169,7 @@ def _too_large(archive: Path, max_bytes: int) -> DownloadError:
 
 
 def _is_complete(target: Path, origin: dict[str, object]) -> bool:
-    """Whether `target` was made from this origin and every file is as it was written."""
+    """Whether `target` was created from this origin and all of its files are unchanged."""
     try:
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
         files = manifest.pop("files")
@@ -176,7 +179,7 @@ def _is_complete(target: Path, origin: dict[str, object]) -> bool:
 
 
 def _move(unpacked: Path, target: Path, origin: dict[str, object], old: Path) -> None:
-    """Puts the folder in place of a damaged or older one; another process that was faster wins."""
+    """Move the folder into place, replacing a damaged or older one, unless another process was faster."""
     if target.exists() and not _is_complete(target, origin):
         os.replace(target, old)
     try:

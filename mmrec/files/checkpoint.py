@@ -1,10 +1,10 @@
-"""Checkpoints: a folder of safetensors and JSON under a manifest of hashes. It is there whole or not at all, and shows any damage.
+"""Checkpoints: folders of safetensors and JSON with a manifest of hashes, written atomically and verified when read.
 
     tensors.safetensors   every tensor, under its path in the state
-    state.json            everything else, with a mark where a tensor belongs
-    manifest.json         bytes and sha256 of the two, written last
+    state.json            everything else, with placeholders for the tensors
+    manifest.json         size and SHA-256 of both files, written last
 
-A write is: a folder beside the target, its files one by one with fsync, rename, fsync of the folder above. Nothing that is read runs code.
+The files are written with fsync to a folder next to the target, which is then renamed. Reading never executes code.
 """
 
 import json
@@ -26,14 +26,16 @@ from mmrec.files.storage import sha256_file, sync_folder, temporary_beside, writ
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _FORMAT = 1
 _WEIGHTS = "state_dict/"
-_MARK = "$"  # an object of state.json with this key stands for what JSON has not
+_MARK = "$"  # the key of objects in state.json that encode values without a JSON equivalent
 _KINDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def write_checkpoint(folder: Path, state: Any) -> None:
-    """Writes nested dicts, lists, tuples, tensors and scalars to `folder`, replacing what is there.
+    """Write nested dicts, lists, tuples, tensors and scalars to `folder`, replacing an existing checkpoint.
 
-    Raises StorageError where the disk is full or refuses, and then leaves nothing behind; TypeError for any other kind of value.
+    Raises:
+        StorageError: the files cannot be written; nothing is left behind.
+        TypeError: the state contains another type.
     """
     tensors: dict[str, Tensor] = {}
     tree = _encode(state, "", tensors)
@@ -45,9 +47,10 @@ def write_checkpoint(folder: Path, state: Any) -> None:
 
 
 def read_checkpoint(folder: Path) -> Any:
-    """What `write_checkpoint` was given, tensors on the CPU.
+    """Read the state that was passed to `write_checkpoint`, with tensors on the CPU.
 
-    Raises DamagedCheckpoint that names the file that is not as it was written, or was never written by `write_checkpoint`.
+    Raises:
+        DamagedCheckpoint: a file is missing, was modified or was not written by `write_checkpoint`; the message names it.
     """
     check_checkpoint(folder)
     try:
@@ -58,7 +61,7 @@ def read_checkpoint(folder: Path) -> Any:
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Compares every file with the manifest. Raises DamagedCheckpoint for one that is missing or has another hash."""
+    """Compare all files with the manifest. Raises DamagedCheckpoint if one is missing or has another hash."""
     if not _is_own_file(folder / MANIFEST):
         raise DamagedCheckpoint(f"{folder / MANIFEST}: there is no such file; the checkpoint is incomplete")
     try:
@@ -78,14 +81,20 @@ def _is_own_file(path: Path) -> bool:
 
 
 def check_weights(folder: Path, expected: Mapping[str, Tensor], may_lack: Collection[str] = ()) -> None:
-    """As `check_checkpoint`, and compares names and shapes of the checkpoint's `state_dict` with a model's, reading none of its numbers.
+    """Verify a checkpoint, and compare the names and shapes in its `state_dict` with those of a model, without reading the tensors.
 
-    What is in `may_lack` need not be there.
+    Args:
+        folder: the checkpoint.
+        expected: the model's `state_dict`.
+        may_lack: names that the checkpoint need not contain.
+
+    Raises:
+        DamagedCheckpoint: as `check_checkpoint`, or names or shapes differ.
     """
     check_checkpoint(folder)
     try:
         with safetensors.safe_open(folder / TENSORS, framework="pt") as file:
-            paths = [path for path in file.keys() if path.startswith(_WEIGHTS)]  # noqa: SIM118, it is no dict
+            paths = [path for path in file.keys() if path.startswith(_WEIGHTS)]  # noqa: SIM118, not a dict
             found = {path.removeprefix(_WEIGHTS): tuple(file.get_slice(path).get_shape()) for path in paths}
     except SafetensorError as error:
         raise DamagedCheckpoint(f"{folder / TENSORS}: its hash is right, but it holds no tensors: {error}") from error
@@ -97,7 +106,7 @@ def check_weights(folder: Path, expected: Mapping[str, Tensor], may_lack: Collec
 
 
 def newest_sound(folders: Iterable[Path], check: Callable[[Path], None] = check_checkpoint) -> tuple[Path | None, list[DamagedCheckpoint]]:
-    """The last of `folders`, oldest first, that is as it was written, and what is wrong with those after it."""
+    """The last valid one of `folders`, which are ordered from oldest to newest, and the errors of those after it."""
     problems = []
     for folder in reversed(list(folders)):
         try:
@@ -110,7 +119,7 @@ def newest_sound(folders: Iterable[Path], check: Callable[[Path], None] = check_
 
 
 def remove_leftovers(parent: Path) -> None:
-    """Removes what a write that was killed has left under `parent`."""
+    """Remove temporary files that a killed process left in `parent`."""
     for path in parent.glob(".*.tmp"):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -129,7 +138,7 @@ def _write(folder: Path, tree: Any, tensors: dict[str, Tensor]) -> None:
 
 
 def _move(temporary: Path, folder: Path) -> None:
-    """Puts a complete folder in its place; what was there goes only once it has a successor."""
+    """Move a complete folder to its place; an existing one is removed only after it was replaced."""
     if folder.exists():
         before = temporary_beside(folder.with_name(f"{folder.name}.before"))
         folder.rename(before)
@@ -141,7 +150,7 @@ def _move(temporary: Path, folder: Path) -> None:
 
 
 def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """The value as JSON; its tensors are collected under their paths."""
+    """Encode a value as JSON, and collect its tensors by path."""
     if isinstance(value, Tensor):
         while path in tensors:
             path += "'"
@@ -180,7 +189,7 @@ def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _separate(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, contiguous, none sharing memory with another: safetensors asks for it."""
+    """Copy tensors to the CPU, contiguous and without shared memory, as safetensors requires."""
     separate, taken = {}, set()
     for name, tensor in tensors.items():
         alone = tensor.cpu().contiguous()

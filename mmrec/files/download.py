@@ -1,7 +1,7 @@
-"""Files from the web: only from allowed hosts at public addresses, only whole, only of the size and hash that were expected.
+"""Download files, only from allowed hosts at public addresses, with verified size and hash.
 
-What has come is kept beside the target until all has, so a download that was stopped, even by a kill, goes on where it was.
-Proxies of the environment are not used: a proxy resolves names itself, and what it connects to could not be checked.
+Partial downloads are kept next to the target, so an interrupted download, even if killed, resumes where it stopped. Proxies from the
+environment are not used: a proxy resolves names itself, so the addresses could not be checked.
 """
 
 import fcntl
@@ -29,14 +29,14 @@ from mmrec.types import Hosts
 _log = logging.getLogger(__name__)
 MAX_REDIRECTS = 5
 N_ATTEMPTS = 3
-"""How often a transfer that broke off is taken up again in one call."""
+"""The number of attempts for an interrupted transfer within one call."""
 PUBLISHED_S = 86_400.0
-"""For a published data set, of which the largest have tens of gigabytes."""
+"""The time limit for published datasets, the largest of which have tens of gigabytes."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class NoAnswer(DownloadError):
-    """The host could not be reached, fell silent or broke off."""
+    """The host could not be reached, timed out or closed the connection."""
 
 
 def download(
@@ -50,23 +50,23 @@ def download(
     total_s: float = 3600.0,
     show: bool = True,
 ) -> Path:
-    """Fetches `url` into the file `target`, which appears whole or not at all; does nothing where it is there with the right hash.
+    """Download `url` to the file `target` atomically; do nothing if the file exists with the right hash.
 
     Args:
         url: http or https.
-        target: the file to make; what has come so far lies beside it.
-        max_bytes: no more is taken, whatever the server declares.
-        hosts: those that `url` and its redirects may name.
-        sha256: of the whole file, hex. None: it is not checked.
-        timeout_s: for one step: a connection, a block of bytes.
-        total_s: for all of it.
-        show: whether to tell of the progress.
+        target: the file to create; a partial download is kept next to it.
+        max_bytes: the size limit, whatever the server declares.
+        hosts: the hosts that `url` and its redirects may refer to.
+        sha256: of the whole file, in hex. None: the hash is not checked.
+        timeout_s: for a single step: a connection, a block of bytes.
+        total_s: for the whole download.
+        show: whether to report progress.
 
     Returns:
         `target`.
 
     Raises:
-        DownloadError: the host, address, size, hash or answer is not what it must be; NoAnswer where there was none to the end.
+        DownloadError: the host, address, size, hash or response is not acceptable; NoAnswer if there was no complete response.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(target):
@@ -92,18 +92,22 @@ def download_pinned(
     allow_private: bool = False,
     revision_hosts: Sequence[str] | None = None,
 ) -> Path:
-    """A published file in `folder`, pinned by its hash or by a URL of one revision; its terms of use are shown when it is fetched.
+    """Download a published file to `folder`, pinned by its hash or by a URL with a revision, and show its terms of use.
 
     Args:
-        url, sha256, max_bytes: as of `download`.
-        folder: where the file is kept, under the name that the URL ends with.
-        key: of the configuration, for messages: it takes the hash.
-        terms: of use.
-        allow_private: whether the hosts may be of this machine or its network.
-        revision_hosts: where the URL may lead, if it names a revision, which is as good as a hash. None: it names none.
+        url, sha256, max_bytes: as in `download`.
+        folder: the folder for the file, whose name is that in the URL.
+        key: the configuration key for the hash, for messages.
+        terms: the terms of use, shown after a download.
+        allow_private: whether the hosts may be on this machine or its local network.
+        revision_hosts: hosts that the URL may redirect to, if it contains a revision, which pins the content like a hash. None: it does
+            not.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        DownloadError: as of `download`; also where nothing pins the file: the message then has the hash of what came.
+        DownloadError: as in `download`; or the file is not pinned, in which case the message contains its hash.
     """
     target = folder / Path(_parse(url).path).name
     is_first = not target.is_file()
@@ -118,14 +122,14 @@ def download_pinned(
 
 
 class _Part:
-    """What has come of a file: the bytes, and beside them the URL and the ETag under which more of the same can be asked for."""
+    """A partial download: its bytes, and next to it the URL and ETag with which it can be resumed."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
         self.path, self.origin = (target.with_name(f".{target.name}.{suffix}") for suffix in ("part", "part.json"))
 
     def etag(self, url: str) -> str | None:
-        """By which the bytes can be added to; None where there are none, or they are of another URL."""
+        """The ETag for resuming; None if there are no bytes, or they are from another URL."""
         try:
             origin = json.loads(self.origin.read_text(encoding="utf-8"))
             return origin["etag"] if origin["url"] == url and self.size else None
@@ -137,7 +141,7 @@ class _Part:
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def begin(self, url: str, etag: str | None) -> None:
-        """Starts anew. A weak ETag, which two different files may share, is as good as none."""
+        """Start from scratch. Weak ETags are ignored, since different files may share them."""
         self.drop()
         self.path.touch()
         if etag is not None and not etag.startswith("W/"):
@@ -148,7 +152,7 @@ class _Part:
         self.path.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Moves the bytes to the target, durably."""
+        """Move the bytes durably to the target."""
         with open(self.path, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(self.path, self.target)
@@ -157,7 +161,7 @@ class _Part:
 
 
 class _Transfer:
-    """One file on its way: what it may cost and whom it may come from."""
+    """The transfer of one file with its limits and allowed hosts."""
 
     def __init__(self, max_bytes: int, hosts: Hosts, timeout_s: float, total_s: float) -> None:
         self.max_bytes, self.hosts = max_bytes, hosts
@@ -165,7 +169,7 @@ class _Transfer:
         self.timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
 
     def fetch(self, url: str, part: _Part, came: Update) -> None:
-        """All of the file into `part`, taken up again where it broke off."""
+        """Download the whole file into `part`, resuming after interruptions."""
         with httpcore.ConnectionPool(ssl_context=_tls(), network_backend=self.backend) as pool:
             for left in reversed(range(N_ATTEMPTS)):
                 try:
@@ -183,7 +187,7 @@ class _Transfer:
             headers += [("Range", f"bytes={part.size}-"), ("If-Range", etag)]
         with self._open(pool, url, headers) as answer:
             fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-            if answer.status == 416 and etag is not None:  # what is there is all, or too much of something else: anew
+            if answer.status == 416 and etag is not None:  # the partial file is complete, or longer than the file: start again
                 part.drop()
                 raise httpcore.ReadError("the server has no more of it")
             start = part.size if answer.status == 206 and etag is not None else 0
@@ -215,7 +219,7 @@ class _Transfer:
 
     @contextmanager
     def _open(self, pool: httpcore.ConnectionPool, url: str, headers: list[tuple[str, str]]) -> Iterator[httpcore.Response]:
-        """The answer behind all redirects, each of them checked like the first URL."""
+        """Open the response after all redirects, each of which is checked like the first URL."""
         here = _parse(url)
         for _ in range(MAX_REDIRECTS + 1):
             self._check_host(here)
@@ -238,7 +242,7 @@ class _Transfer:
 
 
 def _parse(text: str, base: httpx.URL | None = None) -> httpx.URL:
-    """An http or https URL, relative to `base` perhaps. Raises DownloadError for anything else."""
+    """Parse an http or https URL, relative to `base` if given. Raises DownloadError for anything else."""
     try:
         url = httpx.URL(text) if base is None else base.join(text)
     except (httpx.InvalidURL, TypeError, ValueError) as error:
@@ -250,7 +254,7 @@ def _parse(text: str, base: httpx.URL | None = None) -> httpx.URL:
 
 
 def _length(url: str, fields: dict[str, str]) -> int | None:
-    """The bytes that follow; None where they come in chunks that mark their end. Raises DownloadError where no end could be told."""
+    """The number of remaining bytes; None for chunked encoding. Raises DownloadError if the end of the file could not be detected."""
     declared = fields.get("content-length")
     if declared is not None and declared.isdecimal():
         return int(declared)
@@ -273,10 +277,10 @@ def _proxy_hint() -> str:
 
 @cache
 def _tls() -> SSLContext:
-    """Certificates are checked, against certifi's or SSL_CERT_FILE's."""
+    """The TLS context: certificates are verified against certifi or SSL_CERT_FILE."""
     return httpx.create_ssl_context()
 
 
 def _alone(target: Path) -> AbstractContextManager[None]:
-    """One at a time makes `target`; the others wait and find it."""
+    """A lock under which one process at a time downloads `target`; the others wait and find it."""
     return locked(target.with_name(f".{target.name}.lock"), lambda file: fcntl.flock(file, fcntl.LOCK_EX))

@@ -1,4 +1,4 @@
-"""How much a file may ask of memory and time: what honest data never comes near, and a small hostile file can."""
+"""Limits on the memory and time that a file may cost, far above those of real data and below those of small malicious files."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -6,23 +6,23 @@ from pathlib import Path
 from mmrec.errors import ConfigError, DataError
 
 ALWAYS_CELLS = 50_000_000
-"""Rows times columns that any table may have."""
+"""The number of cells (rows times columns) that is accepted for any table."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that are checked before a file is read. Every message names the key, `data.limits.<name>`, that raises its bound.
+    """Limits that are checked before a file is read. Error messages name the key that raises the limit, `data.limits.<name>`.
 
     Args:
-        columns: of a table, the fields of nested columns included.
-        nesting: levels of values inside of each other: lists and objects in JSON, types in Parquet, triples in RDF.
-        expansion: how many times its size on disk a file may hold: compressed, with holes, or as Parquet of repeated texts.
-        cells_per_byte: rows times columns of a table, by the size of its file. Rows that are all alike, and values that are missing, take
-            next to no space in a file, and much of it in memory. `ALWAYS_CELLS` are in order for any file.
-        value_kb: of one tag, or of the text between two, in GraphML.
-        settings_kb: of `mmrec.yaml`.
-        wildcards: how many `*` a glob may have.
-        deep_wildcards: how many `**` it may have: each goes through all folders below those that the others found.
+        columns: columns of a table, including the fields of nested columns.
+        nesting: levels of nested values: lists and objects in JSON, types in Parquet, triples in RDF.
+        expansion: the ratio of content to size on disk, for compressed and sparse files and for repeated texts in Parquet.
+        cells_per_byte: the ratio of cells (rows times columns) to file size. Repeated rows and missing values take almost no space in a
+            file, but much memory. `ALWAYS_CELLS` are accepted for any file.
+        value_kb: the size of a tag, or of the text between two tags, in GraphML.
+        settings_kb: the size of `mmrec.yaml`.
+        wildcards: the number of `*` in a glob.
+        deep_wildcards: the number of `**` in a glob, each of which searches all subfolders of those found by the others.
     """
 
     columns: int = 10_000
@@ -41,12 +41,12 @@ class Limits:
                 raise ConfigError(f"{key_of(one.name)}: expected a whole number from 1, found `{value}`")
 
     def check_columns(self, place: str | Path, n_columns: int) -> None:
-        """Raises DataError for a table of too many columns."""
+        """Raise DataError if a table has too many columns."""
         if n_columns > self.columns:
             raise DataError(f"{place}: {n_columns:,} columns, more than {self.columns:,}: is it a table? If so, raise {key_of('columns')}")
 
     def check_cells(self, place: str | Path, n_rows: int, n_columns: int, n_bytes: int) -> None:
-        """Raises DataError for a table that has too many values for its size."""
+        """Raise DataError if a table has too many cells for its size."""
         if n_rows * n_columns > max(ALWAYS_CELLS, self.cells_per_byte * n_bytes):
             raise DataError(
                 f"{place}: {n_rows:,} rows of {n_columns:,} columns in {n_bytes:,} bytes, more than {self.cells_per_byte} values a byte, "
@@ -54,7 +54,7 @@ class Limits:
             )
 
     def check_glob(self, place: str, glob: str) -> None:
-        """Raises ConfigError for a glob whose search could take forever."""
+        """Raise ConfigError for a glob whose search may not terminate in reasonable time."""
         for name, found in (("deep_wildcards", glob.count("**")), ("wildcards", glob.replace("**", "").count("*"))):
             if found > getattr(self, name):
                 stars = "`**`" if name == "deep_wildcards" else "`*`"
@@ -68,5 +68,5 @@ DEFAULTS = Limits()
 
 
 def key_of(name: str) -> str:
-    """What the configuration calls a limit."""
+    """The configuration key of a limit."""
     return f"data.limits.{name}"

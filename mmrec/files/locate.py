@@ -1,4 +1,4 @@
-"""Finding the files of tables in a folder: by their names, inside of it only."""
+"""Locate the files of tables by name, inside a folder only."""
 
 import os
 import stat
@@ -14,9 +14,10 @@ _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def find_table(folder: Path, stem: str, suffixes: Sequence[str] = SUFFIXES) -> Path | None:
-    """The table called `stem` in a folder, whichever format it has: a file, or a folder of files; None where there is none.
+    """The table called `stem` in a folder, in any format: a file, or a folder of files; None if there is none.
 
-    Raises DataError where there are two, for a link that leads out of the folder, and for what is neither a file nor a folder.
+    Raises:
+        DataError: there are several, one is a link to outside the folder, or it is neither a file nor a folder.
     """
     names = [f"{stem}{suffix}{packed}" for suffix in suffixes for packed in ("", *COMPRESSIONS)]
     found = [path for name in (stem, *names) if os.path.lexists(path := folder / name)]
@@ -28,11 +29,13 @@ def find_table(folder: Path, stem: str, suffixes: Sequence[str] = SUFFIXES) -> P
 
 
 def files_of(path: Path) -> list[Path]:
-    """The one file; those of a folder and of its partitions, folders called `column=value`, without hidden ones and marks such as
-    `_SUCCESS`; or those that a glob such as `orders-*.csv` names.
+    """The files that a path refers to, sorted by name.
 
-    They are in the order of their names. Empty where there is none. Raises DataError for what is neither a file nor a folder, and for a
-    link in a folder that leads out of it.
+    These are the file itself; the files of a folder and its partitions, subfolders called `column=value`, without hidden files and markers
+    such as `_SUCCESS`; or the files that match a glob such as `orders-*.csv`. Empty if there are none.
+
+    Raises:
+        DataError: an entry is neither a file nor a folder, or a link to outside the folder.
     """
     if path.is_dir():
         return list(_files_in(path, path))
@@ -55,16 +58,16 @@ def _files_in(folder: Path, root: Path) -> Iterator[Path]:
 
 
 def partitions(path: Path, files: Sequence[Path]) -> list[dict[str, str | None]]:
-    """Of each file of a folder or glob, the columns that the folders between are, as Hive and Spark call them: `day=2024-01-01`."""
+    """For each file of a folder or glob, the columns encoded in the names of subfolders by Hive and Spark: `day=2024-01-01`."""
     root = path if path.is_dir() else _existing(path)
     named = ([part.partition("=") for part in file.relative_to(root).parent.parts if "=" in part] for file in files)
     return [{unquote(name): None if value == _HIVE_NULL else unquote(value) for name, _, value in parts} for parts in named]
 
 
 def user_path(text: str | Path) -> Path:
-    """The path that a person wrote. `~` at its start is a home folder, unless there is a file or folder of that name, or no such user.
+    """Convert a path given by the user. A leading `~` is expanded, unless a file or folder of that name, or no such user, exists.
 
-    In the latter case the path is absolute, for libraries take `~` for a home folder too.
+    In the latter cases the path is made absolute, because libraries would expand `~` as well.
     """
     path = Path(text)
     if not str(path).startswith("~"):
@@ -75,8 +78,13 @@ def user_path(text: str | Path) -> Path:
         return path.absolute()
 
 
+def cache_folder(cache: str | Path | None = None) -> Path:
+    """Return the folder for what can be made again: the one that is named, or MMREC_CACHE, or `~/.cache/mmrec`."""
+    return user_path(cache or os.environ.get("MMREC_CACHE") or "~/.cache/mmrec")
+
+
 def files_below(root: Path, glob: str) -> list[Path]:
-    """The files that a glob names below a folder, in order. Folders at its start that are there under their very names are no globs."""
+    """The files that match a glob below a folder, sorted. Leading parts that exist literally as folders are not treated as patterns."""
     return [entry for entry in _below(root, glob) if entry.is_file()]
 
 
@@ -88,8 +96,8 @@ def _below(root: Path, glob: str) -> list[Path]:
 
 
 def missing_file(path: Path) -> MissingFile:
-    """The error for a path that is not there as a file or a folder: what is there instead, the nearest one beside it, or the part of the
-    path that is missing."""
+    """The error for a path that does not exist as expected: it names what is there instead, the most similar name next to it, or the part
+    of the path that is missing."""
     missing = next(part for part in (path, *path.parents) if part.parent.is_dir())
     through = "" if missing == path else f": there is no {missing}"
     if os.path.lexists(missing):
@@ -99,7 +107,7 @@ def missing_file(path: Path) -> MissingFile:
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path, its links followed, lies in a folder."""
+    """Whether a path, with links resolved, lies in a folder."""
     return path.resolve().is_relative_to(folder.resolve())
 
 
@@ -108,20 +116,20 @@ def _existing(path: Path) -> Path:
 
 
 def check_file(path: Path, folder: Path) -> None:
-    """Raises DataError for what is neither a file nor a folder, and for a link that leads out of `folder`."""
+    """Raise DataError for anything but files and folders, and for links to outside `folder`."""
     check_kind(path)
     if not is_inside(path, folder):
         raise DataError(f"{path}: a link that leads out of {folder}; put the file itself there")
 
 
 def check_kind(path: Path) -> None:
-    """Raises DataError for what is neither a file nor a folder."""
+    """Raise DataError for anything but files and folders."""
     if not (path.is_file() or path.is_dir()):
         raise DataError(f"{path}: expected a file or a folder, found {_kind(path)}; remove it, or put a file there")
 
 
 def _kind(path: Path) -> str:
-    """What there is at a path, its links followed."""
+    """The kind of entry at a path, with links resolved."""
     if path.is_dir() or path.is_file():
         return "a folder" if path.is_dir() else "a file"
     try:

@@ -1,4 +1,4 @@
-"""Locks that are files: the system releases one when the process that holds it ends, however it ends."""
+"""File locks, which the operating system releases when the holding process ends."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,11 +9,11 @@ from typing import TextIO
 
 @contextmanager
 def locked(path: Path, take: Callable[[TextIO], None]) -> Iterator[None]:
-    """Holds the file `path`, which is removed at the end. `take` locks the open file: it waits, or raises what `locked` then raises."""
+    """Hold a lock on the file `path`, which is removed afterwards. `take` locks the open file: it waits or raises."""
     while True:
         with open(path, "a", encoding="utf-8", opener=_without_links) as file:
             take(file)
-            if not _is_same(file.fileno(), path):  # it was another's, who is done with it
+            if not _is_same(file.fileno(), path):  # the previous holder removed the file
                 continue
             try:
                 yield

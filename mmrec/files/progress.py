@@ -1,4 +1,4 @@
-"""How far work is that goes on for minutes, told through one hook. Nobody is told unless a caller asks, as the command line does."""
+"""Report the progress of long operations through a single hook. By default nothing is reported; the command line installs a hook."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -6,15 +6,15 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 Update = Callable[[int, int | None], None]
-"""Called with what is done so far, and the total, None where it is not known."""
+"""Called with the amount done so far, and the total (None if unknown)."""
 Hook = Callable[[str, str], AbstractContextManager[Update]]
-"""Called with what is done and the unit that is counted, when it begins; left when it ends."""
+"""Called with a label and the unit when an operation begins; the context is left when it ends."""
 PIECES, BYTES = "pieces", "bytes"
 
 
 @contextmanager
 def no_progress(label: str, unit: str = PIECES) -> Iterator[Update]:
-    """As `open_progress`, for work that nobody is told of."""
+    """Like `open_progress`, without reporting."""
     yield lambda done, total: None
 
 
@@ -23,7 +23,7 @@ _hook: Hook = no_progress
 
 @contextmanager
 def progress_told(hook: Hook) -> Iterator[None]:
-    """Tells `hook` of the progress of all work of this process until the end of the block."""
+    """Report the progress of all operations in this process to `hook` within the block."""
     global _hook
     before, _hook = _hook, hook
     try:
@@ -33,17 +33,17 @@ def progress_told(hook: Hook) -> Iterator[None]:
 
 
 def open_progress(label: str, unit: str = PIECES) -> AbstractContextManager[Update]:
-    """Begin a piece of work; the context gives what tells how far it is.
+    """Begin an operation; the context returns a function that reports its progress.
 
     Args:
-        label: what is done, such as `text features (minilm)`. It may be any text.
+        label: a description of the operation, such as `text features (minilm)`.
         unit: `pieces` or `bytes`.
     """
     return _hook(label, unit)
 
 
 def progress(pieces: Iterable[_T], label: str, total: int | None = None) -> Iterator[_T]:
-    """Yield the pieces, and tell after each how many are done; where there are none nobody is told."""
+    """Yield the pieces and report the progress after each of them; nothing is reported if `total` is 0."""
     with (no_progress if total == 0 else open_progress)(label) as update:
         update(0, total)
         for done, piece in enumerate(pieces, start=1):

@@ -1,7 +1,7 @@
-"""Which addresses a download may connect to, checked at the moment of connecting: what a name resolves to is trusted no earlier.
+"""Restrict downloads to public addresses, checked at the moment of connecting.
 
-A name is resolved once, all that it resolves to is checked, and the connection is made to what was checked, not to the name. The check thus
-holds for redirects, for decimal and octal spellings, and for a name that resolves differently the next time.
+A name is resolved once, all resulting addresses are checked, and the connection is made to a checked address rather than to the name. This
+covers redirects, decimal and octal notations, and names that resolve differently the next time.
 """
 
 import ipaddress
@@ -20,9 +20,9 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet's: not private, loopback, link-local, shared, multicast, reserved or unspecified.
+    """Whether an IP address is public: not private, loopback, link-local, shared, multicast, reserved or unspecified.
 
-    IPv6 addresses that hold an IPv4 one (mapped, 6to4, Teredo, NAT64) are public where that is.
+    IPv6 addresses that embed an IPv4 address (mapped, 6to4, Teredo, NAT64) are public if that is.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv4Address):
@@ -34,7 +34,7 @@ def is_public(address: str) -> bool:
 
 
 class CheckedBackend(httpcore.NetworkBackend):
-    """Connections to public addresses alone, or to any where `allow_private`; nothing on them outlasts `deadline` (of time.monotonic)."""
+    """Connects to public addresses only, or to any if `allow_private`; all operations end at `deadline` (of `time.monotonic`)."""
 
     def __init__(self, deadline: float, allow_private: bool = False) -> None:
         self.deadline, self.allow_private = deadline, allow_private
@@ -48,7 +48,7 @@ class CheckedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Raises DownloadError where the name resolves to an address that is not allowed, ConnectError where none answers."""
+        """Connect to a host. Raises DownloadError if it resolves to a disallowed address, ConnectError if none responds."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
@@ -69,7 +69,7 @@ class CheckedBackend(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A connection that ends at a deadline, however slowly it drips."""
+    """A connection that is closed at a deadline, even if data keeps arriving slowly."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self.stream, self.deadline = stream, deadline
@@ -93,7 +93,7 @@ class _TimedStream(httpcore.NetworkStream):
 
 
 def _within(timeout: float | None, deadline: float) -> float:
-    """The time left for one step. Raises ReadTimeout where there is none."""
+    """The timeout of one step. Raises ReadTimeout after the deadline."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout("the time for it is over")

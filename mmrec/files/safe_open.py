@@ -1,7 +1,7 @@
-"""Opening files that a table names: regular ones below a folder, whatever the name says.
+"""Open files that tables refer to: regular files below a folder, whatever the given name.
 
-The name is resolved first, then opened part by part, no link being followed on the way. So the file whose kind and size are checked is the
-file that is read, and it lies below the folder, even while someone exchanges parts of the path.
+The name is resolved first and then opened component by component without following links. The file that is checked is therefore the one
+that is read, and lies below the folder, even if someone exchanges parts of the path meanwhile.
 """
 
 import errno
@@ -15,7 +15,7 @@ from mmrec.errors import printable
 MAX_BYTES = 50 * 2**20
 _SHOWN = 200
 _WALK = os.O_RDONLY | getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # a FIFO is not waited for
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # does not wait for a FIFO
 _REASONS = {
     errno.ENOENT: "there is no such file",
     errno.ENOTDIR: "there is no such file",
@@ -28,23 +28,24 @@ _REASONS = {
 
 
 def read_inside(folder: Path, name: str) -> bytes:
-    """The bytes of the file `name` below `folder`.
+    """The content of the file `name` below `folder`.
 
-    Raises ValueError, with the reason, where it is missing, lies outside of the folder (`..`, an absolute path, a link that leads out), is
-    no regular file, is larger than `MAX_BYTES` or cannot be read.
+    Raises:
+        ValueError: the file is missing, outside the folder (by `..`, an absolute path or a link), not regular, larger than `MAX_BYTES` or
+            not readable; the message contains the reason.
     """
     try:
         with open(_open_inside(folder, name), "rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise refusal(name, _reason(error)) from error
-    if len(content) > MAX_BYTES:  # it has grown
+    if len(content) > MAX_BYTES:  # it has grown since it was checked
         raise refusal(name, f"it is larger than {MAX_BYTES // 2**20} MB")
     return content
 
 
 def check_inside(folder: Path, name: str) -> None:
-    """Raises what `read_inside` would before it reads."""
+    """Raise the errors of `read_inside` without reading."""
     try:
         os.close(_open_inside(folder, name))
     except OSError as error:
@@ -52,7 +53,7 @@ def check_inside(folder: Path, name: str) -> None:
 
 
 def _open_inside(folder: Path, name: str) -> int:
-    """A descriptor of the file. Raises ValueError for anything but a regular file below the folder, OSError where it cannot be opened."""
+    """A file descriptor. Raises ValueError for anything but a regular file below the folder, OSError if it cannot be opened."""
     root = os.path.realpath(folder)
     if "\0" in name:
         raise refusal(name, "no file has a NUL in its name")
@@ -70,7 +71,7 @@ def _open_inside(folder: Path, name: str) -> int:
 
 
 def _open_unlinked(root: str, parts: Sequence[str]) -> int:
-    """Opens root/part/part/…; a part that is a link raises OSError."""
+    """Open root/part/part/…; raises OSError if a part is a link."""
     if os.open not in os.supports_dir_fd:  # Windows
         return os.open(os.path.join(root, *parts), _READ)
     holder = os.open(root, _WALK)
@@ -91,5 +92,5 @@ def _reason(error: OSError) -> str:
 
 
 def refusal(name: str, reason: str) -> ValueError:
-    """The error for a name of a file that cannot be read, however long the name is and whatever is in it."""
+    """The error for a file that cannot be read; long or unprintable names are shortened and escaped."""
     return ValueError(f"{printable(name[:_SHOWN])}{'…' if len(name) > _SHOWN else ''}: {reason}")

@@ -1,7 +1,7 @@
-"""Writing that survives a kill, and hashing by content.
+"""Write files atomically and durably, and hash them by content.
 
-A write is: temporary file beside the target, fsync, rename, fsync of the folder. A reader sees the old file or the new one, never a part.
-What a killed process left of one is removed by the next write into the same folder.
+A file is written to a temporary file next to the target, followed by fsync, rename, and fsync of the folder. Readers see either the old or
+the new file. Remains of killed processes are removed by the next write to the same folder.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ _HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "localhost"
 
 
 def write_atomic(target: Path, write: Callable[[Path], object]) -> None:
-    """Calls `write` with a temporary path beside `target`, then moves it into place durably. Makes missing folders."""
+    """Call `write` with a temporary path next to `target`, then move it into place durably. Creates missing folders."""
     temporary = temporary_beside(target)
     try:
         write(temporary)
-        temporary.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner may read
+        temporary.chmod(0o666 & ~_umask())  # safetensors creates files that only the owner may read
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -41,16 +41,20 @@ def write_atomic(target: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_folder(target: Path, write: Callable[[Path], _T]) -> _T:
-    """Calls `write` with a temporary folder beside `target`, then moves it into place durably, as a whole; gives what `write` gives.
+    """Call `write` with a temporary folder next to `target`, then move it into place durably as a whole.
 
-    Raises OSError where `target` is there by then, and is no empty folder.
+    Returns:
+        The result of `write`.
+
+    Raises:
+        OSError: `target` exists by then and is not an empty folder.
     """
     temporary = temporary_beside(target)
     try:
         temporary.mkdir()
         made = write(temporary)
         for path in (*temporary.rglob("*"), temporary):
-            sync_folder(path)  # of a file, its content
+            sync_folder(path)  # for files, this syncs their content
         os.rename(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -59,7 +63,7 @@ def write_folder(target: Path, write: Callable[[Path], _T]) -> _T:
 
 
 def temporary_beside(target: Path) -> Path:
-    """A name for what this process will move to `target`. Makes missing folders, and removes what killed processes of this machine left."""
+    """A temporary path to be moved to `target`. Creates missing folders, and removes remains of killed processes of this machine."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for path in target.parent.glob(f".*.{_HOST}.*.tmp"):
         pid = path.name.split(".")[-2]
@@ -69,7 +73,7 @@ def temporary_beside(target: Path) -> Path:
 
 
 def check_writable(folder: Path, key: str) -> None:
-    """Raises StorageError, naming the key, where a folder that is there or is to be made takes no files. Leaves nothing behind."""
+    """Raise StorageError, naming the key, if a folder, which may not exist yet, is not writable. Leaves nothing behind."""
     try:
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         with TemporaryDirectory(prefix=".writable-", dir=there):
@@ -89,7 +93,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable."""
+    """Make the entries of a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -104,33 +108,33 @@ def _umask() -> int:
 
 
 def write_text(target: Path, text: str) -> None:
-    """UTF-8 text, atomically."""
+    """Write UTF-8 text atomically."""
     write_atomic(target, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def write_json(target: Path, value: Any) -> None:
-    """JSON in the order of the caller, atomically. Raises ValueError for NaN and infinity, which JSON has not."""
+    """Write JSON atomically, with keys in the given order. Raises ValueError for NaN and infinity, which are not JSON."""
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_parquet(target: Path, frame: pl.DataFrame) -> None:
-    """A table as Parquet, atomically."""
+    """Write a table as Parquet atomically."""
     write_atomic(target, lambda path: frame.write_parquet(path))
 
 
 def write_tensors(target: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """safetensors; `metadata` is text to text, as the format asks."""
+    """Write tensors as safetensors atomically, with optional text metadata."""
     write_atomic(target, lambda path: safetensors.torch.save_file(tensors, path, metadata))
 
 
 def sha256_file(path: Path) -> str:
-    """sha256 hex of a file's bytes, read in blocks."""
+    """The SHA-256 (hex) of a file's content, read in blocks."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 hex of names, types, shapes and bytes, in the order of the names."""
+    """The SHA-256 (hex) of tensors: names, dtypes, shapes and bytes, in the order of the names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -140,7 +144,7 @@ def sha256_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def sha256_text(*parts: str) -> str:
-    """sha256 hex of texts, each preceded by its length so that no two lists of parts collide."""
+    """The SHA-256 (hex) of texts, each preceded by its length, so that different lists of parts do not collide."""
     digest = hashlib.sha256()
     for part in parts:
         raw = part.encode()
@@ -149,20 +153,20 @@ def sha256_text(*parts: str) -> str:
 
 
 def sha256_frame(frame: pl.DataFrame) -> str:
-    """sha256 hex of a table's column names and values, the same wherever and however it was written."""
+    """The SHA-256 (hex) of a table's column names and values, independent of how it was stored."""
     digest = FrameDigest()
     digest.add(frame)
     return digest.hash
 
 
 class FrameDigest:
-    """`sha256_frame` of a table whose rows come in pieces; there must be one, if an empty one."""
+    """Computes `sha256_frame` of a table that is added in pieces; at least one, possibly empty, is required."""
 
     def __init__(self) -> None:
         self._digest, self._has_header = hashlib.sha256(), False
 
     def add(self, frame: pl.DataFrame) -> None:
-        """The next rows."""
+        """Add the next rows."""
         self._digest.update(frame.write_csv(include_header=not self._has_header).encode())
         self._has_header = True
 
@@ -172,7 +176,12 @@ class FrameDigest:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run folder. Raises MissingFile, DataError."""
+    """Read a JSON file of a run folder.
+
+    Raises:
+        MissingFile: the file does not exist.
+        DataError: it is not valid JSON.
+    """
     if not path.exists():
         raise MissingFile(f"{path}: not found; a run folder holds run.json and metrics.json, is {path.parent} one?")
     try:
@@ -180,10 +189,10 @@ def read_json(path: Path) -> dict[str, Any]:
         return content
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}:{error.colno}: expected JSON: {error.msg}") from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, or nested without end
+    except (ValueError, RecursionError) as error:  # not UTF-8, or nested too deeply
         raise DataError(f"{path}: expected JSON: {error}") from error
 
 
 def _refuse_constant(name: str) -> None:
-    """Python reads NaN and Infinity, which JSON has not and mmrec never writes."""
+    """Reject NaN and Infinity, which Python reads but are not JSON."""
     raise ValueError(f"{name} is not a number")

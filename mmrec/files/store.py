@@ -1,6 +1,6 @@
-"""A place that holds files: a folder, or whatever fsspec has a protocol for, a bucket say.
+"""Stores of files: a folder, or any location that fsspec supports, such as a bucket.
 
-Only the configuration says where it is. What tables hold are names below it: they name no other place, and cannot leave this one.
+The location is given by the configuration only. Tables contain names relative to it, which cannot refer to other places.
 """
 
 import glob
@@ -25,47 +25,52 @@ from mmrec.files.safe_open import MAX_BYTES, check_inside, read_inside, refusal
 from mmrec.files.storage import write_atomic
 
 N_AT_ONCE = 16
-"""Files that are asked for side by side: most of the time is waiting."""
+"""The number of concurrent requests, which mostly wait."""
 _BLOCK = 1024
 _LOCAL = ("file", "local")
 _LEAD_ELSEWHERE = ("reference", "generic")
-"""Protocols under which the content of a file, or a name in a table, says where else to read."""
+"""Protocols under which the content of a file, or a name in a table, determines other locations to read."""
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 _Answer = TypeVar("_Answer")
 
 
 class Store(ABC):
-    """Files below one place, by names relative to it with `/` between their parts. It can be sent to other processes."""
+    """Files below a location, named by relative paths with `/`. A store can be sent to other processes."""
 
     is_remote: ClassVar[bool]
-    """Whether files have to be waited for."""
+    """Whether accesses have to wait for a network."""
 
     def __init__(self, url: str, key: str) -> None:
-        """`key` is what the configuration calls the store; so do messages."""
+        """Create a store.
+
+        Args:
+            url: the location.
+            key: the configuration key of the store, for messages.
+        """
         self.url, self.key = url, key
 
     @abstractmethod
     def check(self, name: str) -> None:
-        """Raises ValueError, with the reason, for a name that means no file of the store, and for a file larger than `MAX_BYTES`.
+        """Raise ValueError, with the reason, for a name that refers to no file of the store, or to one larger than `MAX_BYTES`.
 
-        Raises StorageError where the store itself does not answer; so do `read`, `names` and `write`.
+        Raises StorageError if the store cannot be reached; so do `read`, `names` and `write`.
         """
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """The bytes of a file. Raises ValueError for what `check` refuses and for what cannot be read."""
+        """The content of a file. Raises ValueError if `check` does, or if the file cannot be read."""
 
     @abstractmethod
     def names(self, pattern: str) -> list[str]:
-        """The files that a glob means, in the order of their folders and names."""
+        """The names of files that match a glob, sorted by folders and names."""
 
     @abstractmethod
     def write(self, name: str, content: bytes) -> None:
-        """Writes a file, and makes folders on the way; whole or not at all where the store can do that."""
+        """Write a file and create missing folders; atomically if the store supports it."""
 
 
 class Folder(Store):
-    """A folder of this machine. Links are not followed out of it."""
+    """A local folder. Links to outside are not followed."""
 
     is_remote = False
 
@@ -90,7 +95,7 @@ class Folder(Store):
 
 
 class Bucket(Store):
-    """A place that fsspec reaches. Every process opens it for itself, with the credentials that its driver finds there."""
+    """A location accessed through fsspec. Every process opens it separately, with the credentials that the driver finds there."""
 
     is_remote = True
 
@@ -130,9 +135,9 @@ class Bucket(Store):
             raise StorageError(f"{self.key}: {self.url} takes no files: {_said(error)}") from error
 
     def require(self, whole: bool) -> None:
-        """Raises MissingFile where there is no such place (the `whole` of it, or just its bucket), StorageError where nobody answers."""
+        """Raise MissingFile if the location (if not `whole`, only its bucket) does not exist, StorageError if it cannot be reached."""
         fs, root = _opened(self.url, self.key)
-        has_buckets = not root.startswith("/") and not _is_http(fs)  # a server need not show its folders
+        has_buckets = not root.startswith("/") and not _is_http(fs)  # HTTP servers need not list folders
         try:
             with self._asked() as (fs, root):
                 fs.info(root.partition("/")[0] if has_buckets and not whole else root)
@@ -142,7 +147,7 @@ class Bucket(Store):
 
     @contextmanager
     def _asked(self, name: str = "") -> Iterator[tuple[AbstractFileSystem, str]]:
-        """The file system, and the path of the file in it. What goes wrong with it is a ValueError about the file, or a StorageError."""
+        """The file system and the path of a file. Its errors become ValueError, if they concern the file, or else StorageError."""
         fs, root = _opened(self.url, self.key)
         if name:
             _check_name(name)
@@ -158,17 +163,18 @@ class Bucket(Store):
 
 
 def open_store(url: str, key: str, whole: bool = True) -> Store:
-    """The store at `url`: the path of a folder, or an address of any protocol that fsspec knows.
+    """Open the store at `url`.
 
     Args:
-        url: no password is part of it: drivers find credentials in their own places, and fsspec in ~/.config/fsspec.
-        key: what the configuration calls it.
-        whole: whether it has to be there already; else, its bucket.
+        url: the path of a folder, or a URL of any protocol that fsspec supports, without a password: drivers find credentials in their own
+            configuration, and fsspec in ~/.config/fsspec.
+        key: the configuration key of the store, for messages.
+        whole: whether the location must exist; otherwise only its bucket.
 
     Raises:
-        ConfigError: an unknown protocol, one whose driver is not installed, one that leads elsewhere, or a password.
-        MissingFile: there is no such folder or bucket.
-        StorageError: it cannot be reached.
+        ConfigError: the protocol is unknown, its driver is not installed, or it refers to other locations; or the URL contains a password.
+        MissingFile: the folder or bucket does not exist.
+        StorageError: the store cannot be reached.
     """
     if _PASSWORD.search(url):
         raise ConfigError(f"{key}: expected an address without a password, which runs would keep; put it into ~/.config/fsspec/conf.json")
@@ -189,12 +195,12 @@ def open_store(url: str, key: str, whole: bool = True) -> Store:
 
 
 def open_pictures(folder: Path, url: str | None) -> Store:
-    """Where the pictures of a dataset in `folder` are: there, or at `url`, whose errors are those of `open_store`."""
+    """Open the store with the pictures of a dataset: `folder`, or `url` if given. Raises as `open_store` does."""
     return Folder(folder, "data.path") if url is None else open_store(url, "data.pictures")
 
 
 def ask_all(ask: Callable[[int], _Answer], n: int, has_to_wait: bool) -> Iterator[_Answer]:
-    """What `ask` gives for 0, 1, … n - 1, in this order. Where it has to wait for its answers, several threads ask."""
+    """Yield `ask(0)`, …, `ask(n - 1)` in order, with several threads if the answers have to be waited for."""
     if not has_to_wait:
         yield from map(ask, range(n))
         return
@@ -204,7 +210,7 @@ def ask_all(ask: Callable[[int], _Answer], n: int, has_to_wait: bool) -> Iterato
 
 
 def _opened(url: str, key: str) -> tuple[AbstractFileSystem, str]:
-    """The file system and the path in it; one for all threads where that is safe. Raises as `open_store`."""
+    """The file system and the path in it, shared by all threads if it is thread-safe. Raises as `open_store` does."""
     try:
         fs, root = _shared(url, os.getpid())
         return (fs, root) if fs.async_impl else (url_to_fs(url)[0], root)
@@ -227,7 +233,7 @@ def _shared(url: str, process: int) -> tuple[AbstractFileSystem, str]:
 
 
 def _beneath(fs: AbstractFileSystem) -> AbstractFileSystem:
-    """Whoever gets to see the names: a cache passes them on."""
+    """The innermost file system, below caches and other wrappers."""
     inner = getattr(fs, "fs", None)
     return _beneath(inner) if isinstance(inner, AbstractFileSystem) else fs
 
@@ -237,7 +243,7 @@ def _is_http(fs: AbstractFileSystem) -> bool:
 
 
 def _check_name(name: str) -> None:
-    """Raises ValueError for a name that could mean something outside of the store."""
+    """Raise ValueError for a name that could refer to something outside the store."""
     if not all(letter >= " " and letter != "\x7f" for letter in name):
         raise refusal(name, "no file has control characters in its name")
     if name.startswith(("/", "\\")) or "://" in name or "::" in name or ".." in re.split(r"[/\\]", name):
@@ -245,15 +251,15 @@ def _check_name(name: str) -> None:
 
 
 def _cause(error: Exception) -> Exception:
-    """The error itself, or what it hides: over HTTP a server that does not answer makes a missing file."""
+    """The error itself, or the one it hides: over HTTP, an unreachable server is reported as a missing file."""
     inner = error.__cause__
     is_hidden = isinstance(inner, TimeoutError) or type(inner).__module__.startswith("aiohttp")
     return inner if isinstance(error, FileNotFoundError) and isinstance(inner, Exception) and is_hidden else error
 
 
 def _reason(error: Exception) -> str:
-    """Why one file cannot be read; empty where that is not about the file."""
-    if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):  # the last: a file where the name has a folder
+    """The reason why a file cannot be read; empty if the error does not concern the file."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):  # the last one: a file where a folder is expected
         return "there is no such file"
     if isinstance(error, IsADirectoryError):
         return "expected a file, found a folder"

@@ -1,4 +1,4 @@
-"""Files of a data folder that no table is read from: named, with what to do about them, so that none is left out unseen."""
+"""Name the files of a data folder that no table is read from, with a remedy, so that none is ignored silently."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,9 +8,9 @@ from mmrec.files.locate import SUFFIXES, is_inside
 
 _SHOWN = 8
 _NO_TABLES = ("ingest.json", "truth.json", "readme.txt", "license.txt", "licence.txt", "copying.txt", "requirements.txt")
-"""What mmrec puts beside tables, and what people do, in small letters."""
+"""Files that mmrec or users usually place next to tables, in lower case."""
 _START = 4096
-"""Bytes that are looked at for the separator of MovieLens."""
+"""The number of bytes inspected to find the separator of MovieLens."""
 _TEXT, _LINES, _GRAPH = "save it as .csv", "write one JSON object a line into a .jsonl", "convert it to Turtle (.ttl) or N-Triples (.nt)"
 _REMEDIES = {
     **dict.fromkeys((".xls", ".xlsx", ".xlsm", ".ods", ".sqlite", ".db", ".h5", ".pkl", ".pickle"), _TEXT),
@@ -20,11 +20,11 @@ _REMEDIES = {
     **dict.fromkeys((".zip", ".tar", ".tgz", ".bz2", ".xz", ".7z", ".rar"), "unpack it"),
     **dict.fromkeys((".dat", ".data", ".tab"), "call it .tsv, or .csv"),
 }
-"""What to do about a file of each suffix, so that it can be a table."""
+"""By suffix, how to convert a file to a table."""
 
 
 def remedy_for(path: Path) -> str:
-    """What to do so that a file can be read as a table; empty where it can be as it is, or is of no kind that tables have."""
+    """What to do so that a file can be read as a table; empty if it is readable as it is, or cannot contain a table."""
     if path.suffix in COMPRESSIONS:
         path = path.with_suffix("")
     suffix = path.suffix.lower()
@@ -38,8 +38,7 @@ def remedy_for(path: Path) -> str:
 
 
 def name_unread(folder: Path, read: Iterable[Path]) -> tuple[str, ...]:
-    """A note that names the files of a folder that might be tables and are not among those that were read; those in folders below it are
-    not looked at."""
+    """A note that names the files of a folder that may be tables but are not in `read`; subfolders are not searched."""
     known = {path.name for path in read if path.parent == folder}
     found = []
     for path in sorted(folder.iterdir()):

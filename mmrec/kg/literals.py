@@ -1,4 +1,4 @@
-"""Literals of a knowledge graph: the years, numbers and texts that it says of entities, which are features of these and no entities."""
+"""Literals of a knowledge graph: years, numbers and texts that are features of entities rather than entities."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,13 +16,13 @@ _NUMBER = "number"
 
 
 def numeric_relations(literals: Sequence[Literal]) -> dict[str, bool]:
-    """The relations of literals, sorted, and of each whether all that it says are numbers."""
+    """The relations of literals, sorted, and whether all their values are numeric."""
     found = _table(literals).group_by(RELATION).agg(pl.col(_NUMBER).is_not_null().all()).sort(RELATION)
     return dict(found.iter_rows())
 
 
 def numbers_of(literals: Sequence[Literal], entities: Sequence[str]) -> Literals | None:
-    """The numbers that literals say, a column a relation, as they stand; the mean where one says several. None where there are none."""
+    """The values of numeric relations, unscaled, in one column per relation; the mean if there are several. None if there are none."""
     relations = [name for name, is_numeric in numeric_relations(literals).items() if is_numeric]
     if not relations:
         return None
@@ -36,7 +36,7 @@ def numbers_of(literals: Sequence[Literal], entities: Sequence[str]) -> Literals
 
 
 def texts_of(literals: Sequence[Literal], entities: Sequence[str]) -> dict[int, str]:
-    """By the index of the entity, what its literals say that are no numbers, one after the other in the order of their relations."""
+    """The nonnumeric literals of each entity by its index, concatenated in the order of their relations."""
     numeric, place = numeric_relations(literals), {name: idx for idx, name in enumerate(entities)}
     found: dict[int, list[str]] = {}
     for one in literals:
@@ -46,7 +46,7 @@ def texts_of(literals: Sequence[Literal], entities: Sequence[str]) -> dict[int, 
 
 
 def add_texts(graph: Graph, entity_idx: Sequence[int], texts: Features) -> Graph:
-    """The graph with the vectors of texts as further literals of those entities, which are present or absent as a whole."""
+    """Add text vectors as further literals of entities; each vector is present or absent as a whole."""
     kept = texts.present.nonzero().flatten()
     rows, width = torch.tensor(entity_idx)[kept], texts.values.shape[1]
     values, present = texts.values[kept].double(), torch.ones(len(kept), 1, dtype=torch.bool)
@@ -64,16 +64,16 @@ def add_texts(graph: Graph, entity_idx: Sequence[int], texts: Features) -> Graph
 
 
 def standardize(graph: Graph, known_items: Bool[Tensor, " n_items"]) -> Graph:
-    """The graph whose literals are, in each group of columns, centred and scaled alike to unit variance on average, and float32.
+    """Standardise the literals of a graph to float32: centre each column, and scale each group of columns to unit variance on average.
 
-    Means and variances are of all entities but those of items that training does not know. Values further than `MAX_DEVIATION` from the
-    mean are moved there; absent ones, and those of columns that do not vary, are zero.
+    Means and variances are taken over all entities except those of items that are unknown in training. Values are clipped to
+    `MAX_DEVIATION` from the mean; missing values and constant columns are zero.
     """
     literals = graph.literals
     if literals is None:
         return graph
     told, inside = torch.ones(graph.n_entities, dtype=torch.bool), graph.item_entity >= 0
-    for is_known in (False, True):  # an entity of several items is known where one of them is
+    for is_known in (False, True):  # an entity of several items is known if one of them is
         told[graph.item_entity[inside & (known_items == is_known)]] = is_known
     values = torch.zeros(literals.values.shape)
     for group in range(literals.present.shape[1]):

@@ -1,4 +1,4 @@
-"""The area under the ROC curve of each user: how often a positive stands before another item that the user might be shown."""
+"""The area under the ROC curve per user: the probability that a positive is ranked above another candidate item."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from mmrec.types import Scorer
 
 _CHUNK_BYTES = 64 * 2**20
 _FEW = 32
-"""Positives of a user up to which the scores are passed through for each; with more of them they are sorted once."""
+"""The number of a user's positives up to which scores are scanned for each of them; with more, scores are sorted once."""
 
 PerUser = Float64[Tensor, " n_users"]
 
@@ -19,11 +19,11 @@ PerUser = Float64[Tensor, " n_users"]
 def auc(
     scores: Float[Tensor, "n_users n_items"], positives: Bool[Tensor, "n_users n_items"], candidates: Bool[Tensor, "n_users n_items"]
 ) -> PerUser:
-    """The share of pairs (positive, other candidate) whose positive has the higher score, equal scores counted half.
+    """The fraction of pairs (positive, other candidate) in which the positive has the higher score; ties count half.
 
     The Mann–Whitney statistic: (Σ midrank of the positives − P (P + 1) / 2) / (P N) over the P positives and N others among the candidates
-    (Hanley & McNeil 1982; one value a user as in Rendle et al. 2009). Positives that are no candidates are left out. NaN ranks with −inf,
-    last. A user without a positive or without another candidate has no pair, and NaN.
+    (Hanley & McNeil 1982; per user as in Rendle et al. 2009). Positives that are not candidates are left out. NaN scores rank last, like
+    −inf. The result is NaN for users without a positive or without another candidate.
 
     >>> scores = torch.tensor([[3.0, 1.0, 2.0, 1.0, 9.0]])
     >>> positives = torch.tensor([[False, True, True, False, False]])
@@ -37,9 +37,9 @@ def auc(
 
 @torch.no_grad()
 def auc_of_users(scorer: Scorer, data: EvaluationSet) -> PerUser:
-    """`auc` over the whole catalogue but for what the user has seen, in the order of `data.user_idx`, on the CPU.
+    """`auc` over the whole catalogue without seen items, in the order of `data.user_idx`, on the CPU.
 
-    Scores are made for as many users at a time as fit 64 MiB.
+    Scores are computed for as many users at a time as fit into 64 MiB.
 
     >>> from mmrec.data.interactions.matrix import InteractionMatrix
     >>> pairs = torch.tensor([[0, 0], [1, 0], [1, 1], [2, 2]]).T
@@ -66,13 +66,13 @@ def auc_of_users(scorer: Scorer, data: EvaluationSet) -> PerUser:
 def _auc(
     scores: Float[Tensor, "n_users n_items"], row: Int64[Tensor, " n"], item: Int64[Tensor, " n"], n_outside: Int64[Tensor, " n_users"]
 ) -> PerUser:
-    """`auc` of the positives at (row, item), sorted by row, on the CPU; of each row what is no candidate, so many items, is at -inf."""
+    """`auc` of the positives at (row, item), sorted by row, on the CPU; `n_outside` items of each row are not candidates and have -inf."""
     rows, row, n_outside = scores.float().cpu().numpy(), row.cpu(), n_outside.cpu()
     wanted = torch.from_numpy(rows[row.numpy(), item.cpu().numpy()]).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     n_positives = torch.bincount(row, minlength=len(rows))
     parts = [_n_below_and_up_to(*one) for one in zip(rows, map(Tensor.numpy, wanted.split(n_positives.tolist())), strict=True)]
     below, up_to = torch.from_numpy(np.concatenate([np.empty((2, 0)), *parts], axis=1))
-    outside = n_outside[row].double()  # these stand at -inf, below every other score and level with -inf
+    outside = n_outside[row].double()  # these have -inf: below every other score, and tied with -inf
     better_than = (below + up_to) / 2 - torch.where(wanted == -torch.inf, outside / 2, outside)
     total = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, row, better_than)
     n_others = rows.shape[1] - n_outside - n_positives
@@ -81,7 +81,7 @@ def _auc(
 
 
 def _n_below_and_up_to(scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """How many scores are below each of the wanted ones, and how many are not above; NaN ranks with -inf."""
+    """For each of the wanted scores, how many scores are lower, and how many are not higher; NaN ranks like -inf."""
     if len(wanted) > _FEW:
         ordered = np.sort(np.where(np.isnan(scores), -np.inf, scores))
         return np.stack([np.searchsorted(ordered, wanted, side="left"), np.searchsorted(ordered, wanted, side="right")])

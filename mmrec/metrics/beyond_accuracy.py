@@ -1,8 +1,8 @@
-"""What else recommendations are: how much of the catalogue they show, how new, varied and surprising they are, how true to a taste.
+"""Beyond-accuracy metrics of recommendation lists: coverage, novelty, diversity, serendipity and calibration.
 
-Lists are `item_idx: (n_users, k)`, best first, −1 where a place is empty, as `mmrec.metrics.full_ranking.rank_users` makes them. A mean
-over a list is over its items. Where a user has nothing to take a mean of (no item, no pair, no category) the value is NaN, to be left
-out and counted by the caller: `values.nanmean()`, `values.isnan().sum()`. Popularity is that of the training part.
+Lists are `item_idx: (n_users, k)`, best first, with −1 for empty positions, as returned by `mmrec.metrics.full_ranking.rank_users`. Means
+over a list are over its items. Undefined values (no item, no pair, no category) are NaN, to be left out and counted by the caller:
+`values.nanmean()`, `values.isnan().sum()`. Popularity is counted in the training part.
 """
 
 import torch
@@ -19,7 +19,7 @@ PerItem = Int64[Tensor, " n_items"]
 
 
 def count_exposure(item_idx: Lists, n_items: int) -> PerItem:
-    """In how many lists each item stands.
+    """The number of lists that contain each item.
 
     >>> count_exposure(torch.tensor([[0, 2], [2, -1]]), n_items=4)
     tensor([1, 0, 2, 0])
@@ -28,7 +28,7 @@ def count_exposure(item_idx: Lists, n_items: int) -> PerItem:
 
 
 def catalogue_coverage(exposure: PerItem) -> float:
-    """The share of the catalogue that stands in at least one list (Herlocker et al. 2004; Ge et al. 2010).
+    """The fraction of the catalogue that occurs in at least one list (Herlocker et al. 2004; Ge et al. 2010).
 
     >>> catalogue_coverage(torch.tensor([1, 0, 2, 0]))
     0.5
@@ -37,9 +37,9 @@ def catalogue_coverage(exposure: PerItem) -> float:
 
 
 def gini(exposure: PerItem) -> float:
-    """How unequally items are shown: Σ_j (2j − n − 1) p_j / (n − 1), p ascending shares of the exposure (Shani & Gunawardana 2011).
+    """The Gini index of exposure: Σ_j (2j − n − 1) p_j / (n − 1), p the ascending shares of exposure (Shani & Gunawardana 2011).
 
-    0 where all items are shown equally often, 1 where one item takes every place. NaN where nothing is shown or the catalogue is one item.
+    0 if all items are shown equally often, 1 if one item takes every position; NaN if nothing is shown or there is only one item.
 
     >>> gini(torch.tensor([1, 0, 2, 0]))  # shares 0, 0, 1/3, 2/3: (1 · 1/3 + 3 · 2/3) / 3
     0.7777777777777778
@@ -53,7 +53,7 @@ def gini(exposure: PerItem) -> float:
 def novelty(item_idx: Lists, item_degree: PerItem, n_users: int) -> PerUser:
     """Mean self-information −log2(users of the item / all users), in bits (Zhou et al. 2010; Vargas & Castells 2011).
 
-    An item that nobody has interacted with counts as having one user, for its information would be infinite.
+    Items without interactions count as having one user, since their self-information would be infinite.
 
     >>> novelty(torch.tensor([[0, 1], [2, -1]]), torch.tensor([8, 2, 0]), n_users=8)
     tensor([1., 3.], dtype=torch.float64)
@@ -71,20 +71,20 @@ def average_popularity(item_idx: Lists, item_degree: PerItem) -> PerUser:
 
 
 def long_tail(item_degree: PerItem, head_share: float) -> Bool[Tensor, " n_items"]:
-    """The items outside the head, which is the fewest items that together have `head_share` of all interactions; equals by index.
+    """The items outside the head: the smallest set of items with `head_share` of all interactions; ties are broken by index.
 
     >>> long_tail(torch.tensor([1, 6, 0, 3]), head_share=0.8)
     tensor([ True, False,  True, False])
     """
     order = item_degree.argsort(descending=True, stable=True)
-    before = item_degree[order].cumsum(0) - item_degree[order]  # interactions of the items that are more popular
+    before = item_degree[order].cumsum(0) - item_degree[order]  # interactions of more popular items
     tail = torch.empty_like(item_degree, dtype=torch.bool)
     tail[order] = before >= head_share * item_degree.sum()
     return tail
 
 
 def tail_share(item_idx: Lists, tail: Bool[Tensor, " n_items"]) -> PerUser:
-    """The share of a list that is of the long tail; its mean over users is APLT (Abdollahpouri et al. 2019).
+    """The fraction of a list in the long tail; its mean over users is APLT (Abdollahpouri et al. 2019).
 
     >>> tail_share(torch.tensor([[0, 1], [2, -1]]), torch.tensor([True, False, True]))
     tensor([0.5000, 1.0000], dtype=torch.float64)
@@ -93,10 +93,10 @@ def tail_share(item_idx: Lists, tail: Bool[Tensor, " n_items"]) -> PerUser:
 
 
 def intra_list_distance(item_idx: Lists, vectors: Float[Tensor, "n_items dim"], present: Bool[Tensor, " n_items"]) -> PerUser:
-    """Mean of 1 − cosine over the unordered pairs of a list, by vectors of any modality (Smyth & McClave 2001; Ziegler et al. 2005).
+    """Mean of 1 − cosine over the unordered pairs of a list, for vectors of any modality (Smyth & McClave 2001; Ziegler et al. 2005).
 
-    Pairs with an item that is not `present` are left out; a zero vector is at distance 1 from all. Vectors are
-    gathered for as many users at a time as fit 64 MiB.
+    Pairs with an item that is not `present` are left out; a zero vector has distance 1 from all others. Vectors are
+    gathered for as many users at a time as fit into 64 MiB.
 
     >>> vectors = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [9.0, 9.0]])
     >>> intra_list_distance(torch.tensor([[0, 1, 2, 3], [0, 3, -1, -1]]), vectors, torch.tensor([True, True, True, False]))
@@ -107,7 +107,7 @@ def intra_list_distance(item_idx: Lists, vectors: Float[Tensor, "n_items dim"], 
 
 
 def serendipity(item_idx: Lists, relevance: Bool[Tensor, "n_users k"], expected: Int64[Tensor, "n_users m"]) -> PerUser:
-    """The share of a list that is relevant and not in the `expected` list, that of the popularity baseline (Ge et al. 2010).
+    """The fraction of a list that is relevant and not in the `expected` list of the popularity baseline (Ge et al. 2010).
 
     >>> serendipity(torch.tensor([[5, 7, 2, 4]]), torch.tensor([[True, False, True, False]]), torch.tensor([[5, 1, 0, 4]]))
     tensor([0.2500], dtype=torch.float64)
@@ -124,10 +124,10 @@ def calibration(
     categories: Float[Tensor, "n_items n_categories"],
     alpha: float = 0.01,
 ) -> PerUser:
-    """KL(p ‖ (1 − α) q + α p) in nats between the categories of a user's history, p, and of their list, q (Steck 2018).
+    """KL(p ‖ (1 − α) q + α p) in nats between the category distributions of a user's history, p, and list, q (Steck 2018).
 
-    `categories` are p(category | item) and sum to 1 a row, or are all 0 where nothing is known of the item, which is then left out of p and
-    q. Items weigh the same, whatever their rank. 0 is a list in the proportions of the history; the worst is −log α.
+    `categories` holds p(category | item): rows sum to 1, or are 0 for unknown items, which are left out of p and q. Items have equal
+    weights, regardless of their rank. 0 is a list with the proportions of the history; the worst value is −log α.
 
     >>> history = InteractionMatrix.from_pairs(torch.tensor([0, 0]), torch.tensor([0, 1]), n_users=1, n_items=3)
     >>> drama_or_comedy = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -152,5 +152,5 @@ def _mean_distance(item_idx: Lists, vectors: Float[Tensor, "n_items dim"], prese
     there = (item_idx >= 0) & present[item_idx]
     n = there.sum(dim=1).double()
     unit = torch.nn.functional.normalize(vectors[item_idx].double(), dim=2).masked_fill(~there[..., None], 0)
-    cosines = (unit.sum(dim=1).square().sum(dim=1) - unit.square().sum(dim=(1, 2))) / 2  # |Σ u|² = Σ |u|² + 2 Σ over pairs: none is made
+    cosines = (unit.sum(dim=1).square().sum(dim=1) - unit.square().sum(dim=(1, 2))) / 2  # |Σ u|² = Σ |u|² + 2 Σ over pairs
     return torch.where(n > 1, 1 - cosines / (n * (n - 1) / 2), torch.nan)

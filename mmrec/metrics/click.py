@@ -1,4 +1,4 @@
-"""How well clicks are foreseen: in which order (AUC), with which probability (log loss), and can that be taken at its word (ECE)?"""
+"""Metrics of click prediction: ranking (AUC), likelihood (log loss) and calibration (ECE)."""
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -10,9 +10,9 @@ Clicked = Bool[Tensor, " n"]
 
 
 def click_auc(scores: Float[Tensor, " n"], clicked: Clicked) -> float:
-    """The share of pairs (clicked, not clicked) in which the clicked has the higher score, equals counted half (Hanley & McNeil 1982).
+    """The fraction of pairs (clicked, not clicked) in which the clicked row has the higher score; ties count half (Hanley & McNeil 1982).
 
-    NaN where all or none are clicked.
+    NaN if all or no rows are clicked.
 
     >>> click_auc(torch.tensor([0.9, 0.5, 0.5, 0.1]), torch.tensor([True, False, True, False]))
     0.875
@@ -21,9 +21,9 @@ def click_auc(scores: Float[Tensor, " n"], clicked: Clicked) -> float:
 
 
 def log_loss(logits: Float[Tensor, " n"], clicked: Clicked) -> float:
-    """Mean of −log σ(logit) over the clicked and −log(1 − σ(logit)) over the others, in nats (Good 1952). NaN without any.
+    """Mean of −log σ(logit) over clicked and −log(1 − σ(logit)) over other rows, in nats (Good 1952). NaN without rows.
 
-    From logits, for a probability that is rounded to 0 or 1 would cost infinitely much.
+    Computed from logits, since a probability rounded to 0 or 1 would make the loss infinite.
 
     >>> round(log_loss(torch.tensor([0.0, 100.0]), torch.tensor([True, False])), 4)  # (log 2 + 100) / 2
     50.3466
@@ -33,7 +33,7 @@ def log_loss(logits: Float[Tensor, " n"], clicked: Clicked) -> float:
 
 
 def ece_equal_width(probabilities: Float[Tensor, " n"], clicked: Clicked, n_bins: int) -> float:
-    """Σ_b (n_b / n) |mean probability − share clicked| over bins of equal width of [0, 1], each without its lower end (Guo et al. 2017).
+    """Σ_b (n_b / n) |mean probability − click rate| over bins of [0, 1] with equal width, open at the lower end (Guo et al. 2017).
 
     >>> round(ece_equal_width(torch.tensor([0.1, 0.3, 0.8]), torch.tensor([False, True, True]), n_bins=2), 4)  # (2 · 0.3 + 0.2) / 3
     0.2667
@@ -43,9 +43,9 @@ def ece_equal_width(probabilities: Float[Tensor, " n"], clicked: Clicked, n_bins
 
 
 def ece_equal_mass(probabilities: Float[Tensor, " n"], clicked: Clicked, n_bins: int) -> float:
-    """Σ_b (n_b / n) |mean probability − share clicked| over bins of equally many rows (Nguyen & O'Connor 2015).
+    """Σ_b (n_b / n) |mean probability − click rate| over bins with equally many rows (Nguyen & O'Connor 2015).
 
-    The one to take where most probabilities are small, as of clicks. Equal probabilities share the bin of the first of them.
+    Preferable if most probabilities are small, as for clicks. Equal probabilities fall into the bin of the first of them.
 
     >>> round(ece_equal_mass(torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([False, False, True, True]), n_bins=2), 4)
     0.4

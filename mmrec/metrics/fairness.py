@@ -1,6 +1,6 @@
-"""Fairness to users (is it as good for every group of them?) and to providers (is every group of items shown as often as it should be?).
+"""Fairness metrics: differences in quality between groups of users, and in exposure between groups of items.
 
-Groups are numbers from 0; −1 is a user or an item whose group is not known, which is left out.
+Groups are numbered from 0; users and items with the unknown group −1 are left out.
 """
 
 import torch
@@ -11,7 +11,7 @@ PerGroup = Float64[Tensor, " n_groups"]
 
 
 def group_means(values: Float64[Tensor, " n_users"], groups: Int64[Tensor, " n_users"], n_groups: int) -> PerGroup:
-    """The mean of a metric over the users of each group, NaN where it has none (Ekstrand et al. 2018). Users with NaN are left out.
+    """The mean of a metric over the users of each group, NaN for empty groups (Ekstrand et al. 2018). Users with NaN are left out.
 
     >>> group_means(torch.tensor([0.2, 0.4, 0.9, 0.5]).double(), torch.tensor([0, 0, 1, -1]), n_groups=3)
     tensor([0.3000, 0.9000,    nan], dtype=torch.float64)
@@ -22,7 +22,7 @@ def group_means(values: Float64[Tensor, " n_users"], groups: Int64[Tensor, " n_u
 
 
 def group_gap(means: PerGroup) -> float:
-    """The best group's mean less the worst's, over groups that have one; 0 is fair. NaN without any (max-min, as in Wang et al. 2023).
+    """The best group's mean minus the worst's, over groups with a mean; 0 is fair. NaN if there are none (max-min, Wang et al. 2023).
 
     >>> group_gap(torch.tensor([0.25, torch.nan, 0.75]).double())
     0.5
@@ -32,9 +32,9 @@ def group_gap(means: PerGroup) -> float:
 
 
 def group_exposure(item_idx: Int64[Tensor, "n_users k"], groups: Int64[Tensor, " n_items"], n_groups: int) -> PerGroup:
-    """Each group's share of the attention that lists give, 1 / log2(rank + 1) at each rank (Singh & Joachims 2018).
+    """Each group's share of exposure, which is 1 / log2(rank + 1) at each rank (Singh & Joachims 2018).
 
-    Places that are empty (item_idx −1) or hold an item of no known group are left out. NaN where no place is left.
+    Empty positions (item_idx −1) and items of unknown groups are left out. NaN if no position is left.
 
     >>> group_exposure(torch.tensor([[0, 1, 2], [0, 2, -1]]), torch.tensor([0, 1, 1]), n_groups=2)  # 2 to 2 / log2(3) + 1 / 2
     tensor([0.5317, 0.4683], dtype=torch.float64)
@@ -45,7 +45,7 @@ def group_exposure(item_idx: Int64[Tensor, "n_users k"], groups: Int64[Tensor, "
 
 
 def group_share(weights: Float[Tensor, " n"], groups: Int64[Tensor, " n"], n_groups: int) -> PerGroup:
-    """Each group's share of what the items weigh: of the catalogue with weights of 1, of merit with the users of each item.
+    """Each group's share of the item weights: with weights of 1, of the catalogue; with user counts, of merit.
 
     >>> group_share(torch.tensor([1.0, 1.0, 1.0, 1.0]), torch.tensor([0, 1, 1, -1]), n_groups=2)
     tensor([0.3333, 0.6667], dtype=torch.float64)
@@ -56,9 +56,9 @@ def group_share(weights: Float[Tensor, " n"], groups: Int64[Tensor, " n"], n_gro
 
 
 def exposure_ratio(exposure: PerGroup, due: PerGroup) -> PerGroup:
-    """Exposure over what is due: 1 is fair, 2 is twice what is due (Singh & Joachims 2018).
+    """The ratio of exposure to the due share: 1 is fair (Singh & Joachims 2018).
 
-    `due` is a share of the catalogue (demographic parity) or of merit, by `group_share`. NaN where neither is above 0.
+    `due` is a share of the catalogue (demographic parity) or of merit, from `group_share`. NaN if both are 0.
 
     >>> exposure_ratio(torch.tensor([0.75, 0.25]).double(), torch.tensor([0.5, 0.5]).double())
     tensor([1.5000, 0.5000], dtype=torch.float64)
@@ -67,9 +67,9 @@ def exposure_ratio(exposure: PerGroup, due: PerGroup) -> PerGroup:
 
 
 def exposure_disparity(exposure: PerGroup, due: PerGroup) -> float:
-    """Half of Σ |exposure − due|: the share of all exposure that would have to move for each group to have its due; 0 is fair, below 1.
+    """Half of Σ |exposure − due|: the fraction of exposure to be moved for each group to get its due share; 0 is fair.
 
-    The total variation distance between the two distributions.
+    This is the total variation distance between the two distributions, at most 1.
 
     >>> exposure_disparity(torch.tensor([0.75, 0.25]).double(), torch.tensor([0.5, 0.5]).double())
     0.25

@@ -1,4 +1,4 @@
-"""Ranks of held-out triples among all that could stand in their place, the known ones left out (Bordes et al. 2013)."""
+"""Filtered ranks of link prediction: the rank of a held-out triple among all corrupted ones that are not known (Bordes et al. 2013)."""
 
 from collections.abc import Callable
 
@@ -7,15 +7,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 Scores = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Of n heads, relations and tails: n scores, higher for what is more likely true."""
+"""Maps n heads, relations and tails to n scores, higher for more plausible triples."""
 
 
 @torch.no_grad()
 def filtered_ranks(score: Scores, triples: Int64[Tensor, "n 3"], known: Int64[Tensor, "m 3"], n_entities: int) -> Float[Tensor, " two_n"]:
-    """The rank of each triple's tail and then of each one's head among all entities, from 1.
+    """The rank, from 1, of each triple's tail, then of each triple's head, among all entities.
 
-    Entities that make another known triple are left out. Of k entities with the score of the true one the rank is the mean of the k + 1
-    places, so that equal scores gain nothing. `known` are all true triples, held-out ones too.
+    Entities that form another known triple are left out. If k other entities have the score of the true one, its rank is the mean of the k
+    + 1 positions, so that constant scores gain nothing. `known` contains all true triples, including held-out ones.
 
         >>> triples = torch.tensor([[0, 0, 1]])
         >>> filtered_ranks(lambda head, relation, tail: tail.float() - head.float(), triples, triples, n_entities=3)
@@ -38,7 +38,7 @@ def filtered_ranks(score: Scores, triples: Int64[Tensor, "n 3"], known: Int64[Te
 
 
 def _by_rest(known: Int64[Tensor, "m 3"], place: int) -> dict[tuple[int, ...], list[int]]:
-    """By what the triples say apart from the entity at `place`: those that stand there."""
+    """Group the entities at `place` by the rest of the triple."""
     found: dict[tuple[int, ...], list[int]] = {}
     for triple in known.tolist():
         found.setdefault(_rest(triple, place), []).append(triple[place])

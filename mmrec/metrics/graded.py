@@ -1,4 +1,4 @@
-"""nDCG over graded relevance: some positives are worth more than others, as a rating of 5 is worth more than one of 3."""
+"""nDCG with graded relevance: for example, a rating of 5 is worth more than one of 3."""
 
 from collections.abc import Callable
 
@@ -22,10 +22,10 @@ def linear(grades: Float[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
 
 
 def graded_ndcg(grades: Float[Tensor, "n_users depth"], ideal: Float[Tensor, "n_users m"], k: int, gain: Gain = linear) -> PerUser:
-    """Σ gain(grade at rank r) / log2(r + 1) over the first k ranks, divided by the same sum over the user's k greatest grades.
+    """Σ gain(grade at rank r) / log2(r + 1) over the first k ranks, divided by the same sum for the user's k highest grades.
 
-    `grades` are those of the items at each rank, 0 where the item is no positive; `ideal` are all grades of the user in any order, padded
-    with 0. Grades are at least 0, and every user has one above 0. With grades of 0 and 1 this is `mmrec.metrics.ranking.ndcg`.
+    `grades` are those of the items at each rank, 0 for items that are not positives; `ideal` are all grades of the user in any order,
+    padded with 0. Grades are nonnegative, and every user has a positive one. With grades of 0 and 1 this is `mmrec.metrics.ranking.ndcg`.
 
     >>> graded_ndcg(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0]]), k=2)  # (1 + 2 / log2(3)) / (2 + 1 / log2(3))
     tensor([0.8597], dtype=torch.float64)
@@ -39,7 +39,7 @@ def graded_ndcg(grades: Float[Tensor, "n_users depth"], ideal: Float[Tensor, "n_
 def grade_pairs(
     user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"], grades: Float[Tensor, " n"], n_users: int, n_items: int
 ) -> tuple[InteractionMatrix, Float64[Tensor, " nnz"]]:
-    """Graded events in any order as a matrix and the grade of each of its entries; of duplicates the greatest grade counts.
+    """Build a matrix of graded events in any order, and the grade of each entry; for duplicates, the highest grade.
 
     >>> grade_pairs(torch.tensor([0, 0, 0]), torch.tensor([1, 0, 1]), torch.tensor([3.0, 2.0, 5.0]), n_users=1, n_items=2)[1]
     tensor([2., 5.], dtype=torch.float64)
@@ -53,7 +53,7 @@ def grade_pairs(
 def look_up_grades(
     user_idx: Int64[Tensor, " n_users"], item_idx: Int64[Tensor, "n_users k"], positives: InteractionMatrix, grades: Float64[Tensor, " nnz"]
 ) -> Float64[Tensor, "n_users k"]:
-    """The grade of each ranked item for its user, 0 where it is no positive or the place is empty (item_idx −1).
+    """The grade of each ranked item for its user, 0 for items that are not positives and empty positions (item_idx −1).
 
     >>> positives, grades = grade_pairs(torch.tensor([0, 0]), torch.tensor([2, 0]), torch.tensor([4.0, 3.0]), n_users=1, n_items=3)
     >>> look_up_grades(torch.tensor([0]), torch.tensor([[2, 1, -1]]), positives, grades)
@@ -69,7 +69,7 @@ def look_up_grades(
 def pad_grades(
     user_idx: Int64[Tensor, " n_users"], positives: InteractionMatrix, grades: Float64[Tensor, " nnz"]
 ) -> Float64[Tensor, "n_users m"]:
-    """All grades of each user in one row, padded with 0: the `ideal` of `graded_ndcg`.
+    """All grades of each user in one row, padded with 0; the `ideal` of `graded_ndcg`.
 
     >>> positives, grades = grade_pairs(torch.tensor([0, 1, 1]), torch.tensor([2, 0, 1]), torch.tensor([4.0, 3.0, 5.0]), 2, 3)
     >>> pad_grades(torch.tensor([0, 1]), positives, grades)

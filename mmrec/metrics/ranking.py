@@ -1,6 +1,6 @@
-"""Ranking metrics, one value a user; the mean over users is the caller's.
+"""Ranking metrics, one value per user; the caller takes the mean over users.
 
-Every function takes the same two things. `relevance: (n_users, depth)` is True where the item at that rank is a positive, best rank first;
+All functions have the same arguments. `relevance: (n_users, depth)` is True if the item at that rank is a positive, best rank first;
 `n_positives: (n_users,)` counts all positives of the user, ranked or not, and is at least 1 (users without positives are left out before).
 """
 
@@ -19,7 +19,7 @@ PerUser = Float64[Tensor, " n_users"]
 
 
 def recall(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """Positives among the first k over all positives (Manning, Raghavan & Schütze 2008, ch. 8).
+    """The number of positives among the first k, divided by the number of all positives (Manning, Raghavan & Schütze 2008, ch. 8).
 
     >>> recall(torch.tensor([[True, False, True]]), torch.tensor([4]), k=3)
     tensor([0.5000], dtype=torch.float64)
@@ -28,7 +28,7 @@ def recall(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
 
 
 def precision(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """Positives among the first k over k, of a list shorter than k too (Manning, Raghavan & Schütze 2008, ch. 8).
+    """The number of positives among the first k, divided by k, also for shorter lists (Manning, Raghavan & Schütze 2008, ch. 8).
 
     >>> precision(torch.tensor([[True, False, True]]), torch.tensor([4]), k=5)
     tensor([0.4000], dtype=torch.float64)
@@ -37,7 +37,7 @@ def precision(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
 
 
 def hit_rate(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """1 where any of the first k is a positive, else 0 (Deshpande & Karypis 2004, there of one positive a user).
+    """1 if any of the first k is a positive, else 0 (Deshpande & Karypis 2004, there with one positive per user).
 
     >>> hit_rate(torch.tensor([[False, True], [False, False]]), torch.tensor([1, 2]), k=2)
     tensor([1., 0.], dtype=torch.float64)
@@ -46,7 +46,7 @@ def hit_rate(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
 
 
 def mrr(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """One over the rank of the first positive, 0 where it is beyond k (Voorhees 1999).
+    """The reciprocal rank of the first positive, 0 if it is beyond k (Voorhees 1999).
 
     >>> mrr(torch.tensor([[False, True], [False, False]]), torch.tensor([1, 2]), k=2)
     tensor([0.5000, 0.0000], dtype=torch.float64)
@@ -56,9 +56,9 @@ def mrr(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
 
 
 def map(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """Average precision at k: the sum of the precision at each rank up to k that holds a positive, over min(k, positives).
+    """Average precision at k: the sum of the precision at each rank up to k with a positive, divided by min(k, positives).
 
-    Buckley & Voorhees 2000 divide by all positives, as k has no part in it there; min(k, positives) makes 1 reachable at any k.
+    Buckley & Voorhees 2000 divide by all positives, since they have no cutoff; with min(k, positives), 1 can be reached for any k.
 
     >>> map(torch.tensor([[True, False, True]]), torch.tensor([2]), k=3)
     tensor([0.8333], dtype=torch.float64)
@@ -69,7 +69,7 @@ def map(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
 
 
 def ndcg(relevance: Relevance, n_positives: Counts, k: int) -> PerUser:
-    """Binary gain over log2(rank + 1), divided by that of the best possible list of length k (Järvelin & Kekäläinen 2002).
+    """The sum of 1 / log2(rank + 1) over positives, divided by that of the ideal list of length k (Järvelin & Kekäläinen 2002).
 
     >>> ndcg(torch.tensor([[False, True]]), torch.tensor([1]), k=2)
     tensor([0.6309], dtype=torch.float64)
@@ -84,10 +84,10 @@ METRICS = {"recall": recall, "ndcg": ndcg, "hit_rate": hit_rate, "mrr": mrr, "ma
 
 
 def known_metrics() -> dict[str, Callable[[Relevance, Counts, int], PerUser]]:
-    """Return the metrics by name: those of this module, and after them those that installed packages add (`mmrec.plugins`).
+    """Return the metrics by name: those of this module, then those of installed packages (`mmrec.plugins`).
 
     Raises:
-        ConfigError: if a package calls a metric as one of this module is called.
+        ConfigError: a package has a metric with the name of one of this module.
 
     >>> list(known_metrics())[:2]
     ['recall', 'ndcg']
@@ -99,7 +99,7 @@ def known_metrics() -> dict[str, Callable[[Relevance, Counts, int], PerUser]]:
 
 
 def all_metrics(relevance: Relevance, n_positives: Counts, ks: list[int]) -> dict[str, PerUser]:
-    """Every metric at every k, as `recall@20` and so on."""
+    """Every metric at every cutoff, with names such as `recall@20`."""
     return {f"{name}@{k}": metric(relevance, n_positives, k) for name, metric in known_metrics().items() for k in ks}
 
 

@@ -1,14 +1,14 @@
-"""Retrieval between two sets of paired features: does each one find its partner among all the others?"""
+"""Retrieval recall between two sets of paired features: is each feature's partner among its nearest neighbours?"""
 
 from jaxtyping import Float
 from torch import Tensor
 
 
 def retrieval_recall(queries: Float[Tensor, "n dim"], targets: Float[Tensor, "n dim"], k: int) -> float:
-    """The share of queries whose partner (the target of the same row) is among the `k` targets of the greatest inner product.
+    """The fraction of queries whose partner (the target of the same row) is among the `k` targets with the largest inner product.
 
-    Targets as close as the partner are put before and after it alike, so targets that are all equal give chance, `k / n`. Raises ValueError
-    where there are no queries.
+    Targets tied with the partner are ranked before and after it with equal probability, so constant targets give chance level, `k / n`.
+    Raises ValueError if there are no queries.
 
     >>> import torch
     >>> retrieval_recall(torch.eye(3), torch.tensor([[0.9, 0.5, 0.0], [1.0, 0.4, 0.0], [0.8, 0.1, 1.0]]), k=2)
@@ -24,7 +24,7 @@ def retrieval_recall(queries: Float[Tensor, "n dim"], targets: Float[Tensor, "n 
 
 
 def retrieval_chance(n: int, k: int) -> float:
-    """What `retrieval_recall` is for features that know nothing: `k` of `n` targets.
+    """The chance level of `retrieval_recall`: `k` of `n` targets.
 
     >>> retrieval_chance(40, 10)
     0.25

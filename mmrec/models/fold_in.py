@@ -1,4 +1,4 @@
-"""Vectors for users whom training did not meet: who is new, who is average, and who is known by a history."""
+"""Vectors for users who are not in the training data: averages for users without history, regression for others."""
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -12,26 +12,26 @@ _RIDGE = 1e-3
 
 
 def occurring(idx: Int64[Tensor, " n"], size: int) -> Bool[Tensor, " size"]:
-    """Which of 0 … size - 1 are among `idx`."""
+    """Whether each of 0 … size - 1 occurs in `idx`."""
     return torch.bincount(idx, minlength=size) > 0
 
 
 def mean_for_new(users: Float[Tensor, "n_users dim"], known_users: Bool[Tensor, " n_users"]) -> Float[Tensor, "n_users dim"]:
-    """The vectors, and for users without training interactions the mean vector of those with some."""
+    """Replace the vectors of users without training interactions by the mean vector of the others."""
     return torch.where(known_users[:, None], users, users[known_users].mean(dim=0))
 
 
 def sums_of_items(owned: InteractionMatrix, items: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_users dim"]:
-    """Of each user the sum of the vectors of their items."""
+    """The sum of the vectors of each user's items."""
     user, item = owned.rows(torch.arange(owned.n_users, device=owned.indptr.device))
     return items.new_zeros(owned.n_users, items.shape[1]).index_add_(0, user, items.index_select(0, item))
 
 
 class FoldInByRegression:
-    """Predicts a user's vector from the mean vector of their items, by the ridge regression of the known users' vectors on theirs.
+    """Predicts a user's vector from the mean vector of their items, by ridge regression fitted on the known users.
 
-    So a user who is given as a history is placed where users with such items are, whatever way the vectors were trained. One without any
-    item gets the mean vector of the known users. The regression is solved at the first call.
+    A user given by a history is thus placed near users with similar items, whichever way the vectors were trained. Users without items get
+    the mean vector of the known users. The regression is solved at the first call.
     """
 
     def __init__(self, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], train: Interactions) -> None:
@@ -56,7 +56,7 @@ class FoldInByRegression:
         return weights
 
     def _means(self, owned: InteractionMatrix) -> Float[Tensor, "n_users dim_plus_1"]:
-        """The mean vectors of users' items and, for the intercept, a 1; in double precision."""
+        """The mean vectors of users' items with a 1 for the intercept, in double precision."""
         means = sums_of_items(owned, self.items.double()) / owned.degree.clamp(min=1)[:, None]
         return torch.nn.functional.pad(means, (0, 1), value=1.0)
 

@@ -1,4 +1,4 @@
-"""The contract of every model: trained by gradient or fitted in closed form, once trained it scores items for users."""
+"""The interface of all models, trained by gradient descent or fitted in closed form, which then score items for users."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -19,30 +19,30 @@ from mmrec.types import DatasetSpec
 
 
 class TrainScores(NamedTuple):
-    """What a model says of a training batch."""
+    """The scores of a training batch."""
 
     positive: Float[Tensor, " n"]
-    """The score of every positive; none at all from a model that learns without negatives."""
+    """The score of every positive; empty for models that learn without negatives."""
     negative: Float[Tensor, "users pool"]
     """The scores of each user's negatives."""
     extra: Float[Tensor, ""]
-    """What is added to the ranking loss: regularisation, self-supervision, facts of the graph. Weights are in it already."""
+    """The weighted sum of additional losses: regularization, self-supervision, link prediction."""
 
 
 class TrainedScorer(ABC):
-    """What a trained model knows, ready to score. A user is an index of training, or a history, with a profile where one is known."""
+    """A trained model that is ready to score. Users are given by training index, or by a history with an optional profile."""
 
     @abstractmethod
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        """The score of every item for users of the training data; higher is better. The tensor is the caller's, who may write to it."""
+        """The scores of all items for training users; higher is better. The caller may modify the tensor."""
 
     @abstractmethod
     def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
-        """The same for users who are given as what they had. Raises ConfigError where a model cannot do so."""
+        """The scores of all items for users given by histories. Raises ConfigError if the model does not support this."""
 
     @abstractmethod
     def vectors(self) -> "FrozenScorer | None":
-        """Two matrices whose product is `score_users`, where a model has such: ranking and indexes are fast with them."""
+        """Two matrices whose product is `score_users`, for fast ranking and indexes; None if there are none."""
 
 
 FoldIn = Callable[[Histories], Float[Tensor, "n_users dim"]]
@@ -50,14 +50,14 @@ FoldIn = Callable[[Histories], Float[Tensor, "n_users dim"]]
 
 @dataclass(frozen=True)
 class FrozenScorer(TrainedScorer):
-    """User and item vectors after training; ranks by their inner product."""
+    """User and item vectors after training; scores are inner products."""
 
     users: Float[Tensor, "n_users dim"]
     items: Float[Tensor, "n_items dim"]
     attention: Float[Tensor, "n_items modalities"]
-    """The mass that each modality has in each item; no columns where a model does not say."""
+    """The mass of each modality in each item; no columns if the model does not provide it."""
     fold_in: FoldIn | None = None
-    """Gives the vectors of users who are known by their history."""
+    """Computes the vectors of users from their histories."""
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         return self.users[user_idx] @ self.items.T
@@ -71,7 +71,7 @@ class FrozenScorer(TrainedScorer):
         return self
 
     def lifted(self, is_new: Bool[Tensor, " n_items"], cold_lift: float) -> "FrozenScorer":
-        """What `LiftedScorer` makes of this one, as two matrices; without a lift it stays as it is."""
+        """The equivalent of `LiftedScorer` as two matrices; unchanged if the offset is 0."""
         if not cold_lift:
             return self
         fold_in = self.fold_in
@@ -86,7 +86,7 @@ class FrozenScorer(TrainedScorer):
 
 
 class LiftedScorer(TrainedScorer):
-    """Another's scores at unit deviation over the catalogue for every user, and new items `cold_lift` higher: see `Weights`."""
+    """Scales the scores of another scorer to unit deviation per user, and raises new items by `cold_lift`, see `Weights`."""
 
     def __init__(self, scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], cold_lift: float) -> None:
         self.scorer, self.is_new, self.cold_lift = scorer, is_new, cold_lift
@@ -106,22 +106,22 @@ class LiftedScorer(TrainedScorer):
 
 
 class Parts(NamedTuple):
-    """What a score is mixed from. The inner products of both kinds deviate by 1 over the catalogue, for every user."""
+    """The parts of a score mixture. The inner products of both kinds have unit deviation over the catalogue for every user."""
 
     users: Float[Tensor, "n_users dim"]
     items: Float[Tensor, "n_items dim"]
     linear_users: Float[Tensor, "n_users rank"]
-    """Without columns where there is no linear part."""
+    """No columns if there is no linear part."""
     linear_items: Float[Tensor, "n_items rank"]
     trend: Float[Tensor, " n_items"]
     known_users: Bool[Tensor, " n_users"]
     known_items: Bool[Tensor, " n_items"]
     attention: Float[Tensor, "n_items modalities"]
     fold_in: Callable[[Histories], tuple[Tensor, Tensor]] | None = None
-    """`users` and `linear_users` of users who are known by their history."""
+    """Computes `users` and `linear_users` of users from their histories."""
 
     def mix(self, weights: "Weights") -> FrozenScorer:
-        """The weighted sum as two matrices: `u·i + linear·(u'·i') + trend·t_i + cold_lift`, see `Weights`."""
+        """The weighted sum `u·i + linear·(u'·i') + trend·t_i + cold_lift` as two matrices, see `Weights`."""
         known = self.known_items[:, None]
         linear = torch.where(known, weights.linear, weights.linear_of_new) * self.linear_items
         items = torch.cat([self.items, linear, self.trend[:, None], weights.cold_lift * (~known).float()], dim=1)
@@ -139,41 +139,40 @@ def _mixed_users(weights: "Weights", users: Tensor, linear_users: Tensor, known:
 
 
 class Weights(NamedTuple):
-    """What each part counts beside the fused one, in its deviations. Validation chooses them."""
+    """The weights of the parts relative to the fused part, in units of its deviation. Chosen by validation."""
 
     linear: float = 0.0
     trend: float = 0.0
     """For users with training interactions."""
     trend_for_new: float = 0.0
-    """For those without."""
+    """For users without training interactions."""
     cold_lift: float = 0.0
-    """How much higher items without training interactions score: training can only make the content of items that it has seen fit their
-    users, so what it has not seen may come out too low beside them; or too high, being scored by content alone."""
+    """The offset of items without training interactions. Since training fits only the content of training items, new items may score too
+    low in comparison; or too high, as they are scored by content alone."""
     linear_of_new: float = 0.0
-    """What the linear part counts for items without training interactions, whose linear vectors are predicted from their content."""
+    """The weight of the linear part for items without training interactions, whose linear vectors are predicted from content."""
 
 
 class LackingData(ConfigError):
-    """The data have not what a model needs: as a baseline it is left out."""
+    """The data lack what a model requires; as a baseline, the model is left out."""
 
 
 class Recommender(nn.Module, ABC):
-    """A model that can score items for users, once it is trained. Its tensors are its `state_dict`, whichever way they are found."""
+    """A model that can score items for users once it is trained. All of its learned tensors are in its `state_dict`."""
 
     is_history_based: ClassVar[bool] = False
-    """Whether a known user is no more than their training history: that history, given as such, has the scores of the user."""
+    """Whether users are represented by their history alone, so that a known user and an equal history have equal scores."""
     ranks_new_items: ClassVar[bool] = False
-    """Whether content or a graph tells it which items without training interactions suit a user."""
+    """Whether it can rank items without training interactions, by content or by a graph."""
     parts_taken: ClassVar[tuple[str, ...]] = ()
-    """Of `fusion`, `backbone`, `kg_encoder`, `linear`, `trend` and `encoders`, made for the model, those that the constructor takes.
+    """The constructor's arguments among `fusion`, `backbone`, `kg_encoder`, `linear`, `trend` and `encoders`, created for the model.
 
-    `encoders` are `mmrec.nn.encoders.pretrained.PretrainedEncoder`s by modality, to be trained with the model on what `take` of
-    `spec.item_inputs` gives.
+    `encoders` are `mmrec.nn.encoders.pretrained.PretrainedEncoder`s by modality, trained with the model on inputs from `spec.item_inputs`.
     """
     later_state: ClassVar[Mapping[str, bool | float]] = {}
-    """What of its `state_dict` checkpoints of earlier versions lack, and the value that all of it then has."""
+    """Entries of the `state_dict` that checkpoints of earlier versions lack, and the value to fill them with."""
     modalities: tuple[str, ...] = ()
-    """The tokens of an item that `freeze` can hide, in the order of `FrozenScorer.attention`; none where a model has no such tokens."""
+    """The tokens of an item that `freeze` can hide, in the order of `FrozenScorer.attention`; empty if there are none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,7 +180,7 @@ class Recommender(nn.Module, ABC):
 
     @abstractmethod
     def freeze(self, hidden: Collection[str] = ()) -> TrainedScorer:
-        """The trained model as a scorer, in evaluation mode and without gradients; modalities in `hidden` are left out of every item."""
+        """Return the trained model as a scorer, in evaluation mode and without gradients, ignoring the modalities in `hidden`."""
 
 
 def _complete_state(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
@@ -192,12 +191,12 @@ def _complete_state(module: nn.Module, state: dict[str, Any], prefix: str, *_: A
 
 
 class ClosedFormRecommender(Recommender, TrainedScorer):
-    """A model that is fitted once, without gradients, and then is its own scorer. Fitting the same data twice gives the same scores.
+    """A model that is fitted once without gradients, reproducibly, and is then its own scorer.
 
-    One that knows nothing of an item without training interactions gives it a score that no item of a user's row is below. One that
-    knows nothing of a user without training interactions scores by popularity, as a service would; but for `Random`.
+    Items without training interactions of which it knows nothing get a score below all others. Users without training interactions get
+    popular items (except for `Random`).
 
-    What it was fitted to is kept by `remember`: a `state_dict` restores a model that was made with the same arguments, and needs no data.
+    Fitted tensors are stored by `remember`: a `state_dict` restores a model created with the same arguments, without data.
     """
 
     indptr: Tensor
@@ -211,31 +210,32 @@ class ClosedFormRecommender(Recommender, TrainedScorer):
 
     @abstractmethod
     def fit(self, spec: DatasetSpec) -> Self:
-        """Learns from the training interactions, and from what else the model reads of the spec; returns itself.
+        """Learn from the training interactions and other parts of the specification, and return the model.
 
-        Raises LackingData where the spec has not what it needs.
+        Raises:
+            LackingData: the specification lacks what the model requires.
         """
 
     def freeze(self, hidden: Collection[str] = ()) -> TrainedScorer:
-        """The model itself; where `lift_new_items` was called, with what that adds."""
+        """The model itself, wrapped if `lift_new_items` was called."""
         if "cold_lift" not in dict(self.named_buffers(recurse=False)):
             return self
         return LiftedScorer(self, self.interactions.item_degree == 0, float(self.cold_lift))
 
     def lift_new_items(self, cold_lift: float) -> None:
-        """Lets `freeze` score items without training interactions higher, and keeps that in the `state_dict`: see `Weights`."""
+        """Set the score offset of new items, which `freeze` applies and the `state_dict` contains, see `Weights`."""
         self.remember(cold_lift=torch.tensor(cold_lift))
 
     def vectors(self) -> FrozenScorer | None:
         return None
 
     def remember(self, **tensors: Tensor) -> None:
-        """Keeps tensors as attributes and in the `state_dict`."""
+        """Store tensors as attributes and in the `state_dict`."""
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
 
     def remember_interactions(self, spec: DatasetSpec) -> InteractionMatrix:
-        """Keeps the training interactions, which are `interactions` from then on."""
+        """Store the training interactions, which `interactions` then returns."""
         owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
         self.remember(indptr=owned.indptr, indices=owned.indices, n_items=torch.tensor(spec.n_items))
         return owned
@@ -247,7 +247,7 @@ class ClosedFormRecommender(Recommender, TrainedScorer):
 
 
 def _make_room(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """A model that is not fitted has no tensors to load into; their shapes are those of the state."""
+    """Create the buffers of an unfitted model with the shapes of the state to be loaded."""
     for name, value in state.items():
         key = name.removeprefix(prefix)
         if name.startswith(prefix) and "." not in key:
@@ -255,17 +255,17 @@ def _make_room(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -
 
 
 class GradientRecommender(Recommender):
-    """A model that learns from batches under any loss of `mmrec.losses`, or one of its own: see `TrainScores.extra`.
+    """A model trained on batches with any loss of `mmrec.losses`, or with its own, see `TrainScores.extra`.
 
-    Its constructor takes `spec`, and by their names the `parts_taken` of a configuration. One that `ranks_new_items`, and is no mixture,
-    keeps their lift in its `state_dict` and is frozen by `freeze_vectors`, which adds it.
+    Its constructor takes `spec` and the `parts_taken` of a configuration. Models that rank new items and are not a `MixedRecommender` store
+    the offset of new items in the `state_dict`, and `freeze_vectors` applies it.
     """
 
     known_users: Bool[Tensor, " n_users"]
     known_items: Bool[Tensor, " n_items"]
     later_state: ClassVar[Mapping[str, bool | float]] = {"cold_lift": 0.0}
     cold_lift: Tensor
-    """How much higher `freeze` scores new items, see `Weights`; only of a model that ranks them."""
+    """The score offset of new items, see `Weights`; only for models that rank them."""
 
     def __init__(self, spec: DatasetSpec) -> None:
         super().__init__()
@@ -277,24 +277,23 @@ class GradientRecommender(Recommender):
 
     @abstractmethod
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        """Scores of a training batch. What is random comes from `generator`, which is on the CPU, or from torch's global one."""
+        """Score a training batch. Randomness comes from `generator`, which is on the CPU, or from torch's global generator."""
 
     def freeze_vectors(self, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> FrozenScorer:
-        """A scorer of these vectors. Users without training interactions get the mean vector of those with some.
+        """Create a scorer of the given vectors. Users without training interactions get the mean vector of the others.
 
-        A user who is given as a history gets what ridge regression predicts from the items in it: see `FoldInByRegression`. New items
-        score higher by the lift that was chosen.
+        Vectors of histories are predicted by ridge regression, see `FoldInByRegression`. The score offset of new items is applied.
         """
         users, items = mean_for_new(users.float(), self.known_users), items.float().detach()
         scorer = FrozenScorer(users, items, items.new_zeros((len(items), 0)), FoldInByRegression(users, items, self.train_interactions))
         return scorer.lifted(~self.known_items, float(self.cold_lift)) if _is_lifted(self) else scorer
 
     def lift_new_items(self, cold_lift: float) -> None:
-        """Lets `freeze` score items without training interactions higher, and keeps that in the `state_dict`."""
+        """Set the score offset of new items, which `freeze` applies and the `state_dict` contains."""
         self.cold_lift.fill_(cold_lift)
 
     def freeze_unlifted(self) -> TrainedScorer:
-        """As `freeze`, without the lift."""
+        """As `freeze`, without the offset of new items."""
         before = float(self.cold_lift)
         self.lift_new_items(0.0)
         try:
@@ -304,47 +303,46 @@ class GradientRecommender(Recommender):
 
 
 def _is_lifted(model: GradientRecommender) -> bool:
-    """Whether it keeps a lift of new items; a mixture has one among its weights."""
+    """Whether the model has an offset of new items; mixtures have it among their weights."""
     return model.ranks_new_items and not isinstance(model, MixedRecommender)
 
 
 class LookupRecommender(GradientRecommender):
-    """A recommender that in training reads its embedding tables by calling them alone, the rows of a batch at a time.
+    """A model that accesses its embedding tables in training only by looking up the rows of a batch.
 
-    So their gradients may be sparse, and their rows divided among processes.
+    Its gradients may therefore be sparse, and its tables sharded over processes.
     """
 
 
 class EpochRecommender(GradientRecommender):
-    """A recommender that does some of its work once an epoch, such as dropping edges of its graphs."""
+    """A model with work to do once per epoch, such as resampling the edges of a graph."""
 
     @abstractmethod
     def start_epoch(self, generator: torch.Generator) -> None:
-        """Called before the first batch of every epoch, with a generator that is a function of seed and epoch alone.
+        """Called before the first batch of every epoch, with a generator that depends on seed and epoch only.
 
-        And then only: what it makes must come back with the `state_dict`, for a training that is resumed within the epoch.
+        It is not called when training is resumed within an epoch, so its results must be part of the `state_dict`.
         """
 
 
 class Closed(NamedTuple):
-    """A modality that a trained model does without, of all items of a kind."""
+    """A modality that a trained model ignores for all items of a kind."""
 
     modality: str
     of_new: bool
-    """Of items without training interactions; else of those with some."""
+    """True for items without training interactions, False for all others."""
 
     def __str__(self) -> str:
         return f"{self.modality} of {'new' if self.of_new else 'known'} items"
 
 
 class MixedRecommender(GradientRecommender):
-    """A recommender whose scores are a weighted sum of parts; validation chooses the weights, and which modalities it does without
-    (`RankingTask`)."""
+    """A model whose scores are a weighted sum of parts. Validation chooses the weights and the modalities to ignore (`RankingTask`)."""
 
     @property
     @abstractmethod
     def weights(self) -> Weights:
-        """The weights now, which `freeze` uses and checkpoints hold."""
+        """The current weights, which `freeze` uses and checkpoints contain."""
 
     @weights.setter
     @abstractmethod
@@ -352,13 +350,13 @@ class MixedRecommender(GradientRecommender):
 
     @property
     def closable(self) -> tuple[Closed, ...]:
-        """What `closed` may hold, in the order in which it is tried; nothing where a model always uses all that it has."""
+        """The possible elements of `closed`, in the order in which they are tried; empty if the model always uses everything."""
         return ()
 
     @property
     @abstractmethod
     def closed(self) -> frozenset[Closed]:
-        """What `freeze` does without now, and checkpoints hold: evidence that validation found to do harm."""
+        """The modalities that `freeze` currently ignores, because they reduced the validation metric; checkpoints contain them."""
 
     @closed.setter
     @abstractmethod
@@ -366,11 +364,11 @@ class MixedRecommender(GradientRecommender):
 
     @abstractmethod
     def parts(self, hidden: Collection[str] = (), closed: frozenset[Closed] | None = None) -> Parts:
-        """The parts of the scores, as `freeze` mixes them; with other evidence closed than `closed` now says."""
+        """The parts of the scores that `freeze` mixes, optionally with other closed modalities."""
 
 
 def to_unit_deviation(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_users dim"]:
-    """The users' vectors, scaled so that their inner products with the items deviate by 1: `u / √(uᵀ Cov(i) u)`."""
+    """Scale user vectors so that their inner products with items have unit deviation: `u / √(uᵀ Cov(i) u)`."""
     dim = items.shape[1]
     covariance = items.T.cov().reshape(dim, dim) if len(items) > 1 else items.new_zeros(dim, dim)
     deviation = torch.einsum("ud,de,ue->u", users, covariance, users).clamp(min=0).sqrt()

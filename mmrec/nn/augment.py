@@ -1,4 +1,4 @@
-"""Random changes to pictures that leave what they show the same, on whole batches and without touching the disk."""
+"""Data augmentation of pictures: random changes that preserve their content, applied to whole batches in memory."""
 
 import torch
 import torch.nn.functional as F
@@ -9,9 +9,9 @@ MIN_AREA, ASPECT, JITTER = 0.6, 0.15, 0.2
 
 
 def augment_pictures(pictures: UInt8[Tensor, "batch 3 size size"], generator: torch.Generator) -> Float[Tensor, "batch 3 size size"]:
-    """Each picture cropped to at least `MIN_AREA` of it and scaled back, flipped half the time, its light, contrast and colour varied.
+    """Randomly crop to at least `MIN_AREA` and rescale, flip with probability 1/2, and vary brightness, contrast and saturation.
 
-    Light, contrast and saturation vary by up to `JITTER`; hue stays, as it often is what a text speaks of. The result is in [0, 1].
+    These vary by up to `JITTER`; the hue is unchanged, since texts often mention colours. The result is in [0, 1].
     """
     crops = F.affine_grid(_random_crops(len(pictures), generator), list(pictures.shape), align_corners=False)
     scaled = F.grid_sample(pictures.float() / 255, crops.to(pictures.device), padding_mode="reflection", align_corners=False)
@@ -22,7 +22,7 @@ def augment_pictures(pictures: UInt8[Tensor, "batch 3 size size"], generator: to
 
 
 def _random_crops(n: int, generator: torch.Generator) -> Float[Tensor, "n 2 3"]:
-    """Affine maps from the square onto a random rectangle within it, half of them mirrored."""
+    """Affine maps from the square to random rectangles inside it, half of them mirrored."""
     side = _uniform((n,), MIN_AREA, 1, generator).sqrt()
     stretch = _uniform((n,), -ASPECT / 2, ASPECT / 2, generator).exp()
     width, height = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)

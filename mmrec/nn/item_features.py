@@ -1,4 +1,4 @@
-"""The frozen features of items as part of a model: on its device, outside its checkpoints, and with who has them."""
+"""Frozen item features as a module: moved with the model, but not part of its checkpoints."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -10,7 +10,15 @@ from mmrec.types import Features
 
 
 class ItemFeatures(nn.Module):
-    """The features of all modalities that at least one item has. Raises ValueError, naming who needs them, where there are none."""
+    """The features of all modalities that at least one item has.
+
+    Args:
+        features: by modality.
+        needed_by: the module that requires features, for the message.
+
+    Raises:
+        ValueError: no item has any features.
+    """
 
     def __init__(self, features: Mapping[str, Features], needed_by: str) -> None:
         super().__init__()
@@ -26,22 +34,22 @@ class ItemFeatures(nn.Module):
             self.register_buffer(f"present_{name}", found.present, persistent=False)
 
     def values(self, name: str) -> Float[Tensor, "n_items dim"]:
-        """The features of a modality; where `present` is False they mean nothing."""
+        """The features of a modality; undefined where `present` is False."""
         values: Tensor = getattr(self, f"values_{name}")
         return values
 
     def present(self, name: str) -> Bool[Tensor, " n_items"]:
-        """Who has the modality."""
+        """Whether each item has the modality."""
         present: Tensor = getattr(self, f"present_{name}")
         return present
 
     def items(self) -> Iterator[tuple[str, Float[Tensor, "n_items dim"], Bool[Tensor, " n_items"]]]:
-        """Name, values and presence of every modality."""
+        """Iterate over the name, values and presence of every modality."""
         for name in self.names:
             yield name, self.values(name), self.present(name)
 
     def project(self, name: str, projection: Callable[[Tensor], Tensor], *item_idx: Int64[Tensor, "*n"]) -> list[Float[Tensor, "*n width"]]:
-        """The projected features of some items, for each of `item_idx`; of the whole catalogue first, where that is the smaller work."""
+        """Project the features of the items in each of `item_idx`, via the whole catalogue if that is less work."""
         values = self.values(name)
         if len(values) < sum(idx.numel() for idx in item_idx):
             projected = projection(values)

@@ -1,4 +1,4 @@
-"""Item-item graphs: who is most like whom by content, found in chunks, and products with graphs whose weights are learned."""
+"""Item-item graphs: nearest neighbours by content, computed in chunks, and products with graphs whose weights are learned."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from mmrec.nn.propagation import csr_matrix
 
-_SIMILARITIES = 1 << 24  # in memory at a time
+_SIMILARITIES = 1 << 24  # the number in memory at a time
 
 
 def nearest_items(vectors: Float[Tensor, "n dim"], k: int) -> Int64[Tensor, "n neighbours"]:
-    """The `k` rows (all, where there are fewer) of highest cosine with each row, itself among them, in ascending order.
+    """The `k` rows (or all, if there are fewer) with the highest cosine to each row, including itself, in ascending order.
 
-    Of equal ones those with the lower index are taken. Rows are compared with all others a chunk at a time: memory is linear in n·k.
+    Ties are broken in favour of lower indices. Rows are processed in chunks, so memory is linear in n·k.
     """
     if k < 1:
         raise ValueError(f"n_neighbours: expected at least 1, came {k}")
@@ -28,7 +28,7 @@ def nearest_items(vectors: Float[Tensor, "n dim"], k: int) -> Int64[Tensor, "n n
 def neighbour_edges(
     values: Float[Tensor, "n_items dim"], present: Bool[Tensor, " n_items"], k: int
 ) -> tuple[Int64[Tensor, " n_edges"], Int64[Tensor, " n_edges"]]:
-    """The edges from each item to its `k` nearest, both ends among those with the feature, ordered by row, then by column."""
+    """The edges from each item to its `k` nearest among items with the feature, ordered by row, then column."""
     items = present.nonzero().flatten()
     near = nearest_items(values[items], k)
     return items.repeat_interleave(near.shape[1]), items[near.flatten()]
@@ -37,7 +37,7 @@ def neighbour_edges(
 def edge_cosines(
     vectors: Float[Tensor, "n_items dim"], row: Int64[Tensor, " n_edges"], col: Int64[Tensor, " n_edges"]
 ) -> Float[Tensor, " n_edges"]:
-    """The cosine of the two ends of each edge, negative ones as zero (Zhang et al. 2021, section 3.2: weights of a graph)."""
+    """The cosine of the two ends of each edge, with negative ones set to zero (Zhang et al. 2021, section 3.2)."""
     unit = F.normalize(vectors)
     return (F.embedding(row, unit) * F.embedding(col, unit)).sum(dim=1).clamp(min=0)
 
@@ -45,20 +45,20 @@ def edge_cosines(
 def normalized_weights(
     row: Int64[Tensor, " n_edges"], col: Int64[Tensor, " n_edges"], weight: Float[Tensor, " n_edges"], n_items: int
 ) -> Float[Tensor, " n_edges"]:
-    """The entries of `D^-1/2 S D^-1/2` with `D_ii = Σ_j S_ij`, for edges with weights `S_ij` of at least 0; differentiable."""
+    """The entries of `D^-1/2 S D^-1/2` with `D_ii = Σ_j S_ij`, for edges with nonnegative weights `S_ij`; differentiable."""
     scale = weight.new_zeros(n_items).index_add(0, row, weight).clamp(min=1e-12).rsqrt()
     return weight * scale.index_select(0, row) * scale.index_select(0, col)
 
 
 def cosine_graph(values: Float[Tensor, "n_items dim"], present: Bool[Tensor, " n_items"], k: int) -> Tensor:
-    """The normalised graph of the `k` nearest items, weighted by cosine, (n_items, n_items) in CSR; no edges without the feature."""
+    """The normalised graph of the `k` nearest items weighted by cosine, (n_items, n_items) in CSR; no edges without the feature."""
     row, col = neighbour_edges(values, present, k)
     weight = normalized_weights(row, col, edge_cosines(values, row, col), len(values))
     return csr_matrix(row, col, weight, (len(values), len(values)))
 
 
 def binary_graph(values: Float[Tensor, "n_items dim"], present: Bool[Tensor, " n_items"], k: int) -> Tensor:
-    """The same with weight 1 for each of the `k` nearest that has a positive cosine."""
+    """As `cosine_graph`, with weight 1 for each of the `k` nearest with a positive cosine."""
     row, col = neighbour_edges(values, present, k)
     positive = (edge_cosines(values, row, col) > 0).float()
     return csr_matrix(row, col, normalized_weights(row, col, positive, len(values)), (len(values), len(values)))
@@ -74,10 +74,10 @@ def mixed_graph(graphs: Sequence[Tensor], shares: Sequence[Float[Tensor, " n_ite
 
 
 class LearnedGraph(nn.Module):
-    """The graph of the nearest items by vectors that are being learned.
+    """The graph of the nearest items according to vectors that are being learned.
 
-    Which edges there are is decided by `rebuild` and stays until the next one; their weights follow the vectors, so gradients reach them.
-    The neighbours are part of the checkpoint: they are those of an earlier moment of training.
+    `rebuild` selects the edges, which are fixed until the next call; their weights follow the vectors, with gradients. The neighbours are
+    part of the checkpoint, because they were selected at an earlier time of training.
     """
 
     present: Bool[Tensor, " n_items"]
@@ -102,33 +102,33 @@ class LearnedGraph(nn.Module):
 
     @torch.no_grad()
     def rebuild(self, vectors: Float[Tensor, "n_items dim"]) -> None:
-        """Chooses the nearest items by these vectors."""
+        """Select the nearest items according to these vectors."""
         self.col.copy_(neighbour_edges(vectors, self.present, self.k)[1])
         self._index()
 
     def forward(self, vectors: Float[Tensor, "n_items dim"], x: Float[Tensor, "n_items width"]) -> Float[Tensor, "n_items width"]:
-        """The normalised graph, weighted by the vectors' cosines, times x."""
+        """The product of the normalised graph, weighted by the cosines of the vectors, with x."""
         weight = normalized_weights(self.row, self.col, edge_cosines(vectors.float(), self.row, self.col), self.n_items)
         product: Tensor = WeightedPropagation.apply(self, weight, x.float())
         return product
 
     def matrix(self, weight: Float[Tensor, " n_edges"]) -> Tensor:
-        """The graph with these weights, in CSR."""
+        """The graph with the given weights, in CSR."""
         return torch.sparse_csr_tensor(self.crow, self.col, weight, (self.n_items, self.n_items), check_invariants=False)
 
     def matrix_t(self, weight: Float[Tensor, " n_edges"]) -> Tensor:
-        """The transpose of the same."""
+        """The transpose of `matrix`."""
         return torch.sparse_csr_tensor(self.crow_t, self.col_t, weight[self.order_t], (self.n_items, self.n_items), check_invariants=False)
 
     def _index(self) -> None:
-        """Where rows begin, and the order of the transpose."""
+        """Compute the starts of rows, and the order of the transpose."""
         self.order_t = torch.argsort(self.col, stable=True)
         self.col_t = self.row[self.order_t]
         self.crow, self.crow_t = (_starts(ends, self.n_items) for ends in (self.row, self.col))
 
 
 class WeightedPropagation(torch.autograd.Function):
-    """graph @ x with gradients for the weights of the edges too: `∂/∂w_ij = grad_i · x_j`."""
+    """graph @ x, with gradients also for the edge weights: `∂/∂w_ij = grad_i · x_j`."""
 
     @staticmethod
     def forward(ctx: Any, graph: LearnedGraph, weight: Tensor, x: Tensor) -> Tensor:
@@ -147,7 +147,7 @@ class WeightedPropagation(torch.autograd.Function):
 
 
 def _highest(scores: Float[Tensor, "chunk n"], k: int) -> Int64[Tensor, "chunk k"]:
-    """The columns of the k highest scores of each row, ascending; `topk` alone leaves open which of equal ones it takes."""
+    """The columns of the k highest scores of each row, ascending; ties are broken by index, which `topk` does not define."""
     kth = scores.topk(k, dim=1).values[:, -1:]
     above, tied = scores > kth, scores == kth
     kept = above | (tied & (tied.cumsum(dim=1) <= k - above.sum(dim=1, keepdim=True)))

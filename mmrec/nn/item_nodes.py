@@ -1,4 +1,4 @@
-"""Where the items, and the users, are among the nodes of a knowledge graph, for models that propagate over all of them at once."""
+"""Add nodes for items and users to a knowledge graph, for models that propagate over all of them."""
 
 import torch
 
@@ -8,9 +8,9 @@ from mmrec.types import DatasetSpec, Graph
 
 
 def graph_of_items(spec: DatasetSpec) -> Graph:
-    """The knowledge graph in which every item has a node: those outside it get one each, without edges, after all entities.
+    """The knowledge graph with a node for every item: items outside the graph are appended after all entities, without edges.
 
-    It has no literals, for models that learn from triples alone. Raises ConfigError where the dataset has no graph.
+    Literals are dropped, since these models learn from triples alone. Raises ConfigError if the dataset has no graph.
     """
     graph = spec.graph
     if graph is None or not len(graph.edge_type):
@@ -25,9 +25,9 @@ def graph_of_items(spec: DatasetSpec) -> Graph:
 
 
 def collaborative_graph(spec: DatasetSpec) -> Graph:
-    """The collaborative knowledge graph (Wang et al. 2019, §2): that of `graph_of_items` and users, the last `n_users` nodes.
+    """The collaborative knowledge graph (Wang et al. 2019, §2): `graph_of_items` with the users as the last `n_users` nodes.
 
-    The last relation joins a user to each item they interacted with in training, once each. Raises ConfigError without a graph.
+    The last relation connects each user to the distinct items of their training interactions. Raises ConfigError if there is no graph.
     """
     graph = graph_of_items(spec)
     owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)

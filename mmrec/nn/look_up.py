@@ -1,4 +1,4 @@
-"""Rows of a table by their numbers, for training."""
+"""Select rows of tensors by index, with a fast and deterministic backward."""
 
 import torch
 import torch.nn.functional as F
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def look_up(table: Float[Tensor, "n_rows dim"], idx: Int64[Tensor, "*n"]) -> Float[Tensor, "*n dim"]:
-    """`table[idx]`, whose backward adds up the gradients of equal rows in the order of `idx`, to the bit whatever the device.
+    """`table[idx]`, with a backward that accumulates the gradients of repeated rows in the order of `idx` on every device.
 
-    Indexing itself is far slower backward. On the CPU `index_select` is two to three times as fast as `embedding`, and on a GPU it would
-    add in any order.
+    Plain indexing has a far slower backward. On the CPU, `index_select` is two to three times as fast as `embedding`, but on a GPU its
+    backward is not deterministic.
     """
     if table.device.type != "cpu":
         return F.embedding(idx, table)
@@ -18,8 +18,10 @@ def look_up(table: Float[Tensor, "n_rows dim"], idx: Int64[Tensor, "*n"]) -> Flo
 
 
 def rows_of(values: Tensor, idx: Int64[Tensor, "..."] | None) -> Tensor:
-    """The rows of a tensor, all of them without `idx`. Of real numbers by `embedding`, whose backward is far faster than that of indexing
-    and adds up in a fixed order whatever the number of threads.
+    """The rows `idx` of a tensor, or all rows if `idx` is None.
+
+    Floating-point rows are selected by `embedding`, whose backward is far faster than that of indexing and accumulates in a fixed order for
+    any number of threads.
     """
     if idx is None:
         return values
@@ -29,8 +31,10 @@ def rows_of(values: Tensor, idx: Int64[Tensor, "..."] | None) -> Tensor:
 
 
 def distinct(idx: Int64[Tensor, " n"], n_rows: int) -> tuple[Int64[Tensor, " n_distinct"], Int64[Tensor, " n"]]:
-    """The numbers below `n_rows` that occur, ascending, and of each in `idx` the place among them; on a GPU, which would have to be waited
-    for, every place of `idx` counts for itself."""
+    """The distinct values in `idx`, ascending, and the position of each element of `idx` among them.
+
+    On a GPU, where the number of distinct values would force a synchronisation, `idx` is returned with repetitions.
+    """
     if idx.device.type != "cpu":
         return idx, torch.arange(len(idx), device=idx.device)
     occurs = torch.zeros(n_rows, dtype=torch.bool)

@@ -1,7 +1,7 @@
-"""Products of a constant sparse matrix and a dense one, as fast backward as forward, on CPU and CUDA.
+"""Products of constant sparse matrices with dense ones, with a backward as fast as the forward, on CPU and CUDA.
 
-PyTorch's own backward of `sparse_csr @ dense` transposes the matrix on every step; here the transpose is stored once (or is the matrix
-itself, where it is symmetric), so a backward costs what a forward costs. Gradients flow to the dense matrix only.
+PyTorch's backward of `sparse_csr @ dense` transposes the matrix at every step. Here the transpose is stored once, or is the matrix itself
+if it is symmetric. Gradients flow to the dense matrix only.
 """
 
 import functools
@@ -17,27 +17,27 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 
 
 def csr_matrix(row: Int64[Tensor, " n"], col: Int64[Tensor, " n"], values: Float[Tensor, " n"], shape: tuple[int, int]) -> Tensor:
-    """A sparse CSR matrix from entries in any order; values at the same place are added up."""
+    """Build a sparse CSR matrix from entries in any order; entries at the same position are summed."""
     _silence_beta_warning()
     return torch.sparse_coo_tensor(torch.stack([row, col]), values, shape, check_invariants=True).coalesce().to_sparse_csr()
 
 
 def assemble_csr(crow: Int64[Tensor, " n_rows_plus_1"], col: Int64[Tensor, " nnz"], values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """A sparse CSR matrix that shares the memory of its three parts; they are not checked."""
+    """Build a sparse CSR matrix that shares the memory of its parts, which are not checked."""
     _silence_beta_warning()
     return torch.sparse_csr_tensor(crow, col, values, shape, check_invariants=False)
 
 
 def transpose(matrix: Tensor) -> Tensor:
-    """The transpose of a CSR matrix, in CSR again."""
+    """The transpose of a CSR matrix, in CSR."""
     row, col = _rows(matrix), matrix.col_indices()
     return csr_matrix(col, row, matrix.values(), (matrix.shape[1], matrix.shape[0]))
 
 
 def normalized_bipartite(user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"], n_users: int, n_items: int) -> Tensor:
-    """D^-1/2 A D^-1/2 of the user-item graph, CSR, square, users before items: a propagation step of LightGCN (He et al. 2020, eq. 3, 8).
+    """D^-1/2 A D^-1/2 of the user-item graph, square in CSR with users before items: a LightGCN step (He et al. 2020, eq. 3, 8).
 
-    An interaction that occurs twice counts once; a node without any has a row of zeros.
+    Repeated interactions count once; nodes without interactions have zero rows.
     """
     owned = InteractionMatrix.from_pairs(user_idx, item_idx, n_users, n_items)
     user, item = owned.rows(torch.arange(n_users, device=user_idx.device))
@@ -49,7 +49,7 @@ def normalized_bipartite(user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, 
 
 
 class SparsePropagation(torch.autograd.Function):
-    """matrix @ x, whose gradient with respect to x is transpose @ grad. Differentiable any number of times."""
+    """matrix @ x; the gradient with respect to x is transpose @ grad. Differentiable any number of times."""
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, matrix_t: Tensor, x: Tensor) -> Tensor:
@@ -62,9 +62,9 @@ class SparsePropagation(torch.autograd.Function):
 
 
 class PowersPropagation(torch.autograd.Function):
-    """The mean of x, A @ x, …, A^n @ x for a symmetric CSR matrix A: a polynomial of A, so its gradient is itself applied to grad.
+    """The mean of x, A @ x, …, A^n @ x for a symmetric CSR matrix A; as a polynomial of A, its gradient is itself applied to grad.
 
-    Keeps nothing between forward and backward, where a chain of products and sums would keep every term.
+    Stores nothing for the backward, whereas a chain of products and sums would store every term.
     """
 
     @staticmethod
@@ -82,7 +82,7 @@ class PowersPropagation(torch.autograd.Function):
 
 
 def _product(matrix: Tensor, x: Float[Tensor, "n_columns dim"]) -> Float[Tensor, "n_rows dim"]:
-    """matrix @ x without gradients, in the precision of the matrix. On a CPU the kernel of embedding bags is two to three times as fast."""
+    """matrix @ x without gradients, in the precision of the matrix. On a CPU, the embedding bag kernel is two to three times as fast."""
     x = x.detach().to(matrix.dtype).contiguous()
     if x.device.type == "cpu" and x.numel() and x.dtype == torch.float32:
         offsets, values = matrix.crow_indices(), matrix.values()
@@ -92,7 +92,7 @@ def _product(matrix: Tensor, x: Float[Tensor, "n_columns dim"]) -> Float[Tensor,
 
 
 def propagate(matrix: Tensor, matrix_t: Tensor, x: Float[Tensor, "n_columns dim"]) -> Float[Tensor, "n_rows dim"]:
-    """matrix @ x for CSR `matrix: (n_rows, n_columns)` and its stored transpose. Computed, and returned, in the precision of the matrix."""
+    """matrix @ x for CSR `matrix: (n_rows, n_columns)` and its stored transpose, in the precision of the matrix."""
     product: Tensor = SparsePropagation.apply(matrix, matrix_t, x)
     return product
 
@@ -104,10 +104,10 @@ def symmetric_propagation(adjacency: Tensor, x: Float[Tensor, "n dim"]) -> Float
 
 
 class CsrBuffer(nn.Module):
-    """Holds a constant CSR matrix as three dense buffers: it moves with its module, and is absent from checkpoints.
+    """Holds a constant CSR matrix as three dense buffers, which move with the module and are not part of checkpoints.
 
-    A sparse tensor as a buffer itself breaks deepcopy, DDP's broadcast and `state_dict` in various releases of PyTorch. It is float32 or
-    float64 whatever the module is cast to.
+    A sparse buffer breaks deepcopy, the broadcast of DDP or `state_dict` in various releases of PyTorch. The matrix is float32 or float64,
+    whatever the module is cast to.
     """
 
     crow: Int64[Tensor, " n_rows_plus_1"]
@@ -123,13 +123,13 @@ class CsrBuffer(nn.Module):
 
     @property
     def matrix(self) -> Tensor:
-        """The matrix on the device where the module is now; shares the buffers' memory."""
+        """The matrix on the current device of the module; shares the memory of the buffers."""
         values = self.values if self.values.dtype == torch.float64 else self.values.float()
         return assemble_csr(self.crow, self.col, values, self.shape)
 
 
 class Propagation(nn.Module):
-    """x -> matrix @ x, (n_columns, dim) -> (n_rows, dim), for a constant CSR matrix. `symmetric` promises that it is its own transpose."""
+    """Multiplies by a constant CSR matrix, (n_columns, dim) -> (n_rows, dim). With `symmetric`, the matrix serves as its own transpose."""
 
     def __init__(self, matrix: Tensor, symmetric: bool) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ class Propagation(nn.Module):
         return propagate(matrix, matrix if self.csr_t is self.csr else self.csr_t.matrix, x)
 
     def mean_of_powers(self, x: Float[Tensor, "n dim"], n: int) -> Float[Tensor, "n dim"]:
-        """The mean of x, matrix @ x, …, matrix^n @ x; for a symmetric matrix only."""
+        """The mean of x, matrix @ x, …, matrix^n @ x, for symmetric matrices only."""
         if self.csr_t is not self.csr:
             raise ValueError("mean_of_powers: expected a symmetric matrix, came one with a transpose of its own")
         mean: Tensor = PowersPropagation.apply(self.csr.matrix, n, x)
@@ -156,7 +156,7 @@ def _rows(matrix: Tensor) -> Int64[Tensor, " nnz"]:
 
 @functools.cache
 def _silence_beta_warning() -> None:
-    """PyTorch says once a process that CSR is in beta; lets it say so here, unheard."""
+    """Trigger and suppress PyTorch's warning, once per process, that CSR support is in beta."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
         torch.zeros(1, 1).to_sparse_csr()

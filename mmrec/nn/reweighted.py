@@ -1,4 +1,4 @@
-"""Propagation over a graph whose edges stay and whose weights change, such as attention that is computed anew once an epoch."""
+"""Propagation over a graph with fixed edges and variable weights, such as attention that is recomputed once per epoch."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -9,9 +9,9 @@ from mmrec.nn.propagation import assemble_csr, propagate
 
 
 class ReweightedPropagation(nn.Module):
-    """x -> A x for a square sparse A: its places are given once, its values with every call. Each edge must have an edge back.
+    """Multiplies by a square sparse matrix A with fixed positions, whose values are given at each call. Every edge needs a reverse edge.
 
-    So A and its transpose have the same places, and the transpose that a backward needs is a permutation of the values.
+    A and its transpose then have the same positions, and the transpose for the backward is a permutation of the values.
     """
 
     crow: Int64[Tensor, " n_nodes_plus_1"]
@@ -33,11 +33,11 @@ class ReweightedPropagation(nn.Module):
         self.register_buffer("place_back", torch.searchsorted(places, back), persistent=False)
 
     def values(self, weights: Float[Tensor, " n_edges"]) -> Float[Tensor, " n_places"]:
-        """The values of A from the weights of the edges; those between the same two nodes are added up."""
+        """The values of A from the edge weights; weights between the same two nodes are summed."""
         return weights.new_zeros(len(self.col)).index_add(0, self.place_of_edge, weights)
 
     def forward(self, values: Float[Tensor, " n_places"], x: Float[Tensor, "n_nodes dim"]) -> Float[Tensor, "n_nodes dim"]:
-        """A x; gradients flow to x only."""
+        """A @ x; gradients flow to x only."""
         return propagate(self._matrix(values), self._matrix(values[self.place_back]), x)
 
     def _matrix(self, values: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class ReweightedPropagation(nn.Module):
 
 
 def softmax_by_row(scores: Float[Tensor, " n"], row: Int64[Tensor, " n"], n_rows: int) -> Float[Tensor, " n"]:
-    """The softmax of each score among those of its row."""
+    """The softmax over the scores of each row."""
     highest = scores.new_full((n_rows,), -torch.inf).scatter_reduce(0, row, scores, "amax")
     weights = (scores - look_up(highest[:, None], row)[:, 0]).exp()
     sums = weights.new_zeros(n_rows).index_add(0, row, weights)

@@ -1,4 +1,4 @@
-"""TransR: entities seen from a relation, where a true triple's head plus the relation lies near its tail."""
+"""TransR: entities are projected into the space of a relation, where head plus relation is close to the tail for true triples."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ _CHUNK = 65_536
 
 
 class SortedTriples(nn.Module):
-    """Triples sorted by relation, as buffers outside the checkpoint: what is done by relation is done in blocks."""
+    """Triples sorted by relation, as buffers outside of checkpoints, so that relations are processed in blocks."""
 
     head: Int64[Tensor, " n"]
     relation: Int64[Tensor, " n"]
@@ -24,7 +24,7 @@ class SortedTriples(nn.Module):
 
 
 class TransR(nn.Module):
-    """A matrix W_r and a vector e_r for each relation (Lin et al. 2015, eq. 7-8), with rows in the order of `SortedTriples`."""
+    """A matrix W_r and a vector e_r per relation (Lin et al. 2015, eq. 7-8); rows are in the order of `SortedTriples`."""
 
     def __init__(self, n_relations: int, embedding_dim: int, relation_dim: int) -> None:
         super().__init__()
@@ -34,13 +34,13 @@ class TransR(nn.Module):
             nn.init.xavier_uniform_(matrix.data)
 
     def energy(self, head: Float[Tensor, "n dim"], tails: Float[Tensor, "n k dim"], block_sizes: list[int]) -> Float[Tensor, "n k"]:
-        """`‖W_r e_h + e_r − W_r e_t‖²` of every head and each of its k tails; low for what is true. `block_sizes` rows a relation."""
+        """`‖W_r e_h + e_r − W_r e_t‖²` of every head and its k tails; low for true triples. `block_sizes` counts rows by relation."""
         moved = (head[:, None] - tails).split(block_sizes)
         return torch.cat([(block @ self.matrices[r] + self.vectors[r]).square().sum(dim=2) for r, block in enumerate(moved) if len(block)])
 
     @torch.no_grad()
     def attention(self, entities: Float[Tensor, "n_entities dim"], triples: SortedTriples) -> Float[Tensor, " n"]:
-        """`(W_r e_t)ᵀ tanh(W_r e_h + e_r)` of every triple (Wang et al. 2019, eq. 4), without gradients. Memory is of 65,536 triples."""
+        """`(W_r e_t)ᵀ tanh(W_r e_h + e_r)` of every triple (Wang et al. 2019, eq. 4), without gradients; 65,536 triples at a time."""
         scores = [torch.empty(0, device=entities.device)]
         blocks = zip(triples.head.split(triples.block_sizes), triples.tail.split(triples.block_sizes), strict=True)
         for r, (heads, tails) in enumerate(blocks):

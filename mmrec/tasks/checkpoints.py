@@ -1,8 +1,8 @@
-"""Which checkpoints of a training are written, when, and which are kept; and how a signal ends it without losing a step.
+"""Write and retain checkpoints during training, and stop on signals without losing a step.
 
-checkpoints/seed_2026/epoch_0003_step_000000/    after 3 epochs; `mmrec.files.checkpoint` says what is in it
-checkpoints/seed_2026/best.json                  which of them validation chose, and by what value
-checkpoints/seed_2026/seconds.json               how long training had taken at the newest of them
+checkpoints/seed_2026/epoch_0003_step_000000/    after 3 epochs, in the format of `mmrec.files.checkpoint`
+checkpoints/seed_2026/best.json                  the checkpoint selected by validation, and its metric value
+checkpoints/seed_2026/seconds.json               the training time up to the newest checkpoint
 """
 
 import atexit
@@ -18,6 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
@@ -35,13 +37,13 @@ _NAME = re.compile(r"epoch_\d+_step_\d+")
 
 
 class FolderCheckpointIO(CheckpointIO):
-    """Lightning's checkpoints as folders of safetensors and JSON."""
+    """Lightning's checkpoint I/O, with folders of safetensors and JSON."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         write_checkpoint(Path(path), checkpoint)
 
     def load_checkpoint(self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Tensors are on the CPU: whoever they are for copies them to where its own are."""
+        """Read a checkpoint. Tensors are on the CPU; the caller copies them to their device."""
         checkpoint: dict[str, Any] = read_checkpoint(Path(path))
         return checkpoint
 
@@ -50,14 +52,20 @@ class FolderCheckpointIO(CheckpointIO):
 
 
 class CheckpointKeeper(Checkpoint):
-    """Writes a checkpoint after each epoch and, if given, every `every_n_steps` optimizer steps; keeps the two newest and the best.
+    """Writes a checkpoint after each epoch and optionally every `every_n_steps` optimizer steps; keeps the two newest and the best.
 
-    The best is that of the epoch with the highest `metric`, or the lowest unless `is_higher_better`, the first of equals. A checkpoint is
-    taken between two optimizer steps, never among the batches whose gradients one step adds up, and holds the position
-    (`mmrec.tasks.position`), the model, the optimizer, early stopping, and the best so far.
+    The best checkpoint is that of the epoch with the best `metric`, the first one in case of a tie. Checkpoints are taken between optimizer
+    steps, never while gradients are accumulated, and contain the position (`mmrec.tasks.position`), the model, the optimizer, the state of
+    early stopping, and the best epoch so far.
 
-    SIGTERM or SIGINT ends the training after the optimizer's next step, during validation at once, in both cases with a checkpoint: it
-    raises Terminated. Of several processes all stop after the same step. A second SIGINT does not wait.
+    SIGTERM or SIGINT stops the training with a checkpoint after the next optimizer step, or immediately during validation, by raising
+    Terminated. All processes stop after the same step. A second SIGINT stops at once.
+
+    Args:
+        folder: the folder of checkpoints.
+        metric: the logged name of the metric that selects the best epoch.
+        every_n_steps: the interval of further checkpoints in optimizer steps. None: only after epochs.
+        is_higher_better: the direction of the metric.
     """
 
     def __init__(self, folder: Path, metric: str, every_n_steps: int | None, is_higher_better: bool = True) -> None:
@@ -65,31 +73,31 @@ class CheckpointKeeper(Checkpoint):
             raise ValueError(f"every_n_steps: expected at least 1, or null, came {every_n_steps}")
         self.folder, self.metric, self.every_n_steps = folder, metric, every_n_steps
         self.sign = 1 if is_higher_better else -1
-        self.seconds_before = 0.0  # of training, until the checkpoint that is resumed
+        self.seconds_before = 0.0  # training time before the resumed checkpoint
         self.signum: int | None = None
         self.best: dict[str, Any] | None = None
         self._kept: list[tuple[str, str | None]] = []
-        self._position: Position  # of the newest checkpoint
+        self._position: Position  # position of the newest checkpoint
         self._improved = self._is_stopping = self._in_validation_step = self._in_epoch = False
         self._main_pid = os.getpid()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._begun = time.perf_counter()
-        atexit.register(gc.freeze)  # a process that was started to train ends at once, instead of collecting all it has for two seconds
+        atexit.register(gc.freeze)  # skips the final garbage collection of spawned processes, which takes two seconds
         if trainer.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(self.folder)
         self.catch_signals(trainer)
 
     def catch_signals(self, trainer: Trainer) -> None:
-        """Answers SIGTERM and SIGINT from here on, in a thread that can."""
+        """Handle SIGTERM and SIGINT from now on, if this is the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return
 
         def answer(signum: int, frame: FrameType | None) -> None:
             is_launched = os.getpid() != self._main_pid
             if signum == signal.SIGINT and is_launched and os.getppid() == self._main_pid:
-                return  # the terminal told the whole group; the main process passes on what is to be done
+                return  # sent by the terminal to the whole group; the main process decides
             if signum == signal.SIGINT and (self.signum == signum or is_launched):
                 raise KeyboardInterrupt
             if self.signum is None and trainer.strategy.launcher is not None:
@@ -103,23 +111,23 @@ class CheckpointKeeper(Checkpoint):
             signal.signal(signum, answer)
 
     def release_signals(self, handlers: dict[signal.Signals, Any]) -> None:
-        """Leaves the signals to `handlers`."""
+        """Restore the signal handlers `handlers`."""
         if threading.current_thread() is threading.main_thread():
             for signum, handler in handlers.items():
                 signal.signal(signum, handler)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Puts the position in the place of Lightning's account of its loops."""
+        """Replace Lightning's loop state by the position."""
         del checkpoint["loops"]
         checkpoint["position"], checkpoint["best"] = asdict(self._position), self.best
         checkpoint["kept"] = self._kept
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Goes to where the checkpoint was taken. Early stopping that had its reasons still has them, under the patience given now."""
+        """Restore the position of the checkpoint. Early stopping keeps its state, with the patience of the current settings."""
         self._position, self.best = Position(**checkpoint["position"]), checkpoint["best"]
         self._kept = [tuple(pair) for pair in checkpoint["kept"]]
         if self.best and not (self.folder / self.best["checkpoint"]).is_dir():
-            self.best = None  # it was lost, see replace_best: the next epoch is the best of those to come
+            self.best = None  # lost, see replace_best: the best is selected from later epochs
         take_up(trainer, self._position)
         for stopping in trainer.early_stopping_callbacks:
             state = checkpoint["callbacks"].get(stopping.state_key, {})
@@ -127,7 +135,7 @@ class CheckpointKeeper(Checkpoint):
             trainer.should_stop |= state.get("wait_count", 0) >= stopping.patience
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.catch_signals(trainer)  # Lightning has just put its own handlers there, which broadcast among processes at any moment
+        self.catch_signals(trainer)  # replaces Lightning's handlers, which communicate between processes at any time
         self._in_epoch, self._n_steps = False, trainer.global_step
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -139,7 +147,7 @@ class CheckpointKeeper(Checkpoint):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         if trainer.global_step == self._n_steps:
-            return  # the gradients of this batch are still to be added to those of the next
+            return  # gradients are accumulated with those of the next batch
         self._n_steps = trainer.global_step
         self._agree_to_stop(trainer)
         if not self._is_stopping and (self.every_n_steps is None or trainer.global_step % self.every_n_steps):
@@ -164,14 +172,14 @@ class CheckpointKeeper(Checkpoint):
             self._improved = True
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """A validation that a signal cut short is begun again: what it was to measure is kept. Only the first process writes, alone."""
+        """Save a checkpoint if a signal interrupted validation, which is then repeated. Only the main process writes."""
         self._in_validation_step = False
         is_cut_short = self.signum is not None and trainer.validating and not isinstance(exception, KeyboardInterrupt)
         if is_cut_short and trainer.is_global_zero and (position := position_in_epoch(trainer)) is not None:
             self._write(trainer, position)
 
     def _end_epoch(self, trainer: Trainer) -> None:
-        """After all that an epoch ends with, the loggers' lines included: a kill before repeats them, a kill after does not."""
+        """Save after everything at the end of an epoch, including logging, so that it is repeated only if the process was killed before."""
         if not self._in_epoch:
             return
         self._in_epoch = False
@@ -188,8 +196,8 @@ class CheckpointKeeper(Checkpoint):
             raise Terminated(self.signum or signal.SIGTERM)
 
     def _save(self, trainer: Trainer, position: Position) -> None:
-        """Writes a checkpoint, chooses it if its epoch is the best, and lets go of those that are no longer needed."""
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it, and declares it nowhere
+        """Write a checkpoint, mark it if its epoch is the best, and remove checkpoints that are no longer needed."""
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set, but not declared by Lightning
         for check in (callback for callback in callbacks if isinstance(callback, FiniteCheck)):
             check.settle(trainer, trainer.lightning_module)
         if bad := first_bad_value(trainer.lightning_module):
@@ -217,28 +225,29 @@ class CheckpointKeeper(Checkpoint):
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """The checkpoints of a training, oldest first, sound or not."""
+    """The checkpoints of a training, oldest first, including damaged ones."""
     return sorted(folder.glob("epoch_*_step_*"))
 
 
 def read_best(folder: Path) -> dict[str, Any] | None:
-    """Which checkpoint validation chose so far: its name, the metric and the value; None before the first validation.
+    """The checkpoint selected by validation so far, with the metric and its value; None before the first validation.
 
-    Raises DamagedCheckpoint where `best.json` names anything but a checkpoint of this folder.
+    Raises:
+        DamagedCheckpoint: `best.json` does not name a checkpoint of this folder.
     """
     best = _read_json(folder / BEST)
     if best is None:
         return None
     name = best.get("checkpoint") if isinstance(best, dict) else None
-    if not isinstance(best, dict) or not isinstance(name, str) or not _NAME.fullmatch(name):  # a path would lead out of the folder
+    if not isinstance(best, dict) or not isinstance(name, str) or not _NAME.fullmatch(name):  # rejects paths to outside the folder
         raise DamagedCheckpoint(f"{folder / BEST}: checkpoint: expected one beside it, such as epoch_0001_step_000000, came `{name}`")
     return best
 
 
 def replace_best(folder: Path, lost: Path | None, checkpoint: Path, metric: str) -> None:
-    """Sets the damaged checkpoint that validation chose aside, and another one in its place, of whose value nothing is known.
+    """Rename the damaged best checkpoint, and replace it in `best.json` by another one with unknown metric value.
 
-    `lost` is None where not even its name is known.
+    `lost` is None if the name of the damaged checkpoint is unknown.
     """
     if lost is not None and lost.is_dir():
         lost.rename(lost.with_name(f"damaged_{lost.name}"))
@@ -247,13 +256,13 @@ def replace_best(folder: Path, lost: Path | None, checkpoint: Path, metric: str)
 
 
 def seconds_trained(folder: Path) -> float:
-    """How long training had taken at the newest checkpoint; 0 where there is none."""
+    """The training time in seconds up to the newest checkpoint; 0 if there is none."""
     seconds = _read_json(folder / SECONDS)
     return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
 def _read_json(path: Path) -> Any:
-    """None where there is no such file. Raises DamagedCheckpoint where it is no JSON."""
+    """The content of a JSON file; None if it does not exist. Raises DamagedCheckpoint if it is invalid."""
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (ValueError, RecursionError) as error:
@@ -261,7 +270,7 @@ def _read_json(path: Path) -> Any:
 
 
 def best_checkpoint(folder: Path) -> Path:
-    """The checkpoint that validation chose. Raises MissingFile where there is none, and as `read_best`."""
+    """The checkpoint selected by validation. Raises MissingFile if there is none, and as `read_best` does."""
     best = read_best(folder)
     if best is None:
         raise MissingFile(f"expected a checkpoint that validation chose in {folder}, and there is none")

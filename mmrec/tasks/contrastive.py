@@ -1,7 +1,9 @@
-"""Training a CLIP on picture and text pairs: each picture is to find its own text among those of its batch, and each text its picture."""
+"""Contrastive training of a CLIP model on picture-text pairs."""
 
 import math
 from typing import Protocol, cast
+
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 import torch
 import torch.nn.functional as F
@@ -15,28 +17,37 @@ from mmrec.nn.augment import augment_pictures
 
 MAX_LOGIT_SCALE = 100.0
 Batch = list[Tensor]
-"""Pictures `UInt8 (batch, 3, size, size)` and of each its text, as the model's `encode_text` takes it."""
+"""Pictures `UInt8 (batch, 3, size, size)`, and their texts in the form that the model's `encode_text` takes."""
 
 
 class Clip(Protocol):
-    """A CLIP model, as the task uses it."""
+    """The interface of a CLIP model that the task uses."""
 
     logit_scale: Tensor
 
     def encode_image(self, pictures: Float[Tensor, "batch 3 size size"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
-        """The features of normalised pictures, of unit length if `normalize`."""
+        """The features of normalised pictures, scaled to unit length if `normalize`."""
         ...
 
     def encode_text(self, texts: Shaped[Tensor, "batch _"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
-        """The features of texts, of unit length if `normalize`."""
+        """The features of texts, scaled to unit length if `normalize`."""
         ...
 
 
 class ContrastiveTask(LightningModule):
-    """Minimises the symmetric InfoNCE loss of a CLIP (Radford et al. 2021, figure 3), the pictures augmented.
+    """Minimises the symmetric InfoNCE loss of a CLIP model (Radford et al. 2021, figure 3) with augmented pictures.
 
-    `model` is a `TinyClip` or one of open_clip. AdamW; the learning rate rises over the first `warmup_share` of `n_steps` and falls to zero
-    as a cosine. `mean` and `std` normalise the pictures' channels as the encoder will. Logs `train/loss` once an epoch.
+    Uses AdamW with linear warm-up and cosine decay to zero, and logs `train/loss` once per epoch.
+
+    Args:
+        model: a `TinyClip` or a model of open_clip.
+        mean: the normalisation of the pictures' channels, as in the encoder.
+        std: likewise.
+        learning_rate: the maximum.
+        n_steps: the number of optimizer steps.
+        seed: of the augmentation.
+        weight_decay: for matrices only.
+        warmup_share: the fraction of `n_steps` for the warm-up.
     """
 
     mean: Tensor
@@ -62,7 +73,7 @@ class ContrastiveTask(LightningModule):
 
     @property
     def clip(self) -> Clip:
-        """The model, with the types of its CLIP methods."""
+        """The model, typed as a CLIP model."""
         return cast("Clip", self.model)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -83,14 +94,14 @@ class ContrastiveTask(LightningModule):
         return loss
 
     def encode_pictures(self, pictures: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch dim"]:
-        """Unit features of pictures with channels in [0, 1]."""
+        """Unit-length features of pictures with channels in [0, 1]."""
         return self.clip.encode_image((pictures - self.mean) / self.std, normalize=True)
 
     @torch.no_grad()
     def encode_pairs(
         self, pictures: UInt8[Tensor, "n 3 size size"], texts: Shaped[Tensor, "n _"], batch_size: int
     ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n dim"]]:
-        """Unit features of pictures, unchanged, and of texts, on the CPU; the model is left in evaluation mode."""
+        """Unit-length features of unaugmented pictures and of texts, on the CPU; leaves the model in evaluation mode."""
         self.eval()
         pairs = [
             (self.encode_pictures(picture.to(self.device) / 255).cpu(), self.clip.encode_text(text.to(self.device), normalize=True).cpu())
@@ -102,14 +113,14 @@ class ContrastiveTask(LightningModule):
 def contrastive_loss(
     images: Float[Tensor, "batch dim"], texts: Float[Tensor, "batch dim"], logit_scale: Float[Tensor, ""] | float
 ) -> Float[Tensor, ""]:
-    """Symmetric InfoNCE: cross-entropy of the right text for each picture and of the right picture for each text, averaged."""
+    """Symmetric InfoNCE: the mean of the cross-entropies of the matching text per picture, and of the matching picture per text."""
     logits = logit_scale * images @ texts.T
     own = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
 def warmup_cosine(step: int, n_steps: int, warmup_share: float) -> float:
-    """The factor on the learning rate: linear from 0 to 1 over the warm-up, then half a cosine to 0 at `n_steps`."""
+    """The factor of the learning rate: linear from 0 to 1 during the warm-up, then a half cosine to 0 at `n_steps`."""
     warmup = max(1, round(warmup_share * n_steps))
     if step < warmup:
         return (step + 1) / warmup

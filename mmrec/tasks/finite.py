@@ -1,4 +1,6 @@
-"""Stops training at the first loss or gradient that is NaN or infinite, before anything is learned from it where that is possible."""
+"""Stop training at the first loss or gradient that is NaN or infinite, if possible before the optimizer uses it."""
+
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -9,16 +11,16 @@ from mmrec.tasks.internals import uncoalesced_values
 
 
 class FiniteCheck(Callback):
-    """Raises DivergedError that names the first bad parameter and the rows of the batch.
+    """Raises DivergedError with the first non-finite parameter and the rows of the batch.
 
-    On the CPU within the step, before the optimizer takes it. On an accelerator one step later: the verdict on a step is copied to the host
-    while the next one is computed, so nothing waits for it. All gradients are summed, which is one pass over them and carries NaN and
-    infinity along. Where gradients are scaled (16-mixed) infinite ones are the scaler's to skip, and only the loss is looked at.
+    On the CPU, the check happens before the optimizer step. On an accelerator it happens one step later: the result is copied to the host
+    asynchronously, so that nothing waits for it. All gradients are summed, which is a single pass and propagates NaN and infinity. With
+    gradient scaling (16-mixed), the scaler skips steps with infinite gradients, and only the loss is checked.
     """
 
     def __init__(self) -> None:
         self._batch: object = None
-        self._loss: Tensor  # there from the first backward pass on
+        self._loss: Tensor  # set by the first backward pass
         self._copied: tuple[Tensor, torch.cuda.Event, object] | None = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
@@ -28,7 +30,7 @@ class FiniteCheck(Callback):
         self._loss = loss.detach()
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The gradients of a bad loss say which parameter is the first to suffer, also between two steps of the optimizer."""
+        """Check the loss at each backward pass, also during accumulation; its gradients show the first affected parameter."""
         if self._loss.device.type == "cpu" and not self._loss.isfinite():
             raise DivergedError(_message(trainer, pl_module, self._batch, self._loss))
 
@@ -46,7 +48,7 @@ class FiniteCheck(Callback):
         event.record()
 
     def settle(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Waits for the verdict that is under way."""
+        """Wait for the pending result."""
         if self._copied is None:
             return
         (verdict, event, batch), self._copied = self._copied, None
@@ -59,7 +61,7 @@ class FiniteCheck(Callback):
 
 
 def first_bad(module: nn.Module) -> str | None:
-    """The first parameter, in the order of the module, whose gradient or value is not finite; None if all are."""
+    """The first parameter, in module order, whose gradient or value is not finite; None if all are finite."""
     for name, parameter in module.named_parameters():
         if parameter.grad is not None and not _values(parameter.grad).isfinite().all():
             return f"the gradient of `{name}`"
@@ -69,7 +71,7 @@ def first_bad(module: nn.Module) -> str | None:
 
 
 def first_bad_value(module: nn.Module) -> str | None:
-    """The first parameter or buffer that is not finite; None if all are."""
+    """The first parameter or buffer that is not finite; None if all are finite."""
     for name, value in module.state_dict().items():
         if value.is_floating_point() and not value.isfinite().all():
             return f"`{name}`"

@@ -1,4 +1,4 @@
-"""How much higher new items score: chosen on the validation part, by one climb for trained models and for baselines alike."""
+"""Choose the score offset of new items on the validation part, by the same hill climbing for trained models and baselines."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,12 +15,12 @@ _WIDEST = 2.0**12
 
 
 def holds_new_items(valid: EvaluationSet, is_new: Bool[Tensor, " n_items"]) -> bool:
-    """Whether any of the new items is a positive of anybody, in the parts of all processes alike."""
+    """Whether any new item is a positive in the validation part; equal in all processes."""
     return bool((valid.positives.item_degree[is_new] > 0).any())
 
 
 def climb_lift(start: float, measure: Callable[[float], Measured], value: Callable[[Measured], float]) -> tuple[float, Measured]:
-    """The best lift found from `start`, and what was measured there; where the top of the grid is chosen, the grid is widened."""
+    """The best offset found by hill climbing from `start`, with its measurement; the grid is extended while its maximum is chosen."""
     grid: tuple[float, ...] = LIFTS
 
     def measure_at(weights: Weights) -> Measured:
@@ -34,5 +34,5 @@ def climb_lift(start: float, measure: Callable[[float], Measured], value: Callab
 
 
 def describe_lift(cold_lift: float) -> dict[str, Any]:
-    """The lift by its name, a plain value, and whether it is at the end of all that is tried as `on_edge`."""
+    """The offset by name as a JSON value, with `on_edge` if it is the largest one tried."""
     return {"cold_lift": cold_lift} | ({"on_edge": ["cold_lift"]} if cold_lift >= _WIDEST else {})

@@ -1,4 +1,4 @@
-"""Choosing on the validation part the weights of a mixture of scores, one at a time, uphill over a grid; and evidence to do without."""
+"""Choose the weights of a score mixture on the validation part by coordinate-wise hill climbing, and the modalities to leave out."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -12,19 +12,18 @@ from mmrec.models.recommender import Closed, MixedRecommender, Parts, Weights
 
 Measured = TypeVar("Measured")
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0, 1000.0)
-"""Up to where a part decides alone, and what else there is says no more than which of equals comes first."""
+"""The grid of mixture weights; at its end, one part decides alone and the others only break ties."""
 _SURE = 2.0
 LINEAR_OF_NEW = 1.0
-"""What the linear vectors predicted of new items count beside the fused ones, unless validation is sure of something better."""
+"""The default weight of linear vectors predicted for new items relative to fused ones, kept unless validation shows a significant gain."""
 LIFTS = (-16.0, -8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
 def weight_grids(parts: Parts, valid: EvaluationSet) -> dict[str, tuple[float, ...]]:
-    """The values to try of each weight that the validation part can tell something about.
+    """The grid of each weight that the validation part can determine.
 
-    That of new users needs such users in it, and what the linear part counts for new items such items, in the parts of all processes alike:
-    what is asked of `valid` is asked of all its positives, not of this process's users alone. Any list tells whether new items stand too
-    high in it.
+    The weight for new users requires new users among the positives, and that of the linear part for new items requires new items; this is
+    asked of all positives, so that it is equal in all processes. The offset of new items affects every ranking.
     """
     users, has_new = valid.positives.degree > 0, bool((valid.positives.item_degree[~parts.known_items] > 0).any())
     tried = {
@@ -38,7 +37,7 @@ def weight_grids(parts: Parts, valid: EvaluationSet) -> dict[str, tuple[float, .
 
 
 def closable(model: MixedRecommender, valid: EvaluationSet) -> tuple[Closed, ...]:
-    """What the model may do without, as far as the validation part tells: of new items nothing where none is to be found."""
+    """The parts that may be left out, as far as the validation part can determine; none for new items if there are no new positives."""
     has_new = bool((valid.positives.item_degree[~model.known_items] > 0).any())
     return tuple(one for one in model.closable if has_new or not one.of_new)
 
@@ -50,9 +49,17 @@ def toggle(
     is_better: Callable[[Measured, Measured], bool],
     measured: Measured,
 ) -> tuple[frozenset[Closed], Measured]:
-    """Opens what is closed and closes what is open, one after the other, and keeps each change that is better than what was before.
+    """Toggle each part between open and closed in turn, and keep the changes that are better than the state before.
 
-    `measured` is what was measured at `start`. Of the items of a kind one modality at least stays open.
+    Args:
+        start: the parts that are closed at first.
+        closable: the parts to try, in order. At least one of those for known items, and one of those for new items, stays open.
+        measure: evaluates a set of closed parts.
+        is_better: whether the first of two measurements is better.
+        measured: the measurement of `start`.
+
+    Returns:
+        The closed parts, and their measurement.
     """
     closed = start
     for one in closable:
@@ -65,19 +72,19 @@ def toggle(
 
 
 class Judged(NamedTuple):
-    """What was measured of one setting."""
+    """The validation results of one setting."""
 
     means: dict[str, float]
     value: float
-    """The mean that chooses."""
+    """The value of the selecting metric."""
     by_item: Float64[Tensor, " n_items"]
-    """What each item adds to it."""
+    """The contribution of each item to the value."""
 
     def is_surely_better(self, other: "Judged") -> bool:
-        """Whether the value is higher by more than two standard errors, as if other items had been held out.
+        """Whether the value is higher by more than two standard errors over held-out items.
 
-        Of the sum over n items it is `√n` times the deviation of what an item adds. A few popular items may decide which setting is
-        better, and where new items are held out, they are few.
+        The standard error of the sum over n items is `√n` times the standard deviation of the items' contributions. Items are the sampling
+        unit because a few popular items, or few new items, may decide which setting is better.
         """
         difference = (self.by_item - other.by_item)[(self.by_item != 0) | (other.by_item != 0)]
         error = len(difference) ** 0.5 * difference.std() if len(difference) > 1 else 0.0
@@ -85,13 +92,13 @@ class Judged(NamedTuple):
 
 
 def describe_mixture(model: MixedRecommender) -> dict[str, Any]:
-    """The weights of a model by name, as plain values, those at the top of their grid as `on_edge`, and the evidence that is `closed`."""
+    """The weights of a model by name as JSON values, those at the end of their grid as `on_edge`, and the parts that are `closed`."""
     closed = sorted(str(one) for one in model.closed)
     return describe_weights(model.weights) | ({"closed": closed} if closed else {})
 
 
 def describe_weights(weights: Weights) -> dict[str, Any]:
-    """The weights by name, as plain values, and those at the top of their grid as `on_edge`."""
+    """The weights by name as JSON values, and those at the end of their grid as `on_edge`."""
     values = {name: round(value, 6) for name, value in weights._asdict().items()}
     on_edge = [name for name, value in values.items() if value >= (LIFTS if name == "cold_lift" else SHARES)[-1]]
     return values | ({"on_edge": on_edge} if on_edge else {})
@@ -100,8 +107,10 @@ def describe_weights(weights: Weights) -> dict[str, Any]:
 def climb(
     start: Weights, grids: dict[str, tuple[float, ...]], measure: Callable[[Weights], Measured], value: Callable[[Measured], float]
 ) -> tuple[Weights, Measured]:
-    """The best weights found from `start`, and what was measured there: of each weight in turn neighbouring values of its grid are tried,
-    up and then down, as long as the value does not fall: it may rise beyond a plain.
+    """Find the best weights from `start` by coordinate-wise hill climbing, and their measurement.
+
+    For each weight in turn, neighbouring grid values are tried upwards, then downwards, as long as the value does not decrease, so that
+    plateaus are crossed.
     """
     best, measured = start, measure(start)
     for name, grid in grids.items():

@@ -1,4 +1,4 @@
-"""The parameters of a model by role, and with which rates the optimizer learns each role."""
+"""Group the parameters of a model by role, with separate optimizer settings for each role."""
 
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ Rates = dict[str, dict[str, float]]
 def sort_parameters(module: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Return the parameters of a module by role, each once.
 
-    `encoders` are those of a `PretrainedEncoder`, `tables` are the weights of every other `nn.Embedding`, `networks` are all the rest.
+    `encoders` are the parameters of each `PretrainedEncoder`, `tables` the weights of all other `nn.Embedding`, and `networks` all others.
     """
     parts = [part for part in module.modules() if isinstance(part, PretrainedEncoder)]
     encoders = list({id(parameter): parameter for part in parts for parameter in part.parameters()}.values())
@@ -29,18 +29,18 @@ def sort_parameters(module: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 def parameter_groups(module: nn.Module, rates: Rates) -> list[dict[str, Any]]:
-    """Return the groups that an optimizer takes: tables, networks and, where there are any, encoders.
+    """Return the parameter groups for an optimizer: tables, networks and, if there are any, encoders.
 
     Args:
-        module: a model, or the task that holds it.
-        rates: by role, `lr` and `weight_decay`; what is left out is the optimizer's own.
+        module: a model, or the task that contains it.
+        rates: `lr` and `weight_decay` by role; missing values are the optimizer's defaults.
     """
     groups = [{"params": parameters, **rates.get(role, {})} for role, parameters in sort_parameters(module).items()]
     return groups if groups[-1]["params"] else groups[:-1]
 
 
 def check_rates(rates: Rates, key: str) -> None:
-    """Raise ValueError, naming the key, for a role or an option that there is not, and for a negative value."""
+    """Raise ValueError, naming the key, for an unknown role or option, or a negative value."""
     for role, options in rates.items():
         if role not in ROLES:
             raise ValueError(f"{key}.{role}: there is no such role; {nearest(role, ROLES)}")

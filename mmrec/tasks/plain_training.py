@@ -1,4 +1,4 @@
-"""Training by the plainest loop there is, on the CPU, for a fixed number of epochs: as baselines, models learn by it."""
+"""A minimal training loop on the CPU with a fixed number of epochs, used for baselines and tests."""
 
 from collections.abc import Callable
 
@@ -17,11 +17,21 @@ Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 class PlainTraining:
-    """Minimises a loss over a model's scores, plus what the model adds to it, by Adam at one learning rate for `n_epochs`.
+    """Minimises a ranking loss, plus the model's additional loss, with Adam at a constant learning rate.
 
-    With `batch_of` users a batch is `batch_size` users with all of their positives, who share `n_negatives`; with interactions it is that
-    many interactions with `n_negatives` each. Nothing is selected on the validation part: whoever tunes chooses `n_epochs`. The same seed
-    gives the same model, and torch's global generator is left as it was.
+    Nothing is selected on the validation part: `n_epochs` is a hyperparameter. Equal seeds give equal models, and torch's global generator
+    is restored.
+
+    Args:
+        model: creates the model from `spec`.
+        loss: one of `mmrec.losses`.
+        batch_of: `users`: a batch contains users with all of their positives and shared negatives; `interactions`: single interactions with
+            negatives of their own.
+        batch_size: users or interactions per batch.
+        n_negatives: negatives per batch of users, or per interaction.
+        learning_rate: of Adam.
+        n_epochs: the number of epochs.
+        seed: of initialisation, shuffling, sampling and dropout.
     """
 
     def __init__(
@@ -41,14 +51,14 @@ class PlainTraining:
         self.learning_rate, self.n_epochs, self.seed = learning_rate, n_epochs, seed
 
     def fit(self, spec: DatasetSpec) -> "PopularForNew":
-        """The trained model as a scorer. Raises LackingData as the model's constructor."""
+        """Train the model, and return it as a scorer. Raises LackingData as the model's constructor does."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             model = self.train(spec)
             return PopularForNew(model.freeze(), interaction_matrix(spec), model.ranks_new_items)
 
     def train(self, spec: DatasetSpec) -> GradientRecommender:
-        """The trained model itself, drawn and trained with torch's global generator, as for dropout."""
+        """Train and return the model, initialised from torch's global generator, which also drives dropout."""
         model = self.model(spec=spec)
         optimizer = torch.optim.Adam(model.parameters(), lr=self.learning_rate)
         epoch, step = 0, 0
@@ -59,7 +69,7 @@ class PlainTraining:
             for batch in batches:
                 optimizer.zero_grad()
                 scores = model.score_batch(batch, torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + step))
-                row = batch.row[: len(scores.positive)]  # none where a model learns without negatives
+                row = batch.row[: len(scores.positive)]  # empty if the model learns without negatives
                 (self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra).backward()
                 optimizer.step()
                 step += 1
@@ -72,9 +82,9 @@ class PlainTraining:
 
 
 class PopularForNew(TrainedScorer):
-    """Scores as another does what it was trained on; users of whom it knows nothing get what is popular.
+    """Wraps a scorer: users without history get popular items, and new items are ranked last.
 
-    New items come last, but for a scorer that `ranks_new_items`.
+    The latter does not apply to scorers that rank new items (`ranks_new_items`).
     """
 
     def __init__(self, scorer: TrainedScorer, train: InteractionMatrix, ranks_new_items: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Training a recommender to rank: positives above sampled negatives, selected by full-catalogue ranking on the validation part."""
+"""The ranking task: train positives to score above sampled negatives, and select by full-catalogue ranking on the validation part."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,6 +15,7 @@ from mmrec.data.batches.loader import StepBatches
 from mmrec.data.batches.ranking_batches import RankingBatches
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.errors import ConfigError
+from mmrec.losses import sampled_softmax
 from mmrec.metrics.direction import Metric, sign
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, evaluate_ranking, ndcg_by_item, rank_and_evaluate, rank_users
 from mmrec.metrics.ranking import known_metrics
@@ -27,20 +28,31 @@ from mmrec.types import Scorer
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 KS = [10, 20]
-"""The cutoffs unless others are asked for."""
+"""The default cutoffs."""
+_OPTIMIZER = partial(torch.optim.AdamW, lr=0.0005, weight_decay=0.3)
 _MAX_SCORES, _LEAST_USERS = 2**27, 1000
-"""User-item pairs that are scored for one setting of a mixture's weights: a second or two of one core. So many users at least."""
+"""The maximal number of user-item scores in the validation of an epoch or of mixture weights, one or two seconds on one core, beyond which
+the same sample of users is used in every epoch; and its minimal size. The final model is evaluated on all users."""
 
 
 class RankingTask(Task):
-    """Minimises a loss of `mmrec.losses` over a model's scores, plus what the model adds to it.
+    """Minimises a ranking loss over a model's scores, plus the model's additional loss.
 
-    Embedding tables learn at `embedding_lr` without weight decay, all else at the optimizer's own rate: on small catalogues the networks
-    would otherwise learn the training rows by heart before the tables have settled.
+    Embedding tables have the learning rate `embedding_lr` without weight decay, all other parameters the optimizer's own: on small
+    catalogues the networks would otherwise overfit before the tables have converged.
 
-    Measures the metrics of `mmrec.metrics.ranking` at each of `ks`, by default 10 and 20. Validation also chooses the weights of a model
-    that mixes its scores of parts and which evidence it does without, and where new items are held out the lift of one that ranks them, by
-    ndcg at the largest k; on large data over a part of the users, always the same.
+    Measures the metrics of `mmrec.metrics.ranking` at each cutoff. Validation also chooses, by ndcg at the largest cutoff, the mixture
+    weights and the modalities to leave out of a `MixedRecommender`, and the score offset of new items of a model that ranks them. On large
+    data it uses a fixed subsample of the users.
+
+    Args:
+        model: the model to train.
+        loss: one of `mmrec.losses`.
+        optimizer: creates the optimizer from parameter groups.
+        embedding_lr: the learning rate of embedding tables.
+        ks: the cutoffs of metrics.
+        seed: of training.
+        groups: optimizer settings by role of parameters, see `mmrec.tasks.parameter_groups`.
     """
 
     takes_loss: ClassVar[bool] = True
@@ -49,8 +61,8 @@ class RankingTask(Task):
     def __init__(
         self,
         model: Recommender,
-        loss: Loss,
-        optimizer: Callable[..., torch.optim.Optimizer],
+        loss: Loss = sampled_softmax,
+        optimizer: Callable[..., torch.optim.Optimizer] = _OPTIMIZER,
         embedding_lr: float = 0.005,
         ks: list[int] = KS,
         seed: int = 0,
@@ -61,7 +73,7 @@ class RankingTask(Task):
 
     @classmethod
     def metrics(cls, settings: Mapping[str, Any]) -> tuple[Metric, ...]:
-        """Return every ranking metric at every k; ndcg at the largest is the first."""
+        """Return every ranking metric at every cutoff, starting with ndcg at the largest one."""
         ks = settings["ks"]
         if not ks:
             raise ConfigError("task.ks: expected one cutoff or more, came none")
@@ -78,10 +90,11 @@ class RankingTask(Task):
         if not isinstance(self.model, GradientRecommender):
             raise TypeError(f"model: expected one that learns by gradient, came {type(self.model).__name__}")
         scores = self.model.score_batch(batch, generator)
-        row = batch.row[: len(scores.positive)]  # none where a model learns without negatives
+        row = batch.row[: len(scores.positive)]  # empty if the model learns without negatives
         return self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra
 
     def validate(self, rows: EvaluationSet) -> Validated:
+        rows = rows.thinned(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
         if isinstance(self.model, MixedRecommender):
             return self._choose_weights(self.model, rows)
         if isinstance(self.model, GradientRecommender) and self.model.ranks_new_items and holds_new_items(rows, ~self.model.known_items):
@@ -94,19 +107,19 @@ class RankingTask(Task):
         return scorer
 
     def measure(self, scorer: Scorer, rows: EvaluationSet) -> Evaluated:
-        """Return lists of `LIST_LENGTH`, or as long as the greatest k, and their metrics."""
+        """Return lists of `LIST_LENGTH` or the largest cutoff, and their metrics."""
         ranking = rank_users(scorer, rows.user_idx, rows.seen, max(LIST_LENGTH, *self.ks))
         return Evaluated(ranking, evaluate_ranking(ranking, rows.positives, self.ks))
 
     def _choose_weights(self, model: MixedRecommender, rows: EvaluationSet) -> Validated:
-        """Climbs from the weights that were best in the epoch before; then closes, or opens, what is surely better so."""
-        parts, some = model.parts(), rows.thinned(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
+        """Climb from the weights of the epoch before, then close or open parts where this is significantly better."""
+        parts = model.parts()
         self.refuse_divergence(parts.users, parts.items)
         grids = weight_grids(parts, rows)
         of_new = {name: grids.pop(name) for name in ("linear_of_new",) if name in grids}
 
         def at(weights: Weights, parts: Parts = parts) -> Judged:
-            return self._judge(parts.mix(weights), some)
+            return self._judge(parts.mix(weights), rows)
 
         chosen, judged = climb(model.weights._replace(linear_of_new=LINEAR_OF_NEW), grids, at, attrgetter("value"))
         tried, found = climb(chosen, of_new, at, attrgetter("value"))
@@ -114,15 +127,14 @@ class RankingTask(Task):
             chosen, judged = tried, found
         candidates = closable(model, rows)
         closed, judged = toggle(model.closed, candidates, lambda one: at(chosen, model.parts(closed=one)), Judged.is_surely_better, judged)
-        means = judged.means if some is rows else self._means(model.parts(closed=closed).mix(chosen), rows).means
 
         def adopt() -> None:
             model.weights, model.closed = chosen, closed
 
-        return Validated(means, adopt)
+        return Validated(judged.means, adopt)
 
     def _judge(self, scorer: Scorer, rows: EvaluationSet) -> Judged:
-        """The means, and what the items add to the one that chooses, over the users of all processes."""
+        """The metrics, and the items' contributions to the selecting one, over the users of all processes."""
         ranking = rank_users(scorer, rows.user_idx, rows.seen, max(self.ks))
         means = self.validated(Evaluated(None, evaluate_ranking(ranking, rows.positives, self.ks))).means
         added = ndcg_by_item(ranking, rows.positives, max(self.ks)).to(self.device)
@@ -141,7 +153,7 @@ class RankingTask(Task):
         return Validated(means, partial(model.lift_new_items, chosen))
 
     def _means(self, scorer: Scorer, rows: EvaluationSet) -> Validated:
-        """Lists as long as the metrics need; `measure` keeps longer ones."""
+        """Measure with lists as long as the metrics need; `measure` returns longer ones."""
         return self.validated(Evaluated(None, rank_and_evaluate(scorer, rows, self.ks)))
 
 

@@ -1,4 +1,4 @@
-"""Row-wise Adagrad: an optimizer for large embedding tables, whose step costs what the rows of the batch cost, not the table."""
+"""Row-wise Adagrad: an optimizer for large embedding tables, whose step costs in proportion to the rows in the batch, not the table."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 class RowWiseAdagrad(torch.optim.Optimizer):
-    """Adagrad (Duchi et al. 2011) with one accumulator a row, the sum over steps of its gradient's mean square:
+    """Adagrad (Duchi et al. 2011) with one accumulator per row, the sum over steps of the mean squared gradient:
 
         a_r += mean(g_r²),   w_r -= lr · g_r / (√a_r + eps)
 
-    as in Gupta et al. 2014 and FBGEMM's exact row-wise Adagrad. Its memory is one number a row, where Adam's is two rows. A row without
-    gradient is not read and not written, so sparse gradients (`nn.Embedding(sparse=True)`) and dense ones give the same; a parameter
-    of fewer than two dimensions has an accumulator an element.
+    as in Gupta et al. 2014 and the exact row-wise Adagrad of FBGEMM. It stores one number per row, whereas Adam stores two rows. Rows
+    without gradient are neither read nor written, so sparse (`nn.Embedding(sparse=True)`) and dense gradients give the same result.
+    Parameters with fewer than two dimensions have an accumulator per element.
     """
 
     def __init__(self, params: Iterable[Any], lr: float, eps: float, weight_decay: float) -> None:
@@ -58,7 +58,7 @@ def _update_rows(
     lr: float,
     eps: float,
 ) -> None:
-    """One step of some rows, each named once, in place."""
+    """Update distinct rows in place."""
     total = sums[rows] + grad.square().mean(dim=1)
     sums[rows] = total
     table.index_add_(0, rows, grad / (total.sqrt() + eps)[:, None], alpha=-lr)

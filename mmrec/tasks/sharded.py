@@ -1,4 +1,4 @@
-"""Embedding tables whose rows are divided among processes: for catalogues beyond the memory of one."""
+"""Shard the rows of embedding tables over processes, for catalogues that exceed the memory of one."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -16,23 +16,25 @@ from mmrec.tasks.internals import SpawnedModelParallelStrategy
 class ShardedTablesStrategy(SpawnedModelParallelStrategy):
     """Lightning's model parallelism over all processes of this machine, which it spawns itself, as `ddp_spawn` does.
 
-    Each holds its part of the rows of every table, of their gradients and of the optimizer's state; all see the same batches, look up what
-    they have of them and add up what they found, which is of the size of the batch. Checkpoints are of whole tables, as from one process.
+    Each process holds a part of the rows of every table, of their gradients and of the optimizer's state. All processes use the same
+    batches, look up the rows they hold, and sum the results, whose size is that of the batch. Checkpoints contain whole tables, as from one
+    process.
     """
 
     def __init__(self) -> None:
         super().__init__(save_distributed_checkpoint=False)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any | None = None) -> None:
-        """The first process has the whole tables, and writes them; unlike Lightning's, a folder may take the place of one of its name."""
+        """Write whole tables from the main process; unlike Lightning's method, an existing folder may be replaced."""
         if self.is_global_zero:
             self.checkpoint_io.save_checkpoint(checkpoint, filepath, storage_options)
 
 
 def shard_tables(model: Recommender, mesh: DeviceMesh) -> None:
-    """Divides the rows of all embedding tables among the processes of a mesh of one dimension, in place: DTensors, `Shard(0)`.
+    """Shard the rows of all embedding tables over a one-dimensional mesh, in place, as DTensors with `Shard(0)`.
 
-    Raises ConfigError for a model that needs its whole tables in every step, and for sparse gradients, which DTensors have none of.
+    Raises:
+        ConfigError: the model needs whole tables at every step, or has sparse gradients, which DTensor does not support.
     """
     if not isinstance(model, LookupRecommender):
         raise ConfigError(
@@ -48,7 +50,7 @@ def shard_tables(model: Recommender, mesh: DeviceMesh) -> None:
 
 
 def gather_tables(model: Recommender) -> None:
-    """Gives every process all rows of the tables that are divided, as plain parameters; to be called by all of them, after training."""
+    """Replace sharded tables by whole ones as plain parameters; all processes must call this, after training."""
     for module in model.modules():
         if isinstance(module, nn.Embedding) and isinstance(module.weight, DTensor):
             module.weight = nn.Parameter(cast("DTensor", module.weight.detach()).full_tensor())

@@ -1,9 +1,11 @@
-"""The contract of every task: its batches, its step, its metrics with their direction, and how a model is measured."""
+"""The base class of tasks: their batches, training step, metrics with directions, and evaluation of a model."""
 
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
+
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 import polars as pl
 import torch
@@ -22,40 +24,45 @@ from mmrec.tasks.sharded import gather_tables, shard_tables
 from mmrec.types import USER_IDX, Scorer
 
 GROUPS: Rates = {TABLES: {"weight_decay": 0.0}}
-"""What the optimizer does otherwise for a role of parameters, unless a configuration says so."""
+"""The default optimizer settings by role of parameters."""
 
 
 class Validated(NamedTuple):
-    """What one validation found."""
+    """The result of a validation."""
 
     means: dict[str, float]
-    """By the names of `Task.metrics`, over all processes."""
+    """Values by the names of `Task.metrics`, over all processes."""
     adopt: Callable[[], None] | None = None
-    """What the model takes over when the validation is complete. Not before: a signal may still cut the step short."""
+    """Applies the choices of the validation to the model once it is complete, because a signal may interrupt it before."""
 
 
 class Task(LightningModule, ABC):
-    """What a model learns, and how it is measured. Nothing outside a task knows what its batches hold or which metrics it has.
+    """What a model learns, and how it is evaluated. Only the task knows the content of its batches and its metrics.
 
-    A new task takes what it needs in its constructor, of which it hands `model`, `optimizer`, `embedding_lr`, `groups` and `seed` on, and
-    defines:
+    A new task takes what it needs in its constructor, passes `model`, `optimizer`, `embedding_lr`, `groups` and `seed` on, and defines:
 
-        metrics(settings)              what is measured, with directions; the first selects the epoch, unless `selection.metric` says so
+        metrics(settings)              the metrics with directions; the first selects the epoch, unless `selection.metric` is set
         train_batches(train, …)        the training batches: NamedTuples of tensors, each with a scalar `weight`
-        evaluation_set(seen, held_out) what validation and test measure on
+        evaluation_set(seen, held_out) the rows to validate and test on
         loss_of(batch, generator)      the mean loss of a batch
         validate(rows)                 the metrics after an epoch, often `self.validated(self.measure(self.model.freeze(), rows))`
-        measure(scorer, rows)          a table with a row for each user and a column for each metric, and the ranking where there is one
+        measure(scorer, rows)          a table with a row per user and a column per metric, and the ranking, if there is one
 
-    All else is here: optimizer groups by role, seeds, losses that a resumed epoch goes on with, several processes, and the logging of
-    `train/loss` once an epoch and `val/<metric>` after it. Embedding tables learn at `embedding_lr`; `groups` say by role (`tables`,
-    `networks`, `encoders`) what else differs from the optimizer's own `lr` and `weight_decay`.
+    The base class provides parameter groups, seeds, exact resumption of the epoch's loss, distributed training, and logging of `train/loss`
+    once per epoch and `val/<metric>` after it.
+
+    Args:
+        model: the model to train.
+        optimizer: creates the optimizer from parameter groups.
+        embedding_lr: the learning rate of embedding tables.
+        groups: further optimizer settings by role (`tables`, `networks`, `encoders`), `lr` and `weight_decay`. None: `GROUPS`.
+        seed: of training.
     """
 
     takes_loss: ClassVar[bool] = False
-    """Whether the constructor takes `loss`, which the configuration's group `loss` names."""
+    """Whether the constructor takes `loss`, given by the configuration group `loss`."""
     shown: ClassVar[str] = ""
-    """What the names of the metrics begin with that a progress bar shows."""
+    """The prefix of metric names that the progress bar shows."""
 
     def __init__(
         self,
@@ -73,13 +80,13 @@ class Task(LightningModule, ABC):
         if "lr" in self.groups.get(TABLES, {}):
             raise ValueError(f"task.groups.{TABLES}.lr: is said by task.embedding_lr")
         self.model, self.optimizer, self.embedding_lr, self.seed = model, optimizer, embedding_lr, seed
-        self._losses: Tensor | float = 0.0  # of this process since the epoch began; no buffer, those are one process's in all
+        self._losses: Tensor | float = 0.0  # of this process in this epoch; not a buffer, as DDP would synchronise it
         self._n_losses = 0
 
     @classmethod
     @abstractmethod
     def metrics(cls, settings: Mapping[str, Any]) -> tuple[Metric, ...]:
-        """Return what a task with these arguments measures; asked before any data are read. The first selects by default."""
+        """Return the metrics of a task with these arguments, before any data are read. The first one selects by default."""
 
     @abstractmethod
     def train_batches(self, train: SplitPart, settings: BatchSettings, place: Place) -> StepBatches:
@@ -87,28 +94,28 @@ class Task(LightningModule, ABC):
 
     @abstractmethod
     def evaluation_set(self, seen: Sequence[SplitPart], held_out: SplitPart) -> EvaluationRows:
-        """Return what is measured on, given all parts that come before the one that is held out."""
+        """Return the evaluation set of a held-out part, given all parts before it."""
 
     @abstractmethod
     def loss_of(self, batch: Any, generator: torch.Generator) -> Float[Tensor, ""]:
-        """Return the mean loss of a batch; what is random comes from `generator`, which is on the CPU, or from torch's global one."""
+        """Return the mean loss of a batch. Randomness comes from `generator`, which is on the CPU, or from torch's global generator."""
 
     @abstractmethod
     def validate(self, rows: Any) -> Validated:
-        """Return the metrics of this process's part of the validation rows, as all processes have them together."""
+        """Return the metrics on this process's part of the validation rows, reduced over all processes."""
 
     @abstractmethod
     def measure(self, scorer: Scorer, rows: Any) -> Evaluated:
-        """Return what a scorer reaches on an evaluation set, as this task measures its own model, user by user."""
+        """Return the per-user results of a scorer on an evaluation set."""
 
     def validated(self, evaluated: Evaluated) -> Validated:
-        """Return the means over the users of all processes, in the same order whatever their number."""
+        """Return the means over the users of all processes, summed in an order independent of their number."""
         frame = evaluated.per_user.drop(USER_IDX)
         values = gather_rows(torch.from_numpy(frame.cast(pl.Float64).to_numpy(writable=True)).to(self.device))
         return Validated(dict(zip(frame.columns, values.mean(dim=0).tolist(), strict=True)))
 
     def configure_model(self) -> None:
-        """Divides the embedding tables among processes where the trainer's strategy is to."""
+        """Shard the embedding tables if the trainer's strategy requires it."""
         if self.device_mesh is not None:
             shard_tables(self.model, self.device_mesh["tensor_parallel"])
 
@@ -122,17 +129,17 @@ class Task(LightningModule, ABC):
         return optimizer
 
     def on_train_start(self) -> None:
-        """Puts the options given now in the place of those that a checkpoint brought along, such as another learning rate."""
+        """Replace the optimizer options restored from a checkpoint by the current settings, for example another learning rate."""
         for group, options in zip(self.trainer.optimizers[0].param_groups, self._options, strict=True):
             group.update(options)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        if batch_idx == 0 and isinstance(self.model, EpochRecommender):  # not where Lightning starts an epoch: a resume does so within one
+        if batch_idx == 0 and isinstance(self.model, EpochRecommender):  # on_train_epoch_start also runs when resuming mid-epoch
             self.model.start_epoch(torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch))
 
     def training_step(self, batch: Any, batch_idx: int) -> Float[Tensor, ""]:
         step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
-        _seed_dropout(step_seed, self.device)  # it too is a function of (seed, step): alike in every process, and after a resume
+        _seed_dropout(step_seed, self.device)  # dropout is a function of (seed, step) too: equal in all processes and after resuming
         loss: Tensor = self.loss_of(batch, torch.Generator().manual_seed(step_seed)) * batch.weight
         self._losses, self._n_losses = self._losses + loss.detach(), self._n_losses + 1
         return loss
@@ -142,7 +149,7 @@ class Task(LightningModule, ABC):
         self._losses, self._n_losses = 0.0, 0
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The losses of the epoch so far, process by process."""
+        """Store the losses of the epoch so far, by process."""
         sums = self._losses_of_all if self.trainer.validating else self._gather_losses()
         checkpoint["epoch_loss"] = {"sums": sums, "n": self._n_losses}
 
@@ -152,7 +159,7 @@ class Task(LightningModule, ABC):
         self._losses = (sums[self.trainer.global_rank] if is_as_before else sums.mean()).to(self.trainer.strategy.root_device)
 
     def on_validation_start(self) -> None:
-        self._losses_of_all = self._gather_losses()  # now: while they validate, the processes don't meet
+        self._losses_of_all = self._gather_losses()  # now, since processes do not communicate during validation
 
     def _gather_losses(self) -> Float[Tensor, " processes"]:
         return gather_rows(torch.as_tensor(self._losses, device=self.device, dtype=torch.float32).reshape(1, 1)).flatten()
@@ -167,7 +174,7 @@ class Task(LightningModule, ABC):
             self.log(f"val/{name}", value, prog_bar=name.startswith(self.shown), rank_zero_only=False)
 
     def refuse_divergence(self, *vectors: Tensor) -> None:
-        """Raise ConfigError where what a model scores with is no longer finite."""
+        """Raise ConfigError if the vectors that a model scores with are not finite."""
         if not all(part.isfinite().all() for part in vectors):
             raise ConfigError(
                 f"training diverged in epoch {self.current_epoch}: lower optimizer.lr, or task.embedding_lr, now {self.embedding_lr}"
@@ -181,12 +188,12 @@ class Declared(NamedTuple):
 
     @property
     def lower_is_better(self) -> list[str]:
-        """The names of those of which a lower value is better."""
+        """Names of the metrics for which lower is better."""
         return lower_of(self.metrics)
 
     @property
     def default(self) -> str:
-        """What selects unless something else is asked for, as it is logged: `val/ndcg@20`."""
+        """Name under which the default selection metric is logged, e.g. `val/ndcg@20`."""
         return f"val/{self.metrics[0].name}"
 
     def sign(self, name: str) -> int:
@@ -195,20 +202,27 @@ class Declared(NamedTuple):
 
 
 def declared_metrics(task: type[Task], settings: Mapping[str, Any]) -> Declared:
-    """Return what a task measures, given the arguments that a configuration has for it; the constructor's defaults stand for the others."""
+    """Return the metrics that a task computes with the given settings; constructor defaults stand for settings that are not given."""
     defaults = {name: one.default for name, one in inspect.signature(task).parameters.items() if one.default is not one.empty}
     return Declared(task.metrics(defaults | dict(settings)))
 
 
 def _seed_dropout(seed: int, device: torch.device) -> None:
-    """Seeds torch's own generators of the CPU and of the device; `torch.manual_seed` sees to every kind of device, in milliseconds."""
+    """Seed torch's generators of the CPU and of the given device only; `torch.manual_seed` seeds every device type, in milliseconds."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
 
 
 def gather_rows(rows: Float[Tensor, "n columns"]) -> Float[Tensor, "total columns"]:
-    """The rows of all processes in the order of their ranks, uneven numbers and none included; the rows themselves in a single process."""
+    """Gather the rows of all processes in the order of their ranks; processes may have different numbers of rows, also none.
+
+    Args:
+        rows: this process's rows `(n, columns)`.
+
+    Returns:
+        The rows of all processes `(total, columns)`; `rows` itself without distributed training.
+    """
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return rows
     world = torch.distributed.get_world_size()

@@ -1,6 +1,6 @@
-"""Data whose right answer is known: users and items of two colours, each user with items of their own colour alone.
+"""Synthetic data with known answers: users and items have one of two colours, and users have items of their own colour only.
 
-Whoever has understood ranks the remaining items of a user's colour before all others. After the checkerboard of benfred/implicit.
+A model that has learned ranks the remaining items of a user's colour before all others. After the checkerboard of benfred/implicit.
 """
 
 import torch
@@ -16,12 +16,12 @@ _START, _DAY_S = 1_600_000_000, 86_400
 
 
 def same_colour(n_items: int) -> Bool[Tensor, "n_users n_items"]:
-    """Who is of the colour of which item: colours alternate, among users as among items."""
+    """Whether user and item have the same colour; colours alternate among users and among items."""
     return (torch.arange(N_USERS)[:, None] - torch.arange(n_items)) % 2 == 0
 
 
 def most_of_ones_colour() -> InteractionMatrix:
-    """Everybody has the items of their colour but two; every item has as many users."""
+    """All users have the items of their colour except two; all items have equally many users."""
     distance = (torch.arange(N_WARM) - torch.arange(N_USERS)[:, None]) % N_WARM
     wanted = same_colour(N_WARM) & (distance > 2)
     users, items = wanted.nonzero().unbind(1)
@@ -29,13 +29,13 @@ def most_of_ones_colour() -> InteractionMatrix:
 
 
 def all_warm_of_ones_colour() -> InteractionMatrix:
-    """What remains of a user's colour are the last items, which nobody has."""
+    """All users have all warm items of their colour; the remaining ones are the last items, which are new."""
     users, items = same_colour(N_WARM).nonzero().unbind(1)
     return InteractionMatrix.from_pairs(users, items, N_USERS, N_WARM + N_COLD)
 
 
 def own_colour_first(scorer: Scorer, train: InteractionMatrix) -> Bool[Tensor, " n_users"]:
-    """Whether the remaining items of a user's colour take the first places."""
+    """Whether the remaining items of each user's colour are ranked first."""
     own = same_colour(train.n_items)
     ranking = rank_users(scorer, torch.arange(N_USERS), train, train.n_items)
     hits = own.gather(1, ranking.item_idx.clamp(min=0)) & (ranking.item_idx >= 0)
@@ -47,7 +47,7 @@ def own_colour_first(scorer: Scorer, train: InteractionMatrix) -> Bool[Tensor, "
 def make_spec(
     train: InteractionMatrix, features: dict[str, Features], graph: Graph | None = None, words: Words | None = None
 ) -> DatasetSpec:
-    """The interactions with times in random order, and what is known of the items."""
+    """The specification of interactions, with times in random order, and item content."""
     users, items = train.rows(torch.arange(train.n_users))
     order = torch.randperm(len(users), generator=torch.Generator().manual_seed(0))
     events = Interactions(users, items, _START + _DAY_S * order)
@@ -55,28 +55,28 @@ def make_spec(
 
 
 def spec_of_colours(train: InteractionMatrix) -> DatasetSpec:
-    """The same with all kinds of content, each of which says what colour an item has."""
+    """The specification with all kinds of content, each of which reveals the items' colours."""
     features = {TEXT: colours(train.n_items), IMAGE: colours(train.n_items, seed=2)}
     return make_spec(train, features, entities_of_colours(train.n_items), words_of_colours(train.n_items))
 
 
 def colours(n_items: int, seed: int = 1) -> Features:
-    """One number says the colour, four are noise."""
+    """Features in which one dimension is the colour and four are noise."""
     colour = torch.arange(n_items) % 2 * 4.0 - 2
     return Features(torch.cat([colour[:, None], 0.3 * noise(n_items, seed=seed)], dim=1), torch.ones(n_items, dtype=torch.bool))
 
 
 def entities_of_colours(n_items: int) -> Graph:
-    """Every item is an entity of its own, related to that of its colour."""
+    """A graph in which every item is an entity, related to that of its colour."""
     items = torch.arange(n_items)
     return Graph(torch.stack([items, n_items + items % 2]), torch.zeros_like(items), n_items + 2, 1, items)
 
 
 def words_of_colours(n_items: int) -> Words:
-    """Every item has one word, that of its colour."""
+    """One word per item, that of its colour."""
     return Words(torch.arange(n_items + 1), torch.arange(n_items) % 2, 2)
 
 
 def noise(n_items: int, dim: int = 4, seed: int = 1) -> Float[Tensor, "n_items dim"]:
-    """Normal numbers, always the same."""
+    """Normally distributed numbers from a fixed seed."""
     return torch.randn(n_items, dim, generator=torch.Generator().manual_seed(seed))

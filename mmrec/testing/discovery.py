@@ -1,4 +1,4 @@
-"""All models there are: those of mmrec, and those that other packages name by the entry point `mmrec.models`."""
+"""Find all models: those of mmrec, and those that other packages register by the entry point `mmrec.models`."""
 
 import inspect
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ Model = type[ClosedFormRecommender] | type[GradientRecommender]
 
 
 def find_models(package: ModuleType = models) -> list[Model]:
-    """The models of a package and those of all entry points, each once, ordered by name.
+    """The models of a package and of all entry points, without repetitions, sorted by name.
 
-    An entry point may name a class, or a module or package whose classes are meant.
+    An entry point refers to a class, or to a module or package with model classes.
     """
     found = dict.fromkeys(_of_package(package))
     for entry in installed(ENTRY_POINT).values():
@@ -27,9 +27,9 @@ def find_models(package: ModuleType = models) -> list[Model]:
 
 
 def _of_package(package: ModuleType) -> Iterator[Model]:
-    """The models that a module defines, and the modules below it."""
+    """The models defined in a module and its submodules."""
     names = [package.__name__]
-    for folder in map(Path, getattr(package, "__path__", ())):  # not by pkgutil, which knows no folder without an __init__.py
+    for folder in map(Path, getattr(package, "__path__", ())):  # pkgutil ignores folders without an __init__.py
         paths = (path.relative_to(folder).with_suffix("") for path in sorted(folder.rglob("*.py")))
         names += [".".join([package.__name__, *path.parts]) for path in paths if path.name != "__init__"]
     for name in names:
@@ -39,6 +39,6 @@ def _of_package(package: ModuleType) -> Iterator[Model]:
 
 
 def is_model(found: object) -> bool:
-    """Whether something is a model that can be made, and not one of the contracts."""
+    """Whether an object is a concrete model class."""
     kinds = (ClosedFormRecommender, GradientRecommender)
     return inspect.isclass(found) and issubclass(found, kinds) and not inspect.isabstract(found)

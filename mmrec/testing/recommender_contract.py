@@ -1,4 +1,4 @@
-"""What every model must do, as tests: `class TestMine(RecommenderContract): model, settings = Mine, {"embedding_dim": 8}` tests one.
+"""The tests that every model must pass: `class TestMine(RecommenderContract): model, settings = Mine, {"embedding_dim": 8}`.
 
 Run them with pytest.
 """
@@ -23,16 +23,16 @@ from mmrec.testing.discovery import Model
 from mmrec.types import DatasetSpec, Features, Graph, Interactions, Words
 
 TRAINING: Mapping[str, Any] = {"loss": partial(bpr, temperature=1.0), "batch_size": 400, "learning_rate": 0.02, "n_epochs": 40}
-"""Arguments of `PlainTraining` that suit the checkerboard."""
+"""Arguments of `PlainTraining` for the checkerboard."""
 LARGE_BATCH = 4096
-"""Users or interactions: torch divides work on their vectors of 8 numbers or more among threads."""
+"""A number of users or interactions for which torch uses several threads, with vectors of 8 numbers or more."""
 
 
 class RecommenderContract:
-    """The tests of one model; a subclass names `model` and the `settings` that it is made with, small ones.
+    """The tests of a model; subclasses set `model` and its `settings`, with small sizes.
 
-    A model that is trained by gradient may name its own `training`, arguments of `PlainTraining`. One that cannot tell colours apart by
-    interactions, as popularity cannot, says so by `learns_colours = False`.
+    Models trained by gradient descent may set `training`, arguments of `PlainTraining`. A model that cannot distinguish the colours by
+    interactions, such as popularity, sets `learns_colours = False`.
     """
 
     model: ClassVar[Model]
@@ -42,7 +42,7 @@ class RecommenderContract:
 
     @classmethod
     def train(cls, spec: DatasetSpec, **changed: Any) -> Recommender:
-        """The model, fitted or trained; what is `changed` of its training says nothing to one that is fitted."""
+        """Fit or train the model; `changed` overrides training arguments and is ignored by models in closed form."""
         if issubclass(cls.model, ClosedFormRecommender):
             return cls.model(**cls.settings).fit(spec)
         training = {**cls.training, **changed}
@@ -52,7 +52,7 @@ class RecommenderContract:
 
     @classmethod
     def untrained(cls, spec: DatasetSpec) -> Recommender:
-        """The model before it learns anything, drawn from a seed of its own."""
+        """The untrained model, initialised with another seed."""
         if issubclass(cls.model, ClosedFormRecommender):
             return cls.model(**cls.settings)
         with torch.random.fork_rng(devices=[]):
@@ -62,11 +62,11 @@ class RecommenderContract:
     @classmethod
     @cache
     def trained(cls) -> Recommender:
-        """The model of most tests, trained once: on the checkerboard with a user and an item that nobody knows."""
+        """The model used by most tests, trained once on the checkerboard with an unknown user and an unknown item."""
         return cls.train(with_new(spec_of_colours(most_of_ones_colour())), n_epochs=2)
 
     def test_it_ranks_the_colour_of_a_user_first(self) -> None:
-        """Where interactions tell, and by content where a model ranks new items."""
+        """By interactions, or by content if the model ranks new items."""
         train = most_of_ones_colour()
         if self.learns_colours:
             assert own_colour_first(self.train(spec_of_colours(train)).freeze(), train).all()
@@ -74,13 +74,13 @@ class RecommenderContract:
             assert own_colour_first(self.train(spec_of_colours(train)).freeze(), train).float().mean() < 0.5
 
     def test_it_ranks_new_items_by_what_they_show_if_it_says_so(self) -> None:
-        """All that remains of a user's colour is new; text, pictures and graph tell the colours."""
+        """The remaining items of each user's colour are new; text, pictures and graph reveal the colours."""
         train = all_warm_of_ones_colour()
         scorer = self.train(spec_of_colours(train)).freeze()
         assert bool(own_colour_first(scorer, train).all()) is self.model.ranks_new_items
 
     def test_a_lift_of_new_items_comes_back_with_the_state_dict(self) -> None:
-        """If it ranks them: the new item then stands above all others, also for a history."""
+        """For models that rank new items: with a large offset, the new item is ranked first, also for histories."""
         if not self.model.ranks_new_items or issubclass(self.model, MixedRecommender):
             return
         spec, model = with_new(spec_of_colours(most_of_ones_colour())), self.trained()
@@ -96,7 +96,7 @@ class RecommenderContract:
         assert not torch.equal(scores_of(fresh, spec.n_users), scores_of(model, spec.n_users))
 
     def test_it_says_what_it_is(self) -> None:
-        """It has a docstring of its own, and what it is frozen to is a scorer."""
+        """The model has a docstring, and freezing it returns a scorer."""
         assert self.model.__doc__ and self.model.__doc__ != Recommender.__doc__
         assert isinstance(self.trained(), Recommender) and isinstance(self.trained().freeze(), TrainedScorer)
 
@@ -108,7 +108,7 @@ class RecommenderContract:
         assert torch.equal(scores_of(one, N_USERS), scores_of(other, N_USERS))
 
     def test_on_many_components_two_threads_give_the_same_bytes(self) -> None:
-        """In batches so large that there is work for both."""
+        """In batches that are large enough for two threads."""
         spec, n_threads = spec_of_components(), torch.get_num_threads()
         torch.set_num_threads(2)
         try:
@@ -146,7 +146,7 @@ class RecommenderContract:
             torch.testing.assert_close(vectors.users @ vectors.items.T, scorer.score_users(torch.arange(N_USERS + 1)), atol=1e-4, rtol=1e-4)
 
     def test_a_history_is_scored_as_the_user_who_has_it(self) -> None:
-        """To the last digits where the user is their history, and otherwise at least alike."""
+        """Exactly for history-based models; for others, shapes agree and scores are finite."""
         spec, scorer = with_new(spec_of_colours(most_of_ones_colour())), self.trained().freeze()
         histories = Histories.from_events(spec.train, spec.n_users)
         found, known = scorer.score_histories(histories), scorer.score_users(torch.arange(spec.n_users))
@@ -155,7 +155,7 @@ class RecommenderContract:
             torch.testing.assert_close(found, known, atol=1e-4, rtol=1e-4)
 
     def test_a_new_history_is_scored_by_its_items(self) -> None:
-        """Two users whom nobody has met, one of each colour, and one without a history."""
+        """For two unknown users, one of each colour, and one without a history."""
         train = most_of_ones_colour()
         scorer = self.train(spec_of_colours(train)).freeze()
         lists = [list(range(0, N_WARM - 4, 2)), list(range(1, N_WARM - 4, 2)), []]
@@ -166,7 +166,7 @@ class RecommenderContract:
             assert (rest.masked_fill(~right, torch.inf).amin(dim=1) > rest.masked_fill(right, -torch.inf).amax(dim=1)).all()
 
     def test_training_leaves_the_data_as_they_were(self) -> None:
-        """What it is given, the training rows and no held-out ones, is others' too."""
+        """Training does not modify its input."""
         spec = spec_of_colours(most_of_ones_colour())
         before = [tensor.clone() for tensor in tensors_of(spec)]
         self.train(spec, n_epochs=1)
@@ -174,18 +174,18 @@ class RecommenderContract:
 
     @pytest.mark.parametrize(("n_users", "n_items"), [(1, 1), (1, 3), (3, 1)])
     def test_the_smallest_data_are_no_error(self, n_users: int, n_items: int) -> None:
-        """All have the first item, and nobody the others."""
+        """All users have the first item, and nobody has the others."""
         owned = InteractionMatrix.from_pairs(torch.arange(n_users), torch.zeros(n_users, dtype=torch.int64), n_users, n_items)
         assert scores_of(self.train(spec_of_colours(owned), n_epochs=1), n_users).isfinite().all()
 
 
 def scores_of(model: Recommender, n_users: int) -> Tensor:
-    """The scores of the first users."""
+    """The scores of the first `n_users` users."""
     return model.freeze().score_users(torch.arange(n_users))
 
 
 def with_new(spec: DatasetSpec) -> DatasetSpec:
-    """The same with one more user and one more item, without interactions, features or entity."""
+    """Add a user and an item without interactions, features or entity."""
     features = {
         name: Features(torch.cat([one.values, torch.zeros(1, one.values.shape[1])]), torch.cat([one.present, torch.tensor([False])]))
         for name, one in spec.features.items()
@@ -196,7 +196,7 @@ def with_new(spec: DatasetSpec) -> DatasetSpec:
 
 
 def tensors_of(spec: DatasetSpec | Interactions | Features | Graph | Words) -> list[Tensor]:
-    """All tensors of a spec."""
+    """All tensors in a specification."""
     found: list[Tensor] = []
     for value in vars(spec).values():
         for part in value.values() if isinstance(value, dict) else [value]:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
+from mmrec.charts.embed import FIGURE
 from mmrec.cli.describe import describe_command
 from mmrec.errors import ConfigError, DataError
+from tests.pages import Page
 
 Compose = Callable[..., DictConfig]
 
@@ -20,7 +22,7 @@ def test_it_prints_writes_and_returns(compose: Compose, shop_folder: Path, tmp_p
     for said in (f"{found.n_interactions:,}", "of_kind", "text", "image", "kg", "a user", "page: "):
         assert said in printed
     page = output.read_text(encoding="utf-8")
-    assert page.count("<svg") == 3 and page.count("<img") == sum(not one.item_id.endswith("8") for one in found.examples)
+    assert page.count(FIGURE) == 3 and len(Page(page).all("img")) == sum(not one.item_id.endswith("8") for one in found.examples)
 
 
 def test_ids_that_look_like_markup_are_printed_as_they_are(compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,8 +115,8 @@ def test_parts_whose_columns_differ_are_told_of(tmp_path: Path, capsys: pytest.C
     (tmp_path / "test.csv").write_text("user,item,stars,note\na,z,1,k\nb,y,2,l\n")
     init([str(tmp_path)])
     said = (
-        "train.csv, test.csv are called like parts of one table and are not joined, for their columns differ: "
-        "`rating` only in train.csv, `stars`, `note` only in test.csv; give them the same columns and guess anew (--force)"
+        "train.csv, test.csv are named like parts of one table, but are not joined because their columns differ: "
+        "`rating` only in train.csv, `stars`, `note` only in test.csv; give them the same columns and run again with --force"
     )
     assert f"note: {said}" in capsys.readouterr().out
     text = (tmp_path / "mmrec.yaml").read_text()

@@ -107,6 +107,19 @@ def test_runs_what_is_not_finished_and_makes_one_table(leaderboard: Leaderboard,
     assert "Not finished" in (tmp_path / "board" / "leaderboard.md").read_text(encoding="utf-8")
 
 
+def test_tuned_once_later_seeds_take_the_settings_of_the_first(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    code, _, err = leaderboard("~board.models.no_graph", "board.baselines=[ease]", "board.tune_once=true")
+    assert code == 0, err
+    logs, tuned = {}, {}
+    for run in (tmp_path / "board").glob("*/*/fusion/*-*"):
+        seed = run.name.partition("-")[0]
+        logs[seed] = (run / "log.txt").read_text(encoding="utf-8")
+        tuned[seed] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["tuned"]["ease"]["regularization"]
+    assert tuned["1"] == tuned["2"]
+    assert "best of 11" in logs["1"] and "with the setting of `tuned_in`" not in logs["1"]
+    assert "best of 11" not in logs["2"] and "ease: val ndcg@20" in logs["2"] and "with the setting of `tuned_in`" in logs["2"]
+
+
 def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(leaderboard: Leaderboard, finished: Path) -> None:
     """As killed within the second of two epochs, first with a sound checkpoint of the first epoch, then with a damaged one."""
     one = ["~board.models.no_graph", "board.seeds=[1]"]

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
-from mmrec.config import build
+from mmrec.config.build import build
 from mmrec.config.settings import evidence_settings
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.evidence import load_evidence

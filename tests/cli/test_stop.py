@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig
 
 import mmrec.experiment.train
-from mmrec.cli.main import errors_as_messages
+from mmrec.cli.process.messages import errors_as_messages
 from mmrec.cli.process.terminate import terminable
 from mmrec.cli.train import train
 from mmrec.errors import DamagedCheckpoint, DataError, DivergedError, Terminated

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from mmrec.cli.main import main
 from mmrec.cli.train import train
-from mmrec.cli.words import resume_words
 from mmrec.config.changes import asked_changes
+from mmrec.config.hydra.words import resume_words
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.files.checkpoint import read_checkpoint

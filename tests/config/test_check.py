@@ -31,7 +31,7 @@ VERBS = {
     "leaderboard": [],
 }
 OF_LEADERBOARD = "board/"
-OPTIONAL = {"logger/wandb": "wandb"}
+OPTIONAL = {"logger/wandb": "wandb", "logger/mlflow": "mlflow"}
 Compose = Callable[..., DictConfig]
 
 
@@ -162,7 +162,7 @@ def test_an_unknown_key_of_the_schema_is_found_at_any_depth(compose: Compose) ->
         ("data_module.shared_negatives=3", "data_module.shared_negatives", "3"),
         ("task.ks=10", "task.ks", "10"),
         ("task.ks=[10,x]", "task.ks", "[10, 'x']"),
-        ("encoders.text.cache=null", "encoders.text.cache", "None"),
+        ("encoders.text.cache=3", "encoders.text.cache", "3"),
         ("baselines.ease.space.regularization=[1.0,x]", "baselines.ease.regularization", "x"),
         ("baselines.lightgcn.space.model.n_layers=[1,x]", "baselines.lightgcn.model.n_layers", "x"),
         ("baselines.ease.n_trials=0", "baselines.ease.n_trials", "0"),
@@ -268,7 +268,8 @@ def test_a_mandatory_value_that_is_missing(compose: Compose) -> None:
 
 
 def test_an_argument_that_is_missing(compose: Compose) -> None:
-    assert problems(compose("~encoders.text.cache")) == ["encoders.text.cache: minilm needs it"]
+    found = problems(compose("text_encoder=bert_base", "~encoders.text.path_or_name"))
+    assert found == ["encoders.text.path_or_name: BertTextEncoder needs it"]
 
 
 def test_keys_and_types_of_a_folders_layout_are_checked(compose: Compose) -> None:

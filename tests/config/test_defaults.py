@@ -11,7 +11,8 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from mmrec.config import read_model, target
+from mmrec.config.build import target
+from mmrec.config.values import read_model
 from mmrec.testing.discovery import find_models
 
 CONF = Path(next(iter(mmrec.conf.__path__)))
@@ -26,9 +27,6 @@ WITHOUT_DEFAULT = {
     "BestLinear": {"models"},
     "BertTextEncoder": {"name", "path_or_name", "revision"},
     "ClipImageEncoder": {"architecture", "pretrained", "revision"},
-    "demo_shop": {"cache"},
-    "minilm": {"cache"},
-    "movielens_100k": {"cache"},
     "movielens_1m": {"cache", "url", "sha256"},
     "movielens_latest_small": {"cache", "url", "sha256"},
     "read_folder": {"path"},

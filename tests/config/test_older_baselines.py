@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mmrec.config import check, plain
+from mmrec.config.check import check
 from mmrec.config.older_baselines import translate_baselines
+from mmrec.config.values import plain
 from mmrec.schemas import TrainConfig
 
 OLDER = {

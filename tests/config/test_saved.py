@@ -9,8 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.train import train
-from mmrec.config import check, flat, plain
+from mmrec.config.check import check
 from mmrec.config.saved import _BEFORE, saved_config
+from mmrec.config.values import flat, plain
 from mmrec.errors import DataError
 from mmrec.experiment.run_folder.found import read_as_run
 from mmrec.experiment.run_folder.origin import remember_run

@@ -73,10 +73,10 @@ def test_what_is_drawn_follows_the_seed_of_the_training(compose: Compose, is_sav
     cfg = compose("seed=5", "run_dir=here")
     training = training_settings(kept_config(cfg) if is_saved else cfg, 6, is_saved)
     assert training.seed == 6
-    assert training.data_module(split_dir=Path(), index=index()).settings.seed == 6
+    assert training.data_module(split=Path(), index=index()).settings.seed == 6
     assert {make().seed for make in training.model.priors["linear"]().models.values()} == {6}
 
 
 def test_a_seed_of_its_own_stays(compose: Compose) -> None:
     cfg = kept_config(compose("seed=5", "run_dir=here", "data_module.seed=9"))
-    assert training_settings(cfg, 6, is_saved=True).data_module(split_dir=Path(), index=index()).settings.seed == 9
+    assert training_settings(cfg, 6, is_saved=True).data_module(split=Path(), index=index()).settings.seed == 9

@@ -13,9 +13,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mmrec.config.settings import candidate, training_settings
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.experiment.baselines import chosen, expand, tune_baseline
+from mmrec.experiment.baselines import chosen, expand, tune_baseline, with_settings_of
 from mmrec.experiment.tuning.search import Tuned
 from mmrec.files.progress import Update, progress_told
+from mmrec.files.storage import write_json
+from mmrec.models.closed_form.ease import EASE
 from mmrec.testing.checkerboard import all_warm_of_ones_colour, spec_of_colours
 from mmrec.types import DatasetSpec, Interactions
 
@@ -41,6 +43,17 @@ def test_one_line_and_the_second_time_no_search(cfg: DictConfig, caplog: pytest.
     assert len(said) == 2 and "best of 11 {'regularization'" in said[0] and "best of 11, tuned before {'regularization'" in said[1]
     assert torch.equal(first.scorer.score_users(torch.arange(30)), second.scorer.score_users(torch.arange(30)))
     assert chosen(first) == chosen(second) == first.parameters | {"n_trials": 11}
+
+
+def test_settings_of_another_run_are_taken_without_a_search(cfg: DictConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    write_json(tmp_path / "metrics.json", {"tuned": {"ease": {"regularization": 123.0, "n_trials": 11}, "ials": {"alpha": 2.0}}})
+    ease, ials, popularity = with_settings_of(tmp_path, [candidate(cfg, name) for name in ("ease", "ials", "popularity")])
+    assert (ials.known, popularity.known) == (None, None), "only one of its parameters is known, and there is nothing to know"
+    best = tune_baseline(ease, training_settings(cfg, cfg.seed), SPEC, VALID)
+    assert chosen(best) == {"regularization": 123.0} and "with the setting of `tuned_in` {'regularization': 123.0}" in caplog.text
+    expected = EASE(regularization=123.0).fit(SPEC).score_users(torch.arange(30))
+    assert torch.equal(best.scorer.score_users(torch.arange(30)), expected)
 
 
 def test_what_the_data_cannot_feed_is_left_out(cfg: DictConfig, caplog: pytest.LogCaptureFixture) -> None:

@@ -26,9 +26,10 @@ from omegaconf import OmegaConf
 from mmrec.cli import main as cli
 from mmrec.cli.compare import compare
 from mmrec.cli.evaluate import evaluate
-from mmrec.cli.hydra.their_config import check_config_dirs
+from mmrec.cli.process.messages import errors_as_messages
 from mmrec.cli.recommend import recommend
-from mmrec.config import check
+from mmrec.config.check import check
+from mmrec.config.hydra.their_config import check_config_dirs
 from mmrec.config.places import open_config
 from mmrec.data.features.extract import extract_features
 from mmrec.data.features.texts import item_texts
@@ -134,7 +135,7 @@ def read_cache(folder: Path) -> str:
 
 def read_config(folder: Path) -> str:
     words = ["data=folder", "data.path=x", "experiment=theirs", f"hydra.searchpath=[file://{folder}]"]
-    with cli.errors_as_messages("train"):
+    with errors_as_messages("train"):
         check_config_dirs(words, "train")
         GlobalHydra.instance().clear()
         with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):

@@ -22,15 +22,15 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from mmrec.cli.hydra.errors import explain
-from mmrec.cli.hydra.internals import Callbacks
-from mmrec.cli.hydra.shorthand import quoted
-from mmrec.cli.hydra.their_config import check_hydra_node
 from mmrec.cli.train import train
-from mmrec.config import check, flat, plain
+from mmrec.config.check import check
+from mmrec.config.hydra.errors import explain
+from mmrec.config.hydra.internals import Callbacks
+from mmrec.config.hydra.quoting import quoted
+from mmrec.config.hydra.their_config import check_hydra_node
 from mmrec.config.selection import check_selection
 from mmrec.config.task import task_metrics
-from mmrec.config.values import literal
+from mmrec.config.values import flat, literal, plain
 from mmrec.errors import ConfigError, MmrecError, nearest
 from mmrec.evaluation.compare.run_labels import is_compared
 from mmrec.experiment.leaderboard import BoardRun
@@ -57,10 +57,14 @@ def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
         _check_columns(board, composed)
         if clash := set(composed.baselines) & set(board["models"]):
             raise ConfigError(f"board.models: `{min(clash)}` is what a baseline is called; choose another name")
+        of_first: tuple[str, ...] = ()
         for seed in board["seeds"]:
-            composed.seed = seed
+            composed.seed, composed.tuned_in = seed, "the run of the first seed" if of_first else None
             run_dir = folder / data / split / model / f"{seed}-{_fingerprint(composed)}"
-            runs.append(BoardRun(data, split, model, seed, (*overrides, f"seed={seed}", *_trust(trusted)), run_dir))
+            words = (*overrides, f"seed={seed}", *of_first, *_trust(trusted))
+            runs.append(BoardRun(data, split, model, seed, words, run_dir, takes_settings=bool(of_first)))
+            if board["tune_once"] and composed.baselines and not of_first:
+                of_first = (f"tuned_in={quoted(str(run_dir))}",)
     return runs
 
 

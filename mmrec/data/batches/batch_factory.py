@@ -1,6 +1,6 @@
-"""What a task makes of interactions, as a data module asks for it: the batches of training, and what validation and test measure on.
+"""The interface between tasks and data modules: a task makes training batches and evaluation sets out of the parts of a split.
 
-A batch is a NamedTuple of tensors. One with `user_idx` and `item_idx`, row for row, can be told in messages by its users and rows.
+A batch is a NamedTuple of tensors. If it has aligned `user_idx` and `item_idx`, error messages can name its users and rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from mmrec.types import Interactions
 
 @dataclass(frozen=True)
 class SplitPart:
-    """The interactions of one part of a split, and how many users and items the dataset has."""
+    """The interactions of one part of a split, and the numbers of users and items in the dataset."""
 
     interactions: Interactions
     n_users: int
@@ -25,15 +25,15 @@ class SplitPart:
 
     @cached_property
     def matrix(self) -> InteractionMatrix:
-        """Who had which item."""
+        """The binary user-item matrix of the interactions."""
         return InteractionMatrix.from_pairs(self.interactions.user_idx, self.interactions.item_idx, self.n_users, self.n_items)
 
 
 class BatchSettings(NamedTuple):
-    """What the node `data_module` of a configuration says of batches; each task takes of it what it can use."""
+    """The settings of batches in the configuration node `data_module`; each task uses those that apply to it."""
 
     batch_of: str
-    """`users`, with all of their rows each, or `interactions`."""
+    """`users`: users with all of their positives; or `interactions`: single rows."""
     batch_size: int
     n_negatives: int
     shared_negatives: bool
@@ -41,34 +41,34 @@ class BatchSettings(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Whose batches are wanted: of which epoch, and of which of several processes that share each batch."""
+    """The position of a process in training: the current epoch, and its share of every batch."""
 
     epoch: Callable[[], int] = lambda: 0
-    """Asked when an epoch begins."""
+    """Returns the current epoch; called when an epoch begins."""
     rank: int = 0
     world_size: int = 1
 
 
 class EvaluationRows(Protocol):
-    """What a task measures on, such as `mmrec.data.batches.evaluation_set.EvaluationSet`."""
+    """The rows that a task is evaluated on, for example `mmrec.data.batches.evaluation_set.EvaluationSet`."""
 
     def part(self, rank: int, world_size: int) -> Self:
-        """Return the `rank`-th of `world_size` contiguous parts; together they are all rows, each once."""
+        """Return the `rank`-th of `world_size` disjoint contiguous parts, which together contain all rows."""
         ...
 
     def to(self, device: torch.device) -> Self:
-        """Return the same on a device."""
+        """Return a copy on the given device."""
         ...
 
 
 @runtime_checkable
 class BatchFactory(Protocol):
-    """A task, as a data module sees it."""
+    """The part of a task's interface that a data module uses."""
 
     def train_batches(self, train: SplitPart, settings: BatchSettings, place: Place) -> StepBatches:
         """Return the training batches, each a pure function of seed, epoch and step."""
         ...
 
     def evaluation_set(self, seen: Sequence[SplitPart], held_out: SplitPart) -> EvaluationRows:
-        """Return what is measured on, given all parts that come before the one that is held out."""
+        """Return the evaluation set of a held-out part, given all parts of the split before it."""
         ...

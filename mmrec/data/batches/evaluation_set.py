@@ -1,4 +1,4 @@
-"""The users that a ranking is measured on, what is left out of their lists, and what counts as found."""
+"""The evaluation set of ranking: users, the seen items excluded from their rankings, and their positives."""
 
 from dataclasses import dataclass, replace
 
@@ -11,27 +11,28 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Users to rank for, what is left out of their lists, and what counts as found."""
+    """Users to rank items for, the seen items excluded from their rankings, and their positives."""
 
     user_idx: Int64[Tensor, " n"]
-    """Those with at least one positive, ascending."""
+    """The users with at least one positive, ascending."""
     seen: InteractionMatrix
     positives: InteractionMatrix
 
     @classmethod
     def build(cls, seen: InteractionMatrix, positives: InteractionMatrix) -> "EvaluationSet":
-        """All users who have a positive."""
+        """Select all users with at least one positive."""
         return cls(positives.degree.nonzero().flatten(), seen, positives)
 
     def part(self, rank: int, world_size: int) -> "EvaluationSet":
-        """The `rank`-th of `world_size` contiguous parts of the users; together they are all users, each once."""
+        """The `rank`-th of `world_size` disjoint contiguous parts of the users, which together contain all users."""
         n = len(self.user_idx)
         return replace(self, user_idx=self.user_idx[n * rank // world_size : n * (rank + 1) // world_size])
 
     def thinned(self, max_scores: int) -> "EvaluationSet":
-        """Every so manieth of the users by index, which is a random one, so that about `max_scores` pairs with items are left.
+        """Subsample the users, so that about `max_scores` user-item pairs remain.
 
-        The same users in the parts of several processes as in the whole.
+        Keeps the users whose index is a multiple of a step, a random sample since indices are random. Parts of several processes together
+        keep the same users as a single process.
         """
         n_users = int((self.positives.degree > 0).sum())
         step = -(-n_users * self.positives.n_items // max_scores)

@@ -1,4 +1,4 @@
-"""Batches for tasks that learn row by row, such as rating: interactions with all that is known of each."""
+"""Batches of single interactions with all of their columns, for tasks such as rating and click prediction."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from mmrec.types import Interactions
 
 
 class InteractionBatch(NamedTuple):
-    """Some interactions, row for row; None for what the files do not have, see `mmrec.types.Interactions`."""
+    """A batch of interactions; columns that the files lack are None, see `mmrec.types.Interactions`."""
 
     user_idx: Int64[Tensor, " n"]
     item_idx: Int64[Tensor, " n"]
     weight: Float[Tensor, ""]
-    """What the mean loss of this part counts in the mean over processes."""
+    """The weight of this process's mean loss in the mean over processes."""
     timestamp: Int64[Tensor, " n"] | None = None
     rating: Float[Tensor, " n"] | None = None
     label: Float[Tensor, " n"] | None = None
@@ -27,7 +27,7 @@ class InteractionBatch(NamedTuple):
     position: Int64[Tensor, " n"] | None = None
 
     def as_positives(self) -> TrainBatch:
-        """Return the batch as models score it that know of positives: each row one of a user of its own, without negatives."""
+        """Return the batch in the format of ranking models: each row is a positive of a user of its own, without negatives."""
         n, device = len(self.user_idx), self.user_idx.device
         none = torch.empty((n, 0), dtype=torch.int64, device=device)
         row, noise = torch.arange(n, device=device), torch.ones(n, device=device)
@@ -35,7 +35,7 @@ class InteractionBatch(NamedTuple):
 
 
 class InteractionBatches:
-    """One epoch at a time: every row once, shuffled, `batch_size` a batch; a process of several gets its part of every batch."""
+    """The batches of one epoch at a time: every row once, shuffled, `batch_size` per batch, of which each process gets its share."""
 
     def __init__(self, rows: Interactions, batch_size: int, seed: int, place: Place) -> None:
         self.rows, self.batch_size, self.seed = rows, batch_size, seed
@@ -43,14 +43,14 @@ class InteractionBatches:
         self.rank, self.world_size = place.rank, place.world_size
 
     def __len__(self) -> int:
-        """Steps an epoch; the last batch may be smaller."""
+        """The number of steps per epoch; the last batch may be smaller."""
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[InteractionBatch]:
         return self.batches(range(len(self)))
 
     def batches(self, steps: range) -> Iterator[InteractionBatch]:
-        """Return those of these steps of the epoch."""
+        """Yield the batches of these steps of the current epoch."""
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch()) % 2**63)
         order = torch.randperm(len(self.rows), generator=generator)
         for step in steps:
@@ -64,24 +64,24 @@ class InteractionBatches:
 
 @dataclass(frozen=True)
 class HeldOutRows:
-    """Interactions to measure on, sorted by user."""
+    """Interactions to evaluate on, sorted by user."""
 
     rows: Interactions
 
     @classmethod
     def build(cls, rows: Interactions, wanted: Bool[Tensor, " n"]) -> "HeldOutRows":
-        """Return the rows that are wanted, such as those with a rating."""
+        """Select the rows where `wanted` is True, for example those with a rating."""
         kept = wanted.nonzero().flatten()
         return cls(rows.take(kept[rows.user_idx[kept].argsort(stable=True)]))
 
     @property
     def user_idx(self) -> Int64[Tensor, " n_users"]:
-        """The users, ascending and each once."""
+        """The distinct users, ascending."""
         user_idx: Tensor = self.rows.user_idx.unique_consecutive()
         return user_idx
 
     def part(self, rank: int, world_size: int) -> "HeldOutRows":
-        """Return all rows of the `rank`-th of `world_size` contiguous parts of the users."""
+        """Return the rows of the `rank`-th of `world_size` contiguous parts of the users."""
         users = self.user_idx
         mine = users[len(users) * rank // world_size : len(users) * (rank + 1) // world_size]
         return HeldOutRows.build(self.rows, torch.isin(self.rows.user_idx, mine))

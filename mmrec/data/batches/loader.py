@@ -1,4 +1,4 @@
-"""Batches from a step of an epoch on, built in this process or by worker processes: the same batches either way, bit for bit."""
+"""Load batches from any step of an epoch on, built in this process or by worker processes with bitwise identical results."""
 
 import copy
 import os
@@ -12,24 +12,27 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class StepBatches(Protocol):
-    """Batches of which each is a pure function of its epoch and its step."""
+    """Batches, each of which is a pure function of its epoch and step."""
 
     epoch: Callable[[], int]
 
     def __len__(self) -> int:
-        """Steps an epoch."""
+        """The number of steps per epoch."""
         ...
 
     def batches(self, steps: range) -> Iterator[Any]:
-        """The batches of these steps of the epoch."""
+        """Yield the batches of these steps of the current epoch."""
         ...
 
 
 class BatchLoader:
-    """One epoch at a time from the step `start()` on, which is 0 but where a run is resumed within an epoch.
+    """Iterates over the batches of one epoch at a time.
 
-    Both `start` and the epoch are asked when the first batch is. Of `n_workers` processes, each with one torch thread, the w-th builds
-    every n-th batch from the w-th on; with 0 this process builds them all. They start with the first epoch and end with `close`.
+    Args:
+        batches: builds the batches; its `epoch` is read when an iteration starts.
+        start: returns the step to start from: 0, unless training is resumed within an epoch.
+        n_workers: worker processes with one torch thread each; worker w builds the steps w, w + n, w + 2n, … They start with the first
+            epoch and stop at `close`. With 0, this process builds the batches.
     """
 
     def __init__(self, batches: StepBatches, start: Callable[[], int], n_workers: int) -> None:
@@ -40,7 +43,7 @@ class BatchLoader:
         self._workers: DataLoader[Any] | None = None
 
     def __len__(self) -> int:
-        """Steps of a whole epoch, wherever it starts."""
+        """The number of steps of a whole epoch, regardless of the start."""
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Any]:
@@ -54,7 +57,7 @@ class BatchLoader:
         yield from self._workers
 
     def close(self) -> None:
-        """Ends the processes; another epoch starts new ones."""
+        """Stop the worker processes; iterating again starts new ones."""
         self._workers = None
 
     def _started(self) -> DataLoader[Any]:
@@ -65,21 +68,21 @@ class BatchLoader:
             num_workers=self.n_workers,
             collate_fn=_unchanged,
             worker_init_fn=_start_worker,
-            generator=torch.Generator(),  # it draws a seed for workers, which is not to come from the model's numbers
+            generator=torch.Generator(),  # seeds the workers without advancing the global generator
             persistent_workers=True,
-            # The threads of a process group call Python. A fork while one does copies a lock that nobody will open: CPython's issue 112275.
+            # A fork while a thread of a process group calls Python copies a locked lock that is never released (CPython issue 112275).
             multiprocessing_context="spawn" if dist.is_available() and dist.is_initialized() else None,
         )
 
 
 class _Worker(Dataset[Any]):
-    """Builds the batch of an epoch and a step. Whoever asks for every n-th step in turn gets them from one pass over the epoch."""
+    """Builds the batch of an (epoch, step) pair. Every n-th step, requested in order, takes a single pass over the epoch."""
 
     def __init__(self, batches: StepBatches, n_workers: int) -> None:
         self.batches, self.n_workers = copy.copy(batches), n_workers
         self._stream: Iterator[Any] = iter(())
         self._expected: tuple[int, int] | None = None
-        self.batches.epoch = partial(int, 0)  # a worker has no trainer to ask
+        self.batches.epoch = partial(int, 0)  # a worker has no trainer
 
     def __getitem__(self, wanted: tuple[int, int]) -> Any:
         epoch, step = wanted
@@ -95,6 +98,6 @@ def _unchanged(batch: Any) -> Any:
 
 
 def _start_worker(_: int) -> None:
-    """One thread, and a session of its own: a signal to the whole group is the main process's to answer, which still needs its workers."""
+    """Use one thread, and a new session: on a signal to the process group, the main process decides and still needs its workers."""
     torch.set_num_threads(1)
     os.setsid()

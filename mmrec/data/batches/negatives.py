@@ -1,4 +1,4 @@
-"""Sampling of negatives: items that a user has not interacted with in training."""
+"""Sample negatives: items that a user has not interacted with in training."""
 
 import torch
 from jaxtyping import Int64
@@ -17,16 +17,18 @@ def sample_rejecting(
     candidates: Int64[Tensor, " n_candidates"],
     generator: torch.Generator,
 ) -> Int64[Tensor, "users n"]:
-    """`n` items a row, uniform over the `candidates` that the user has not interacted with in training.
+    """Sample `n` negatives per row, uniformly from the `candidates` that the user has not interacted with in training.
 
-    Collisions are drawn again; what still collides after 50 rounds (a user who has nearly everything) is chosen from an explicit list.
-    Raises DataError where a user has interacted with every candidate.
+    Collisions are redrawn up to 50 times; remaining ones (of users who have nearly all candidates) are drawn from an explicit list.
+
+    Raises:
+        DataError: a user has interacted with every candidate.
     """
     keys = positives.keys()
     drawn = candidates[torch.randint(len(candidates), (len(user_idx), n), generator=generator)]
     offset = (user_idx * positives.n_items)[:, None].expand(-1, n)
     collided = is_member(keys, offset + drawn).nonzero(as_tuple=True)
-    for _ in range(_ROUNDS):  # only what was drawn again can collide again
+    for _ in range(_ROUNDS):  # only redrawn items can collide again
         if not len(collided[0]):
             return drawn
         again = candidates[torch.randint(len(candidates), (len(collided[0]),), generator=generator)]
@@ -45,7 +47,7 @@ def sample_rejecting(
 
 
 def draw_distinct(n: int, n_drawn: int, generator: torch.Generator) -> Int64[Tensor, " n_drawn"]:
-    """`n_drawn` distinct numbers below n, every set of them equally likely; work is linear in `n_drawn` where that is far below n."""
+    """Draw `n_drawn` distinct integers below `n`, all sets being equally likely, in time linear in `n_drawn` if it is far below `n`."""
     if 4 * n_drawn > n:
         return torch.randperm(n, generator=generator)[:n_drawn]
     found = torch.empty(0, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""Batches for learning to rank: positives and sampled negatives to train on, all items of a user to measure on."""
+"""Batches for ranking: positives and sampled negatives for training, the full catalogue for evaluation."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -10,15 +10,15 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 
 
 class RankingBatches:
-    """A `BatchFactory` of which every interaction is a positive, whatever its rating."""
+    """A `BatchFactory` that treats every interaction as a positive, regardless of its rating."""
 
     def train_batches(self, train: SplitPart, settings: BatchSettings, place: Place) -> TrainBatches | PairBatches:
-        """Return batches of users, or of interactions, as `settings.batch_of` says."""
+        """Return batches of users or of interactions, according to `settings.batch_of`."""
         size, n, seed = settings.batch_size, settings.n_negatives, settings.seed
         if settings.batch_of == "interactions":
             return PairBatches(train.matrix, size, n, seed, *place)
         return TrainBatches(train.matrix, size, n, settings.shared_negatives, seed, *place)
 
     def evaluation_set(self, seen: Sequence[SplitPart], held_out: SplitPart) -> EvaluationSet:
-        """Return the users of the held-out part, what they had before as seen."""
+        """Return the users of the held-out part with the items of all earlier parts as seen."""
         return EvaluationSet.build(reduce(InteractionMatrix.union, (part.matrix for part in seen)), held_out.matrix)

@@ -1,4 +1,4 @@
-"""Batches: which interactions, in which order, against which negatives, a pure function of (seed, epoch, step); and evaluation sets."""
+"""Training batches for ranking: positives and sampled negatives, as a pure function of (seed, epoch, step)."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -12,28 +12,28 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 
 
 class TrainBatch(NamedTuple):
-    """Some users with all of their positives, and the negatives that they share or have for their own.
+    """Users with all of their positives, and with shared or individual negatives.
 
-    A batch of single interactions is one too: its users repeat, and each has the one positive and negatives of its own.
+    A batch of single interactions has the same format: users repeat, each with one positive and negatives of its own.
     """
 
     user_idx: Int64[Tensor, " users"]
     row: Int64[Tensor, " n"]
-    """Of each positive, the position of its user in `user_idx`."""
+    """The position in `user_idx` of each positive's user."""
     item_idx: Int64[Tensor, " n"]
     """The positives."""
     negatives: Int64[Tensor, " pool"] | Int64[Tensor, "users pool"]
     valid: Bool[Tensor, "users pool"]
-    """False where a negative of the shared pool is a training positive of that user."""
+    """False where a shared negative is a training positive of the user."""
     noise: Float[Tensor, " n"]
-    """One uniform number in [0, 1) a positive: whether it is dropped from its user's history in this step."""
+    """A uniform number in [0, 1) per positive, which decides whether it is dropped from its user's history in this step."""
     weight: Float[Tensor, ""]
-    """What the mean loss of this part counts in the mean over processes: 1 where all parts have equally many positives."""
+    """The weight of this process's mean loss in the mean over processes: 1 if all processes have equally many positives."""
     distinct: Int64[Tensor, " distinct"] | None = None
-    """The items among positives and negatives, ascending and each once; None where they are half of the catalogue, or nobody counted."""
+    """The distinct items among positives and negatives, ascending; None if they are at least half of the catalogue or were not computed."""
 
     def renumbered(self) -> "TrainBatch":
-        """The batch with items as positions in `distinct`; the batch itself where there is none."""
+        """The batch with items replaced by their positions in `distinct`; unchanged if that is None."""
         if self.distinct is None:
             return self
         item_idx, negatives = (torch.searchsorted(self.distinct, items) for items in (self.item_idx, self.negatives))
@@ -41,13 +41,22 @@ class TrainBatch(NamedTuple):
 
 
 class TrainBatches:
-    """One epoch of training batches at a time: every user with a training interaction once, shuffled, with fresh negatives.
+    """The batches of one epoch at a time: every user with training interactions once, shuffled, with fresh negatives.
 
-    A batch is `batch_size` users with all of their positives, so a user is scored against the negatives once and not once a positive.
-    Negatives come from the items that occur in training only: an item held out as cold is never taught to be disliked.
-    With `shared`, all users of a batch share one pool of distinct negatives (all candidates, if `n_negatives` reaches their number) and
-    `valid` masks a user's own positives; otherwise every user has `n_negatives` of their own. A process of several (`rank`, `world_size`)
-    gets its contiguous part of every global batch, so the weighted mean of their gradients is the gradient of one process.
+    A batch contains `batch_size` users with all of their positives, so a user is scored against the negatives once rather than once per
+    positive. Negatives are drawn from the items that occur in training, so cold items are never used as negatives. With several processes,
+    each gets a contiguous part of every global batch; the weighted mean of their gradients equals the gradient of a single process.
+
+    Args:
+        positives: the training interactions.
+        batch_size: users per global batch.
+        n_negatives: negatives per batch if shared, else per user.
+        shared: whether the users of a batch share one set of distinct negatives (all candidates, if `n_negatives` reaches their number),
+            with each user's own positives masked by `valid`.
+        seed: of shuffling and sampling.
+        epoch: returns the current epoch.
+        rank: the index of this process.
+        world_size: the number of processes.
     """
 
     def __init__(
@@ -67,22 +76,22 @@ class TrainBatches:
         self._users = positives.degree.nonzero().flatten()
         self._candidates = positives.item_degree.nonzero().flatten()
         self._column = torch.full((positives.n_items,), -1)
-        """Of each item its place in the pool at hand, -1 between batches: made once, as a step's work must not grow with the catalogue."""
+        """For each item its position in the current pool, else -1. Allocated once: a step's cost is independent of the catalogue."""
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """In another process: what is only read is shared memory, what is written to is its own."""
+        """Restore in a worker process: read-only tensors stay in shared memory, the scratch buffer is copied."""
         self.__dict__.update(state)
         self._column = self._column.clone()
 
     def __len__(self) -> int:
-        """Steps an epoch; the last batch may be smaller."""
+        """The number of steps per epoch; the last batch may be smaller."""
         return -(-len(self._users) // self.batch_size)
 
     def __iter__(self) -> Iterator[TrainBatch]:
         return self.batches(range(len(self)))
 
     def batches(self, steps: range) -> Iterator[TrainBatch]:
-        """Those of these steps of the epoch alone: no batch depends on another having been drawn."""
+        """Yield the batches of these steps of the current epoch. No batch depends on others having been drawn."""
         order = self._users[torch.randperm(len(self._users), generator=self._generator(0))]
         for step in steps:
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], self._generator(step + 1))
@@ -103,7 +112,7 @@ class TrainBatches:
         return TrainBatch(mine, row, item, negatives, valid, noise, weight, self._distinct(item, negatives))
 
     def _distinct(self, item: Tensor, negatives: Tensor) -> Int64[Tensor, " distinct"] | None:
-        """`TrainBatch.distinct`, found here and not by a model: on a GPU its size would have to be waited for."""
+        """`TrainBatch.distinct`, computed here and not by the model because its size would force a GPU synchronisation there."""
         n_items = self.positives.n_items
         if self.shared and 2 * len(negatives) >= n_items:
             return None
@@ -111,7 +120,7 @@ class TrainBatches:
         return distinct if 0 < 2 * len(distinct) < n_items else None
 
     def _not_positive(self, users: Tensor, pool: Tensor) -> Bool[Tensor, "users pool"]:
-        """Which items of the pool are no training positive of each user. Work is linear in the users' histories and in the mask."""
+        """A mask of the pool items that are not training positives of each user, in time linear in the users' histories and the mask."""
         self._column[pool] = torch.arange(len(pool))
         row, item = self.positives.rows(users)
         column = self._column[item]
@@ -126,12 +135,21 @@ class TrainBatches:
 
 
 class PairBatches:
-    """One epoch of training batches at a time: every interaction once, shuffled, `batch_size` a batch, each with its own `n_negatives`.
+    """The batches of one epoch at a time: every interaction once, shuffled, each with `n_negatives` of its own.
 
-    The negatives of an epoch are drawn at its beginning, which takes memory linear in interactions times negatives, so that a step only
-    slices. They come from the items that occur in training, and none is a training positive of its user. A process of several gets its
-    contiguous part of every global batch. A user who has interacted with all that can be a negative is an error, or left out with
-    `skip_saturated`.
+    All negatives of an epoch are drawn at its start, which takes memory linear in interactions times negatives, so that a step only slices
+    tensors. They are drawn from the items that occur in training and are not training positives of the user. Each process gets a contiguous
+    part of every global batch.
+
+    Args:
+        positives: the training interactions.
+        batch_size: interactions per global batch.
+        n_negatives: negatives per interaction.
+        seed: of shuffling and sampling.
+        epoch: returns the current epoch.
+        rank: the index of this process.
+        world_size: the number of processes.
+        skip_saturated: whether to leave out users who have interacted with every candidate, which is an error otherwise.
     """
 
     def __init__(
@@ -149,10 +167,10 @@ class PairBatches:
         self.epoch, self.rank, self.world_size = epoch, rank, world_size
         self._candidates = positives.item_degree.nonzero().flatten()
         self._most = len(self._candidates) - 1 if skip_saturated else positives.n_items
-        """Users with more items than that are left out."""
+        """Users with more items than this are left out."""
 
     def __len__(self) -> int:
-        """Steps an epoch; the last batch may be smaller."""
+        """The number of steps per epoch; the last batch may be smaller."""
         degree = self.positives.degree
         return -(-int(degree[degree <= self._most].sum()) // self.batch_size)
 
@@ -160,7 +178,7 @@ class PairBatches:
         return self.batches(range(len(self)))
 
     def batches(self, steps: range) -> Iterator[TrainBatch]:
-        """Those of these steps of the epoch."""
+        """Yield the batches of these steps of the current epoch."""
         generator = _generator(self.seed, self.epoch(), 0)
         keys = self.positives.keys()
         keys = keys[(self.positives.degree <= self._most)[keys // self.positives.n_items]]

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a dataset, in one pass."""
+"""Find everything that is wrong with a dataset in one pass."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,32 +16,32 @@ from mmrec.types import ITEM_ID, Dataset
 
 
 class Checked(NamedTuple):
-    """What is wrong with a dataset."""
+    """The result of checking a dataset."""
 
     problems: Problems
     dataset: Dataset | None
-    """Without the rows that are wrong, where the reader can leave them out; None where it cannot be read."""
+    """Without the rows that are wrong, if the reader can leave them out; None if it cannot be read."""
     pictures: Problems
 
 
 def check_dataset(read: Callable[..., Dataset], name: str, can_quarantine: bool, decode: bool) -> Checked:
-    """Reads a dataset and gathers what is wrong with it and with its pictures.
+    """Read a dataset and collect all problems with it and with its pictures.
 
     Args:
-        read: gives the dataset.
-        name: what messages call it where it cannot be used as a whole.
-        can_quarantine: whether `read` takes `on_error` and `quarantine`, and so can leave rows out.
-        decode: whether pictures are decoded, too.
+        read: returns the dataset.
+        name: the name of the dataset in problems that concern all of it.
+        can_quarantine: whether `read` takes `on_error` and `quarantine`, and so can leave out rows.
+        decode: whether to decode the pictures as well.
 
     Raises:
-        MissingFile: where there is nothing to read.
+        MissingFile: there is nothing to read.
     """
     problems, dataset = _read(read, name, can_quarantine)
     return Checked(problems, dataset, check_pictures(dataset, decode) if dataset else Problems())
 
 
 def _read(read: Callable[..., Dataset], name: str, can_quarantine: bool) -> tuple[Problems, Dataset | None]:
-    """What is wrong, and the dataset: without the rows that are, where the reader can leave them out; None where it cannot be read."""
+    """The problems, and the dataset without the rows concerned, if the reader can leave them out; None if it cannot be read."""
     problems = Problems()
     try:
         dataset = read()
@@ -54,7 +54,7 @@ def _read(read: Callable[..., Dataset], name: str, can_quarantine: bool) -> tupl
         return problems, None
     if not can_quarantine:
         return problems, None
-    with TemporaryDirectory() as aside:  # the rows that can be used tell the rest: what is odd, pictures that are missing
+    with TemporaryDirectory() as aside:  # the remaining rows are needed for further checks
         try:
             return problems, read(on_error="quarantine", quarantine=aside)
         except DataError as error:
@@ -63,7 +63,7 @@ def _read(read: Callable[..., Dataset], name: str, can_quarantine: bool) -> tupl
 
 
 def check_pictures(dataset: Dataset, decode: bool) -> Problems:
-    """The pictures that items name and that are not there or, where asked, that cannot be decoded; those of the web are not asked for."""
+    """Report pictures that items name but that do not exist or, if `decode`, cannot be decoded; URLs are not requested."""
     problems = Problems()
     for raw in dataset.inputs.values():
         if raw.image_column is not None:

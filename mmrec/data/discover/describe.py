@@ -1,4 +1,4 @@
-"""What a dataset holds, in numbers: how much, how dense, when, how unequal, what is known of the items; and a few items to look at."""
+"""Summarise a dataset: size, density, time span, concentration of interactions, coverage of modalities, and example items."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,25 +20,25 @@ N_TRIPLES, N_IDS = 5, 5
 _DAY = 86_400
 _PERIODS = ((90 * _DAY, "day", "1d"), (2 * 365 * _DAY, "week", "1w"), (15 * 365 * _DAY, "month", "1mo"))
 Counts = list[tuple[str, int]]
-"""Bars: a name and a number each."""
+"""The bars of a chart: labels and counts."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How many interactions the users, or the items, have."""
+    """The distribution of the number of interactions per user or per item."""
 
     mean: float
     quantiles: dict[float, float]
-    """By `QUANTILES`, linear between two values."""
+    """By `QUANTILES`, with linear interpolation."""
     gini: float | None
-    """0 where all have as many, 1 where one has all (as `mmrec.metrics.beyond_accuracy.gini`); None of fewer than two."""
+    """0 if all have equally many, 1 if one has all (see `mmrec.metrics.beyond_accuracy.gini`); None for fewer than two."""
     at_least: list[tuple[int, int]]
-    """For every number of interactions that occurs, but 0: how many have as many or more."""
+    """For every positive number of interactions that occurs: how many have at least as many."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What is known of how many items."""
+    """The number of items that have a modality."""
 
     modality: str
     n_items: int
@@ -47,7 +47,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Example:
-    """One item and what is known of it."""
+    """One item with its content."""
 
     item_id: str
     n_interactions: int
@@ -58,26 +58,26 @@ class Example:
 
 @dataclass(frozen=True)
 class Description:
-    """A dataset in numbers."""
+    """The summary of a dataset."""
 
     name: str
     n_interactions: int
     n_users: int
-    """Those with interactions."""
+    """Users with interactions."""
     n_items: int
-    """All, with interactions or without."""
+    """All items, with or without interactions."""
     n_items_seen: int
     n_pairs: int
-    """Different (user, item) pairs."""
+    """Distinct (user, item) pairs."""
     n_same_rows: int
-    """Rows that stand there before, the same in every column."""
+    """Rows that equal an earlier one in every column."""
     per_user: Spread
     per_item: Spread
-    """Of all items, those without interactions too."""
+    """Over all items, including those without interactions."""
     span: tuple[str, str] | None
-    """First and last time, UTC."""
+    """The first and the last time, UTC."""
     period: str
-    """What a bar of `over_time` is: day, week, month or year."""
+    """The period of a bar in `over_time`: day, week, month or year."""
     over_time: Counts
     ratings: Counts
     events: Counts
@@ -89,12 +89,12 @@ class Description:
 
     @property
     def density(self) -> float:
-        """The share of all (user, item) pairs that occur."""
+        """The fraction of all (user, item) pairs that occur."""
         return self.n_pairs / (self.n_users * self.n_items)
 
 
 def describe(dataset: Dataset, n_examples: int) -> Description:
-    """The numbers of a dataset, and `n_examples` items, evenly spread from that with the most interactions to that with the fewest."""
+    """Summarise a dataset, with `n_examples` items, evenly spaced in the order of their number of interactions."""
     events, items = dataset.interactions, dataset.items
     per_user = events.group_by(USER_ID).len()["len"].to_numpy().astype(np.int64)
     degree = items.select(ITEM_ID).join(events.group_by(ITEM_ID).len(), on=ITEM_ID, how="left", maintain_order="left")["len"].fill_null(0)
@@ -124,7 +124,7 @@ def describe(dataset: Dataset, n_examples: int) -> Description:
 
 
 def spread(degree: Int64[np.ndarray, " n"]) -> Spread:
-    """How unequally interactions are spread over users or items; `degree` is how many each has.
+    """The distribution of interactions over users or items; `degree` is the number of each.
 
     >>> spread(np.array([3, 1, 0])).at_least
     [(1, 2), (3, 1)]
@@ -141,7 +141,7 @@ def spread(degree: Int64[np.ndarray, " n"]) -> Spread:
 
 
 def _times(events: pl.DataFrame) -> tuple[tuple[str, str] | None, str, Counts]:
-    """First and last time, what a bar is, and the interactions of every bar between them, empty ones too."""
+    """The first and last time, the period of a bar, and the interactions of every period between them, including empty ones."""
     if TIMESTAMP not in events.columns:
         return None, "", []
     first, last = minimum(events[TIMESTAMP]), maximum(events[TIMESTAMP])
@@ -157,7 +157,7 @@ def _times(events: pl.DataFrame) -> tuple[tuple[str, str] | None, str, Counts]:
 
 
 def _ratings(events: pl.DataFrame) -> Counts:
-    """A bar for every rating, or, where there are too many, for equal steps of them."""
+    """A bar for every distinct rating, or a histogram if there are too many."""
     values = events[RATING].drop_nulls().to_numpy() if RATING in events.columns else np.zeros(0)
     different, counts = np.unique(values, return_counts=True)
     if len(different) <= MAX_RATING_BARS:
@@ -167,7 +167,7 @@ def _ratings(events: pl.DataFrame) -> Counts:
 
 
 def _coverage(dataset: Dataset) -> list[Coverage]:
-    """Of every kind of evidence that the dataset has: how many items have it."""
+    """For each modality of the dataset, the number of items that have it."""
     items, found = dataset.items, []
     for modality, raw in dataset.inputs.items():
         if raw.text_columns:
@@ -193,7 +193,7 @@ def _coverage(dataset: Dataset) -> list[Coverage]:
 
 
 def _entities(dataset: Dataset) -> pl.DataFrame:
-    """item_id, entity of every item that has one."""
+    """The table `item_id, entity` of all items with an entity."""
     if dataset.item_entities is None:
         return dataset.items.select(ITEM_ID, pl.col(ITEM_ID).alias(ENTITY))
     return dataset.item_entities

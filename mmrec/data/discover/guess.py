@@ -1,7 +1,7 @@
-"""Guesses at which file of a folder is which table, and which column is which; each with its reason and how sure it is.
+"""Guess which file of a folder is which table, and which column is which, with a reason and a confidence.
 
-What tells is what files and columns are called (`mmrec.data.discover.synonyms`), and what is in them: ids that two files share join them, a
-column that has each id once is the key of its table. Nothing is certain; whoever has the data decides.
+Evidence are the names of files and columns (`mmrec.data.discover.synonyms`) and their content: ids shared by two files join them, and a
+column of distinct ids is the key of its table. Guesses are to be confirmed by the user.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,41 +29,41 @@ from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP
 
 _TRIPLE = (HEAD, RELATION, TAIL)
 _KEY = 0.9
-"""The share of rows with an id of their own from which a column is a key."""
+"""The fraction of distinct ids from which on a column counts as a key."""
 
 
 @dataclass(frozen=True)
 class Guesses:
-    """What a folder seems to hold."""
+    """The guessed settings of a folder."""
 
     found: tuple[Guess, ...]
     missing: tuple[str, ...]
-    """What was looked for and is not there, a sentence each."""
+    """What was not found, one sentence each."""
     unused: tuple[str, ...]
-    """Files that are nothing that mmrec reads."""
+    """Files that cannot be used."""
     odd: tuple[str, ...] = ()
-    """What a person should know, a sentence each."""
+    """Remarks for the user, one sentence each."""
 
 
 class _Table(NamedTuple):
-    """A table that was found."""
+    """A table that was identified."""
 
     source: Source
     columns: dict[str, str]
-    """Our names to theirs."""
+    """Our column names to theirs."""
     confidence: str
     reason: str
 
 
 def guess_settings(survey: Survey) -> Guesses:
-    """What each file of a folder is. Raises DataError where none could be the interactions, with all that was seen."""
+    """Identify the tables of a folder. Raises DataError, with a list of all files, if none could be the interactions."""
     tables: dict[str, _Table] = {}
     rest = list(survey.sources)
     _take(tables, rest, "triples", _named_triples([source for source in rest if not source.parts]))
     _take(tables, rest, "interactions", _interactions(rest))
     if "interactions" not in tables:
         raise DataError(_nothing_found(survey))
-    in_parts = [source for source in rest if source.parts]  # nothing else may come in parts
+    in_parts = [source for source in rest if source.parts]  # other tables cannot be given in parts
     rest = [source for source in rest if not source.parts]
     if "triples" in tables:
         _take(tables, rest, "item_entities", _links(rest, _item_ids(tables), _entities(tables["triples"]), named=True))
@@ -97,12 +97,12 @@ def _named_triples(sources: Sequence[Source]) -> _Table | None:
         called = ((ours, next((name for name in source.columns if is_called(name, ours)), None)) for ours in _TRIPLE)
         named = {ours: name for ours, name in called if name is not None}
         if len(set(named.values())) == 3 and not any(is_called(name, USER_ID) for name in source.columns):
-            return _Table(source, named, SURE, "its columns are called like those of triples")
+            return _Table(source, named, SURE, "its columns are named like those of triples")
     return None
 
 
 def _unnamed_triples(sources: Sequence[Source], item_ids: pl.Series) -> _Table | None:
-    """Three columns of ids, one with few different ones, another with ids of items."""
+    """Find triples by content: three columns of ids, one with few distinct values, another with item ids."""
     for source in sources:
         columns = [name for name in source.columns if len(source.ids(name))]
         if len(columns) != 3 or len(source.columns) != 3:
@@ -117,7 +117,7 @@ def _unnamed_triples(sources: Sequence[Source], item_ids: pl.Series) -> _Table |
 
 
 def _interactions(sources: Sequence[Source]) -> _Table | None:
-    """The table and the two columns that look most like who had what."""
+    """Find the table and the two columns that most likely are the users and items of interactions."""
     best, found = 0.0, None
     for source in sources:
         references = {name: _reference(source, name, sources) for name in source.columns if len(source.ids(name))}
@@ -137,7 +137,7 @@ def _interactions(sources: Sequence[Source]) -> _Table | None:
 
 
 def _likeness(name: str, ours: str, reference: tuple[Source | None, float]) -> float:
-    """How much a column looks like the ids of users, or of items, in interactions."""
+    """A score of how likely a column of the interactions holds user ids, or item ids."""
     other, table = (ITEM_ID, "users") if ours == USER_ID else (USER_ID, "items")
     score = 2.0 * is_called(name, ours) - 2.0 * any(is_called(name, one) for one in (other, TIMESTAMP, RATING, "event"))
     target, share = reference
@@ -148,7 +148,7 @@ def _likeness(name: str, ours: str, reference: tuple[Source | None, float]) -> f
 
 
 def _reference(source: Source, name: str, sources: Sequence[Source]) -> tuple[Source | None, float]:
-    """The table with a key that shares the most ids with a column, and the share (Dice)."""
+    """The table whose key shares most ids with a column, and the Dice coefficient."""
     best: tuple[Source | None, float] = None, 0.0
     ids = source.ids(name)
     for other in sources:
@@ -161,7 +161,7 @@ def _reference(source: Source, name: str, sources: Sequence[Source]) -> tuple[So
 
 
 def _keyed(sources: Sequence[Source], interactions: _Table) -> Iterator[tuple[str, _Table]]:
-    """The tables of items and of users: those with a key that has the ids of the interactions, the likeliest first."""
+    """Find the tables of items and users, most likely first: those with a key that contains the ids in the interactions."""
     candidates = []
     for table, ours, other in (("items", ITEM_ID, USER_ID), ("users", USER_ID, ITEM_ID)):
         wanted, against = interactions.source.ids(interactions.columns[ours]), "users" if table == "items" else "items"
@@ -183,7 +183,7 @@ def _keyed(sources: Sequence[Source], interactions: _Table) -> Iterator[tuple[st
 
 
 def _links(sources: Sequence[Source], item_ids: pl.Series, entities: pl.Series, named: bool) -> _Table | None:
-    """The table that has items and entities side by side: where `named`, one that is called so itself or its column."""
+    """Find the table of items and their entities; if `named`, only one whose file or column name says so."""
     for source in sources:
         for item, entity in permutations(source.columns, 2):
             called, linked = is_called(entity, ENTITY) or is_file_of(source.name, "item_entities"), _share(source.ids(entity), entities)
@@ -196,7 +196,7 @@ def _links(sources: Sequence[Source], item_ids: pl.Series, entities: pl.Series, 
 
 
 def _table_guesses(table: str, found: _Table) -> Iterator[Guess]:
-    """The table, then its columns."""
+    """The guesses for a table, then for its columns."""
     files = f"; {found.source.n_files} files with the same columns" if found.source.n_files > 1 else ""
     reason = "; ".join([found.reason + files, *found.source.notes])
     if not found.source.parts:
@@ -206,7 +206,7 @@ def _table_guesses(table: str, found: _Table) -> Iterator[Guess]:
     for ours, name in found.columns.items():
         called = is_called(name, ours)
         sure = SURE if called and found.confidence != DOUBTFUL else found.confidence
-        reason = f"called like {_called(ours)}" if called else f"by its values: {len(found.source.ids(name)):,} different ids"
+        reason = f"named like {_called(ours)}" if called else f"by its values: {len(found.source.ids(name)):,} different ids"
         yield Guess(f"columns.{table}.{ours}", name, sure, reason)
 
 
@@ -215,7 +215,7 @@ def _called(ours: str) -> str:
 
 
 def _content(survey: Survey, tables: dict[str, _Table], item_ids: pl.Series) -> Iterator[tuple[Guess | None, str]]:
-    """Times, ratings and events of the interactions; texts and pictures of the items."""
+    """The guesses for times, ratings and events of the interactions, and for texts and pictures of the items."""
     events = tables["interactions"].source
     free = [name for name in events.columns if name not in tables["interactions"].columns.values()]
     for guess, ours in ((guess_time, TIMESTAMP), (guess_rating, RATING), (guess_event, "event")):
@@ -231,7 +231,7 @@ def _content(survey: Survey, tables: dict[str, _Table], item_ids: pl.Series) -> 
 
 
 def _fields(pattern: str) -> tuple[str, ...]:
-    """The column that a pattern of pictures has in braces."""
+    """The column name in the braces of a picture pattern."""
     return (pattern.partition("{")[2].partition("}")[0],)
 
 
@@ -252,7 +252,7 @@ def _entities(triples: _Table) -> pl.Series:
 
 
 def _share(ids: pl.Series, among: pl.Series) -> float:
-    """How many of the ids are among others, 0 to 1."""
+    """The fraction of ids that occur in `among`, 0 to 1."""
     return int(ids.is_in(among.implode()).sum()) / len(ids) if len(ids) else 0.0
 
 

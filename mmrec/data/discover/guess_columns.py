@@ -1,4 +1,4 @@
-"""Guesses at what columns hold: times, ratings, kinds of event, pictures, texts; by their names and by their values."""
+"""Guess which columns hold times, ratings, events, pictures and texts, by their names and values."""
 
 import os
 import re
@@ -26,10 +26,10 @@ _LONG = 120
 
 @dataclass(frozen=True)
 class Guess:
-    """One setting, and why."""
+    """A guessed value of a setting, with the reason."""
 
     key: str
-    """Dotted, as in `mmrec.yaml`."""
+    """The dotted key, as in `mmrec.yaml`."""
     value: str | list[str]
     confidence: str
     """`SURE`, `LIKELY` or `DOUBTFUL`."""
@@ -37,11 +37,11 @@ class Guess:
 
 
 Found = tuple[Guess | None, str]
-"""A guess, or what stood in its way: empty where there was nothing to see."""
+"""A guess, or None and the reason why a candidate was rejected; the reason is empty if there was no candidate."""
 
 
 def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
-    """The column of a table that holds times: one that is called so, or one whose numbers or texts all are."""
+    """Guess the column of times: one with such a name, or one whose values are all plausible times."""
     best: tuple[float, str, ReadTable | None] = (0.0, "", None)
     odd = ""
     read: ReadTable | None
@@ -49,24 +49,24 @@ def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
         called = is_called(column, TIMESTAMP)
         try:
             read = source.read(column, "seconds")
-        except DataError:  # nothing but zeros
-            odd = f"`{column}` is called like a time, but is 0 throughout" if called else odd
+        except DataError:  # only zeros
+            odd = f"`{column}` is named like a time, but all its values are 0" if called else odd
             continue
         values = read.frame["value"]
         share = int(values.is_between(EARLIEST, LATEST).sum()) / len(source)
-        if not called and read.units["value"] in (YEARS, SHEET_DAYS):  # so may prices be
+        if not called and read.units["value"] in (YEARS, SHEET_DAYS):  # such numbers may as well be prices
             continue
         if (called and share >= 0.5) or (share >= 0.99 and values.n_unique() > 1):
             best = max(best, (share + called, column, read), key=lambda one: one[0])
         elif called and len(values) >= 0.95 * len(source):
             best = max(best, (0.1, column, read), key=lambda one: one[0])
         elif called:
-            odd = f"`{column}` is called like a time, but `{_example(source, column)}` is none to mmrec: write 2024-12-31, or seconds"
+            odd = f"`{column}` is named like a time, but `{_example(source, column)}` cannot be read: write 2024-12-31, or seconds"
     score, column, read = best
     if read is None:
         return None, odd
     if score < 0.5:
-        return Guess(key, column, DOUBTFUL, "called like a time, but its numbers are too small to be seconds since 1970"), ""
+        return Guess(key, column, DOUBTFUL, "named like a time, but its numbers are too small to be seconds since 1970"), ""
     values = read.frame["value"].filter(read.frame["value"].is_between(EARLIEST, LATEST))
     span = " to ".join(f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}" for value in (minimum(values), maximum(values)))
     reason = f"{read.units['value'] or _kind(source.values(column))}, {span}" + (
@@ -76,14 +76,14 @@ def guess_time(source: Source, free: Iterable[str], key: str) -> Found:
 
 
 def _kind(values: pl.Series) -> str:
-    """What times are that need no other unit than seconds."""
+    """The description of times that are stored in seconds or as dates."""
     if values.dtype.is_temporal():
         return "times"
     return "ISO 8601" if values.dtype == pl.String and values.str.contains(r"\d-\d").any() else "seconds"
 
 
 def guess_rating(source: Source, free: Iterable[str], key: str) -> Found:
-    """The column of a table that holds ratings: one that is called so, or one with few numbers from 0 to 10."""
+    """Guess the column of ratings: one with such a name, or one with few distinct numbers from 0 to 10."""
     odd = ""
     for called in (True, False):
         for column in (name for name in free if is_called(name, RATING) == called):
@@ -92,7 +92,7 @@ def guess_rating(source: Source, free: Iterable[str], key: str) -> Found:
             if called and len(values) >= 0.5 * len(source):
                 return Guess(key, column, SURE if len(values) >= 0.95 * len(source) else LIKELY, span), ""
             if called:
-                odd = f"`{column}` is called like a rating, but `{_example(source, column)}` is no number (decimals have a point)"
+                odd = f"`{column}` is named like a rating, but `{_example(source, column)}` is not a number (write decimals with a point)"
             elif _looks_rated(values, len(source)) and not _AMOUNTS & set(words_of(column)):
                 return Guess(key, column, DOUBTFUL, f"{span}, as ratings have"), ""
     return None, odd
@@ -103,7 +103,7 @@ def _looks_rated(values: pl.Series, n_rows: int) -> bool:
 
 
 def guess_event(source: Source, free: Iterable[str], key: str) -> Found:
-    """The column that says what kind of event each row is."""
+    """Guess the column with the kind of event."""
     for column in free:
         kinds = source.values(column).drop_nulls().unique()
         if is_called(column, "event") and kinds.dtype == pl.String and 0 < len(kinds) <= 50:
@@ -112,7 +112,7 @@ def guess_event(source: Source, free: Iterable[str], key: str) -> Found:
 
 
 def guess_pictures(survey: Survey, source: Source | None, free: Iterable[str], item_ids: pl.Series) -> Found:
-    """Where the items' pictures are: the column that has their paths, or the place of files called by item ids or by another column."""
+    """Guess where the pictures are: a column of paths, or files named by item ids or by another column."""
     columns = {name: values.head(_N_CHECKED) for name in free if source is not None and len(values := _texts(source.values(name)))}
     here = set(survey.pictures)
     for column, values in columns.items():
@@ -134,20 +134,20 @@ def guess_pictures(survey: Survey, source: Source | None, free: Iterable[str], i
         if is_called(column, "image"):
             return (
                 None,
-                f"`{column}` is called like a picture, but `{values[0][:80]}` is no file here: save the pictures and name their paths",
+                f"`{column}` is named like a picture, but `{values[0][:80]}` is not a file here: save the pictures and give their paths",
             )
     return None, f"none of the {len(here):,} pictures is called by an item" if here else ""
 
 
 def _place(paths: Collection[str]) -> str:
-    """The folder of pictures, with a slash; with `**` where they lie below it."""
+    """The common folder of pictures with a trailing slash, and `**` if they are in several subfolders."""
     parents = {os.path.dirname(path) for path in paths}
     top = os.path.commonpath([parent or "." for parent in parents]) if "" not in parents else ""
     return "/".join([part for part in (top, "**" if len(parents) > 1 else "") if part] + [""])
 
 
 def guess_texts(source: Source, free: Iterable[str]) -> Found:
-    """The columns that make up an item's text, title first: letters, neither codes nor addresses nor times."""
+    """Guess the text columns of items, title first: those with words rather than codes, addresses or times."""
     found = {}
     for column in free:
         values = _texts(source.values(column))
@@ -167,7 +167,7 @@ def guess_texts(source: Source, free: Iterable[str]) -> Found:
 
 
 def _texts(values: pl.Series) -> pl.Series:
-    """Those that are texts and not empty, lists of texts joined."""
+    """The nonempty texts, with lists joined."""
     if values.dtype == pl.List(pl.String):
         values = values.list.join(", ", ignore_nulls=True)
     texts = values.drop_nulls() if values.dtype == pl.String else pl.Series([], dtype=pl.String)

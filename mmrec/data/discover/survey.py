@@ -1,4 +1,4 @@
-"""A look at a folder of any files: the tables in it, with a sample of the rows of each, and the pictures."""
+"""Survey a folder of arbitrary files: its tables, with a sample of the rows of each, and its pictures."""
 
 import glob
 import os
@@ -31,14 +31,14 @@ from mmrec.types import PARTS, SPLIT
 SAMPLE_ROWS = 100_000
 _LONGEST_ID = 64
 _SHORTEST_PREFIX = 3
-"""Letters that the names of files must share at the start to be the parts of one table, where they differ in more than numbers."""
+"""The length of the common prefix that file names must share to be parts of one table, unless they differ only in numbers."""
 
 _SHOWN = 8
-"""Columns that are named in a sentence."""
+"""The number of columns that a sentence names."""
 
 
 class Sample(TableFile):
-    """Rows in memory, read like the file that they come from."""
+    """A sample of rows in memory with the interface of the file it was taken from."""
 
     def __init__(self, frame: pl.DataFrame, has_types: bool) -> None:
         super().__init__(Path("sample"))
@@ -60,16 +60,16 @@ class Sample(TableFile):
 
 @dataclass(frozen=True)
 class Source:
-    """One table of the folder."""
+    """A table in the surveyed folder."""
 
     name: str
-    """As settings name it: a file, a glob or a folder, relative to the data folder."""
+    """The value for the settings: a file, a glob or a folder, relative to the data folder."""
     sample: Sample
-    """Its first rows."""
+    """The first rows."""
     n_files: int
     notes: tuple[str, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
-    """Where it comes in parts to train and to test on, by the names of files: each part, and what settings call it."""
+    """If the file names give training and test parts: part to the value for the settings."""
     _ids: dict[str, pl.Series] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -80,15 +80,15 @@ class Source:
         return len(self.sample.scan().collect())
 
     def values(self, column: str) -> pl.Series:
-        """The values of a column, as the file has them."""
+        """The unparsed values of a column."""
         return self.sample.scan().select(column).collect()[column]
 
     def read(self, column: str, kind: Kind) -> ReadTable:
-        """The values of a column that can be read as a kind of `Column`, under the name `value`."""
+        """Parse a column as the given kind; the result is in the column `value`."""
         return read_table(self.sample, [Column("value", kind)], Problems(), {"value": column})
 
     def ids(self, column: str) -> pl.Series:
-        """The distinct values of a column as ids; empty where they are none: missing, too long, nested, or fractions."""
+        """The distinct ids in a column; empty if its values cannot be ids: missing, too long, nested, or fractions."""
         if column not in self._ids:
             read = self.read(column, "id")
             found = read.frame["value"].unique(maintain_order=True)
@@ -98,33 +98,33 @@ class Source:
         return self._ids[column]
 
     def distinctness(self, column: str) -> float:
-        """Distinct ids by rows: 1 where each row has its own."""
+        """The number of distinct ids divided by the number of rows."""
         return len(self.ids(column)) / max(len(self), 1)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What is in a folder."""
+    """The content of a folder."""
 
     folder: Path
     sources: tuple[Source, ...]
     pictures: tuple[str, ...]
-    """Relative to the folder."""
+    """Paths relative to the folder."""
     others: tuple[str, ...]
-    """Files that are neither, with the reason where a table cannot be read."""
+    """Other files, with the reason if a table cannot be read."""
     apart: tuple[str, ...] = ()
-    """Of files that are called like parts of one table and are not, a sentence each: which columns differ, and what to do."""
+    """Sentences on files that are named like parts of one table but were not joined: which columns differ, and what to do."""
 
     @cached_property
     def stems(self) -> dict[str, str]:
-        """The name of each picture without its suffix, to its path."""
+        """Map the name of each picture without its suffix to its path."""
         return {Path(path).stem: path for path in self.pictures}
 
 
 def survey_folder(folder: Path) -> Survey:
-    """Looks at every file below a folder, hidden ones left out; files of the same columns that belong together are one table.
+    """Survey all files below a folder except hidden ones; files with the same columns that belong together become one table.
 
-    So are tables whose names differ in nothing but the part (train, valid, test), where there are at least rows to train and to test on.
+    Tables whose names differ only in the part (train, valid, test) are joined, if there are at least train and test.
     """
     tables, pictures, others = defaultdict(list), [], []
     for path in _walk(folder):
@@ -156,7 +156,7 @@ def survey_folder(folder: Path) -> Survey:
 
 
 def _by_part(paths: list[Path]) -> list[list[Path]]:
-    """The files of one folder and the same columns, those of different parts apart."""
+    """Group files of one folder and the same columns by part."""
     groups = defaultdict(list)
     for path in paths:
         groups[part_of(path.name)].append(path)
@@ -164,7 +164,7 @@ def _by_part(paths: list[Path]) -> list[list[Path]]:
 
 
 def _with_parts(sources: Sequence[Source]) -> Iterator[Source]:
-    """The sources, those that are the parts of one table joined."""
+    """Join the sources that are parts of one table."""
     groups = defaultdict(list)
     for source in sources:
         part, beside = _part_and_place(PurePosixPath(source.name))
@@ -178,7 +178,7 @@ def _with_parts(sources: Sequence[Source]) -> Iterator[Source]:
 
 
 def _parts_apart(sources: Sequence[Source]) -> Iterator[str]:
-    """What is to be said of files that are parts by their names alone: they were not joined, for their columns differ."""
+    """Sentences on files that are named like parts of one table but have different columns."""
     groups = defaultdict(list)
     for source in sources:
         for name in source.parts.values() or [source.name]:
@@ -192,14 +192,14 @@ def _parts_apart(sources: Sequence[Source]) -> Iterator[str]:
         columns = {name: found for _, name, found in sorted(group, key=lambda one: PARTS.index(one[0]))}
         if len({frozenset(found) for found in columns.values()}) > 1:
             yield (
-                f"{', '.join(columns)} are called like parts of one table and are not joined, for their columns differ: "
-                f"{_differences(columns)}; give them the same columns and guess anew (--force), or leave them "
-                "apart, and see above what each of them is taken for"
+                f"{', '.join(columns)} are named like parts of one table, but are not joined because their columns differ: "
+                f"{_differences(columns)}; give them the same columns and run again with --force, or leave them "
+                "apart, and check above which table each of them was taken for"
             )
 
 
 def _differences(columns: Mapping[str, Sequence[str]]) -> str:
-    """The columns that not every file has, by the files that have them."""
+    """The columns that not all files have, grouped by the files that have them."""
     owners = defaultdict(list)
     for column in dict.fromkeys(column for one in columns.values() for column in one):
         having = tuple(name for name, one in columns.items() if column in one)
@@ -210,7 +210,7 @@ def _differences(columns: Mapping[str, Sequence[str]]) -> str:
 
 
 def _part_and_place(path: PurePosixPath) -> tuple[str, tuple[PurePosixPath, tuple[str, ...]]]:
-    """The part that a file, or else the folder it is in, has by its name; where that lies, and the rest of the name."""
+    """The part in the name of a file, or else of its folder; the location of that file or folder, and the rest of its name."""
     for place in (path, path.parent):
         part, others = part_of(place.name)
         if part:
@@ -234,13 +234,13 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _table_folder(path: Path, folder: Path) -> Path:
-    """The folder that a file is in, or, of a partition such as `day=2024-01-01`, the folder of the table."""
+    """The folder of the table that a file belongs to: its own folder, or that above partitions such as `day=2024-01-01`."""
     own = next(parent for parent in path.parents if "=" not in parent.name or parent == folder)
     return path.parent if own == folder else own
 
 
 def _together(folder: Path, paths: list[Path]) -> list[Path]:
-    """Files of one folder with the same columns as the folder, a glob, or, where neither means just them, one by one."""
+    """Merge files of one folder with the same columns to the folder or a glob; one by one if neither matches exactly these files."""
     if len(paths) == 1:
         return paths
     parent = _table_folder(paths[0], folder)

@@ -1,4 +1,4 @@
-"""What people call the columns and the files of a recommender's data."""
+"""Common names of the columns and files of recommender data."""
 
 import re
 
@@ -23,7 +23,7 @@ WORDS = {
     ENTITY: "entity uri node wikidata dbpedia freebase qid kg mid",
     "image": "image img picture pic photo poster thumbnail thumb cover bild foto",
 }
-"""The words for each of our columns."""
+"""The words that name each of our columns."""
 _BESIDE = {
     **dict.fromkeys((USER_ID, ITEM_ID), _IDS),
     TIMESTAMP: None,
@@ -32,7 +32,7 @@ _BESIDE = {
     **dict.fromkeys((HEAD, RELATION, TAIL, ENTITY), f"{_IDS} entity node type"),
     "image": "path file filename url uri link src main small large front name",
 }
-"""The words that may stand beside them; None: any."""
+"""The words that may occur next to them; None: any."""
 FILE_WORDS = {
     "interactions": """interaction rating review order purchase event click view sale transaction log history play listen rental loan basket
     bestellung bestellungen käufe bewertung bewertungen verlauf""",
@@ -41,7 +41,7 @@ FILE_WORDS = {
     "triples": "triple kg graph edge fact relation knowledge ontology",
     "item_entities": "link entity mapping map alignment align",
 }
-"""The words in the names of files for each of our tables."""
+"""The words in file names for each of our tables."""
 _PART_WORDS = {
     "train": "train training trainset",
     "valid": "valid validation validate val validset dev devset eval",
@@ -51,7 +51,7 @@ _ENDINGS = re.compile(r"(.{3,}?)(nummer|number|nr|id|code|key|uuid)")
 
 
 def is_called(name: str, column: str) -> bool:
-    """Whether a column with this name may well be ours.
+    """Whether a column name is plausible for one of our columns.
 
     >>> [is_called(name, "item_id") for name in ("movieId", "Artikel-Nr.", "sku", "item_count")]
     [True, True, True, False]
@@ -61,12 +61,12 @@ def is_called(name: str, column: str) -> bool:
 
 
 def is_file_of(name: str, table: str) -> bool:
-    """Whether a file with this name may well be our table."""
+    """Whether a file name is plausible for one of our tables."""
     return len(_without(words_of(name), FILE_WORDS[table])) < len(words_of(name))
 
 
 def part_of(name: str) -> tuple[str, tuple[str, ...]]:
-    """The part that a file of this name gives its rows to, empty where that is none or several; and the other words of the name.
+    """The part in a file name, empty if there is none or several; and the other words of the name.
 
     >>> part_of("ratings_train-01.csv"), part_of("valid.csv"), part_of("latest.csv")
     (('train', ('ratings', 'csv')), ('valid', ('csv',)), ('', ('latest', 'csv')))
@@ -80,7 +80,7 @@ def part_of(name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name in small letters; a type that follows a colon, as in `item_id:token`, is none.
+    """The words of a name in lower case, without a type after a colon, as in `item_id:token`.
 
     >>> words_of("movieId"), words_of("Kundennummer"), words_of("created_at")
     (['movie', 'id'], ['kunden', 'nummer'], ['created', 'at'])
@@ -98,5 +98,5 @@ def _halves(word: str) -> tuple[str, ...]:
 
 
 def _without(words: list[str], known: str) -> list[str]:
-    """The words that are not known, in the plural neither."""
+    """The words that are not known, also not as plurals."""
     return [word for word in words if not {word, word.removesuffix("s"), re.sub(r"ies$", "y", word)} & set(known.split())]

@@ -1,4 +1,4 @@
-"""Vectors that were computed elsewhere, in the order of the items' indices."""
+"""Arrange precomputed vectors by item index."""
 
 import torch
 
@@ -7,7 +7,7 @@ from mmrec.types import Features, ItemVectors
 
 
 def align_vectors(vectors: ItemVectors, index: Index) -> Features:
-    """The vectors in the order of `item_idx`; who has none is not present."""
+    """Arrange the vectors by `item_idx`; items without a vector are not `present`."""
     values, present = torch.zeros(index.n_items, vectors.values.shape[1]), torch.zeros(index.n_items, dtype=torch.bool)
     rows = index.item_idx(vectors.item_ids)
     values[rows], present[rows] = torch.from_numpy(vectors.values), True

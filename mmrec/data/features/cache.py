@@ -1,4 +1,4 @@
-"""The content-addressed cache of frozen features: shards on disk, and the table of a catalogue's features that is filled from them."""
+"""The content-addressed cache of frozen features: shards on disk, and the feature table of a catalogue that is filled from them."""
 
 import hashlib
 import time
@@ -22,7 +22,7 @@ SHARD_ROWS, SHARD_SECONDS = 2_000, 30.0
 
 
 class FeatureTable:
-    """The result being filled: one row an input, and which inputs (one or more) share a key."""
+    """A feature table that is being filled: one row per input, where inputs with equal content share a key."""
 
     def __init__(self, inputs: Sequence[bytes | None], feature_dim: int):
         self.keys: list[bytes] = []
@@ -40,7 +40,7 @@ class FeatureTable:
         self.present = torch.zeros(len(inputs), dtype=torch.bool)
 
     def fill(self, keys: list[bytes], rows: Float[Tensor, "n feature_dim"]) -> None:
-        """Puts each row wherever its key is asked for."""
+        """Copy each row to all inputs with its key."""
         pairs = [(row, position) for row, key in enumerate(keys) for position in self.positions.get(key, ())]
         if pairs:
             source, target = torch.tensor(pairs).T
@@ -52,15 +52,15 @@ class FeatureTable:
         return {key for key, positions in self.positions.items() if not self.present[positions[0]]}
 
     def rows(self) -> tuple[list[bytes], Float[Tensor, "n feature_dim"]]:
-        """The keys that have a row, sorted, and their rows."""
+        """The keys with a row, sorted, and their rows."""
         keys = sorted(key for key, positions in self.positions.items() if self.present[positions[0]])
         return keys, self.values[[self.positions[key][0] for key in keys]]
 
     def missing(self, window: int) -> list[list[int]]:
-        """The first position of each key still without a row, largest input first: what does not fit in memory fails at once.
+        """The first position of each key without a row, in windows; largest inputs first, so that one too large for memory fails early.
 
-        They come in windows of all keys, the known ones left out: a run that goes on makes the batches of one that was not stopped, hence
-        the same rows to the last digit.
+        The windows are cut over all keys and known ones are dropped afterwards: a resumed run forms the same batches as an uninterrupted
+        one, and therefore bitwise identical rows.
         """
         first = sorted((positions[0] for positions in self.positions.values()), key=lambda position: (-self.sizes[position], position))
         windows = [first[start : start + window] for start in range(0, len(first), window)]
@@ -69,7 +69,7 @@ class FeatureTable:
 
 
 def _digests(inputs: Sequence[bytes | None]) -> Iterator[tuple[bytes, int, str]]:
-    """Of each input its sha256 and size, empty and 0 where there is none, and why it cannot be read. Those not in memory are waited for."""
+    """For each input its SHA-256 and size (empty and 0 if there is none), and why it cannot be read. Remote inputs are awaited."""
 
     def digest(position: int) -> tuple[bytes, int, str]:
         try:
@@ -82,7 +82,7 @@ def _digests(inputs: Sequence[bytes | None]) -> Iterator[tuple[bytes, int, str]]
 
 
 class ShardWriter:
-    """Collects computed rows and writes a shard when `SHARD_ROWS` are waiting, `SHARD_SECONDS` have passed, or work ends in any way."""
+    """Collects rows and writes a shard when `SHARD_ROWS` are waiting, after `SHARD_SECONDS`, and when the work ends or fails."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -122,7 +122,7 @@ def _shard_hash(shard: dict[str, Tensor]) -> str:
 
 
 def read_shard(path: Path, feature_dim: int) -> tuple[list[bytes], Float[Tensor, "n feature_dim"]]:
-    """Keys and rows of a shard. A damaged one is deleted with a warning and read as empty."""
+    """Read the keys and rows of a shard. A damaged shard is deleted with a warning and read as empty."""
     try:
         shard = load_file(path)
         if _shard_hash(shard) != path.stem:

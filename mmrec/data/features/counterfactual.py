@@ -1,7 +1,7 @@
-"""What would be if a kind of evidence said nothing: its features or its graph shuffled, replaced with noise, or rewired.
+"""Counterfactual evidence: shuffle, replace by noise or rewire the features or the graph of one modality.
 
-A modality that is worth something costs something when it is changed. A change keeps what does not matter (which items have the modality,
-the scale of its features, the number of edges) and breaks what does: which item a vector or an edge belongs to.
+If a modality contributes, a change lowers the metrics. Each change keeps the irrelevant properties (which items have the modality, the
+scale of its features, the number of edges) and destroys the association between items and vectors or edges.
 """
 
 from dataclasses import replace
@@ -18,10 +18,16 @@ GRAPH_CHANGES = (SHUFFLED, NOISE, REWIRED)
 
 
 def change_features(features: Features, change: str, generator: torch.Generator) -> Features:
-    """The features of a modality after a change.
+    """Change the features of a modality.
 
-    `shuffled`: the items that have it exchange their vectors at random. `noise`: every vector is drawn from a normal distribution with the
-    mean and variance of its columns. Raises ValueError for another change.
+    Args:
+        features: the original features.
+        change: `shuffled`: the items that have the modality exchange their vectors at random. `noise`: vectors are drawn from a normal
+            distribution with the mean and variance of each column.
+        generator: the source of randomness.
+
+    Raises:
+        ValueError: an unknown change.
     """
     values, known = features.values.clone(), features.values[features.present]
     if change == SHUFFLED:
@@ -35,10 +41,10 @@ def change_features(features: Features, change: str, generator: torch.Generator)
 
 
 def change_words(words: Words, change: str, generator: torch.Generator) -> Words:
-    """The words of the texts after the change that `change_features` makes of their vectors.
+    """Change the words of texts, corresponding to `change_features`.
 
-    `shuffled`: the items that have words exchange them. `noise`: every item keeps how many it has, every word how many items. Raises
-    ValueError for another change.
+    `shuffled`: the items that have words exchange them. `noise`: words are permuted over all items, which keeps the number of words per
+    item and of items per word. Raises ValueError for another change.
     """
     if change == NOISE:
         return replace(words, indices=_permuted(words.indices, generator))
@@ -54,10 +60,10 @@ def change_words(words: Words, change: str, generator: torch.Generator) -> Words
 
 
 def change_inputs(inputs: ItemInputs, change: str, generator: torch.Generator) -> ItemInputs:
-    """The inputs of an encoder after a change.
+    """Change the raw inputs of an encoder.
 
-    `shuffled`: the items that have one exchange theirs, with equal generators as their features do. `noise`: each gets that of an item
-    drawn from all that have one. Raises ValueError for another change.
+    `shuffled`: the items that have an input exchange them; with equal generators, in the same way as their features. `noise`: each gets the
+    input of an item drawn with replacement. Raises ValueError for another change.
     """
     known = inputs.present.nonzero().squeeze(1)
     order = torch.arange(len(inputs.present))
@@ -71,12 +77,12 @@ def change_inputs(inputs: ItemInputs, change: str, generator: torch.Generator) -
 
 
 def change_graph(graph: Graph, change: str, generator: torch.Generator) -> Graph:
-    """The graph after a change.
+    """Change the knowledge graph.
 
-    `shuffled`: the items in it exchange their entities at random. `noise`: both ends of every edge are drawn from all entities, literals
-    from a normal distribution with the mean and variance of their columns. `rewired`: the edges of each relation exchange their tails, so
-    that every entity keeps its degrees (the configuration model, Newman 2003, section IV.B), and entities their literals. Raises ValueError
-    for another change.
+    `shuffled`: the linked items exchange their entities at random. `noise`: both ends of every edge are drawn uniformly from all entities,
+    and literals from a normal distribution with the mean and variance of their columns. `rewired`: the edges of each relation exchange
+    their tails, which preserves the degrees of all entities (the configuration model; Newman, "The structure and function of complex
+    networks", SIAM Review 45(2), 2003, section IV.B), and entities exchange their literals. Raises ValueError for another change.
     """
     if change == SHUFFLED:
         entity, inside = graph.item_entity.clone(), graph.item_entity >= 0
@@ -96,7 +102,7 @@ def change_graph(graph: Graph, change: str, generator: torch.Generator) -> Graph
 
 
 def _change_literals(literals: Literals | None, change: str, generator: torch.Generator) -> Literals | None:
-    """The literals of a graph that is `NOISE` or `REWIRED`, each group of columns among the entities that have it."""
+    """Change the literals of a graph that is `NOISE` or `REWIRED`: each group of columns among the entities that have it."""
     if literals is None:
         return None
     values = literals.values.clone()
@@ -108,12 +114,12 @@ def _change_literals(literals: Literals | None, change: str, generator: torch.Ge
 
 
 def changes_of(modality: str) -> tuple[str, ...]:
-    """What can be done to a kind of evidence; to the interactions nothing."""
+    """The changes that apply to a modality; none to the interactions."""
     return () if modality == COLLABORATIVE else GRAPH_CHANGES if modality == KG else FEATURE_CHANGES
 
 
 def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> DatasetSpec:
-    """The same data with one kind of content evidence changed; the same seed gives the same change."""
+    """A copy of the specification with one content modality changed, as a function of the seed."""
     generator = torch.Generator().manual_seed(seed)
     if modality == KG:
         if spec.graph is None:

@@ -1,11 +1,11 @@
-"""Frozen features of a catalogue's texts and pictures: what is fed to an encoder, and the content-addressed cache of what comes out.
+"""Extract frozen features of a catalogue's texts and pictures with an encoder and a content-addressed cache.
 
-The key of a feature is the sha256 of the raw bytes it was computed from; the folder is named by the encoder's fingerprint. So nothing is
-ever stale: a changed item, model or setting is another key. A cache folder holds *shards*, safetensors files of up to `SHARD_ROWS` rows:
+The key of a feature is the SHA-256 of the raw bytes it was computed from, and the folder is named by the encoder's fingerprint, so entries
+never become stale: a changed item, model or setting has another key. The cache consists of *shards* of up to `SHARD_ROWS` rows:
 
     <cache>/features/<fingerprint[:32]>/<sha256 of the content>.safetensors     keys: (n, 32) uint8, values: (n, feature_dim) float32
 
-A store that several machines share (`mmrec.data.features.shared_cache`) stands behind the cache, if there is one.
+An optional store shared by several machines (`mmrec.data.features.shared_cache`) is consulted for what the cache lacks.
 """
 
 import os
@@ -24,14 +24,15 @@ from mmrec.files.store import Store
 from mmrec.types import FeatureEncoder, Features, UnusableInput
 
 WINDOW_BATCHES = 4
-"""Batches prepared together: within them inputs are sorted by length, beyond them only by bytes. Bounds the decoded pictures in memory."""
+"""Batches prepared together. Inputs are sorted by exact length within such a window, and by bytes across windows. Bounds the memory for
+decoded pictures."""
 
 _PREPARED_AT_ONCE = 16
-"""By one thread: handing over each input by itself costs as much as decoding a small picture does."""
+"""Inputs per task of a thread: submitting each on its own costs as much as decoding a small picture."""
 
 
 class Encoded(NamedTuple):
-    """What became of some of the inputs: either why they were refused, by position, or their features."""
+    """The result for some inputs: the reasons of rejected ones by position, or the features."""
 
     refused: dict[int, str]
     positions: list[int]
@@ -39,7 +40,7 @@ class Encoded(NamedTuple):
 
 
 class Engine(Protocol):
-    """Where inputs are encoded: windows of positions in, what became of all of these out, in the order of the windows."""
+    """Encodes windows of input positions, and yields the results of all of them in the order of the windows."""
 
     def __call__(
         self, encoder: FeatureEncoder, inputs: Sequence[bytes | None], windows: list[list[int]], batch_size: int
@@ -47,7 +48,7 @@ class Engine(Protocol):
 
 
 def encode_here(encoder: FeatureEncoder, inputs: Sequence[bytes | None], windows: list[list[int]], batch_size: int) -> Iterator[Encoded]:
-    """Encodes in this process, batch by batch; the next window is prepared by threads while one is encoded."""
+    """Encode in this process batch by batch, while threads prepare the next window."""
     for window in _prepare_windows(encoder, inputs, windows):
         if refused := {position: reason for position, _, reason in window if reason}:
             yield Encoded(refused, [], None)
@@ -64,12 +65,26 @@ def extract_features(
     engine: Engine = encode_here,
     store: Store | None = None,
 ) -> tuple[Features, list[UnusableInput]]:
-    """The features of every input, from the cache where it has them and computed (then cached) where not.
+    """The features of every input, from the cache or newly computed and cached.
 
-    None means that the item has no such input; it and an input that cannot be read or that `encoder.prepare` refuses, with ValueError, are
-    not `present`, and each refused one is a problem. Equal inputs are computed once. What was computed is on disk after at most
-    `SHARD_SECONDS`, so a kill loses little. `modality` only names the progress bar; `engine` says where it is computed, not what.
-    What the cache lacks is looked up in `store` before, and what that lacks is written there after; it raises StorageError.
+    Equal inputs are computed once. New features are written after at most `SHARD_SECONDS`, so that little is lost if the process is killed.
+
+    Args:
+        encoder: maps inputs to features.
+        inputs: raw bytes; None for items without such an input.
+        cache: the folder of all caches.
+        batch_size: inputs per batch.
+        modality: the label of the progress bar.
+        engine: where to encode; does not affect the result.
+        store: a shared store, which is read before and updated after computing.
+
+    Returns:
+        The features, and the rejected inputs: those that cannot be read or for which `encoder.prepare` raises ValueError. They and missing
+        inputs are not `present`.
+
+    Raises:
+        StorageError: the store cannot be read or written.
+        ValueError: the encoder returned features that are not finite.
     """
     table = FeatureTable(inputs, encoder.feature_dim)
     folder = cache / "features" / encoder.fingerprint[:32]
@@ -105,11 +120,11 @@ def extract_features(
 def _prepare_windows(
     encoder: FeatureEncoder, inputs: Sequence[bytes | None], windows: list[list[int]]
 ) -> Iterator[list[tuple[int, object, str]]]:
-    """(position, prepared, reason it was refused or "") of each window; the next window is prepared while one is used."""
+    """Yield (position, prepared input, reason for rejection or "") for each window, while the next window is prepared."""
 
     def attempt(position: int) -> tuple[int, object, str]:
         try:
-            return position, encoder.prepare(cast("bytes", inputs[position])), ""  # a window has only inputs that are there
+            return position, encoder.prepare(cast("bytes", inputs[position])), ""  # windows contain only existing inputs
         except ValueError as error:
             return position, None, " ".join(str(error).split()) or "cannot be used"
 
@@ -126,7 +141,7 @@ def _prepare_windows(
 
 
 def _sorted_batches(encoder: FeatureEncoder, window: list[tuple[int, object, str]], batch_size: int) -> Iterator[list[tuple[int, object]]]:
-    """The usable inputs of a window in batches of similar length, so that little is padding."""
+    """The usable inputs of a window in batches of similar length, which minimises padding."""
     usable = sorted(
         ((position, prepared) for position, prepared, reason in window if not reason), key=lambda pair: -encoder.length(pair[1])
     )

@@ -1,4 +1,4 @@
-"""The raw inputs of the items as their encoder takes them, prepared when a model asks for them."""
+"""The raw inputs of items in the form that their encoder takes, prepared when a model requests them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from mmrec.types import FeatureEncoder
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of whole numbers that are of different lengths, end to end."""
+    """Integer rows of different lengths, concatenated."""
 
     values: Int64[Tensor, " n_values"]
     starts: Int64[Tensor, " n_rows_and_one"]
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]]) -> Self:
-        """The table of these rows."""
+        """Concatenate rows."""
         lengths = torch.tensor([0, *map(len, rows)])
         return cls(torch.tensor([value for row in rows for value in row], dtype=torch.int64), lengths.cumsum(0))
 
@@ -34,23 +34,23 @@ class Ragged:
 class _Inputs:
     encoder: FeatureEncoder
     raw: Sequence[bytes | None]
-    """By item."""
+    """Raw bytes by item."""
     usable: Bool[Tensor, " n_items"]
-    """By item, of `raw`."""
+    """Whether `raw` is usable, by item."""
     order: Int64[Tensor, " n_items"] | None = None
-    """Whose input each item has; None: its own."""
+    """The item whose input each item has; None: its own."""
 
     @property
     def present(self) -> Bool[Tensor, " n_items"]:
-        """Which items have an input that can be used."""
+        """Whether each item has a usable input."""
         return self.usable if self.order is None else self.usable[self.order]
 
     def reordered(self, order: Int64[Tensor, " n_items"]) -> Self:
-        """The same, each item having the input of the item that `order` has in its place."""
+        """Permute the inputs: each item gets the input of the item at its position in `order`."""
         return replace(self, order=order if self.order is None else self.order[order])
 
     def _rows(self, item_idx: Int64[Tensor, " n"]) -> list[int]:
-        """The places in `raw`. Raises ValueError for an item that has no usable input."""
+        """The positions in `raw`. Raises ValueError for an item without a usable input."""
         items = item_idx.cpu()
         rows = items if self.order is None else self.order[items]
         if not (has := self.usable[rows]).all():
@@ -66,22 +66,22 @@ class _Inputs:
 
 @dataclass(frozen=True)
 class TextInputs(_Inputs):
-    """Token ids of the items' texts: all are prepared when the first are asked for, and stay in memory."""
+    """The token ids of the items' texts. All are prepared at the first request and stay in memory."""
 
     @cached_property
     def table(self) -> Ragged:
-        """The token ids by place in `raw`; none where a text cannot be used."""
+        """The token ids by position in `raw`; empty for unusable texts."""
         return Ragged.of([self._prepared(row) if usable else () for row, usable in enumerate(self.usable.tolist())])
 
     def take(self, item_idx: Int64[Tensor, " n"]) -> list[Int64[Tensor, " length"]]:
-        """The token ids of these items. Raises ValueError for an item that has none."""
+        """The token ids of items. Raises ValueError for an item without text."""
         return [self.table[row] for row in self._rows(item_idx)]
 
 
 @dataclass(frozen=True)
 class PictureInputs(_Inputs):
-    """The items' pictures, decoded and resized whenever they are asked for: none stays in memory."""
+    """The items' pictures, decoded and resized at every request and not kept in memory."""
 
     def take(self, item_idx: Int64[Tensor, " n"]) -> list[Any]:
-        """The prepared pictures of these items. Raises ValueError for an item that has none."""
+        """The prepared pictures of items. Raises ValueError for an item without one."""
         return [self._prepared(row) for row in self._rows(item_idx)]

@@ -1,7 +1,6 @@
-"""Extraction on a Ray cluster, by Ray Data: the same windows, hence the same batches and the same bytes, encoded by several workers.
+"""Feature extraction on a Ray cluster with Ray Data: the same windows, batches and results as in one process, computed by several workers.
 
-The extra `mmrec[ray]` installs it. Files are read where they are encoded: every node must see them under the same paths, or
-reach their store.
+Requires the extra `mmrec[ray]`. Workers read the files themselves, so every node must see them under the same paths or reach their store.
 """
 
 import logging
@@ -15,21 +14,20 @@ import numpy as np
 import torch
 
 from mmrec.data.features.extract import Encoded, Engine, encode_here
-from mmrec.errors import ConfigError, MmrecError, StorageError
+from mmrec.errors import MmrecError, StorageError
+from mmrec.extras import needs
 from mmrec.types import FeatureEncoder
 
 _FAILED = -1
-"""The position of what ended a worker."""
+"""The position that marks an error in a worker."""
 
 
 def ray_engine(n_workers: int) -> Engine:
-    """Encodes on the cluster that `RAY_ADDRESS` names, or on this machine. Raises ConfigError where Ray is not installed."""
-    try:
+    """The engine on the cluster that `RAY_ADDRESS` names, or on this machine. Raises MissingExtra if Ray is not installed."""
+    with needs("ray", "features.engine=ray"):
         import ray.data
-    except ImportError:
-        raise ConfigError("features.engine=ray needs Ray: pip install 'mmrec[ray]'") from None
     if not ray.is_initialized():
-        on_this_machine = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": n_workers + 1, "include_dashboard": False}  # one reads
+        on_this_machine = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": n_workers + 1, "include_dashboard": False}  # one to read
         ray.init(logging_level="error", log_to_driver=False, **on_this_machine)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     return partial(_encode_on_ray, n_workers=n_workers)
@@ -63,7 +61,7 @@ def _encode_on_ray(
 
 
 class _Worker:
-    """A process that encodes whole windows: a row for every input, refused ones with the reason and nothing else."""
+    """A worker process that encodes whole windows: one row per input, with the reason and no features for rejected ones."""
 
     def __init__(self, shared: object, batch_size: int, n_threads: int) -> None:
         import ray
@@ -87,7 +85,7 @@ class _Worker:
         return {name: np.array(values) for name, values in found.items()}
 
     def _encode(self, windows: list[list[int]]) -> Iterator[Encoded]:
-        """As `encode_here`. What a person can put right is the last of it: Ray would make a trace of it."""
+        """Encode as `encode_here` does. A user error is returned as the last result, since Ray would wrap it in a traceback."""
         try:
             yield from encode_here(self.encoder, self.inputs, windows, self.batch_size)
         except MmrecError as error:

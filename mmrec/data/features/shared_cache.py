@@ -1,10 +1,10 @@
-"""Frozen features in a store that several machines share: found by the sha256 of what they were computed from, like those in the cache.
+"""Frozen features in a store shared by several machines, addressed by the SHA-256 of their input like those in the local cache.
 
     <store>/<fingerprint[:32]>/<sha256>.safetensors    keys: (n, 32) uint8, ascending; values: (n, feature_dim) float32
-    <store>/<fingerprint[:32]>/<sha256>.json           the sha256 again, the bytes, and the keys; written last
+    <store>/<fingerprint[:32]>/<sha256>.json           SHA-256, number of bytes and keys; written last
 
-A table without its manifest is not there; one whose bytes are not those of its name is not taken. Equal features make equal files, so it
-does not matter who writes first, and a damaged file is replaced as its rows are computed again.
+A table without its manifest is ignored, and so is one whose content does not match its name. Equal features produce equal files, so the
+order of writers does not matter, and a damaged file is replaced once its rows are computed again.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ from mmrec.errors import printable
 from mmrec.files.store import Store, ask_all
 
 TABLE_BYTES = 32 * 2**20
-"""A table has at most so many, and so has its manifest."""
+"""The maximal size of a table, and of its manifest."""
 _FORMAT = 1
 _KEY_BYTES, _LISTED_BYTES = 32, 70
-"""Of a key in a table, and in a manifest."""
+"""The bytes per key in a table, and in a manifest."""
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -37,12 +37,12 @@ class SharedFeatures:
     def __init__(self, store: Store, fingerprint: str, feature_dim: int) -> None:
         self.store, self.folder, self.feature_dim = store, fingerprint[:32], feature_dim
         self._here: set[bytes] = set()
-        """The keys that sound tables have."""
+        """The keys in valid tables."""
 
     def find(self, wanted: set[bytes]) -> Iterator[tuple[list[bytes], Float[Tensor, "n feature_dim"]]]:
-        """Those of the wanted keys that the store has, and their rows, table by table; no other tables are read.
+        """Yield those of the wanted keys that the store has with their rows, table by table; other tables are not read.
 
-        What is damaged is named in a warning and left out. Raises StorageError where the store does not answer.
+        Damaged files are skipped with a warning. Raises StorageError if the store cannot be reached.
         """
         manifests = self.store.names(f"{self.folder}/*.json")
         tables = list(ask_all(lambda position: self._keys(manifests[position]), len(manifests), self.store.is_remote))
@@ -58,7 +58,7 @@ class SharedFeatures:
                 yield [found[row] for row in chosen], rows[chosen]
 
     def add(self, keys: list[bytes], rows: Float[Tensor, "n feature_dim"]) -> None:
-        """Writes the rows of the keys that the store was not found to have. Raises StorageError where it takes no files."""
+        """Write the rows of keys that `find` did not find. Raises StorageError if the store cannot be written."""
         new = sorted((key, row) for row, key in enumerate(keys) if key not in self._here)
         n_rows = max(1, TABLE_BYTES // max(_LISTED_BYTES, _KEY_BYTES + 4 * self.feature_dim))
         for start in range(0, len(new), n_rows):
@@ -75,7 +75,7 @@ class SharedFeatures:
         self._here |= set(keys)
 
     def _keys(self, name: str) -> set[bytes]:
-        """The keys that a manifest lists; none where it is damaged."""
+        """The keys in a manifest; empty if it is damaged."""
         try:
             manifest = json.loads(self.store.read(name))
             if manifest["format"] != _FORMAT or f"{self.folder}/{manifest['sha256']}.json" != name:
@@ -88,7 +88,7 @@ class SharedFeatures:
             return set()
 
     def _read(self, name: str) -> tuple[list[bytes], Float[Tensor, "n feature_dim"]] | None:
-        """Keys and rows of a table; None where it is damaged."""
+        """The keys and rows of a table; None if it is damaged."""
         try:
             raw = self.store.read(f"{name}.safetensors")
             if name != f"{self.folder}/{hashlib.sha256(raw).hexdigest()}":

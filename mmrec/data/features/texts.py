@@ -1,4 +1,4 @@
-"""The text of an item, as encoders are given it."""
+"""Build the text of an item for encoders."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import polars as pl
 
 
 def item_texts(items: pl.DataFrame, text_columns: Sequence[str]) -> list[bytes | None]:
-    """The text of each row as UTF-8, columns joined like sentences ("Title. genre. plot"); None where all are null or blank."""
+    """The text of each row in UTF-8, with columns joined like sentences ("Title. genre. plot"); None if all are null or blank."""
     columns = [_text_column(items[name]) for name in text_columns]
     return [_join_sentences([part for part in row if part]) for row in zip(*columns, strict=True)]
 

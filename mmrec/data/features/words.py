@@ -1,4 +1,4 @@
-"""The words of items' texts, in any language: those that at least two items have, as a sparse matrix."""
+"""Extract the bag of words of item texts in any language, as a sparse binary matrix of the words that at least two items have."""
 
 import re
 import unicodedata
@@ -10,12 +10,12 @@ import torch
 from mmrec.types import Words
 
 _MIN_ITEMS = 2
-# Scripts that put no spaces between words: Thai to Lao, Myanmar, Khmer, kana, Han.
+# Scripts without spaces between words: Thai to Lao, Myanmar, Khmer, kana, Han.
 _UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+)")
 
 
 class _Letters(dict[int, str]):
-    """What each character stands for between words: itself if it is a letter, a mark or a number, else a space. Filled when asked."""
+    """Maps each character to itself if it is a letter, a mark or a number, else to a space; filled on demand."""
 
     def __missing__(self, code: int) -> str:
         self[code] = chr(code) if unicodedata.category(chr(code))[0] in "LMN" else " "
@@ -26,10 +26,10 @@ _LETTERS = _Letters()
 
 
 def split_words(text: str) -> list[str]:
-    """The distinct words of a text, in the order of their first occurrence.
+    """The distinct words of a text, in the order of first occurrence.
 
-    Letters, marks and numbers, normalised (NFKC) and without case. Of scripts without spaces between words every pair of neighbouring
-    characters is a word.
+    Words are runs of letters, marks and numbers, after NFKC normalisation and case folding. In scripts without spaces between words, every
+    pair of adjacent characters is a word.
     """
     found: dict[str, None] = {}
     for run in unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS).split():
@@ -40,9 +40,9 @@ def split_words(text: str) -> list[str]:
 
 
 def find_words(texts: Sequence[bytes | None], min_items: int = _MIN_ITEMS) -> Words | None:
-    """The words of each text, those that fewer than `min_items` texts have left out; None where no word is left.
+    """The words of each text, without those of fewer than `min_items` texts; None if no word is left.
 
-    Memory is linear in the words kept. A word of a single item relates it to no other.
+    A word of a single item relates it to no other. Memory is linear in the number of kept occurrences.
     """
     split = [split_words(text.decode()) if text else [] for text in texts]
     counts = Counter(word for words in split for word in words)

@@ -1,4 +1,4 @@
-"""What further encoders read of the items of a folder: `inputs: {reviews: {text_columns: [review]}, back: {image_column: back_image}}`."""
+"""Inputs of further encoders in a folder: `inputs: {reviews: {text_columns: [review]}, back: {image_column: back_image}}`."""
 
 import re
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from mmrec.types import MODALITIES, RawInput
 
 
 class Input(TypedDict, total=False):
-    """One of them: the text of some columns, or a picture."""
+    """One further input: the text of some item columns, or a picture."""
 
     text_columns: list[str] | None
     image_column: str | None
-    """That of the items that holds image paths, or where files called by a column lie, `back/{item_id}.*`."""
+    """The item column with image paths, or a file name pattern with a column, `back/{item_id}.*`."""
 
 
 _SHAPES = {"text_columns": list, "image_column": str}
 
 
 def check_inputs(inputs: Mapping[str, Any], places: Mapping[str, str]) -> None:
-    """Raise ConfigError, with the place, for a name that another evidence has, and for what is neither text nor picture."""
+    """Raise ConfigError, with the place, for names used by other modalities and for inputs that are neither text nor picture."""
     for name, said in inputs.items():
         place = places[f"inputs.{name}"]
         if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in (*MODALITIES, "others"):
@@ -42,16 +42,17 @@ def check_inputs(inputs: Mapping[str, Any], places: Mapping[str, str]) -> None:
 
 
 def named_columns(inputs: Mapping[str, Input]) -> set[str]:
-    """The columns of the items that they name."""
+    """The item columns that the inputs name."""
     return {column for one in inputs.values() for column in (*(one.get("text_columns") or ()), one.get("image_column")) if column}
 
 
 def find_inputs(
     inputs: Mapping[str, Input], items: pl.DataFrame, store: Store, places: Mapping[str, str]
 ) -> tuple[pl.DataFrame, dict[str, RawInput]]:
-    """The items, with a column for each input whose pictures are found by a pattern, and the inputs by name.
+    """Resolve the inputs: the items, with a further column of paths for each pattern, and the inputs by name.
 
-    Raises ConfigError, with the place, for a column that is not there or holds no image paths.
+    Raises:
+        ConfigError: a column does not exist or holds no image paths; the message starts with the place of the setting.
     """
     found: dict[str, RawInput] = {}
     for name, one in inputs.items():

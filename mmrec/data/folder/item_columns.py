@@ -1,4 +1,4 @@
-"""Which columns of the items are their text and their image, by what is said or by their names."""
+"""Choose the text and image columns of the items, by settings or by column names."""
 
 from collections.abc import Collection
 
@@ -12,9 +12,10 @@ IMAGE_COLUMN = "image"
 
 
 def choose_image(items: pl.DataFrame, image_column: str | None, place: str) -> str | None:
-    """The column of image paths: the one that is given, `image` for a pattern of file names; else `image` where it is there and holds text.
+    """The column with image paths: the given one; `image` for a pattern of file names; by default `image`, if it exists and holds text.
 
-    Raises ConfigError, which starts with `place`, for a column that is not there or holds no text.
+    Raises:
+        ConfigError: the column does not exist or holds no text; the message starts with `place`.
     """
     if image_column is None:
         return IMAGE_COLUMN if items.schema.get(IMAGE_COLUMN) == pl.String else None
@@ -29,9 +30,10 @@ def choose_image(items: pl.DataFrame, image_column: str | None, place: str) -> s
 def choose_texts(
     items: pl.DataFrame, text_columns: list[str] | None, image: str | None, place: str, taken: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The columns of text: those that are given, else all that hold text, title-like ones first, ids, images and those `taken` excepted.
+    """The text columns: the given ones; by default all that hold text, titles first, except ids, images and the columns `taken`.
 
-    Raises ConfigError, which starts with `place`, for a column that is not there.
+    Raises:
+        ConfigError: a column does not exist; the message starts with `place`.
     """
     if text_columns is not None:
         for name in text_columns:
@@ -42,12 +44,12 @@ def choose_texts(
 
 
 def _title_likeness(name: str) -> int:
-    """0 for a column that is surely a title, 2 for one that is surely not."""
+    """A sort key: 0 for columns that are surely titles, 2 for columns that surely are not."""
     lower = name.lower()
     return 0 if lower in ("title", "name") else 1 if "title" in lower or "name" in lower else 2
 
 
 def check_item_column(items: pl.DataFrame, name: str, key: str) -> None:
-    """Raise ConfigError, which starts with `key`, for a column that the items have not."""
+    """Raise ConfigError, starting with `key`, if the items have no such column."""
     if name not in items.columns:
         raise ConfigError(f"{key}: the items have no column `{name}`; {nearest(name, items.columns)}")

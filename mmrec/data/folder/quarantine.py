@@ -1,4 +1,4 @@
-"""Rows that cannot be used, set aside: each as it stands in its file, with its place; and everything that is wrong, for programs."""
+"""Write rows that cannot be used to separate files, with their positions, together with all problems in a machine-readable form."""
 
 import json
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from mmrec.files.storage import write_json, write_text
 
 
 def write_quarantine(folder: Path, tables: Mapping[str, ReadTable], problems: Problems) -> None:
-    """Writes `<table>.jsonl`, a line a row that was left out of it, and `problems.json`.
+    """Write `<table>.jsonl`, with one line per row that was left out, and `problems.json`.
 
-    A line is `{"place": "items.csv:17", "row": {column: value}}`, or `"line"` with its text where that is no row at all.
+    A line is `{"place": "items.csv:17", "row": {column: value}}`, or has `"line"` with its text if it could not be parsed as a row.
     """
     for stem, table in tables.items():
         if len(table.bad) or table.file.broken:
@@ -36,9 +36,11 @@ def _lines(table: ReadTable) -> list[dict[str, object]]:
 
 
 def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str) -> None:
-    """Does what is to be done with problems: raises them all, or writes the rows that are left out below `quarantine`.
+    """Handle the problems according to `on_error`: raise them, or write the rejected rows below the folder `quarantine`.
 
-    Raises ConfigError where rows are to be set aside, and no folder is named for them.
+    Raises:
+        DataProblems: there are problems, and `on_error` is `stop`.
+        ConfigError: rows are to be written, but no folder is given.
     """
     if on_error == "stop":
         problems.raise_any()

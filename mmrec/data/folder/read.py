@@ -1,15 +1,15 @@
-"""A dataset as a folder that a person can make in an hour; everything wrong with it is said at once.
+"""Read a dataset from a folder of tables, and report everything that is wrong with it at once.
 
     interactions.csv   user_id, item_id[, timestamp][, rating][, event][, label: 0 or 1][, position][, split: the part of a row]
-    items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]    (optional, as all that follow)
+    items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]    (optional, like all below)
     triples.csv        head, relation, tail[, datatype: the tail is a literal][, timestamp: when it became known]; or .nt, .ttl, .graphml
-    item_entities.csv  item_id, entity          (left out: items are entities under their own id)
+    item_entities.csv  item_id, entity          (default: items are entities under their own id)
     users.csv          user_id, any columns
-    audio.npy, …       vectors of a modality, by whatever name `data.features` gives: see `mmrec.data.folder.vectors`
+    audio.npy, …       vectors of a modality, named in `data.features`: see `mmrec.data.folder.vectors`
 
-Each may be .csv, .tsv, .txt, .jsonl or .parquet, each of them .gz or .zst as well, or a folder of that name with such files, in which
-folders called `column=value` are a column, as Spark writes them. Text is UTF-8, or as `mmrec.data.tables.delimited.encoding` tells.
-`mmrec.yaml` in the folder (see `mmrec.data.folder.settings`) says which files and columns have other names.
+Each may be .csv, .tsv, .txt, .jsonl or .parquet, optionally compressed with .gz or .zst, or a folder of that name with such files, whose
+subfolders called `column=value` become a column, as Spark writes them. Text is UTF-8, or else detected, see
+`mmrec.data.tables.delimited.encoding`. `mmrec.yaml` in the folder (see `mmrec.data.folder.settings`) renames files and columns.
 """
 
 from collections import Counter
@@ -87,10 +87,10 @@ TABLES = {
     "users": (Column(USER_ID, "id"),),
 }
 JOINED = ((USER_ID,), (ITEM_ID,), (HEAD, TAIL, ENTITY))
-"""Columns that hold the same ids."""
+"""Groups of columns that hold the same ids."""
 ON_ERROR = ("stop", "quarantine")
 _KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
-"""The column that may hold a value only once."""
+"""The columns whose values must be unique."""
 
 
 def read_folder(
@@ -104,25 +104,24 @@ def read_folder(
     limits: Limits = DEFAULTS,
     **layout: Unpack[Layout],
 ) -> Dataset:
-    """The dataset in the folder `path`.
+    """Read the dataset in the folder `path`.
 
     Args:
-        path: the folder; `~` is understood.
-        on_error: `stop` raises for rows that cannot be used; `quarantine` writes them out and goes on with the others.
-        quarantine: the folder for rows that are left out, one below it for each content.
-        pictures: where the images are, if not in `path`: whatever `mmrec.files.store.open_store` takes, whose errors are raised too.
-        allow_hosts: where images may be fetched from that are named by URL.
-        allow_private: whether those hosts may be of this machine or its network.
-        limits: what a file may ask of memory and time.
-        layout: which files are which tables and what their columns are called, key by key as `Layout` has it. What is not given, or None,
-            the folder's own `mmrec.yaml` may say; after that, names tell.
+        path: the folder; `~` is expanded.
+        on_error: `stop` raises if rows cannot be used; `quarantine` writes them to files and continues with the others.
+        quarantine: the folder for rejected rows, with a subfolder per content hash of the data.
+        pictures: where the images are, if not in `path`: any store of `mmrec.files.store.open_store`, whose errors are raised as well.
+        allow_hosts: hosts from which images named by URL may be downloaded.
+        allow_private: whether these hosts may be on this machine or its local network.
+        limits: the largest sizes that are accepted.
+        layout: file and column names, see `Layout`. Settings that are missing or None are taken from the folder's `mmrec.yaml`, or else
+            follow from default names.
 
     Raises:
-        MissingFile: no such folder, or no interactions in it.
-        DataProblems: rows cannot be used, and `on_error` is `stop`: a value is not of its kind, an id stands twice where it must be unique,
-            or a table names an item that nothing else knows.
-        DataError: a file cannot be read at all, or lacks a column.
-        ConfigError: an argument or a setting names what does not exist, or nothing that can be done on errors.
+        MissingFile: the folder does not exist or has no interactions.
+        DataProblems: rows cannot be used and `on_error` is `stop`: a value cannot be parsed, a unique id is repeated, or a table names an
+            item that neither the items nor the interactions contain. DataError: a file cannot be read, or lacks a column. ConfigError: a
+            setting names something that does not exist, or `on_error` is unknown.
     """
     check_choices({}, on_error)
     opened, problems = open_folder(path, layout, limits), Problems()
@@ -134,23 +133,23 @@ def read_folder(
 
 
 class OpenedFolder(NamedTuple):
-    """A folder of which it is known what is where; nothing of it is read yet."""
+    """The files of a folder, located but not read."""
 
     path: Path
     settings: Settings
     tables: dict[str, Path | dict[str, Path]]
-    """By our name, in the order of `TABLES`; interactions in parts have a path each."""
+    """By table name, in the order of `TABLES`; interactions given in parts have one path per part."""
     vectors: dict[str, VectorFiles]
     encoding: TextEncoding
 
     @property
     def content_hash(self) -> str:
-        """sha256 hex over the names and bytes of all files, pictures excluded."""
+        """The SHA-256 (hex) of the names and bytes of all files except pictures."""
         return hash_files(dict.fromkeys(self._named()))
 
     @property
     def files(self) -> list[Path]:
-        """All of them, pictures excluded, whether they are named one by one or as a folder or a glob."""
+        """All files except pictures, including those of folders and globs."""
         return [file for path in self._named() for file in (path, *files_of(path))]
 
     def _named(self) -> Iterator[Path]:
@@ -162,7 +161,7 @@ class OpenedFolder(NamedTuple):
 
 
 def open_folder(path: str, layout: Layout, limits: Limits = DEFAULTS) -> OpenedFolder:
-    """Finds the tables of a folder, as `read_folder` does, and raises as that does."""
+    """Locate the tables of a folder. Raises as `read_folder` does."""
     folder = find_folder(path)
     settings = read_settings(folder, {stem: [column.name for column in expected] for stem, expected in TABLES.items()}, layout, limits)
     paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
@@ -179,7 +178,7 @@ def open_folder(path: str, layout: Layout, limits: Limits = DEFAULTS) -> OpenedF
 
 
 def open_stem(path: Path | dict[str, Path], has_header: bool, limits: Limits, encoding: TextEncoding) -> TableFile:
-    """The file, or files, of a table as `OpenedFolder` names them."""
+    """Open the file or files of a table in `OpenedFolder.tables`."""
     if isinstance(path, dict):
         return open_labelled(path, SPLIT, limits, encoding, has_header)
     return open_table(path, limits=limits, encoding=encoding, has_header=has_header)
@@ -188,9 +187,9 @@ def open_stem(path: Path | dict[str, Path], has_header: bool, limits: Limits, en
 def read_tables(
     opened: OpenedFolder, problems: Problems, read: Mapping[str, ReadTable]
 ) -> tuple[dict[str, ReadTable], dict[str, ItemVectors]]:
-    """Every table of the folder, the lists of items of vectors among them, and the vectors themselves by modality.
+    """Read every table of the folder, including the id lists of vectors, and the vectors by modality.
 
-    What was `read` already is taken as it is; of interactions, the items count.
+    Tables in `read` are used as they are; of the interactions, only the items are needed.
     """
     settings, files = opened.settings, opened.vectors
     found = {
@@ -215,13 +214,13 @@ def read_tables(
 
 
 def make_dataset(opened: OpenedFolder, read: Mapping[str, ReadTable], vectors: dict[str, ItemVectors], pictures: str | None) -> Dataset:
-    """The dataset of the tables that were read, with all notes and counts. Raises as `assemble` does."""
+    """Assemble the dataset from the tables, with notes and counts. Raises as `assemble` does."""
     settings = opened.settings
     frames = {stem: table.frame for stem, table in read.items() if stem in TABLES}
     if "triples" in read and "item_entities" not in read:
         links = node_links(read["triples"].file, set(_known_items(read)))
         frames |= {"item_entities": links} if links is not None else {}
-    triples = cast("Path | None", opened.tables.get("triples"))  # interactions alone are given in parts
+    triples = cast("Path | None", opened.tables.get("triples"))  # only interactions can be given in parts
     dataset = assemble(
         opened.path, frames, settings.text_columns, settings.image_column, triples, settings.places, pictures, settings.inputs
     )
@@ -230,12 +229,12 @@ def make_dataset(opened: OpenedFolder, read: Mapping[str, ReadTable], vectors: d
 
 
 def _known_items(read: Mapping[str, ReadTable]) -> pl.Series:
-    """The items that the items or the interactions name."""
+    """The items in the tables of items and interactions."""
     return pl.concat([read[stem].frame[ITEM_ID] for stem in ("items", "interactions") if stem in read]).unique().drop_nulls()
 
 
 def find_folder(path: str) -> Path:
-    """The folder at `path`, where `~` is understood. Raises MissingFile where there is none."""
+    """The folder at `path`, with `~` expanded. Raises MissingFile if it does not exist."""
     folder = user_path(path)
     if not folder.is_dir():
         raise missing_file(folder)
@@ -243,7 +242,7 @@ def find_folder(path: str) -> Path:
 
 
 def check_choices(columns: Mapping[str, str | None], on_error: str) -> None:
-    """Raises ConfigError for a name in `columns` that is none of ours, and for what cannot be done on errors."""
+    """Raise ConfigError for an unknown column name in `columns`, or an unknown `on_error`."""
     ours = {column.name for table in TABLES.values() for column in table}
     for name in columns:
         if name not in ours:
@@ -255,9 +254,9 @@ def check_choices(columns: Mapping[str, str | None], on_error: str) -> None:
 def read_stem(
     file: TableFile, stem: str, problems: Problems, names: Mapping[str, str], others: Sequence[Column] | None = None
 ) -> ReadTable:
-    """One of `TABLES`, its rows checked each by itself, and of items and users the `others` too; None: all columns that there are.
+    """Read one of `TABLES` with the `others` as further columns (None: all, for items and users), and check its rows individually.
 
-    Raises DataError where a column is missing, or all rows are of a table that needs some.
+    Raises DataError if a column is missing, or if the table must not be empty and is.
     """
     table = read_table(file, (*TABLES[stem], *(others or ())), problems, names, others is None and stem in ("items", "users"))
     if not table.n_read and stem not in ("items", "users"):
@@ -268,7 +267,7 @@ def read_stem(
 
 
 def no_rows(file: TableFile) -> DataError:
-    """The error for a table that needs some."""
+    """The error for a table without rows that must have some."""
     return DataError(f"{file.path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
 
 
@@ -282,10 +281,11 @@ def assemble(
     pictures: str | None = None,
     inputs: Mapping[str, Input] = MappingProxyType({}),
 ) -> Dataset:
-    """The dataset of tables that are named as in `TABLES`, with notes on items of which something is not known.
+    """Assemble the dataset from tables named as in `TABLES`, with notes on items that some tables do not contain.
 
-    Raises ConfigError for columns that the items have not (`places` say where they are asked for) and for a store of `pictures` that no
-    item names any of, DataError where triples, read from `triples_path`, know none of the items.
+    Raises:
+        ConfigError: a column does not exist (`places` tells which setting names it), or `pictures` is given but no column names them.
+        DataError: the triples, read from `triples_path`, contain none of the items.
     """
     given = frames.get("items", pl.DataFrame(schema={ITEM_ID: pl.String}))
     image = choose_image(given, image_column, places.get("image_column", "data.image_column"))
@@ -308,7 +308,7 @@ def assemble(
     items, further = find_inputs(inputs, items, store, places)
     if (triples := frames.get("triples")) is not None:
         triples, found = mark_literals(triples, frames["item_entities"][ENTITY] if "item_entities" in frames else items[ITEM_ID])
-        # Whoever gives triples gives their path.
+        # `triples_path` is given whenever there are triples.
         notes += found + check_alignment(items, triples, frames.get("item_entities"), cast("Path", triples_path))
     return Dataset(
         name=folder.resolve().name,
@@ -327,12 +327,12 @@ def assemble(
 
 
 def reading_notes(tables: Mapping[str, ReadTable]) -> tuple[str, ...]:
-    """What was odd about the files."""
+    """The notes of all tables."""
     return tuple(note for table in tables.values() for note in table.notes)
 
 
 def row_counts(tables: Iterable[tuple[str, ReadTable]]) -> tuple[RowCount, ...]:
-    """What became of the rows that were read, by the name of the table; tables of one name are parts of one."""
+    """The counts of read and rejected rows by table name, added up over tables of the same name."""
     n_in: Counter[str] = Counter()
     n_out: Counter[str] = Counter()
     for name, table in tables:
@@ -342,7 +342,7 @@ def row_counts(tables: Iterable[tuple[str, ReadTable]]) -> tuple[RowCount, ...]:
 
 
 def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The items, and after them, sorted and with nulls, those that only the interactions name; and a note that counts them."""
+    """Append the items that occur only in the interactions, sorted and with nulls, and a note with their number."""
     missing = interactions.select(pl.col(ITEM_ID).unique()).drop_nulls().join(items, on=ITEM_ID, how="anti").sort(ITEM_ID)
     if missing.is_empty() or items.width == 1:
         return pl.concat([items, missing], how="diagonal"), ()
@@ -351,7 +351,7 @@ def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.
 
 
 def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: pl.DataFrame | None, path: Path) -> tuple[str, ...]:
-    """Notes on how many items the triples, read from `path`, know nothing of. Raises DataError where that is all items."""
+    """Notes on the number of items that the triples, read from `path`, do not contain. Raises DataError if they contain none."""
     links = item_entities if item_entities is not None else items.select(ITEM_ID, pl.col(ITEM_ID).alias(ENTITY))
     entities = pl.concat([triples[HEAD], split_literals(triples)[0][TAIL]]).unique()
     linked = links[ENTITY].is_in(entities.implode())
@@ -368,10 +368,10 @@ def check_alignment(items: pl.DataFrame, triples: pl.DataFrame, item_entities: p
 
 
 def hash_files(paths: Iterable[Path]) -> str:
-    """sha256 hex over the names and bytes of files, in the order of their names."""
+    """The SHA-256 (hex) of the names and bytes of files, in the order of their names."""
     parts = []
     for path in sorted(paths, key=lambda path: path.name):
-        for file in files_of(path):  # the folders of partitions say something too
+        for file in files_of(path):  # the names of partition folders are data as well
             parts += [file.relative_to(path).as_posix() if path.is_dir() else file.name, sha256_file(file)]
     return sha256_text(*parts)
 
@@ -381,7 +381,7 @@ def _paths(tables: Iterable[Path | dict[str, Path]]) -> list[Path]:
 
 
 def known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
-    """The table without rows that were given to a part of another name; to none is no problem here."""
+    """Drop the rows whose part is unknown, and report them as problems; a missing part is accepted here."""
 
     def reason(value: object) -> str:
         return f"expected {', '.join(PARTS[:-1])} or {PARTS[-1]}, found `{value}`"

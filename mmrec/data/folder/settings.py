@@ -1,16 +1,16 @@
-"""Settings that travel with the data: `mmrec.yaml` in a folder says which file is which table, and what its columns are called.
+"""Settings stored with the data: `mmrec.yaml` in a folder names the file of each table and the columns in it.
 
-    tables: {interactions: orders-2024-*.csv}            a file, a glob or a folder, inside the data folder; or, of interactions,
-                                                         one for each part: {train: train.csv, valid: valid.csv, test: test.csv}
-    columns: {item_id: sku, users: {user_id: number}}    our name to the files' name; below a table's name, in that table alone
+    tables: {interactions: orders-2024-*.csv}            a file, a glob or a folder, inside the data folder; for interactions
+                                                         also one per part: {train: train.csv, valid: valid.csv, test: test.csv}
+    columns: {item_id: sku, users: {user_id: number}}    our name to the files' name; below a table's name, for that table only
     text_columns: [title, description]                   title first
-    image_column: photo                                  or where pictures called by id lie: pictures/{item_id}.*
-    header: false                                        files without a header line; {items: false} of one table alone
-    features: {…}                                        passed on as it is
-    inputs: {reviews: {text_columns: [review]}}          what further encoders read: columns of text, or an image_column
-    encoding: cp1250                                     of text files that are not UTF-8
+    image_column: photo                                  or a pattern of picture files: pictures/{item_id}.*
+    header: false                                        files without a header line; {items: false} for single tables
+    features: {…}                                        files of precomputed vectors
+    inputs: {reviews: {text_columns: [review]}}          inputs of further encoders: text columns or an image_column
+    encoding: cp1250                                     the encoding of text files that are not UTF-8
 
-It is plain YAML: no tags, no anchors, no key twice. What the command line gives wins, key by key.
+The file is plain YAML without tags, anchors or repeated keys. Keys given on the command line take precedence.
 """
 
 import os
@@ -35,24 +35,24 @@ _IN_PARTS = "interactions"
 
 
 class Layout(TypedDict, total=False):
-    """How a folder is laid out, as far as a person says it: the command line may, and so may `mmrec.yaml`, in the same words."""
+    """The layout of a folder, as given by the user on the command line or in `mmrec.yaml`, with the same keys."""
 
     tables: Tables | None
-    """Our name of a table to its file, glob or folder; interactions in parts have one for each, `{"train": "train.csv", …}`."""
+    """Table name to its file, glob or folder; for interactions also one per part, `{"train": "train.csv", …}`."""
     columns: Columns | None
-    """Our name of a column to that of the files, `{"item_id": "sku"}`; of one table alone below its, `{"users": {"user_id": "nr"}}`."""
+    """Our column name to that of the files, `{"item_id": "sku"}`; for a single table below its name, `{"users": {"user_id": "nr"}}`."""
     text_columns: list[str] | None
-    """Those of the items that make up their text, title first; else all that hold text, title-like ones first."""
+    """The item columns that form the text, title first; by default all text columns, titles first."""
     image_column: str | None
-    """That of the items that holds image paths, or where files called by a column lie, `pictures/{item_id}.*`; else `image`."""
+    """The item column with image paths, or a file name pattern with a column, `pictures/{item_id}.*`; by default `image`."""
     header: bool | dict[str, bool | None] | None
-    """Whether delimited text starts with the names of its columns, as it does where nothing is said; or that by table."""
+    """Whether delimited text has a header line, by default true; or the same by table."""
     features: dict[str, str] | None
     """Modality to the file of its vectors, see `mmrec.data.folder.vectors`."""
     inputs: dict[str, Input] | None
-    """Modality to what a further encoder reads of the items, see `mmrec.data.folder.inputs`."""
+    """Name to the input of a further encoder, see `mmrec.data.folder.inputs`."""
     encoding: str | None
-    """That of text files that are not UTF-8; else what they look like, see `mmrec.data.tables.delimited.encoding`."""
+    """The encoding of text files that are not UTF-8; by default detected, see `mmrec.data.tables.delimited.encoding`."""
 
 
 _SHAPES = {
@@ -66,16 +66,16 @@ _SHAPES = {
     "encoding": str,
 }
 _NOT_WITH_DATA = ("pictures", "limits", "allow_hosts", "allow_private", "on_error", "quarantine")
-"""Keys of the command line that lead out of the folder, or decide what becomes of it."""
+"""Keys that only the command line may set, because they refer to places outside the folder or decide what happens with the data."""
 _SHAPE_NAMES = {dict: "names with a value each", list: "a list", str: "text", bool | dict: "true or false"}
 
 
 @dataclass(frozen=True)
 class Renaming:
-    """What some tables call a column."""
+    """A mapping of one of our columns to its name in some tables."""
 
     place: str
-    """Where that is said: a key of the command line, or a file with line and key."""
+    """Where it is set: a key of the command line, or a file with line and key."""
     column: str
     name: str
     tables: tuple[str, ...]
@@ -83,12 +83,12 @@ class Renaming:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to read the tables of a folder."""
+    """The validated settings for reading the tables of a folder."""
 
     tables: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
-    """Our name of a table to its file, glob or folder, relative to the data folder; of the interactions perhaps one for each part."""
+    """Table name to its file, glob or folder, relative to the data folder; for interactions possibly one per part."""
     renamings: tuple[Renaming, ...] = ()
-    """A later one wins."""
+    """Later entries take precedence."""
     text_columns: list[str] | None = None
     image_column: str | None = None
     features: Mapping[str, Any] = field(default_factory=dict)
@@ -96,14 +96,14 @@ class Settings:
     header: bool | Mapping[str, bool] = True
     encoding: str | None = None
     places: Mapping[str, str] = field(default_factory=dict)
-    """Where each key is said."""
+    """Where each key is set."""
     path: Path | None = None
-    """The file that said some of it."""
+    """The settings file, if there is one."""
     limits: Limits = DEFAULTS
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """That there is a file, and what it says; and that the interactions are given in parts."""
+        """Notes on the settings file and its keys, and on interactions that are given in parts."""
         said = ", ".join(key for key, place in self.places.items() if "." not in key and place.startswith(f"{self.path}:"))
         notes: tuple[str, ...] = (f"{self.path} says how to read this folder: {said}",) if said else ()
         if isinstance(parts := self.tables.get(_IN_PARTS), Mapping):
@@ -112,18 +112,19 @@ class Settings:
         return notes
 
     def has_header(self, table: str) -> bool:
-        """Whether the files of a table start with the names of its columns, if they are delimited text."""
+        """Whether the files of a table have a header line, if they are delimited text."""
         return self.header if isinstance(self.header, bool) else self.header.get(table, True)
 
     def names(self, table: str) -> dict[str, str]:
-        """Our name of a column to the name that a table gives it."""
+        """Our column names to those of a table."""
         return {one.column: one.name for one in self.renamings if table in one.tables}
 
     def find(self, folder: Path, table: str) -> Path | dict[str, Path] | None:
-        """Where a table is, or where each of its parts is: as the settings say, else under its own name; None where it is nowhere.
+        """Locate a table, or each of its parts, by the settings or by its default name; None if it does not exist.
 
-        Raises ConfigError for what lies outside the folder, and where both files and a column are to say the parts; MissingFile where the
-        settings name nothing that is there.
+        Raises:
+            ConfigError: a path lies outside the folder, or parts are given both by files and by a column.
+            MissingFile: the settings name a file that does not exist.
         """
         if table not in self.tables:
             return find_table(folder, table)
@@ -151,7 +152,7 @@ class Settings:
         return folder / name
 
     def check_columns(self, found: Mapping[str, Collection[str]]) -> None:
-        """Raises ConfigError for a name that no table has of those that could; `found` is what each table's file has."""
+        """Raise ConfigError for a renamed column that exists in none of its tables; `found` has the columns of each table."""
         for one in self.renamings:
             present = [table for table in one.tables if table in found]
             meant = [table for table in present if self.names(table)[one.column] == one.name]
@@ -162,10 +163,17 @@ class Settings:
 
 
 def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Layout, limits: Limits = DEFAULTS) -> Settings:
-    """What `given`, the command line, says of reading a folder, and below that what its `mmrec.yaml` says, if there is one.
+    """Read and validate the settings of a folder: those of the command line, `given`, and then those of its `mmrec.yaml`, if it exists.
 
-    `known` are the columns of each table that mmrec knows. Raises ConfigError, with the place, for what is no such file, and for keys and
-    values that cannot be, with the nearest that can; DataError for a link that leads out of the folder.
+    Args:
+        folder: the data folder.
+        known: the columns of each table that mmrec knows.
+        given: the settings of the command line.
+        limits: the largest sizes that are accepted.
+
+    Raises:
+        ConfigError: invalid YAML, keys or values; the message starts with the place and suggests the nearest valid name.
+        DataError: the file is a link to outside the folder.
     """
     path = folder / FILE
     content: dict[str, Any] = {}
@@ -212,7 +220,7 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
 
 
 def check_text_columns(names: Sequence[str] | None, ids: Collection[str], place: str) -> None:
-    """Raises ConfigError, with the place, for a column that is named twice or holds the ids, which are no text of an item."""
+    """Raise ConfigError, with the place, for text columns that are repeated or hold ids."""
     names = names or ()
     for name in names:
         if name in ids:
@@ -222,7 +230,7 @@ def check_text_columns(names: Sequence[str] | None, ids: Collection[str], place:
 
 
 def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping[str, Collection[str]]) -> None:
-    """Raises ConfigError for the first thing that cannot be."""
+    """Raise ConfigError for the first invalid setting."""
     ours = {column for columns in known.values() for column in columns}
     for key in (key for key in places if key not in _SHAPES and ("." not in key or key in content)):
         if key in _NOT_WITH_DATA:
@@ -266,7 +274,7 @@ def _check_text(value: object, place: str) -> None:
 
 
 def _renamings(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping[str, Collection[str]]) -> Iterator[Renaming]:
-    """Those for all tables first: what is said of one table wins."""
+    """Yield the renamings: first those of all tables, so that those of single tables take precedence."""
     columns = content.get("columns", {})
     for column, name in columns.items():
         if isinstance(name, str):
@@ -277,7 +285,7 @@ def _renamings(content: Mapping[str, Any], places: Mapping[str, str], known: Map
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML without what could surprise."""
+    """Loads YAML without tags, anchors and aliases."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # `index` is an int, a node or None
         event = self.peek_event()
@@ -289,7 +297,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def _load(path: Path, limits: Limits) -> tuple[dict[str, Any], dict[str, int]]:
-    """The content of a settings file, keys without a value left out, and the line of every dotted key. Raises ConfigError."""
+    """The content of a settings file without empty keys, and the line of every dotted key. Raises ConfigError."""
     if path.stat().st_size > 1024 * limits.settings_kb:
         raise ConfigError(
             f"{path}: {path.stat().st_size:,} bytes, more than the {limits.settings_kb} kB of settings; {key_of('settings_kb')} allows more"
@@ -311,7 +319,7 @@ def _load(path: Path, limits: Limits) -> tuple[dict[str, Any], dict[str, int]]:
 
 
 def _lines(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:
-    """The dotted keys below a node with their lines. Raises MarkedYAMLError for a key that is no text or stands twice."""
+    """The dotted keys below a node with their lines. Raises MarkedYAMLError for keys that are not text or are repeated."""
     seen = set()
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         mark = key.start_mark
@@ -325,7 +333,7 @@ def _lines(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:
 
 
 def _said(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The same without keys that have no value."""
+    """Drop the keys without a value, recursively."""
     plain = {key: _said(value) if isinstance(value, dict) else value for key, value in content.items()}
     return {key: value for key, value in plain.items() if value is not None and value != {}}
 

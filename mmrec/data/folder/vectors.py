@@ -1,10 +1,10 @@
-"""Features of items that were computed elsewhere, each kind a modality of its own: `{audio: audio.npy, video: clips/video.parquet}`.
+"""Read precomputed item vectors; each file is a modality of its own: `{audio: audio.npy, video: clips/video.parquet}`.
 
-    .npy           rows of numbers; beside it `audio_ids.csv` (a column item_id) or `audio_ids.txt` (one id a line), in the same order
-    .safetensors   the same, its tensor called `values`
-    .parquet       item_id and one column of lists, or item_id and columns of numbers alone
+    .npy           an array; the ids in `audio_ids.csv` (a column item_id) or `audio_ids.txt` (one id per line) next to it, in the same
+    order .safetensors   likewise, with the array in the tensor `values` .parquet       item_id and one column of lists, or item_id and
+    numeric columns
 
-Nothing is imputed: an item without a row, or with null for a list, lacks the modality.
+Nothing is imputed: an item without a row, or with a null list, lacks the modality.
 """
 
 import io
@@ -34,23 +34,23 @@ from mmrec.types import COLLABORATIVE, ITEM_ID, KG, ItemVectors
 
 SUFFIXES = (".npy", ".safetensors", ".parquet")
 VALUES = "values"
-"""The tensor of a .safetensors file that holds the vectors."""
-_TAKEN = (COLLABORATIVE, KG, "others")  # the last one is what runs of an earlier version call all further modalities
+"""The name of the tensor with the vectors in a .safetensors file."""
+_TAKEN = (COLLABORATIVE, KG, "others")  # `others`: the name of all further modalities in runs of an earlier version
 _LARGEST_HEADER = 2**16
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 class VectorFiles(NamedTuple):
-    """Where the vectors of a modality stand, and the items of their rows: the same file in Parquet."""
+    """The files of a modality's vectors and of the item ids of their rows; in Parquet they are the same file."""
 
     values: Path
     ids: Path
     source: str
-    """What the configuration calls the first."""
+    """The path of the vectors in the configuration."""
 
 
 class IdLines(TextFile):
-    """One id a line, without a header; blank lines are skipped."""
+    """A file with one id per line, without a header; blank lines are skipped."""
 
     has_types = False
 
@@ -80,24 +80,24 @@ class IdLines(TextFile):
 
 
 class _Stored(NamedTuple):
-    """What a file holds, before anyone asks whose it is."""
+    """The content of a vector file, before it is matched with items."""
 
     values: Float32[np.ndarray, "n_usable dim"]
     rows: np.ndarray
-    """The number of each row above, ascending: those that float32 can hold."""
+    """The row numbers in the file of `values`, ascending: rows that float32 can represent."""
     absent: pl.Series
-    """Of every row of the file, whether it says that there is no vector."""
+    """For every row of the file, whether it states that there is no vector."""
     cells: Callable[[int], Sequence[float | None]]
-    """What stands in a row of the file."""
+    """Returns the numbers in a row of the file."""
 
 
 def find_vectors(folder: Path, features: Mapping[str, str]) -> dict[str, VectorFiles]:
-    """The files of every modality, relative to `folder` and inside of it.
+    """Locate the vector files of every modality, relative to `folder` and inside it.
 
     Raises:
-        ConfigError: a name that no modality can have, a file that lies outside of the folder or has another suffix.
-        MissingFile: no such file.
-        DataError: there is no list of ids beside it, or two.
+        ConfigError: a name is not allowed for a modality, or a file lies outside the folder or has an unknown suffix.
+        MissingFile: a file does not exist.
+        DataError: there is no list of ids next to a file, or several.
     """
     found = {}
     for name, source in features.items():
@@ -125,18 +125,19 @@ def read_vectors(
     limits: Limits = DEFAULTS,
     encoding: TextEncoding | None = None,
 ) -> tuple[ReadTable, ItemVectors]:
-    """The vectors of a modality, and the table of their items.
+    """Read the vectors of a modality, and the table of their items.
 
     Args:
         files: from `find_vectors`.
         known: the ids of all items.
-        problems: where rows go that cannot be used: an id twice or of no item, numbers that float32 cannot hold. Where the ids are not as
-            many as the rows, nobody knows whose they are: that is one problem, and the modality is left without vectors.
-        names: what the file calls `item_id`, where it differs.
-        limits: of the list of ids.
-        encoding: of that list, where it is text.
+        problems: collects rows that cannot be used: repeated or unknown ids, numbers beyond float32. If the numbers of ids and rows differ,
+            rows cannot be attributed: this is a single problem, and no vectors are returned.
+        names: our column names to those of the file.
+        limits: the largest sizes that are accepted for the list of ids.
+        encoding: the encoding of the list of ids, if it is text.
 
-    Raises DataError for a file that is not what its suffix says, or holds anything but rows of numbers.
+    Raises:
+        DataError: the file is invalid for its suffix, or does not hold rows of numbers.
     """
     file = IdLines(files.ids, encoding) if files.ids.suffix == ".txt" else open_table(files.ids, limits=limits, encoding=encoding)
     table = read_table(file, (Column(ITEM_ID, "id"),), problems, names)
@@ -178,16 +179,16 @@ def _find_ids(path: Path) -> Path:
 
 
 def open_npy(path: Path) -> Shaped[np.ndarray, "n_rows dim"]:
-    """The rows of numbers in a NumPy file, left on disk until they are asked for.
+    """Memory-map the two-dimensional array in a NumPy file.
 
-    Nothing is taken for true that the header says: it must agree with the size of the file. Raises DataError for anything else.
+    The header is not trusted: it must agree with the size of the file. Raises DataError for anything else.
     """
     with open(path, "rb") as file:
         start = io.BytesIO(file.read(_LARGEST_HEADER))
     try:
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, by_columns, dtype = read[np.lib.format.read_magic(start)](start)
-    except Exception as error:  # a header is a Python literal, and a wrong one can be wrong in any way
+    except Exception as error:  # the header is a Python literal, and parsing it can fail in any way
         raise DataError(f"{path}: not a NumPy file, or a damaged one: {(str(error) or 'an odd header').splitlines()[0]}") from None
     if dtype.hasobject:
         raise DataError(f"{path}: expected numbers, it holds Python objects, which may run code and are not read; save it as float32")
@@ -207,8 +208,8 @@ def _read_npy(path: Path, _id_column: str) -> _Stored:
 
 def _read_safetensors(path: Path, _id_column: str) -> _Stored:
     try:
-        with safe_open(path, framework="pt") as file:  # which holds the header against the size of the file
-            if VALUES not in file.keys():  # noqa: SIM118, it is no dict
+        with safe_open(path, framework="pt") as file:  # validates the header against the size of the file
+            if VALUES not in file.keys():  # noqa: SIM118, not a dict
                 raise DataError(f"{path}: expected a tensor called `{VALUES}`, found {', '.join(sorted(file.keys())) or 'none'}")
             _check_shape(path, file.get_slice(VALUES).get_shape())
             values = file.get_tensor(VALUES)
@@ -220,7 +221,7 @@ def _read_safetensors(path: Path, _id_column: str) -> _Stored:
 
 
 def _read_parquet(path: Path, id_column: str) -> _Stored:
-    """The columns beside that of the ids: one of lists, or numbers alone."""
+    """Read the columns other than the ids: one column of lists, or numeric columns."""
     try:
         frame = pl.read_parquet(path, glob=False).drop(id_column)
     except pl.exceptions.PolarsError as error:
@@ -237,7 +238,7 @@ def _read_parquet(path: Path, id_column: str) -> _Stored:
 
 
 def _of_lists(path: Path, lists: pl.Series) -> _Stored:
-    """As many numbers as most lists have are expected of all."""
+    """Use the most frequent length of the lists as the dimension; lists of other lengths are not usable."""
     numbers = lists.cast(pl.List(pl.Float32))
     lengths = numbers.list.len()
     dim = cast("int | None", lengths.drop_nulls().mode().max()) or 0
@@ -248,14 +249,14 @@ def _of_lists(path: Path, lists: pl.Series) -> _Stored:
 
 
 def _of_rows(values: np.ndarray, absent: pl.Series, cells: Callable[[int], Sequence[float | None]]) -> _Stored:
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite
         values = np.array(values, dtype=np.float32, order="C")
     rows = np.flatnonzero(np.isfinite(values).all(axis=1))
     return _Stored(values if len(rows) == len(values) else values[rows], rows, absent, cells)
 
 
 def _odd(cells: Sequence[float | None], dim: int) -> str:
-    """What it is that makes a row unusable."""
+    """The reason that makes a row unusable."""
     if len(cells) != dim:
         return f"{len(cells):,}"
     return next(f"`{cell}`" for cell in cells if cell is None or not abs(cell) <= _LARGEST)

@@ -1,28 +1,28 @@
-"""Texts that come in pieces as numbers: first in the order of their coming, and, once all are known, in text order."""
+"""Dictionary-encode text columns that are read in pieces: codes in order of first occurrence, and ranks in text order afterwards."""
 
 import numpy as np
 import polars as pl
 
 
 class Interned:
-    """The distinct texts of a column that is read in pieces. Takes memory for each text once, however often it occurs."""
+    """Dictionary encoding of a column that is read in pieces. Memory is linear in the distinct texts."""
 
     def __init__(self) -> None:
         self._categories = pl.Categories.random()
-        self._held = pl.Series(dtype=pl.Categorical(self._categories))  # Polars forgets the texts that no column has
+        self._held = pl.Series(dtype=pl.Categorical(self._categories))  # Polars frees categories that no column uses
 
     def numbers(self, texts: pl.Series) -> pl.Series:
-        """UInt32: of each text, how many others came before it first did."""
+        """The code (UInt32) of each text: the number of distinct texts that occurred before it."""
         return texts.cast(pl.Categorical(self._categories)).to_physical()
 
     @property
     def texts(self) -> pl.Series:
-        """Every text once, by number."""
+        """The distinct texts in the order of their codes."""
         return self._categories.to_series().cast(pl.String)
 
 
 class TextOrder:
-    """Interned texts as their ranks: sorted, compared and counted as the texts are."""
+    """The ranks of dictionary-encoded texts, so that numbers sort and compare as the texts do."""
 
     def __init__(self, texts: pl.Series) -> None:
         order = texts.arg_sort().to_numpy()
@@ -31,7 +31,7 @@ class TextOrder:
         self._ranks, self._sorted = pl.Series(ranks), texts.gather(order)
 
     def ranks(self, numbers: pl.Series) -> pl.Series:
-        """UInt32: the ranks of the texts with these numbers."""
+        """The ranks (UInt32) of the texts with these codes."""
         return self._ranks.gather(numbers).alias(numbers.name)
 
     def texts(self, ranks: pl.Series) -> pl.Series:

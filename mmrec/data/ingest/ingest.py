@@ -1,13 +1,13 @@
-"""A folder of any size as one that is checked, filtered, counted and split: memory holds some of its interactions at a time.
+"""Convert a folder of any size to a checked, filtered and split one, with bounded memory.
 
-    ingest.json            what was done: counts, filter, split, notes, and the hashes by which the same is known again
+    ingest.json            what was done: counts, filter, split, notes, and the hash that identifies input and settings
     mmrec.yaml             which file is what, as `mmrec.data.folder.settings` reads it
     {train,valid,test}.parquet     the interactions of each part, sorted by user_id, then item_id
     items, triples, item_entities, users.parquet, <modality>.safetensors with <modality>_ids.parquet
 
-`read_folder` gives of it, with `split=given`, what it gives of the files themselves, filtered and split in memory, row for row. Memory is
-bounded by 2**18 interactions, or a 256th of them if that is more, or those of the user who has most; by the distinct ids; by the tables
-beside the interactions; and by rows that cannot be used. Splits that draw from all rows hold 8 bytes a row.
+`read_folder` with `split=given` returns the same rows from the result as from the original files, filtered and split in memory. Memory is
+bounded by 2**18 interactions, or 1/256 of them if that is more, or those of the most active user; by the distinct ids; by the other tables;
+and by the rows that cannot be used. Splits that draw from all rows take 8 bytes per row.
 """
 
 import json
@@ -43,17 +43,17 @@ from mmrec.types import ITEM_ID, PARTS, SPLIT, USER_ID, Dataset, RowCount
 
 MANIFEST = "ingest.json"
 _VERSION = 1
-"""Of what is written: another one makes what is there another input's."""
+"""The version of the output; output of another version counts as made from other input."""
 
 
 @dataclass(frozen=True)
 class Ingest:
-    """What to do with a folder.
+    """The settings of an ingestion.
 
     Args:
         opened: the folder, from `mmrec.data.folder.read.open_folder`.
-        filter, rule: what goes, and how the rest is split.
-        on_error, quarantine, pictures: as `mmrec.data.folder.read.read_folder` takes them.
+        filter, rule: the filter and the split.
+        on_error, quarantine, pictures: as in `mmrec.data.folder.read.read_folder`.
     """
 
     opened: OpenedFolder
@@ -64,11 +64,14 @@ class Ingest:
     pictures: str | None
 
     def into(self, out: Path) -> tuple[dict[str, Any], bool]:
-        """Writes the folder `out`, as a whole or not at all. Returns its manifest, and whether it had to be written.
+        """Write the folder `out` atomically.
+
+        Returns:
+            The manifest, and whether the folder had to be written.
 
         Raises:
-            ConfigError: `out` is there already and is of other input, or no such folder, or lies in the folder of a table.
-            DataProblems, DataError: as `read_folder`, `filter_interactions` and the splits do; and where a part has no rows.
+            ConfigError: `out` exists with other content, or lies in the folder of a table.
+            DataProblems, DataError: as in `read_folder`, `filter_interactions` and the splits; or a part has no rows.
         """
         content_hash = self.opened.content_hash
         key = self._key(content_hash)
@@ -78,7 +81,7 @@ class Ingest:
         return write_folder(out, lambda folder: self._write(folder, content_hash, key)), True
 
     def _key(self, content_hash: str) -> str:
-        """sha256 over everything that decides what is written."""
+        """The SHA-256 of everything that determines the output."""
         settings = self.opened.settings
         renamings = [(one.column, one.name, one.tables) for one in settings.renamings]
         said: list[object] = [settings.tables, renamings, settings.text_columns, settings.image_column, settings.features]
@@ -122,8 +125,9 @@ class Ingest:
         return manifest
 
     def _read(self, scratch: Path, content_hash: str) -> tuple[Spill, pl.Series, Dataset]:
-        """The interactions that can be used, on disk, their items as numbers; what these stand for; and all the rest, whose
-        `interactions` are no more than the distinct ids.
+        """Read the folder: the usable interactions on disk with items as codes; the item ids by code; and the remaining dataset.
+
+        The `interactions` of that dataset contain only the distinct ids.
         """
         problems, settings = Problems(), self.opened.settings
         tables = self.opened.tables[INTERACTIONS]
@@ -145,7 +149,7 @@ class Ingest:
         return rows.spill, items, replace(dataset, counts=counts)
 
     def _keep_core(self, rows: Spill, order: TextOrder, scratch: Path, dataset: Dataset, tally: Tally) -> Dataset:
-        """Leaves in `rows` their k-core alone; gives the dataset with the items of it, and what is known of those."""
+        """Restrict `rows` to the k-core, and the dataset to its items."""
         known, paths = _distinct(rows, ITEM_ID), []
         for number, table in enumerate(rows(USER_ID, ITEM_ID)):
             paths.append(scratch / f"{number:03}.npy")
@@ -164,7 +168,7 @@ class Ingest:
         return keep_items(dataset, order.texts(known.filter(pl.Series(is_core))), tally)
 
     def _split(self, rows: Spill, order: TextOrder, folder: Path) -> dict[str, Any]:
-        """Writes the three parts; gives what is to be told of them."""
+        """Write the three parts and return the split's entry in the manifest."""
 
         def named(table: pl.DataFrame) -> pl.DataFrame:
             return table.with_columns(order.texts(table[ITEM_ID]))
@@ -191,13 +195,13 @@ class Ingest:
 
 
 class _Rows:
-    """Interactions on disk as they are read, and what is told of all of them."""
+    """The interactions on disk while they are read, with statistics of all of them."""
 
     def __init__(self, folder: Path, wanted: Filter, rule: Rule) -> None:
         self._folder, self._filter, self._rule = folder, wanted, rule
 
     def begin(self, users: Sample, schema: pl.Schema) -> None:
-        """Nothing is read yet, or no more. Raises DataError where a column is missing that splitting or filtering needs."""
+        """Start reading, or start again. Raises DataError if a column that filter or split need is missing."""
         self._rule.check(schema.names())
         self._filter.thin(schema.to_frame(), Tally())
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -206,7 +210,7 @@ class _Rows:
         self._odd: list[tuple[pl.DataFrame, pl.Series]] = []
 
     def put(self, rows: pl.DataFrame, numbers: pl.Series) -> None:
-        """The next rows, and their numbers in the file."""
+        """Add the next rows and their row numbers in the file."""
         if SPLIT in rows.columns:
             is_odd = ~rows[SPLIT].is_in(PARTS).fill_null(True)
             if is_odd.any():
@@ -216,21 +220,21 @@ class _Rows:
         self.spill.add(rows.with_columns(self._items.numbers(rows[ITEM_ID])))
 
     def without_odd(self, table: ReadTable, problems: Problems) -> ReadTable:
-        """The table that was read, rows of unknown parts among those that were left out."""
+        """Remove rows with unknown parts from the table, and report them as problems."""
         if not self._odd:
             return table
         frames, numbers = zip(*self._odd, strict=True)
         return known_parts_only(table._replace(frame=pl.concat(frames), rows=pl.concat(numbers)), problems)
 
     def close(self) -> pl.Series:
-        """All is read; gives the items, in the order of their numbers."""
+        """Finish reading and return the item ids by code."""
         self.spill.close()
         items = self._items.texts
         del self._items
         return items
 
     def ids(self, items: pl.Series) -> pl.DataFrame:
-        """A row for each item, and for each user where some of them may be near; null in the other column."""
+        """One row per item, and per user if some user ids may be near-duplicates; the other column is null."""
         users = pl.Series(dtype=pl.String) if self._are_plain else _distinct(self.spill, USER_ID)
         return pl.concat([users.alias(USER_ID).to_frame(), items.alias(ITEM_ID).to_frame()], how="diagonal")
 
@@ -243,7 +247,7 @@ def _distinct(rows: Spill, key: str) -> pl.Series:
 
 
 def _made_before(out: Path, key: str, opened: OpenedFolder) -> dict[str, Any] | None:
-    """The manifest of what is at `out`, if it is the same; None where there is nothing. Raises ConfigError for all else."""
+    """The manifest at `out` if it was made from the same input; None if there is nothing. Raises ConfigError for anything else."""
     for table in opened.tables.values():
         for path in table.values() if isinstance(table, dict) else [table]:
             if path.is_dir() and is_inside(out, path):
@@ -254,7 +258,7 @@ def _made_before(out: Path, key: str, opened: OpenedFolder) -> dict[str, Any] | 
         manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
         found = manifest["key"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigError(f"{out} is there already, and is none of what `mmrec data ingest` writes; choose another folder") from None
+        raise ConfigError(f"{out} exists and was not written by `mmrec data ingest`; choose another folder") from None
     if found != key:
-        raise ConfigError(f"{out} is there already, made from other files or with other settings; remove it, or choose another folder")
+        raise ConfigError(f"{out} exists, but was made from other files or with other settings; remove it, or choose another folder")
     return cast("dict[str, Any]", manifest)

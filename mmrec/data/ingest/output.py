@@ -1,4 +1,4 @@
-"""The files of an ingested folder: the three parts of the interactions, written piece by piece; what is known of items; the settings."""
+"""Write the files of an ingested folder: the parts of the interactions piece by piece, the other tables and the settings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ from mmrec.files.storage import FrameDigest, sha256_text, write_parquet, write_t
 from mmrec.types import PARTS, Dataset, RawInput
 
 _ROWS_A_GROUP = 2**16
-"""Of Parquet: what is encoded at a time is several times as large in memory."""
+"""Rows per Parquet row group; encoding one takes several times its size in memory."""
 
 
 class PartWriters:
-    """Train, valid and test as one Parquet file each."""
+    """Writes train, valid and test to one Parquet file each."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._digests = folder, [FrameDigest() for _ in PARTS]
@@ -35,7 +35,7 @@ class PartWriters:
             writer.close()
 
     def add(self, parts: Sequence[pl.DataFrame]) -> None:
-        """The next rows of each part."""
+        """Append rows to each part."""
         if not self._writers:
             self._writers = [
                 pq.ParquetWriter(self._folder / f"{name}.parquet", _arrow(part.clear()).schema, compression="zstd")
@@ -50,7 +50,7 @@ class PartWriters:
 
     @property
     def hash(self) -> str:
-        """That of `mmrec.data.interactions.split.Split` with the same rows."""
+        """The hash of a `mmrec.data.interactions.split.Split` with the same rows."""
         return sha256_text(*(digest.hash for digest in self._digests))
 
 
@@ -59,7 +59,7 @@ def _arrow(part: pl.DataFrame) -> pa.Table:
 
 
 def write_settings(folder: Path, dataset: Dataset) -> None:
-    """`mmrec.yaml`, which says what `folder` holds of a dataset."""
+    """Write `mmrec.yaml`, which describes the files in `folder`."""
     said = {
         "tables": {"interactions": {name: f"{name}.parquet" for name in PARTS}},
         "text_columns": list(dataset.text_columns),
@@ -76,7 +76,7 @@ def _said_of(one: RawInput) -> dict[str, Any]:
 
 
 def write_evidence(folder: Path, dataset: Dataset) -> None:
-    """All tables of a dataset but the interactions, and its vectors."""
+    """Write all tables of a dataset other than the interactions, and its vectors."""
     for name in ("items", "triples", "item_entities", "users"):
         frame = getattr(dataset, name)
         if frame is not None:

@@ -1,7 +1,7 @@
-"""A table that is larger than memory, read piece by piece by the rules of `mmrec.data.tables.columns`: the same rows, problems and notes.
+"""Read a table larger than memory piece by piece, with the same rows, problems and notes as `mmrec.data.tables.columns.read_table`.
 
-It is gone through twice. First two columns alone, for what must be known before a row can be judged: in which unit the times are, and how
-users are spread. Then all columns. Of the rows that cannot be used, their numbers are kept, and what is wrong with each.
+The table is read twice: first two columns for what parsing depends on, the time unit and the distribution of users, then all columns. Row
+numbers and problems of rows that cannot be used are kept.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,15 +30,15 @@ from mmrec.files.progress import progress
 from mmrec.types import USER_ID
 
 ROWS_A_PIECE = 2**18
-"""Rows that are held at a time."""
+"""The number of rows in memory at a time."""
 
 
 class Stream:
     """A table of interactions that is read in pieces.
 
     Args:
-        file, columns, names: as `mmrec.data.tables.columns.read_table` takes them.
-        problems: where everything goes that cannot be read: broken lines when they are met, the rest at `finish`.
+        file, columns, names: as in `mmrec.data.tables.columns.read_table`.
+        problems: collects what cannot be read: broken lines as they occur, other values in `finish`.
     """
 
     def __init__(self, file: TableFile, columns: Sequence[Column], problems: Problems, names: Mapping[str, str]) -> None:
@@ -51,11 +51,13 @@ class Stream:
         self._bad: list[pl.DataFrame] = []
         self._kinds: dict[str, Kinds] = {}
         self.n_rows = 0
-        """Of the file, broken lines excepted."""
+        """The number of rows in the file without broken lines."""
 
     def through(self, begin: Callable[[Sample, pl.Schema], None], put: Callable[[pl.DataFrame, pl.Series], None]) -> None:
-        """Calls `begin` with users, drawn evenly, and the schema; then `put` with the rows that can be used, a piece at a time, and their
-        numbers in the file. Where a line is broken, all begins anew with a file that was read into memory, line by line.
+        """Read the table.
+
+        Calls `begin` with a sample of the users and the schema, then `put` for each piece with its usable rows and their row numbers. If a
+        line is broken, everything starts again with the file read into memory line by line.
         """
         try:
             self._through(begin, put)
@@ -105,7 +107,7 @@ class Stream:
             yield piece.lazy()
 
     def finish(self) -> ReadTable:
-        """Puts all problems where they belong; gives the table without its rows, but with the numbers of those left out, and the notes."""
+        """Report all problems and return an empty table with the row numbers of rejected rows and the notes."""
         notes, bad = self._time_notes, pl.Series(ROW, dtype=pl.Int64)
         if self._bad:
             bad = report(pl.concat(self._bad), self._raw, self._known, self._found, self._file, self._problems)

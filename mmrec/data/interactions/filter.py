@@ -1,4 +1,4 @@
-"""What becomes of the interactions before they are split: a threshold on ratings, one row a pair, a k-core. Whatever goes is counted."""
+"""Filter interactions before splitting: a rating threshold, deduplication and a k-core. Removed rows are counted."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, cast
@@ -16,12 +16,12 @@ REPEATED = ("first", "last")
 
 @dataclass(frozen=True)
 class Filter:
-    """What goes; the arguments are those of `filter_interactions`, as are the errors."""
+    """The filter settings, validated; see `filter_interactions` for their meaning and errors."""
 
-    min_rating: float | None
-    repeated: str
-    min_per_user: int
-    min_per_item: int
+    min_rating: float | None = None
+    repeated: str = "first"
+    min_per_user: int = 1
+    min_per_item: int = 1
 
     def __post_init__(self) -> None:
         if self.repeated not in REPEATED:
@@ -32,11 +32,11 @@ class Filter:
 
     @property
     def has_core(self) -> bool:
-        """Whether only a k-core stays, which is known when all rows are."""
+        """Whether a k-core is requested, which requires all rows at once."""
         return self.min_per_user > 1 or self.min_per_item > 1
 
     def thin(self, rows: pl.DataFrame, tally: "Tally") -> pl.DataFrame:
-        """The rows of some users, all of theirs, that are liked enough, one a pair, sorted by user_id, then item_id."""
+        """Apply the rating threshold and deduplicate the complete rows of some users; the result is sorted by user_id, then item_id."""
         liked = rows
         if self.min_rating is not None:
             if RATING not in rows.columns:
@@ -44,7 +44,7 @@ class Filter:
                     f"filter.min_rating needs a column `{RATING}`; name the one that holds the ratings with data.columns.{RATING}=…"
                 )
             liked = rows.filter(pl.col(RATING) >= self.min_rating)
-        by = [name for name in (USER_ID, ITEM_ID, SPLIT) if name in liked.columns]  # a row in two given parts is the business of the split
+        by = [name for name in (USER_ID, ITEM_ID, SPLIT) if name in liked.columns]  # the split resolves pairs given to two parts
         keep = cast("Literal['first', 'last']", self.repeated)  # __post_init__ has checked it
         thinned, n_repeated = deduplicate(liked, keep, by)
         tally.n_in += len(rows)
@@ -55,23 +55,23 @@ class Filter:
 
 @dataclass
 class Tally:
-    """How many went, and why."""
+    """The numbers of removed rows, by reason."""
 
     n_in: int = 0
     n_disliked: int = 0
     n_repeated: int = 0
     n_outside: int = 0
-    """Interactions, and below users and items, that the k-core has not."""
+    """Interactions (below: users and items) outside the k-core."""
     n_users_outside: int = 0
     n_items_outside: int = 0
 
     def leave_out(self, rows: pl.DataFrame, core: pl.DataFrame) -> None:
-        """Counts what the k-core has not of some users' rows."""
+        """Count the rows of some users that the k-core removed."""
         self.n_outside += len(rows) - len(core)
         self.n_users_outside += rows[USER_ID].n_unique() - core[USER_ID].n_unique()
 
     def notes(self, wanted: Filter, name: str) -> tuple[str, ...]:
-        """A sentence for each reason. Raises DataError where nothing is left of the dataset `name`."""
+        """A sentence for each reason. Raises DataError if nothing is left of the dataset `name`."""
         notes = []
         if wanted.min_rating is not None:
             notes.append(f"filter.min_rating={wanted.min_rating:g} removed {self.n_disliked:,} interactions")
@@ -85,24 +85,24 @@ class Tally:
         return tuple(notes)
 
     def count(self, read: RowCount) -> RowCount:
-        """What has become of the rows since they were read."""
+        """Add the removed rows to the counts of reading."""
         n_filtered = read.n_filtered + self.n_disliked + self.n_outside
         return replace(read, n_deduplicated=read.n_deduplicated + self.n_repeated, n_filtered=n_filtered)
 
 
 def filter_interactions(dataset: Dataset, *, min_rating: float | None, repeated: str, min_per_user: int, min_per_item: int) -> Dataset:
-    """The dataset with fewer interactions, sorted by user_id, then item_id, and with what was removed in its `counts` and `notes`.
+    """Filter the interactions of a dataset; the result is sorted by user_id, then item_id, and counts what was removed.
 
     Args:
-        dataset: as it was read.
-        min_rating: rows below it go, and rows without a rating. None: all stay.
-        repeated: which row of a user and an item stays, the `first` in time or the `last`.
-        min_per_user, min_per_item: the k-core, of distinct pairs: users and items with fewer go, again and again until none has fewer. An
-            item that goes for that leaves the catalogue as well; with 1, an item without interactions stays in it.
+        dataset: the dataset as read.
+        min_rating: rows with a lower rating or none are removed. None: all rows stay.
+        repeated: which row of a (user, item) pair stays: the `first` or the `last` in time.
+        min_per_user, min_per_item: the k-core over distinct pairs: users and items with fewer are removed until all remaining ones have
+            enough. Removed items leave the catalogue as well; with `min_per_item` 1, items without interactions stay.
 
     Raises:
         ConfigError: an unknown choice, or a number below 1.
-        DataError: no ratings to hold against `min_rating`, or nothing is left.
+        DataError: there are no ratings to compare with `min_rating`, or nothing is left.
     """
     wanted, tally = Filter(min_rating, repeated, min_per_user, min_per_item), Tally()
     core = rows = wanted.thin(dataset.interactions, tally)
@@ -118,7 +118,7 @@ def filter_interactions(dataset: Dataset, *, min_rating: float | None, repeated:
 
 
 def keep_items(dataset: Dataset, kept: pl.Series, tally: Tally) -> Dataset:
-    """The dataset with the items `kept` alone, and what is known of those; the others are counted. Its interactions stay."""
+    """Restrict the item tables and vectors of a dataset to the items `kept`, and count the removed ones. Interactions are unchanged."""
 
     def of_kept(table: pl.DataFrame) -> pl.DataFrame:
         return table.filter(pl.col(ITEM_ID).is_in(kept.implode()))

@@ -1,4 +1,4 @@
-"""What users had, in order: how a model is asked about users whom it was not trained on."""
+"""Users' interaction histories in chronological order: the input of models for users they were not trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,24 +14,24 @@ from mmrec.types import Features, Interactions
 
 @dataclass(frozen=True)
 class Histories:
-    """The items of some users, oldest to newest, user after user: those of user u are `item_idx[indptr[u] : indptr[u + 1]]`."""
+    """The items of users from oldest to newest, in CSR layout: those of user u are `item_idx[indptr[u] : indptr[u + 1]]`."""
 
     indptr: Int64[Tensor, " n_users_plus_1"]
     item_idx: Int64[Tensor, " n"]
     timestamp: Int64[Tensor, " n"] | None = None
-    """Seconds UTC; None where the times are not known, only the order."""
+    """Seconds UTC; None if only the order is known."""
     profiles: dict[str, Features] = field(default_factory=dict)
-    """What else is known of the users, by modality, one row a user; a model may ignore it, as it may ignore times."""
+    """Further features of the users by modality, one row per user. Models may ignore them, as they may ignore times."""
 
     @classmethod
     def from_lists(cls, histories: Sequence[Sequence[int]]) -> Self:
-        """Histories from lists of `item_idx`."""
+        """Build histories from lists of `item_idx`."""
         counts = torch.tensor([0, *(len(items) for items in histories)])
         return cls(counts.cumsum(0), torch.tensor([item for items in histories for item in items], dtype=torch.int64))
 
     @classmethod
     def from_events(cls, events: Interactions, n_users: int) -> Self:
-        """Every user's events by time, those of the same second by `item_idx`; by `item_idx` alone where there are no times."""
+        """Sort every user's events by time, ties by `item_idx`; by `item_idx` alone if there are no times."""
         order = torch.argsort(events.item_idx, stable=True)
         for key in (events.timestamp, events.user_idx):
             if key is not None:
@@ -46,15 +46,15 @@ class Histories:
 
     @property
     def n_events(self) -> Int64[Tensor, " n_users"]:
-        """The length of each history, repeated items counted each time."""
+        """The length of each history, with repeated items counted each time."""
         return self.indptr.diff()
 
     def matrix(self, n_items: int) -> InteractionMatrix:
-        """Who had what, without order and repetitions."""
+        """The binary user-item matrix, without order and repetitions."""
         user_idx = torch.repeat_interleave(torch.arange(len(self), device=self.indptr.device), self.n_events)
         return InteractionMatrix.from_pairs(user_idx, self.item_idx, len(self), n_items)
 
     def to(self, device: torch.device) -> Self:
-        """The same on a device; profiles stay where they are."""
+        """Copy to a device; profiles stay where they are."""
         timestamp = None if self.timestamp is None else self.timestamp.to(device)
         return type(self)(self.indptr.to(device), self.item_idx.to(device), timestamp, self.profiles)

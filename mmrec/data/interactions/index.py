@@ -1,4 +1,4 @@
-"""The only door between ids as a person's files hold them and contiguous indices as tensors hold them."""
+"""The mapping between the text ids of files and the contiguous indices of tensors."""
 
 import math
 from collections.abc import Sequence
@@ -16,33 +16,33 @@ from mmrec.errors import DataError, nearest
 from mmrec.types import EVENT, ITEM_ID, LABEL, POSITION, RATING, TIMESTAMP, USER_ID, Dataset, Interactions
 
 _COLUMNS = {TIMESTAMP: (pl.Int64, 0), RATING: (pl.Float32, math.nan), LABEL: (pl.Float32, math.nan), POSITION: (pl.Int64, -1)}
-"""By column, its type as a tensor and what stands for a value that is missing; a time never is."""
+"""By column, the type as a tensor and the value that encodes null; times are never null."""
 
 
 def check_catalogue(dataset: Dataset) -> None:
-    """Raises DataError where there are not two items, between which a ranking could choose."""
+    """Raise DataError if there are fewer than two items, so that nothing can be ranked."""
     if (n_items := len(dataset.items)) < 2:
         raise DataError(f"{dataset.name}: expected at least two items, found {n_items}: there is nothing to rank; add the other items")
 
 
 @dataclass(frozen=True)
 class Index:
-    """Users and items by position: `user_ids[user_idx]` is the id of a user.
+    """Users and items by index: `user_ids[user_idx]` is the id of a user.
 
-    The order is a random permutation. Equal scores are ranked by `item_idx`, so an order that meant something (by file, by age, by
-    popularity) would lend a constant scorer some skill.
+    The order is a random permutation. Ties in scores are broken by `item_idx`, so a meaningful order (by file, age or popularity) would
+    give a constant scorer some skill.
     """
 
     user_ids: pl.Series
-    """String, distinct; every user with an interaction."""
+    """String, distinct: every user with an interaction."""
     item_ids: pl.Series
-    """String, distinct; every item of the catalogue."""
+    """String, distinct: every item of the catalogue."""
     events: tuple[str, ...] = ()
-    """The kinds of events that the interactions name, sorted."""
+    """The kinds of events in the interactions, sorted."""
 
     @classmethod
     def build(cls, dataset: Dataset, seed: int) -> Self:
-        """The index of a dataset. Depends on the sets of ids and the seed, not on the order of rows."""
+        """Build the index of a dataset, as a function of the sets of ids and the seed, but not of the order of rows."""
         user_stream, item_stream = np.random.SeedSequence(seed).spawn(2)
         return cls(
             _shuffled(dataset.interactions[USER_ID], user_stream).alias(USER_ID),
@@ -59,11 +59,11 @@ class Index:
         return len(self.item_ids)
 
     def user_idx(self, ids: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
-        """Raises DataError for an id that is unknown."""
+        """Map ids to indices. Raises DataError for an unknown id."""
         return _look_up(self.user_ids, ids)
 
     def item_idx(self, ids: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
-        """Raises DataError for an id that is unknown."""
+        """Map ids to indices. Raises DataError for an unknown id."""
         return _look_up(self.item_ids, ids)
 
     def user_id(self, user_idx: Int64[Tensor, " n"]) -> pl.Series:
@@ -73,9 +73,9 @@ class Index:
         return self.item_ids.gather(item_idx.cpu().numpy())
 
     def interactions(self, frame: pl.DataFrame) -> Interactions:
-        """A table with `user_id`, `item_id` and what else `Interactions` has as tensors, row for row.
+        """Convert a table with `user_id`, `item_id` and any further columns of `Interactions` to tensors, row by row.
 
-        Raises DataError for an id that is unknown. Events are encoded by `events`; where there are none, they are left out.
+        Events are encoded by their position in `events`, and left out if that is empty. Raises DataError for an unknown id.
         """
         columns = {name: frame[name] for name in (TIMESTAMP, RATING, LABEL, POSITION) if name in frame.columns}
         tensors = {name: _tensor(column, *_COLUMNS[name]) for name, column in columns.items()}
@@ -85,7 +85,7 @@ class Index:
         return Interactions(self.user_idx(frame[USER_ID]), self.item_idx(frame[ITEM_ID]), events=self.events, **tensors)
 
     def align(self, items: pl.DataFrame) -> pl.DataFrame:
-        """The rows of `items` in the order of `item_idx`. Raises DataError where an item has no row, or more than one."""
+        """Reorder `items` by `item_idx`. Raises DataError if an item has no row, or several."""
         aligned = self.item_ids.to_frame().join(items, on=ITEM_ID, how="left", maintain_order="left")
         without = self.item_ids.filter(~self.item_ids.is_in(items[ITEM_ID].implode()))
         if len(without) or len(aligned) != self.n_items:

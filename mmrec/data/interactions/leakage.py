@@ -1,7 +1,7 @@
-"""What a dataset knows too early: facts that became known once the test had begun, and columns that were counted over all time.
+"""Detect leakage from the future: triples that became known after the test period began, and columns aggregated over all time.
 
-A fact of next week, or the number of ratings an item will have had, tells a model about the rows it is asked for. The first can be left
-out where a split parts all rows at one moment; the others can only be told of.
+Future facts, or the number of ratings that an item will have received, reveal held-out rows. Future triples can be removed if the split
+cuts all rows at one time; aggregated columns can only be reported.
 """
 
 import re
@@ -23,10 +23,10 @@ _IF_NUMERIC = re.compile(f"{_COUNTED}|rank|score|stars|popular")
 
 
 def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The triples that are known when the first row is held out, those without a time among them; and a note that counts the others.
+    """Remove the triples that became known at or after the first held-out interaction, and report them; triples without a time stay.
 
-    They are all kept, and the note says so, where the split does not part all rows at one moment (only `global_time` is sure to): then
-    what is later than one held-out row is earlier than some of training, too.
+    All triples stay, with a note, if the split does not cut all rows at one time (only `global_time` guarantees it): a triple that is later
+    than one held-out row may then be earlier than some training rows.
     """
     if TIMESTAMP not in triples.columns or triples[TIMESTAMP].null_count() == len(triples):
         return triples, ()
@@ -45,7 +45,7 @@ def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tu
 
 
 def flag_columns(items: pl.DataFrame, columns: Sequence[str], key: str) -> tuple[str, ...]:
-    """A note for every one of these columns of the items that looks like a statistic over all time; `key` is what names them."""
+    """A note for each of these item columns that looks aggregated over all time; `key` is the setting that lists the columns."""
     return tuple(
         f"the items' column `{name}` looks counted over all time, held-out rows included: if so, leave it out of {key}"
         for name in columns
@@ -54,7 +54,7 @@ def flag_columns(items: pl.DataFrame, columns: Sequence[str], key: str) -> tuple
 
 
 def flag_relations(triples: pl.DataFrame) -> tuple[str, ...]:
-    """A note for every relation that looks like a statistic over all time; of an IRI its last part tells."""
+    """A note for each relation that looks aggregated over all time, judged by the last part of an IRI."""
     counts = triples[RELATION].value_counts(sort=False).sort(RELATION)
     return tuple(
         f"the relation `{name}` looks counted over all time, held-out rows included: if so, leave its {n:,} triples out"
@@ -68,5 +68,5 @@ def _is_over_all_time(name: str) -> bool:
 
 
 def _words(name: str) -> str:
-    """`averageRating` and `Average rating` as `average_rating`."""
+    """Convert to snake case: `averageRating` and `Average rating` become `average_rating`."""
     return re.sub("[^a-z0-9]+", "_", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")

@@ -1,4 +1,4 @@
-"""The k-th smallest of numbers that come in pieces, without sorting or keeping them: bins, counted again and again until few are left."""
+"""Exact order statistics of a stream of numbers, without sorting or storing it: histograms, refined in repeated passes."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,9 +11,11 @@ _BINS, _FEW, _AT_ONCE = 2**16, 2**16, 2**20
 
 
 def smallest(values: Callable[[], Iterator[pl.Series]], ranks: Sequence[int]) -> list[int | float]:
-    """The numbers that would stand at each of `ranks`, counted from 0, were all values sorted. None may be null.
+    """The values at `ranks`, counted from 0, of all numbers in sorted order.
 
-    `values` is asked for the pieces several times. Takes memory for some 10^6 numbers, whatever their count.
+    Args:
+        values: returns the stream in pieces; called several times. Memory is bounded by about 10^6 numbers, whatever their count. No nulls.
+        ranks: the ranks wanted.
     """
     ends = [(minimum(some), maximum(some)) for some in values() if len(some)]
     low, high = min(one for one, _ in ends), max(one for _, one in ends)
@@ -24,7 +26,7 @@ def smallest(values: Callable[[], Iterator[pl.Series]], ranks: Sequence[int]) ->
 
 
 def _search(values: Callable[[], Iterator[pl.Series]], rank: int, low: float, high: float, bins: np.ndarray) -> int | float:
-    """The value at a rank among those from `low` to `high`, whose `bins` are counted."""
+    """The value at a rank among those from `low` to `high`, given their histogram `bins`."""
     while low < high:
         above = np.cumsum(bins)
         place = int(np.searchsorted(above, rank, side="right"))
@@ -58,6 +60,6 @@ def _between(values: Callable[[], Iterator[pl.Series]], low: float, high: float)
 
 
 def _bin(numbers: np.ndarray, low: float, high: float) -> np.ndarray:
-    """The bin of each number from `low`, in the first, to `high`, in the last."""
+    """The bin of each number; `low` falls into the first bin and `high` into the last."""
     scale = (_BINS - 1) / (high - low) if high > low else 0.0
     return ((numbers - low) * scale).astype(np.int64).clip(0, _BINS - 1)

@@ -1,15 +1,15 @@
-"""Splits of interactions into train, valid and test: pure functions of the rows, a seed and ratios; the order of the rows changes nothing.
+"""Split interactions into train, valid and test: pure functions of the rows, a seed and ratios, independent of the order of rows.
 
-    random_ratio     any row anywhere: comparable with much published work, but the future teaches the past
-    user_time        each user's oldest rows train, the newest test; other users' future still leaks
-    global_time      two moments cut all rows: what a service would meet
-    leave_last_out   each user's last row tests, the one before validates
-    cold_item        items, with all their rows, are held out: nobody was seen with them in training
-    cold_user        users, with all their rows, are held out: newcomers of whom nothing is known
-    given            as whoever published the rows gave them to the parts, in the column `split`
+    random_ratio     random rows: comparable with much published work, but training sees the future
+    user_time        each user's oldest rows for training, the newest for testing; the future of other users still leaks
+    global_time      two cuts in time for all rows: the situation of a deployed service
+    leave_last_out   each user's last row for testing, the one before for validation
+    cold_item        random items with all their rows are held out: no training interactions with them
+    cold_user        random users with all their rows are held out: new users
+    given            the parts given by the publisher of the data in the column `split`
 
-Every split first reduces repeated (user, item) pairs to one row, and after that loses none. `given` alone looks at the column `split`; no
-table has it.
+Every split reduces repeated (user, item) pairs to one row and keeps all other rows. Only `given` reads the column `split`, and the
+resulting tables do not contain it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,60 +40,64 @@ _ROW, _KEY = "__row__", "__key__"
 
 @dataclass(frozen=True)
 class Split:
-    """Three disjoint tables with the columns of the interactions but `split`, each sorted by user_id, then item_id."""
+    """Three disjoint tables with the columns of the interactions except `split`, each sorted by user_id, then item_id."""
 
     train: pl.DataFrame
     valid: pl.DataFrame
     test: pl.DataFrame
     name: str
     notes: tuple[str, ...] = ()
-    """What splitting dropped or could not serve, one sentence each, counts included."""
+    """Sentences on rows that were dropped and users or items that training does not contain, with counts."""
 
     @cached_property
     def hash(self) -> str:
-        """sha256 hex of the three tables' content."""
+        """The SHA-256 (hex) of the content of the three tables."""
         return sha256_text(*(sha256_frame(part) for part in (self.train, self.valid, self.test)))
 
 
 def random_ratio(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1, seed: int = 0) -> Split:
-    """Holds out random rows of the whole table; a user's share may be larger or smaller."""
+    """Hold out random rows of the whole table; the fraction may differ between users."""
     return _split(interactions, RandomRatio(valid_ratio, test_ratio, seed))
 
 
 def user_time(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1) -> Split:
-    """Holds out the newest rows of each user, rounded half up, but never the oldest one. Raises DataError without timestamps."""
+    """Hold out each user's newest rows, rounded half up, but never the oldest one. Raises DataError without timestamps."""
     return _split(interactions, UserTime(valid_ratio, test_ratio))
 
 
 def global_time(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1) -> Split:
-    """Cuts all rows at two moments, such that the newest `test_ratio` of them test and the `valid_ratio` before them validate.
+    """Cut all rows at two times, such that the newest `test_ratio` are the test part and the `valid_ratio` before them the validation part.
 
-    Rows of one moment are never parted: those at a cut go to the later side. Raises DataError without timestamps, or where one moment holds
-    so many rows that none is left to train on.
+    Rows with equal timestamps are never separated: those at a cut go to the later part. Raises DataError without timestamps, or if so many
+    rows share one timestamp that none is left to train on.
     """
     return _split(interactions, GlobalTime(valid_ratio, test_ratio))
 
 
 def leave_last_out(interactions: pl.DataFrame) -> Split:
-    """Each user's last row tests, the one before validates; users with fewer than three train. Raises DataError without timestamps."""
+    """Hold out each user's last row for test and the one before for validation; users with fewer than three rows only train.
+
+    Raises:
+        DataError: there are no timestamps.
+    """
     return _split(interactions, LeaveLastOut())
 
 
 def cold_item(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1, seed: int = 0) -> Split:
-    """Holds out random items with all of their rows; the ratios are of items, so those of rows differ."""
+    """Hold out random items with all of their rows; the ratios count items, not rows."""
     return _split(interactions, ColdItem(valid_ratio, test_ratio, seed))
 
 
 def cold_user(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1, seed: int = 0) -> Split:
-    """Holds out random users with all of their rows; the ratios are of users. What a model shows to them, it shows to any newcomer."""
+    """Hold out random users with all of their rows; the ratios count users. Measures the quality for new users."""
     return _split(interactions, ColdUser(valid_ratio, test_ratio, seed))
 
 
 def given(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, seed: int = 0) -> Split:
-    """The parts that the column `split` names; where nothing is left to validate on, random rows of train, `valid_ratio` of them, do.
+    """Use the parts in the column `split`; if none is for validation, draw `valid_ratio` of the training rows at random for it.
 
-    Nobody is tested on what training knew: a (user, item) in several parts stays in the first of train, valid and test. Raises DataError
-    where there is no such column, or a row has none of the three in it.
+    A (user, item) pair in several parts stays in the first of train, valid and test, so that no test pair was trained on. Raises DataError
+    if there is no such column, or a row has none of the three values in it.
     """
     return _split(interactions, Given(valid_ratio, seed))
 
@@ -111,7 +115,7 @@ def _split(interactions: pl.DataFrame, rule: Rule) -> Split:
 
 
 class _OneTable:
-    """`Tables` of one that is in memory."""
+    """A single in-memory table as `Tables`."""
 
     def __init__(self, rows: pl.DataFrame) -> None:
         self._rows = rows
@@ -123,9 +127,10 @@ class _OneTable:
 def deduplicate(
     interactions: pl.DataFrame, keep: Literal["first", "last"] = "first", by: Sequence[str] = (USER_ID, ITEM_ID)
 ) -> tuple[pl.DataFrame, int]:
-    """One row for each (user, item): the earliest, or the latest; among equals, or without timestamps, the one least in the other columns.
+    """Keep one row per (user, item): the earliest or the latest; ties, and rows without timestamps, by the smallest other columns.
 
-    Returns the rows, sorted by user_id and item_id, and how many were dropped. `by` may have `split` as well; else that column goes.
+    Returns:
+        The rows, sorted by user_id and item_id, and the number of dropped rows. The column `split` is kept if `by` contains it.
     """
     interactions = interactions if SPLIT in by else interactions.drop(SPLIT, strict=False)
     if _rises(interactions, by):
@@ -144,7 +149,7 @@ def deduplicate(
 
 
 def _rises(rows: pl.DataFrame, by: Sequence[str] = (USER_ID, ITEM_ID)) -> bool:
-    """Whether every row is above the one before it by these columns, the first counting most: sorted, and none repeated."""
+    """Whether the rows are strictly ascending in these columns, compared lexicographically: sorted and without repetitions."""
     if any(rows[key].null_count() for key in by):
         return False
     above, equal = pl.lit(False), pl.lit(True)

@@ -1,7 +1,8 @@
-"""What each split does, for interactions in one table or in many: a little that is known of all rows, then each table by itself.
+"""The split rules for interactions in one or many tables: global statistics first, then each table on its own.
 
-The tables hold consecutive ranges of users, each sorted by user_id, then item_id, without repeated rows. One table or a hundred, the parts
-are the same. What is kept of all rows at a time: two moments, the distinct ids of one column, or 8 bytes a row where rows are drawn.
+The tables contain disjoint ascending ranges of users, each sorted by user_id, then item_id, without repeated rows. The result does not
+depend on the number of tables. Memory for all rows at a time is limited to two cut times, the distinct ids of one column, or 8 bytes per
+row where rows are drawn at random.
 """
 
 from abc import ABC, abstractmethod
@@ -19,29 +20,29 @@ from mmrec.errors import ConfigError, DataError
 from mmrec.types import ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
 
 PART = "__part__"
-"""The column that a rule adds: the place of a row's part in `PARTS`."""
+"""The column that a rule adds: the index of a row's part in `PARTS`."""
 _FROM_END, _N = "__from_end__", "__n__"
 
 
 class Tables(Protocol):
-    """Interactions that can be gone through again and again."""
+    """Interactions that can be iterated over repeatedly."""
 
     def __call__(self, *columns: str) -> Iterator[pl.DataFrame]:
-        """The tables in order, of these columns, or of all."""
+        """Yield the tables in order, with the given columns or all of them."""
         ...
 
 
 @dataclass(frozen=True)
 class Rule(ABC):
-    """A way to part interactions."""
+    """A rule that assigns interactions to train, valid and test."""
 
     name: ClassVar[str]
     needs_time: ClassVar[bool] = False
     by: ClassVar[tuple[str, ...]] = (USER_ID, ITEM_ID)
-    """The columns of which no two rows that are marked have the same."""
+    """The key columns: marked rows are distinct in them."""
 
     def check(self, columns: Sequence[str]) -> None:
-        """Raises DataError where a column is missing."""
+        """Raise DataError if a required column is missing."""
         if self.needs_time and TIMESTAMP not in columns:
             raise DataError(
                 f"split={self.name} needs a column `{TIMESTAMP}`, the interactions have {_listed(columns)}; "
@@ -49,11 +50,11 @@ class Rule(ABC):
             )
 
     def check_rows(self, tables: Tables) -> None:  # noqa: B027, most rules take any row
-        """Raises DataError for rows that cannot be given to a part; to be asked before repeated rows are removed."""
+        """Raise DataError for rows that cannot be assigned to a part; called before repeated rows are removed."""
 
     @abstractmethod
     def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
-        """The tables in order with a column `PART`, perhaps without some rows; to `notes` goes, before the first comes, what was odd."""
+        """Yield the tables in order with the column `PART`, possibly without some rows; add remarks to `notes` before the first table."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class _ByRatio(Rule):
 
 @dataclass(frozen=True)
 class RandomRatio(_ByRatio):
-    """Any row anywhere, drawn from all."""
+    """Random rows, drawn from all tables together."""
 
     seed: int
     name = "random_ratio"
@@ -92,7 +93,7 @@ class UserTime(_ByRatio):
 
 @dataclass(frozen=True)
 class GlobalTime(_ByRatio):
-    """Two moments."""
+    """Two cuts in time for all rows."""
 
     name = "global_time"
     needs_time = True
@@ -151,7 +152,7 @@ class ColdUser(_HoldOut):
 
 @dataclass(frozen=True)
 class Given(Rule):
-    """The column `split`."""
+    """The parts given in the column `split`."""
 
     valid_ratio: float
     seed: int
@@ -202,15 +203,15 @@ class Given(Rule):
 
 
 RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (RandomRatio, UserTime, GlobalTime, LeaveLastOut, ColdItem, ColdUser, Given)}
-"""By the name of the split."""
+"""The rules by the name of the split."""
 
 
 @dataclass
 class SplitTally:
-    """What is to be told of a split, whose tables come one after another."""
+    """Statistics of a split, accumulated table by table."""
 
     n_removed: int = 0
-    """Repeated rows that were left out."""
+    """The number of repeated rows that were left out."""
     odd: list[str] = field(default_factory=list)
     n_rows: list[int] = field(default_factory=lambda: [0] * len(PARTS))
     _tested: dict[str, int] = field(default_factory=lambda: {USER_ID: 0, ITEM_ID: 0})
@@ -218,7 +219,7 @@ class SplitTally:
     _items: tuple[Distinct, Distinct] = field(default_factory=lambda: (Distinct(), Distinct()))
 
     def add(self, parts: Sequence[pl.DataFrame]) -> None:
-        """Train, valid and test of one table. No two tables have a user in common."""
+        """Add the train, valid and test part of one table. No two tables have users in common."""
         train, _, test = parts
         self.n_rows = [n + len(part) for n, part in zip(self.n_rows, parts, strict=True)]
         users = test[USER_ID].rle().struct.field("value")
@@ -229,7 +230,7 @@ class SplitTally:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was dropped, odd or is missing, one sentence each."""
+        """Sentences on dropped rows, empty parts, and users and items without training rows."""
         train, test = self._items
         tested = self._tested | {ITEM_ID: len(test.ids)}
         unseen = self._unseen | {ITEM_ID: len(missing(test.ids, train.repeated))}
@@ -246,20 +247,20 @@ class SplitTally:
 
 
 class _Draw:
-    """Rows drawn without looking at them: told how many come next, it gives their parts."""
+    """Random assignment of consecutive rows to parts, without access to the rows."""
 
     def __init__(self, n: int, seed: int) -> None:
         self._from_end: Int64[np.ndarray, " n"] = np.random.default_rng(seed).permutation(n)
         self._start = 0
 
     def parts(self, n: int, valid_ratio: float, test_ratio: float) -> pl.Series:
-        """Of the next `n` rows."""
+        """The parts of the next `n` rows."""
         some = self._from_end[self._start : self._start + n]
         self._start += n
         return self._parts(some, valid_ratio, test_ratio)
 
     def all_parts(self, valid_ratio: float, test_ratio: float) -> pl.Series:
-        """Of all rows."""
+        """The parts of all rows."""
         return self._parts(self._from_end, valid_ratio, test_ratio)
 
     def _parts(self, from_end: Int64[np.ndarray, " n"], valid_ratio: float, test_ratio: float) -> pl.Series:
@@ -268,20 +269,20 @@ class _Draw:
 
 
 def split_rows(marked: pl.DataFrame) -> list[pl.DataFrame]:
-    """Train, valid and test of a table that a rule has marked, with the columns of the interactions but `split`."""
+    """Separate a marked table into train, valid and test, without the columns `PART` and `split`."""
     columns = [column for column in marked.columns if column not in (PART, SPLIT)]
     return [marked.select(columns).filter(marked[PART] == part) for part in range(len(PARTS))]
 
 
 def check_parts(name: str, n_rows: Sequence[int]) -> None:
-    """Raises DataError where train, valid or test of a split has no rows."""
+    """Raise DataError if train, valid or test has no rows."""
     for part, n in zip(PARTS, n_rows, strict=True):
         if not n:
             raise DataError(f"split {name}: the {part} part of {sum(n_rows):,} interactions is empty; use more data or other ratios")
 
 
 def check_ratios(valid_ratio: float, test_ratio: float) -> None:
-    """Raises ConfigError where the shares that are held out are none, or leave nothing to train on."""
+    """Raise ConfigError if the held-out fractions are out of range or leave nothing to train on."""
     for name, ratio in (("valid_ratio", valid_ratio), ("test_ratio", test_ratio)):
         if not 0 <= ratio < 1:
             raise ConfigError(f"split.{name}: expected a share from 0 up to, not including, 1, found {ratio}")
@@ -296,17 +297,19 @@ def _listed(columns: Sequence[str]) -> str:
 
 
 def _count_from_newest(rows: pl.DataFrame) -> pl.DataFrame:
-    """Adds how far each row is from its user's newest (0), ties by item_id, and how many rows the user has. The rows are sorted by ids."""
+    """Add each row's distance from its user's newest row (0), ties by item_id, and the user's number of rows. Rows are sorted by ids."""
     user, n = rows[USER_ID].rle_id(), rows[USER_ID].rle().struct.field("len").cast(pl.Int64)
-    by_time = rows.select(pl.arg_sort_by(user, TIMESTAMP, maintain_order=True)).to_series()  # each user's rows fill the same places
+    by_time = rows.select(pl.arg_sort_by(user, TIMESTAMP, maintain_order=True)).to_series()  # users keep their range of positions
     from_end = np.empty(len(rows), dtype=np.int64)
     from_end[by_time.to_numpy()] = n.cum_sum().gather(user).to_numpy() - 1 - np.arange(len(rows))
     return rows.with_columns(pl.Series(_FROM_END, from_end), n.gather(user).alias(_N))
 
 
 def _part_by_ratio(valid_ratio: float, test_ratio: float) -> pl.Expr:
-    """Of n rows the last round(n * test_ratio) test, the last round(n * (valid_ratio + test_ratio)) are held out, the first trains."""
-    middle, tolerance = pl.col(_FROM_END) + 0.5, 1e-9  # row k is held out when its middle is inside of the share: that rounds half up
+    """An expression for the part of a row: the last round(n * test_ratio) of a user's n rows are test, the last round(n * (valid_ratio +
+    test_ratio)) are held out, and the first always trains.
+    """
+    middle, tolerance = pl.col(_FROM_END) + 0.5, 1e-9  # a row belongs to a part if its midpoint does, which rounds half up
     is_test = middle <= pl.col(_N) * test_ratio + tolerance
     is_held_out = middle <= pl.col(_N) * (valid_ratio + test_ratio) + tolerance
     is_first = pl.col(_FROM_END) == pl.col(_N) - 1
@@ -314,7 +317,7 @@ def _part_by_ratio(valid_ratio: float, test_ratio: float) -> pl.Expr:
 
 
 def _moments(times: Callable[[], Iterator[pl.Series]], valid_ratio: float, test_ratio: float) -> tuple[float, float]:
-    """From when on rows validate and test. Raises DataError where none are left to train on."""
+    """The times from which on rows validate and test. Raises DataError if no rows are left to train on."""
     n, infinity = sum(map(len, times())), float("inf")
     n_after = [int(n * ratio + 0.5 + 1e-9) for ratio in (test_ratio, valid_ratio + test_ratio)]
     found = smallest(times, [0, *(n - one for one in n_after if one)]) if n else []
@@ -330,7 +333,7 @@ def _moments(times: Callable[[], Iterator[pl.Series]], valid_ratio: float, test_
 
 
 def _given_parts(rows: pl.DataFrame) -> tuple[Int64[np.ndarray, " n"], np.ndarray]:
-    """The part that each row was given to; and whether no earlier part has its user and item. Rows of one pair are neighbours."""
+    """The part given to each row, and whether no earlier part contains its pair. Rows of one pair are adjacent."""
     part = rows[SPLIT].replace_strict(PARTS, range(len(PARTS)), return_dtype=pl.Int64).to_numpy(writable=True)
     if not len(part):
         return part, np.zeros(0, dtype=bool)

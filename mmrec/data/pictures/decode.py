@@ -1,6 +1,6 @@
-"""Decoding pictures nobody has vouched for: what comes back is RGB and upright, or a ValueError that says what is wrong.
+"""Decode untrusted pictures to upright RGB; failures are a ValueError with the reason.
 
-The decoding is done by `mmrec.data.pictures.decode_worker` in a process of its own, one for each thread that asks.
+Pictures are decoded by `mmrec.data.pictures.decode_worker` in a separate process per calling thread.
 """
 
 import io
@@ -22,24 +22,25 @@ from mmrec.data.pictures import decode_worker as picture_worker
 from mmrec.data.pictures.decode_worker import HEADER, MAX_CPU_S
 
 DECODING = 2
-"""Of what pixels become; another number is another key in the feature cache. 2: the upper 8 of 16 bits, where it was white."""
+"""The version of the decoded pixels, part of the feature cache's keys. 2: the upper 8 of 16 bits instead of white."""
 MAX_S = 60
-"""By the clock, of one picture."""
+"""The time limit for a picture, in seconds of wall-clock time."""
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
-"""What Python and its libraries need to start; a decoder is to see nothing else of it."""
+"""The environment variables that Python and its libraries need to start; the decoder gets no others."""
 _of_thread = threading.local()
 
 
 def decode_picture(raw: bytes) -> Image.Image:
-    """The picture in `raw` as RGB: first frame of an animation, turned upright by its EXIF tag, transparency on white, no metadata.
+    """Decode a picture to RGB: the first frame of an animation, rotated by its EXIF tag, transparency on white, without metadata.
 
-    Raises ValueError for bytes that are no picture or are cut short, for more than `MAX_PIXELS` or `MAX_ASPECT`, and for what takes more
-    memory or time than these can, or kills its decoder, after which another takes over.
+    Raises:
+        ValueError: the bytes are no picture or truncated, exceed `MAX_PIXELS` or `MAX_ASPECT`, or take more memory or time than those
+            could; or the decoder crashed, in which case the next call starts another one.
     """
     worker = getattr(_of_thread, "worker", None)
-    if worker is None or worker.parent != os.getpid():  # after a fork the pipes are still the parent's
+    if worker is None or worker.parent != os.getpid():  # after a fork, the pipes belong to the parent
         worker = _Worker()
-    _of_thread.worker = None  # whatever is raised on the way leaves half an answer in the pipe
+    _of_thread.worker = None  # an exception below leaves a partial answer in the pipe
     found = worker.decode(raw)
     if worker.process.poll() is None:
         _of_thread.worker = worker
@@ -49,7 +50,7 @@ def decode_picture(raw: bytes) -> Image.Image:
 
 
 class _Worker:
-    """The process, and the parent's end of its pipes. It ends with this object, hence with the thread."""
+    """The worker process and the parent's end of its pipes. The process ends with this object, and thus with the thread."""
 
     def __init__(self) -> None:
         home = Path(PIL.__file__).resolve().parent.parent
@@ -64,15 +65,15 @@ class _Worker:
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         )
         weakref.finalize(self, _end, self.process)
-        self.stdin, self.stdout = (cast("io.FileIO", pipe) for pipe in (self.process.stdin, self.process.stdout))  # pipes without a buffer
-        os.set_blocking(self.stdin.fileno(), False)  # a process that has stopped reading is noticed
+        self.stdin, self.stdout = (cast("io.FileIO", pipe) for pipe in (self.process.stdin, self.process.stdout))  # unbuffered pipes
+        os.set_blocking(self.stdin.fileno(), False)  # detects a process that has stopped reading
         self.takes, self.gives = _ready(self.stdin, select.POLLOUT), _ready(self.stdout, select.POLLIN)
-        self.until: float | None = None  # starting is no picture's fault, and takes as long as it takes
+        self.until: float | None = None  # no time limit for starting
         if len(self._read(HEADER.size)) < HEADER.size:
             raise RuntimeError(f"the picture decoder cannot be started: `{' '.join(command)}` fails")
 
     def decode(self, raw: bytes) -> Image.Image | str:
-        """The picture, or why there is none."""
+        """The picture, or the reason why it cannot be decoded."""
         start = time.monotonic()
         self.until = start + MAX_S
         try:
@@ -94,7 +95,7 @@ class _Worker:
             view = view[self.stdin.write(view) or 0 :]
 
     def _read(self, size: int) -> memoryview:
-        """As many bytes, fewer where the process has ended; they last until the next are read."""
+        """Read `size` bytes, or fewer if the process has ended; valid until the next read."""
         if size > len(self.buffer):
             self.buffer = bytearray(size)
         view, n_read = memoryview(self.buffer), 0
@@ -106,19 +107,19 @@ class _Worker:
         return view[:n_read]
 
     def _wait(self, pipe: select.poll) -> None:
-        """Until a pipe is ready. Ends the process when its time is over: then it is."""
+        """Wait until a pipe is ready; kill the process at the time limit, which makes the pipe ready."""
         if not pipe.poll(None if self.until is None else max(0.0, self.until - time.monotonic()) * 1000):
             self.process.kill()
 
     def _last_words(self, seconds: float) -> str:
-        code = self.process.wait()  # its end of the pipes is closed: it has ended
+        code = self.process.wait()  # its pipes are closed, so it has ended
         if seconds >= MAX_S or code == -getattr(signal, "SIGXCPU", 0):
             return f"the picture takes too long to decode, more than {MAX_CPU_S} s"
         return f"the picture breaks its decoder, which ended with {code}"
 
 
 def _ready(pipe: io.FileIO, event: int) -> select.poll:
-    """What says whether a pipe can be written to, or read from."""
+    """A poll object that waits until a pipe can be written or read."""
     poll = select.poll()
     poll.register(pipe, event)
     return poll

@@ -1,13 +1,13 @@
-"""The process in which pictures are decoded: started by its path, it knows Pillow and the standard library, and nothing of mmrec.
+"""The process that decodes pictures: started by its path, it uses only Pillow and the standard library.
 
-Nobody has vouched for the pictures, and decoders are large C libraries. Here they have a share of memory and time that is enough for
-`MAX_PIXELS`, can write no file, and take nothing with them when they die. Messages, on stdin and stdout, start with a `HEADER`:
+Pictures are untrusted and decoders are large C libraries, so the process has limited memory and CPU time (enough for `MAX_PIXELS`), cannot
+write files, and can crash without affecting the parent. Messages on stdin and stdout start with a `HEADER`:
 
-    asked     HEADER(len, 0, 0)         the bytes of a file
-    answered  HEADER(3 * w * h, w, h)   the rows of the picture, RGB
-              HEADER(len, 0, 0)         why there is none, in UTF-8
+    request   HEADER(len, 0, 0)         the bytes of a file
+    response  HEADER(3 * w * h, w, h)   the rows of the picture, RGB
+              HEADER(len, 0, 0)         why it cannot be decoded, in UTF-8
 
-The first answer, a header of zeros, is to no question: it says that the process is ready.
+A header of zeros, sent before any request, signals that the process is ready.
 """
 
 import io
@@ -20,41 +20,41 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 if __name__ == "__main__":
-    sys.path.append(sys.argv[1])  # where the parent has its Pillow: nothing else of its packages runs
+    sys.path.append(sys.argv[1])  # the folder of the parent's Pillow; its other packages are not imported
 
 from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
 try:
     import resource
 except ImportError:  # Windows: no limits
-    resource = None  # type: ignore[assignment]  # mypy gives the name the type of the module
+    resource = None  # type: ignore[assignment]  # mypy types the name as the module
 
 MAX_PIXELS = 25_000_000
 MAX_ASPECT = 50
-"""Longer side to shorter: beyond, resizing the shorter side to what an encoder takes would blow up the longer one."""
+"""The largest ratio of longer to shorter side: resizing the shorter side to an encoder's input size enlarges the longer one by it."""
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
-"""Pictures of the web. Pillow knows more formats, some of which start other programs."""
+"""The formats of pictures on the web. Pillow knows more, some of which start other programs."""
 MAX_CPU_S = 20
-"""Of one picture. `MAX_PIXELS` take two at most."""
+"""Per picture. Decoding `MAX_PIXELS` takes at most two seconds."""
 MAX_MEMORY = 640 * 2**20
-"""Bytes of address space. `MAX_PIXELS` take 420 MB at most, as WEBP."""
+"""Bytes of address space. Decoding `MAX_PIXELS` takes at most 420 MB, as WEBP."""
 HEADER = struct.Struct(">QII")
 _STRIP_PIXELS = 2**18
 _DAMAGE = (OSError, SyntaxError, EOFError, LookupError, TypeError, AttributeError, OverflowError)
-"""All of these come out of Pillow's decoders on bad bytes."""
+"""The exceptions that Pillow's decoders raise on invalid bytes."""
 
 
 def decode(raw: bytes) -> tuple[tuple[int, int], Iterator[bytes]]:
-    """Width and height of the picture in `raw`, and its rows as RGB, some at a time.
+    """Decode a picture to its width and height and an iterator over blocks of RGB rows.
 
-    That is the first frame of an animation, turned upright by its EXIF tag, transparency on white, the upper 8 of 16 bits.
+    Uses the first frame of an animation, rotates it by its EXIF tag, blends transparency with white, and keeps the upper 8 of 16 bits.
 
-    Raises ValueError for bytes that are no picture or are cut short and, before anything is decoded, for more than `MAX_PIXELS` or
-    `MAX_ASPECT`.
+    Raises:
+        ValueError: the bytes are no picture or truncated; or, before anything is decoded, they exceed `MAX_PIXELS` or `MAX_ASPECT`.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of palettes and metadata that change nothing here
+            warnings.simplefilter("ignore")  # Pillow warns about palettes and metadata, which are irrelevant here
             picture = Image.open(io.BytesIO(raw), formats=FORMATS)
             _check_size(*picture.size)
             picture.load()
@@ -78,9 +78,9 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _rows(picture: Image.Image) -> Iterator[bytes]:
-    """Converted in strips: no second picture beside the one that was decoded."""
+    """Convert to RGB in strips, which avoids a second copy of the whole picture."""
     if picture.mode in ("I", "F"):
-        raise ValueError("the picture has numbers of 32 bits for pixels, whose range nobody knows")
+        raise ValueError("the picture has 32-bit pixels, whose range is unknown")
     width, height = picture.size
     if width * height <= _STRIP_PIXELS:
         return iter([_as_rgb(picture).tobytes()])
@@ -91,7 +91,7 @@ def _rows(picture: Image.Image) -> Iterator[bytes]:
 
 def _as_rgb(strip: Image.Image) -> Image.Image:
     if strip.mode.startswith("I;16"):
-        strip = Image.frombytes("L", strip.size, strip.tobytes()[strip.mode == "I;16" :: 2])  # big-endian by its name, I;16B
+        strip = Image.frombytes("L", strip.size, strip.tobytes()[strip.mode == "I;16" :: 2])  # I;16B is big-endian
     if not strip.has_transparency_data:
         return strip if strip.mode == "RGB" else strip.convert("RGB")
     strip = strip.convert("RGBA")
@@ -99,10 +99,10 @@ def _as_rgb(strip: Image.Image) -> Image.Image:
 
 
 def answer(raw: bytes, target: BinaryIO) -> None:
-    """Writes what has become of the picture."""
+    """Decode a picture and write the response."""
     try:
         (width, height), rows = decode(raw)
-        first = next(rows)  # whatever a mode cannot be converted to is known after this
+        first = next(rows)  # raises if the mode cannot be converted
     except ValueError as error:
         reason = str(error).encode(errors="replace")
         target.write(HEADER.pack(len(reason), 0, 0) + reason)
@@ -114,7 +114,7 @@ def answer(raw: bytes, target: BinaryIO) -> None:
 
 
 def limit_process() -> None:
-    """Bounds memory, and forbids writing files; the CPU time is bounded picture by picture."""
+    """Limit memory and forbid writing files; CPU time is limited per picture."""
     bounds = {"RLIMIT_AS": MAX_MEMORY, "RLIMIT_NOFILE": 32, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
     for name, bound in bounds.items():
         kind = getattr(resource, name)
@@ -124,10 +124,10 @@ def limit_process() -> None:
 
 
 def main() -> None:
-    """Answers until stdin ends. Ctrl-C is the parent's to handle."""
+    """Respond to requests until stdin ends. Ctrl-C is handled by the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Image.init()
-    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the stacks of more would count as memory, and pictures are decoded side by side as it is
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # further threads' stacks count as memory, and processes run in parallel anyway
     if resource:
         limit_process()
     source, target = sys.stdin.buffer, sys.stdout.buffer

@@ -1,4 +1,4 @@
-"""Pictures whose paths no table has: their files are called by what a column of the items holds, by the ids most often."""
+"""Locate pictures that no table lists, by file names that contain a column of the items, usually their ids."""
 
 import re
 from pathlib import PurePosixPath
@@ -15,16 +15,22 @@ _NO_GLOB = re.compile(r"^/|(^|/)\.\.(/|$)|[^/]\*\*|\*\*[^/]")
 
 
 def is_pattern(image_column: str | None) -> TypeGuard[str]:
-    """Whether this says where pictures lie, rather than which column has their paths."""
+    """Whether the setting is a file name pattern rather than a column of paths."""
     return image_column is not None and _FIELD.search(image_column) is not None
 
 
 def find_pictures(store: Store, pattern: str, items: pl.DataFrame, place: str) -> pl.Series:
-    """The picture of each item, relative to the store, null where there is none.
+    """The picture of each item, relative to the store; null if there is none.
 
-    `pattern` is a glob that has a column's name in braces once, in its last part: `pictures/**/{item_id}.*`, or `photos/{photo}`. Of
-    several files the first by name counts. Raises ConfigError, which starts with `place`, for any other pattern, and where a
-    store that is no folder lists no such file at all.
+    Args:
+        store: the store of pictures.
+        pattern: a glob with one column name in braces, in its last part: `pictures/**/{item_id}.*`, or `photos/{photo}`. If several files
+            match, the first by name is used.
+        items: the table of items.
+        place: the setting of the pattern, for messages.
+
+    Raises:
+        ConfigError: the pattern is invalid, or a remote store lists no matching file.
     """
     fields, last = _FIELD.findall(pattern), pattern.rpartition("/")[2]
     if len(fields) != 1 or not _FIELD.search(last) or _NO_GLOB.search(pattern):
@@ -44,18 +50,18 @@ def find_pictures(store: Store, pattern: str, items: pl.DataFrame, place: str) -
 
 
 def list_pictures(store: Store, pattern: str) -> list[str]:
-    """The names in a store that a pattern may mean, whatever stands in its braces."""
+    """The names in a store that match a pattern with any value in its braces."""
     folders, slash, last = pattern.rpartition("/")
     stars = re.sub(r"\*+", "*", _FIELD.sub("*", last))
-    literal = re.sub(r"[\[?]", r"[\g<0>]", stars)  # of the last part, nothing but * stands for other letters
+    literal = re.sub(r"[\[?]", r"[\g<0>]", stars)  # in the last part, only * is a wildcard
     return list(store.names(f"{folders}{slash}{literal}"))
 
 
 def _value_in(name: str, before: str, after: str) -> str | None:
-    """What stands between two patterns, with `*` for any text, that fill the rest of a name; None where they do not fit.
+    """The text between two wildcard patterns (`*` for any text) that match the rest of a name; None if they do not match.
 
-    Each `*` before it takes as much as it can, the first most; then the value does. A regular expression would say the same, and take
-    time that grows with a power of the number of stars.
+    Each `*` before the value is greedy, the first one most, then the value. A regular expression would be equivalent, but its worst-case
+    time is polynomial of a degree that grows with the number of stars.
     """
     (prefix, *middles), (*others, suffix) = before.split("*"), after.split("*")
     start, end = len(prefix), len(name) - len(suffix)

@@ -1,4 +1,4 @@
-"""Picture and text pairs of a catalogue, decoded into memory: what a contrastive model is trained on."""
+"""Picture-text pairs of a catalogue, decoded into memory, for contrastive training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,12 @@ from mmrec.files.progress import progress
 from mmrec.types import ITEM_ID, Dataset, UnusableInput
 
 CAPTION = "caption"
-"""A column of this name says what the picture shows, and so takes the place of the text columns."""
+"""The column with a description of the picture, which replaces the text columns if it exists."""
 
 
 @dataclass(frozen=True)
 class PicturePairs:
-    """Pictures and what is said of them, one row an item that has both."""
+    """Pictures and their texts, one row per item that has both."""
 
     pictures: UInt8[Tensor, "n 3 size size"]
     texts: list[bytes]
@@ -36,9 +36,10 @@ class PicturePairs:
 
 
 def read_pairs(dataset: Dataset, size: int, cache: Path) -> tuple[PicturePairs, list[UnusableInput]]:
-    """Every item of the dataset with a usable picture and a text; pictures are squashed to `size` x `size`, as the encoder will see them.
+    """Read all items that have a usable picture and a text; pictures are resized to `size` x `size` regardless of their aspect ratio.
 
-    The position of a problem is the item's row. Pictures named by URL are kept below `cache`.
+    Returns:
+        The pairs, and the unusable pictures, whose position is the item's row. Pictures named by URL are cached below `cache`.
     """
     items = dataset.items
     columns = (CAPTION,) if CAPTION in items.columns else dataset.text_columns
@@ -58,13 +59,13 @@ def read_pairs(dataset: Dataset, size: int, cache: Path) -> tuple[PicturePairs, 
 
 
 def squash(raw: bytes, size: int) -> UInt8[Tensor, "3 size size"]:
-    """A picture resized to a square whatever its shape. Raises ValueError where the bytes are no usable picture."""
+    """Resize a picture to a square, regardless of its aspect ratio. Raises ValueError if it cannot be decoded."""
     resized = decode_picture(raw).resize((size, size), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(resized)).permute(2, 0, 1)
 
 
 def hold_out(n: int, share: float, seed: int) -> tuple[Int64[Tensor, " n_train"], Int64[Tensor, " n_held"]]:
-    """A random division of `n` rows, a function of the seed: those to train on and the `share` (at least one row) held out."""
+    """Split `n` rows at random into training rows and a held-out fraction `share` (at least one row), as a function of the seed."""
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     n_held = max(1, round(share * n))
     return order[n_held:], order[:n_held]

@@ -1,4 +1,4 @@
-"""The raw bytes of the items' pictures, read from the store that holds them."""
+"""Read the raw bytes of the items' pictures from their store."""
 
 from collections.abc import Sequence
 from typing import overload
@@ -10,10 +10,12 @@ from mmrec.types import ITEM_ID, Dataset, UnusableInput
 
 
 def read_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series) -> tuple[Sequence[bytes | None], list[UnusableInput]]:
-    """The raw bytes of each item's picture, in the order of `item_ids`, read from its store whenever an element is asked for.
+    """The raw bytes of each item's picture, in the order of `item_ids`, read from the store at each access.
 
-    None, with a problem, where the store has no file of that name, or one that it may not give; None, without one, where the item names no
-    picture. Asking for an element raises ValueError where the file has gone or changed its kind since, StorageError where the store has.
+    Returns:
+        A sequence whose elements are None for items without a picture and for unusable ones; and the unusable ones: names that the store
+        does not have or may not return. Accessing an element raises ValueError if the file has been removed or changed its type since, and
+        StorageError if the store cannot be reached.
     """
     if dataset.image_column is None:
         return [None] * len(item_ids), []
@@ -35,7 +37,7 @@ def read_pictures(dataset: Dataset, item_ids: Sequence[str] | pl.Series) -> tupl
 
 
 class _Files(Sequence[bytes | None]):
-    """Files of a store as a sequence of their bytes, none of them kept in memory."""
+    """Files of a store as a sequence of bytes, read at each access."""
 
     def __init__(self, store: Store, names: list[str | None]) -> None:
         self.store, self.names = store, names

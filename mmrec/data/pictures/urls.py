@@ -1,9 +1,9 @@
-"""Pictures that items name by URL: each fetched once into the cache, and read from there like any file.
+"""Download pictures named by URL into the cache, once each, and read them from there like other files.
 
-    <cache>/pictures/<sha256 of the URL>     the bytes as they came; decoding drops whatever else is in them
-    <cache>/pictures/manifest.jsonl          a line for each: its URL, the sha256 of its bytes, their number
+    <cache>/pictures/<sha256 of the URL>     the downloaded bytes; decoding drops any other content
+    <cache>/pictures/manifest.jsonl          one line per picture: URL, SHA-256 of the bytes, number of bytes
 
-What a URL shows may change; what was fetched stays. The features made of it are kept under the hash of its bytes.
+A downloaded picture is kept even if the content at the URL changes. Features are cached under the hash of its bytes.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from mmrec.types import ITEM_ID, Dataset, Hosts, UnusableInput
 MAX_BYTES = 20 * 2**20
 N_AT_ONCE = 8
 N_SILENT = 8
-"""A host that gave no answer so often in a row is not asked again in this run."""
+"""The number of consecutive failures after which a host is not asked again in this run."""
 _FOLDER = "pictures"
 _URL = r"^(?i)https?://"
 TIMEOUT_S, TOTAL_S = 10.0, 60.0
@@ -38,7 +38,7 @@ TIMEOUT_S, TOTAL_S = 10.0, 60.0
 def read_all_pictures(
     dataset: Dataset, item_ids: Sequence[str] | pl.Series, cache: Path
 ) -> tuple[Sequence[bytes | None], list[UnusableInput]]:
-    """As `mmrec.data.pictures.read.read_pictures`; pictures named by URL are fetched first, from the hosts that the dataset allows."""
+    """Read pictures as `mmrec.data.pictures.read.read_pictures` does, after downloading those named by URL from allowed hosts."""
     column = dataset.image_column
     named = pl.Series([], dtype=pl.String) if column is None else dataset.items[column].cast(pl.String)
     is_url = named.str.contains(_URL)
@@ -56,17 +56,20 @@ def read_all_pictures(
 
 
 def named_by_url(items: pl.DataFrame, image_column: str) -> pl.Series:
-    """Of each item, whether its picture is a URL."""
+    """Whether each item's picture is a URL."""
     return items[image_column].cast(pl.String).str.contains(_URL).fill_null(False)
 
 
 def fetch_pictures(urls: Iterable[str], cache: Path, hosts: Hosts) -> dict[str, tuple[Path | None, str]]:
-    """By URL: the file with the bytes that came, or None and why there is none. What failed is tried again by the next call.
+    """Download pictures; failed downloads are tried again by the next call.
 
     Args:
         urls: http or https.
         cache: the folder of all caches.
-        hosts: where pictures may be fetched from.
+        hosts: the hosts from which pictures may be downloaded.
+
+    Returns:
+        By URL, the file with the bytes and an empty text, or None and the reason of the failure.
     """
     fetcher = _Fetcher(cache / _FOLDER, hosts)
     found: dict[str, tuple[Path | None, str]] = {url: (fetcher.path(url), "") for url in dict.fromkeys(urls)}
@@ -83,7 +86,7 @@ def fetch_pictures(urls: Iterable[str], cache: Path, hosts: Hosts) -> dict[str, 
 
 
 class _Either(Sequence[bytes | None]):
-    """Of each position what the one has, or else the other."""
+    """The first of two sequences where it has a value, else the second."""
 
     def __init__(self, one: Sequence[bytes | None], other: Sequence[bytes | None]) -> None:
         self.one, self.other = one, other
@@ -105,7 +108,7 @@ class _Either(Sequence[bytes | None]):
 
 
 class _Fetcher:
-    """Fetches one picture at a time in each of several threads; remembers which hosts fell silent."""
+    """Downloads pictures, one at a time in each thread, and counts consecutive failures of each host."""
 
     def __init__(self, folder: Path, hosts: Hosts) -> None:
         self.folder, self.hosts = folder, hosts
@@ -113,11 +116,11 @@ class _Fetcher:
         self._lock = threading.Lock()
 
     def path(self, url: str) -> Path:
-        """Where the picture of a URL is or will be."""
+        """The file of a URL's picture, whether it exists or not."""
         return self.folder / hashlib.sha256(url.encode()).hexdigest()
 
     def fetch(self, url: str) -> str:
-        """Fetches a picture into its place; gives the reason where that fails."""
+        """Download a picture; return the reason if that fails, else an empty text."""
         host = _host(url)
         if not self.hosts.names:
             return f"{url}: pictures are fetched only from hosts that you name: data.allow_hosts=[{host}]"

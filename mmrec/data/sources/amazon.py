@@ -1,10 +1,10 @@
-"""Reviews and products of one category of Amazon, in the files of the McAuley lab: of 2018 and of 2023.
+"""Read the Amazon reviews and products of one category, in the file formats of the McAuley Lab's releases of 2018 and 2023.
 
 2018: Ni, Li and McAuley, "Justifying Recommendations using Distantly-Labeled Reviews and Fine-Grained Aspects", EMNLP 2019.
 2023: Hou et al., "Bridging Language and Items for Retrieval and Recommendation", arXiv:2403.03952, 2024.
 
-A review counts as an interaction with its rating. What is said in reviews is not used, nor are average ratings, numbers of ratings and
-sales ranks: they are of all time, the time of held-out reviews included.
+A review is an interaction with a rating. Review texts, average ratings, numbers of ratings and sales ranks are not used: they include
+information from the time of held-out reviews.
 """
 
 import html
@@ -32,7 +32,7 @@ Reviews and Fine-Grained Aspects. EMNLP. For 2023: Yupeng Hou, Jiacheng Li, Zhan
 Language and Items for Retrieval and Recommendation. arXiv:2403.03952."""
 
 MAX_BYTES = 2**36
-"""Of one file; the largest has some 30 GB."""
+"""The limit per file; the largest has about 30 GB."""
 REVISION = "2b6d039ed471f2ba5fd2acb718bf33b0a7e5598e"
 RELATIONS = ("category", "brand", "also_buy", "also_view")
 _BETWEEN_PRODUCTS = ("also_buy", "also_view")
@@ -40,43 +40,43 @@ _TITLE, _BRAND, _CATEGORY, _FEATURES, _DESCRIPTION, _IMAGE = "title", "brand", "
 _TEXTS = (_TITLE, _BRAND, _CATEGORY, _FEATURES, _DESCRIPTION)
 _LIST = pl.List(pl.String)
 _SCRIPT = "getTime"
-"""In titles of 2018 that are a piece of the page's program; the lab's own examples leave them out by it."""
+"""Marks titles of 2018 that contain JavaScript of the page; the lab's own examples filter by it as well."""
 _TAG = r"</?[A-Za-z][^<>]*>"
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where the two files of a category come from."""
+    """The origin of the two files of a category."""
 
     folder: str | None = None
-    """One that has them already, as published or unpacked. None: they are fetched."""
+    """A folder with the files, compressed or not. None: they are downloaded."""
     base_url: str | None = None
-    """Another place with folders and files as in the published one."""
+    """A mirror with the same folders and files as the original."""
     reviews_sha256: str | None = None
-    """The hashes must be given for 2018 and for `base_url`; 2023 is pinned by its revision."""
+    """Hashes are required for 2018 and with `base_url`; the files of 2023 are pinned by their revision."""
     products_sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """What the files of a year are called and hold."""
+    """The file names and columns of a release."""
 
     base_url: str
     revision_hosts: tuple[str, ...] | None
     core_reviews: str | None
-    """Reviews of users and products that have five at least."""
+    """The reviews of users and products with at least five of them."""
     reviews: str
     products: str
     names: dict[str, str]
-    """Our name of a review's column to theirs."""
+    """Our names of review columns to theirs."""
     product_id: str
     schema: dict[str, pl.DataType | type[pl.DataType]]
-    """Of the products, as far as it is used."""
+    """The product columns that are used."""
     columns: dict[str, pl.Expr]
-    """Our columns of a product; lists of texts are still lists."""
+    """Expressions for our product columns; lists of texts remain lists."""
 
     def review_places(self, k: int) -> list[str]:
-        """Where the reviews are, the better place first."""
+        """The paths of review files that contain the k-core, the preferred one first."""
         return [self.core_reviews, self.reviews] if self.core_reviews and k >= 5 else [self.reviews]
 
 
@@ -144,23 +144,24 @@ def amazon_reviews(
     allow_hosts: list[str] | None = None,
     allow_private: bool = False,
 ) -> Dataset:
-    """Reviews of a category as ratings, and its products with texts, a picture's URL and a graph.
+    """Read the reviews of a category as ratings, and its products with texts, a picture URL and a graph.
 
     Args:
-        category, year: as the files have it, `All_Beauty`, `Video_Games`, …; 2018 or 2023.
-        cache: the folder for what is fetched.
-        k_core: every user is left with so many different products at least, every product with so many users; 0: all reviews are used.
-            From 5 on the smaller file of 2018 is taken, of users and products that have five.
-        relations: what becomes triples: `category`, `brand` and, in 2018, `also_buy` and `also_view`. The latter are statistics of all
-            time and tell of held-out interactions: see `mmrec.data.interactions.leakage`, which has a note on them.
-        files: where the two files come from, and their hashes.
-        allow_hosts: where pictures may be fetched from.
-        allow_private: whether `files.base_url` and `allow_hosts` may be of this machine or its network.
+        category: the name in the files: `All_Beauty`, `Video_Games`, …
+        cache: the folder for downloads.
+        year: the release: 2018 or 2023.
+        k_core: the smallest number of distinct products per user and users per product that remain; 0: all reviews are used. From 5 on, the
+            smaller review file of 2018 is used, which contains the 5-core.
+        relations: the relations of triples: `category`, `brand` and, in 2018, `also_buy` and `also_view`. The latter are aggregated over
+            all time and leak held-out interactions; `mmrec.data.interactions.leakage` adds a note.
+        files: the origin of the two files, and their hashes.
+        allow_hosts: hosts from which pictures may be downloaded.
+        allow_private: whether `files.base_url` and `allow_hosts` may be on this machine or its local network.
 
     Raises:
-        ConfigError: an argument is none of these.
-        MissingFile, DownloadError: a file is not in `files.folder`, cannot be fetched or is not pinned.
-        DataProblems, DataError: a file cannot be read, or nothing is left of it.
+        ConfigError: an argument is invalid.
+        MissingFile, DownloadError: a file is not in `files.folder`, cannot be downloaded or is not pinned by a hash.
+        DataProblems, DataError: a file cannot be read, or no reviews are left.
     """
     layout = _check(category, year, relations)
     if files.folder is None:
@@ -202,7 +203,7 @@ def _check(category: str, year: int, relations: Sequence[str]) -> _Layout:
 
 
 def _fetch(layout: _Layout, category: str, k: int, folder: Path, files: Files, allow_private: bool) -> list[Path]:
-    """The two files, fetched where they are not there yet."""
+    """Download the two files unless they exist."""
     base, hosts = (layout.base_url, layout.revision_hosts) if files.base_url is None else (files.base_url.rstrip("/"), None)
     wanted = (("reviews", layout.review_places(k)[0], files.reviews_sha256), ("products", layout.products, files.products_sha256))
     return [
@@ -214,7 +215,7 @@ def _fetch(layout: _Layout, category: str, k: int, folder: Path, files: Files, a
 
 
 def _find(layout: _Layout, category: str, k: int, folder: Path) -> list[Path]:
-    """The two files in the folder, compressed or not."""
+    """Locate the two files in a folder, compressed or not."""
     found = []
     for places in (layout.review_places(k), [layout.products]):
         names = [Path(place.format(category)).name.removesuffix(".gz") for place in places]
@@ -242,7 +243,7 @@ def _read_reviews(path: Path, layout: _Layout, k: int) -> tuple[pl.DataFrame, Ro
 
 
 def _read_products(path: Path, layout: _Layout, item_ids: pl.Series) -> tuple[pl.DataFrame, RowCount]:
-    """The products that are asked for, each as it stands first; lists of texts are still lists."""
+    """Read the products with the given ids, the first occurrence of each; lists of texts remain lists."""
     problems = Problems()
     file, known = JsonLinesFile(path, layout.schema), pl.col(layout.product_id)
     chosen = [known.alias(ITEM_ID), *(column.alias(name) for name, column in layout.columns.items())]
@@ -263,7 +264,7 @@ def _read_products(path: Path, layout: _Layout, item_ids: pl.Series) -> tuple[pl
 
 
 def _triples(products: pl.DataFrame, relations: Sequence[str]) -> pl.DataFrame | None:
-    """`head` a product, `tail` another or, `brand:Sony`, a value that has its kind before it."""
+    """Build triples whose head is a product and whose tail is a product or a value prefixed by its kind, `brand:Sony`."""
     tables = []
     for name in relations:
         tails = products.select(pl.col(ITEM_ID).alias(HEAD), pl.lit(name).alias(RELATION), pl.col(name).alias(TAIL))
@@ -277,14 +278,14 @@ def _triples(products: pl.DataFrame, relations: Sequence[str]) -> pl.DataFrame |
 
 
 def _as_text(values: pl.Series) -> pl.Series:
-    """One text a row."""
+    """Join lists and clean the text."""
     if values.dtype == _LIST:
         values = values.list.join(", " if values.name == _CATEGORY else " ", ignore_nulls=True)
     return _clean(values)
 
 
 def _clean(values: pl.Series) -> pl.Series:
-    """Plain text: no tags, `&amp;` is `&`, single spaces; null where nothing is left."""
+    """Convert HTML to plain text: no tags, entities such as `&amp;` decoded, single spaces; null for an empty result."""
     bare = values.str.replace_all(_TAG, " ")
     plain = pl.Series(values.name, [None if text is None else html.unescape(text) for text in bare], pl.String)
     return plain.str.replace_all(r"\s+", " ").str.strip_chars().replace("", None)

@@ -1,7 +1,7 @@
-"""MovieLens-1M and MovieLens Latest Small as GroupLens publishes them: an archive from files.grouplens.org, or one that is there already.
+"""Read MovieLens-1M and MovieLens Latest Small in the GroupLens format, downloaded from files.grouplens.org or from a local archive.
 
 Harper and Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015. Both are for research; their terms are shown when
-they are fetched.
+they are downloaded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History a
 Systems 5, 4, Article 19. https://doi.org/10.1145/2827872"""
 
 MAX_BYTES = 2**28
-"""Of an archive, and of what is in it; the larger one has 6 MB, and 25 MB."""
+"""The limit per archive and for its content; the larger one has 6 MB, unpacked 25 MB."""
 _TITLE, _GENRE, _YEAR = "title", "genre", "release_year"
 _RATINGS = (Column(USER_ID, "id"), Column(ITEM_ID, "id"), Column(RATING, "number"), Column(TIMESTAMP, "seconds"))
 _MOVIES = (Column(ITEM_ID, "id"), Column(_TITLE, "text"), Column(_GENRE, "text"))
@@ -64,7 +64,7 @@ _OCCUPATIONS = (
 
 
 class DoubleColonFile(TableFile):
-    """Lines of fields with `::` between them, in ISO 8859-1, without a header; blank lines are left out, an empty field is null."""
+    """A table of fields separated by `::`, in ISO 8859-1 without a header; blank lines are skipped, empty fields are null."""
 
     has_types = False
 
@@ -100,7 +100,7 @@ class DoubleColonFile(TableFile):
 
     @cached_property
     def _lines(self) -> pl.DataFrame:
-        """The number of each line that is not blank, from 1, and its fields."""
+        """The number of each nonblank line, from 1, and its fields."""
         text = pl.Series("fields", self.path.read_bytes().decode("iso-8859-1").split("\n")).str.strip_chars_end("\r")
         frame = text.to_frame().with_row_index("line", 1).filter(pl.col("fields").str.strip_chars() != "")
         return frame.with_columns(pl.col("fields").str.split("::"))
@@ -117,19 +117,21 @@ class DoubleColonFile(TableFile):
 
 
 def movielens_1m(cache: str, url: str, sha256: str | None, archive: str | None = None, allow_private: bool = False) -> Dataset:
-    """1,000,209 ratings of 3,706 of 3,883 films by 6,040 users, with titles, years, genres, and gender, age and occupation of the users.
+    """Read 1,000,209 ratings of 3,706 films by 6,040 users, with titles, years and genres, and gender, age and occupation of users.
+
+    The catalogue has 3,883 films.
 
     Args:
-        cache: the folder for what is fetched and unpacked.
-        url: of ml-1m.zip.
-        sha256: of ml-1m.zip; without one it is fetched but not used.
-        archive: an ml-1m.zip that is there already; a hash that is not `sha256` is a note then.
-        allow_private: whether `url` may be of this machine or its network.
+        cache: the folder for downloads and unpacked files.
+        url: the location of ml-1m.zip.
+        sha256: the hash of ml-1m.zip. None: the file is downloaded and its hash shown, but it is not used.
+        archive: a local ml-1m.zip; if its hash is not `sha256`, a note says so.
+        allow_private: whether `url` may be on this machine or its local network.
 
     Raises:
-        DownloadError: it cannot be fetched or unpacked, or its hash is not `sha256`.
-        MissingFile: there is no `archive`.
-        DataProblems: a line cannot be read.
+        DownloadError: the file cannot be downloaded or unpacked, or its hash is not `sha256`.
+        MissingFile: `archive` does not exist.
+        DataProblems: a line cannot be parsed.
     """
     members = ["ml-1m/ratings.dat", "ml-1m/movies.dat", "ml-1m/users.dat"]
     terms = TERMS.format(name="MovieLens 1M", redistribute="without their permission do not redistribute it")
@@ -145,10 +147,10 @@ def movielens_1m(cache: str, url: str, sha256: str | None, archive: str | None =
 
 
 def movielens_latest_small(cache: str, url: str, sha256: str | None, archive: str | None = None, allow_private: bool = False) -> Dataset:
-    """100,836 ratings (halves of stars) of 9,724 of 9,742 films by 610 users, with titles, years, genres and the ids of IMDb and TMDb.
+    """Read 100,836 ratings (in half stars) of 9,724 films by 610 users, with title, year, genres, IMDb and TMDb ids of 9,742 films.
 
-    GroupLens replaces this set from time to time; these are the counts of September 2018, of which the default hash is. The users' tags
-    are left out: they were given in the time of the ratings, and those of the future would tell of ratings that are held out.
+    GroupLens updates this dataset from time to time; the counts and the default hash are of September 2018. Users' tags are left out: they
+    were given over the same period as the ratings, so future ones would leak held-out ratings.
 
     Args and Raises are those of `movielens_1m`.
     """
@@ -167,7 +169,7 @@ def movielens_latest_small(cache: str, url: str, sha256: str | None, archive: st
 def _unpacked(
     members: Sequence[str], cache: Path, url: str, sha256: str | None, archive: str | None, allow_private: bool, terms: str
 ) -> tuple[Path, tuple[str, ...]]:
-    """The folder with the members of the archive, and what there is to say of its hash."""
+    """The folder with the unpacked members, and a note if the hash is unknown."""
     if archive is None:
         path = download_pinned(url, cache / "downloads", sha256, "data.sha256", terms, MAX_BYTES, allow_private)
     else:
@@ -181,7 +183,7 @@ def _unpacked(
 
 
 def _films(movies: ReadTable) -> pl.DataFrame:
-    """Title, genres with commas between them, and the year that the published title ends with."""
+    """Separate the year from the title, and join genres by commas."""
     year = pl.col(_TITLE).str.extract(_ENDS_WITH_YEAR).alias(_YEAR)
     genres = pl.col(_GENRE).replace(_NO_GENRES, None).str.replace_all("|", ", ", literal=True)
     return movies.frame.with_columns(pl.col(_TITLE).str.replace(_ENDS_WITH_YEAR, ""), genres, year)

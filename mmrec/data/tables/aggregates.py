@@ -1,6 +1,6 @@
-"""Aggregates of a column of numbers, typed as numbers. Polars declares them as a value of any column, or none.
+"""Aggregates of numeric columns with numeric return types, where Polars declares a value of any type or None.
 
-None of these take a column without numbers: where one may be empty, the caller asks first.
+The column must hold at least one value: callers check for empty columns first.
 """
 
 from typing import cast
@@ -9,15 +9,15 @@ import polars as pl
 
 
 def minimum(values: pl.Series) -> int | float:
-    """The least number of a column; an int where it holds integers."""
+    """The minimum of a numeric column; an int if the column holds integers."""
     return cast("int | float", values.min())
 
 
 def maximum(values: pl.Series) -> int | float:
-    """The greatest number of a column; an int where it holds integers."""
+    """The maximum of a numeric column; an int if the column holds integers."""
     return cast("int | float", values.max())
 
 
 def mean(values: pl.Series) -> float:
-    """The mean of a column of numbers, or the share of a Boolean one that is true."""
+    """The mean of a numeric column, or the fraction of true values in a Boolean column."""
     return cast("float", values.mean())

@@ -1,6 +1,7 @@
-"""Reading a table into the columns that mmrec knows: ids as text, times as seconds, ratings as numbers; and all that is wrong with it.
+"""Parse the columns of a table: ids as text, times in seconds, ratings as numbers; and report every value that cannot be parsed.
 
-One pass over the file parses every column. Whatever cannot be read is a problem with file, line, column and value; its row is left out.
+All columns are parsed in one pass over the file. A value that cannot be parsed becomes a problem with its file, line, column and value, and
+its row is left out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,23 +35,24 @@ _CODES = {"id": "no-id", "text": "no-text", "seconds": "no-time", "number": "no-
 _REQUIRED_VALUE = ("id", "seconds")
 _ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
 _FIRST_INEXACT: dict[pl.DataType | type[pl.DataType], int] = {pl.Float32: 2**24}
-"""The whole number from which on a floating-point type has no place for each: it may stand for several ids."""
+"""The smallest integer from which on a floating-point type cannot represent every integer, so that one value may stand for several ids."""
 _VISIBLE = r"[^\s\p{Cc}\p{Cf}]"
-"""A character that a person can see: no space, no control code, nothing without a width."""
+"""A visible character: no whitespace, no control character, no zero-width character."""
 _HEADER, _HEADER_COLUMNS = "__header__", 8
-"""Whether a parsed row is the header line again, as the first columns tell."""
+"""The Boolean column that marks repetitions of the header line, and how many leading columns are compared to detect them."""
 ROW = "__row__"
-"""The number of a parsed row in its file."""
+"""The column with the row number of a parsed row in its file."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a column must hold.
+    """The name and the expected type of a column.
 
-    `id`: String, never empty, as the file has it: '007' stays '007', and 7.0 in a text format '7.0'. In Parquet a floating-point number is
-    the whole number that it is, '7', where its type holds every whole number of that size, and else a problem. `text`: String or null.
-    `seconds`: Int64, never null; other units are recognised (see `mmrec.data.tables.time_units`), fractions are cut off, ISO 8601 without
-    an offset is UTC. `number`: finite Float64 or null. `binary`: Int64, 0 or 1, or null. `whole`: Int64 of at least 0, or null.
+    `id`: String, never empty, exactly as in the file: '007' stays '007', and 7.0 in a text format stays '7.0'. In Parquet, a floating-point
+    id is converted to the integer that it represents, '7', if its type represents all integers of that size exactly; otherwise it is a
+    problem. `text`: String or null. `seconds`: Int64, never null; other units are detected (see `mmrec.data.tables.time_units`), fractions
+    are truncated, and ISO 8601 without an offset is UTC. `number`: finite Float64 or null. `binary`: Int64, 0 or 1, or null. `whole`:
+    non-negative Int64, or null.
     """
 
     name: str
@@ -58,33 +60,33 @@ class Column:
     optional: bool = False
     """Whether the whole column may be missing."""
     nullable: bool = False
-    """Whether a value may be missing though its kind asks for one."""
+    """Whether single values may be missing although the kind requires them."""
 
 
 class ReadTable(NamedTuple):
-    """The rows of a table that can be used, and where they come from."""
+    """The usable rows of a table and their positions in its file."""
 
     file: TableFile
     frame: pl.DataFrame
     rows: pl.Series
-    """Of each row of the frame, its number in the file, as `TableFile.places` counts."""
+    """The row number in the file of each row of `frame`, as `TableFile.places` counts them."""
     bad: pl.Series
-    """The numbers of the rows that were left out."""
+    """The row numbers of the rows that were left out."""
     notes: tuple[str, ...]
-    """What was odd, though it could be read."""
+    """Remarks on unusual content that could be read."""
 
     raw: pl.LazyFrame
-    """All rows as the file has them."""
+    """All rows, unparsed."""
     units: Mapping[str, str | None] = MappingProxyType({})
-    """Of each column of times what its numbers were taken for, see `mmrec.data.tables.time_units`; None: nothing but seconds or dates."""
+    """The unit detected for each column of times, see `mmrec.data.tables.time_units`; None if all values are seconds or dates."""
 
     @property
     def n_read(self) -> int:
-        """The rows of the file, those that are left out and broken lines among them."""
+        """The number of rows in the file, including rows that were left out and broken lines."""
         return len(self.frame) + len(self.bad) + len(self.file.broken)
 
     def once_each(self, key: str, problems: Problems) -> "ReadTable":
-        """The table without rows whose `key` was there before, which are problems."""
+        """Drop the rows whose `key` occurs in an earlier row, and report them as problems."""
         keys = self.frame[key]
         again = ~keys.is_first_distinct()
         first = dict(zip(keys.filter(~again), self.rows.filter(~again), strict=True)) if again.any() else {}
@@ -95,7 +97,7 @@ class ReadTable(NamedTuple):
         return self.without(again, problems, key, "repeated-id", reason)
 
     def known_items(self, known: pl.Series, problems: Problems) -> "ReadTable":
-        """The table without rows of items that are not `known`, which are problems."""
+        """Drop the rows of items that are not `known`, and report them as problems."""
 
         def reason(value: object) -> str:
             return f"expected an item that the items or the interactions name, found `{value}`; {nearest(str(value), known)}"
@@ -103,7 +105,7 @@ class ReadTable(NamedTuple):
         return self.without(~self.frame[ITEM_ID].is_in(known.implode()), problems, ITEM_ID, "unknown-item", reason)
 
     def without(self, bad: pl.Series, problems: Problems, column: str, code: str, reason: Callable[[object], str]) -> "ReadTable":
-        """The table without the rows where `bad` is True, which are problems of that code in that column; `reason` is told the value."""
+        """Drop rows where `bad` is True, and report them as problems of kind `code` in `column`; `reason` maps the value to the message."""
         if not bad.any():
             return self
         rows, values = self.rows.filter(bad), self.frame[column].filter(bad)
@@ -117,18 +119,18 @@ class ReadTable(NamedTuple):
 def read_table(
     table: TableFile, columns: Sequence[Column], problems: Problems, names: Mapping[str, str] | None = None, others: bool = False
 ) -> ReadTable:
-    """The table's rows, in order, as `columns` (their names, their types), then, if asked, the `others`.
+    """Parse a table: its rows in order, with the names and types of `columns`, then, if requested, the remaining columns.
 
     Args:
         table: from `mmrec.data.tables.formats.open_table`.
-        columns: what is expected; optional ones that the file lacks are left out.
-        problems: where everything goes that cannot be read.
-        names: what the file calls a column, where it differs; a file without that name may use ours.
-        others: whether to keep the remaining columns. In delimited text those that are numbers throughout become numbers; in any format a
-            list of texts becomes one text, joined by ', '.
+        columns: the expected columns; optional columns that the file lacks are omitted.
+        problems: collects the values that cannot be parsed.
+        names: our column names to the names in the file, where they differ. A file without the mapped name may use ours.
+        others: whether to keep the remaining columns. In delimited text, columns that contain only numbers become numeric; in every format,
+            lists of texts become one text, joined by ', '.
 
     Raises:
-        DataError: a column is missing.
+        DataError: a required column is missing.
     """
     found = match_columns(table, columns, names or {})
     known = [column for column in columns if column.name in found]
@@ -156,7 +158,11 @@ def read_table(
 
 
 def match_columns(table: TableFile, columns: Sequence[Column], names: Mapping[str, str]) -> dict[str, str]:
-    """Our name to the file's name, of the columns that are there, ids to be read as text. Raises DataError where one is missing."""
+    """Map our column names to those of the file, for the columns that it has, and mark id columns to be read as text.
+
+    Raises:
+        DataError: a required column is missing.
+    """
     found = {}
     needed = [column.name for column in columns if not column.optional]
     in_order = {} if table.has_header else dict(zip(needed, make_names(len(needed)), strict=True))
@@ -186,7 +192,7 @@ def _missing_column(table: TableFile, columns: Sequence[Column], names: Mapping[
 
 
 def parsers(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], rest: Sequence[str] = ()) -> list[pl.Expr]:
-    """Every column as its kind, null where it cannot be; and for each whether that is a problem."""
+    """Expressions that parse each column to its kind, with null for what cannot be parsed, and flag whether a null is a problem."""
     schema = raw.collect_schema()
     is_header = _is_header([*found.values(), *rest], schema)
     columns = [is_header.alias(_HEADER)]
@@ -206,12 +212,12 @@ def parsers(raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str]
 
 
 def parse(raw: pl.LazyFrame, columns: Sequence[pl.Expr], first: int = 0) -> pl.DataFrame:
-    """Rows, the first of which is row `first` of its file, with their numbers and the columns of `parsers`."""
+    """Evaluate the expressions of `parsers` and number the rows, starting from `first`, the row number of the first one in its file."""
     return raw.with_row_index(ROW, first).select(pl.col(ROW).cast(pl.Int64), *columns).collect(engine="streaming")
 
 
 def any_bad(known: Sequence[Column]) -> pl.Expr:
-    """Whether a parsed row has a problem."""
+    """An expression that is True for parsed rows with a problem."""
     return pl.any_horizontal(_HEADER, *(_bad(column.name) for column in known))
 
 
@@ -220,7 +226,7 @@ def _bad(name: str) -> str:
 
 
 def _is_header(names: Sequence[str], schema: pl.Schema) -> pl.Expr:
-    """Whether a row is the header line once more, as it is where files were written one after the other into one."""
+    """An expression that is True for repetitions of the header line, which occur where files were concatenated."""
     if any(schema[name] != pl.String for name in names):
         return pl.lit(False)
     return pl.all_horizontal(*(pl.col(name).eq_missing(pl.lit(name)) for name in names[:_HEADER_COLUMNS]))
@@ -231,12 +237,12 @@ def _other_unit(name: str) -> str:
 
 
 def time_units(known: Sequence[Column]) -> dict[str, TimeUnits]:
-    """Nothing counted yet for each column of times."""
+    """An empty count of time units for each column of times."""
     return {column.name: TimeUnits(column.nullable) for column in known if column.kind == "seconds"}
 
 
 def in_seconds(parsed: pl.DataFrame, units: Mapping[str, TimeUnits]) -> pl.DataFrame:
-    """Parsed rows with times in seconds, given the units of all of them for each column; those in another than most are bad."""
+    """Convert the times of parsed rows to seconds, given the units counted over the whole column; flag times in another unit as bad."""
     for name, found in units.items():
         if found.unit is not None:
             seconds = time_in_seconds(pl.col(name), pl.col(fraction_of(name)), found.unit)
@@ -247,12 +253,12 @@ def in_seconds(parsed: pl.DataFrame, units: Mapping[str, TimeUnits]) -> pl.DataF
 
 
 def text_ids(known: Sequence[Column], table: TableFile) -> list[Column]:
-    """The columns whose ids may change from whole numbers to other text, or back: those of files without types."""
+    """The id columns whose values may change between integers and other text: those of formats without types."""
     return [column for column in known if column.kind == "id" and not table.has_types]
 
 
 def kind_notes(kinds: Kinds, column: Column, table: TableFile) -> tuple[str, ...]:
-    """A note where a column's ids are whole numbers up to some row and never after it, or the other way round."""
+    """A note if a column's ids are integers up to some row and other text from there on, or the reverse."""
     if kinds.change is None:
         return ()
     before, after = ("whole numbers", "other text") if kinds.starts_whole else ("other text", "whole numbers")
@@ -262,7 +268,7 @@ def kind_notes(kinds: Kinds, column: Column, table: TableFile) -> tuple[str, ...
 def report(
     bad: pl.DataFrame, raw: pl.LazyFrame, known: Sequence[Column], found: Mapping[str, str], table: TableFile, problems: Problems
 ) -> pl.Series:
-    """Puts what is bad about parsed rows, all of which have a problem, among the problems; gives their numbers."""
+    """Report the problems of parsed rows, each of which has one, and return their row numbers."""
     headers = bad.filter(_HEADER)[ROW]
     if len(headers):
         places = table.places(headers.head(max(1, problems.room)).to_list())
@@ -296,14 +302,14 @@ def _problem(column: Column, place: str, value: object, other_unit: bool) -> Pro
 
 
 def _absent(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Where the file has no value: null, an empty text, or the NaN that pandas writes for it."""
+    """An expression that is True for missing values: null, an empty text, or the NaN that pandas writes for them."""
     if dtype == pl.String:
         return raw.is_null() | (raw.str.strip_chars() == "")
     return raw.is_null() | raw.is_nan() if dtype.is_float() else raw.is_null()
 
 
 def _ids(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    if dtype.is_float():  # whole numbers, where pandas met a null beside them
+    if dtype.is_float():  # pandas converts integer columns with nulls to floating point
         whole = (raw == raw.floor()) & (raw.abs() < _FIRST_INEXACT.get(dtype, 2**53))
         return pl.when(whole).then(raw).cast(pl.Int64, strict=False).cast(pl.String)
     text = _texts(raw, dtype)
@@ -336,7 +342,7 @@ def _binary(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _seconds(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    if dtype in (pl.Datetime, pl.Date):  # a time without a zone is UTC; epoch("s") cuts towards the past
+    if dtype in (pl.Datetime, pl.Date):  # times without a zone are UTC; epoch("s") rounds down
         return raw.dt.epoch("s").cast(pl.Int64)
     if dtype.is_integer():
         return raw.cast(pl.Int64, strict=False)
@@ -348,7 +354,7 @@ def _seconds(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _fractions(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """What `_seconds` cuts off; null for whole numbers."""
+    """The fractions that `_seconds` truncates; null for integers."""
     if dtype != pl.String and not dtype.is_float():
         return pl.lit(None)
     others = pl.when(raw.str.strip_chars().cast(pl.Int64, strict=False).is_null()).then(raw) if dtype == pl.String else raw
@@ -357,7 +363,7 @@ def _fractions(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _starts_with_iso(raw: pl.LazyFrame, name: str) -> bool:
-    """Whether the first value of a column is a time in ISO 8601: then all are to be."""
+    """Whether the first value of a column is an ISO 8601 time; the whole column is then parsed as such."""
     first = raw.select(name).filter(pl.col(name).str.strip_chars() != "").head(1)
     return first.select(_iso_seconds(pl.col(name))).collect(engine="streaming").drop_nulls().height == 1
 
@@ -370,7 +376,7 @@ def _iso_seconds(raw: pl.Expr) -> pl.Expr:
 
 
 def _other(raw: pl.Series, has_type: bool) -> pl.Series:
-    """A column nobody described. One without a type becomes numbers if it holds nothing else; codes with a leading zero stay text."""
+    """A column without a declared kind. Text becomes numeric if all values are numbers and none is a code with a leading zero."""
     if has_type or raw.null_count() == len(raw) or raw.str.contains(r"^\s*[+-]?0\d").any():
         return raw
     for dtype in (pl.Int64, pl.Float64):
@@ -381,7 +387,7 @@ def _other(raw: pl.Series, has_type: bool) -> pl.Series:
 
 
 def _nothing(dtype: type[pl.DataType]) -> pl.Expr:
-    """Nulls, for a column whose type has no such values."""
+    """A null of the given type, for columns whose type cannot be parsed to it."""
     return pl.lit(None, dtype=dtype)
 
 

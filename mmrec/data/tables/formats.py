@@ -1,7 +1,7 @@
-"""The file formats of tables, as raw as they come: CSV, TSV, JSONL, Parquet and graphs, compressed or not, in one file or many.
+"""Readers for the table formats: CSV, TSV, JSON Lines, Parquet and graph files, compressed or not, in one file or several.
 
-Polars reads. Where it gives up, Python's own parser goes line by line: what it can read after all (a lone inch sign as in `5" screen`, say)
-is read, and every line that it cannot is a problem with its place.
+Polars parses the files. If it fails, Python's own parser reads line by line: it accepts some lines that Polars rejects (for example with an
+unpaired inch sign, as in `5" screen`), and every line that it rejects becomes a problem with its position.
 """
 
 import csv
@@ -32,15 +32,15 @@ from mmrec.files.locate import SUFFIXES, files_of, missing_file, partitions
 from mmrec.files.unread_files import remedy_for
 
 _LONGEST_HEADER = 2**20
-"""Characters that are looked at for the separator."""
+"""The number of characters inspected to find the separator."""
 _EXPECTED_TEXT = "expected one encoding throughout (data.encoding= says which, if it is not UTF-8)"
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 _WIDE = 64
-"""Columns from which Polars takes longer to plan an expression over all of them than Python takes to go through them."""
+"""The number of columns above which planning an expression over all of them in Polars is slower than a Python loop."""
 
 
 class DelimitedFile(TextFile):
-    """Text with a header line and one separator; every column is String, an empty field is null."""
+    """Delimited text with a header line; every column is String, and an empty field is null."""
 
     has_types = False
 
@@ -63,7 +63,7 @@ class DelimitedFile(TextFile):
             )
 
     def guess_separator(self) -> None:
-        """Reads with another separator from now on, where the header has several columns only under that."""
+        """Switch to another separator if the header has several columns under that one only."""
         with self.open() as file:
             found = find_separator(file.readline(_LONGEST_HEADER), self.separator)
         if found != self.separator:
@@ -128,11 +128,11 @@ class DelimitedFile(TextFile):
         return lines
 
     def _rows(self) -> Iterator[tuple[int, list[str], str]]:
-        """The line on which each row starts, its fields, and what is wrong with its quotes; a blank line is a row without fields."""
+        """For each row: the line it starts on, its fields, and what is wrong with its quotes. A blank line is a row without fields."""
         quoting: Literal[0, 3] = csv.QUOTE_NONE if self.quote_char is None else csv.QUOTE_MINIMAL
         with self.open() as file:
-            ahead: list[str] = []  # the lines of the row that is being read
-            again: deque[str] = deque()  # lines that a row of broken quotes had swallowed
+            ahead: list[str] = []  # lines of the current row
+            again: deque[str] = deque()  # lines consumed by a row with unbalanced quotes, to be read again
 
             def lines() -> Iterator[str]:
                 while (text := again.popleft() if again else next(file, None)) is not None:
@@ -147,14 +147,14 @@ class DelimitedFile(TextFile):
                         yield start, fields, ""
                         start, ahead[:] = start + len(ahead), []
                     return
-                except csv.Error as error:  # a quote that is never closed swallows all lines to the end: go on with the next line
+                except csv.Error as error:  # an unclosed quote consumes the rest of the file: resume at the next line
                     yield start, [], f"the quotes of this row don't match ({error})"
                     again.extendleft(reversed(ahead[1:]))
                     start, ahead[:] = start + 1, []
 
 
 def _without_blank_rows(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows that have a value in some column; most have one in the first."""
+    """Drop rows without any value; usually the first column already shows that there are none."""
     is_blank = pl.repeat(True, len(frame), eager=True)
     for values in frame:
         is_blank &= values.is_null() | (values == "")
@@ -164,7 +164,7 @@ def _without_blank_rows(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 class JsonLinesFile(TextFile):
-    """One JSON object a line; a key that a line lacks is null. Blank lines are skipped. Given a schema, only its keys are read."""
+    """JSON Lines: one object per line. A missing key is null, blank lines are skipped; with a schema, only its keys are read."""
 
     has_types = True
 
@@ -187,7 +187,7 @@ class JsonLinesFile(TextFile):
         except pl.exceptions.PolarsError:
             problems = Problems()
             names = self.salvage(problems).collect_schema().names()
-            if not names:  # not one line is an object: that is what to say, and not that columns are missing
+            if not names:  # no line is an object: report that rather than missing columns
                 problems.raise_any()
             return names
 
@@ -208,7 +208,7 @@ class JsonLinesFile(TextFile):
             dtype = pl.Struct(schema | dict.fromkeys(self._numbers.keys, pl.String))
             return lines.select(self._numbers.quoted(pl.col("line")).str.json_decode(dtype)).unnest("line")
         if self.schema is None and any(dtype.is_nested() for dtype in schema.dtypes()):
-            return raw.collect().lazy()  # values of which some may turn out to be of another kind
+            return raw.collect().lazy()  # fail now, not later, if nested values have conflicting types
         return raw
 
     def _check_size(self, n_columns: int) -> None:
@@ -221,7 +221,7 @@ class JsonLinesFile(TextFile):
 
     @property
     def _glob(self) -> str | io.BytesIO:
-        """The source, its path as a glob that means nothing else: Polars takes every path of this format for one."""
+        """The source, with its path escaped: Polars treats every path of this format as a glob pattern."""
         return glob.escape(str(self.source)) if isinstance(self.source, Path) else self.source
 
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
@@ -238,7 +238,7 @@ class JsonLinesFile(TextFile):
                 record = json.loads(text)
                 if not isinstance(record, dict):
                     raise ValueError(f"expected a JSON object, found `{text.strip()[:80]}`")
-                json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and no text
+                json.dumps(record, ensure_ascii=False).encode()  # an unpaired surrogate is valid JSON but not encodable
                 record = json.loads(self._numbers.quoted_in(text))
                 lines.append(line)
                 records.append({key: record.get(key) for key in self.schema} if self.schema else record)
@@ -256,7 +256,7 @@ class JsonLinesFile(TextFile):
         self._lines, self.broken = lines, tuple(broken_lines)
         try:
             return pl.LazyFrame(records, self.schema, infer_schema_length=None, strict=False)
-        except (pl.exceptions.PolarsError, TypeError, OverflowError):  # lists and objects where others have texts: as JSON
+        except (pl.exceptions.PolarsError, TypeError, OverflowError):  # nested values mixed with text: keep them as JSON
             flat = [{k: json.dumps(v) if isinstance(v, list | dict) else v and str(v) for k, v in one.items()} for one in records]
             return pl.LazyFrame(flat, infer_schema_length=None, strict=False)
 
@@ -269,7 +269,7 @@ class JsonLinesFile(TextFile):
 
 
 class ParquetFile(TableFile):
-    """Parquet; columns have types of their own."""
+    """A Parquet file, whose columns have types."""
 
     has_types = True
 
@@ -286,7 +286,7 @@ class ParquetFile(TableFile):
 
     def pieces(self, n_rows: int) -> Iterator[pl.LazyFrame]:
         starts = range(0, self.scan().select(pl.len()).collect().item(), n_rows)
-        return (self.scan().slice(start, n_rows) for start in starts)  # each reads its row groups alone, and keeps nothing
+        return (self.scan().slice(start, n_rows) for start in starts)  # each slice reads only its own row groups and caches nothing
 
     def salvage(self, problems: Problems) -> pl.LazyFrame:
         raise DataError(f"{self.path}: not a Parquet file, or a damaged one")
@@ -303,11 +303,21 @@ def open_table(
     encoding: TextEncoding | None = None,
     has_header: bool = True,
 ) -> TableFile:
-    """The table in a file, or in all files of a folder or glob; its format is told by the suffix, the encoding of text by `encoding`.
+    """Open the table in a file, or in all files of a folder or glob, without reading its rows.
 
-    Folders called `column=value` in it, as Spark writes them, are further columns. It is delimited text where a separator is given; such
-    text may have no header. Raises MissingFile where the file is not there, DataError for any other suffix and for what is beyond the
-    limits, here or where the table is read.
+    Subfolders called `column=value`, as Spark writes them, become further columns.
+
+    Args:
+        path: a file, a folder or a glob pattern.
+        separator: reads the file as delimited text, whatever its suffix. None: the suffix gives the format.
+        quote_char: the quote character of delimited text; None for unquoted text.
+        limits: the largest sizes that are accepted.
+        encoding: the encoding of text. None: detected from the files of this table.
+        has_header: whether delimited text starts with a header line.
+
+    Raises:
+        MissingFile: the file does not exist.
+        DataError: the suffix is unknown, or a limit is exceeded, here or when the table is read.
     """
     files = files_of(path)
     if path.is_dir() and not files:
@@ -347,9 +357,10 @@ def _open_part(
 def open_labelled(
     files: Mapping[str, Path], column: str, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None, has_header: bool = True
 ) -> TableFile:
-    """The table in several files (or folders, or globs), in this order, with a column that says by what label each row's file goes.
+    """Concatenate the tables in several files, folders or globs, in this order, with a column that holds the label of each row's file.
 
-    Raises what `open_table` does, and DataError where their columns differ, or the column is there already.
+    Raises:
+        DataError: as in `open_table`; or the columns of the files differ, or `column` already exists.
     """
     paths = list(files.values())
     joined = paths[0].with_name(", ".join(path.name for path in paths))
@@ -358,10 +369,10 @@ def open_labelled(
 
 
 def is_text(path: Path) -> bool:
-    """Whether a table is in lines of text, whose encoding nothing says."""
+    """Whether a table is stored as text whose encoding is not fixed by its format."""
     return _suffix(path) not in (".parquet", ".ttl", ".graphml")
 
 
 def _suffix(path: Path) -> str:
-    """That of the format, below one of compression."""
+    """The suffix of the format, ignoring one of compression."""
     return Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix

@@ -1,49 +1,48 @@
-"""Graphs as files that graph tools write, tables `head, relation, tail, datatype`: N-Triples, Turtle and GraphML, compressed or not.
+"""Readers for graph files: N-Triples, Turtle and GraphML, compressed or not, as tables `head, relation, tail, datatype`.
 
-An entity is a text. Of RDF that is an IRI as it stands. The tail may be a literal: then it is its text, without a language, and a fourth
-column has the IRI of its datatype, null elsewhere. A blank node is that of its file alone. It keeps its label in N-Triples, `_:b1`, with
-the file before it where a table has several, `_:part-1.nt:b1`; in Turtle, where it may have none, it is numbered in its file,
-`_:triples.ttl:1`.
+Entities are texts; in RDF, the IRI. The tail may be a literal: its text without the language tag, with the IRI of its datatype in the
+fourth column, which is null otherwise. Blank nodes are local to their file. In N-Triples they keep their label, `_:b1`, prefixed with the
+file if the table has several, `_:part-1.nt:b1`. In Turtle, where labels are optional, they are numbered within the file, `_:triples.ttl:1`.
 """
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 
 import polars as pl
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import iterparse
-from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, Triple, parse
 
 from mmrec.data.tables.delimited.encoding import TextEncoding, odd_bytes
 from mmrec.data.tables.nesting import deep_rdf, line_blocks
 from mmrec.data.tables.problems import Problem, Problems
 from mmrec.data.tables.raw import Parts, TableFile, TextFile
 from mmrec.errors import DataError, nearest
+from mmrec.extras import needs
 from mmrec.files.compressed import open_bytes
 from mmrec.files.limits import DEFAULTS, Limits, key_of
 from mmrec.types import DATATYPE, ENTITY, HEAD, ITEM_ID, RELATION, TAIL
 
+if TYPE_CHECKING:
+    from mmrec.data.tables.rdf import Row
+
 RELATION_KEYS = (RELATION, "label", "edge label", "edgelabel")
-"""What tools call the relation of an edge, in GraphML, the first that it has; upper and lower case are one."""
+"""Keys under which graph tools store the relation of an edge in GraphML, by priority; upper and lower case are equal."""
 _COLUMNS = [HEAD, RELATION, TAIL, DATATYPE]
-_Row = tuple[str, str, str, str | None]
 _BLOCK = 10_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class NTriplesFile(TextFile):
-    """One triple a line. A line that is none is a problem; the rest goes on."""
+    """N-Triples: one triple per line. Lines that cannot be parsed become problems, and reading continues."""
 
     has_types = False
     scope = ""
-    """What stands before the labels of blank nodes: the file, where it is one of several, and a colon."""
+    """The prefix of blank node labels: the file and a colon, if the table has several files."""
 
     def __init__(self, path: Path, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None) -> None:
         self.limits = limits
@@ -54,10 +53,12 @@ class NTriplesFile(TextFile):
         return _COLUMNS
 
     def scan(self) -> pl.LazyFrame:
+        from mmrec.data.tables.rdf import n_triples  # needs pyoxigraph
+
         try:
             with self.open() as file:
                 blocks = map(self._not_deep, iter(lambda: "".join(islice(file, _BLOCK)), ""))
-                return _as_frame(row for block in blocks for row in _rows(parse(block, RdfFormat.N_TRIPLES), self._labelled))
+                return _as_frame(row for block in blocks for row in n_triples(block, self._labelled))
         except (SyntaxError, UnicodeError) as error:
             raise pl.exceptions.ComputeError(str(error)) from None
 
@@ -73,8 +74,10 @@ class NTriplesFile(TextFile):
     def _row_lines(self) -> Iterator[int]:
         return (line for line, row, _ in self._by_line() if row)
 
-    def _by_line(self) -> Iterator[tuple[int, _Row | None, SyntaxError | None]]:
-        """Every line that is no comment: its number, and its triple or what is wrong with it."""
+    def _by_line(self) -> Iterator[tuple[int, "Row | None", SyntaxError | None]]:
+        """For every line that is not a comment: its number, and its triple or the error in it."""
+        from mmrec.data.tables.rdf import n_triples
+
         with self.open() as file:
             for line, text in enumerate(file, 1):
                 if odd := odd_bytes(text):
@@ -82,7 +85,7 @@ class NTriplesFile(TextFile):
                     continue
                 try:
                     text = self._not_deep(text.rstrip("\r\n"))
-                    yield from ((line, row, None) for row in _rows(parse(text, RdfFormat.N_TRIPLES), self._labelled))
+                    yield from ((line, row, None) for row in n_triples(text, self._labelled))
                 except SyntaxError as error:
                     yield line, None, error
 
@@ -90,14 +93,14 @@ class NTriplesFile(TextFile):
         return f"_:{self.scope}{label}"
 
     def _not_deep(self, text: str) -> str:
-        """The text. Raises SyntaxError, as the parser does, where triples are nested too deeply: those would end the process."""
+        """Return the text. Raises SyntaxError, as the parser does, for triples nested so deeply that they would crash the process."""
         if found := deep_rdf(text.encode(), self.limits.nesting):
             raise SyntaxError(f"nesting: {_too_deep(self.limits)}", (None, *found, None))
         return text
 
 
 class TurtleFile(TableFile):
-    """Turtle, in UTF-8. What is not raises DataError with its line, for nothing after it can be trusted."""
+    """Turtle, in UTF-8. A syntax error raises DataError with its line, because nothing after it can be trusted."""
 
     has_types = False
 
@@ -105,7 +108,7 @@ class TurtleFile(TableFile):
         self.limits = limits
         super().__init__(path)
         self.scope = f"{path.name}:"
-        """What stands before the numbers of blank nodes."""
+        """The prefix of blank node numbers."""
 
     @property
     def columns(self) -> list[str]:
@@ -122,10 +125,12 @@ class TurtleFile(TableFile):
 
     @cached_property
     def _triples(self) -> pl.LazyFrame:
+        from mmrec.data.tables.rdf import turtle
+
         numbers: dict[str, int] = {}
 
         def numbered(label: str) -> str:
-            """The parser draws labels at random."""
+            """Replace the parser's random labels by consecutive numbers."""
             return f"_:{self.scope}{numbers.setdefault(label, len(numbers) + 1)}"
 
         self._check_nesting()
@@ -133,7 +138,7 @@ class TurtleFile(TableFile):
             if file.peek(len(_BYTE_ORDER_MARK)).startswith(_BYTE_ORDER_MARK):
                 file.read(len(_BYTE_ORDER_MARK))
             try:
-                return _as_frame(_rows(parse(file, RdfFormat.TURTLE), numbered))
+                return _as_frame(turtle(file, numbered))
             except SyntaxError as error:
                 raise DataError(f"{self.path}:{error.lineno}:{error.offset}: not Turtle: {_reason(error)}") from None
 
@@ -149,10 +154,10 @@ class TurtleFile(TableFile):
 
 
 class GraphmlFile(TableFile):
-    """The edges of a GraphML file, undirected ones from source to target, and all that the file says of them as further columns.
+    """The edges of a GraphML file, undirected ones from source to target, with all their other attributes as further columns.
 
-    A node is called by its `label`, or by its id where it has none or shares it with another. An edge without a relation has null. A node
-    with a `datatype` is a literal: edges to it have that as a further column, and its label is a text, which others may have too.
+    Nodes are named by their `label`, or by their id if they have no label or share it with another node. The relation of an edge without
+    one is null. A node with a `datatype` is a literal: its edges get the datatype as a further column, and its label need not be unique.
     """
 
     has_types = False
@@ -175,7 +180,7 @@ class GraphmlFile(TableFile):
         return [f"{self.path}:{self._content.lines[row]}" for row in rows]
 
     def links(self, known: Collection[str]) -> list[tuple[str, str]]:
-        """The items, of those that are known, that nodes name in their `item_id` (several with spaces between), each with its entity."""
+        """Pairs of a known item and its entity, from the nodes' `item_id`, which may list several ids separated by spaces."""
         named = ((text.split(" ") if text not in known else [text], entity) for text, entity in self._content.items)
         return [(item, entity) for items, entity in named for item in items if item in known]
 
@@ -211,7 +216,7 @@ class GraphmlFile(TableFile):
         self.limits.check_cells(self.path, len(edges), n_columns, self.path.stat().st_size)
 
     def _names(self, nodes: dict[str, dict[str, str]]) -> dict[str, str]:
-        """The entity of every node, by id."""
+        """Map node ids to entities."""
         labels = {node: _first(data, ("label",)) for node, data in nodes.items()}
         bearers = Counter(label for node, label in labels.items() if DATATYPE not in nodes[node])
         shared = {node for node, label in labels.items() if DATATYPE not in nodes[node] and label is not None and bearers[label] > 1}
@@ -221,14 +226,14 @@ class GraphmlFile(TableFile):
 
 
 def open_graph(path: Path, limits: Limits = DEFAULTS, encoding: TextEncoding | None = None) -> TableFile:
-    """The triples of a file that ends in .nt, which may be in that encoding, .ttl or .graphml, perhaps with .gz or .zst."""
+    """Open a graph file by its suffix: .nt (in the given encoding), .ttl or .graphml, each optionally with .gz or .zst."""
     if ".nt" in path.suffixes[-2:]:
         return NTriplesFile(path, limits, encoding)
     return TurtleFile(path, limits) if ".ttl" in path.suffixes[-2:] else GraphmlFile(path, limits)
 
 
 def keep_blank_nodes_apart(files: Sequence[TableFile]) -> None:
-    """Calls the blank nodes of the files of one table by their file: a label means another node in each."""
+    """Prefix blank nodes with their file, since the same label means a different node in each file of a table."""
     root = os.path.commonpath([file.path.parent for file in files])
     for file in files:
         if isinstance(file, NTriplesFile | TurtleFile):
@@ -236,13 +241,13 @@ def keep_blank_nodes_apart(files: Sequence[TableFile]) -> None:
 
 
 def node_links(table: TableFile, known: Collection[str]) -> pl.DataFrame | None:
-    """`item_id, entity` as the nodes of GraphML files name items themselves, see `GraphmlFile.links`; None where none does."""
+    """The table `item_id, entity` of the items that GraphML nodes name, see `GraphmlFile.links`; None if there are none."""
     files = table.parts if isinstance(table, Parts) else (table,)
     rows = [link for file in files if isinstance(file, GraphmlFile) for link in file.links(known)]
     return pl.DataFrame(rows, schema={ITEM_ID: pl.String, ENTITY: pl.String}, orient="row") if rows else None
 
 
-def _as_frame(rows: Iterable[_Row]) -> pl.LazyFrame:
+def _as_frame(rows: "Iterable[Row]") -> pl.LazyFrame:
     rows, schema = iter(rows), dict.fromkeys(_COLUMNS, pl.String)
     blocks = [pl.DataFrame(schema=schema)]
     while block := list(islice(rows, _BLOCK)):
@@ -250,31 +255,17 @@ def _as_frame(rows: Iterable[_Row]) -> pl.LazyFrame:
     return pl.concat(blocks).lazy()
 
 
-def _rows(quads: Iterable[Quad], blank: Callable[[str], str]) -> Iterator[_Row]:
-    for quad in quads:
-        datatype = quad.object.datatype.value if isinstance(quad.object, Literal) else None
-        yield _entity(quad.subject, blank), quad.predicate.value, _entity(quad.object, blank), datatype
-
-
-def _entity(term: NamedNode | BlankNode | Literal | Triple, blank: Callable[[str], str]) -> str:
-    if isinstance(term, BlankNode):
-        return blank(term.value)
-    if isinstance(term, Triple):
-        return f"<<( {_entity(term.subject, blank)} {term.predicate.value} {_entity(term.object, blank)} )>>"
-    return term.value
-
-
 def _too_deep(limits: Limits) -> str:
     return f"triples nested more than {limits.nesting} deep; {key_of('nesting')} allows more"
 
 
 def _reason(error: SyntaxError) -> str:
-    """What the parser says, without the place that it puts before."""
+    """The parser's message without its leading position."""
     return error.msg.partition(": ")[2]
 
 
 class _Key(NamedTuple):
-    """What a GraphML file calls a kind of data, whether it is of nodes, edges or all, and what it is where an element has none."""
+    """A GraphML key: the name of the attribute, the elements it applies to (node, edge or all), and its default."""
 
     name: str
     domain: str
@@ -287,37 +278,40 @@ class _Edge(NamedTuple):
     target: str
     data: dict[str, str]
     datatype: str | None = None
-    """Of its target, where that is a literal."""
+    """The datatype of the target, if it is a literal."""
 
 
 class _Graphml(NamedTuple):
     edges: pl.DataFrame
     lines: list[int]
-    """The line of each edge, where its opening tag ends."""
+    """The line of each edge, on which its opening tag ends."""
     items: list[tuple[str, str]]
-    """What nodes have as `item_id`, and their entities."""
+    """The `item_id` attributes of nodes, and their entities."""
 
 
 class _Lines:
-    """A file that is read a line at a time, so that whoever reads it knows where it is."""
+    """A file read line by line, so that the position of the parser is known."""
 
     def __init__(self, file: BufferedIOBase, path: Path, limits: Limits) -> None:
         self.file, self.path, self.limits = file, path, limits
         self.line, self._next, self._n_open = 1, 1, 0
 
     def read(self, size: int) -> bytes:
-        """A line, or the next `size` bytes of a longer one."""
+        """Read a line, or at most `size` bytes of it."""
         text = self.file.readline(size)
         self.line, self._next = self._next, self._next + text.endswith(b"\n")
         value, bracket, _ = text.partition(b">")
-        if self._n_open + len(value) > 1024 * self.limits.value_kb:  # the parser reads such a value again with each piece of it
+        if self._n_open + len(value) > 1024 * self.limits.value_kb:  # the parser's cost is quadratic in the length of a value
             raise DataError(f"{self.path}:{self.line}: a value of more than {self.limits.value_kb} kB; {key_of('value_kb')} allows more")
         self._n_open = len(text) - text.rfind(b">") - 1 if bracket else self._n_open + len(text)
         return text
 
 
 def _elements(path: Path, limits: Limits) -> Iterator[tuple[int, str, Element]]:
-    """Every element where it ends, with the line of its opening tag and its name. Nodes and edges are forgotten once they were given."""
+    """Yield every completed element with the line of its opening tag and its name. Nodes and edges are freed after they were yielded."""
+    with needs("graph", "reading GraphML"):
+        from defusedxml.common import DefusedXmlException
+        from defusedxml.ElementTree import iterparse
     inside: list[tuple[int, Element]] = []
     with open_bytes(path) as file:
         source = _Lines(file, path, limits)
@@ -346,19 +340,19 @@ def _required(element: Element, name: str, path: Path, line: int) -> str:
 
 
 def _data(element: Element, tag: str, keys: dict[str, _Key]) -> dict[str, str]:
-    """What a file says of a node or an edge, by name, defaults included; blank is nothing."""
+    """The attributes of a node or an edge by name, including defaults; blank values are omitted."""
     values: dict[str, str | None] = {
         key.name: key.default for key in keys.values() if key.default is not None and key.domain in (tag, "all")
     }
     for child in element:
-        if child.tag.endswith("data"):  # its namespace before it
+        if child.tag.endswith("data"):  # the tag has its namespace as a prefix
             key = child.get("key", "")
             values[keys[key].name if key in keys else key] = child.text
     return {name: text for name, text in values.items() if text and not text.isspace()}
 
 
 def _first(data: dict[str, str], names: Sequence[str]) -> str | None:
-    """The value of the first of these names that is there."""
+    """The value of the first of these names that exists, ignoring case."""
     by_name = {name.lower(): value for name, value in data.items()}
     return next((by_name[name] for name in names if name in by_name), None)
 

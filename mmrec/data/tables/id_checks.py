@@ -1,4 +1,4 @@
-"""What is odd about ids, which stay the text that they are: pairs that a person would take for one, and a kind that changes half-way."""
+"""Checks of id columns: ids that differ only in spelling, and columns that switch between integers and other text."""
 
 import polars as pl
 
@@ -6,14 +6,13 @@ from mmrec.errors import printable
 
 _WHOLE = r"^[+-]?\d+$"
 _PLAIN = r"^(0|[1-9]\d*|[a-z_][a-z\d_.:/-]*)$"
-"""Ids that are the only ones of their look: ASCII, lower case, no spaces, leading zeros or `.0`."""
+"""Ids that are their own normal form: ASCII, lower case, without spaces, leading zeros or a trailing `.0`."""
 
 
 def near_ids(ids: pl.Series) -> tuple[str, ...]:
-    """A note where ids differ only by case, spaces, leading zeros, a trailing `.0`, invisible characters or their Unicode form; they are
-    kept apart.
+    """A note if distinct ids differ only in case, spaces, leading zeros, a trailing `.0`, invisible characters or Unicode form.
 
-    `ids: String`, repeated or not.
+    Such ids are kept apart. `ids` is a String column, with or without repetitions.
     """
     if are_plain(ids):
         return ()
@@ -40,23 +39,23 @@ def near_ids(ids: pl.Series) -> tuple[str, ...]:
 
 
 def are_plain(ids: pl.Series) -> bool:
-    """Whether all ids are the only ones of their look, so that no two that differ are near."""
+    """Whether all ids are their own normal form, so that no two distinct ids differ only in spelling."""
     return bool(ids.str.contains(_PLAIN).all())
 
 
 class Kinds:
-    """Whether ids, which come in pieces, are of one kind up to some row, whole numbers or not, and of the other from there on.
+    """Detects whether the ids of a column, added in pieces, are integers up to some row and other text from there on, or the reverse.
 
-    A single id of either kind is no kind.
+    A single id of one kind does not count as a change.
     """
 
     def __init__(self) -> None:
         self.starts_whole: bool | None = None
-        """Whether the first id is a whole number."""
+        """Whether the first id is an integer."""
         self._counts, self._n_changes, self._first_change, self._last = {True: 0, False: 0}, 0, 0, None
 
     def add(self, ids: pl.Series, rows: pl.Series) -> None:
-        """The next ids, and the numbers of their rows."""
+        """Add the next ids and their row numbers."""
         if ids.is_empty():
             return
         is_whole = ids.str.contains(_WHOLE)
@@ -71,5 +70,5 @@ class Kinds:
 
     @property
     def change(self) -> int | None:
-        """The number of the first row of the other kind; None where kinds mix, or never change."""
+        """The row number of the first id of the second kind; None if the kinds alternate or never change."""
         return self._first_change if self._n_changes == 1 and min(self._counts.values()) > 1 else None

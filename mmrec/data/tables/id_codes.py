@@ -1,6 +1,6 @@
-"""Columns of ids as numbers: millions of texts are told apart, looked up and sorted by numbers, which takes a fraction of the time.
+"""Fast exact operations on id columns: distinct values, lookup and sorting by hashes instead of text comparisons.
 
-Results are exact: numbers that stand for texts are hashes, and what they find is compared with the texts themselves.
+Hash collisions are detected by comparing the texts themselves, so results are exact.
 """
 
 from collections.abc import Sequence
@@ -10,24 +10,24 @@ import numpy as np
 import polars as pl
 
 _AT_ONCE, _LOOKED_AT, _PENDING = 2**22, 2**16, 2**19
-"""Rows that are looked up at a time, which bounds the memory it takes beside the result; by which it is told how a column is sorted; and
-that wait to be told apart."""
+"""Rows looked up per block, which bounds memory beyond the result; rows inspected to detect sorted columns; and rows buffered before
+duplicates are removed."""
 
 
 def distinct(ids: pl.Series) -> pl.Series:
-    """Every text of a column once, in any order."""
+    """The distinct values of a text column, in any order."""
     return (_runs(ids) if _is_in_runs(ids) else ids).unique()
 
 
 class Distinct:
-    """Every text of columns that are added one after another, at least one, once. Takes memory for some three times as many."""
+    """The distinct values of text columns that are added one after another. Memory is bounded by about three times their number."""
 
     def __init__(self) -> None:
         self._ids: pl.Series | None = None
         self._pending: list[pl.Series] = []
 
     def add(self, ids: pl.Series) -> None:
-        """Puts further texts among them."""
+        """Add a column."""
         n_pending = sum(map(len, self._pending)) + len(ids)
         if self._pending and n_pending > max(_PENDING, 0 if self._ids is None else len(self._ids)):
             self._settle()
@@ -35,13 +35,13 @@ class Distinct:
 
     @property
     def ids(self) -> pl.Series:
-        """The texts, in any order."""
+        """The distinct texts, in any order. At least one column must have been added."""
         self._settle()
-        return cast("pl.Series", self._ids)  # for at least one column was added
+        return cast("pl.Series", self._ids)  # not None after `add`
 
     @property
     def repeated(self) -> pl.Series:
-        """The same, some perhaps more than once, for less work."""
+        """The same texts, possibly with repetitions, which is cheaper."""
         return pl.concat([*([] if self._ids is None else [self._ids]), *self._pending])
 
     def _settle(self) -> None:
@@ -53,15 +53,15 @@ class Distinct:
 
 
 def missing(wanted: pl.Series, ids: pl.Series) -> pl.Series:
-    """Those of the texts `wanted`, which are distinct, that do not occur in a column."""
+    """The values of `wanted`, which are distinct, that do not occur in `ids`."""
     ids = _runs(ids) if _is_in_runs(ids) else ids
     left = wanted.filter(~wanted.is_in(_one_a_hash(ids).implode()))
-    hidden = ids.filter(ids.is_in(left.implode()))  # behind another text of the same hash
+    hidden = ids.filter(ids.is_in(left.implode()))  # texts whose hash collides with another's
     return left.filter(~left.is_in(hidden.implode()))
 
 
 def positions(ids: pl.Series, known: pl.Series) -> pl.Series:
-    """UInt32: the place of each id in `known`, whose texts are distinct; null where it has none, and for null."""
+    """The position (UInt32) of each id in `known`, whose values are distinct; null for unknown ids and for null."""
     if _is_in_runs(ids):
         return positions(_runs(ids), known).gather(ids.rle_id())
     hashes = _hash(known)
@@ -76,9 +76,10 @@ def positions(ids: pl.Series, known: pl.Series) -> pl.Series:
 
 
 def text_order(rows: pl.DataFrame, by: Sequence[str]) -> tuple[pl.Series, pl.Series]:
-    """The order that sorts rows by the texts in the columns `by`, null first; and keys, in that order, equal where those texts are.
+    """The row numbers that sort a table by text columns, nulls first, and sort keys that are equal iff the texts are.
 
-    Both are as long as `rows`: numbers of rows (UInt32), and UInt64.
+    Returns:
+        Row numbers (UInt32), and their keys (UInt64) in that order; both as long as `rows`.
     """
     keys = np.zeros(len(rows), dtype=np.uint64)
     for name in by:
@@ -92,30 +93,30 @@ def text_order(rows: pl.DataFrame, by: Sequence[str]) -> tuple[pl.Series, pl.Ser
 
 
 def gather(rows: pl.DataFrame, order: pl.Series) -> pl.DataFrame:
-    """The rows in that order; column by column, as a table that is in pieces is slow to pick from, and large to put together."""
+    """Reorder rows. Columns are gathered one by one: gathering a chunked table is slow, and rechunking all of it needs much memory."""
     return pl.DataFrame([rows[name].rechunk().gather(order) for name in rows.columns])
 
 
 def _ranks(ids: pl.Series) -> tuple[pl.Series, int]:
-    """Of each text its rank among the distinct ones, from 1 up, and 0 for null; and how many ranks there are."""
-    if ids.dtype.is_integer():  # ranks already
+    """The rank of each text among the distinct texts, from 1, with 0 for null; and the number of ranks."""
+    if ids.dtype.is_integer():  # already ranks
         return (ids + 1).fill_null(0), (cast("int | None", ids.max()) or 0) + 2
     known = _one_a_hash(ids).drop_nulls().sort()
     found = positions(ids, known)
-    if found.null_count() > ids.null_count():  # two texts have the same hash
+    if found.null_count() > ids.null_count():  # a hash collision
         known = ids.unique().drop_nulls().sort()
         found = positions(ids, known)
     return (found + 1).fill_null(0), len(known) + 1
 
 
 def _is_in_runs(ids: pl.Series) -> bool:
-    """Whether most of the first ids are those of the row before, as users are in a sorted table."""
+    """Whether most of the first ids repeat the row before, as users do in a sorted table."""
     first = ids.head(_LOOKED_AT)
     return (first == first.shift()).sum() > len(first) // 2
 
 
 def _one_a_hash(ids: pl.Series) -> pl.Series:
-    """Every text once, save those whose hash another one has."""
+    """The first text of each hash."""
     return ids.gather(_hash(ids).arg_unique())
 
 

@@ -1,4 +1,4 @@
-"""Literals as the tails of triples: which they are, and what numbers they say."""
+"""Detect literals among the tails of triples, and parse their numeric values."""
 
 from typing import NamedTuple
 
@@ -7,29 +7,30 @@ import polars as pl
 from mmrec.types import DATATYPE, HEAD, RELATION, TAIL
 
 NUMBER = "number"
-"""The datatype of a literal that is recognised by its value."""
+"""The datatype of literals that are detected by their value."""
 _YEARS = (1000, 2100)
 _WHOLE, _CODE = r"^[+-]?\d+$", r"^[+-]?0\d"
 _N_NAMED = 5
 
 
 class Literal(NamedTuple):
-    """What a relation says of an entity, as the file has it."""
+    """An attribute of an entity: a triple whose tail is a literal."""
 
     entity: str
     relation: str
     value: str
     datatype: str
-    """Such as the IRI of an XML Schema datatype; what is a number is told by the values."""
+    """For example the IRI of an XML Schema datatype. Whether a literal is numeric is decided by its value."""
 
 
 def split_literals(triples: pl.DataFrame) -> tuple[pl.DataFrame, list[Literal]]:
-    """The triples whose tail is an entity, `head, relation, tail`, and the literals, sorted.
+    """Separate triples between entities, `head, relation, tail`, from literals, which are sorted.
 
-    Where a `datatype` says that the tail is a literal, it is one if all literals of its relation are numbers, dates or truth values, or if
-    no other entity has it. A literal that several entities have joins them all the same: a text, such as the name of a genre, is an entity
-    then and no literal; a number is both, with the relation before it, `year:1995`. (With years as numbers alone, kernel ridge from genres
-    and years ranks new films of MovieLens-100K 14% worse in ndcg@20, mean of eight splits; with decades beside them 6% worse.)
+    A tail that `datatype` marks as a literal is one if all marked tails of its relation are numbers, dates or Booleans, or if no other
+    entity has it. A marked tail that several entities share also connects them: a text, such as a genre, becomes an entity instead of a
+    literal; a number becomes both, with the relation as a prefix, `year:1995`. (With years as numeric features alone, kernel ridge
+    regression from genres and years ranks new films of MovieLens-100K 14% worse in ndcg@20, mean over eight splits; with decades beside
+    them, 6% worse.)
     """
     facts = triples.select(HEAD, RELATION, TAIL)
     if DATATYPE not in triples.columns:
@@ -44,11 +45,11 @@ def split_literals(triples: pl.DataFrame) -> tuple[pl.DataFrame, list[Literal]]:
 
 
 def mark_literals(triples: pl.DataFrame, entities: pl.Series) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The triples with a `datatype` where tails are literals, and a note that counts these.
+    """Add the column `datatype` to triples if tails are literals, and a note with their number.
 
-    Where the file has no such column, a relation leads to literals if all its tails are numbers or dates and none is a head or one of the
-    `entities` of items. Codes such as 007 are entities. Where a head or one of `entities` is a whole number, whole numbers but years are
-    entities, too, and so are years where all tails are whole numbers.
+    Without such a column in the file, a relation leads to literals if all its tails are numbers or dates and none is a head or one of the
+    `entities` of items. Codes such as 007 are entities. If any head or item entity is an integer, integers other than years are entities as
+    well, and so are years if all tails are integers.
     """
     if DATATYPE not in triples.columns:
         triples = _recognised(triples, entities)
@@ -63,7 +64,7 @@ def mark_literals(triples: pl.DataFrame, entities: pl.Series) -> tuple[pl.DataFr
 
 
 def _recognised(triples: pl.DataFrame, entities: pl.Series) -> pl.DataFrame:
-    """With a column `datatype`, `NUMBER` for what the values say is one."""
+    """Add the column `datatype`: `NUMBER` for relations whose tails are literals by their values."""
     known = pl.concat([triples[HEAD], entities]).unique()
     is_whole = pl.col(TAIL).str.contains(_WHOLE)
     is_number = number_of(TAIL).is_not_null() & ~pl.col(TAIL).is_in(known.implode()) & ~pl.col(TAIL).str.contains(_CODE)
@@ -76,7 +77,7 @@ def _recognised(triples: pl.DataFrame, entities: pl.Series) -> pl.DataFrame:
 
 
 def number_of(column: str) -> pl.Expr:
-    """Texts as numbers: dates as years with a fraction, true and false as 1 and 0; null for what is none of these, or not finite."""
+    """An expression that parses texts as numbers: dates as fractional years, Booleans as 1 and 0; null for anything else or not finite."""
     text = pl.col(column).str.strip_chars()
     number = text.cast(pl.Float64, strict=False)
     date = text.str.extract(r"^(-?\d{4,}-\d\d(?:-\d\d)?)(?:T[\d:.]+)?(?:Z|[+-]\d\d:\d\d)?$")

@@ -1,26 +1,26 @@
-"""Values that are not text, as text: lists, structs and dictionary-encoded values."""
+"""Convert lists, structs and dictionary-encoded values to text."""
 
 import polars as pl
 
 _BETWEEN = ", "
 _SHOWN = 8
-"""Columns that are named in a note."""
+"""The number of columns that a note names."""
 
 
 def is_coded(dtype: pl.DataType | pl.datatypes.DataTypeClass) -> bool:
-    """Whether these are texts that are stored once each, as the `category` of pandas."""
+    """Whether a type is dictionary-encoded text, such as the `category` of pandas."""
     return isinstance(dtype, pl.Categorical | pl.Enum)
 
 
 def is_text_list(dtype: pl.DataType) -> bool:
-    """Whether these are lists of texts, coded or not."""
+    """Whether a type is a list of texts, dictionary-encoded or not."""
     return isinstance(dtype, pl.List) and (dtype.inner == pl.String or is_coded(dtype.inner))
 
 
 def as_text(values: pl.Expr, dtype: pl.DataType | pl.datatypes.DataTypeClass) -> pl.Expr:
-    """Values of any type as one text each: what a list or a struct holds, whatever is inside of that, with commas between.
+    """Convert values of any type to one text each: the elements of lists and structs, at any depth, joined by commas.
 
-    What cannot be text, such as bytes that are not UTF-8, is null.
+    Values that cannot be text, such as bytes that are not UTF-8, become null.
     """
     if isinstance(dtype, pl.Array):
         return as_text(values.arr.to_list(), pl.List(dtype.inner))
@@ -33,7 +33,7 @@ def as_text(values: pl.Expr, dtype: pl.DataType | pl.datatypes.DataTypeClass) ->
 
 
 def unused_note(items: pl.DataFrame, image: str | None) -> tuple[str, ...]:
-    """A note that names the columns of the items, the one of images excepted, which nothing uses until it is told to: lists and bytes."""
+    """A note that names the item columns of lists or bytes, other than `image`, which are not used unless configured."""
     types = {name: dtype for name, dtype in items.schema.items() if name != image}
     unused = [f"`{name}` ({dtype.base_type()})" for name, dtype in types.items() if dtype.is_nested() or dtype == pl.Binary]
     if not unused:

@@ -1,4 +1,4 @@
-"""How deep values are nested, in types and in texts: found before a parser, which what is too deep costs memory, time or the process."""
+"""Measure how deeply values are nested, in types and in text, before a parser exhausts memory, time or the stack on them."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,15 +25,15 @@ def json_is_deeper(line: bytes, most: int) -> bool:
     if line.count(b"[") + line.count(b"{") <= most:
         return False
     rest, n_levels = _JSON_TEXT.sub(b"", line).translate(_TO_LISTS, _NO_BRACKETS), 0
-    while b"[]" in rest:  # each round takes the innermost level away
+    while b"[]" in rest:  # each round removes the innermost level
         rest, n_levels = _PAIRS.sub(b"", rest), n_levels + 1
         if n_levels > most:
             return True
-    return n_levels + rest.count(b"[") > most  # what is never closed
+    return n_levels + rest.count(b"[") > most  # brackets that are never closed
 
 
 def any_json_is_deeper(blocks: Iterable[bytes], most: int) -> bool:
-    """Whether some line of blocks of lines is."""
+    """Whether any line in blocks of JSON lines nests lists and objects more than `most` deep."""
     many = re.compile(rb"(?:\[\]*){%d}" % (most + 1))
     return any(
         many.search(block.translate(_TO_LISTS, _NO_LINES_NOR_BRACKETS)) and any(json_is_deeper(line, most) for line in block.split(b"\n"))
@@ -42,7 +42,7 @@ def any_json_is_deeper(blocks: Iterable[bytes], most: int) -> bool:
 
 
 def deep_rdf(text: bytes, most: int) -> tuple[int, int] | None:
-    """The line and column, from 1, where triples are first nested more than `most` deep in N-Triples or Turtle; None where nowhere."""
+    """The line and column, from 1, at which N-Triples or Turtle first nests triples more than `most` deep; None if it does not."""
     if text.count(b"<<") <= most:
         return None
     depth, line, start = 0, 1, 0
@@ -59,7 +59,7 @@ def deep_rdf(text: bytes, most: int) -> tuple[int, int] | None:
 
 
 def line_blocks(file: Iterable[bytes], n_bytes: int = 2**20) -> Iterator[bytes]:
-    """The lines of a file, some at a time."""
+    """Yield the lines of a file in blocks of about `n_bytes`."""
     lines, size = [], 0
     for line in file:
         lines.append(line)
@@ -71,7 +71,7 @@ def line_blocks(file: Iterable[bytes], n_bytes: int = 2**20) -> Iterator[bytes]:
 
 
 def n_fields(schema: Mapping[str, pl.DataType]) -> int:
-    """How many columns there are, the fields of nested ones counted instead of them."""
+    """The number of columns, with the fields of structs counted in place of the struct."""
     return sum(map(_n_fields, schema.values()))
 
 
@@ -82,7 +82,7 @@ def _n_fields(dtype: pl.DataType | pl.datatypes.DataTypeClass) -> int:
 
 
 def type_depth(dtype: pl.DataType | pl.datatypes.DataTypeClass) -> int:
-    """How many lists and structs are inside of each other; 0 for a plain value."""
+    """The depth of nested lists and structs in a type; 0 for a plain value."""
     if isinstance(dtype, pl.Struct):
         return 1 + max((type_depth(field.dtype) for field in dtype.fields), default=0)
     return 1 + type_depth(dtype.inner) if isinstance(dtype, pl.List | pl.Array) else 0

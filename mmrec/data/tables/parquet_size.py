@@ -1,7 +1,7 @@
-"""What a Parquet file unfolds to, from its metadata and dictionaries, before its rows are read.
+"""Estimate the size of a Parquet file in memory from its metadata and dictionaries, before its rows are read.
 
-A text that is repeated is stored once, so a file of kilobytes can hold gigabytes. Numbers become arrays of NumPy through Polars: the
-functions of pyarrow for it load pandas where that is installed.
+Repeated texts are stored once, so a file of kilobytes can expand to gigabytes. Arrays are converted to NumPy through Polars, because the
+conversions of pyarrow import pandas if it is installed.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _DAMAGES = (OSError, pa.ArrowException, pl.exceptions.PolarsError, RecursionErro
 
 
 def check_parquet(path: Path, limits: Limits) -> list[str]:
-    """The columns of a Parquet file. Raises DataError for one that is damaged, none, or beyond the limits."""
+    """The columns of a Parquet file. Raises DataError if it is damaged, not Parquet, or exceeds the limits."""
     try:
         schema, n_bytes = pl.scan_parquet(path, glob=False).collect_schema(), path.stat().st_size
         limits.check_columns(path, n_fields(schema))
@@ -38,7 +38,7 @@ def check_parquet(path: Path, limits: Limits) -> list[str]:
 
 
 def _holds_more(path: Path, metadata: pq.FileMetaData, allowed: int) -> bool:
-    """Whether the texts take more than `allowed` bytes, each counted as often as it occurs."""
+    """Whether the texts, counted with repetitions, take more than `allowed` bytes."""
     chunks, n_bytes = [], 0
     for group in range(metadata.num_row_groups):
         for number in range(metadata.num_columns):
@@ -60,7 +60,7 @@ def _holds_more(path: Path, metadata: pq.FileMetaData, allowed: int) -> bool:
 
 
 def _text_bytes(file: pq.ParquetFile, group: int, chunk: pq.ColumnChunkMetaData, allowed: int) -> int:
-    """At least the bytes of the texts in a column of a row group, exact if they are more than `allowed`."""
+    """An upper bound on the bytes of the texts in a column of a row group; exact if it exceeds this row group's part of `allowed`."""
     first = next(_dictionaries(file, group, chunk, 1), None)
     longest = 0 if first is None else int(_lengths(first).max(initial=0))
     bound: int = chunk.num_values * longest + chunk.total_uncompressed_size

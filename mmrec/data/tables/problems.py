@@ -1,4 +1,4 @@
-"""All that is wrong with a person's files, gathered in one pass: what is shown, what is counted, and which rows it concerns."""
+"""Collect everything that is wrong with a user's files in one pass: examples with positions, counts, and the rows concerned."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from mmrec.errors import DataError, printable
 
 SHOWN = 100
-"""Problems with place and value; of those beyond, the counts alone."""
+"""The number of problems kept with position and value; beyond it, problems are only counted."""
 REMEDIES = {
     "no-id": "give each row an id, or remove the row",
     "no-time": "write seconds since 1970, or ISO 8601 such as 2024-12-31T23:59",
@@ -25,7 +25,7 @@ REMEDIES = {
     "missing-picture": "name a file inside the folder, or the store, or nothing",
     "unreadable-picture": "save the picture anew, as JPEG or PNG",
 }
-"""What to do about a kind of problem."""
+"""The remedy for each kind of problem, by code."""
 
 
 @dataclass(frozen=True)
@@ -33,46 +33,46 @@ class Problem:
     """One value, one line or one file that cannot be used."""
 
     code: str
-    """What kind it is: a word that stays the same from version to version."""
+    """The kind of problem: an identifier that is stable across versions."""
     place: str
-    """`file:line:column`, as far as it has them."""
+    """`file:line:column`, as far as they are known."""
     reason: str
-    """What was expected and what was found."""
+    """What was expected and what was found instead."""
     remedy: str = ""
-    """What to do about it, where the reason does not say."""
+    """What to do about it, unless the reason says so."""
 
     def __str__(self) -> str:
         return printable(f"{self.place}: {self.reason}{f'; {self.remedy}' if self.remedy else ''} [{self.code}]")
 
 
 class Problems:
-    """What was found wrong so far, in the order of finding."""
+    """The problems found so far, in the order of discovery."""
 
     def __init__(self) -> None:
         self.shown: list[Problem] = []
         self.counts: Counter[tuple[str, str]] = Counter()
-        """By code and by where: a file, or a column of one."""
+        """Counts by code and by location: a file, or a column of a file."""
 
     def __len__(self) -> int:
         return self.counts.total()
 
     @property
     def room(self) -> int:
-        """How many more may be shown."""
+        """How many more problems can be kept with position and value."""
         return SHOWN - len(self.shown)
 
     def add(self, where: str, first: Sequence[Problem], count: int | None = None) -> None:
-        """Problems of one kind in one place: the first of them, and how many there are, those included."""
+        """Add problems of one kind in one location: the first of them, and their total number `count`."""
         self.counts[first[0].code, where] += len(first) if count is None else count
         self.shown += first[: self.room]
 
     def raise_any(self) -> None:
-        """Raises DataProblems where there are some."""
+        """Raise DataProblems if there are any problems."""
         if len(self):
             raise DataProblems(self)
 
     def as_json(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The problems as a JSON-serialisable dictionary."""
         counts = [{"code": code, "where": where, "count": count} for (code, where), count in self.counts.items()]
         first = [asdict(one) | {"remedy": one.remedy or REMEDIES.get(one.code, "")} for one in self.shown]
         return {"count": len(self), "counts": counts, "first": first}
@@ -87,7 +87,7 @@ class Problems:
 
 
 class DataProblems(DataError):
-    """Everything in a person's files that cannot be used as it is."""
+    """The values in a user's files that cannot be used."""
 
     def __init__(self, problems: Problems) -> None:
         super().__init__(str(problems))

@@ -1,4 +1,4 @@
-"""What a table in a file is, whatever the format: raw rows, what is broken, and where each row stands; and one of many files."""
+"""The common interface of table files of every format: raw rows, broken lines and the position of each row; and tables in many files."""
 
 import io
 from abc import ABC, abstractmethod
@@ -18,52 +18,52 @@ _MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\x
 
 
 class TableFile(ABC):
-    """A table in a file, its values as the file has them. Rows are counted from 0, blank lines left out."""
+    """A table in a file with unparsed values. Rows are counted from 0, without blank lines."""
 
     has_types: bool
-    """Whether the format tells numbers from text."""
+    """Whether the format distinguishes numbers from text."""
 
     has_header: bool = True
-    """Whether the file says what its columns are called."""
+    """Whether the file names its columns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notes: tuple[str, ...] = ()
-        """What was odd about the file, though it could be read."""
+        """Remarks on unusual content that could be read."""
         self.broken: tuple[int, ...] = ()
-        """The lines that `salvage` could not read."""
+        """The line numbers that `salvage` could not read."""
 
     @property
     @abstractmethod
     def columns(self) -> list[str]:
-        """The names of the columns. Raises DataError where the file is empty or not of its format."""
+        """The column names. Raises DataError if the file is empty or not in the expected format."""
 
     @abstractmethod
     def scan(self) -> pl.LazyFrame:
-        """All rows. Collecting raises PolarsError where a line is broken."""
+        """All rows, lazily. Collecting them raises PolarsError if a line is broken."""
 
     def keep_text(self, columns: Sequence[str]) -> None:  # noqa: B027, most formats have nothing to do
-        """From now on the values of these columns, which are ids, are read as the text that the file has, numbers among them."""
+        """Read the values of these columns, which hold ids, as the text in the file, even if they are numbers."""
 
     def pieces(self, n_rows: int) -> Iterator[pl.LazyFrame]:
-        """The rows of `scan`, at most so many at a time, in order, for tables that are larger than memory. Raises as it does."""
+        """Yield the rows of `scan` in order, at most `n_rows` at a time, for tables larger than memory. Raises as `scan` does."""
         return (piece.lazy() for piece in self.scan().collect_batches(chunk_size=n_rows, engine="streaming"))
 
     @abstractmethod
     def salvage(self, problems: Problems) -> pl.LazyFrame:
-        """The rows that can be read, line by line; the lines that cannot become problems."""
+        """Read line by line and keep the rows that can be read; the other lines become problems."""
 
     @abstractmethod
     def places(self, rows: Sequence[int]) -> list[str]:
-        """Where these ascending rows stand, for messages: `items.csv:17`. Of what `salvage` gave, once it was asked."""
+        """The positions of ascending row numbers, for messages: `items.csv:17`. After `salvage`, rows are counted in its result."""
 
     def broken_texts(self) -> list[tuple[str, str]]:
-        """The place and the text of every broken line."""
+        """The position and the text of every broken line."""
         return []
 
     @property
     def frame(self) -> pl.DataFrame:
-        """All rows. Raises DataProblems that name every broken line."""
+        """All rows. Raises DataProblems, which names every broken line."""
         try:
             return self.scan().collect()
         except pl.exceptions.PolarsError:
@@ -73,18 +73,18 @@ class TableFile(ABC):
             return found
 
     def place(self, row: int) -> str:
-        """Where one row stands."""
+        """The position of one row."""
         return self.places([row])[0]
 
 
 class TextFile(TableFile):
-    """A table in lines of text: UTF-8, UTF-16 or UTF-32 by their marks, else what `encoding` says, that of this file alone by default."""
+    """A table stored as text: UTF-8, UTF-16 or UTF-32 by its byte order mark, else in `encoding`, detected from this file by default."""
 
     def __init__(self, path: Path, encoding: TextEncoding | None = None) -> None:
         super().__init__(path)
         self._text_encoding = encoding or TextEncoding([path])
         self._lines: list[int] | None = None
-        """Of each row that was salvaged, its line."""
+        """The line of each salvaged row."""
         with open_bytes(path) as file:
             start = file.read(4)
         for mark, name in _MARKS.items():
@@ -96,19 +96,19 @@ class TextFile(TableFile):
 
     @property
     def source(self) -> Path | io.BytesIO:
-        """What Polars can read: the file, or the same in UTF-8."""
+        """The input for Polars: the file, or its text transcoded to UTF-8."""
         return io.BytesIO(self._text) if self._text is not None else self.path
 
     _text: bytes | None = None
 
     def open(self) -> io.TextIOBase:
-        """The text, decompressed and decoded; other bytes than of its encoding are kept, for `delimited.encoding.odd_bytes`."""
+        """Open the text, decompressed and decoded; bytes invalid in its encoding are kept for `delimited.encoding.odd_bytes`."""
         raw: io.BytesIO | io.BufferedReader = io.BytesIO(self._text) if self._text is not None else open_bytes(self.path)
         return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="", errors="surrogateescape")
 
     def check_cells(self, n_columns: int, limits: Limits) -> None:
-        """Raises DataError where lines that say nothing of most columns are too many for the size of the file."""
-        if n_columns <= limits.cells_per_byte:  # a line has a byte at least
+        """Raise DataError if the table has far more cells than its bytes can describe, because most are missing."""
+        if n_columns <= limits.cells_per_byte:  # a line has at least one byte
             return
         n_lines = n_bytes = 0
         for block in self.blocks():
@@ -116,7 +116,7 @@ class TextFile(TableFile):
         limits.check_cells(self.path, n_lines, n_columns, n_bytes)
 
     def blocks(self) -> Iterator[bytes]:
-        """The file in UTF-8, decompressed, some lines at a time."""
+        """Yield the decompressed file in UTF-8, in blocks of lines."""
         with io.BytesIO(self._text) if self._text is not None else open_bytes(self.path) as file:
             yield from line_blocks(file)
 
@@ -140,14 +140,14 @@ class TextFile(TableFile):
 
     @abstractmethod
     def _salvage(self, problems: Problems) -> pl.LazyFrame:
-        """As `salvage`, in the encoding of the file; lines with other bytes become problems."""
+        """Implement `salvage` in the detected encoding; lines with invalid bytes become problems."""
 
     @abstractmethod
     def _row_lines(self) -> Iterator[int]:
-        """The line on which each row starts."""
+        """Yield the line on which each row starts."""
 
     def _settle_encoding(self) -> None:
-        """Reads the file as what it is from now on, where that is not UTF-8. Raises DataError where it looks like nothing."""
+        """Transcode the file if it is not UTF-8. Raises DataError if no encoding fits."""
         if self._text is None and (encoding := self._text_encoding.of(self.path)) != UTF8:
             text = self._transcode(encoding)
             remedy = "" if self._text_encoding.given else "; data.encoding= says another"
@@ -162,9 +162,13 @@ class TextFile(TableFile):
 
 
 class Parts(TableFile):
-    """One table in many files with the same columns, in their order. `labels` has further columns: of each file, the value of all its rows.
+    """One table in many files with the same columns, concatenated in order.
 
-    In files that have types, a column of labels that are all whole numbers, or all days, is one of numbers or of days.
+    Args:
+        path: the folder or glob of the table, for messages.
+        parts: the files.
+        labels: further columns: for each file, the values that all its rows have. If the format has types, labels that are all integers, or
+            all dates, become integers or dates.
     """
 
     def __init__(self, path: Path, parts: Sequence[TableFile], labels: Sequence[Mapping[str, str | None]]) -> None:
@@ -233,7 +237,7 @@ class Parts(TableFile):
 
 
 def _labels(values: pl.Series, has_types: bool) -> list[pl.Expr]:
-    """Each value as a column."""
+    """A constant column for each value."""
     numbers, days = values.cast(pl.Int64, strict=False), values.str.to_date("%Y-%m-%d", strict=False)
     is_code = values.str.contains(r"^[+-]?0\d").any()
     for typed in (numbers, days) if has_types and not is_code else ():

@@ -1,8 +1,8 @@
-"""In which unit a column of times is, as its numbers tell, and the same in seconds since 1970 UTC.
+"""Detect the unit of a column of times from its numbers, and convert it to seconds since 1970 UTC.
 
-A number may count seconds, milliseconds, microseconds or nanoseconds since 1970, or days as spreadsheets do, or be a year or the digits of
-a date. All numbers of a column are in one unit; those in another cannot be used. What a column was taken for is a note, and so are times
-that are unlikely in that unit.
+Numbers may be seconds, milliseconds, microseconds or nanoseconds since 1970, spreadsheet days, years, or the digits of a date. All numbers
+of a column must share one unit; times in another unit cannot be used. A detected unit other than seconds is reported in a note, and so are
+times that are implausible in that unit.
 """
 
 from collections import Counter, defaultdict
@@ -15,24 +15,24 @@ from mmrec.data.tables.raw import TableFile
 from mmrec.errors import DataError
 
 EARLIEST, LATEST = 631_152_000, 4_102_444_800
-"""1990 and 2100: seconds between them are likely times."""
+"""1990 and 2100: times between them are plausible."""
 SECONDS, YEARS, SHEET_DAYS = "seconds", "years", "days since 1899-12-30, as spreadsheets count them"
 _SCALES = {SECONDS: 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _LATEST_SECOND = 10**11
-"""The year 5138. A time beyond it is in a smaller unit, of which each holds the times up to the same year that the one before cannot."""
+"""The year 5138. Larger numbers are in a smaller unit: each unit covers times up to that year that the unit before it does not."""
 _DIGITS = {"dates, YYYYMMDD": 10**6, "dates with minutes, YYYYMMDDhhmm": 10**2, "dates with seconds, YYYYMMDDhhmmss": 1}
-"""Numbers whose digits are those of a date, by what makes YYYYMMDDhhmmss of them."""
+"""Formats of dates written as digits, with the factor that extends them to YYYYMMDDhhmmss."""
 _LEAST_YEAR, _GREATEST_YEAR = 1900, 2100
 _SHEET_DAY_OF_1970, _DAY = 25_569, 86_400
 _SHARE = 0.9
-"""How many of a column's numbers must be years, days or digits of dates for it to hold those: times in 1970 may look like them, too."""
+"""The fraction of a column that must look like years, spreadsheet days or date digits: times in 1970 may look like them as well."""
 
 
 class TimeUnits:
-    """How many times of a column, which come in pieces, are in which unit.
+    """Counts of the time units in a column that is added in pieces.
 
     Args:
-        is_nullable: whether a time may be missing, so that those that are there may all be 0.
+        is_nullable: whether times may be missing, in which case a column of zeros is accepted.
     """
 
     def __init__(self, is_nullable: bool) -> None:
@@ -40,14 +40,14 @@ class TimeUnits:
         self._n_rows = self._n_zero = 0
         self._counts: Counter[str] = Counter()
         self._unlikely: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-        """Of each unit how many times are unlikely, the least and the greatest of them, by pieces."""
+        """For each unit and piece: the number of implausible times, their minimum and maximum."""
 
     def add(self, parsed: pl.DataFrame, name: str) -> None:
-        """The next rows, as `mmrec.data.tables.columns.parse` gives them, with the column `name`."""
+        """Add the next rows, as returned by `mmrec.data.tables.columns.parse`, with times in the column `name`."""
         times = parsed[name].drop_nulls()
         n_zero = int((times == 0).sum())
         self._n_rows, self._n_zero = self._n_rows + len(times), self._n_zero + n_zero
-        if fraction_of(name) not in parsed.columns:  # no numbers, but dates and times
+        if fraction_of(name) not in parsed.columns:  # dates and times rather than numbers
             return
         if len(times) and minimum(times) >= EARLIEST and maximum(times) <= LATEST:
             self._counts[SECONDS] += len(times)
@@ -64,9 +64,9 @@ class TimeUnits:
 
     @property
     def unit(self) -> str | None:
-        """That of most times, the largest of several; years, days and digits of dates only where nearly all times are.
+        """The most frequent unit, the largest in case of a tie; years, spreadsheet days and date digits only if nearly all times are.
 
-        None where all are seconds, so that nothing is to be done.
+        None if all times are seconds, so that no conversion is needed.
         """
         scaled: Counter[str] = Counter()
         for unit, n in self._counts.items():
@@ -76,9 +76,10 @@ class TimeUnits:
         return max(scaled, key=lambda unit: (scaled[unit], -_SCALES[unit])) if set(scaled) - {SECONDS} else None
 
     def notes(self, name: str, table: TableFile) -> tuple[str, ...]:
-        """What the column `name` was taken for, where it is not seconds, and how many times are unlikely ones.
+        """Notes on the detected unit of the column `name`, unless it is seconds, and on implausible times.
 
-        Raises DataError where all of several times are 0.
+        Raises:
+            DataError: the column has several times and all are 0.
         """
         if self._n_zero == self._n_rows > 1 and not self._is_nullable:
             raise DataError(
@@ -98,12 +99,12 @@ class TimeUnits:
 
 
 def fraction_of(name: str) -> str:
-    """What the column is called that has the fractions of the times in the column `name`, where those were numbers."""
+    """The name of the column with the fractional parts of the times in the column `name`, if those were numbers."""
     return f"__fraction_{name}__"
 
 
 def in_seconds(time: pl.Expr, fraction: pl.Expr, unit: str) -> pl.Expr:
-    """Times, given the unit of their column, in seconds since 1970 UTC; null where they are in another."""
+    """Convert times to seconds since 1970 UTC, given the unit of their column; null for times in another unit."""
     same = pl.when(_unit(time) == unit).then(time)
     if unit == YEARS:
         return pl.date(same, 1, 1).dt.epoch("s")
@@ -116,12 +117,12 @@ def in_seconds(time: pl.Expr, fraction: pl.Expr, unit: str) -> pl.Expr:
 
 
 def _scale_of(unit: str) -> str:
-    """What a unit is by the size of its numbers alone."""
+    """The unit that the magnitude of a unit's numbers suggests."""
     return unit if unit in _SCALES else "milliseconds" if unit in list(_DIGITS)[1:] else SECONDS
 
 
 def _unit(time: pl.Expr) -> pl.Expr:
-    """What each number other than 0 is most likely, by its size and its digits."""
+    """The most likely unit of each nonzero number, by its magnitude and digits."""
     found: Then | ChainedThen = pl.when(time.is_between(_LEAST_YEAR, _GREATEST_YEAR)).then(pl.lit(YEARS))
     first, last = (second // _DAY + _SHEET_DAY_OF_1970 for second in (EARLIEST, LATEST))
     found = found.when(time.is_between(first, last)).then(pl.lit(SHEET_DAYS))
@@ -138,13 +139,13 @@ def _size_unit(size: pl.Expr) -> pl.Expr:
 
 
 def _is_unlikely(time: pl.Expr) -> pl.Expr:
-    """Whether a number is a time outside of the likely years, as its size tells the unit."""
+    """Whether a number is outside the plausible years in every unit."""
     likely = (time.is_between(EARLIEST * scale, LATEST * scale) for scale in _SCALES.values())
     return ~pl.any_horizontal(*likely)
 
 
 def _read_digits(time: pl.Expr, factor: int) -> pl.Expr:
-    """The times whose digits, times the factor, are YYYYMMDDhhmmss; null for other numbers."""
+    """Parse numbers whose digits, multiplied by the factor, read YYYYMMDDhhmmss; null for other numbers."""
     least, end = (year * 10**10 // factor for year in (_LEAST_YEAR, _GREATEST_YEAR + 1))
     digits = (pl.when(time.is_between(least, end)).then(time) * factor).cast(pl.String)
     return digits.str.to_datetime("%Y%m%d%H%M%S", strict=False, time_unit="us")

@@ -1,6 +1,6 @@
-"""Where our model stands beside the baselines: the numbers that the console, the README and the report show, computed once.
+"""The comparison of our model with the baselines, from which the console, the README and the report take their numbers.
 
-Takes the content of a run's `metrics.json`; the first model in it is ours, every other one is a baseline.
+The input is the content of a run's `metrics.json`; its first model is ours, all others are baselines.
 """
 
 import math
@@ -20,31 +20,31 @@ MAX_CHARTED = 6
 
 @dataclass(frozen=True)
 class Cell:
-    """One model under one metric."""
+    """The value of one metric for one model."""
 
     value: float | None
-    """Mean over seeds; None where it was not measured."""
+    """The mean over seeds; None if it was not measured."""
     std: float | None
-    """Sample standard deviation over seeds; None for fewer than two."""
+    """The sample standard deviation over seeds; None for fewer than two."""
     interval: tuple[float, float] | None
-    """95% confidence interval over users."""
+    """The 95% confidence interval over users."""
     is_best: bool
-    """No other model is better; always False where there is nothing to compare with."""
+    """Whether no other model is better; False if there is no other model."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Ours against the best baseline of one metric."""
+    """The difference between our model and the best baseline in one metric."""
 
     ours: float
     theirs: float
     baseline: str
     sign: int = 1
-    """-1 where a lower value is better."""
+    """-1 if lower values are better."""
 
     @property
     def relative(self) -> float | None:
-        """(ours - theirs) / theirs; None where theirs is zero."""
+        """(ours - theirs) / theirs; None if theirs is zero."""
         return (self.ours - self.theirs) / self.theirs if self.theirs else None
 
 
@@ -55,7 +55,7 @@ class Comparison:
     columns: tuple[str, ...]
     rows: dict[str, tuple[Cell, ...]]
     differences: tuple[Difference | None, ...]
-    """None where ours or all baselines lack the metric."""
+    """None if our model or all baselines lack the metric."""
 
     @property
     def ours(self) -> str:
@@ -67,22 +67,22 @@ class Comparison:
 
 
 def metric_key(column: str) -> str:
-    """The key in `metrics.json`: a bare name such as `ndcg@20` means the test part."""
+    """The key in `metrics.json`: a name without part, such as `ndcg@20`, refers to the test part."""
     return column if "/" in column else f"test/{column}"
 
 
 def cutoff(name: str) -> int:
-    """The k of `ndcg@20`; 0 for a metric without one, such as `auc`."""
+    """The k of `ndcg@20`; 0 for a metric without a cutoff, such as `auc`."""
     return int(name.rpartition("@")[2]) if "@" in name else 0
 
 
 def cutoffs(names: Iterable[str]) -> list[int]:
-    """All k of some metrics, ascending; those without one have no part in it."""
+    """The distinct cutoffs of metrics, ascending."""
     return sorted({cutoff(name) for name in names} - {0})
 
 
 def compare(metrics: dict[str, Any], columns: Sequence[str]) -> Comparison:
-    """Arranges `metrics.json` by the given columns, `recall@20` (test) or `val/recall@20`."""
+    """Arrange the content of `metrics.json` by the given columns, `recall@20` (test) or `val/recall@20`."""
     rows: dict[str, list[Cell]] = {model: [] for model in metrics["models"]}
     ours = next(iter(rows))
     for key in map(metric_key, columns):
@@ -100,22 +100,22 @@ def compare(metrics: dict[str, Any], columns: Sequence[str]) -> Comparison:
 
 
 def best_baseline(metrics: dict[str, Any], column: str) -> str | None:
-    """The best baseline of one metric; None where ours or all baselines lack it."""
+    """The best baseline in a metric; None if our model or all baselines lack it."""
     (difference,) = compare(metrics, [column]).differences
     return difference.baseline if difference else None
 
 
 def headlines(names: Iterable[str]) -> list[str]:
-    """Of bare metrics those that tables show first: recall and ndcg by cutoff where a task ranks, else all in their order."""
+    """The metrics that tables show first: recall and ndcg by cutoff for ranking tasks, else all in the given order."""
     found = list(names)
     ranked = [name for name in found if name.startswith(("recall@", "ndcg@"))]
     return sorted(sorted(ranked, reverse=True), key=cutoff) or found
 
 
 def headline(metrics: dict[str, Any]) -> str:
-    """The metric that a run is judged by: ndcg at the greatest cutoff that ours has on the test part, such as `ndcg@20`.
+    """The main metric of a run: ndcg at the largest cutoff on the test part, such as `ndcg@20`.
 
-    Of a task that measures no lists, at no cutoff, it is the first metric.
+    For tasks without cutoffs, it is the first metric.
     """
     ours: dict[str, Any] = next(iter(metrics["models"].values()))
     tested = [name.removeprefix("test/") for name in ours if name.startswith("test/")]
@@ -125,7 +125,7 @@ def headline(metrics: dict[str, Any]) -> str:
 
 
 def charted_models(metrics: dict[str, Any]) -> list[str]:
-    """Ours and the best five baselines by the `headline`: more a chart of bars cannot tell apart."""
+    """Our model and the five best baselines by `headline`: the bars of more models would be indistinguishable."""
     ours, *baselines = metrics["models"]
     key = metric_key(headline(metrics))
     better = sign(key, metrics.get("lower_is_better", ()))
@@ -135,9 +135,13 @@ def charted_models(metrics: dict[str, Any]) -> list[str]:
 
 
 def paired_difference(per_user: pl.DataFrame, ours: str, baseline: str, metric: str, seed: int) -> PairedTest | None:
-    """Ours minus the baseline, user by user, over the users that all seeds of both have. None for fewer than two users.
+    """The paired test of our model against a baseline over the users that all seeds of both share; None for fewer than two users.
 
-    `per_user`: `user_id, model, seed, <metric>, …`; `seed` is that of the resampling.
+    Args:
+        per_user: `user_id, model, seed, <metric>, …`.
+        ours, baseline: names of models.
+        metric: the metric to test.
+        seed: of the resampling.
     """
     of_ours, of_baseline = (per_user.filter(pl.col("model") == model) for model in (ours, baseline))
     values = align_users(of_ours, of_baseline, metric)
@@ -145,7 +149,7 @@ def paired_difference(per_user: pl.DataFrame, ours: str, baseline: str, metric: 
 
 
 def describe_standing(comparison: Comparison, column: str) -> str:
-    """One sentence without its full stop: ours against the best baseline under one of the comparison's columns, whichever way it falls."""
+    """A sentence, without its full stop, that compares our model with the best baseline in one of the comparison's columns."""
     c = comparison.columns.index(column)
     name, difference = metric_key(column).replace("/", " "), comparison.differences[c]
     value = comparison.rows[comparison.ours][c].value
@@ -162,7 +166,7 @@ def describe_standing(comparison: Comparison, column: str) -> str:
 
 
 def told_direction(sign: int) -> str:
-    """What a sentence adds where higher is not better: of most metrics that goes without saying."""
+    """The addition to a sentence if lower values are better; higher is taken for granted."""
     return "" if sign > 0 else "; lower is better"
 
 

@@ -1,7 +1,7 @@
-"""A leaderboard: many models on one data set and split, several seeds each, held against the first of them.
+"""A leaderboard: many models on one dataset and split with several seeds, each compared with the first model.
 
-A seed of a leaderboard makes the split, where that is random, and the training. So two models meet the same rows in each seed, differences
-are taken user by user within it, and the intervals hold what users, splits and trainings vary.
+Each seed determines the training and, if the split is random, the split. In each seed two models therefore use the same rows; differences
+are taken per user within a seed, and intervals include the variance over users, splits and trainings.
 """
 
 from collections.abc import Sequence
@@ -22,47 +22,47 @@ from mmrec.types import USER_ID
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """A model in all of its runs."""
+    """The results of a model in all of its runs."""
 
     name: str
     is_baseline: bool
     per_user: pl.DataFrame
-    """`user_id, seed, <metric>, …` of the test parts."""
+    """`user_id, seed, <metric>, …` on the test parts."""
     fit_s: dict[int, float]
-    """By seed, the seconds that training or fitting took."""
+    """The seconds of training or fitting, by seed."""
     lists: dict[int, dict[str, float]]
-    """By seed, what its lists are like: `coverage@20` and so on."""
+    """Properties of the lists by seed: `coverage@20` and so on."""
     tuned: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By seed, what tuning chose."""
+    """The hyperparameters chosen by tuning, by seed."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric of one model."""
+    """The value of one metric for one model."""
 
     mean: float
-    """Over seeds, of means over users."""
+    """The mean over seeds of means over users."""
     std: float | None
-    """Sample standard deviation of the seeds' means; None for fewer than two."""
+    """The sample standard deviation of the seeds' means; None for fewer than two."""
     low: float
-    """95% interval of the mean, over users and seeds."""
+    """The lower end of the 95% interval of the mean, over users and seeds."""
     high: float
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model of a leaderboard."""
+    """The row of one model in a leaderboard."""
 
     model: MeasuredModel
     values: dict[str, Measured]
     coverage: float | None
-    """Share of the catalogue in the lists, as long as runs describe them, mean over seeds."""
+    """The fraction of the catalogue in the lists, as long as runs describe them; mean over seeds."""
     fit_s: float | None
-    """Median over seeds."""
+    """The median over seeds."""
     difference: PairedTest | None
-    """This model minus the first one, in the tested metric; None for the first, and where they have no user in common."""
+    """This model minus the first one in the tested metric; None for the first model, and if they have no user in common."""
     p_holm: float | None
-    """Its p-value, corrected over all models of the section."""
+    """The p-value, corrected over all models of the section."""
 
     @property
     def name(self) -> str:
@@ -70,13 +70,13 @@ class Row:
 
     @property
     def is_found(self) -> bool:
-        """Told from the first model: below 5% after the correction, and the interval excludes zero."""
+        """Whether it differs significantly from the first model: p below 5% after correction, and the interval excludes zero."""
         return self.difference is not None and self.p_holm is not None and self.p_holm < LEVEL and not self.difference.includes_zero
 
 
 @dataclass(frozen=True)
 class Section:
-    """One data set under one split."""
+    """The results on one dataset with one split."""
 
     data: str
     split: str
@@ -85,9 +85,9 @@ class Section:
     metric: str
     seeds: tuple[int, ...]
     n_users: int
-    """Distinct users in the test parts."""
+    """The number of distinct users in the test parts."""
     lower_is_better: tuple[str, ...] = ()
-    """Of the columns those that a task declares so."""
+    """The columns for which a task declares that lower is better."""
 
     @property
     def first(self) -> Row:
@@ -95,16 +95,16 @@ class Section:
 
     @property
     def best_baseline(self) -> Row | None:
-        """The baseline that is best in the tested metric, by the value shown: the hardest comparison."""
+        """The best baseline in the tested metric: the hardest comparison."""
         return next((row for row in self.ranked if row.model.is_baseline), None)
 
     @property
     def ranked(self) -> list[Row]:
-        """The best in the tested metric first."""
+        """The rows by the tested metric, best first."""
         return sorted(self.rows, key=lambda row: -sign(self.metric, self.lower_is_better) * row.values[self.metric].mean)
 
     def best(self, column: str) -> float:
-        """The best mean of a column."""
+        """The best mean in a column."""
         return max((row.values[column].mean for row in self.rows), key=lambda mean: sign(column, self.lower_is_better) * mean)
 
 
@@ -117,10 +117,18 @@ def make_section(
     seed: int,
     lower_is_better: Sequence[str] = (),
 ) -> Section:
-    """Measures all models, and tests each against the first in `metric`, one family for Holm. Raises DataError for a metric without values.
+    """Evaluate all models, and test each against the first one, with Holm correction over the section.
 
-    `seed` is that of the resampling; `lower_is_better` are metrics that a task declares so. A model that lacks some seeds is tested in
-    those that it shares with the first.
+    Args:
+        data, split: the labels of the section.
+        models: the models; a model that lacks some seeds is tested on those that it shares with the first.
+        columns: the metrics to show.
+        metric: the metric to test.
+        seed: of the resampling.
+        lower_is_better: metrics for which a task declares so.
+
+    Raises:
+        DataError: a model lacks values of a metric.
     """
     names = tuple(dict.fromkeys([*columns, metric]))
     for model in models:
@@ -145,7 +153,7 @@ def make_section(
 
 
 def describe_section(section: Section) -> str:
-    """One sentence without its full stop: the first model against the best baseline, whichever way it falls."""
+    """A sentence, without its full stop, that compares the first model with the best baseline."""
     first, best, metric = section.first, section.best_baseline, section.metric
     if best is None:
         return f"{first.name} reaches {format_value(first.values[metric].mean)} in {metric}, with no baseline beside it"
@@ -179,7 +187,7 @@ def _measure(model: MeasuredModel, metric: str, seed: int) -> Measured:
 
 
 def _aligned(models: Sequence[MeasuredModel], metric: str) -> list[Values]:
-    """Seeds by users of each model, over the seeds and (seed, user) pairs that all have; NaN for pairs that are not there."""
+    """A matrix of seeds by users for each model, over the seeds and (seed, user) pairs that all share; NaN for missing pairs."""
     keys = ["seed", USER_ID]
     tables = [model.per_user.select(*keys, metric).drop_nulls() for model in models]
     common = tables[0].select(keys)

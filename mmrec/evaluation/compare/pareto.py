@@ -1,4 +1,4 @@
-"""What accuracy costs: which models no other one beats in accuracy, time to fit and coverage at once, as a chart and a sentence."""
+"""The Pareto front of models in accuracy, fitting time and coverage, as a chart and a sentence."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from mmrec.metrics.direction import sign
 
 @dataclass(frozen=True)
 class Standing:
-    """What one model reaches, and what it takes."""
+    """The accuracy, fitting time and coverage of a model."""
 
     name: str
     accuracy: float
@@ -23,32 +23,35 @@ class Standing:
     fit_s: float
     """Seconds; lower is better."""
     coverage: float
-    """Share of the catalogue that its lists show, 0 to 1; higher is better."""
+    """The fraction of the catalogue in its lists, 0 to 1; higher is better."""
 
     def dominates(self, other: "Standing") -> bool:
-        """No worse in any of the three, better in at least one: equals do not dominate each other."""
+        """Whether it is not worse in any of the three, and better in at least one."""
         ours, theirs = ((s.accuracy, -s.fit_s, s.coverage) for s in (self, other))
         return ours != theirs and all(a >= b for a, b in zip(ours, theirs, strict=True))
 
 
 @dataclass(frozen=True)
 class ParetoView:
-    """A chart and what it says."""
+    """A chart with a sentence about it."""
 
     chart: Markup
     sentence: str
+    standings: Sequence[Standing]
+    """In the order of the chart's models."""
+    front: set[str]
 
 
 def pareto_front(standings: Sequence[Standing]) -> set[str]:
-    """The names of those that no other dominates (Pareto 1906, as in Kung, Luccio & Preparata 1975); equals are on it together."""
+    """The names of models that no other one dominates (Pareto 1906, as in Kung, Luccio & Preparata 1975)."""
     return {s.name for s in standings if not any(other.dominates(s) for other in standings)}
 
 
 def pareto_view(metrics: dict[str, Any], run: dict[str, Any], metric: str) -> ParetoView | None:
-    """The models of one run, from its `metrics.json` and `run.json`, in a test metric such as `ndcg@20`, ours first.
+    """The Pareto front of the models in a run, from its `metrics.json` and `run.json`, for a test metric such as `ndcg@20`.
 
-    None where fewer than two models have all three: runs of before `fit_s` was kept, lists that were not described at the metric's cutoff;
-    and for a metric of which lower is better, for the chart has what is better further up.
+    None if fewer than two models have all three values (earlier runs lack `fit_s`, and lists may not be described at the metric's cutoff),
+    or if lower values of the metric are better, since the chart has better values higher up.
     """
     if sign(metric, metrics.get("lower_is_better", ())) < 0:
         return None
@@ -56,17 +59,17 @@ def pareto_view(metrics: dict[str, Any], run: dict[str, Any], metric: str) -> Pa
 
 
 def view_standings(standings: Sequence[Standing], metric: str, ours: str | None = None) -> ParetoView | None:
-    """The same from any standings, means over runs too; `ours` is the model whose place the sentence adds. None for fewer than two."""
+    """The Pareto front of any standings; the sentence adds the position of `ours`. None for fewer than two models."""
     if len(standings) < 2:
         return None
     front = pareto_front(standings)
     dots = [Dot(s.name, s.fit_s, s.accuracy, s.coverage, s.name in front, _title(s, metric)) for s in standings]
     label = f"{metric} by the time to fit, a dot for each model, larger with coverage"
-    return ParetoView(scatter(label, dots, "time to fit once", f"test {metric}"), describe_front(standings, ours))
+    return ParetoView(scatter(label, dots, "time to fit once", f"test {metric}"), describe_front(standings, ours), standings, front)
 
 
 def standings_of(metrics: dict[str, Any], run: dict[str, Any], metric: str) -> list[Standing]:
-    """Of each model of a run that has accuracy, seconds and coverage, in the order of `metrics.json`."""
+    """The models of a run that have accuracy, seconds and coverage, in the order of `metrics.json`."""
     coverage_key, found = f"coverage@{metric.rpartition('@')[2]}", []
     for name, measured in metrics["models"].items():
         coverage = metrics.get("lists", {}).get(name, {}).get(coverage_key)
@@ -77,7 +80,7 @@ def standings_of(metrics: dict[str, Any], run: dict[str, Any], metric: str) -> l
 
 
 def describe_front(standings: Sequence[Standing], ours: str | None = None) -> str:
-    """Who is on the front, most accurate first, and which of them dominate `ours`."""
+    """A sentence that names the models on the front, most accurate first, and those that dominate `ours`."""
     front = pareto_front(standings)
     ranked = sorted((s for s in standings if s.name in front), key=lambda s: -s.accuracy)
     verb = "is" if len(ranked) == 1 else "are"

@@ -1,4 +1,4 @@
-"""What to call a run among others: the keys of its configuration that set it apart."""
+"""Labels of runs: the configuration keys by which they differ."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ _MANY_KEYS = 2
 
 
 def run_labels(configs: Sequence[Mapping[str, object]], folders: Sequence[str]) -> list[str]:
-    """What sets each run apart, by flat configurations (`fusion.n_layers` to 2): `seed=1`, or the folder's name where nothing does.
+    """Label runs by their differences in flat configurations (`fusion.n_layers` to 2): `seed=1`, or the folder if there are none.
 
-    Where more than two keys differ, a run is named by those in which it is not as most runs are, and `base` is as most are in all. Paths,
-    loggers and baselines don't count; where a group makes another class its other keys don't either: `fusion=GatedFusion` is all.
+    If more than two keys differ, a run is labelled by those in which it deviates from the most frequent value, or `base` if there are none.
+    Paths, loggers and baselines are ignored. If a key with a class differs, the other keys of its group are ignored: `fusion=GatedFusion`.
     """
     keys = _differing_keys(configs)
     if len(keys) > _MANY_KEYS:
@@ -34,7 +34,7 @@ def run_labels(configs: Sequence[Mapping[str, object]], folders: Sequence[str]) 
 
 
 def is_compared(key: str) -> bool:
-    """Whether a key of a flat configuration can change what a run measures, and is not merely where things are or how they are shown."""
+    """Whether a key of a flat configuration can influence results, rather than only locations or output."""
     return not (key.startswith(_NOT_COMPARED) or key.endswith(".cache"))
 
 

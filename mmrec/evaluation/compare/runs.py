@@ -1,4 +1,4 @@
-"""Runs of one split beside the first of them: differences user by user, corrected for their number, and a verdict in words."""
+"""Compare runs on one split with the first of them: paired differences, corrected for multiple testing, and verdicts in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """What a comparison needs of a run."""
+    """The results of a run that a comparison uses."""
 
     label: str
     folder: str
     metrics: dict[str, float]
-    """Of our model, mean over seeds: `test/ndcg@20` and so on."""
+    """The metrics of our model, means over seeds: `test/ndcg@20` and so on."""
     slices: dict[str, dict[str, dict[str, Any]]]
     per_user: pl.DataFrame
-    """Our model's rows: `user_id, seed, <metric>, …` of the test part."""
+    """The rows of our model: `user_id, seed, <metric>, …` on the test part."""
     split_hash: str
     lower_is_better: tuple[str, ...] = ()
-    """Of the metrics those that its task declares so."""
+    """The metrics for which its task declares that lower is better."""
 
     @property
     def n_seeds(self) -> int:
@@ -38,7 +38,7 @@ class MeasuredRun:
 
 @dataclass(frozen=True)
 class RunDifference:
-    """One run against the first."""
+    """The difference between a run and the first one."""
 
     run: MeasuredRun
     test: PairedTest
@@ -46,22 +46,22 @@ class RunDifference:
     p_holm: float
     """`test.p_value`, corrected over all runs of the comparison."""
     intervals: dict[str, tuple[float, float]]
-    """95% interval of the difference in every metric."""
+    """The 95% intervals of the difference in every metric."""
 
     @property
     def is_found(self) -> bool:
-        """Below 5% after the correction, and the interval, which seeds widen, excludes zero."""
+        """Whether p is below 5% after correction, and the interval, which seeds widen, excludes zero."""
         return self.p_holm < LEVEL and not self.test.includes_zero
 
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Several runs, the first of them what the others are held against."""
+    """Several runs compared with the first of them."""
 
     first: MeasuredRun
     differences: tuple[RunDifference, ...]
     metric: str
-    """What the tests are about, such as `ndcg@20`."""
+    """The tested metric, such as `ndcg@20`."""
     columns: tuple[str, ...]
     """The metrics that all runs have."""
 
@@ -71,9 +71,16 @@ class RunComparison:
 
 
 def compare_runs(runs: Sequence[MeasuredRun], metric: str | None, seed: int) -> RunComparison:
-    """Compares all runs with the first; one test a run, in `metric` (None: ndcg at the greatest k), Holm-corrected as one family.
+    """Compare all runs with the first, with one test per run and Holm correction.
 
-    Raises DataError where splits differ or two runs share fewer than two users, ConfigError for a metric that not all have measured.
+    Args:
+        runs: the runs; the first one is the reference.
+        metric: the metric to test. None: ndcg at the largest cutoff.
+        seed: of the resampling.
+
+    Raises:
+        DataError: splits differ, or two runs share fewer than two users.
+        ConfigError: not all runs have the metric.
     """
     for run in runs[1:]:
         if run.split_hash != runs[0].split_hash:
@@ -97,12 +104,12 @@ def compare_runs(runs: Sequence[MeasuredRun], metric: str | None, seed: int) -> 
 
 
 def verdicts(comparison: RunComparison) -> list[str]:
-    """A sentence a run, without its full stop."""
+    """A sentence for each run, without its full stop."""
     return [_verdict(difference, comparison) for difference in comparison.differences]
 
 
 def seed_caveat(comparison: RunComparison) -> str | None:
-    """What a comparison cannot know where runs are of one seed, without its full stop; None where all have several."""
+    """A caveat, without its full stop, if runs have only one seed; None if all have several."""
     single = [run.label for run in comparison.runs if run.n_seeds == 1]
     if not single:
         return None
@@ -154,7 +161,7 @@ def _intervals(run: MeasuredRun, first: MeasuredRun, columns: Sequence[str], see
 
 
 def _common_metrics(runs: Sequence[MeasuredRun]) -> tuple[str, ...]:
-    """In the order of the first run."""
+    """The metrics that all runs have, in the order of the first run."""
     having = [set(run.per_user.columns) & {key.removeprefix("test/") for key in run.metrics} for run in runs]
     return tuple(name for name in runs[0].per_user.columns if name != USER_ID and all(name in names for names in having))
 

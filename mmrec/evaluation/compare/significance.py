@@ -1,13 +1,13 @@
-"""Is one model better than another, or do these users and these seeds merely say so?
+"""Statistical tests and confidence intervals for differences between two models.
 
-Everything is paired: two models are measured on the same users, and a user counts with the mean over a model's seeds. The p-value is of the
-paired sign-flip permutation test. It asks for nothing but exchangeable labels, where a t-test asks for means that are normal; per-user
-metrics are skewed, bounded and full of exact ties, and their size differs from user to user. With a thousand users both agree (Smucker,
-Allan & Carterette 2007; Urbano, Lima & Hanjalic 2019), with twenty only the permutation test is exact.
+Everything is paired: two models are evaluated on the same users, and a user's value is the mean over a model's seeds. The p-value is that
+of the paired sign-flip permutation test. It only assumes exchangeable labels, whereas a t-test assumes normally distributed means; per-user
+metrics are skewed, bounded, full of exact ties, and heteroscedastic. With a thousand users both agree (Smucker, Allan & Carterette 2007;
+Urbano, Lima & Hanjalic 2019); with twenty, only the permutation test is exact.
 
-The p-value speaks of these trained models and of users like these. The interval also holds what seeds add, where there are several: it
-resamples users and seeds, which are crossed and not nested, independently of each other (the pigeonhole bootstrap, Owen 2007). With two or
-three seeds it still understates them.
+The p-value refers to these trained models and to users like these. The interval also includes the variance over seeds, if there are
+several: it resamples users and seeds, which are crossed rather than nested, independently of each other (the pigeonhole bootstrap, Owen
+2007). With two or three seeds it still underestimates that variance.
 """
 
 import math
@@ -29,22 +29,22 @@ _SIGNS_AT_ONCE, _ROUNDING = 2**22, 1e-12
 
 @dataclass(frozen=True)
 class PairedTest:
-    """One model minus another, user by user."""
+    """The result of a paired test of one model against another."""
 
     ours: float
-    """Mean over the users that both have, and over seeds."""
+    """The mean over common users and over seeds."""
     theirs: float
     mean: float
     """ours - theirs."""
     low: float
-    """95% interval of `mean`, over users and, where there are several, over seeds."""
+    """The lower end of the 95% interval of `mean`, over users and, if there are several, over seeds."""
     high: float
     p_value: float
-    """Two-sided, of the sign-flip test over users."""
+    """Two-sided p-value of the sign-flip test over users."""
     d_z: float | None
-    """Cohen's effect size of paired values; None where all users differ alike."""
+    """Cohen's effect size of paired values; None if the difference is constant over users."""
     superiority: float
-    """The share of users for whom ours is higher, ties by half."""
+    """The fraction of users with a higher value of ours; ties count half."""
     n_users: int
 
     @property
@@ -53,7 +53,7 @@ class PairedTest:
 
 
 def paired_test(ours: Values, theirs: Values, seed: int) -> PairedTest:
-    """Tests two models whose columns are the same users, at least two. Seeds of the two are not paired with each other."""
+    """Test two models whose columns are the same users, at least two. Their seeds are not paired."""
     differences = ours.mean(axis=0) - theirs.mean(axis=0)
     low, high = bootstrap_interval(ours, theirs, seed)
     return PairedTest(
@@ -70,10 +70,10 @@ def paired_test(ours: Values, theirs: Values, seed: int) -> PairedTest:
 
 
 def paired_test_within_seeds(ours: Values, theirs: Values, seed: int) -> PairedTest:
-    """Tests two models whose rows are the same seeds, in which both met the same split, and whose columns are the same users.
+    """Test two models whose rows are the same seeds, with the same split in each, and whose columns are the same users.
 
-    NaN where a seed's test part has not the user: splits may differ from seed to seed. The mean is over seeds, of means over users; a
-    user's share in it is what the sign-flip test turns over. At least one user must be in a seed.
+    Values are NaN for users who are not in a seed's test part, as splits may differ between seeds. The mean is over seeds of means over
+    users; the sign-flip test permutes each user's contribution to it. At least one user must be in a seed.
     """
     differences = ours - theirs
     by_seed = np.nanmean(differences, axis=1)
@@ -95,9 +95,9 @@ def paired_test_within_seeds(ours: Values, theirs: Values, seed: int) -> PairedT
 
 
 def mean_interval(values: Values, seed: int, n_resamples: int = N_RESAMPLES) -> tuple[float, float]:
-    """Percentile bootstrap, 95%, of the mean over seeds of means over users; NaN where a seed has not the user.
+    """The 95% percentile bootstrap interval of the mean over seeds of means over users; NaN for users who are not in a seed.
 
-    Users are resampled, the same in all seeds, and seeds, where there are several, independently of them (Owen 2007).
+    Users are resampled jointly for all seeds, and seeds, if there are several, independently of them (Owen 2007).
     """
     rng, known = np.random.default_rng(seed), ~np.isnan(values)
     filled, n_users = np.where(known, values, 0.0), values.shape[1]
@@ -112,9 +112,9 @@ def mean_interval(values: Values, seed: int, n_resamples: int = N_RESAMPLES) -> 
 
 
 def align_users(ours: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> tuple[Values, Values]:
-    """The values of two models for the users that all seeds of both have, in the order of user_id.
+    """The values of two models for the users that all seeds of both share, in the order of user_id.
 
-    A table is `user_id, seed, <metric>, …`, one model's rows of a run's `per_user.parquet`.
+    The tables `user_id, seed, <metric>, …` are the rows of one model in a run's `per_user.parquet`.
     """
     wide = [frame.drop_nulls(metric).pivot("seed", index=USER_ID, values=metric).drop_nulls().sort(USER_ID) for frame in (ours, theirs)]
     first, second = (one.join(other, on=USER_ID, how="semi", maintain_order="left") for one, other in (wide, wide[::-1]))
@@ -122,10 +122,10 @@ def align_users(ours: pl.DataFrame, theirs: pl.DataFrame, metric: str) -> tuple[
 
 
 def bootstrap_interval(ours: Values, theirs: Values, seed: int, n_resamples: int = N_RESAMPLES) -> tuple[float, float]:
-    """Percentile bootstrap, 95%, of the mean of ours minus theirs (Efron & Tibshirani 1993, ch. 13).
+    """The 95% percentile bootstrap interval of the mean of ours minus theirs (Efron & Tibshirani 1993, ch. 13).
 
-    Users are resampled in pairs. Seeds, where a model has several, are resampled too, each model's for itself, independently of the users
-    (Owen 2007, "The pigeonhole bootstrap").
+    Users are resampled in pairs. Seeds, if there are several, are resampled separately for each model, independently of the users (Owen
+    2007, "The pigeonhole bootstrap").
     """
     rng = np.random.default_rng(seed)
     together, n_users = np.concatenate([ours, theirs]), ours.shape[1]
@@ -138,9 +138,9 @@ def bootstrap_interval(ours: Values, theirs: Values, seed: int, n_resamples: int
 
 
 def mean_intervals(values: Float64[np.ndarray, "n_users n"], seed: int, n_resamples: int = N_RESAMPLES) -> Float64[np.ndarray, "2 n"]:
-    """Low and high end of the 95% interval of each column's mean: percentile bootstrap over at least one user (Efron & Tibshirani 1993).
+    """The lower and upper ends of the 95% interval of each column's mean, by percentile bootstrap over users (Efron & Tibshirani 1993).
 
-    Above 50,000 users the mean is as good as normal, and 1.96 standard errors it is.
+    Above 50,000 users, the normal approximation is used: 1.96 standard errors. At least one user is required.
     """
     n_users = len(values)
     if n_users > MANY_USERS:
@@ -155,11 +155,11 @@ def mean_intervals(values: Float64[np.ndarray, "n_users n"], seed: int, n_resamp
 
 
 def permutation_p_value(differences: Differences, seed: int, n_permutations: int = N_PERMUTATIONS) -> float:
-    """Two-sided p-value of the mean when every user's sign is a fair coin (Fisher 1935; for retrieval: Smucker et al. 2007).
+    """The two-sided p-value of the mean under random sign flips of users (Fisher 1935; for retrieval: Smucker et al. 2007).
 
-    Users without a difference change nothing and are left out. Up to 13 of the others, all their signs are gone through, which is exact;
-    beyond that signs are drawn, and the observed ones count as one draw more, so p is never zero (Phipson & Smyth 2010); above 50,000 the
-    sum is as good as normal, of variance Σd².
+    Users without a difference are left out, as they have no effect. Up to 13 other users, all signs are enumerated, which is exact. Beyond,
+    signs are sampled, and the observed ones count as one more sample, so that p is never zero (Phipson & Smyth 2010). Above 50,000 users,
+    the sum is treated as normal with variance Σd².
     """
     moved = differences[differences != 0]
     if not len(moved):
@@ -167,7 +167,7 @@ def permutation_p_value(differences: Differences, seed: int, n_permutations: int
     observed = abs(moved.sum())
     if len(moved) > MANY_USERS:
         return math.erfc(observed / math.sqrt(2 * float((moved**2).sum())))
-    reached = observed * (1 - _ROUNDING)  # sums in another order are equal but for rounding
+    reached = observed * (1 - _ROUNDING)  # tolerates rounding errors of other orders of summation
     if len(moved) <= EXACT_USERS:
         bits = np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved)) & 1
         return float((np.abs((1 - 2 * bits) @ moved) >= reached).mean())
@@ -175,7 +175,7 @@ def permutation_p_value(differences: Differences, seed: int, n_permutations: int
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for being a family of tests, in their order (Holm 1979): the chance of any false finding stays below the level.
+    """Correct the p-values of a family of tests, in order (Holm 1979), which controls the family-wise error rate.
 
     >>> [round(p, 4) for p in holm([0.01, 0.04, 0.03, 0.005])]
     [0.03, 0.06, 0.06, 0.02]
@@ -188,14 +188,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def cohens_d_z(differences: Differences) -> float | None:
-    """Mean over sample standard deviation of the differences (Cohen 1988, d_z); None where they do not vary."""
+    """The mean divided by the sample standard deviation of the differences (Cohen 1988, d_z); None if they are constant."""
     if len(differences) < 2 or (spread := float(differences.std(ddof=1))) <= _ROUNDING * abs(differences.mean()):
         return None
     return float(differences.mean()) / spread
 
 
 def superiority(differences: Differences) -> float:
-    """The probability that ours is higher for a user drawn at random, ties by half (Grissom & Kim 2012, ch. 5, dependent groups).
+    """The probability that ours is higher for a random user; ties count half (Grissom & Kim 2012, ch. 5, dependent groups).
 
     >>> superiority(np.array([0.2, 0.0, -0.1, 0.3]))
     0.625
@@ -212,7 +212,7 @@ def _resampled(by_seed: Float64[np.ndarray, " n_seeds"], rng: np.random.Generato
 
 
 def _count_reaching(moved: Differences, reached: float, seed: int, n_permutations: int) -> int:
-    """How many of the drawn signs give a sum at least as far from zero; a bounded number of signs at a time."""
+    """The number of sampled sign vectors whose sum is at least as far from zero; a bounded number of signs is in memory at a time."""
     rng, count = np.random.default_rng(seed), 0
     total, at_once = moved.sum(), max(1, _SIGNS_AT_ONCE // len(moved))
     for start in range(0, n_permutations, at_once):

@@ -1,7 +1,7 @@
-"""Do lists keep the proportions of a taste? What users had in training beside what they are shown, by groups of items.
+"""Calibration of recommendation lists: the distribution over item groups in users' lists compared with that in their training items.
 
-Over the groups of `item_groups`: by degree it is the calibration of popularity (Abdollahpouri et al. 2021), by a column
-such as genre that of Steck 2018. Both are measured with Steck's divergence.
+For the groups in `item_groups`: by degree, it is popularity calibration (Abdollahpouri et al. 2021); by a column such as genre, that of
+Steck 2018. Both are measured with Steck's divergence.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,9 +20,9 @@ _CHUNK_BYTES = 64 * 2**20
 
 
 def miscalibration(ranking: Ranking, train: InteractionMatrix, groups: ItemGroups, k: int) -> Float64[Tensor, " n_users"]:
-    """`mmrec.metrics.beyond_accuracy.calibration` of the first k of every list against the training part: 0 is in proportion.
+    """`mmrec.metrics.beyond_accuracy.calibration` of the first k of every list against the training part; 0 is perfectly calibrated.
 
-    NaN for a user of whom training, or whose list, holds no item of a known group.
+    NaN for users without items of known groups in training or in the list.
     """
     parts = [calibration(items, users, train, groups.shares) for users, items in _chunks(ranking, train, groups, k)]
     return torch.cat([torch.empty(0, dtype=torch.float64), *parts])
@@ -31,10 +31,10 @@ def miscalibration(ranking: Ranking, train: InteractionMatrix, groups: ItemGroup
 def describe_calibration(
     rankings: Mapping[str, Ranking], train: InteractionMatrix, item_groups: Mapping[str, ItemGroups], k: int
 ) -> dict[str, Any]:
-    """The share of each group in users' training items (`profiles`) and in the first k of each model's `lists`, mean over users.
+    """The mean share over users of each group in training items (`profiles`) and in the first k of each model's `lists`.
 
-    By kind of groups, over users with a training item of a known group; a list without any has no part in its mean. All rankings must be
-    of the same users in the same order.
+    By kind of groups, over users with a training item of a known group; lists without such an item are left out of their mean. All rankings
+    must have the same users in the same order.
     """
     described = {}
     for kind, groups in item_groups.items():
@@ -63,13 +63,13 @@ def _listed(item_idx: Int64[Tensor, "n k"], groups: ItemGroups) -> Float64[Tenso
 
 
 def _mean_share(rows: Float64[Tensor, "n n_groups"]) -> list[float]:
-    """Each row as shares, and the mean of those that have any."""
+    """Normalise rows to shares, and average those that are not empty."""
     known = rows[rows.sum(dim=1) > 0]
     return (known / known.sum(dim=1, keepdim=True)).mean(dim=0).nan_to_num(0.0).tolist()
 
 
 def _chunk(train: InteractionMatrix, groups: ItemGroups, k: int) -> int:
-    """Users whose lists and histories, with the groups of each item, fit 64 MiB whatever users they are."""
+    """The number of users whose lists and histories, with the groups of each item, fit into 64 MiB in the worst case."""
     return max(1, _CHUNK_BYTES // (8 * max(k, int(train.degree.max())) * len(groups.names)))
 
 

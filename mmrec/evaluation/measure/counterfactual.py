@@ -1,7 +1,7 @@
-"""What each kind of evidence is worth to a trained model: its metrics when the evidence is dropped, shuffled, noise, or rewired.
+"""Counterfactual evaluation of a trained model: its metrics when a modality is dropped, shuffled, replaced by noise, or rewired.
 
-The model was trained on the evidence as it is and meets the change at test time, so this tells what the model relies on. What one could
-reach without the evidence is another question, which `mmrec train -m "ablation=[],[no_text]"` and `evidence.text=shuffled` answer.
+The model was trained on the original evidence, so this shows what it relies on. What could be achieved without the evidence is another
+question, which `mmrec train -m "ablation=[],[no_text]"` and `evidence.text=shuffled` answer.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,10 +23,10 @@ METRICS = ("recall", "ndcg")
 
 
 class Counterfactual(NamedTuple):
-    """A model that was trained on the evidence as it is, and meets it changed."""
+    """A model that was trained on the original evidence, with changed evidence."""
 
     modality: str
-    """What was changed; `ALONE`: all of it, so that the collaborative signal stands alone."""
+    """The changed modality; `ALONE`: all content, so that only the collaborative signal is left."""
     change: str
     scorer: TrainedScorer
 
@@ -34,7 +34,7 @@ class Counterfactual(NamedTuple):
 def counterfactuals(
     model: Recommender, spec: DatasetSpec, build: Callable[[DatasetSpec], Recommender], seed: int
 ) -> Iterator[Counterfactual]:
-    """Every change of every modality of a trained model. `build` makes an untrained model like it for a changed spec."""
+    """All changes of all modalities of a trained model. `build` creates an untrained copy for a changed specification."""
     content = [name for name in model.modalities if name != COLLABORATIVE]
     for name in model.modalities if len(model.modalities) > 1 else ():
         yield Counterfactual(name, DROPPED, model.freeze(hidden=[name]))
@@ -51,11 +51,12 @@ def counterfactuals(
 def measure_counterfactuals(
     intact: Ranking, changed: Iterator[Counterfactual], data: EvaluationSet, train: InteractionMatrix, k: int, seed: int
 ) -> pl.DataFrame:
-    """What every change costs: recall and ndcg at k over all items, and over the warm and the cold ones alone where there are both.
+    """The effect of every change on recall and ndcg at k, over all items, and over warm and cold items separately if there are both.
 
-    One row a modality, change, group of items and metric: `modality, change, items, metric, intact, changed, difference, low, high,
-    n_users`, the difference being changed - intact with its 95% interval over users. A group counts only the positives in it, and the
-    users who have one.
+    Returns:
+        One row per modality, change, group of items and metric: `modality, change, items, metric, intact, changed, difference, low, high,
+        n_users`, where the difference is changed - intact with its 95% interval over users. A group contains only the positives in it, and
+        the users who have any.
     """
     warm = train.item_degree > 0
     groups = {"all": torch.ones_like(warm), "warm": warm, "cold": ~warm}
@@ -78,7 +79,7 @@ def measure_counterfactuals(
 
 
 def describe_worth(table: pl.DataFrame, metric: str) -> list[str]:
-    """A sentence for each modality, without its full stop: what dropping it costs, and whether that is more than chance."""
+    """A sentence for each modality, without its full stop: the effect of dropping it, and whether it is significant."""
     dropped = table.filter((pl.col("change") == DROPPED) & (pl.col("metric") == metric))
     sentences = []
     for modality, part in dropped.group_by("modality", maintain_order=True):

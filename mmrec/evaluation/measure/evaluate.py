@@ -1,4 +1,4 @@
-"""From a scorer to per-user metrics, and from those to what a run reports: means and confidence intervals."""
+"""Per-user metrics of a scorer, and their means and confidence intervals for a run."""
 
 import math
 from functools import partial
@@ -16,31 +16,36 @@ from mmrec.types import USER_IDX, Scorer
 
 
 class Result(NamedTuple):
-    """One model, trained or tuned, measured on the validation and on the test part."""
+    """The results of one model, trained or tuned, on the validation and test parts."""
 
     model: str
     seed: int
     valid: Evaluated
     test: Evaluated
     parameters: dict[str, Any]
-    """What tuning chose; empty for a model that was not tuned."""
+    """The hyperparameters chosen by tuning; empty if the model was not tuned."""
     fit_s: float
-    """What training or fitting it once took, in seconds of wall time; the tuning that chose its parameters is not in it."""
+    """The wall-clock seconds of training or fitting once, without the tuning."""
     chosen: dict[str, Any] = {}  # noqa: RUF012
-    """What validation chose in training, by part: of priors, and the weights of a mixture."""
+    """The choices made on the validation part during training, by part: of priors, and the weights of a mixture."""
 
 
 def evaluate(scorer: Scorer, data: EvaluationSet, ks: list[int], graded: Graded | None = None, with_auc: bool = False) -> Evaluated:
-    """Ranks the catalogue for every user of `data`; lists are `LIST_LENGTH` long, or as long as the greatest of `ks`.
+    """Rank the catalogue for every user of `data`, in lists of `LIST_LENGTH` or the largest of `ks`, and compute metrics.
 
-    `graded` adds `graded_ndcg@k`. `with_auc` adds `auc`, of all that the user has not seen, at the cost of scoring and sorting once more.
+    Args:
+        scorer: the model.
+        data: the evaluation set.
+        ks: the cutoffs.
+        graded: adds `graded_ndcg@k`.
+        with_auc: adds `auc` over all unseen items, at the cost of scoring and sorting once more.
     """
     ranking = rank_users(scorer, data.user_idx, data.seen, max(LIST_LENGTH, *ks))
     return complete(evaluate_lists(ranking, data, ks, None), scorer, data, graded, with_auc)
 
 
 def complete(evaluated: Evaluated, scorer: Scorer, data: EvaluationSet, graded: Graded | None, with_auc: bool) -> Evaluated:
-    """Adds to what was found of lists `graded_ndcg@k`, at the cutoffs of the other metrics, and `auc`, as `evaluate` does."""
+    """Add `graded_ndcg@k`, at the cutoffs of the other metrics, and `auc` to the results of lists, as `evaluate` does."""
     columns = evaluated.per_user.columns
     ks = list(dict.fromkeys(int(name.rpartition("@")[2]) for name in columns if name.startswith("ndcg@")))
     per_user = _with_grades(evaluated.per_user, evaluated.lists, graded, ks)
@@ -50,7 +55,7 @@ def complete(evaluated: Evaluated, scorer: Scorer, data: EvaluationSet, graded: 
 
 
 def evaluate_lists(ranking: Ranking, data: EvaluationSet, ks: list[int], graded: Graded | None) -> Evaluated:
-    """What `evaluate` finds, of lists that are there already; what needs all scores is missing."""
+    """Evaluate existing lists as `evaluate` does, without metrics that require all scores."""
     return Evaluated(ranking, _with_grades(evaluate_ranking(ranking, data.positives, ks), ranking, graded, ks))
 
 
@@ -61,20 +66,20 @@ def _with_grades(per_user: pl.DataFrame, ranking: Ranking, graded: Graded | None
 
 
 def means(per_user: pl.DataFrame, prefix: str) -> dict[str, float]:
-    """The mean over users of every metric, as `test/recall@20` with `prefix` test. Zero where there is no user."""
+    """The mean over users of every metric, as `test/recall@20` with `prefix` test; zero if there are no users."""
     metrics = per_user.drop(USER_IDX)
     return {f"{prefix}/{name}": float(cast("float | None", metrics[name].mean()) or 0.0) for name in metrics.columns}
 
 
 def mean_over_seeds(by_seed: list[dict[str, float]]) -> dict[str, float]:
-    """Metric by metric, the mean of several seeds' values."""
+    """The mean over seeds of each metric."""
     return {name: math.fsum(values[name] for values in by_seed) / len(by_seed) for name in by_seed[0]}
 
 
 def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples: int = 1000) -> dict[str, list[float]]:
-    """Percentile bootstrap over users, 95%, of each mean (Efron & Tibshirani 1993, ch. 13); a user counts with the mean over seeds.
+    """The 95% percentile bootstrap interval over users of each mean (Efron & Tibshirani 1993, ch. 13), with users averaged over seeds.
 
-    A user for whom a metric is undefined has no part in it.
+    Users for whom a metric is undefined are left out.
     """
     values = np.mean([frame.drop(USER_IDX).cast(pl.Float64).to_numpy() for frame in per_user], axis=0)
     known = ~np.isnan(values).all(axis=0)
@@ -89,6 +94,6 @@ def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples
 
 
 def _mean_of_known(values: Float64[np.ndarray, "n_users n"]) -> Float64[np.ndarray, " n"]:
-    with np.errstate(invalid="ignore"):  # a resample may know nobody
+    with np.errstate(invalid="ignore"):  # a resample may contain no defined value
         averages: Float64[np.ndarray, " n"] = np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)
     return averages

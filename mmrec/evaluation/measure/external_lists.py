@@ -1,4 +1,4 @@
-"""Any other system's lists under our protocol: read, cleaned with everything counted, and ranked as our own scores are."""
+"""Evaluate the lists of other systems under our protocol: read, cleaned with counts, and ranked as our own scores are."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,34 +22,38 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What became of the rows of a file, and whom it says nothing about."""
+    """The numbers of removed rows by reason, and of users with incomplete lists."""
 
     rows: int
     rows_of_unknown_users: int
     rows_of_unknown_items: int
-    """Of known users."""
+    """Rows of known users with unknown items."""
     rows_of_users_without_positives: int
-    """Users with nothing in the test part, whom nobody is measured on."""
+    """Rows of users without positives in the test part, who are not evaluated."""
     repeated_rows: int
-    """(user, item) pairs that came before; the best of each was kept."""
+    """Rows that repeat a (user, item) pair, of which the best is kept."""
     seen_rows: int
-    """What the user had in training or validation, filtered."""
+    """Rows with items that the user has in training or validation, which are filtered."""
     test_users: int
     users_without_a_list: int
-    """Test users with nothing left; they count with zero."""
+    """Test users without any remaining item, whose metrics are zero."""
     users_with_short_lists: int
-    """Test users with something, but less than the greatest cutoff asks for."""
+    """Test users with fewer items than the largest cutoff."""
     unknown_users: tuple[str, ...]
-    """The first few."""
+    """The first few of them."""
     unknown_items: tuple[str, ...]
-    """The first few."""
+    """The first few of them."""
 
 
 def read_predictions(path: Path) -> pl.DataFrame:
-    """`user_id, item_id, score` of a CSV, TSV, JSONL or Parquet file, higher being better; a `rank` (1 the best) will do for a score.
+    """Read `user_id, item_id, score` from a CSV, TSV, JSONL or Parquet file; a `rank` (1 is best) may replace the score.
 
-    Where both are there the score counts. A column `seed` tells the lists of several trainings apart, as in recommendations.parquet, and is
-    kept. Raises MissingFile, and DataError where a column is missing or a value is not of its kind.
+    If both exist, the score is used. A column `seed` distinguishes the lists of several trainings, as in recommendations.parquet, and is
+    kept.
+
+    Raises:
+        MissingFile: the file does not exist.
+        DataError: a column is missing, or a value has the wrong type.
     """
     table = open_table(path)
     order = SCORE if SCORE in table.columns else RANK
@@ -68,7 +72,7 @@ def read_predictions(path: Path) -> pl.DataFrame:
 
 
 def by_seed(predictions: pl.DataFrame) -> dict[int | None, pl.DataFrame]:
-    """The lists of each seed, in the order of the file; all of them under None where they are not told apart."""
+    """The lists of each seed, in the order of the file; all of them under None if there is no seed."""
     if SEED not in predictions.columns or predictions.is_empty():
         return {None: predictions.drop(SEED, strict=False)}
     parts = predictions.partition_by(SEED, maintain_order=True, include_key=False, as_dict=True)
@@ -76,17 +80,17 @@ def by_seed(predictions: pl.DataFrame) -> dict[int | None, pl.DataFrame]:
 
 
 def rank_predictions(predictions: pl.DataFrame, index: Index, data: EvaluationSet, length: int, k: int) -> tuple[Ranking, Cleaning]:
-    """The best `length` items of every test user, as `rank_users` would rank them: seen ones left out, ties by item_idx.
+    """The best `length` items of every test user, ranked as by `rank_users`: without seen items, ties by item_idx.
 
     Args:
         predictions: `user_id, item_id, score`, from `read_predictions`.
-        index: whose `item_idx` breaks ties.
-        data: the users to measure on, what they have seen, and what counts as found.
-        length: of the lists; places that nothing fills have item_idx -1.
-        k: below this length a list is short.
+        index: the mapping of ids to indices.
+        data: the evaluation set.
+        length: of the lists; missing positions have item_idx -1.
+        k: the length below which a list counts as short.
 
     Raises:
-        DataError: not one row is of a user and an item that the run knows.
+        DataError: no row has a known user and a known item.
     """
     users = _positions(index.user_ids, USER_ID, USER_IDX)
     items = _positions(index.item_ids, ITEM_ID, ITEM_IDX)
@@ -114,7 +118,7 @@ def rank_predictions(predictions: pl.DataFrame, index: Index, data: EvaluationSe
 
 
 def describe_cleaning(cleaning: Cleaning, k: int) -> list[str]:
-    """A line for everything that was not as it should be."""
+    """A line for each kind of irregularity that occurred."""
     unknown = {"users": cleaning.unknown_users, "items": cleaning.unknown_items}
     named = {kind: f" ({', '.join(f'`{name}`' for name in names)}, …)" for kind, names in unknown.items()}
     n_users = f"of {cleaning.test_users:,} test users"
@@ -131,7 +135,7 @@ def describe_cleaning(cleaning: Cleaning, k: int) -> list[str]:
 
 
 def _ranking(rows: pl.DataFrame, data: EvaluationSet, length: int) -> Ranking:
-    """Rows in the order of user and place, laid out as one list a test user."""
+    """Arrange rows, sorted by user and position, as one list per test user."""
     placed = rows.with_columns(place=pl.int_range(pl.len()).over(USER_IDX)).filter(pl.col("place") < length)
     of_user = torch.searchsorted(data.user_idx, _tensor(placed[USER_IDX]))
     place = _tensor(placed["place"])

@@ -1,4 +1,4 @@
-"""Is it fair? To users: the gap in ndcg between groups of them. To providers: the exposure of groups of items beside what they are due."""
+"""Fairness of rankings: the gap in ndcg between groups of users, and the exposure of groups of items relative to their due share."""
 
 import math
 from collections.abc import Mapping
@@ -22,10 +22,12 @@ UserGroups = Mapping[str, Mapping[str, Bool[Tensor, " n_users"]]]
 def describe_fairness(
     models: Mapping[str, Evaluated], train: InteractionMatrix, user_groups: UserGroups, item_groups: Mapping[str, ItemGroups], k: int
 ) -> dict[str, Any]:
-    """`due`: what each group of items would have coming, its share of the `catalogue` and of `merit`, the training interactions.
+    """Describe the fairness of models.
 
-    `models`: for each one, `users` has the gap of ndcg at k between the best and the worst group of every kind (see `user_gaps`), `items`
-    the share of the exposure that each group gets in the first k places of all lists, its ratio to what is due and the disparity.
+    Returns:
+        `due`: the due share of each group of items, its share of the `catalogue` and of `merit` (training interactions). `models`: for each
+        model, `users` has the gap of ndcg at k between the best and the worst group of every kind (see `user_gaps`), and `items` the share
+        of exposure of each group in the first k positions of all lists, its ratio to the due share and the disparity.
     """
     due = {kind: _due(groups, train) for kind, groups in item_groups.items()}
     described = {}
@@ -38,9 +40,10 @@ def describe_fairness(
 
 
 def user_gaps(evaluated: Evaluated, user_groups: UserGroups, metric: str, min_users: int = MIN_USERS) -> dict[str, dict[str, Any]]:
-    """Best less worst mean of a metric over the groups of each kind, and their names. Kinds with fewer than two such groups are left out.
+    """The difference between the best and the worst group mean of a metric for each kind of groups, with the groups' names.
 
-    A group of fewer than `min_users` has no part in it: its mean is mostly chance, and the widest gap would always be its.
+    Groups with fewer than `min_users` are ignored, since their mean is mostly chance and would often be extreme. Kinds with fewer than two
+    other groups are left out.
     """
     values = torch.from_numpy(evaluated.per_user[metric].to_numpy(writable=True))
     user_idx = torch.from_numpy(evaluated.per_user[USER_IDX].to_numpy(writable=True))
@@ -55,7 +58,7 @@ def user_gaps(evaluated: Evaluated, user_groups: UserGroups, metric: str, min_us
 
 
 def _numbers(masks: list[Bool[Tensor, " n"]]) -> Int64[Tensor, " n"]:
-    """Disjoint groups as `mmrec.metrics.fairness` takes them."""
+    """Number disjoint groups as `mmrec.metrics.fairness` requires."""
     numbers = torch.full(masks[0].shape, -1)
     for number, inside in enumerate(masks):
         numbers[inside] = number
@@ -68,7 +71,7 @@ def _due(groups: ItemGroups, train: InteractionMatrix) -> dict[str, Float64[Tens
 
 
 def _exposure(ranking: Ranking, groups: ItemGroups, k: int) -> Float64[Tensor, " n_groups"]:
-    """Every item's exposure, handed on to the groups that it is in."""
+    """The exposure of every item, distributed over its groups."""
     n_items = len(groups.shares)
     return _share(group_exposure(ranking.item_idx[:, :k], torch.arange(n_items), n_items), groups)
 
@@ -89,7 +92,7 @@ def _beside(
 
 
 def _named(values: Float64[Tensor, " n_groups"], names: tuple[str, ...]) -> dict[str, float | None]:
-    """By group; None for what is no number, such as the ratio to nothing."""
+    """Values by group; None for undefined values, such as the ratio to zero."""
     return {name: _number(value) for name, value in zip(names, values.tolist(), strict=True)}
 
 

@@ -1,8 +1,8 @@
-"""How much each held-out positive is worth by its rating: what graded nDCG needs beside a ranking.
+"""Relevance grades of held-out positives, from their ratings, for graded nDCG.
 
-A grade is the rating itself where training knows none at or below 0. Otherwise all are raised by as much as makes the least one in training
-1, for a positive is never worth nothing here. A held-out rating below the least of training counts as that one, and so does a missing one:
-such a positive was taken, and no more is known. So every grade is above 0, and no statistic is of held-out rows.
+A grade is the rating if all training ratings are positive. Otherwise all ratings are shifted so that the lowest training rating becomes 1,
+since no positive is worthless. Held-out ratings below the lowest training rating, and missing ones, are replaced by it. Thus all grades are
+positive, and no statistic of held-out rows is used.
 """
 
 from pathlib import Path
@@ -31,14 +31,14 @@ class Graded(NamedTuple):
 
 
 class HeldOutGrades(NamedTuple):
-    """Of both held-out parts; None where the interactions have no ratings."""
+    """The grades of both held-out parts; None if the interactions have no ratings."""
 
     valid: Graded | None
     test: Graded | None
 
 
 def read_grades(split_dir: Path, index: Index) -> HeldOutGrades:
-    """The grades of the split tables in a run folder."""
+    """Read the grades from the split tables of a run folder."""
     paths = {part: split_dir / f"{part}.parquet" for part in ("train", "valid", "test")}
     if RATING not in pl.scan_parquet(paths["train"], glob=False).collect_schema():
         return HeldOutGrades(None, None)
@@ -48,7 +48,7 @@ def read_grades(split_dir: Path, index: Index) -> HeldOutGrades:
 
 
 def grade_rows(rows: pl.DataFrame, train: pl.Series, index: Index) -> Graded | None:
-    """`user_id, item_id, rating` of a held-out part, graded by the ratings of `train`; None where training has no rating."""
+    """Grade the rows `user_id, item_id, rating` of a held-out part by the ratings of `train`; None if training has no ratings."""
     train = train.drop_nulls().drop_nans()
     if not len(train):
         return None
@@ -60,7 +60,7 @@ def grade_rows(rows: pl.DataFrame, train: pl.Series, index: Index) -> Graded | N
 
 
 def graded_columns(ranking: Ranking, graded: Graded, ks: list[int]) -> dict[str, Float64[Tensor, " n_users"]]:
-    """`graded_ndcg@k` of every ranked user, gain linear in the grade. Every ranked user must have a positive."""
+    """`graded_ndcg@k` of every ranked user, with linear gain. Every ranked user must have a positive."""
     parts = [
         _graded(users, items, graded, ks)
         for users, items in zip(ranking.user_idx.split(_CHUNK), ranking.item_idx[:, : max(ks)].split(_CHUNK), strict=True)

@@ -1,4 +1,4 @@
-"""Items in groups: by how often training saw them, and by a column such as brand or genre, where an item may be in several at once."""
+"""Groups of items: by training degree, and by a column such as brand or genre, in which an item may have several values."""
 
 from typing import NamedTuple
 
@@ -19,17 +19,17 @@ OTHERS = "others"
 
 
 class ItemGroups(NamedTuple):
-    """Groups of items, at most 25."""
+    """At most 25 groups of items."""
 
     names: tuple[str, ...]
     shares: Float64[Tensor, "n_items n_groups"]
-    """p(group | item), 1 in sum; all 0 where nothing is known of an item."""
+    """p(group | item); rows sum to 1, or are 0 if the groups of an item are unknown."""
 
 
 def make_item_groups(
     train: InteractionMatrix, items: pl.DataFrame | None = None, index: Index | None = None, column: str | None = None, separator: str = ""
 ) -> dict[str, ItemGroups]:
-    """By degree in the training part, and by a column of the `items` if one is named: `item_degree`, `items.<column>`."""
+    """Groups by training degree, and by a column of `items` if given: `item_degree`, `items.<column>`."""
     groups = {ITEM_DEGREE: by_mask(degree_groups(train.item_degree))}
     if column is not None and items is not None and index is not None:
         groups[f"items.{column}"] = by_column(items, column, separator, index, train.item_degree)
@@ -37,7 +37,7 @@ def make_item_groups(
 
 
 def check_item_column(items: pl.DataFrame, column: str | None) -> None:
-    """Raises ConfigError where `evaluation.item_column` names no column of the items."""
+    """Raise ConfigError if `evaluation.item_column` is not a column of the items."""
     if column is not None and (column == ITEM_ID or column not in items.columns):
         raise ConfigError(
             f"evaluation.item_column: the items have no column `{column}` to group by; {nearest(column, set(items.columns) - {ITEM_ID})}"
@@ -45,15 +45,16 @@ def check_item_column(items: pl.DataFrame, column: str | None) -> None:
 
 
 def by_mask(groups: dict[str, Bool[Tensor, " n_items"]]) -> ItemGroups:
-    """Disjoint groups; those without an item are left out."""
+    """Convert disjoint masks to groups, without empty ones."""
     found = {name: inside for name, inside in groups.items() if inside.any()}
     return ItemGroups(tuple(found), torch.stack(list(found.values()), dim=1).double())
 
 
 def by_column(items: pl.DataFrame, column: str, separator: str, index: Index, item_degree: Int64[Tensor, " n_items"]) -> ItemGroups:
-    """By the values of a column, an item of n values belonging to each by 1 / n; text is split at `separator`, numbers go in quartiles.
+    """Groups by the values of a column; an item with n values belongs to each by 1 / n.
 
-    Of more than 25 values the 24 with the most training interactions (`item_degree`) stay, and the rest are `others`.
+    Text is split at `separator`, and numbers are divided into quartiles. If there are more than 25 values, the 24 with most training
+    interactions (`item_degree`) are kept and the others form the group `others`.
     """
     if is_measured(items[column]):
         items = items.with_columns(bin_quartiles(items[column]))

@@ -1,4 +1,4 @@
-"""What a model's lists are like beside being right: how much of the catalogue they show, how well known, how varied, how surprising."""
+"""Beyond-accuracy properties of a model's lists: coverage, novelty, popularity, diversity, serendipity and calibration."""
 
 import math
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from mmrec.metrics.full_ranking import Ranking, find_relevant
 from mmrec.types import Features
 
 HEAD_SHARE = 0.8
-"""The head: the fewest items that together have this share of the training interactions; the others are the tail."""
+"""The head is the smallest set of items with this share of the training interactions; the others are the tail."""
 
 
 def describe_lists(
@@ -38,12 +38,12 @@ def describe_lists(
     item_groups: Mapping[str, ItemGroups],
     k: int,
 ) -> dict[str, float]:
-    """Measures of `mmrec.metrics.beyond_accuracy` of the first k of every list, mean over users; one that is undefined is left out.
+    """Measures of `mmrec.metrics.beyond_accuracy` on the first k of every list, means over users; undefined ones are left out.
 
     `coverage`, `gini`: over the catalogue. `novelty` (bits), `popularity` (training users of an item), `tail_share`: by the training part.
     `distance_<modality>`: 1 - cosine of frozen features within a list. `serendipity`: relevant and not among the first k of the `expected`
-    lists of the same users, those of the popularity baseline. `miscalibration`: from the proportions of the item degrees in a user's
-    training items, and `miscalibration_<column>` of other `item_groups`.
+    lists of the popularity baseline for the same users. `miscalibration`: of the item degrees relative to the user's training items, and
+    `miscalibration_<column>` of other `item_groups`.
     """
     lists, degree = ranking.item_idx[:, :k], train.item_degree
     exposure = count_exposure(lists, train.n_items)

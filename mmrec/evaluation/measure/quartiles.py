@@ -1,4 +1,4 @@
-"""Numbers in quartiles with names that a person can read: an age of 18, 19, … 73 becomes `18–25`, `26–31`, `32–43`, `44–73`."""
+"""Bin numbers into quartiles with readable names: ages 18, 19, … 73 become `18–25`, `26–31`, `32–43`, `44–73`."""
 
 import numpy as np
 import polars as pl
@@ -6,13 +6,13 @@ import polars as pl
 from mmrec.data.tables.aggregates import maximum, minimum
 
 MAX_GROUPS = 25
-"""A column of more distinct values than this is no way to group, unless it is of numbers."""
+"""The number of distinct values above which a column is not used for grouping, unless it is numeric."""
 
 
 def is_measured(values: pl.Series) -> bool:
-    """Whether a column is of numbers to be binned: more than `MAX_GROUPS` distinct ones, and not a whole number of its own for each row.
+    """Whether a numeric column is to be binned: it has more than `MAX_GROUPS` distinct values, and is not an integer key.
 
-    Such a column of whole numbers, all different, is a key or a postcode and says nothing of a group.
+    A column of distinct integers is a key or a postcode, which does not form groups.
 
     >>> is_measured(pl.Series(range(30))), is_measured(pl.Series([*range(30), 0]))
     (False, True)
@@ -26,9 +26,9 @@ def is_measured(values: pl.Series) -> bool:
 
 
 def bin_quartiles(values: pl.Series) -> pl.Series:
-    """The name of each number's quartile, `least–greatest` of the numbers in it; null where there is none. Equals stay together.
+    """The name of each number's quartile, `lowest–highest` of its numbers; null for missing values. Equal numbers share a quartile.
 
-    The names are an Enum, so that sorting them sorts by number.
+    The names are an Enum, so that they sort in numeric order.
 
     >>> bin_quartiles(pl.Series([9, 1, 2, None, 3, 30])).to_list()
     ['9', '1–2', '1–2', None, '3', '30']
@@ -43,7 +43,7 @@ def bin_quartiles(values: pl.Series) -> pl.Series:
 
 
 def finite(values: pl.Series) -> pl.Series:
-    """The same as Float64, null for what is not finite."""
+    """Convert to Float64, with null for values that are not finite."""
     known = values.cast(pl.Float64)
     return known.set(~known.is_finite().fill_null(False), None)
 
@@ -54,5 +54,5 @@ def _name(part: pl.Series) -> str:
 
 
 def _number(value: float) -> str:
-    """As short as it can be and still be this number: two quartiles must not share a name."""
+    """The shortest exact representation of a number, so that quartiles have distinct names."""
     return str(int(value)) if value == int(value) else repr(value)

@@ -1,4 +1,4 @@
-"""For whom and for what a model works: its metrics on groups of items and of users, with intervals, and tests between two models."""
+"""Metrics on groups of items and users, with confidence intervals, and tests between two models."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -19,26 +19,26 @@ _SLICED = ("recall", "ndcg")
 
 
 class Groups(NamedTuple):
-    """What to slice by."""
+    """The groups to slice by."""
 
     items: dict[str, Bool[Tensor, " n_items"]]
-    """By the degree of the items in the training part."""
+    """By the training degree of items."""
     users: dict[str, dict[str, Bool[Tensor, " n_users"]]]
-    """Kinds of groups: by the users' degree in the training part, and further ones."""
+    """Kinds of groups: by the training degree of users, and further ones."""
 
 
 class Slice(NamedTuple):
-    """One group, and the metrics of the users that count in it."""
+    """A group with the metrics of its users."""
 
     kind: str
     name: str
     n: int
-    """Users, or, of a group of items, positives."""
+    """The number of users, or, for a group of items, of positives."""
     per_user: pl.DataFrame
 
 
 def make_groups(train: InteractionMatrix, user_groups: Mapping[str, Mapping[str, Bool[Tensor, " n_users"]]] | None = None) -> Groups:
-    """Groups by degree, and the `user_groups` as `mmrec.evaluation.measure.user_groups` makes them."""
+    """Groups by degree, and the `user_groups` from `mmrec.evaluation.measure.user_groups`."""
     by_degree = degree_groups(train.degree, names=("few", "mid", "many"))
     return Groups(
         degree_groups(train.item_degree), {USER_DEGREE: by_degree} | {kind: dict(found) for kind, found in (user_groups or {}).items()}
@@ -46,7 +46,7 @@ def make_groups(train: InteractionMatrix, user_groups: Mapping[str, Mapping[str,
 
 
 def degree_groups(degree: Int64[Tensor, " n"], names: tuple[str, str, str] = ("tail", "mid", "head")) -> dict[str, Bool[Tensor, " n"]]:
-    """`cold` (degree 0), and the others in three groups of about equal size by degree; equal degrees stay together."""
+    """`cold` (degree 0), and three groups of about equal size for higher degrees; equal degrees are not separated."""
     warm = degree[degree > 0]
     if not len(warm):
         return {"cold": degree == 0}
@@ -60,10 +60,10 @@ def degree_groups(degree: Int64[Tensor, " n"], names: tuple[str, str, str] = ("t
 
 
 def slices(evaluated: Evaluated, positives: InteractionMatrix, groups: Groups, k: int, seed: int) -> dict[str, dict[str, dict[str, Any]]]:
-    """Recall and ndcg at k in every group that anything falls into, with their 95% `intervals` over its users.
+    """Recall and ndcg at k in every nonempty group, with 95% `intervals` over its users.
 
-    A group of items keeps the lists and counts only the positives that fall in it, over the users who have one there. `n` is that number
-    of positives, or, of a group of users, of users.
+    For a group of items, lists are unchanged and only positives in the group count, over users who have any. `n` is the number of
+    positives, or of users for a group of users.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in (ITEM_DEGREE, *groups.users)}
     for part in _parts(evaluated, positives, groups, k):
@@ -79,10 +79,11 @@ def slices(evaluated: Evaluated, positives: InteractionMatrix, groups: Groups, k
 def compare_slices(
     ours: Evaluated, theirs: Evaluated, positives: InteractionMatrix, groups: Groups, k: int, seed: int
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Ours minus theirs in ndcg at k, user by user, in every group of two users or more.
+    """The difference in ndcg at k of ours minus theirs in every group with at least two users.
 
-    A group has `n_users`, the mean `difference` with its 95% interval (`low`, `high`), the `p_value` of the paired sign-flip test, and
-    `p_holm`, corrected over all groups of all kinds.
+    Returns:
+        By kind and group: `n_users`, the mean `difference` with its 95% interval (`low`, `high`), the `p_value` of the paired sign-flip
+        test, and `p_holm`, corrected over all groups of all kinds.
     """
     found: list[tuple[str, str, dict[str, float]]] = []
     for one, other in zip(*(_parts(each, positives, groups, k) for each in (ours, theirs)), strict=True):
@@ -98,7 +99,7 @@ def compare_slices(
 
 
 def _parts(evaluated: Evaluated, positives: InteractionMatrix, groups: Groups, k: int) -> Iterator[Slice]:
-    """Every group that is not empty."""
+    """Yield the nonempty groups."""
     columns = [USER_IDX, *(f"{name}@{k}" for name in _SLICED)]
     for name, inside in groups.items.items():
         part = positives.of_items(inside)

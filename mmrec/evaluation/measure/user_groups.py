@@ -1,4 +1,4 @@
-"""Users in groups by what is known of them: the columns of the users table, and how long ago training last heard of them."""
+"""Groups of users: by the columns of the users table, and by the time since their last training interaction."""
 
 import polars as pl
 import torch
@@ -9,7 +9,7 @@ from mmrec.evaluation.measure.quartiles import MAX_GROUPS, bin_quartiles, is_mea
 from mmrec.types import TIMESTAMP, USER_ID
 
 Groups = dict[str, Bool[Tensor, " n_users"]]
-"""Disjoint, in the order in which they are shown; a True is at a user_idx."""
+"""Disjoint masks over user_idx, in the order of display."""
 RECENCY = "recency"
 DAY = 86_400
 _WITHIN = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY}
@@ -25,15 +25,15 @@ def user_groups(
 
 
 def column_groups(users: pl.DataFrame | None, user_ids: pl.Series) -> dict[str, dict[str, Bool[Tensor, " n_users"]]]:
-    """A kind `users.<column>` for every one of the `sliced_columns`, its groups in their order, last `not given`; numbers in quartiles."""
+    """A kind `users.<column>` for each of the `sliced_columns`, with ordered groups, `not given` last, and numbers in quartiles."""
     sliced = sliced_columns(users, user_ids).drop(USER_ID)
     return {f"users.{column.name}": _by_value(bin_quartiles(column) if is_measured(column) else column) for column in sliced}
 
 
 def sliced_columns(users: pl.DataFrame | None, user_ids: pl.Series) -> pl.DataFrame:
-    """`user_id` in the order of user_idx, and the columns of the users table that make groups of these users.
+    """`user_id` in the order of user_idx, and the columns of the users table that are suitable for grouping.
 
-    They have two to 25 distinct values, or they are of numbers that can be binned (`is_measured`).
+    These have two to 25 distinct values, or are numeric and can be binned (`is_measured`).
     """
     known = user_ids.alias(USER_ID).to_frame()
     if users is None:
@@ -44,10 +44,10 @@ def sliced_columns(users: pl.DataFrame | None, user_ids: pl.Series) -> pl.DataFr
 
 
 def recency_groups(user_ids: pl.Series, train: pl.DataFrame, test: pl.DataFrame) -> dict[str, Bool[Tensor, " n_users"]]:
-    """Users by the time from their last interaction in `train` to their first one in `test`; those without one there are in no group.
+    """Users by the time from their last training interaction to their first test interaction; users without the latter are in no group.
 
-    Within a `day`, `week` (7 days), `month` (30 days), or `longer`; `never` without a row in training; `overlap` where training goes on
-    past the first test interaction, as a split that ignores time has it.
+    The groups are: within a `day`, `week` (7 days) or `month` (30 days), `longer`, `never` (no training interaction), and `overlap` if
+    training interactions are later than the first test interaction, as in splits that ignore time.
     """
     last = train.group_by(USER_ID).agg(last=pl.col(TIMESTAMP).max())
     first = test.group_by(USER_ID).agg(first=pl.col(TIMESTAMP).min())

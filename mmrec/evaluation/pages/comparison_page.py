@@ -1,4 +1,4 @@
-"""`compare.html`: several runs on one self-contained page, verdicts first. It asks for nothing from outside and runs no script."""
+"""`compare.html`: several runs on one self-contained page, verdicts first. It fetches nothing and runs what draws its charts alone."""
 
 from pathlib import Path
 

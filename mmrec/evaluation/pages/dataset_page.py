@@ -1,4 +1,4 @@
-"""A dataset on one self-contained page: numbers, plots, examples with pictures. It asks for nothing from outside and runs no script."""
+"""A dataset on one self-contained page: numbers, plots, examples with pictures. It fetches nothing and runs what draws its charts alone."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """`report.html`: a whole run on one self-contained page, made from nothing but the files of its folder and the dataset.
 
-The page asks for nothing from outside and runs no script. A part whose file is missing (curves, attention, …) is left out.
+The page fetches nothing and runs what draws its charts alone. A part whose file is missing (curves, attention, …) is left out.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from mmrec.charts.figures import Estimate, Grid, Line, forest_plot, line_chart, stacked_bars
+from mmrec.charts.figures import Estimate, Grid, Line, dot_plot, forest_plot, line_chart, stacked_bars
 from mmrec.data.tables.aggregates import mean
 from mmrec.evaluation.compare.against_baselines import Comparison, compare, cutoff, cutoffs, describe_standing, headline, paired_difference
 from mmrec.evaluation.compare.pareto import pareto_view
@@ -88,6 +88,8 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
         "facts": _facts(folder.run),
         "circumstances": _circumstances(folder.run, comparison.ours),
         "standing": describe_standing(compare(folder.metrics, [judged_by]), judged_by),
+        "judged_by": judged_by,
+        "standings": _standings(folder.metrics, judged_by),
         "paired": _paired(folder, comparison, judged_by),
         "comparison": comparison,
         "column_groups": [(name, list(group)) for name, group in groupby(comparison.columns, key=_column_group)],
@@ -155,6 +157,18 @@ def _columns(metrics: dict[str, Any]) -> list[str]:
 
 def _column_group(column: str) -> str:
     return "validation" if column.startswith("val/") else column.split("@")[0]
+
+
+def _standings(metrics: dict[str, Any], metric: str) -> Markup:
+    """Every model in the headline metric, best first; empty where there is nothing to compare ours with."""
+    comparison = compare(metrics, [metric])
+    measured = {model: cell for model, (cell,) in comparison.rows.items() if cell.value is not None}
+    if len(measured) < 2 or comparison.ours not in measured:
+        return Markup("")
+    better = sign(metric, metrics.get("lower_is_better", ()))
+    ranked = sorted(measured, key=lambda model: -better * (measured[model].value or 0.0))
+    grid = Grid(ranked, [metric], [[measured[model].value for model in ranked]], [], [[measured[model].interval for model in ranked]])
+    return dot_plot(f"test {metric} of every model", grid, comparison.ours, f"test {metric}")
 
 
 def _paired(folder: RunFolder, comparison: Comparison, metric: str) -> PairedTest | None:

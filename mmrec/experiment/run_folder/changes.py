@@ -1,4 +1,4 @@
-"""The record of what was changed when a run was resumed: `changes.json` beside the run's config.yaml."""
+"""Record the configuration changes of resumed runs in `changes.json` next to config.yaml."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,24 +16,24 @@ CHANGES = "changes.json"
 
 
 class Change(NamedTuple):
-    """One key of the configuration; None where it was not there."""
+    """The change of one key of the configuration; None if the key did not exist."""
 
     before: Any
     after: Any
 
 
 class Progress(NamedTuple):
-    """Where the training of one seed stands."""
+    """The progress of the training with one seed."""
 
     epoch: int
-    """Epochs that are complete."""
+    """The number of completed epochs."""
     step: int
-    """Optimizer steps."""
+    """The number of optimizer steps."""
     epochs_without_better: int
 
 
 def record_changes(run_dir: Path, seeds: Iterable[int], changes: Mapping[str, Change]) -> None:
-    """Adds the changes to the run's `changes.json`, with the epoch and the step of each seed from which on they hold."""
+    """Append changes to `changes.json`, with the epoch and step of each seed from which on they apply."""
     if not changes:
         return
     path = run_dir / CHANGES
@@ -51,12 +51,12 @@ def record_changes(run_dir: Path, seeds: Iterable[int], changes: Mapping[str, Ch
 
 
 def describe_changes(changes: Mapping[str, Change]) -> str:
-    """All of them on one line."""
+    """Describe all changes on one line."""
     return ", ".join(f"{key} {change.before} -> {change.after}" for key, change in changes.items())
 
 
 def read_progress(run_dir: Path, seed: int) -> Progress:
-    """Of the newest sound checkpoint, which is where a resumed training begins; the beginning where there is none."""
+    """The progress at the newest valid checkpoint, from which a resumed training starts; zero if there is none."""
     newest, _ = newest_sound(checkpoints_in(checkpoint_folder(run_dir, seed)))
     if newest is None:
         return Progress(0, 0, 0)

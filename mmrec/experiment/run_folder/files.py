@@ -1,4 +1,4 @@
-"""The files of a run folder as the verbs read them: each is checked for what is taken from it, and a damaged one is named."""
+"""Read the files of a run folder, with checks that name a damaged file."""
 
 import math
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ PARTS = ("train", "valid", "test")
 
 
 def checkpoint_folder(run_dir: Path, seed: int) -> Path:
-    """Where a seed's checkpoints are."""
+    """The folder of a seed's checkpoints."""
     return run_dir / "checkpoints" / f"seed_{seed}"
 
 
 def read_entry(path: Path, values: object, keys: Sequence[str], hint: Any) -> Any:
-    """What stands under `keys`, each inside the one before, in the content of a JSON file.
+    """The value at nested `keys` in the content of a JSON file.
 
-    Raises DataError, naming the file, where it is not there or not of the type `hint` (see `mmrec.type_hints.fits`).
+    Raises DataError, naming the file, if it is missing or does not match the type `hint` (see `mmrec.type_hints.fits`).
     """
     for depth, key in enumerate(keys):
         if not isinstance(values, dict) or key not in values:
@@ -39,7 +39,7 @@ def read_entry(path: Path, values: object, keys: Sequence[str], hint: Any) -> An
 
 
 def read_measured(path: Path, metrics: object, model: str) -> dict[str, float]:
-    """The metrics of one model in the content of metrics.json. Raises DataError for one that is no number."""
+    """The metrics of one model in the content of metrics.json. Raises DataError if one is not a number."""
     measured = read_entry(path, metrics, ("models", model), dict[str, float])
     for name, value in measured.items():
         if not fits(value, float) or not math.isfinite(value):
@@ -48,7 +48,7 @@ def read_measured(path: Path, metrics: object, model: str) -> dict[str, float]:
 
 
 def read_table(path: Path, *columns: str) -> pl.DataFrame:
-    """A Parquet table that has these columns. Raises MissingFile, and DataError where it cannot be read or lacks one."""
+    """Read a Parquet table with these columns. Raises MissingFile, or DataError if it cannot be read or lacks one."""
     if not path.is_file():
         raise MissingFile(f"{path}: not found; a run folder holds it")
     try:
@@ -61,7 +61,7 @@ def read_table(path: Path, *columns: str) -> pl.DataFrame:
 
 
 def read_split(run_dir: Path, recorded: object) -> dict[str, pl.DataFrame]:
-    """The three parts of a run's split. Raises DataError where they are not those that run.json (its content: `recorded`) tells of."""
+    """The three parts of a run's split. Raises DataError if they do not match run.json, whose content is `recorded`."""
     parts = {part: read_table(run_dir / "split" / f"{part}.parquet", USER_ID, ITEM_ID) for part in PARTS}
     expected = read_entry(run_dir / "run.json", recorded, ("split", "hash"), str)
     if (found := Split(parts["train"], parts["valid"], parts["test"], "").hash) != expected:
@@ -73,9 +73,9 @@ def read_split(run_dir: Path, recorded: object) -> dict[str, pl.DataFrame]:
 
 
 def read_index(run_dir: Path, parts: dict[str, pl.DataFrame]) -> Index:
-    """The users and items of a run in the order of its vectors, hence of its ties.
+    """The users and items of a run in the order of its vectors, which also breaks ties.
 
-    Raises DataError where a part of the split has others, or an id is there twice.
+    Raises DataError if a part of the split has other ids, or an id is repeated.
     """
     index = Index(read_table(run_dir / "users.parquet", USER_ID)[USER_ID], read_table(run_dir / "items.parquet", ITEM_ID)[ITEM_ID])
     for path, key, ids in ((run_dir / "users.parquet", USER_ID, index.user_ids), (run_dir / "items.parquet", ITEM_ID, index.item_ids)):
@@ -89,7 +89,7 @@ def read_index(run_dir: Path, parts: dict[str, pl.DataFrame]) -> Index:
 
 
 def read_vectors(run_dir: Path, n_users: int, n_items: int) -> tuple[Tensor, Tensor]:
-    """The vectors of the users and of the items. Raises DataError where their numbers differ, or one is not finite."""
+    """The vectors of users and items. Raises DataError if their numbers differ, or one is not finite."""
     path = run_dir / "vectors.safetensors"
     if not path.is_file():
         raise MissingFile(f"{path}: not found; recommending needs the vectors of the run")

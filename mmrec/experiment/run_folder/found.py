@@ -1,4 +1,4 @@
-"""Run folders as the verbs are given them: found, or refused with the nearest ones."""
+"""Find the run folders that commands are given, with suggestions if they do not exist."""
 
 import os
 from collections.abc import Iterator
@@ -16,29 +16,31 @@ _LAST = ("metrics.json", "run.json")
 
 
 def is_finished(run_dir: Path) -> bool:
-    """Whether a run folder has all that measuring needs; of that training writes run.json last."""
+    """Whether a run folder is complete; run.json is written last."""
     return all((run_dir / name).is_file() for name in _LAST)
 
 
-def find_run(path: str | Path) -> Path:
-    """A finished run folder.
+def find_run(path: str | Path, key: str = "run") -> Path:
+    """The path of a finished run, named in the configuration as `key`.
 
-    Raises MissingFile, naming the runs that are there, where it is none, DataError where it leads out of itself.
+    Raises:
+        MissingFile: it is not a finished run; the message names existing ones.
+        DataError: the folder has links to outside.
     """
     run_dir = user_path(path)
     if not is_finished(run_dir):
         lacking = next((name for name in _LAST if not (run_dir / name).is_file()), "")
         what = f"holds no finished run (no {lacking})" if run_dir.is_dir() else "is not there"
         others = sorted(str(p.parent) for p in run_dir.parent.glob("*/run.json") if is_finished(p.parent))[-5:]
-        raise MissingFile(f"run: {run_dir} {what}" + (f"; there are {', '.join(others)}" if others else ""))
+        raise MissingFile(f"{key}: {run_dir} {what}" + (f"; there are {', '.join(others)}" if others else ""))
     check_contents(run_dir)
     return run_dir
 
 
 def check_contents(run_dir: Path) -> None:
-    """Raises DataError for a link that leads out of a run folder, and for pipes and devices: a run is read and resumed inside its folder.
+    """Raise DataError for links to outside a run folder, pipes and devices, since runs are read and resumed inside their folder.
 
-    What W&B keeps for itself may link to wherever it likes.
+    The files of W&B may contain any links.
     """
     root = run_dir.resolve()
     for folder, folders, names in os.walk(root):
@@ -53,7 +55,7 @@ def check_contents(run_dir: Path) -> None:
 
 @contextmanager
 def read_as_run(run_dir: Path) -> Iterator[None]:
-    """Raises DataError where what is read inside is not as a run has it: not of its format, or without what belongs there."""
+    """Convert exceptions about invalid content of a run's files to DataError within the block."""
     try:
         yield
     except (pl.exceptions.PolarsError, SafetensorError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:

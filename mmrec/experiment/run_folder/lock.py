@@ -1,4 +1,4 @@
-"""One training at a time in a run folder."""
+"""Allow one training at a time in a run folder."""
 
 import fcntl
 import os
@@ -16,9 +16,9 @@ LOCK = ".lock"
 
 @contextmanager
 def lock_run(run_dir: Path, key: str) -> Iterator[None]:
-    """Holds the run folder, which is made where it is missing; a folder that is still empty at the end is removed again.
+    """Lock the run folder, which is created if missing and removed afterwards if it is still empty.
 
-    Of several processes of one training the first holds it. Raises ConfigError, under the `key` that names the folder, where another
+    Among several processes of one training, the first one holds the lock. Raises ConfigError, naming the `key` of the folder, if another
     process trains there.
     """
     if _rank():
@@ -30,7 +30,7 @@ def lock_run(run_dir: Path, key: str) -> Iterator[None]:
 
     def take(file: TextIO) -> None:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock: forked processes would hold that, and may live on
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock, which forked processes would inherit and may outlive
         except (BlockingIOError, PermissionError):
             holder = path.read_text(encoding="utf-8", errors="replace").strip()[:100] or "another process"
             raise ConfigError(f"{key}: {holder} trains in {run_dir} now; wait for its end, or name another folder") from None
@@ -48,6 +48,6 @@ def lock_run(run_dir: Path, key: str) -> Iterator[None]:
 
 
 def _rank() -> int:
-    """The number of this process among those that a launcher started together, as its variable says; 0 where there is none."""
+    """The rank of this process among those of a launcher, from its environment variable; 0 if there is none."""
     variables = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
     return next((int(os.environ[name]) for name in variables if name in os.environ), 0)

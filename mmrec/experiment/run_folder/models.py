@@ -1,4 +1,4 @@
-"""Models of a run folder: written when they were fitted, and made again, trained, from what is there."""
+"""Write fitted models to a run folder, and restore trained models from it."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +17,12 @@ _FITTED = "fitted"
 
 
 def write_fitted(folder: Path, model: ClosedFormRecommender, parameters: dict[str, Any]) -> None:
-    """Keeps a fitted model, and the settings that were chosen for it."""
+    """Write a fitted model with its chosen hyperparameters."""
     write_checkpoint(folder / _FITTED, {"state_dict": dict(model.state_dict()), "parameters": parameters})
 
 
 def load_model(settings: TrainingSettings, spec: DatasetSpec, priors: dict[str, Any], folder: Path) -> Recommender:
-    """The trained model of one seed, whose checkpoints are in `folder`; one in closed form needs neither `spec` nor `priors`."""
+    """Restore the trained model of a seed from `folder`; models in closed form need neither `spec` nor `priors`."""
     if not issubclass(settings.model.kind, ClosedFormRecommender):
         model = make_model(settings.model, spec, priors, settings.seed)
         load_best(model, folder)
@@ -36,7 +36,7 @@ def load_model(settings: TrainingSettings, spec: DatasetSpec, priors: dict[str, 
 
 
 def open_scorer(run_dir: Path, settings: TrainingSettings) -> TrainedScorer:
-    """What scores as the model of a run's seed, from the run folder alone: items have no features and no graph there."""
+    """The scorer of a seed's model from the run folder alone, where items have no features and no graph."""
     parts = read_split(run_dir, read_json(run_dir / "run.json"))
     index = read_index(run_dir, parts)
     spec = DatasetSpec(index.n_users, index.n_items, index.interactions(parts["train"]))

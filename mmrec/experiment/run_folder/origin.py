@@ -1,6 +1,6 @@
-"""Which runs a person has made themselves, on this machine: the sha256 of the config.yaml of each, as the names of empty files.
+"""Recognise runs that the user has made on this machine, by the SHA-256 of their config.yaml.
 
-They are kept below XDG_STATE_HOME (`~/.local/state`), so that no run folder can say of itself that it was made here.
+The hashes are the names of empty files below XDG_STATE_HOME (`~/.local/state`), so that a run folder cannot claim to have been made here.
 """
 
 import os
@@ -11,7 +11,7 @@ from mmrec.files.storage import sha256_file
 
 
 def remember_run(run_dir: Path) -> None:
-    """Notes the configuration of a run as this person's own. Where that cannot be kept, the run merely counts as anybody's."""
+    """Record the configuration of a run as the user's own. If that fails, the run counts as foreign."""
     with suppress(OSError, RuntimeError):
         noted = _note(run_dir)
         noted.parent.mkdir(parents=True, exist_ok=True)
@@ -19,7 +19,7 @@ def remember_run(run_dir: Path) -> None:
 
 
 def is_made_here(run_dir: Path) -> bool:
-    """Whether the configuration of a run, wherever it lies now, is to the byte one that this person has trained with."""
+    """Whether the configuration of a run, wherever it is now, equals one that the user has trained with."""
     try:
         return _note(run_dir).is_file()
     except (OSError, RuntimeError):
@@ -27,6 +27,6 @@ def is_made_here(run_dir: Path) -> bool:
 
 
 def _note(run_dir: Path) -> Path:
-    """Raises RuntimeError where there is no home folder."""
+    """The file of the record. Raises RuntimeError if there is no home folder."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "mmrec" / "runs" / sha256_file(run_dir / "config.yaml")

@@ -1,9 +1,10 @@
-"""Writing what a run found: run.json, metrics.json, per-user metrics, recommendations, curves, attention, vectors."""
+"""Write the results of a run: run.json, metrics.json, per-user metrics, recommendations, curves, attention, vectors."""
 
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +38,7 @@ _PACKAGES = (
     "transformers",
     "open-clip-torch",
     "torch-geometric",
+    "optuna",
     "hydra-core",
     "networkx",
     "numpy",
@@ -47,7 +49,7 @@ _PACKAGES = (
 def describe_run(
     settings: TrainSettings, evidence: Evidence, split: Split, times: dict[str, float], n_parameters: int, fit_s: dict[str, float]
 ) -> dict[str, Any]:
-    """What was run, as `run.json` holds it; `fit_s` are the seconds that training or fitting each model took."""
+    """The content of `run.json`; `fit_s` has the seconds of training or fitting each model."""
     dataset, index = evidence.dataset, evidence.index
     test_users, known = split.test[USER_ID].n_unique(), split.train[USER_ID].n_unique()
     return {
@@ -55,7 +57,7 @@ def describe_run(
         "model": settings.training(settings.seeds[0]).model.name,
         "seed": settings.seeds[0],
         "seeds": list(settings.seeds),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "versions": {"python": platform.python_version()} | _versions(),
         "git": _git_revision(),
         "data": {
             "name": dataset.name,
@@ -99,9 +101,9 @@ def write_results(
     item_groups: Mapping[str, ItemGroups],
     lower_is_better: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Writes metrics.json (returned), per_user.parquet and recommendations.parquet; the first results are our model's, a seed each.
+    """Write metrics.json (returned), per_user.parquet and recommendations.parquet; `results` starts with our model's, one per seed.
 
-    Of a task that does not rank there are no recommendations, and nothing that is told of lists.
+    Tasks that do not rank have no recommendations, and no description of lists.
     """
     by_model: dict[str, list[Result]] = {}
     for result in results:
@@ -136,7 +138,7 @@ def _describe_lists(
     split: Split,
     seed: int,
 ) -> dict[str, Any]:
-    """What metrics.json holds of the lists of each model, the first of them ours, beside the `metrics`."""
+    """The entries of metrics.json about the lists of each model, ours first, in addition to `metrics`."""
     ours, k = next(iter(first)), cutoffs(next(iter(first.values())).per_user.columns)[-1]
     expected = first["popularity"].lists.item_idx if "popularity" in first else None
     groups = make_groups(train, user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test))
@@ -156,10 +158,9 @@ def _describe_lists(
 
 
 def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
-    """Writes attention.parquet for a model that tells of it, the vectors of one that has some, and the ids and titles of their rows, which
-    is all that recommending needs.
+    """Write the files for recommending: attention.parquet and vectors if the model has them, and the ids and titles of their rows.
 
-    Beside the ids of the users stand the columns that slices are made of. Returns whether the model has vectors.
+    The table of users also has the columns for slices. Returns whether the model has vectors.
     """
     vectors, index, dataset = model.freeze().vectors(), evidence.index, evidence.dataset
     if vectors and model.modalities:
@@ -178,7 +179,7 @@ def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
 
 
 def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
-    """Writes curves.parquet from the CSV logs of the seeds, of an epoch the last one logged; nothing where they were not kept."""
+    """Write curves.parquet from the CSV logs of the seeds, with the last value of each epoch, if there are logs."""
     curves, folder = [], run_dir / "logs" / "csv"
     for seed in seeds:
         for path in (folder / f"seed_{seed}" / "metrics.csv", *sorted(folder.glob(f"seed_{seed}-*/metrics.csv"))):
@@ -192,13 +193,13 @@ def write_curves(run_dir: Path, seeds: Sequence[int]) -> None:
 
 
 def _complete_rows(path: Path) -> pl.DataFrame | None:
-    """A CSV log up to its last line break: a process that was killed may have left half a row, or half a header."""
+    """Read a CSV log up to its last line break, since a killed process may have left an incomplete row or header."""
     lines, line_break, _ = path.read_bytes().rpartition(b"\n")
     return pl.read_csv(lines + line_break, infer_schema_length=None, glob=False) if lines else None
 
 
 def read_sweep_run(run_dir: Path, label: str) -> SweepRun:
-    """What a sweep's table needs of a finished run."""
+    """Read what a sweep's table needs from a finished run."""
     about, metrics = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
     return SweepRun(label, about["model"], metrics, pl.read_parquet(run_dir / "per_user.parquet", glob=False), about["split"]["hash"])
 
@@ -232,8 +233,17 @@ def _graph_coverage(evidence: Evidence) -> dict[str, dict[str, Any]]:
     return {"kg": {"encoder": encoder, "present": int(aligned.sum()), "total": len(aligned)}}
 
 
+def _versions() -> dict[str, str]:
+    """The versions of what is installed of the packages that decide results."""
+    found = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def _git_revision() -> str | None:
-    """The commit that mmrec itself was run from, `+` where files differ from it; None outside a checkout."""
+    """The commit of mmrec, with `+` if files have been modified; None outside a checkout."""
     try:
         _git("ls-files", "--error-unmatch", __file__)
         return _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")

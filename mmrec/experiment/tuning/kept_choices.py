@@ -1,4 +1,4 @@
-"""What validation chose once is not searched for again: chosen settings, kept under a hash of all that decided them."""
+"""Cache the hyperparameters chosen by validation under a hash of everything that determines them."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.tuning.lift import with_lift
 from mmrec.experiment.tuning.search import VERSION, Fittable, Tuned, fit, tune
 from mmrec.experiment.tuning.space import Search
+from mmrec.extras import is_installed
 from mmrec.files.storage import sha256_text, write_json
 from mmrec.types import DatasetSpec
 
@@ -26,11 +27,11 @@ def tune_once(
     metric: str,
     folder: Path,
 ) -> tuple[Tuned, bool]:
-    """As `tune`; where the same was tuned before, only the chosen setting is fitted again, and the second value is True.
+    """As `tune`; if the same was tuned before, only the chosen setting is fitted again, and the second value is True.
 
-    `settings` says which model it is and what is fixed of it, plain values; one that reads features names their modality there. The
-    choice is kept in `folder` as JSON, named by a hash of content: interactions, times, validation rows, features named, settings, search;
-    for a model with `sources` or `modality` all features, the graph and the words.
+    `settings` identifies the model and its fixed arguments as plain values, including the modality of features that it reads. The choice is
+    stored in `folder` as JSON, named by a hash of interactions, times, validation rows, named features, settings and search; for a model
+    with `sources` or `modality`, also of all features, the graph and the words.
     """
     path = folder / f"{_key(settings, search, spec, valid, metric)}.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -45,7 +46,8 @@ def tune_once(
 
 
 def _key(settings: dict[str, Any], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> str:
-    text = json.dumps([version("mmrec"), VERSION, settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
+    sampler = [] if is_installed("tune") else ["random"]
+    text = json.dumps([version("mmrec"), VERSION, *sampler, settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
     tensors = {"user_idx": spec.train.user_idx, "item_idx": spec.train.item_idx, "timestamp": spec.train.timestamp}
     tensors |= {"valid_indptr": valid.positives.indptr, "valid_indices": valid.positives.indices}
     reads_all = '"sources"' in text or '"modality"' in text

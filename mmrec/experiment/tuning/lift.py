@@ -1,4 +1,4 @@
-"""How much higher new items score in a baseline, chosen on the validation part as the weights of a mixture are."""
+"""Choose the score offset of new items for baselines on the validation part, as for mixture weights."""
 
 from typing import NamedTuple, cast
 
@@ -13,15 +13,15 @@ from mmrec.types import DatasetSpec
 
 
 class Lift(NamedTuple):
-    """A lift of new items, and the validation mean that it reaches."""
+    """A score offset of new items, and the validation metric with it."""
 
     value: float
     cold_lift: float | None
-    """None where there is nothing to choose: no new item is held out, or the scorer cannot rank them."""
+    """None if there is no choice: no new item is held out, or the scorer cannot rank them."""
 
 
 def choose_lift(scorer: TrainedScorer, spec: DatasetSpec, valid: EvaluationSet, metric: str, start: float | None = None) -> Lift:
-    """The lift with which a scorer is best on `valid`, climbing from `start`; where the top of the grid is chosen, the grid is widened."""
+    """The best offset of a scorer on `valid` by hill climbing from `start`; the grid is extended while its maximum is chosen."""
     is_new, k = ~occurring(spec.train.item_idx, spec.n_items), int(metric.rpartition("@")[2])
 
     def measure(cold_lift: float) -> float:
@@ -40,7 +40,7 @@ def can_be_lifted(scorer: TrainedScorer) -> bool:
 
 
 def with_lift(scorer: TrainedScorer, spec: DatasetSpec, cold_lift: float | None) -> TrainedScorer:
-    """The scorer with the lift that was chosen; a model in closed form keeps it in its `state_dict`."""
+    """Apply the chosen offset to a scorer; models in closed form store it in their `state_dict`."""
     if not cold_lift:
         return scorer
     if isinstance(scorer, ClosedFormRecommender):
@@ -50,6 +50,6 @@ def with_lift(scorer: TrainedScorer, spec: DatasetSpec, cold_lift: float | None)
 
 
 def holds_out_new_items(spec: DatasetSpec, valid: EvaluationSet, share: float = 0.1) -> bool:
-    """Whether at least this share of the validation positives are of items without training interactions."""
+    """Whether at least this fraction of the validation positives are items without training interactions."""
     is_new = ~occurring(spec.train.item_idx, spec.n_items)[valid.positives.indices]
     return bool(len(is_new) and is_new.float().mean() >= share)

@@ -1,20 +1,20 @@
-"""Choosing a model's settings on the validation part, under a stated budget. What chooses is handed no test row."""
+"""Choose the hyperparameters of a model on the validation part within a budget. No test row is available."""
 
 import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
-import torch
+import numpy as np
 from jaxtyping import Bool
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
 from mmrec.experiment.tuning.lift import choose_lift, with_lift
-from mmrec.experiment.tuning.space import Range, Search, beyond, is_within, n_settings, on_edge, read_space
+from mmrec.experiment.tuning.space import Range, Search, beyond, draw, is_within, n_settings, on_edge, read_space
+from mmrec.extras import is_installed
 from mmrec.metrics.direction import sign
 from mmrec.models.fold_in import occurring
 from mmrec.models.recommender import LackingData, TrainedScorer
@@ -22,69 +22,73 @@ from mmrec.types import DatasetSpec
 
 Setting = dict[str, Any]
 VERSION = 6
-"""Of the search: another one may choose otherwise, so what an earlier one chose is not taken for its own."""
+"""The version of the search, which is part of the cache key, since other versions may choose differently."""
 _ASKED = 64
-"""Users by whose scores it is told whether a baseline knows new items."""
+"""The number of users whose scores are inspected to decide whether a baseline can rank new items."""
 _ASKED_AT_MOST = 20
-"""Times the budget: an estimator that insists on what it knows comes to an end."""
-_SCORES, _LEAST_USERS = 2**28, 1000
-"""Scores by which a setting is judged: of a large catalogue those of some users, spread evenly, and of so many at least."""
+"""The maximal number of proposals in multiples of the budget, since the estimator may repeat itself."""
+_MAX_SCORES, _LEAST_USERS = 2**28, 1000
+"""The maximal number of scores per setting, beyond which a sample of users is used; and its minimal size."""
 
 
 class Fittable(Protocol):
-    """What is tuned: a model in closed form, or the plain training of one that learns by gradient."""
+    """The object of tuning: a model in closed form, or the minimal training of a gradient-based one."""
 
     def fit(self, spec: DatasetSpec) -> TrainedScorer:
-        """Learns from the training part alone. Raises LackingData where the spec has not what it needs."""
+        """Learn from the training part alone. Raises LackingData if the specification lacks what is required."""
         ...
 
 
 @runtime_checkable
 class SharesFit(Protocol):
-    """A model of which fits at all settings share the costly part, which is then done once a search."""
+    """A model whose fits for all settings share an expensive part, which is computed once per search."""
 
     def prepare(self, spec: DatasetSpec) -> Any:
-        """What is shared. Raises LackingData as `fit`."""
+        """Compute the shared part. Raises LackingData as `fit` does."""
         ...
 
     def fit_prepared(self, spec: DatasetSpec, prepared: Any) -> TrainedScorer:
-        """As `fit`; to a part of the data where the shared part is not whole."""
+        """As `fit`; on a part of the data if the shared part is not whole."""
         ...
 
     def is_whole(self, prepared: Any) -> bool:
-        """Whether `fit_prepared` gives what `fit` does; else it only tells settings apart, and the chosen one is fitted again."""
+        """Whether `fit_prepared` is equivalent to `fit`; otherwise it only compares settings, and the chosen one is fitted again."""
         ...
 
 
 class Tuned(NamedTuple):
-    """A model at the best of the settings tried."""
+    """A model with the best of the settings tried."""
 
     scorer: TrainedScorer
     parameters: Setting
     value: float
-    """The validation mean that chose it."""
+    """The validation metric that it was chosen by."""
     n_trials: int
-    """The settings fitted, each once."""
+    """The number of settings fitted; 0 if the setting was known before."""
     fit_s: float
-    """What fitting the chosen setting took, in seconds of wall time."""
+    """The wall-clock seconds of fitting the chosen setting."""
     fitted: TrainedScorer
-    """What `fit` gave: a model that `scorer` may add a lift of new items to."""
+    """The result of `fit`, to which `scorer` may add an offset of new items."""
     cold_lift: float | None = None
-    """The lift that was chosen, where there was one to choose."""
+    """The chosen offset of new items, if there was a choice."""
     edges: tuple[str, ...] = ()
-    """The keys whose chosen value lies on the edge of all that was tried, so that a better one may lie beyond."""
+    """The keys whose chosen value is on the edge of what was tried, so that better ones may exist beyond."""
 
 
 def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
-    """Fits `make(**setting)` on `spec` for settings of the space; the first of the best on `valid` wins. `metric` is like `ndcg@20`.
+    """Fit `make(**setting)` on `spec` for settings of the space, and return the best one on `valid` in a metric such as `ndcg@20`.
 
-    A space of at most `n_trials` settings is tried as a whole, in order; of a larger one `n_trials` are drawn by the tree-structured Parzen
-    estimator (Bergstra et al. 2011; Optuna's), seeded. Where the best value of a number then lies on the edge of its space, those beyond
-    it are tried until one is no better, half of `n_trials` in all. Where all held-out items are new, a baseline that puts new items last
-    at one setting has no chance at another, and no other is tried. Raises ConfigError for a space without values, LackingData as `fit`.
+    A space with at most `n_trials` settings is searched exhaustively. In larger ones, `n_trials` settings are sampled by the
+    tree-structured Parzen estimator (Bergstra et al. 2011; Optuna), or at random if Optuna is not installed, with a seed. If the best
+    number is on an edge of its space, values beyond are tried until one is not better, at most half of `n_trials` in total. If all held-out
+    items are new and a baseline ranks new items last with one setting, no others are tried. The first of equal settings wins.
+
+    Raises:
+        ConfigError: the space has no values.
+        LackingData: as in `fit`.
     """
     space = read_space(search.space)
-    trials = _Trials(make, spec, _some_users(valid), metric)
+    trials = _Trials(make, spec, valid.thinned(max(_MAX_SCORES, _LEAST_USERS * valid.seen.n_items)), metric)
 
     def is_done() -> bool:
         return trials.hopeless or len(trials.tried) >= search.n_trials
@@ -102,20 +106,20 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
 
 
 class _Trials:
-    """The settings that were fitted, each once, and the best of them."""
+    """The fitted settings, and the best of them."""
 
     def __init__(self, make: Callable[..., Fittable], spec: DatasetSpec, valid: EvaluationSet, metric: str) -> None:
         self.make, self.spec, self.valid, self.metric = make, spec, valid, metric
         self.best: Tuned | None = None
         self.tried: list[tuple[Setting, float]] = []
         self.hopeless = False
-        """Whether all held-out items are new and the model puts new items last."""
+        """Whether all held-out items are new and the model ranks new items last."""
         self._prepared: Any = None
         self._by_part = False
-        """Whether settings are judged by a part of the training data."""
+        """Whether settings are compared on a part of the training data."""
 
     def measure(self, setting: Setting) -> float:
-        """The mean on the validation part at a setting, which is fitted unless it was before."""
+        """The validation metric of a setting, which is fitted unless it was before."""
         known = next((value for other, value in self.tried if other == setting), None)
         if known is not None:
             return known
@@ -130,8 +134,8 @@ class _Trials:
         return value
 
     def best_of_all_data(self) -> Tuned:
-        """The best setting, fitted again where it was judged by a fit to a part of the data."""
-        best = cast("Tuned", self.best)  # a space has one setting at least
+        """The best setting, fitted again if it was fitted on a part of the data."""
+        best = cast("Tuned", self.best)  # not None, as a space has at least one setting
         if not self._by_part:
             return best
         scorer, fit_s = fit(self.make, best.parameters, self.spec)
@@ -149,9 +153,9 @@ class _Trials:
 
 
 def _widen(trials: _Trials, space: dict[str, list[Any] | Range], search: Search) -> tuple[str, ...]:
-    """Tries values beyond the edges of the space as long as that is better; the keys whose best value is on an edge even so.
+    """Try values beyond the edges of the space while they are better, and return the keys whose best value is still on an edge.
 
-    A value that a constructor refuses is where its space ends for good, which is no edge.
+    If a constructor rejects a value, the space ends there, which does not count as an edge.
     """
     left, open_keys, ended = search.n_trials // 2, [key for key in space if key not in search.capped], set()
     while left and (found := next(((key, side) for key in open_keys if (side := _edge(trials, space, key)) and key not in ended), None)):
@@ -166,7 +170,7 @@ def _widen(trials: _Trials, space: dict[str, list[Any] | Range], search: Search)
             ended.add(key)
             continue
         left -= 1
-    return tuple(key for key in space if key not in ended and _edge(trials, space, key))  # capped ones among them
+    return tuple(key for key in space if key not in ended and _edge(trials, space, key))  # including capped ones
 
 
 def _edge(trials: _Trials, space: dict[str, list[Any] | Range], key: str) -> int:
@@ -174,9 +178,9 @@ def _edge(trials: _Trials, space: dict[str, list[Any] | Range], key: str) -> int
 
 
 def edge_side(best: Setting, tried: Sequence[tuple[Setting, float]], values: list[Any] | Range, key: str) -> int:
-    """On which edge of its space, or beyond which, the best value of a key lies; 0 where a setting on that side of it was tried as well."""
+    """The edge on (or beyond) which the best value of a key lies, -1 or 1; 0 if a setting further out on that side was tried."""
     value = best[key]
-    if len({measured for _, measured in tried}) == 1:  # where nothing is better than anything, no edge is
+    if len({measured for _, measured in tried}) == 1:  # no edge matters if all settings are equal
         return 0
     if not isinstance(value, int | float) or isinstance(value, bool):
         return 0
@@ -190,23 +194,26 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _some_users(valid: EvaluationSet) -> EvaluationSet:
-    """The users of an evaluation set by whom settings are judged."""
-    n = max(_LEAST_USERS, _SCORES // max(1, valid.seen.n_items))
-    users = valid.user_idx
-    return valid if len(users) <= n else replace(valid, user_idx=users[torch.arange(n) * len(users) // n])
-
-
 def _puts_last(scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], valid: EvaluationSet) -> bool:
-    """Whether, for some of the users, no new item scores above any other."""
+    """Whether, for a sample of the users, no new item scores above any other."""
     scores = scorer.score_users(valid.user_idx[:_ASKED])
     return bool(len(scores) and (scores[:, is_new].amax(dim=1) <= scores.amin(dim=1)).all())
 
 
 def fit(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec) -> tuple[TrainedScorer, float]:
-    """A model at one setting, fitted, and the seconds that took."""
+    """A model fitted with one setting, and the seconds that this took."""
     start = time.perf_counter()
     return make(**setting).fit(spec), time.perf_counter() - start
+
+
+def fit_known(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
+    """Fits a model at a setting that was chosen before; only the lift of new items is chosen on `valid`.
+
+    Raises LackingData as `Fittable.fit`.
+    """
+    scorer, fit_s = fit(make, setting, spec)
+    value, lift = choose_lift(scorer, spec, valid, metric)
+    return Tuned(with_lift(scorer, spec, lift), setting, value, 0, fit_s, scorer, lift)
 
 
 def _all_values(values: list[Any] | Range) -> list[Any]:
@@ -216,10 +223,14 @@ def _all_values(values: list[Any] | Range) -> list[Any]:
 def draw_settings(
     measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, is_done: Callable[[], bool], sign: int
 ) -> None:
-    """Draws settings and measures them until it is done; a value that is not finite is a setting that failed.
+    """Sample and evaluate settings until `is_done`; a value that is not finite marks a failed setting.
 
-    A setting that is drawn again costs nothing, and tells Optuna to look elsewhere. `search.n_trials` says how long to draw at random.
+    Repeated settings cost nothing and tell Optuna to look elsewhere. `search.n_trials` determines how many settings are random; without
+    Optuna, which the extra `tune` installs, all are.
     """
+    if not is_installed("tune"):
+        _draw_at_random(measure, space, search, is_done)
+        return
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -238,13 +249,24 @@ def draw_settings(
             break
 
 
+def _draw_at_random(
+    measure: Callable[[Setting], float], space: dict[str, list[Any] | Range], search: Search, is_done: Callable[[], bool]
+) -> None:
+    rng = np.random.default_rng(search.seed % 2**32)
+    first = [setting for setting in search.first if is_within(setting, space)]
+    for i in range(_ASKED_AT_MOST * search.n_trials):
+        measure({name: draw(values, rng) for name, values in space.items()} | (first[i] if i < len(first) else {}))
+        if is_done():
+            break
+
+
 def _drawn(value: Any, values: list[Any] | Range) -> Any:
-    """What Optuna draws for a value: of choices the position."""
+    """Optuna's representation of a value: for choices, the position."""
     return value if isinstance(values, Range) else values.index(value)
 
 
 def _suggest(trial: Any, space: dict[str, list[Any] | Range]) -> Setting:
-    """One value a key, drawn by Optuna. A choice is drawn by its position: choices may be anything."""
+    """Sample one value per key with Optuna. Choices are sampled by position, as they may be of any type."""
     setting: Setting = {}
     for name, values in space.items():
         if not isinstance(values, Range):

@@ -1,22 +1,24 @@
-"""The settings of a model among which validation chooses: choices and ranges, as a configuration writes them.
+"""Hyperparameter spaces: choices and ranges, as written in a configuration.
 
-`name: [1, 2, 5]` are choices, of any kind. `name: [low, high, log]` is a range, both ends included: `log` and `linear` are of real
-numbers, `int` of whole ones.
+`name: [1, 2, 5]` are choices of any type. `name: [low, high, log]` is a range including both ends: `log` and `linear` for real numbers,
+`int` for integers.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mmrec.errors import ConfigError
 
 SCALES = ("log", "linear", "int")
 SEARCH = {"space", "n_trials", "capped", "first"}
-"""The keys of a search, beside a model's own arguments."""
+"""The keys of a search, in addition to a model's own arguments."""
 
 
 class Range(NamedTuple):
-    """All numbers from `low` to `high`."""
+    """The numbers from `low` to `high`."""
 
     low: float
     high: float
@@ -24,27 +26,27 @@ class Range(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Where to look for settings, and for how long."""
+    """The space and the budget of a search."""
 
     space: dict[str, list[Any]]
     n_trials: int
-    """At most so many settings of the space are fitted; all of them, where there are no more. Beyond its edges, half as many at most."""
+    """The maximal number of settings fitted within the space; beyond its edges, at most half as many more."""
     seed: int
     capped: tuple[str, ...] = ()
-    """Keys whose space is not widened where the best value lies on its edge: what is beyond would cost too much."""
+    """Keys whose space is not extended if the best value is on its edge, because values beyond are too expensive."""
     first: tuple[dict[str, Any], ...] = ()
-    """Settings that are tried before others are drawn, such as those known to be good. A key that is left out is drawn; a setting that is
-    not of the space, which may have been narrowed, is passed over."""
+    """Settings to try first, such as known good ones. Missing keys are sampled; settings outside the space, which may have been narrowed,
+    are skipped."""
 
 
 def is_range(values: Sequence[Any]) -> bool:
-    """Whether values are two numbers and a scale; all else are choices."""
+    """Whether values are two numbers and a scale; all others are choices."""
     numbers = [v for v in values[:2] if isinstance(v, int | float) and not isinstance(v, bool)]
     return len(values) == 3 and len(numbers) == 2 and isinstance(values[2], str)
 
 
 def read_space(space: dict[str, list[Any]]) -> dict[str, list[Any] | Range]:
-    """The same with ranges told from choices. Raises ConfigError, naming the key, for one without values or a range that has none."""
+    """Parse ranges. Raises ConfigError, naming the key, for empty lists and invalid ranges."""
     read: dict[str, list[Any] | Range] = {}
     for name, values in space.items():
         if not isinstance(values, list) or not values:
@@ -54,9 +56,9 @@ def read_space(space: dict[str, list[Any]]) -> dict[str, list[Any] | Range]:
 
 
 def on_edge(values: list[Any] | Range, value: Any) -> int:
-    """-1 where a value lies on the lower edge of its space, 1 on the upper, 0 within; a space without two numbers has no edges.
+    """-1 if a value is on the lower edge of its space, 1 on the upper, else 0; spaces without two numbers have no edges.
 
-    Of a range of real numbers the edge is as wide as a step of `beyond`, for none of its ends is ever drawn.
+    In a range of real numbers, the edge is as wide as a step of `beyond`, since the exact ends are never sampled.
     """
     if isinstance(values, Range) and values.scale != "int":
         step = beyond(values, value, -1), beyond(values, value, 1)
@@ -67,9 +69,9 @@ def on_edge(values: list[Any] | Range, value: Any) -> int:
 
 
 def beyond(values: list[Any] | Range, value: Any, side: int) -> Any:
-    """The value next to one on that side of it: as far as the nearest choice is, as a ratio where numbers are above 0.
+    """The next value on one side of a value: as far as the nearest choice, by ratio for positive numbers.
 
-    In a range it is an eighth of the range away.
+    In a range, the step is an eighth of the range.
     """
     if isinstance(values, Range) and values.scale != "int":
         return value * (values.high / values.low) ** (side / 8) if values.scale == "log" else value + side * (values.high - values.low) / 8
@@ -80,12 +82,12 @@ def beyond(values: list[Any] | Range, value: Any, side: int) -> Any:
 
 
 def n_settings(space: dict[str, list[Any] | Range]) -> float:
-    """How many settings a space has; infinite with a range of real numbers. A space without keys has one, the defaults."""
+    """The number of settings in a space; infinite with a range of real numbers. A space without keys has one setting, the defaults."""
     return math.prod(_n_values(values) for values in space.values())
 
 
 def is_within(setting: dict[str, Any], space: dict[str, list[Any] | Range]) -> bool:
-    """Whether a setting has keys and values of the space alone."""
+    """Whether a setting only has keys and values of the space."""
 
     def is_value(value: Any, values: list[Any] | Range) -> bool:
         return values.low <= value <= values.high if isinstance(values, Range) else value in values
@@ -93,8 +95,19 @@ def is_within(setting: dict[str, Any], space: dict[str, list[Any] | Range]) -> b
     return all(name in space and is_value(value, space[name]) for name, value in setting.items())
 
 
+def draw(values: list[Any] | Range, rng: np.random.Generator) -> Any:
+    """A value at random: of a range uniformly on its scale."""
+    if not isinstance(values, Range):
+        return values[rng.integers(len(values))]
+    if values.scale == "int":
+        return int(rng.integers(int(values.low), int(values.high), endpoint=True))
+    if values.scale == "log":
+        return values.low * (values.high / values.low) ** float(rng.random())
+    return float(rng.uniform(values.low, values.high))
+
+
 def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
-    """What is wrong with the `space`, `n_trials`, `capped` and `first` of a baseline."""
+    """The problems of the `space`, `n_trials`, `capped` and `first` of a baseline."""
     if not SEARCH & node.keys():
         return
     space, n_trials = node.get("space", {}), node.get("n_trials")
@@ -116,7 +129,7 @@ def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]
 
 
 def ends(values: list[Any]) -> list[Any]:
-    """The values of a choice, or the two ends of a range as they would be drawn."""
+    """The values of a choice, or the two ends of a range in the type in which they are sampled."""
     if not is_range(values):
         return values
     return [end if values[2] == "int" else float(end) for end in values[:2]]

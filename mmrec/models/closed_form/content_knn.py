@@ -1,4 +1,4 @@
-"""ContentKNN: items whose text or picture is like what the user had. The one model without training that ranks new items."""
+"""ContentKNN: recommend items whose text, picture or other content is similar to the user's items, without training."""
 
 import numpy as np
 import torch
@@ -16,12 +16,14 @@ from mmrec.types import KG, TEXT, DatasetSpec
 
 
 class ContentKNN(HistoryBasedRecommender):
-    """Cosine of an item's features with a user's profile, the mean of the features of their training items (Pazzani & Billsus 2007,
-    section 10.6, Rocchio's method with dense vectors).
+    """Cosine of an item's features with a user's profile, the mean of the features of their training items.
 
-    Features are those of one `modality`, standardised by mean and deviation over the items with training interactions; or graph neighbours
-    (`kg`) or words (`words`), weighted by inverse document frequency, as a sparse matrix. An item without the modality is last and is no
-    part of a profile; a user without a profile scores all others equal.
+    Rocchio's method with dense vectors (Pazzani & Billsus 2007, section 10.6). Vectors are standardised by mean and standard deviation over
+    the items with training interactions; graph neighbours (`kg`) and words (`words`) are sparse rows weighted by inverse document
+    frequency. Items without the modality are ranked last and are not part of profiles; all other items tie for users without a profile.
+
+    Args:
+        modality: a modality with features, `kg` or `words`.
     """
 
     ranks_new_items = True
@@ -35,7 +37,7 @@ class ContentKNN(HistoryBasedRecommender):
         self.modality = modality
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
-        """Raises LackingData where no training item has the modality."""
+        """Raises LackingData if no training item has the modality."""
         if self.modality in (KG, WORDS):
             self._learn_sparse(read_content(spec, [self.modality]))
             return
@@ -60,6 +62,6 @@ class ContentKNN(HistoryBasedRecommender):
             lengths = np.sqrt(np.asarray(profiles.multiply(profiles).sum(axis=1)))
             scores = (profiles @ block.T).toarray() / np.maximum(lengths, 1e-12).reshape(-1, 1)
             return put_last(torch.from_numpy(scores.astype(np.float32)), self.absent)
-        profiles = torch.from_numpy(rows @ self.values.numpy())  # a sum: its length is of no account
+        profiles = torch.from_numpy(rows @ self.values.numpy())  # a sum instead of a mean: the length is irrelevant
         scores = F.normalize(profiles) @ self.values.T
-        return put_last(scores.div_(self.values.norm(dim=1).clamp_(min=1e-12)), self.absent)  # normalised values would be a copy a batch
+        return put_last(scores.div_(self.values.norm(dim=1).clamp_(min=1e-12)), self.absent)  # saves a normalised copy of the values

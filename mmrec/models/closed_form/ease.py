@@ -1,4 +1,4 @@
-"""EASE: the linear model that most neural recommenders fail to beat."""
+"""EASE: a linear item-item model in closed form, a strong baseline for neural recommenders."""
 
 import logging
 from typing import NamedTuple, Self
@@ -18,30 +18,33 @@ from mmrec.types import DatasetSpec
 
 _log = logging.getLogger(__name__)
 _BYTES_A_PAIR = 12
-"""Of two items: a matrix in double precision, inverted where it is, and the weights in single."""
+"""Bytes per pair of items: a double-precision matrix, inverted in place, and the weights in single precision."""
 _SEARCHED = 4000
-"""Items by which a search tells regularizations apart: to decompose ten thousand takes minutes of a core, to invert them half of one."""
+"""The number of items used to compare regularizations: decomposing ten thousand takes minutes on one core, inverting half a minute."""
 
 
 class Spectrum(NamedTuple):
-    """What all regularizations share: `XᵀX = V diag(s) Vᵀ` of the items that take part, or of those with most interactions."""
+    """The eigendecomposition shared by all regularizations, `XᵀX = V diag(s) Vᵀ`, of all used items or of the most popular ones."""
 
     kept: Int64[Tensor, " n"]
     """The items, ascending."""
     vectors: Float[Tensor, "n n"]
     values: Float[Tensor, " n"]
     is_whole: bool
-    """Whether these are all that take part."""
+    """Whether these are all used items."""
 
 
 class EASE(HistoryBasedRecommender):
     """Item-item weights with zero diagonal in closed form: `P = (XᵀX + λI)⁻¹`, `B_ij = -P_ij / P_jj` (Steck 2019, eq. 8).
 
-    With `XᵀX = V diag(s) Vᵀ` and `H = V diag(s / (s + λ)) Vᵀ` that is `B_ij = H_ij / (1 - H_jj)`: one eigendecomposition serves every λ
-    of a search, which of more than 4,000 items takes those with most interactions.
+    With `XᵀX = V diag(s) Vᵀ` and `H = V diag(s / (s + λ)) Vᵀ`, `B_ij = H_ij / (1 - H_jj)`: one eigendecomposition serves all λ of a search,
+    which uses the 4,000 most popular items at most.
 
-    Memory is quadratic in items and time cubic, so only as many items take part as fit `max_gib`, those with most interactions; 2 GiB hold
-    13,377. The others are last.
+    Memory is quadratic and time cubic in the number of items.
+
+    Args:
+        regularization: λ.
+        max_gib: the memory limit; only the most popular items that fit are used (13,377 for 2 GiB), and the others are ranked last.
     """
 
     kept: Tensor
@@ -54,29 +57,29 @@ class EASE(HistoryBasedRecommender):
         self.regularization, self.max_gib = regularization, max_gib
 
     def prepare(self, spec: DatasetSpec) -> Spectrum:
-        """What fits at all regularizations share. Raises LackingData where not two items fit `max_gib`."""
+        """Compute what all regularizations share. Raises LackingData if `max_gib` is too small for two items."""
         train = interaction_matrix(spec)
         room, known = self._room(train), int((train.item_degree > 0).sum())
         kept = _most_interacted(train, min(room, _SEARCHED))
         gram = item_gram(_only(train, kept))
-        if not len(kept):  # which LAPACK refuses
+        if not len(kept):  # LAPACK rejects empty matrices
             return Spectrum(kept, gram, gram.diagonal(), is_whole=True)
         values, vectors = scipy.linalg.eigh(gram.numpy().T, driver="evd", overwrite_a=True, check_finite=False)
         vectors = torch.from_numpy(np.ascontiguousarray(vectors))
         return Spectrum(kept, vectors, torch.from_numpy(values).clamp(min=0), len(kept) == min(known, room))
 
     def is_whole(self, prepared: Spectrum) -> bool:
-        """Whether all items that take part are in it, so that `fit_prepared` gives what `fit` does."""
+        """Whether all used items are included, so that `fit_prepared` gives the result of `fit`."""
         return prepared.is_whole
 
     def fit_prepared(self, spec: DatasetSpec, prepared: Spectrum) -> Self:
-        """As `fit`, of the items in what `prepare` gave of the same data."""
+        """Fit on the items of the result of `prepare` for the same data."""
         self.remember_interactions(spec)
         self._remember_spectrum(prepared)
         return self
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
-        """Raises LackingData where not two items fit `max_gib`."""
+        """Raises LackingData if `max_gib` is too small for two items."""
         room, known = self._room(owned), int((owned.item_degree > 0).sum())
         if known > room:
             _log.info(f"ease: of {known:,} items the {room:,} with most interactions take part, as many as fit max_gib={self.max_gib:g}")
@@ -93,7 +96,7 @@ class EASE(HistoryBasedRecommender):
         return put_last(scores, absent)
 
     def _room(self, train: InteractionMatrix) -> int:
-        """How many items fit. Raises LackingData where not two of those known do."""
+        """The number of items that fit into `max_gib`. Raises LackingData if two known items do not fit."""
         room = int((self.max_gib * 2**30 / _BYTES_A_PAIR) ** 0.5)
         if room < min(int((train.item_degree > 0).sum()), 2):
             raise LackingData(f"max_gib={self.max_gib:g} hold no matrix of two items")
@@ -102,18 +105,18 @@ class EASE(HistoryBasedRecommender):
     def _remember_spectrum(self, prepared: Spectrum) -> None:
         vectors, share = prepared.vectors, prepared.values / (prepared.values + self.regularization)
         smooth = vectors * share @ vectors.T
-        rest = (1 - smooth.diagonal()).clamp(min=1e-6)  # for a tiny λ it is 0 up to rounding
+        rest = (1 - smooth.diagonal()).clamp(min=1e-6)  # almost 0 for a tiny λ
         self.remember(kept=prepared.kept, weights=smooth.div_(rest).fill_diagonal_(0))
 
 
 def _most_interacted(train: InteractionMatrix, n: int) -> Int64[Tensor, " n"]:
-    """The n items with most interactions, fewer where no more have any, ascending."""
+    """The n most popular items, or fewer if not as many have interactions, ascending."""
     known = int((train.item_degree > 0).sum())
     return train.item_degree.argsort(descending=True, stable=True)[: min(known, n)].sort().values
 
 
 def _only(train: InteractionMatrix, kept: Int64[Tensor, " n"]) -> InteractionMatrix:
-    """The interactions with some items, which are counted anew."""
+    """Restrict the matrix to the given items, which are renumbered."""
     place = torch.full((train.n_items,), -1).index_copy_(0, kept, torch.arange(len(kept)))
     users = torch.repeat_interleave(torch.arange(train.n_users), train.degree)
     items = place[train.indices]

@@ -1,4 +1,4 @@
-"""The weights of EASE: of every item a ridge regression on all others, by one inverse."""
+"""Compute the weights of EASE, ridge regressions of every item on all others, by a single matrix inverse."""
 
 import torch
 from jaxtyping import Float, Float64
@@ -10,13 +10,13 @@ _ROWS = 1024
 
 
 def ease_weights(gram: Float64[Tensor, "n n"], regularization: float) -> Float[Tensor, "n n"]:
-    """`B_ij = -P_ij / P_jj`, zero where i = j, of `P = (gram + regularization I)⁻¹` (Steck 2019, eq. 8), in single precision.
+    """`B_ij = -P_ij / P_jj` with zero diagonal, for `P = (gram + regularization I)⁻¹` (Steck 2019, eq. 8), in single precision.
 
-    `gram` is written over: beside it and the weights no memory is needed.
+    `gram` is overwritten; no memory is needed besides it and the weights.
     """
     gram.diagonal().add_(regularization)
-    factor, _ = cho_factor(gram.numpy().T, lower=True, overwrite_a=True, check_finite=False)  # LAPACK's matrices are by columns
-    inverse = torch.from_numpy(dpotri(factor, lower=True, overwrite_c=True)[0].T)  # its upper triangle alone, in rows again
+    factor, _ = cho_factor(gram.numpy().T, lower=True, overwrite_a=True, check_finite=False)  # LAPACK is column-major
+    inverse = torch.from_numpy(dpotri(factor, lower=True, overwrite_c=True)[0].T)  # the upper triangle only, row-major again
     weights = torch.empty(gram.shape)
     for start in range(0, len(gram), _ROWS):
         rows = slice(start, start + _ROWS)

@@ -1,4 +1,4 @@
-"""What models in closed form share to which a user is the set of items that they had."""
+"""The base class of models in closed form that represent a user by the set of their items."""
 
 from abc import abstractmethod
 from typing import Self
@@ -15,7 +15,7 @@ from mmrec.types import DatasetSpec
 
 
 class HistoryBasedRecommender(ClosedFormRecommender):
-    """Scores by the set of a user's items alone, so that a known user and a history are one thing. Without items, by popularity."""
+    """Scores by the set of a user's items alone: known users and histories are treated alike, and users without items get popular items."""
 
     is_history_based = True
 
@@ -25,11 +25,11 @@ class HistoryBasedRecommender(ClosedFormRecommender):
 
     @abstractmethod
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
-        """Learns from the training interactions and remembers what scoring needs. Raises LackingData as `fit`."""
+        """Learn from the training interactions, and remember what scoring needs. Raises LackingData as `fit` does."""
 
     @abstractmethod
     def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        """The scores for some users of `owned`, which are those of training or others; of no account for one without items."""
+        """The scores of users of `owned`, which may be other than the training interactions. Rows of users without items are ignored."""
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         return self._score(self.interactions, user_idx)

@@ -15,15 +15,23 @@ from mmrec.types import DatasetSpec
 
 
 class IALS(ClosedFormRecommender):
-    """Minimises `Σ_ui c_ui (x_ui - p_u·q_i)² + Σ_u λ_u ‖p_u‖² + Σ_i λ_i ‖q_i‖²`, c = `alpha` where x = 1 and 1 elsewhere, by alternating
-    half-steps (Hu, Koren & Volinsky 2008, eq. 3 to 5).
+    """Weighted matrix factorisation for implicit feedback by alternating half-steps (Hu, Koren & Volinsky 2008, eq. 3 to 5).
 
-    `λ_u = regularization · w_u^ν / mean(w^ν)` with the confidence `w_u = Σ_i c_ui` of the row and ν = `frequency_power`, and so for items:
-    0 is one regularization for all, 1 one in proportion to the frequency (Rendle et al. 2022, eq. 5, whose mean is divided out so that
-    `regularization` is of one size for all ν).
+    Minimises `Σ_ui c_ui (x_ui - p_u·q_i)² + Σ_u λ_u ‖p_u‖² + Σ_i λ_i ‖q_i‖²` with c = `alpha` where x = 1 and 1 elsewhere. The
+    regularization `λ_u = regularization · w_u^ν / mean(w^ν)` depends on the confidence `w_u = Σ_i c_ui` of a row, with ν =
+    `frequency_power`, and likewise for items (Rendle et al. 2022, eq. 5, divided by the mean, so that the scale of `regularization` does
+    not depend on ν).
 
-    A user who is given as a history gets the p that minimises this for the items as they are, which is one half-step. For a known user
-    it is near the vector of training, where the last half-step moved the items.
+    The vector of a user given by a history minimises the objective for fixed items, one half-step. For a known user it is close to the
+    trained vector, which the last half-step of the items has not updated.
+
+    Args:
+        embedding_dim: the size of p and q.
+        regularization: the scale of λ.
+        alpha: the confidence of interactions.
+        frequency_power: ν: 0 regularizes all rows equally, 1 in proportion to their confidence.
+        n_iterations: the number of iterations over users and items.
+        seed: of the initialisation.
     """
 
     users: Tensor
@@ -76,6 +84,6 @@ class IALS(ClosedFormRecommender):
         return popular_for_new(put_last(users @ self.items.T, train.item_degree == 0), is_new, train)
 
     def _regularization(self, rows: InteractionMatrix, train: InteractionMatrix) -> Float[Tensor, " n_rows"]:
-        """λ of each of some rows, relative to the mean over those of training."""
+        """The λ of each of the given rows, relative to the mean over training rows."""
         of_rows, of_train = ((one.degree * self.alpha + one.n_items - one.degree).double() ** self.frequency_power for one in (rows, train))
         return (self.regularization * of_rows / of_train[train.degree > 0].mean()).float()

@@ -1,4 +1,4 @@
-"""ItemKNN: items like those in the user's history."""
+"""ItemKNN: recommend items that are similar to those in the user's history."""
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -10,16 +10,21 @@ from mmrec.types import DatasetSpec
 
 WEIGHTINGS = ("none", "tfidf", "bm25")
 _K1, _B = 1.2, 0.75
-"""Of BM25, as Robertson & Zaragoza 2009 recommend."""
+"""The parameters of BM25 recommended by Robertson & Zaragoza 2009."""
 
 
 class ItemKNN(NeighborhoodRecommender):
-    """Sum over the history of shrunk cosine similarities, `s_ij = w_i·w_j / (|w_i||w_j| + shrinkage)`, each item keeping its
-    `n_neighbors` most similar ones (Sarwar et al. 2001; Deshpande & Karypis 2004).
+    """The sum over the history of shrunk cosine similarities, `s_ij = w_i·w_j / (|w_i||w_j| + shrinkage)`, to the nearest items.
 
-    `w_iu` is 1 for every user u of item i, so that the product counts the users that two items share. An item is a document and its users
-    are the terms (Ferrari Dacrema et al. 2019): `weighting=tfidf` counts a user by `ln(n_items / |I_u|)`, so that users with few items say
-    more, and `bm25` also divides by what grows with the length of the document, `k1 (1 - b + b |U_i| / mean |U|) + 1`.
+    Each item keeps its `n_neighbors` most similar items (Sarwar et al. 2001; Deshpande & Karypis 2004). `w_iu` is 1 for every user u of
+    item i, so that the product is the number of common users. Items can be weighted like documents whose terms are users (Ferrari Dacrema
+    et al. 2019): `tfidf` weights a user by `ln(n_items / |I_u|)`, so that users with few items count more, and `bm25` also normalises by
+    the document length, `k1 (1 - b + b |U_i| / mean |U|) + 1`.
+
+    Args:
+        n_neighbors: the neighbours that each item keeps.
+        shrinkage: lowers the similarity of items with few users.
+        weighting: `none`, `tfidf` or `bm25`.
     """
 
     def __init__(self, n_neighbors: int = 100, shrinkage: float = 10.0, weighting: str = "none") -> None:
@@ -43,7 +48,7 @@ class ItemKNN(NeighborhoodRecommender):
 
 
 def weigh_terms(documents: csr_array, weighting: str) -> csr_array:
-    """The binary rows of documents with weights of their terms, see `ItemKNN`."""
+    """Weight the terms in binary rows of documents, see `ItemKNN`."""
     if weighting == "none":
         return documents
     frequency = np.bincount(documents.indices, minlength=documents.shape[1])

@@ -1,4 +1,4 @@
-"""The half-steps of weighted matrix factorisation: a ridge regression a row, many rows at a time, in single precision."""
+"""Half-steps of weighted matrix factorisation: one ridge regression per row, in batches and single precision."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,18 +10,18 @@ from torch import Tensor
 from mmrec.data.interactions.matrix import InteractionMatrix
 
 _BATCH_FLOATS = 2**20
-"""Floats that the vectors of one batch take: about what a core's cache holds."""
+"""The number of floats in the vectors of a batch, about the size of a core's cache."""
 _EXACT = 256
-"""Rows of at most so many entries, or factors, are solved exactly; of others conjugate gradients stop early, as the next half-step begins
-where they do."""
+"""Rows with at most this many entries, or factors, are solved exactly; for others, conjugate gradients stop early, since the next half-step
+continues from the result."""
 _STEPS = 6
 
 
 class _Side(NamedTuple):
-    """The vectors that a half-step holds fixed, in the basis in which `QᵀQ` is diagonal."""
+    """The vectors that a half-step keeps fixed, in the basis in which `QᵀQ` is diagonal."""
 
     vectors: Float[Tensor, "n_plus_1 dim"]
-    """The last row is 0: rows are padded with it."""
+    """The last row is 0, for padding."""
     values: Float[Tensor, " dim"]
     """The diagonal of `QᵀQ`."""
     basis: Float[Tensor, "dim dim"]
@@ -34,11 +34,11 @@ def solve_rows(
     regularization: Float[Tensor, " n_rows"],
     start: Float[Tensor, "n_rows dim"],
 ) -> Float[Tensor, "n_rows dim"]:
-    """The vectors `(QᵀQ + (alpha - 1) Q_uᵀQ_u + λ_u I)⁻¹ alpha Σ q_i` with Q the `fixed` and Q_u those of row u (Hu et al. 2008, eq. 4).
+    """The vectors `(QᵀQ + (alpha - 1) Q_uᵀQ_u + λ_u I)⁻¹ alpha Σ q_i`, Q being `fixed` and Q_u its rows for row u (Hu et al. 2008, eq. 4).
 
-    `QᵀQ + λ_u I` is inverted for all rows by one eigendecomposition. A row of few entries is then a system of as many equations, by
-    `(M + c QᵀQ)⁻¹ Qᵀ = M⁻¹ Qᵀ (I + c Q M⁻¹ Qᵀ)⁻¹`; others are solved by conjugate gradients from `start`, with M as preconditioner, which
-    leaves a condition number of at most alpha, or 1 / alpha.
+    `QᵀQ + λ_u I` is inverted for all rows by one eigendecomposition. Rows with few entries become systems of as many equations by
+    `(M + c QᵀQ)⁻¹ Qᵀ = M⁻¹ Qᵀ (I + c Q M⁻¹ Qᵀ)⁻¹`; the others are solved by conjugate gradients from `start` with M as the preconditioner,
+    for which the condition number is at most alpha, or 1 / alpha.
     """
     values, basis = torch.linalg.eigh((fixed.T @ fixed).double())
     basis = basis.float()
@@ -56,7 +56,7 @@ def solve_rows(
 
 
 def _batches(rows: InteractionMatrix, dim: int) -> Iterator[tuple[Int64[Tensor, " batch"], Int64[Tensor, "batch longest"]]]:
-    """Rows with entries, those of like length together, and their entries, padded by `n_items`."""
+    """Yield batches of nonempty rows of similar length with their entries, padded by `n_items`."""
     order = rows.degree.argsort(stable=True)
     order = order[rows.degree[order] > 0]
     degree, start = rows.degree[order], 0
@@ -76,7 +76,7 @@ def _batches(rows: InteractionMatrix, dim: int) -> Iterator[tuple[Int64[Tensor, 
 def _solve_exactly(
     gathered: Float[Tensor, "batch n dim"], diagonal: Float[Tensor, "batch dim"], alpha: float, present: Tensor
 ) -> Float[Tensor, "batch dim"]:
-    """By Cholesky decomposition, in as many dimensions as entries or as factors, whichever are fewer."""
+    """Solve by Cholesky decomposition, in as many dimensions as there are entries or factors, whichever is less."""
     n, dim = gathered.shape[1:]
     if n <= dim:
         scaled = gathered / diagonal[:, None]
@@ -90,7 +90,7 @@ def _solve_exactly(
 def _descend(
     gathered: Float[Tensor, "batch n dim"], diagonal: Float[Tensor, "batch dim"], alpha: float, start: Float[Tensor, "batch dim"]
 ) -> Float[Tensor, "batch dim"]:
-    """Preconditioned conjugate gradients (Golub & Van Loan 2013, algorithm 11.5.1), `_STEPS` of them."""
+    """`_STEPS` steps of preconditioned conjugate gradients (Golub & Van Loan 2013, algorithm 11.5.1)."""
 
     def times(one: Tensor) -> Tensor:
         product = torch.bmm(gathered.mT, torch.bmm(gathered, one[..., None]))[..., 0]

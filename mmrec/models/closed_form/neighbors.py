@@ -1,4 +1,4 @@
-"""The nearest neighbours of rows by blocked sparse products: memory is linear in the interactions and in the neighbours that are kept."""
+"""Nearest neighbours of rows by blocked sparse products, with memory linear in the interactions and in the kept neighbours."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,20 +13,20 @@ from mmrec.models.closed_form.history_based import HistoryBasedRecommender
 from mmrec.models.closed_form.interaction_rows import sparse_rows
 
 _BLOCK_TERMS = 2**23
-"""Terms of the sums of one block of a product, of which its entries are at most as many."""
+"""The number of terms in a block of a product, an upper bound of its entries."""
 Weigh = Callable[[csr_array, int], None]
-"""Turns the products in the rows of a block, in place, into similarities; called with the block and its first row."""
+"""Converts the products in the rows of a block to similarities, in place; called with the block and its first row."""
 
 
 class NeighborhoodRecommender(HistoryBasedRecommender):
-    """Scores are sums over the history of sparse item-item weights, of which row i holds what item i says of others."""
+    """Scores are sums over the history of sparse item-item weights; row i holds the contributions of item i to others."""
 
     weights: Tensor
     columns: Tensor
     row_ends: Tensor
 
     def remember_weights(self, weights: csr_array) -> None:
-        """Keeps the weights, `(n_items, n_items)`, as tensors."""
+        """Store the weights, `(n_items, n_items)`, as tensors."""
         parts = (weights.data.astype(np.float32), weights.indices.astype(np.int32), weights.indptr.astype(np.int64))
         self.remember(**dict(zip(("weights", "columns", "row_ends"), map(torch.from_numpy, parts), strict=True)))
 
@@ -37,9 +37,9 @@ class NeighborhoodRecommender(HistoryBasedRecommender):
 
 
 def nearest(left: csr_array, right: csr_array, n_neighbors: int, weigh: Weigh | None = None) -> csr_array:
-    """The largest `n_neighbors` entries of each row of `left @ right`, as `weigh` changes them; those of 0 are not kept.
+    """The `n_neighbors` largest nonzero entries of each row of `left @ right`, after `weigh`.
 
-    Time is linear in the terms of the product, `Σ` over entries of `left` of the length of the row of `right` that they meet.
+    Time is linear in the number of terms, the sum over entries of `left` of the length of the matching row of `right`.
     """
     kept = []
     for start, stop in _blocks(left, right):
@@ -51,7 +51,7 @@ def nearest(left: csr_array, right: csr_array, n_neighbors: int, weigh: Weigh | 
 
 
 def without_diagonal(block: csr_array, start: int) -> None:
-    """Sets to 0 the entries of a block of rows, the first of which is row `start`, that lie on the diagonal."""
+    """Set the entries of a block of rows on the diagonal to 0; `start` is the row number of its first row."""
     rows = row_of_entries(block) + start
     block.data[block.indices == rows] = 0
 
@@ -62,7 +62,7 @@ def row_of_entries(matrix: csr_array) -> np.ndarray:
 
 
 def _blocks(left: csr_array, right: csr_array) -> Iterator[tuple[int, int]]:
-    """Consecutive rows of `left` whose products have some million terms each; one row at least."""
+    """Consecutive rows of `left`, at least one, whose products have about `_BLOCK_TERMS` terms."""
     lengths = np.append(0, np.cumsum(np.diff(right.indptr)[left.indices], dtype=np.int64))[left.indptr]
     start = 0
     while start < left.shape[0]:
@@ -72,7 +72,7 @@ def _blocks(left: csr_array, right: csr_array) -> Iterator[tuple[int, int]]:
 
 
 def _largest(block: csr_array, n: int) -> csr_array:
-    """The n largest entries of each row, without those of 0."""
+    """The n largest nonzero entries of each row."""
     for first, last in zip(block.indptr[:-1], block.indptr[1:], strict=True):
         if last - first > n:
             row = block.data[first:last]

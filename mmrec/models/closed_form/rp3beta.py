@@ -1,4 +1,4 @@
-"""RP3beta: where a walk of three steps over the user-item graph ends, popular items held back."""
+"""RP3beta: three-step random walks on the user-item graph, with a penalty for popular items."""
 
 import numpy as np
 import torch
@@ -13,10 +13,16 @@ from mmrec.types import DatasetSpec
 
 
 class RP3Beta(NeighborhoodRecommender):
-    """`w_ij = Σ_u (p_iu p_uj)^alpha / |U_j|^beta` with `p_iu = 1/|U_i|`, `p_uj = 1/|I_u|`, summed over the history i of the user; of every
-    row the `n_neighbors` largest are kept, `w_ii = 0` (Paudel et al. 2017, eq. 5, with the walk's powers of Cooper et al. 2014).
+    """Item weights `w_ij = Σ_u (p_iu p_uj)^alpha / |U_j|^beta` with `p_iu = 1/|U_i|`, `p_uj = 1/|I_u|`, summed over the user's
+    history.
 
-    The first step, `p_ui^alpha`, is one factor for all items of a user and is left out.
+    `w_ii = 0`, and the `n_neighbors` largest weights of each row are kept (Paudel et al. 2017, eq. 5, with the powers of Cooper et al.
+    2014). The first step, `p_ui^alpha`, is a constant factor for each user and left out.
+
+    Args:
+        alpha: the power of transition probabilities.
+        beta: the strength of the popularity penalty.
+        n_neighbors: the weights that each item keeps.
     """
 
     def __init__(self, alpha: float = 0.8, beta: float = 0.5, n_neighbors: int = 200) -> None:

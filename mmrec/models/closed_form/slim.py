@@ -1,4 +1,4 @@
-"""SLIM: every item as a sparse, non-negative sum of others."""
+"""SLIM: every item as a sparse nonnegative linear combination of other items."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,15 +11,21 @@ from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec
 
 _BYTES_A_PAIR = 12
-"""Of two items: three matrices in single precision."""
+"""Bytes per pair of items: three matrices in single precision."""
 
 
 class SLIM(HistoryBasedRecommender):
-    """Of every item j the elastic net `argmin ½‖x_j - X w‖² + l1 Σw + ½ l2 ‖w‖²` with `w ≥ 0` and `w_j = 0` (Ning & Karypis 2011, eq. 3).
+    """For every item j, the elastic net `argmin ½‖x_j - X w‖² + l1 Σw + ½ l2 ‖w‖²` with `w ≥ 0` and `w_j = 0` (Ning & Karypis 2011, eq. 3).
 
-    By coordinate descent on the Gram matrix, for all items at once, until no weight wants to move by more than `tolerance`. Penalties are
-    those of a sum over users: divide by the number of users for scikit-learn's. Memory is quadratic in items, and X is never dense; more
-    items than fit `max_gib` are refused (4,729 fit a quarter of one).
+    Solved by coordinate descent on the Gram matrix for all items at once. The penalties are for sums over users: divide them by the number
+    of users for those of scikit-learn. Memory is quadratic in items; X stays sparse.
+
+    Args:
+        l1: the penalty on the sum of weights.
+        l2: the penalty on their squares.
+        tolerance: descent stops when no weight would change by more.
+        max_sweeps: the maximal number of passes over all items.
+        max_gib: more items than fit into this memory are an error (4,729 fit into a quarter of a GiB).
     """
 
     weights: Tensor
@@ -31,7 +37,7 @@ class SLIM(HistoryBasedRecommender):
         self.l1, self.l2, self.tolerance, self.max_sweeps, self.max_gib = l1, l2, tolerance, max_sweeps, max_gib
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
-        """Raises LackingData where there are more items than `max_gib` hold matrices of."""
+        """Raises LackingData if there are more items than fit into `max_gib`."""
         if (needed := _BYTES_A_PAIR * owned.n_items**2 / 2**30) > self.max_gib:
             raise LackingData(f"{owned.n_items:,} items squared take {needed:.2g} GiB and hours, more than max_gib={self.max_gib:g}")
         self.remember(weights=elastic_net_weights(item_gram(owned), self.l1, self.l2, self.tolerance, self.max_sweeps))
@@ -43,12 +49,12 @@ class SLIM(HistoryBasedRecommender):
 def elastic_net_weights(
     gram: Float[Tensor, "n_items n_items"], l1: float, l2: float, tolerance: float, max_sweeps: int
 ) -> Float[Tensor, "n_items n_items"]:
-    """The weights of all regressions, one a column (Friedman et al. 2010, section 2.2, covariance updates).
+    """The weights of all regressions, one per column (Friedman et al. 2010, section 2.2, covariance updates).
 
-    Coordinate i is moved in all columns together. `residual[j]` is `Xᵀ(x_j - X w_j)`, and only columns whose weight wants to move by more
-    than `tolerance` touch theirs: most weights stay zero, and late sweeps are nearly free.
+    Coordinate i is updated in all columns together. `residual[j]` is `Xᵀ(x_j - X w_j)`, which is only updated for columns whose weight
+    changes by more than `tolerance`: most weights stay zero, so that late sweeps are cheap.
     """
-    weights = torch.zeros_like(gram)  # row i: the weight of item i in every regression
+    weights = torch.zeros_like(gram)  # row i holds the weight of item i in every regression
     residual = gram.clone()
     norm = gram.diagonal()
     for _ in range(max_sweeps):

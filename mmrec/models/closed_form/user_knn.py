@@ -1,4 +1,4 @@
-"""UserKNN: what users with a like history have."""
+"""UserKNN: recommend items of users with a similar history."""
 
 import numpy as np
 import torch
@@ -14,11 +14,14 @@ from mmrec.types import DatasetSpec
 
 
 class UserKNN(HistoryBasedRecommender):
-    """Sum over a user's `n_neighbors` most similar users who have the item, each by the shrunk cosine
-    `s_uv = |I_u ∩ I_v| / (√(|I_u||I_v|) + shrinkage)` (Resnick et al. 1994; Aiolli 2013 for binary data).
+    """The sum over the `n_neighbors` most similar users who have the item of the shrunk cosine `|I_u ∩ I_v| / (√(|I_u||I_v|) + shrinkage)`.
 
-    Similarities are made for the users of a batch as they are scored, sparse as they are. A user is no neighbour of their own: of the
-    training users who have exactly the same items, the first is taken for the user.
+    Resnick et al. 1994; Aiolli 2013 for binary data. Similarities are computed, as sparse rows, for the users of a batch when they are
+    scored. A user is not their own neighbour: the first training user with exactly the same items is considered to be that user.
+
+    Args:
+        n_neighbors: the number of neighbours.
+        shrinkage: lowers the similarity of users with few items.
     """
 
     def __init__(self, n_neighbors: int = 100, shrinkage: float = 10.0) -> None:
@@ -28,7 +31,7 @@ class UserKNN(HistoryBasedRecommender):
         self.n_neighbors, self.shrinkage = n_neighbors, shrinkage
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
-        """There is nothing to learn: the training interactions are the model."""
+        """Nothing to learn: the training interactions are the model."""
 
     def score_rows(self, owned: InteractionMatrix, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         rows, asked = sparse_matrix(self.interactions), sparse_rows(owned, user_idx)

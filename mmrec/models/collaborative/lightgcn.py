@@ -1,4 +1,4 @@
-"""LightGCN as its authors train it: vectors smoothed over the training graph, pairs ranked, free vectors kept short."""
+"""LightGCN trained as by its authors: a pairwise ranking loss over propagated vectors, with L2 regularization of the free vectors."""
 
 from collections.abc import Collection
 
@@ -15,12 +15,20 @@ from mmrec.types import DatasetSpec
 
 
 class LightGCNRecommender(GradientRecommender):
-    """Scores `e_u·e_i` of the smoothed vectors (He et al. 2020, eq. 4 and 8 with equal layer weights). Knows interactions alone.
+    """Scores `e_u·e_i` of vectors propagated over the training graph (He et al. 2020, eq. 4 and 8 with equal layer weights).
 
-    To the ranking loss it adds `regularization · ½ Σ ‖E⁰‖² / n`, over the free vectors of the users, positives and negatives that the n
-    positives of a batch bring (eq. 15, with the ½ and the mean of the authors' code, whose `regularization` is 1e-4). The paper's loss is
-    BPR over single interactions with one negative each. With `cosine` the scores are the cosines of the vectors, for the loss
-    sampled_softmax at a low temperature (SSM, Wu et al. 2022, "On the Effectiveness of Sampled Softmax Loss for Item Recommendation").
+    Adds `regularization · ½ Σ ‖E⁰‖² / n` to the ranking loss, over the free vectors of users, positives and negatives for the n positives
+    of a batch (eq. 15, with the factor ½ and the mean of the authors' code, whose `regularization` is 1e-4). The paper uses the BPR loss
+    over single interactions with one negative each. With `cosine`, scores are cosines of the vectors, for the loss sampled_softmax at a low
+    temperature (SSM, Wu et al. 2022, "On the Effectiveness of Sampled Softmax Loss for Item Recommendation").
+
+    Args:
+        spec: the training data.
+        embedding_dim: the size of vectors.
+        n_layers: propagation steps.
+        init_scale: the standard deviation of the initialisation.
+        regularization: the weight of the L2 penalty.
+        cosine: whether scores are cosines rather than inner products.
     """
 
     def __init__(
@@ -41,7 +49,7 @@ class LightGCNRecommender(GradientRecommender):
         self.cosine = cosine
 
     def encode(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """The smoothed vectors of users and items, of length 1 with `cosine`."""
+        """The propagated vectors of users and items, with unit length if `cosine`."""
         users, items = self.backbone()
         return (F.normalize(users, dim=1), F.normalize(items, dim=1)) if self.cosine else (users, items)
 
@@ -50,16 +58,16 @@ class LightGCNRecommender(GradientRecommender):
         return TrainScores(positive, negative, self._penalty(batch))
 
     def _penalty(self, batch: TrainBatch) -> Float[Tensor, ""]:
-        """A vector counts as often as the batch has it: one pass over the table costs less than gathering its rows."""
+        """The L2 penalty, in which vectors count as often as they occur: a pass over the table is cheaper than gathering its rows."""
         if not self.regularization:
             return self.backbone.embedding.weight.new_zeros(())
         free, (n_users, _) = self.backbone.embedding.weight, self.backbone.sizes
         rows = torch.cat([batch.user_idx, n_users + batch.item_idx, n_users + batch.negatives.flatten()])
-        counts = free.new_zeros(len(free)).index_add_(0, rows, free.new_ones(len(rows)))  # bincount would wait for a GPU
+        counts = free.new_zeros(len(free)).index_add_(0, rows, free.new_ones(len(rows)))  # bincount would synchronise with the GPU
         return 0.5 * self.regularization / max(len(batch.item_idx), 1) * (free.square().sum(dim=1) @ counts)
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
-        """The smoothed vectors. A user without training interactions gets the mean vector of those with some."""
+        """Propagate the vectors. Users without training interactions get the mean vector of the others."""
         self.eval()
         return self.freeze_vectors(*self.encode())

@@ -1,4 +1,4 @@
-"""Matrix factorisation trained pair by pair: a step looks up the rows of its batch and touches no other, however large the catalogue."""
+"""Matrix factorisation trained on pairs: a step accesses only the rows in its batch, however large the catalogue is."""
 
 from collections.abc import Collection
 
@@ -15,11 +15,18 @@ from mmrec.types import DatasetSpec
 
 
 class MatrixFactorizationRecommender(LookupRecommender):
-    """`score = u·i` of free vectors (Rendle et al. 2009, §5.1, BPR-MF under the loss bpr). Knows interactions alone.
+    """Scores `u·i` of free vectors (Rendle et al. 2009, §5.1; with the loss bpr, BPR-MF).
 
-    To the ranking loss it adds `regularization · ½ Σ ‖e‖² / n` over the vectors that the n positives of a batch bring. With
-    `sparse_gradients` the gradients hold the rows of the batch only; the optimizer has to know such, as `RowWiseAdagrad` and
-    `torch.optim.SparseAdam` do. With `item_bias` the score is `u·i + b_i`: the last number of an item's vector, where a user's is 1.
+    Adds `regularization · ½ Σ ‖e‖² / n` to the ranking loss, over the vectors in a batch with n positives.
+
+    Args:
+        spec: the training data.
+        embedding_dim: the size of vectors.
+        init_scale: the standard deviation of the initialisation.
+        regularization: the weight of the L2 penalty.
+        sparse_gradients: whether gradients contain only the rows in the batch, which requires an optimizer such as `RowWiseAdagrad` or
+            `torch.optim.SparseAdam`.
+        item_bias: whether to add a bias per item, `u·i + b_i`, stored as a further number of the item's vector.
     """
 
     def __init__(
@@ -52,11 +59,11 @@ class MatrixFactorizationRecommender(LookupRecommender):
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
-        """The vectors as they are. A user without training interactions gets the mean vector of those with some."""
+        """Return the vectors. Users without training interactions get the mean vector of the others."""
         self.eval()
         return self.freeze_vectors(self._with_one(_whole(self.users)), _whole(self.items))
 
 
 def _whole(table: nn.Embedding) -> Float[Tensor, "n_rows dim"]:
-    """The rows of a table, gathered from all processes where they are divided among them."""
+    """The whole table, gathered from all processes if it is sharded."""
     return table.weight.full_tensor() if isinstance(table.weight, DTensor) else table.weight

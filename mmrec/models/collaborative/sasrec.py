@@ -1,4 +1,4 @@
-"""SASRec: what comes next after the items a user had last, in their order."""
+"""SASRec: predict the next item from the sequence of a user's latest items."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -20,21 +20,32 @@ _N_CANDIDATES, _SCORED_AT_A_TIME = 4096, 256
 
 
 class Windows(NamedTuple):
-    """Spans of the events of all users, which are stored user by user."""
+    """Windows of the events of all users, which are stored user by user."""
 
     start: Int64[Tensor, " n"]
     length: Int64[Tensor, " n"]
 
 
 class SASRec(GradientRecommender):
-    """A causal transformer over a user's latest `max_length` events scores what comes next (Kang & McAuley 2018), trained with the softmax
-    cross-entropy of every position, with which it is ahead of BERT4Rec (Klenitskiy & Vasilev 2023, "Turning Dross Into Gold Loss"), over
-    all training items, or 4096 of them that a batch shares. Longer histories train in windows, all of a user's in the same batch.
+    """A causal transformer over a user's latest `max_length` events that scores the next one (Kang & McAuley 2018).
 
-    The loss is all of `TrainScores.extra`: negatives that a batch brings, and the ranking loss, are of no account. Users without history
-    get items by popularity, and items without training interactions come last.
+    Trained with the softmax cross-entropy at every position, with which it outperforms BERT4Rec (Klenitskiy & Vasilev 2023, "Turning Dross
+    Into Gold Loss"), over all training items or 4096 of them, shared by a batch. Longer histories are divided into windows in the same
+    batch.
 
-    Raises LackingData where the interactions have no times.
+    The loss is returned in `TrainScores.extra`: the negatives of a batch and the ranking loss are ignored. Users without history get
+    popular items, and items without training interactions are ranked last.
+
+    Args:
+        spec: the training data, with timestamps.
+        embedding_dim: the size of embeddings, a multiple of `n_heads`.
+        n_layers: the number of layers.
+        n_heads: the number of attention heads.
+        dropout: the dropout probability.
+        max_length: the length of windows.
+
+    Raises:
+        LackingData: the interactions have no timestamps.
     """
 
     is_history_based = True
@@ -90,7 +101,7 @@ class SASRec(GradientRecommender):
 
 
 class SequenceScorer(TrainedScorer):
-    """Scores by the state of the model after a user's latest events. It reads the model's weights as they are when it is asked."""
+    """Scores by the state after a user's latest events. It uses the current weights of the model at each call."""
 
     def __init__(self, model: SASRec) -> None:
         self.model = model
@@ -119,14 +130,14 @@ class SequenceScorer(TrainedScorer):
 
 
 def latest(indptr: Int64[Tensor, " n_users_plus_1"], user_idx: Int64[Tensor, " batch"], max_length: int) -> Windows:
-    """The last `max_length` events of some users."""
+    """The last `max_length` events of the given users."""
     end = indptr[user_idx + 1]
     start = torch.maximum(indptr[user_idx], end - max_length)
     return Windows(start, end - start)
 
 
 def cut(indptr: Int64[Tensor, " n_users_plus_1"], user_idx: Int64[Tensor, " batch"], max_length: int) -> Windows:
-    """All events of some users that have a next one, each in one window of at most `max_length`; a user's first window is the short one."""
+    """Divide all events with a successor into windows of at most `max_length`; the first window of a user is the shorter one."""
     first, last = indptr[user_idx], indptr[user_idx + 1] - 1
     n_windows = -(-(last - first).clamp(min=0) // max_length)
     user = torch.repeat_interleave(torch.arange(len(user_idx), device=indptr.device), n_windows)
@@ -137,6 +148,6 @@ def cut(indptr: Int64[Tensor, " n_users_plus_1"], user_idx: Int64[Tensor, " batc
 
 
 def read(events: Int64[Tensor, " n_events"], windows: Windows, shift: int = 0) -> Int64[Tensor, "n longest"]:
-    """The items of windows moved on by `shift` events, padded on the right with whatever item."""
+    """The items of windows shifted by `shift` events, padded on the right with arbitrary items."""
     place = windows.start[:, None] + torch.arange(int(windows.length.max()), device=events.device)
     return events[(place + shift).clamp(max=len(events) - 1)]

@@ -1,4 +1,4 @@
-"""CEASE and add-EASE: EASE with what items show, by one regression over both or by the sum of two."""
+"""CEASE and add-EASE: EASE with item content, by one regression on both or by the sum of two."""
 
 import numpy as np
 import torch
@@ -13,15 +13,21 @@ from mmrec.models.content.ridge import check_memory
 from mmrec.types import DatasetSpec
 
 _BYTES = 28
-"""An entry of an item × item matrix: the Gram matrix and its inverse in double precision, a kernel and the weights in single."""
+"""Bytes per entry of an item × item matrix: the Gram matrix and its inverse in double precision, a kernel and the weights in single."""
 
 
 class CEASE(HistoryBasedRecommender):
-    """Item weights with zero diagonal that reproduce interactions X and content T together: `min ‖X - XB‖² + content_weight ‖T - TB‖² +
-    λ‖B‖²` (Jeunen et al. 2020, "Closed-Form Models for Collaborative Filtering with Side-Information", the collective model).
+    """Item-item weights with zero diagonal that reconstruct interactions X and content T: `min ‖X - XB‖² + content_weight ‖T - TB‖² +
+    λ‖B‖²`.
 
-    The Gram matrix is `XᵀX + content_weight TᵀT`, with the cosines of `read_content` as TᵀT; the rest is EASE. λ is `regularization`.
-    Memory is quadratic in items and time cubic.
+    The collective model of Jeunen et al. 2020, "Closed-Form Models for Collaborative Filtering with Side-Information": EASE with the Gram
+    matrix `XᵀX + content_weight TᵀT`, where TᵀT are the cosines of `read_content`. Memory is quadratic and time cubic in the number of
+    items.
+
+    Args:
+        regularization: λ.
+        content_weight: the weight of content.
+        sources: modalities, `kg` and `words`. None: all that the data have.
     """
 
     ranks_new_items = True
@@ -33,7 +39,7 @@ class CEASE(HistoryBasedRecommender):
         self.regularization, self.content_weight, self.sources = regularization, content_weight, sources
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
-        """Raises LackingData where no training item has any of the sources, and where the matrices would take more than 2 GiB."""
+        """Raises LackingData if no training item has any of the sources, or if the matrices would take more than 2 GiB."""
         content = _read(spec, self.sources, "CEASE")
         gram = _gram(owned) + self.content_weight * _kernel(content)
         self.remember(weights=zero_diagonal_weights(gram, self.regularization), unknown=_unknown(owned, content))
@@ -43,11 +49,16 @@ class CEASE(HistoryBasedRecommender):
 
 
 class AddEASE(HistoryBasedRecommender):
-    """The weighted sum of two EASE models, `share B_T + (1 - share) B_X`: one of interactions, one of content (Jeunen et al. 2020, the
-    additive model).
+    """The weighted sum of two EASE models, `share B_T + (1 - share) B_X`, one on interactions and one on content.
 
-    `regularization` is λ of interactions, `content_regularization` that of content, whose Gram matrix are the cosines of `read_content`.
-    Memory is quadratic in items and time cubic.
+    The additive model of Jeunen et al. 2020, with the cosines of `read_content` as the Gram matrix of content. Memory is quadratic and time
+    cubic in the number of items.
+
+    Args:
+        regularization: λ of interactions.
+        content_regularization: λ of content.
+        share: the weight of content, from 0 to 1.
+        sources: modalities, `kg` and `words`. None: all that the data have.
     """
 
     ranks_new_items = True
@@ -68,7 +79,7 @@ class AddEASE(HistoryBasedRecommender):
         self.share, self.sources = share, sources
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
-        """Raises LackingData as CEASE."""
+        """Raises LackingData as CEASE does."""
         content = _read(spec, self.sources, "add-EASE")
         weights = (1 - self.share) * zero_diagonal_weights(_gram(owned), self.regularization)
         weights += self.share * zero_diagonal_weights(_kernel(content), self.content_regularization)
@@ -79,7 +90,7 @@ class AddEASE(HistoryBasedRecommender):
 
 
 def zero_diagonal_weights(gram: Float[Tensor, "n_items n_items"], regularization: float) -> Float[Tensor, "n_items n_items"]:
-    """`B_ij = -P_ij / P_jj` with `P = (G + λI)⁻¹`, and zeros on the diagonal (Steck 2019, eq. 8)."""
+    """`B_ij = -P_ij / P_jj` with `P = (G + λI)⁻¹` and zero diagonal (Steck 2019, eq. 8)."""
     gram.diagonal().add_(regularization)
     inverse = torch.linalg.inv(gram)
     weights: Tensor = (-inverse / inverse.diagonal()).fill_diagonal_(0).float()
@@ -92,7 +103,7 @@ def _read(spec: DatasetSpec, sources: list[str] | None, model: str) -> Content:
 
 
 def _gram(owned: InteractionMatrix) -> Float[Tensor, "n_items n_items"]:
-    """How many users two items share."""
+    """The number of common users of each pair of items."""
     matrix = sparse_matrix(owned)
     return torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float64))
 
@@ -102,7 +113,7 @@ def _kernel(content: Content) -> Float[Tensor, "n_items n_items"]:
 
 
 def _unknown(owned: InteractionMatrix, content: Content) -> Bool[Tensor, " n_items"]:
-    """Items of which neither interactions nor content tell anything."""
+    """Items without interactions and content."""
     return ~((owned.item_degree > 0) | content.present)
 
 

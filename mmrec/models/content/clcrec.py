@@ -1,4 +1,4 @@
-"""CLCRec: content that is taught, by contrast, to say what collaborative vectors say."""
+"""CLCRec: a contrastive loss aligns content vectors with collaborative vectors."""
 
 from collections.abc import Collection
 
@@ -17,12 +17,21 @@ from mmrec.types import DatasetSpec
 
 
 class CLCRec(GradientRecommender):
-    """`s_ui = z_u · z_i`, for new items `z_u · f(content_i)`, all of length 1 (Wei et al. 2021, "Contrastive Learning for Cold-Start
-    Recommendation").
+    """Scores `z_u · z_i`, and `z_u · f(content_i)` for new items, all with unit length.
 
-    Minimises `share L_RE + (1 - share) L_UI`: an item's own vector z_i among those of negatives by its content's, and a
-    user's positive among negatives in which a share `replaced` of the items stands by content instead (their hybrid
-    training). Both are softmax losses at a `temperature`. f is a hidden layer of `hidden_dim` and a linear one.
+    Wei et al. 2021, "Contrastive Learning for Cold-Start Recommendation". Minimises `share L_RE + (1 - share) L_UI`: L_RE contrasts the
+    content vector of an item's own z_i with those of negatives; L_UI contrasts a user's positive with negatives, where a fraction
+    `replaced` of all items is represented by content (hybrid training). Both are softmax losses. f has a hidden layer of `hidden_dim` and a
+    linear one.
+
+    Args:
+        spec: the training data, with content.
+        embedding_dim: the size of z.
+        hidden_dim: the size of the hidden layer of f.
+        share: the weight of L_RE, from 0 to 1.
+        replaced: the fraction of items represented by content in L_UI.
+        temperature: of both softmax losses.
+        sources: modalities, `kg` and `words`. None: all that the data have.
     """
 
     ranks_new_items = True

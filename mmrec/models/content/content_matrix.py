@@ -1,4 +1,4 @@
-"""What items show, as rows of features whose inner products are cosines: vectors, graph neighbours and words together."""
+"""Item content as feature rows whose inner products are cosines: vectors, graph neighbours and words together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,25 +21,25 @@ Block: TypeAlias = np.ndarray | csr_matrix
 
 @dataclass(frozen=True)
 class Content:
-    """Features of all items, a block of columns a source: dense for vectors, sparse for words and graph neighbours.
+    """The features of all items in one block of columns per source: dense for vectors, sparse for words and graph neighbours.
 
-    The part of an item in each block has length 1, and all of it together, too; an item that shows nothing is zero.
+    Each item has unit length in every block that it is part of, and unit length in total; items without content are zero.
     """
 
     blocks: dict[str, Block]
     """By source, `(n_items, width)`, float32."""
     known: Bool[Tensor, " n_items"]
-    """The items with training interactions. Means, deviations and frequencies are theirs alone."""
+    """The items with training interactions. Means, standard deviations and document frequencies are computed on them alone."""
     present: Bool[Tensor, " n_items"]
-    """The items that show anything."""
+    """The items with any content."""
 
     @property
     def dim(self) -> int:
-        """The columns of all blocks."""
+        """The number of columns in all blocks."""
         return sum(block.shape[1] for block in self.blocks.values())
 
     def kernel(self, rows: Bool[Tensor, " n_items"]) -> np.ndarray:
-        """The cosines of some items with all, `(n_rows, n_items)`, float32; sparse blocks are multiplied 1,024 rows at a time."""
+        """The cosines of the given items with all items, `(n_rows, n_items)`, float32; 1,024 rows are multiplied at a time."""
         idx = rows.nonzero().flatten().numpy()
         out = np.zeros((len(idx), len(rows)), dtype=np.float32)
         for block in self.blocks.values():
@@ -49,20 +49,20 @@ class Content:
         return out
 
     def dense(self) -> np.ndarray:
-        """All blocks side by side, `(n_items, dim)`."""
+        """All blocks concatenated, `(n_items, dim)`."""
         return np.hstack([block if isinstance(block, np.ndarray) else block.toarray() for block in self.blocks.values()])
 
 
 def sources_of(spec: DatasetSpec) -> list[str]:
-    """The sources of content that the data have for training items: modalities with vectors, `kg`, `words`."""
+    """The sources of content of training items: modalities with vectors, `kg` and `words`."""
     return list(_blocks(spec, None, occurring(spec.train.item_idx, spec.n_items)))
 
 
 def read_content(spec: DatasetSpec, sources: Sequence[str] | None = None) -> Content:
-    """The features of the sources, in order; None: of all that the data have.
+    """Read the features of the given sources, in order, or of all that the data have.
 
-    Vectors are standardised by column. Words and graph neighbours are ones, weighted by inverse document frequency `ln(1 + n / df)`
-    (Salton & Buckley 1988). Raises LackingData where no training item has any of them.
+    Vectors are standardised by column. Words and graph neighbours are binary, weighted by inverse document frequency `ln(1 + n / df)`
+    (Salton & Buckley 1988). Raises LackingData if no training item has any of the sources.
     """
     known = occurring(spec.train.item_idx, spec.n_items)
     blocks = _blocks(spec, sources, known)
@@ -75,7 +75,7 @@ def read_content(spec: DatasetSpec, sources: Sequence[str] | None = None) -> Con
 
 
 def _blocks(spec: DatasetSpec, sources: Sequence[str] | None, known: Bool[Tensor, " n_items"]) -> dict[str, Block]:
-    """The blocks of the sources that a training item has, rows of length 1 or 0."""
+    """The blocks of the sources that any training item has, with rows of length 1 or 0."""
     found: dict[str, Block] = {}
     for name in [*spec.features, KG, WORDS] if sources is None else sources:
         if name == KG:
@@ -91,7 +91,7 @@ def _blocks(spec: DatasetSpec, sources: Sequence[str] | None, known: Bool[Tensor
 
 
 def _standardized(features: Features, known: Bool[Tensor, " n_items"]) -> Block | None:
-    """Columns less their mean, divided by their deviation, over training items; constant ones, and absent rows, are zero."""
+    """Standardise columns by mean and standard deviation over training items; constant columns and absent rows are zero."""
     shown = features.values[features.present & known]
     if not len(shown):
         return None
@@ -101,9 +101,9 @@ def _standardized(features: Features, known: Bool[Tensor, " n_items"]) -> Block 
 
 
 def _neighbours(graph: Graph) -> csr_matrix:
-    """Which entities, of those that two items or more reach, each item's own is related to, in either direction.
+    """The entities related to each item's own entity, in either direction, that at least two items share.
 
-    An entity that one item alone is related to says nothing by itself, such as a role in a film; what it is related to takes its place.
+    An entity related to a single item only, such as a role in a film, carries no information itself and is replaced by its own neighbours.
     """
     ends = torch.cat([graph.edge_index, graph.edge_index.flip(0)], dim=1).numpy()
     ones = np.ones(ends.shape[1], dtype=np.float32)
@@ -116,7 +116,7 @@ def _neighbours(graph: Graph) -> csr_matrix:
 
 
 def _n_items_of(matrix: csr_matrix) -> np.ndarray:
-    """How many rows have each column."""
+    """The number of rows with an entry in each column."""
     return np.asarray((matrix > 0).sum(axis=0)).ravel()
 
 
@@ -127,7 +127,7 @@ def _word_matrix(words: Words) -> csr_matrix:
 
 
 def _inverse_frequency(matrix: csr_matrix, known: Bool[Tensor, " n_items"]) -> csr_matrix:
-    """Ones in the columns that training items have, weighted by `ln(1 + n / df)`; the other columns are left out."""
+    """Binary columns that training items have, weighted by `ln(1 + n / df)`; other columns are dropped."""
     matrix = matrix.tocsr()
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
@@ -150,5 +150,5 @@ def _inverse(lengths: np.ndarray) -> np.ndarray:
 
 
 def _scaled(block: Block, scale: np.ndarray) -> Block:
-    """Each row times a number."""
+    """Multiply each row by a number."""
     return block * scale[:, None] if isinstance(block, np.ndarray) else (diags(scale) @ block).tocsr().astype(np.float32)

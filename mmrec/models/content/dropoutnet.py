@@ -1,4 +1,4 @@
-"""DropoutNet: a network over factors and content that is trained to do without the factors."""
+"""DropoutNet: a network on factors and content that is trained to work without the factors."""
 
 from collections.abc import Collection
 
@@ -16,12 +16,19 @@ from mmrec.types import DatasetSpec
 
 
 class DropoutNet(GradientRecommender):
-    """`s_ui = f_U(U_u) · f_V(V_i, content_i)`, trained to give the product of the factors `U_u · V_i` while those of a share `dropout` of
-    the items are hidden (Volkovs et al. 2017, "DropoutNet: Addressing Cold Start in Recommender Systems", eq. 2).
+    """Scores `f_U(U_u) · f_V(V_i, content_i)`, trained to reproduce `U_u · V_i` while the factors of some items are hidden.
 
-    The factors are those of iALS, at their sizes and its defaults; an item without training interactions has none. f_U and f_V are a hidden
-    layer of `hidden_dim` with tanh and a linear one. The squared error is taken over the pairs of a batch, positive and negative. Users
-    have no content here.
+    Volkovs et al. 2017, "DropoutNet: Addressing Cold Start in Recommender Systems", eq. 2. The factors are those of iALS with its defaults;
+    items without training interactions have none. f_U and f_V have a tanh hidden layer of `hidden_dim` and a linear one. The squared error
+    is taken over the positive and negative pairs of a batch. Users have no content.
+
+    Args:
+        spec: the training data, with content.
+        embedding_dim: the size of factors and outputs.
+        hidden_dim: the size of hidden layers.
+        dropout: the fraction of items whose factors are hidden in a step.
+        sources: modalities, `kg` and `words`. None: all that the data have.
+        seed: of iALS.
     """
 
     ranks_new_items = True

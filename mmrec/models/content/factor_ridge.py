@@ -1,4 +1,4 @@
-"""FactorRidge: the factors of new items, predicted from what they show."""
+"""FactorRidge: iALS with the factors of new items predicted from their content."""
 
 from functools import partial
 from typing import Self
@@ -18,11 +18,15 @@ from mmrec.types import DatasetSpec, Interactions
 
 
 class FactorRidge(ClosedFormRecommender):
-    """iALS whose items without training interactions have the factors that ridge regression predicts from their content: the linear map
-    of Gantner et al. 2010, "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations".
+    """iALS in which the factors of items without training interactions are predicted from content by ridge regression.
 
-    `regularization` is λ of the map; `embedding_dim`, `factor_regularization` and `alpha` are those of iALS. `sources` as in `KernelRidge`.
-    A user who is given as a history gets the vector that `FoldInByRegression` predicts.
+    The linear map of Gantner et al. 2010, "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations". Users given by a history
+    get the vector predicted by `FoldInByRegression`.
+
+    Args:
+        regularization: λ of the linear map.
+        sources: modalities, `kg` and `words`. None: all that the data have.
+        embedding_dim, factor_regularization, alpha, seed: of iALS.
     """
 
     ranks_new_items = True

@@ -1,4 +1,4 @@
-"""The content of items as the input of a network: a learned vector a word, a graph neighbour and a column of features, summed."""
+"""Item content as the input of networks: learned vectors of words and graph neighbours, and projected features, summed."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from mmrec.models.content.content_matrix import Content
 
 
 class ItemContent(nn.Module):
-    """A linear map of `read_content` to `dim` numbers an item. The content itself is in no checkpoint."""
+    """A linear map from `read_content` to `dim` numbers per item. The content itself is not part of checkpoints."""
 
     def __init__(self, content: Content, dim: int, init_scale: float = 0.1) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ItemContent(nn.Module):
                 self.register_buffer(f"{part}_{name}", torch.from_numpy(values), persistent=False)
 
     def forward(self) -> Float[Tensor, "n_items dim"]:
-        """The vectors of all items; zero where an item shows nothing."""
+        """The vectors of all items; zero for items without content."""
         found: list[Tensor] = []
         for name, table in zip(self.names, self.tables, strict=True):
             values = getattr(self, f"values_{name}")

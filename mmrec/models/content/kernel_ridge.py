@@ -1,4 +1,4 @@
-"""KernelRidge: who likes an item, predicted from what it shows."""
+"""KernelRidge: predict which users like an item from its content."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -13,11 +13,14 @@ from mmrec.types import DatasetSpec
 
 
 class KernelRidge(HistoryBasedRecommender):
-    """Kernel ridge regression from items' content to the users who had them: `s_ui = x_uᵀ (K + λI)⁻¹ k_i`.
+    """Kernel ridge regression from item content to the users of an item: `s_ui = x_uᵀ (K + λI)⁻¹ k_i`.
 
-    See Saunders et al. 1998, "Ridge Regression Learning Algorithm in Dual Variables". K are the cosines of the training items'
-    content (`read_content`), k_i those with item i, x_u the user's items, λ the `regularization`. `sources` are modalities, `kg` and
-    `words`; None: all that the data have. An item that shows nothing is last.
+    See Saunders et al. 1998, "Ridge Regression Learning Algorithm in Dual Variables". K holds the cosines between training items
+    (`read_content`), k_i those with item i, and x_u the user's items. Items without content are ranked last.
+
+    Args:
+        regularization: λ.
+        sources: modalities, `kg` and `words`. None: all that the data have.
     """
 
     ranks_new_items = True
@@ -30,7 +33,7 @@ class KernelRidge(HistoryBasedRecommender):
         self.regularization, self.sources = regularization, sources
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:
-        """Raises LackingData where no training item has any of the sources, and as `solve_ridge`."""
+        """Raises LackingData if no training item has any of the sources, and as `solve_ridge` does."""
         content = read_content(spec, self.sources)
         self.remember(**solve_ridge(content, self.regularization)._asdict(), absent=~content.present)
 

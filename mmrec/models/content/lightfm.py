@@ -16,11 +16,18 @@ from mmrec.types import DatasetSpec
 
 
 class LightFM(GradientRecommender):
-    """`s_ui = q_u · p_i + b_i`, where p_i and b_i are the sums of the vectors and biases of an item's features, its identity among them
-    (Kula 2015, "Metadata Embeddings for User and Item Cold-start Recommendations"); meant for the loss `warp`.
+    """Scores `q_u · p_i + b_i`, where p_i and b_i are sums over the item's features, including its identity.
 
-    Users have their identity alone, and their bias, which ranks nothing, is left out. Features are those of `read_content`; of a new item
-    the identity, which was never trained, is left out. `regularization` is of the vectors of a batch, as in `BatchVectors`.
+    Kula 2015, "Metadata Embeddings for User and Item Cold-start Recommendations"; intended for the loss `warp`. Users have only an
+    identity, and no bias, which would not affect rankings. Features are those of `read_content`; new items have no identity, which would be
+    untrained.
+
+    Args:
+        spec: the training data, with content.
+        embedding_dim: the size of vectors.
+        init_scale: the standard deviation of the initialisation.
+        regularization: the weight of the L2 penalty on the vectors of a batch, as in `BatchVectors`.
+        sources: modalities, `kg` and `words`. None: all that the data have.
     """
 
     ranks_new_items = True

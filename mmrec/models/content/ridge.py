@@ -1,4 +1,4 @@
-"""Ridge regression from the content of items to whatever is known of those with training interactions."""
+"""Ridge regression from item content to targets that are known for items with training interactions."""
 
 from typing import NamedTuple
 
@@ -12,14 +12,14 @@ from mmrec.models.content.content_matrix import Content
 from mmrec.models.recommender import LackingData
 
 MEMORY_BYTES = 2 * 2**30
-"""What the matrices of a content model in closed form may take together."""
+"""The memory limit for the matrices of content models in closed form."""
 
 
 class RidgeFactors(NamedTuple):
-    """`left @ right.T` predicts of every item, from those with training interactions, what a ridge regression says.
+    """A ridge regression in factored form: `left @ right.T` maps targets of training items to predictions for all items.
 
-    With the content F, and F_k those of training items: `F (F_kᵀF_k + λI)⁻¹ F_kᵀ = F F_kᵀ (F_k F_kᵀ + λI)⁻¹` (Saunders et al.
-    1998); the first form where there are fewer columns than training items, the second otherwise.
+    With content F and its rows F_k of training items: `F (F_kᵀF_k + λI)⁻¹ F_kᵀ = F F_kᵀ (F_k F_kᵀ + λI)⁻¹` (Saunders et al. 1998); the
+    first form is used if there are fewer columns than training items, the second otherwise.
     """
 
     left: Float[Tensor, "n_items width"]
@@ -27,21 +27,26 @@ class RidgeFactors(NamedTuple):
     right: Float[Tensor, "n_items width"]
 
     def predict(self, targets: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_items dim"]:
-        """What content predicts for every item of what is given for those with training interactions."""
+        """Predict the targets of every item from those of training items."""
         return self.right @ (self.left.T @ targets)
 
 
 def check_memory(n_bytes: int, model: str, remedy: str) -> None:
-    """Raises LackingData where a model needs more than `MEMORY_BYTES`."""
+    """Raise LackingData if a model needs more than `MEMORY_BYTES`."""
     if n_bytes > MEMORY_BYTES:
         gib = 2**30
         raise LackingData(f"{model} would need {n_bytes / gib:.1f} GiB, more than {MEMORY_BYTES / gib:.0f} GiB, with this many {remedy}")
 
 
 def solve_ridge(content: Content, regularization: float) -> RidgeFactors:
-    """The factors of a ridge regression with `regularization` λ. Time is cubic in the smaller of columns and training items.
+    """Solve a ridge regression, with time cubic in the number of columns or training items, whichever is less.
 
-    Raises LackingData where the matrices would take more than `MEMORY_BYTES`.
+    Args:
+        content: the features of all items.
+        regularization: λ.
+
+    Raises:
+        LackingData: the matrices would take more than `MEMORY_BYTES`.
     """
     n_known, n_items, dim = int(content.known.sum()), len(content.known), content.dim
     width = min(n_known, dim)

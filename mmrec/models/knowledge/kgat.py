@@ -1,4 +1,4 @@
-"""KGAT: attentive propagation over users, items and entities at once, beside an embedding of the graph's triples."""
+"""KGAT: attentive propagation over users, items and entities, with an embedding of the graph's triples as an auxiliary loss."""
 
 from collections.abc import Collection
 from itertools import pairwise
@@ -17,23 +17,31 @@ from mmrec.nn.reweighted import ReweightedPropagation, softmax_by_row
 from mmrec.nn.transr import SortedTriples, TransR
 from mmrec.types import DatasetSpec
 
-_SLOPE = 0.2  # of the leaky ReLU
+_SLOPE = 0.2  # the negative slope of the leaky ReLU
 _LAYER_DIMS = [64, 32, 16]
 
 
 class KGATRecommender(EpochRecommender):
-    """Knowledge graph attention network (Wang et al. 2019) over the collaborative knowledge graph, inverse relations included.
+    """Knowledge graph attention network (Wang et al. 2019) over the collaborative knowledge graph, including inverse relations.
 
         π(h,r,t) = (W_r e_t)ᵀ tanh(W_r e_h + e_r), softmax over the triples of h                         (eq. 4, 5)
         e_N = Σ π(h,r,t) e_t                                                                              (eq. 3)
         e' = LeakyReLU(W₁(e_h + e_N)) + LeakyReLU(W₂(e_h ⊙ e_N))                                          (eq. 8, bi-interaction)
         e* = e⁰ ‖ e¹ ‖ … ‖ e^L,   score = e*_u · e*_i                                                      (eq. 11, 12)
 
-    Each layer of `layer_dims` ends in dropout and enters e* with length 1, as in the authors' code. Attention is computed once an epoch
-    from e⁰ and is a constant to the gradient. To the ranking loss it adds the TransR loss `-ln σ(g(h,r,t') - g(h,r,t))` with
-    `g = ‖W_r e_h + e_r - W_r e_t‖²` (eq. 1, 2), the mean over all triples, estimated from about `n_triples` a step that are drawn in each
-    relation's share, against one random tail each; and `regularization` times the squared lengths (eq. 13). The authors alternate steps
-    of both losses; here a step takes both.
+    As in the authors' code, each layer ends with dropout and enters e* with unit length. Attention is computed once per epoch from e⁰,
+    without gradients. Two terms are added to the ranking loss: the TransR loss `-ln σ(g(h,r,t') - g(h,r,t))` with `g = ‖W_r e_h + e_r - W_r
+    e_t‖²` (eq. 1, 2), the mean over all triples, estimated from a stratified sample with one random tail per triple; and `regularization`
+    times the squared norms (eq. 13). The authors alternate steps of both losses; here each step uses both.
+
+    Args:
+        spec: the training data, with a graph.
+        embedding_dim: the size of e⁰.
+        relation_dim: the size of e_r.
+        layer_dims: the sizes of the layers.
+        dropout: the dropout probability.
+        n_triples: the approximate number of triples per step.
+        regularization: the weight of the L2 penalty.
     """
 
     ranks_new_items = True
@@ -69,7 +77,7 @@ class KGATRecommender(EpochRecommender):
         self.register_buffer("attention", self.attend())
 
     def _register_sampling(self, n_triples: int) -> None:
-        """Of each relation, how many triples a step takes (at least one of those that it has) and what each counts in the mean."""
+        """Set how many triples of each relation a step samples (at least one, if there are any), and their weights in the mean."""
         counts = torch.tensor(self.triples.block_sizes)
         taken = torch.ceil(counts * n_triples / counts.sum()).long().minimum(counts)
         self.taken: list[int] = taken.tolist()
@@ -78,7 +86,7 @@ class KGATRecommender(EpochRecommender):
         self.register_buffer("triple_weight", weight, persistent=False)
 
     def attend(self) -> Float[Tensor, " n_places"]:
-        """The attention of eq. 4 and 5 under the present parameters, as values of the adjacency matrix; multiple edges added up."""
+        """The attention of eq. 4 and 5 under the current parameters, as values of the adjacency matrix with multiple edges summed."""
         scores = self.transr.attention(self.embedding.weight.detach(), self.triples)
         return self.propagation.values(softmax_by_row(scores, self.triples.head, self.propagation.n_nodes))
 
@@ -86,7 +94,7 @@ class KGATRecommender(EpochRecommender):
         self.attention.copy_(self.attend())
 
     def encode(self, attention: Float[Tensor, " n_places"]) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """e* of all users and all items."""
+        """e* of all users and items."""
         layer = self.embedding.weight
         layers = [layer]
         for bi_interaction in self.layers:
@@ -100,7 +108,7 @@ class KGATRecommender(EpochRecommender):
         return scores._replace(extra=scores.extra + self.triple_loss(generator))
 
     def triple_loss(self, generator: torch.Generator) -> Float[Tensor, ""]:
-        """The loss of eq. 2 and its part of the regularisation, on triples drawn by `generator`."""
+        """The loss of eq. 2 and its part of the regularization, on triples sampled with `generator`."""
         first, count = self.drawn_from
         edge = first + (torch.rand(len(count), generator=generator) * count).long().minimum(count - 1)
         corrupt = torch.randint(self.propagation.n_nodes, (len(count),), generator=generator)
@@ -115,13 +123,13 @@ class KGATRecommender(EpochRecommender):
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
-        """The vectors e* under the attention of the present parameters. A user without training interactions gets the mean vector."""
+        """Compute e* with the current attention. Users without training interactions get the mean vector of the others."""
         self.eval()
         return self.freeze_vectors(*self.encode(self.attend()))
 
 
 class BiInteraction(nn.Module):
-    """The aggregator of KGAT (eq. 8), with dropout of what it gives."""
+    """The bi-interaction aggregator of KGAT (eq. 8), followed by dropout."""
 
     def __init__(self, in_dim: int, out_dim: int, dropout: float) -> None:
         super().__init__()

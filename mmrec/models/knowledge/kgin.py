@@ -1,4 +1,4 @@
-"""KGIN: users as mixtures of intents, items as what the relations of the graph bring to them, hop by hop."""
+"""KGIN: users as mixtures of intents, items as aggregates over relational paths of the graph."""
 
 from collections.abc import Collection
 
@@ -18,19 +18,28 @@ from mmrec.types import DatasetSpec, Graph
 
 
 class KGINRecommender(GradientRecommender):
-    """Knowledge graph-based intent network (Wang et al. 2021), inverse relations included.
+    """Knowledge graph-based intent network (Wang et al. 2021), including inverse relations.
 
         e_p = Σ_r α(r,p) e_r,   α(·,p) = softmax(w_p)                                   intents (eq. 1, 2)
         e_v' = 1/|N_v| Σ_{(r,t) ∈ N_v} e_r ⊙ e_t                                        items and entities (eq. 8, 9)
         e_u' = 1/|N_u| Σ_{i ∈ N_u} Σ_p β(u,p) e_p ⊙ e_i,   β(u,·) = softmax(e_pᵀ e_u⁰)   users (eq. 5, 7, 10)
         e* = e⁰ + e¹ + … + e^L,   score = e*_u · e*_i                                   (eq. 12, 13)
 
-    Each layer ends in dropout and enters e* with length 1, as in the authors' code; what the next layer starts from is that, too. To the
-    ranking loss it adds `independence` times the distance correlation of the intents (eq. 4), each pair of them once, and `regularization`
-    times the squared lengths (eq. 15). The authors also drop half of the edges at random; that is left out.
+    As in the authors' code, each layer ends with dropout, enters e* with unit length, and passes the normalised vectors to the next layer.
+    Two terms are added to the ranking loss: `independence` times the distance correlation of all pairs of intents (eq. 4), and
+    `regularization` times the squared norms (eq. 15). The random removal of half of the edges in the authors' code is left out.
 
-    Messages are summed by relation first (one sparse product), multiplied by e_r in blocks and added up by entity (a second one), so there
-    is never a row an edge.
+    Messages are summed by relation by one sparse product, multiplied by e_r in blocks, and summed by entity by a second one, so that no
+    tensor has a row per edge.
+
+    Args:
+        spec: the training data, with a graph.
+        embedding_dim: the size of vectors.
+        n_layers: the number of layers.
+        n_intents: the number of intents.
+        dropout: the dropout probability.
+        independence: the weight of the distance correlation of intents.
+        regularization: the weight of the L2 penalty.
     """
 
     ranks_new_items = True
@@ -67,15 +76,15 @@ class KGINRecommender(GradientRecommender):
         return self.intent_weights.softmax(dim=1) @ self.relations
 
     def aggregate(self, nodes: Float[Tensor, "n_nodes dim"]) -> Float[Tensor, "n_nodes dim"]:
-        """The relational path-aware aggregation of eq. 8 over all nodes; one without neighbours gets zeros."""
+        """The relational path-aware aggregation of eq. 8 over all nodes; zero for nodes without neighbours."""
         blocks = self.messages(nodes).split(self.block_sizes)
         summed: Tensor = self.sums(torch.cat([block * relation for block, relation in zip(blocks, self.relations, strict=True)]))
         return summed
 
     def encode(self, intents: Float[Tensor, "n_intents dim"]) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """e* of all users and all items."""
+        """e* of all users and items."""
         users, nodes = self.users.weight, self.nodes.weight
-        profile = (users @ intents.T).softmax(dim=1) @ intents  # Σ_p β(u,p) e_p is alike for all items of a user: it leaves the sum
+        profile = (users @ intents.T).softmax(dim=1) @ intents  # Σ_p β(u,p) e_p is constant over a user's items
         all_users, all_nodes = users, nodes
         for _ in range(self.n_layers):
             layer_users, layer_nodes = profile * self.liked(nodes), self.aggregate(nodes)
@@ -91,15 +100,15 @@ class KGINRecommender(GradientRecommender):
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
-        """The vectors e*. A user without training interactions gets the mean vector of those with some."""
+        """Compute e*. Users without training interactions get the mean vector of the others."""
         self.eval()
         return self.freeze_vectors(*self.encode(self.intents()))
 
 
 def distance_correlation(vectors: Float[Tensor, "n dim"], epsilon: float = 1e-8) -> Float[Tensor, ""]:
-    """The sum over all pairs of `dCov(a, b) / √(dVar a · dVar b)` (Székely et al. 2007, def. 3), the dimensions being the samples.
+    """The sum over all pairs of `dCov(a, b) / √(dVar a · dVar b)` (Székely et al. 2007, def. 3), with dimensions as samples.
 
-    0 of a pair that is independent, 1 of one that is alike up to scale. `epsilon`, under the roots, keeps gradients finite.
+    A pair contributes 0 if independent and 1 if equal up to scale. `epsilon` under the roots keeps gradients finite.
     """
     distance = (vectors[:, :, None] - vectors[:, None, :]).abs()
     centred = distance - distance.mean(dim=1, keepdim=True) - distance.mean(dim=2, keepdim=True) + distance.mean(dim=(1, 2), keepdim=True)
@@ -110,8 +119,8 @@ def distance_correlation(vectors: Float[Tensor, "n dim"], epsilon: float = 1e-8)
 
 
 def _relation_means(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
-    """Messages (n_pairs, n_nodes) to each (relation, node) pair, 1 / |N_v| each; sums (n_nodes, n_pairs); rows of each relation."""
-    head, relation, tail = both_ways(graph)  # a head gathers its tails, and a tail, by the inverse relation, its heads
+    """Messages (n_pairs, n_nodes) to each (relation, node) pair with weight 1 / |N_v|; sums (n_nodes, n_pairs); block sizes by relation."""
+    head, relation, tail = both_ways(graph)  # heads aggregate their tails, and tails their heads by inverse relations
     pairs, pair = torch.unique(relation * graph.n_entities + head, return_inverse=True)
     share = torch.bincount(head, minlength=graph.n_entities)[head].float().reciprocal()
     messages = csr_matrix(pair, tail, share, (len(pairs), graph.n_entities))
@@ -119,7 +128,7 @@ def _relation_means(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
 
 
 def _mean_of_history(spec: DatasetSpec, graph: Graph) -> Tensor:
-    """(n_users, n_nodes): 1 / n at the nodes of each user's n items, repetitions once."""
+    """The matrix (n_users, n_nodes) with 1 / n at the nodes of each user's n distinct items."""
     owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
     user, item = owned.rows(torch.arange(spec.n_users))
     return csr_matrix(user, graph.item_entity[item], owned.degree[user].float().reciprocal(), (spec.n_users, graph.n_entities))

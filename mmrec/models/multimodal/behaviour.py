@@ -1,4 +1,4 @@
-"""What the models share that put item features beside LightGCN."""
+"""The base class of models that combine item features with LightGCN."""
 
 from mmrec.models.recommender import GradientRecommender
 from mmrec.nn.backbones.lightgcn import LightGCN
@@ -7,9 +7,10 @@ from mmrec.types import DatasetSpec
 
 
 class BehaviourRecommender(GradientRecommender):
-    """Has `behaviour`, LightGCN over the interactions, and `features`, those of all modalities that items have.
+    """Provides `behaviour`, LightGCN over the interactions, and `features`, those of all modalities.
 
-    Raises ValueError where no item has any.
+    Raises:
+        ValueError: no item has any features.
     """
 
     def __init__(self, spec: DatasetSpec, embedding_dim: int, n_layers: int, init_scale: float) -> None:

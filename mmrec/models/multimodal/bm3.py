@@ -1,4 +1,4 @@
-"""BM3: users and items learn to predict each other, and items their own features, from views of themselves; without negatives."""
+"""BM3: self-supervised learning without negatives, in which users, items and features predict each other's dropout views."""
 
 from collections.abc import Collection
 
@@ -15,21 +15,32 @@ from mmrec.nn.look_up import distinct, look_up
 from mmrec.types import DatasetSpec
 
 _SHORTEST = 1e-8
-"""Below this length a vector has no direction."""
+"""The length below which a vector has no direction."""
 
 
 class BM3(BehaviourRecommender):
-    """Bootstrapped multimodal model (Zhou et al. 2023, section 3). Scores are `p(h_u) · p(h_i)`, p being a linear predictor, h_u LightGCN's
-    vector of the user and h_i that of the item plus its free one. There are no negatives; with `C(a, b) = -cos(a, sg(b))`, sg stopping the
-    gradient, ḣ a target view, h under `dropout`, and `h_m = W_m e + b_m`, the loss over the interactions of a batch is the mean of
+    """Bootstrapped multimodal model (Zhou et al. 2023, section 3). Scores are `p(h_u) · p(h_i)`, with p a linear predictor.
+
+    h_u is LightGCN's vector of the user, and h_i that of the item plus its free vector. There are no negatives. With `C(a, b) = -cos(a,
+    sg(b))`, sg the stop-gradient, ḣ a target view (h under `dropout`), and `h_m = W_m e + b_m`, the loss is the mean over the interactions
+    of a batch of
 
         C(p(h_u), ḣ_i) + C(p(h_i), ḣ_u)                  reconstruction of the graph
         + content_weight Σ_m C(p(h_m), ḣ_i)              alignment of the modalities with the item
         + content_weight Σ_m C(p(h_m), ḣ_m)              masking within a modality
         + regularization (‖h_u‖² + ‖h_i‖²)
 
-    The sums over modalities go over the items that have them. Features shape what p and h become and are no part of the score: a cold item
-    has no vector but the one it was drawn as, and is taken for zero.
+    Sums over modalities only include items that have them. Features influence p and h but are not part of the score: new items have only
+    their untrained initial vector, which is replaced by zero.
+
+    Args:
+        spec: the training data, with features.
+        embedding_dim: the size of vectors.
+        n_layers: propagation steps of LightGCN.
+        init_scale: the standard deviation of the initialisation.
+        dropout: the dropout probability of target views.
+        content_weight: the weight of both content losses.
+        regularization: the weight of the L2 penalty.
     """
 
     def __init__(
@@ -58,8 +69,11 @@ class BM3(BehaviourRecommender):
         return users, items + self.behaviour.embedding.weight[len(users) :]
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        """No scores, and the whole loss as `extra`. Only the views differ from interaction to interaction: all else is computed once for
-        each user and item, against the sum of its targets."""
+        """Return no scores, and the whole loss as `extra`.
+
+        Only the views differ between interactions: everything else is computed once per distinct user and item, against the sum of its
+        targets.
+        """
         all_users, all_items = self.encode()
         user_idx, user = distinct(batch.user_idx[batch.row], len(all_users))
         item_idx, item = distinct(batch.item_idx, len(all_items))
@@ -82,14 +96,14 @@ class BM3(BehaviourRecommender):
         return self.freeze_vectors(users, torch.where(self.known_items[:, None], items, 0.0))
 
     def _view(self, vectors: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"]) -> Float[Tensor, "n dim"]:
-        """Targets: the directions of the vectors at these places, each under a dropout of its own, through which no gradient flows."""
+        """Target views: the directions of the given rows, each with its own dropout, without gradients."""
         vectors = look_up(vectors.detach().float(), place)
-        kept = vectors * keep_mask(vectors, self.dropout)  # without the scale of dropout, which a direction does not show
+        kept = vectors * keep_mask(vectors, self.dropout)  # without rescaling, which would not change the direction
         return F.normalize(kept, eps=_SHORTEST)
 
 
 def _bootstrap(online: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"], targets: Float[Tensor, "n dim"]) -> Float[Tensor, ""]:
-    """The mean of -cos(online[place], target) over the targets, which are of unit length; of sums of such, the sum of their cosines."""
+    """The mean over targets of unit length of -cos(online[place], target); targets may also be sums of such."""
     towards = torch.zeros_like(online, dtype=torch.float32).index_add_(0, place, targets)
     online = online.float()
     inverse_length = online.square().sum(dim=1).clamp(min=_SHORTEST**2).rsqrt()
@@ -97,6 +111,6 @@ def _bootstrap(online: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n
 
 
 def _norms(vectors: Float[Tensor, "n_distinct dim"], place: Int64[Tensor, " n"]) -> Float[Tensor, ""]:
-    """The sum of ‖v‖² over the places, an often named one counting as often."""
+    """The sum of ‖v‖² over `place`, with repetitions."""
     times = torch.zeros(len(vectors), device=vectors.device).index_add_(0, place, torch.ones_like(place, dtype=torch.float32))
     return vectors.float().square().sum(dim=1) @ times

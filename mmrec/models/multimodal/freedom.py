@@ -1,4 +1,4 @@
-"""FREEDOM: a frozen graph of similar items beside a user-item graph that is thinned out anew in every epoch."""
+"""FREEDOM: a frozen item-item graph, and a user-item graph whose edges are resampled in every epoch."""
 
 from collections.abc import Collection
 
@@ -22,15 +22,24 @@ _WEIGHTS = {TEXT: 0.9, IMAGE: 0.1}
 
 
 class FREEDOM(BehaviourRecommender, EpochRecommender):
-    """`x̂_i = x̄_i + S x_i` against `x̄_u` (Zhou & Shen 2023, section 3), x̄ being LightGCN's vectors and x the items' free ones.
+    """Scores `x̄_u · x̂_i` with `x̂_i = x̄_i + S x_i` (Zhou & Shen 2023, section 3), x̄ LightGCN's vectors and x the free item vectors.
 
-    S = Σ_m α_m S_m is frozen: S_m has weight 1 from an item to each of the `n_neighbours` of highest cosine, itself among them, and is
-    normalised as D^-1/2 S D^-1/2. α are `modality_weights`, made to sum to 1 over the modalities that an item has. In training x̄ comes
-    from a graph that keeps `1 - edge_dropout` of the interactions, see `sample_edges`; in ranking from all of them.
+    S = Σ_m α_m S_m is frozen: S_m has weight 1 from an item to each of its `n_neighbours` of highest cosine, including itself, normalised
+    as D^-1/2 S D^-1/2. α are `modality_weights`, normalised over the modalities of each item. In training, x̄ uses a graph that keeps `1 -
+    edge_dropout` of the interactions, see `sample_edges`; for ranking, it uses all of them.
 
-    Beside BPR of these scores stands `content_weight` times BPR of `x̄_u · (W_m e_i + b_m)`, for each modality over the pairs that have it.
+    Adds `content_weight` times BPR of `x̄_u · (W_m e_i + b_m)` to the ranking loss, for each modality over pairs that have it. New items
+    have the vectors of their neighbours, and a small part of their own initial vector.
 
-    A cold item has the vectors of the items that it is like, and a share of its own, which is what it was drawn as.
+    Args:
+        spec: the training data, with features.
+        embedding_dim: the size of vectors.
+        n_layers: propagation steps of LightGCN.
+        init_scale: the standard deviation of the initialisation.
+        n_neighbours: the neighbours per item and modality.
+        modality_weights: α before normalisation.
+        edge_dropout: the fraction of interactions dropped in an epoch.
+        content_weight: the weight of the content loss.
     """
 
     ranks_new_items = True
@@ -66,7 +75,7 @@ class FREEDOM(BehaviourRecommender, EpochRecommender):
             self._thin_out()
 
     def encode(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """The vectors of users and items, by the user-item graph that is in use."""
+        """The vectors of users and items, using the current user-item graph."""
         users, items = self.behaviour()
         return users, items + self.similar(self.behaviour.embedding.weight[len(users) :])
 
@@ -82,31 +91,31 @@ class FREEDOM(BehaviourRecommender, EpochRecommender):
         self.eval()
         sampled, self.behaviour.propagation = self.behaviour.propagation, self.whole
         users, items = self.encode()
-        self.behaviour.propagation = sampled  # training goes on with the graph of its epoch
+        self.behaviour.propagation = sampled  # training continues with the graph of its epoch
         return self.freeze_vectors(users, items)
 
     def _thin_out(self) -> None:
-        """Trains by the edges that are kept from here on."""
+        """Use the kept edges for training."""
         user, item = self.edges.rows(torch.arange(self.edges.n_users))
         kept = self.kept.cpu()
         adjacency = normalized_bipartite(user[kept], item[kept], self.edges.n_users, self.edges.n_items)
         self.behaviour.propagation = Propagation(adjacency, symmetric=True).to(self.kept.device)
 
     def _content_loss(self, users: Float[Tensor, "rows dim"], batch: TrainBatch, name: str) -> Float[Tensor, ""]:
-        """BPR of the users' products with what a modality says of the items."""
+        """BPR of the products of user vectors with the projected features of a modality."""
         present = self.features.present(name)
         positives, negatives = self.features.project(name, self.projections[name], batch.item_idx, batch.negatives)
         positive, negative = BatchVectors(users, positives, negatives).scores(batch.row)
-        has = present[batch.item_idx]  # a weight: taking these rows alone would make a GPU wait for their number
+        has = present[batch.item_idx]  # a weight, since selecting rows would synchronise with the GPU
         counted = (batch.valid & present[batch.negatives])[batch.row] * has[:, None]
         losses = (F.softplus(look_up(negative, batch.row) - positive[:, None]) * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
         return losses.sum() / has.sum().clamp(min=1)
 
 
 def sample_edges(edges: InteractionMatrix, n_kept: int, generator: torch.Generator) -> Int64[Tensor, " n_kept"]:
-    """Places of `n_kept` distinct interactions, each drawn with probability in proportion to `1 / (√d_u √d_i)` of what is left.
+    """Sample `n_kept` distinct interactions with probabilities proportional to `1 / (√d_u √d_i)`, without replacement.
 
-    Drawn as those with the smallest of exponential times, whose rates are the weights (Efraimidis & Spirakis 2006).
+    Implemented by exponential keys whose rates are the weights (Efraimidis & Spirakis 2006).
     """
     user, item = edges.rows(torch.arange(edges.n_users))
     weight = (edges.degree[user] * edges.item_degree[item]).double().rsqrt()
@@ -115,7 +124,7 @@ def sample_edges(edges: InteractionMatrix, n_kept: int, generator: torch.Generat
 
 
 def _shares(features: ItemFeatures, weights: dict[str, float]) -> list[Float[Tensor, " n_items"]]:
-    """The weight of each modality in each item, 1 in sum over those that the item has."""
+    """The weight of each modality for each item, normalised over the modalities that the item has."""
     if missing := [name for name in features.names if name not in weights]:
         raise ValueError(f"modality_weights: {missing[0]} has none; set it as modality_weights.{missing[0]}")
     if min(weights[name] for name in features.names) <= 0:

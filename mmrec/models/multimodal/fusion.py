@@ -1,4 +1,4 @@
-"""The fused recommender: evidence -> modality tokens -> fusion -> one vector an item; a user is what they had."""
+"""The fusion recommender: evidence becomes modality tokens, which are fused into one vector per item; users are sums of their items."""
 
 from collections.abc import Callable, Collection
 from functools import partial
@@ -26,21 +26,21 @@ from mmrec.nn.propagation import CsrBuffer, csr_matrix
 from mmrec.types import COLLABORATIVE, KG, DatasetSpec
 
 _BIAS_SCALE = 0.15
-"""Of the logarithm of popularity: the softmax of items' biases at the temperature of conf/loss/ is then their popularity."""
+"""The scale of the logarithm of popularity: with it, the softmax of item biases at the temperature of conf/loss/ is the popularity."""
 DROPOUT = ("modality", "feature", "history", "collaborative")
-"""The shares that are hidden in training: of tokens, of the numbers of a frozen feature, of a user's items in their history; and the share
-of steps in which all collaborative tokens are, None for as many as the catalogue asks for."""
+"""What is hidden in training: fractions of tokens, of the numbers of frozen features, and of a user's history; and the fraction of steps
+in which all collaborative tokens are hidden (None: chosen by the fraction of new items)."""
 
 _SHARES: dict[str, float | None] = {"modality": 0.2, "feature": 0.2, "history": 0.5, "collaborative": None}
 _SHARE_OF_NEW, _COLLABORATIVE_DROPOUT = 0.1, 0.5
-"""From which share of new items on the collaborative tokens are hidden in half of the steps; with fewer it costs known items more."""
+"""The fraction of new items from which on collaborative tokens are hidden, and in how many steps; below, it would harm known items more."""
 _FUSION = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0)
 _BACKBONE = partial(LightGCN, n_layers=2, init_scale=0.1)
 _KG_ENCODER = partial(CompGCNEncoder, n_layers=1, dropout=0.1)
 
 
 class Encoded(NamedTuple):
-    """All items, or those asked for, as vectors and what everybody likes of them; and the mass that each modality has in each item."""
+    """The vectors and biases of all items, or of selected ones, and the mass of each modality in each item."""
 
     items: Float[Tensor, "n_items dim"]
     bias: Float[Tensor, " n_items"]
@@ -48,34 +48,44 @@ class Encoded(NamedTuple):
 
 
 class FusionRecommender(MixedRecommender):
-    """Scores `cos(h, i) + b_i`: `i` is fused from the item's modality tokens, `h = Σ_j i_j / √n` over the user's n training items says
-    what they liked in the terms of all modalities, and `b_i` what everybody likes: a number of the item's own, which starts from popularity
-    and is there when its collaborative vector is, and one that is linear in what was fused, for content says how popular a new item will
-    be. Users have no vectors of their own: with few interactions each, those would be learned by heart.
+    """Multimodal recommender: fused item vectors, users as sums of their items, mixed with a linear model and a popularity trend.
 
-    In training an item is left out of the history that scores it (as in FISM, Kabbur et al. 2013, eq. 6; otherwise every positive would
-    find itself), and a share of the history is dropped (`dropout.history`, after denoising autoencoders, Wu et al. 2016).
+    The fused score is `cos(h, i) + b_i`. `i` is fused from the item's modality tokens. `h = Σ_j i_j / √n` over the user's n training items
+    represents the user in terms of all modalities; users have no free vectors, which would overfit with few interactions each. `b_i` is the
+    sum of a free bias, initialised with popularity and used for items with a collaborative vector, and of a linear function of the fused
+    vector, which estimates the popularity of new items from content.
 
-    The tokens of an item, in order: its collaborative vector (present where it has training interactions), a linear one of each frozen
-    feature (present where the item has that modality), its entity's vector of the knowledge graph (present where it is aligned). The
-    collaborative token is added to what fusion makes of all, so that fusion learns what content says beyond it. An item nobody has
-    interacted with is simply an item without its first token, which is why training hides tokens at random (`dropout.modality`, after
-    DropoutNet, Volkovs et al. 2017): what is cold at serving time has been seen in training. Where a tenth of the items or more are new, in
-    half of the steps all collaborative tokens are hidden (`dropout.collaborative`), for new items are matched to what content says of the
-    user's items.
+    In training, the scored item is left out of the history (as in FISM, Kabbur et al. 2013, eq. 6, since every positive would otherwise
+    contain itself), and a fraction of the history is dropped (`dropout.history`, as in denoising autoencoders, Wu et al. 2016).
 
-    What linear models know is not learned again: the collaborative vectors start from `linear`, and once trained the scores are mixed of
-    the fused ones, the linear ones and `trend`, what is popular now, by the weights that validation chooses (`Weights`). A user without
-    training interactions is taken for the average one, to whom the trend may say more.
+    The tokens of an item are, in order: its collaborative vector (present if it has training interactions), a linear projection of each
+    frozen feature (present if the item has the modality), and the vector of its entity (present if it is aligned). The collaborative token
+    is added to the output of the fusion, so that the fusion learns a residual from content. A new item lacks the first token. Therefore
+    tokens are hidden at random in training (`dropout.modality`, as in DropoutNet, Volkovs et al. 2017). If at least a tenth of the items
+    are new, all collaborative tokens are hidden in half of the steps (`dropout.collaborative`), because new items are compared with the
+    content of the user's items.
 
-    New items are seen by content alone, and so is the user to whom they are matched: `h` is then of the content of what the user had. Their
-    linear vectors are what ridge regression predicts from their content (`mmrec.models.priors.new_items`).
+    The collaborative vectors are initialised from `linear`. After training, scores are a mixture of the fused scores, the linear scores and
+    `trend`, the recent popularity, with weights chosen on the validation part (`Weights`). Users without training interactions are
+    represented by the average user.
 
-    A training step fuses the items of its batch alone (`TrainBatch.distinct`); propagation over graphs is of all nodes.
+    New items are represented by content alone, and are compared with users represented by the content of their items. Their linear vectors
+    are predicted from content by ridge regression (`mmrec.models.priors.new_items`).
 
-    A modality that validation finds to do harm is closed: known items, or new ones and whom they are matched to, do without its tokens.
+    A training step fuses only the items in its batch (`TrainBatch.distinct`), whereas graph propagation includes all nodes. Modalities that
+    reduce the validation metric are closed: their tokens are left out for known items, or for new items and the users compared with them.
+    Without a backbone (the ablation `no_collaborative`), interactions determine the user's history, but items are represented by content
+    only.
 
-    Without a backbone (the `no_collaborative` ablation) interactions say who the user is, but of the items content is all that is known.
+    Args:
+        spec: the training data.
+        embedding_dim: the size of tokens and vectors.
+        fusion: creates the fusion from `n_modalities` and `embedding_dim`.
+        backbone: creates the backbone from `spec` and `embedding_dim`. None: no collaborative token.
+        kg_encoder: creates the encoder from `graph` and `embedding_dim`. None: no entity token.
+        linear: the fitted linear model, for initialisation and the mixture.
+        trend: the recent popularity of items.
+        dropout: the fractions hidden in training, by the names in `DROPOUT`.
     """
 
     is_history_based = True
@@ -108,7 +118,7 @@ class FusionRecommender(MixedRecommender):
         super().__init__(spec)
         if embedding_dim < 1:
             raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
-        dropout = {"collaborative": 0.0, **dropout}  # which configurations of before have not
+        dropout = {"collaborative": 0.0, **dropout}  # missing in earlier configurations
         if set(dropout) != set(DROPOUT):
             raise ValueError(f"dropout: expected {', '.join(DROPOUT)}, came {', '.join(dropout) or 'nothing'}")
         is_for_new = float((~self.known_items).float().mean()) >= _SHARE_OF_NEW
@@ -144,7 +154,7 @@ class FusionRecommender(MixedRecommender):
         self.fusion = fusion(n_modalities=len(self.modalities), embedding_dim=embedding_dim)
 
     def _register_evidence(self, spec: DatasetSpec) -> tuple[str, ...]:
-        """Keeps features, entities and presence as buffers outside the checkpoint; gives the names of the tokens in order."""
+        """Register features, entities and presence as buffers outside of checkpoints, and return the names of the tokens in order."""
         present: dict[str, Tensor] = {}
         if self.backbone:
             present[COLLABORATIVE] = self.known_items
@@ -160,7 +170,7 @@ class FusionRecommender(MixedRecommender):
         return tuple(present)
 
     def tokens(self, item_idx: Int64[Tensor, " n"] | None = None) -> Float[Tensor, "n modalities dim"]:
-        """The tokens of these items, or of all, in the order of `modalities`; absent tokens hold any value."""
+        """The tokens of the given items, or of all, in the order of `modalities`; absent tokens have arbitrary values."""
         tokens = [rows_of(self.backbone.items(), item_idx)] if self.backbone else []
         tokens += [projection(rows_of(getattr(self, f"features_{name}"), item_idx)) for name, projection in self.projections.items()]
         if self.kg_encoder:
@@ -168,21 +178,21 @@ class FusionRecommender(MixedRecommender):
         return torch.stack([token.float() for token in tokens], dim=1)
 
     def encode(self, visible: Bool[Tensor, "n_items modalities"] | None = None, item_idx: Int64[Tensor, " n"] | None = None) -> Encoded:
-        """Vectors of these distinct items, or of the whole catalogue, from the tokens they have or, of those, the `visible` ones alone."""
+        """Encode the given distinct items, or the whole catalogue, from their present tokens, restricted to `visible` ones if given."""
         tokens = self.tokens(item_idx)
         present = rows_of(self.present if visible is None else self.present & visible, item_idx)
         items, attention = self.fusion(tokens, present)
         bias = self.content_bias(items).squeeze(1)
-        if self.bias is not None:  # there is a backbone
+        if self.bias is not None:  # there is a backbone token
             items = items + tokens[:, 0] * present[:, :1]
             bias = bias + rows_of(self.bias, item_idx) * present[:, 0]
         return Encoded(items, bias, attention)
 
     def draw_visible(self, generator: torch.Generator) -> Bool[Tensor, "n_items modalities"]:
-        """The tokens that a training step may see: each stays with probability 1 - `modality_dropout`, all of them where none would.
+        """Sample the tokens visible in a training step: each stays with probability 1 - `modality_dropout`, or all if none would stay.
 
-        In a share `collaborative_dropout` of steps the collaborative ones of all items that show anything else are hidden. Drawn for the
-        whole catalogue on the CPU: alike on every device and, whichever items they meet, in every process.
+        In a fraction `collaborative_dropout` of steps, the collaborative tokens of all items with content are hidden. Sampled for the whole
+        catalogue on the CPU, and therefore equal on every device and in every process.
         """
         present = self.present
         if self.collaborative_dropout > 0 and float(torch.rand((), generator=generator)) < self.collaborative_dropout:
@@ -211,7 +221,7 @@ class FusionRecommender(MixedRecommender):
 
     @property
     def closable(self) -> tuple[Closed, ...]:
-        """Each modality that known items have and, but for the collaborative one, each that new items have."""
+        """Each modality of known items, and each content modality of new items."""
         kinds = ((False, self.known_items), (True, ~self.known_items))
         has = {of_new: self.present[of_kind].any(dim=0).tolist() for of_new, of_kind in kinds}
         return tuple(Closed(self.modalities[at], of_new) for of_new, there in has.items() for at, any_has in enumerate(there) if any_has)
@@ -233,7 +243,7 @@ class FusionRecommender(MixedRecommender):
 
     @torch.no_grad()
     def parts(self, hidden: Collection[str] = (), closed: frozenset[Closed] | None = None) -> Parts:
-        """Without the tokens of the modalities in `hidden`; without the collaborative one, linear scores and trend go too."""
+        """Without the tokens of modalities in `hidden`; if the collaborative one is hidden, so are linear scores and trend."""
         self.eval()
         is_open = self.open if closed is None else self._open_without(closed)
         visible = is_open & torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
@@ -259,7 +269,7 @@ class FusionRecommender(MixedRecommender):
         )
 
     def _views(self, visible: Bool[Tensor, "2 modalities"]) -> list["_View"]:
-        """All items seen by all that is visible; or only the known ones, and new ones by content alone."""
+        """One view of all items with all visible tokens; or one of known items, and one of new items by content alone."""
         is_content = self._is_content()
         has_content = (self.present & is_content)[~self.known_items].any()
         if not (self.sees_new_by_content and has_content):
@@ -267,7 +277,7 @@ class FusionRecommender(MixedRecommender):
         return [self._view(visible[0], self.known_items), self._view(visible[1] & is_content, ~self.known_items)]
 
     def _view(self, visible: Bool[Tensor, "*n_items modalities"], scored: Bool[Tensor, " n_items"]) -> "_View":
-        """Users and items by what is visible; only `scored` items have scores."""
+        """Users and items represented by visible tokens; items that are not `scored` get zero vectors."""
         encoded = self.encode(visible.expand_as(self.present))
         vectors = encoded.items.float()
         with torch.autocast(vectors.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
@@ -289,7 +299,7 @@ class FusionRecommender(MixedRecommender):
 
 
 def _share(dropout: dict[str, float | None], name: str, if_none: float | None = None) -> float:
-    """A share that is hidden in training. Raises ValueError for one that is none."""
+    """A fraction hidden in training. Raises ValueError if it is out of range."""
     share = if_none if dropout[name] is None else dropout[name]
     if share is None or not 0 <= share < 1:
         raise ValueError(f"dropout.{name}: expected a share from 0 up to, not including, 1, came {dropout[name]}")
@@ -297,7 +307,7 @@ def _share(dropout: dict[str, float | None], name: str, if_none: float | None = 
 
 
 class _View(NamedTuple):
-    """Users and items seen by some of the evidence."""
+    """Users and items as represented by a part of the evidence."""
 
     users: Float[Tensor, "n_users dim_plus_1"]
     items: Float[Tensor, "n_items dim_plus_1"]
@@ -306,7 +316,7 @@ class _View(NamedTuple):
 
 
 class _Linear(NamedTuple):
-    """The linear part: what turns users' vectors into those that are scored with the items'."""
+    """The linear part: item vectors, and the function that maps user vectors to those that are multiplied with them."""
 
     items: Float[Tensor, "n_items dim"]
     users: Callable[[Tensor], Tensor]
@@ -315,7 +325,7 @@ class _Linear(NamedTuple):
 def _beside(
     items: Float[Tensor, "n_items rank"], predicted: Float[Tensor, "n_items rank_or_0"], known: Bool[Tensor, " n_items"]
 ) -> _Linear:
-    """The vectors of known items, and in dimensions of their own those predicted of new ones, either at its own deviation."""
+    """Concatenate the vectors of known items and, in separate dimensions, the predicted vectors of new ones, each with unit deviation."""
     if predicted.shape[1] == 0:
         return _Linear(items, lambda users: to_unit_deviation(users, items))
     of_known = known[:, None].float()
@@ -324,26 +334,26 @@ def _beside(
 
 
 def _to_score(liked: Float[Tensor, "n dim"], items: Float[Tensor, "n_items dim_plus_1"]) -> Float[Tensor, "n dim_plus_1"]:
-    """What users like, and a 1 for the items' bias, at the deviation of their scores."""
+    """Append a 1 for the items' bias to user vectors, and scale them to unit deviation of their scores."""
     return to_unit_deviation(F.pad(liked, (0, 1), value=1.0), items)
 
 
 def score_with_history(
     items: Float[Tensor, "n_items dim"], bias: Float[Tensor, " n_items"], batch: TrainBatch, history_dropout: float
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
-    """The scores of the positives and of the negatives of a training batch, see `FusionRecommender`.
+    """The scores of positives and negatives in a training batch, see `FusionRecommender`.
 
-    The history `h` is that of the batch itself, which holds all of a user's positives; the one being scored is left out. A shared pool of
-    negatives costs one matrix product.
+    The history `h` is taken from the batch, which contains all positives of each user, without the scored positive. For a shared pool of
+    negatives, it takes a single matrix product.
     """
     items = items.float()
-    liked = F.embedding(batch.item_idx, items)  # embedding: its backward is far faster than that of indexing
-    counts = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, torch.ones_like(batch.noise))  # bincount would wait for a GPU
+    liked = F.embedding(batch.item_idx, items)  # its backward is far faster than that of indexing
+    counts = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, torch.ones_like(batch.noise))  # bincount would synchronise
     kept = (batch.noise >= history_dropout) / (1 - history_dropout)
     share = (kept * counts.rsqrt()[batch.row])[:, None]
     users = items.new_zeros(len(batch.user_idx), items.shape[1]).index_add(0, batch.row, share * liked)
     n_kept = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, (kept > 0).float())
-    has_others = (n_kept[batch.row] > (kept > 0))[:, None]  # else what rounding leaves of nothing would have a direction, and a gradient
+    has_others = (n_kept[batch.row] > (kept > 0))[:, None]  # otherwise rounding errors would be normalised
     others = torch.where(has_others, F.embedding(batch.row, users) - share * liked, 0.0)
     positive = (F.normalize(others, dim=1) * F.normalize(liked, dim=1)).sum(dim=1)
     users, negatives = F.normalize(users, dim=1), F.normalize(F.embedding(batch.negatives, items), dim=-1)
@@ -352,21 +362,21 @@ def score_with_history(
 
 
 def _popularity(spec: DatasetSpec) -> Float[Tensor, " n_items"]:
-    """The logarithm of items' interactions, scaled, less its mean; zero for items without any."""
+    """The scaled logarithm of item popularity minus its mean; zero for items without interactions."""
     counts = torch.bincount(spec.train.item_idx, minlength=spec.n_items)
     logarithm = torch.log1p(counts)
     return _BIAS_SCALE * torch.where(counts > 0, logarithm - logarithm[counts > 0].mean(), 0.0)
 
 
 def _history(spec: DatasetSpec) -> Tensor:
-    """Who has which items, (n_users, n_items) in CSR: 1 / √n for each of a user's n items, repetitions once."""
+    """The user-item matrix, (n_users, n_items) in CSR, with entries 1 / √n for the n distinct items of each user."""
     owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
     user, item = owned.rows(torch.arange(spec.n_users))
     return csr_matrix(user, item, owned.degree[user].float().rsqrt(), (spec.n_users, spec.n_items))
 
 
 def _standardized(values: Float[Tensor, "n dim"], present: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:
-    """Columns centred, and all scaled alike to unit variance on average, over the items that have the modality. Absent rows are zero."""
+    """Centre columns, and scale all of them equally to unit variance on average, over items with the modality; absent rows are zero."""
     if not present.any():
         return values
     known = values[present]

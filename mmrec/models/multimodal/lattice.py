@@ -1,4 +1,4 @@
-"""LATTICE: items learn from the items that are like them, by graphs that are learned together with the recommender."""
+"""LATTICE: item-item graphs that are learned together with the recommender."""
 
 import copy
 from collections.abc import Collection
@@ -19,17 +19,27 @@ from mmrec.types import DatasetSpec
 
 
 class LATTICE(BehaviourRecommender, EpochRecommender):
-    """`x̂_i = x̄_i + h_i / ‖h_i‖` against `x̄_u`, trained by BPR (Zhang et al. 2021, section 3), where x̄ are LightGCN's vectors and
+    """Scores `x̄_u · x̂_i` with `x̂_i = x̄_i + h_i / ‖h_i‖`, trained by BPR (Zhang et al. 2021, section 3).
 
-        h   = Σ_m α_m A_m x                   one convolution of the items' free vectors x, α = softmax of a weight a modality
+    With LightGCN's vectors x̄ and
+
+        h   = Σ_m α_m A_m x                   one convolution of the free item vectors x, α = softmax of a weight per modality
         A_m = λ S̃_m + (1 - λ) L̃_m             λ: `initial_share`
-        S̃_m = D^-1/2 S_m D^-1/2               S_m: the cosines of the features with the `n_neighbours` nearest items, itself among them
-        L̃_m                                   the same of the features projected, `W_m e + b_m`, which is learned
+        S̃_m = D^-1/2 S_m D^-1/2               S_m: the cosines of the features with the `n_neighbours` nearest items, including itself
+        L̃_m                                   likewise, for the learned projection of the features, `W_m e + b_m`
 
-    The neighbours in L̃_m are chosen again at the start of every epoch and for ranking; the weights of those edges follow the projections at
-    every step. An item has no edges in the graph of a modality that it lacks. `regularization` weighs the vectors of a batch.
+    The neighbours in L̃_m are selected anew at the start of every epoch and for ranking; the weights of their edges follow the projections
+    at every step. Items have no edges in the graphs of modalities that they lack. In h, new items have the vectors of their neighbours.
 
-    A cold item has in h the vectors of the items that it is like.
+    Args:
+        spec: the training data, with features.
+        embedding_dim: the size of vectors.
+        content_dim: the size of projected features.
+        n_layers: propagation steps of LightGCN.
+        init_scale: the standard deviation of the initialisation.
+        n_neighbours: the neighbours per item and modality.
+        initial_share: λ, the weight of the graphs of unprojected features.
+        regularization: the weight of the L2 penalty on the vectors of a batch.
     """
 
     ranks_new_items = True
@@ -61,7 +71,7 @@ class LATTICE(BehaviourRecommender, EpochRecommender):
         self._rebuild(self.learned)
 
     def encode(self, learned: nn.ModuleDict) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """The vectors of users and items by LightGCN and by these learned graphs."""
+        """The vectors of users and items, from LightGCN and the given learned graphs."""
         users, items = self.behaviour()
         own = self.behaviour.embedding.weight[len(users) :]
         similar = torch.zeros_like(own)
@@ -77,7 +87,7 @@ class LATTICE(BehaviourRecommender, EpochRecommender):
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         self.eval()
-        learned = copy.deepcopy(self.learned)  # training goes on with the neighbours of its epoch
+        learned = copy.deepcopy(self.learned)  # training continues with the neighbours of its epoch
         self._rebuild(learned)
         return self.freeze_vectors(*self.encode(learned))
 

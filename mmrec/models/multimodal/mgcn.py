@@ -1,4 +1,4 @@
-"""MGCN: what modalities show, purified by behaviour and spread over similar items, then fused by what behaviour prefers."""
+"""MGCN: modality features are purified by behaviour, propagated over similar items, and fused according to behavioural preferences."""
 
 from collections.abc import Collection
 
@@ -18,21 +18,29 @@ from mmrec.types import DatasetSpec
 
 
 class MGCN(BehaviourRecommender):
-    """Multi-view graph convolutional network (Yu et al. 2023, section 3). With e the items' free vectors and ē LightGCN's:
+    """Multi-view graph convolutional network (Yu et al. 2023, section 3). With the free item vectors e and LightGCN's vectors ē:
 
         behaviour-guided purifier    ë_im = e_i ⊙ σ(W₂ (W₁ f_im + b₁) + b₂)
         item-item view               ē_im = Σ_j S_m,ij ë_jm         S_m: the normalised cosines of the `n_neighbours` nearest items
-        of a user                    ē_um = Σ_i R_ui ē_im           R_ui = 1 / (√d_u √d_i) over the user's items
-        behaviour-aware fuser        E = Σ_m a_m ē_m                what all share; a = softmax over m of qᵀ tanh(W₃ ē_m + b₃)
-                                     P_m = σ(W₄ ē + b₄)             what behaviour prefers
+        user view                    ē_um = Σ_i R_ui ē_im           R_ui = 1 / (√d_u √d_i) over the user's items
+        behaviour-aware fuser        E = Σ_m a_m ē_m                the shared part; a = softmax over m of qᵀ tanh(W₃ ē_m + b₃)
+                                     P_m = σ(W₄ ē + b₄)             behavioural preferences
                                      z = (E + Σ_m P_m ⊙ (ē_m - E)) / (1 + M)
         score                        (ē_u + z_u) · (ē_i + z_i)
 
-    trained by BPR and `contrastive_weight` times InfoNCE (see `contrast`) between z and ē, of the batch's users and of its positives.
-    `regularization` weighs the scored vectors of a batch. A modality counts for an item that has it and for a user with such an item; a
-    runs over those, and M is their number.
+    Trained by BPR plus `contrastive_weight` times InfoNCE (see `contrast`) between z and ē, for the users and positives of a batch. Sums
+    over m include the M modalities that the item, or any item of the user, has. In z, new items have the purified vectors of their
+    neighbours.
 
-    A cold item has, in z, the purified vectors of the items that it is like.
+    Args:
+        spec: the training data, with features.
+        embedding_dim: the size of vectors.
+        n_layers: propagation steps of LightGCN.
+        init_scale: the standard deviation of the initialisation.
+        n_neighbours: the neighbours per item and modality.
+        contrastive_weight: the weight of the contrastive loss.
+        temperature: of the contrastive loss.
+        regularization: the weight of the L2 penalty on the scored vectors of a batch.
     """
 
     ranks_new_items = True
@@ -65,7 +73,7 @@ class MGCN(BehaviourRecommender):
         self.register_buffer("present", torch.cat([self.of_users(has.float()) > 0, has]), persistent=False)
 
     def encode(self) -> tuple[Float[Tensor, "n_nodes dim"], Float[Tensor, "n_nodes dim"]]:
-        """ē and z of all users and, after them, all items."""
+        """ē and z of all users, followed by all items."""
         users, items = self.behaviour()
         own = self.behaviour.embedding.weight[len(users) :]
         views = []
@@ -77,7 +85,7 @@ class MGCN(BehaviourRecommender):
         return behaviour, self.fuse(behaviour, torch.stack(views, dim=1))
 
     def fuse(self, behaviour: Float[Tensor, "n_nodes dim"], views: Float[Tensor, "n_nodes modalities dim"]) -> Float[Tensor, "n_nodes dim"]:
-        """z: what the views share, and of each what sets it apart as far as behaviour prefers it."""
+        """z: the shared part of the views, plus the specific part of each, weighted by behavioural preferences."""
         has = self.present[..., None].to(views.dtype)
         attention: Tensor = self.query(views).masked_fill(~self.present[..., None], -1e9).softmax(dim=1) * has
         shared = (attention * views).sum(dim=1)
@@ -104,7 +112,7 @@ class MGCN(BehaviourRecommender):
 
 
 def contrast(one: Float[Tensor, "n dim"], other: Float[Tensor, "n dim"], temperature: float) -> Float[Tensor, ""]:
-    """InfoNCE: the mean of `-ln (e^{cos(a_k, b_k)/τ} / Σ_l e^{cos(a_k, b_l)/τ})` over the rows; memory is their number squared."""
+    """InfoNCE: the mean of `-ln (e^{cos(a_k, b_k)/τ} / Σ_l e^{cos(a_k, b_l)/τ})` over rows, with memory quadratic in their number."""
     if not len(one):
         return one.sum()
     logits = F.normalize(one.float()) @ F.normalize(other.float()).T / temperature
@@ -112,7 +120,7 @@ def contrast(one: Float[Tensor, "n dim"], other: Float[Tensor, "n dim"], tempera
 
 
 def _shared_weights(spec: DatasetSpec) -> Tensor:
-    """R, (n_users, n_items) in CSR: 1 / (√d_u √d_i) for each of a user's items."""
+    """R, (n_users, n_items) in CSR: 1 / (√d_u √d_i) for each item of a user."""
     owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
     user, item = owned.rows(torch.arange(spec.n_users))
     return csr_matrix(user, item, (owned.degree[user] * owned.item_degree[item]).float().rsqrt(), (spec.n_users, spec.n_items))

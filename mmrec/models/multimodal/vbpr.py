@@ -1,4 +1,4 @@
-"""VBPR: matrix factorisation with a second set of factors, which items do not have but show."""
+"""VBPR: matrix factorisation with additional item factors that are computed from content."""
 
 from collections.abc import Collection
 
@@ -16,12 +16,18 @@ from mmrec.types import DatasetSpec
 
 
 class VBPR(GradientRecommender):
-    """`x̂_ui = β_i + γ_uᵀγ_i + θ_uᵀ(E f_i) + β'ᵀf_i` (He & McAuley 2016, eq. 4), trained by BPR (eq. 5, 6).
+    """Scores `x̂_ui = β_i + γ_uᵀγ_i + θ_uᵀ(E f_i) + β'ᵀf_i` (He & McAuley 2016, eq. 4), trained by BPR (eq. 5, 6).
 
-    What is the same for all items of a user, α and β_u, is left out. The paper's f_i is a picture; here E and β' have a part for each
-    modality, and an item has the sum of those that it shows. `regularization` is λ_Θ, of all but E and β' (section 4.2, λ_E = 0).
+    The terms α and β_u, which are constant for a user, are left out. In the paper f_i is a picture; here E and β' have a part per modality,
+    and the modalities of an item are summed. New items are ranked by their features alone: their β_i and γ_i are untrained and replaced by
+    zero.
 
-    A cold item is ranked by its features alone: its β_i and γ_i were never trained, and are taken for zero.
+    Args:
+        spec: the training data, with features.
+        embedding_dim: the size of γ.
+        content_dim: the size of θ.
+        init_scale: the standard deviation of the initialisation.
+        regularization: λ_Θ of all parameters except E and β' (section 4.2, λ_E = 0).
     """
 
     ranks_new_items = True
@@ -60,11 +66,11 @@ class VBPR(GradientRecommender):
         return self.freeze_vectors(self._user_vectors(self.users.weight), items)
 
     def _user_vectors(self, own: Float[Tensor, "n factors"]) -> Float[Tensor, "n dim"]:
-        """[γ_u, θ_u, 1]"""
+        """The vectors [γ_u, θ_u, 1]."""
         return F.pad(own, (0, 1), value=1.0)
 
     def _item_vectors(self, *rows: tuple[Float[Tensor, "*n factors"], Int64[Tensor, "*n"]]) -> list[Float[Tensor, "*n dim"]]:
-        """[γ_i, E f_i, β_i + β'ᵀf_i] of items whose γ_i and β_i are given with their indices."""
+        """The vectors [γ_i, E f_i, β_i + β'ᵀf_i] of items, given pairs of their γ_i and β_i and their indices."""
         shown = [own.new_zeros(()) for own, _ in rows]
         for name, projection in self.projections.items():
             present = self.features.present(name)

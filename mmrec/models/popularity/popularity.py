@@ -1,4 +1,4 @@
-"""Popularity: everybody gets what most people interacted with."""
+"""Popularity: recommend the most popular items to everybody."""
 
 from typing import Self
 
@@ -12,7 +12,7 @@ from mmrec.types import DatasetSpec
 
 
 class Popularity(ClosedFormRecommender):
-    """Scores an item by the number of its training users."""
+    """Scores an item by its number of training users."""
 
     is_history_based = True
     counts: Tensor

@@ -1,4 +1,4 @@
-"""Random: what chance achieves."""
+"""Random: the chance level."""
 
 from typing import Self
 
@@ -12,9 +12,9 @@ from mmrec.types import DatasetSpec
 
 
 class Random(ClosedFormRecommender):
-    """Uniform numbers in [0, 1), drawn for every user anew: a function of `seed` and user_idx. Cold items take part.
+    """Uniform random scores in [0, 1), independent for every user, as a function of `seed` and user_idx; includes new items.
 
-    For a history they are a function of `seed` and of its length and sum: of the same history the same.
+    For a history, they are a function of `seed` and of its length and sum, so that equal histories get equal scores.
     """
 
     n_items: Tensor

@@ -1,4 +1,4 @@
-"""RandomNewItems: the new items in random order before all others, what chance achieves where new items are held out."""
+"""RandomNewItems: new items in random order before all others, the chance level if new items are held out."""
 
 from typing import Self
 
@@ -13,7 +13,7 @@ from mmrec.types import DatasetSpec
 
 
 class RandomNewItems(ClosedFormRecommender):
-    """Items without training interactions score as `Random` has them, all others 1 lower, so that old items stand below all new ones."""
+    """Scores items as `Random` does, with those that have training interactions lowered by 1, below all new items."""
 
     is_new: Tensor
 

@@ -1,4 +1,4 @@
-"""Recent popularity: everybody gets what people interact with now."""
+"""Recent popularity: recommend the items that are popular now to everybody."""
 
 from typing import Self
 
@@ -14,10 +14,13 @@ _DAY_S = 86_400
 
 
 class RecentPopularity(ClosedFormRecommender):
-    """Sums over an item's training events `2^(-age / half_life_days)`, the age counted back from the latest training event.
+    """The sum of `2^(-age / half_life_days)` over an item's training events, with ages relative to the latest training event.
 
-    Exponential decay, as in Ji et al. 2020, "A Re-visit of the Popularity Baseline in Recommender Systems", in which the popularity of
-    the moment is the baseline to beat. Repeated events count each.
+    Exponential decay as in Ji et al. 2020, "A Re-visit of the Popularity Baseline in Recommender Systems", where the current popularity is
+    the baseline to beat. Repeated events count separately.
+
+    Args:
+        half_life_days: the half-life.
     """
 
     is_history_based = True
@@ -30,7 +33,7 @@ class RecentPopularity(ClosedFormRecommender):
         self.half_life_days = half_life_days
 
     def fit(self, spec: DatasetSpec) -> Self:
-        """Raises LackingData where the interactions have no times."""
+        """Raises LackingData if the interactions have no timestamps."""
         times = spec.train.timestamp
         if times is None:
             raise LackingData("recent popularity needs the times of interactions, a column `timestamp`, and there is none")

@@ -1,4 +1,4 @@
-"""Choosing one value after another on the validation part, each from a grid that grows where its end is best."""
+"""Choose hyperparameters one after another on the validation part, from grids that are extended if the best value is at an end."""
 
 import functools
 import math
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 _MORE = 8
-"""Values tried beyond one end of a grid, at most."""
+"""The maximal number of values tried beyond an end of a grid."""
 _NOTES = ("on_edge", "left_out", "closed")
 
 
 class Choices:
-    """The values that were chosen so far, by name, and which of them might have been better still beyond the end of their grid."""
+    """The values chosen so far by name, and those that may be better still beyond the end of their grid."""
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
@@ -20,11 +20,11 @@ class Choices:
     def take(
         self, name: str, values: Sequence[float], measure: Callable[[float], float], low: float = -math.inf, high: float = math.inf
     ) -> float:
-        """Choose the value of the grid with the highest measure, of equals the first, and remember it under `name`.
+        """Choose the grid value with the highest measure (the first one in case of a tie), and store it under `name`.
 
-        While the best is the last of the grid at either end, the grid is continued there (see `beyond`), as long as the measure rises. A
-        grid of a single value is not continued. `low` and `high` are the values beyond which there are none, or none with a different
-        meaning: a value next to them is on no edge.
+        While the best value is at an end, the grid is extended there (see `beyond`) as long as the measure increases; a grid with a single
+        value is not extended. Values outside `low` to `high` do not exist or have the same effect, so a value at these bounds is not
+        considered to be on an edge.
         """
         grid, measured = sorted(set(values)), functools.cache(measure)
         best, may_rise = max(grid, key=measured) if len(grid) > 1 else grid[0], False
@@ -42,12 +42,12 @@ class Choices:
         return best
 
     def plain(self) -> dict[str, Any]:
-        """The values by name and, where there are any, the names of those on an edge as `on_edge`."""
+        """The values by name and, if there are any, the names of those on an edge as `on_edge`."""
         return self.values | ({"on_edge": self.on_edge} if self.on_edge else {})
 
 
 def describe_choices(chosen: Mapping[str, Any]) -> str:
-    """What was chosen on one line: `rank 32, smoothing 0.3; on an edge: rank`."""
+    """The choices on one line: `rank 32, smoothing 0.3; on an edge: rank`."""
     values = [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in chosen.items() if name not in _NOTES
     ]
@@ -59,9 +59,9 @@ def describe_choices(chosen: Mapping[str, Any]) -> str:
 
 
 def beyond(grid: Sequence[float], end: int, low: float, high: float) -> float | None:
-    """The next value of an ascending grid before its first (`end` 0) or after its last (`end` -1), of the same type; None past a bound.
+    """The next value before the first (`end` 0) or after the last (`end` -1) of an ascending grid, with the same type; None beyond a bound.
 
-    In the ratio of the two values at that end where both are above 0, else in their distance.
+    Continues with the ratio of the two values at that end if both are positive, else with their difference.
     """
     last, before = (grid[0], grid[1]) if end == 0 else (grid[-1], grid[-2])
     value = last * last / before if min(last, before) > 0 else 2 * last - before

@@ -1,4 +1,4 @@
-"""Choosing the settings of a linear model on training interactions, where the validation part asks for items that it knows nothing of."""
+"""Choose the hyperparameters of linear models on held-out training interactions, for splits whose validation part has new items."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -14,16 +14,16 @@ _SHARE = 0.1
 
 
 def fit_apart(prior: Any, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Any:
-    """What a linear model or a trend finds in all training interactions, once a tenth of them has chosen its settings.
+    """Fit a linear model or a trend on all training interactions, with hyperparameters chosen on a tenth of them.
 
-    Validation on new items would choose by which few items it happens to hold out.
+    A validation part of new items would choose them by the few items that happen to be held out.
     """
     prior.fit(*hold_out(spec), k)
     return with_choices(prior).fit(spec, valid, k)
 
 
 def hold_out(spec: DatasetSpec) -> tuple[DatasetSpec, EvaluationSet]:
-    """Nine tenths of the training interactions as data of their own, and the others to be found; always the same ones."""
+    """Split the training interactions into nine tenths as training data and one tenth to evaluate on, always in the same way."""
     order = torch.randperm(len(spec.train), generator=torch.Generator().manual_seed(0))
     n_held = round(_SHARE * len(order))
     kept, held = (spec.train.take(rows.sort().values) for rows in (order[n_held:], order[:n_held]))
@@ -32,7 +32,7 @@ def hold_out(spec: DatasetSpec) -> tuple[DatasetSpec, EvaluationSet]:
 
 
 def with_choices(prior: Any) -> Any:
-    """A fitted model, not fitted, that has nothing left to choose: of each of its lists the value that was chosen."""
+    """An unfitted copy of a fitted model whose hyperparameter lists contain the chosen value only."""
     model = getattr(prior, "best", prior)
     fixed = copy(model)
     for name, value in getattr(model, "chosen", {}).items():

@@ -1,4 +1,4 @@
-"""iALS as a linear model: vectors of items from alternating least squares, of users from what they had."""
+"""iALS as a linear model: item vectors by alternating least squares, user vectors as a linear function of their items."""
 
 import functools
 from typing import Any, cast
@@ -16,20 +16,20 @@ from mmrec.types import DatasetSpec
 _MAX_RANK = 256
 _N_ITERATIONS = 10
 _QUICK, _FEW_ITERATIONS = 2**22, 4
-"""Numbers in the vectors of the smallest rank up to which all is tried at once; of more, few iterations of one setting come first."""
+"""The number of parameters at the smallest rank below which a full search is run at once; above, one setting is tried briefly first."""
 _HOPEFUL = 0.8
-"""The share of another model's ndcg that those must reach."""
+"""The fraction of another model's ndcg that the trial must reach."""
 
 
 class IALSFactors:
-    """iALS (Hu et al. 2008) with a user's half-step made linear in what they had: `p_u = M⁻¹ alpha Σ q_i` over their items.
+    """iALS (Hu et al. 2008) with a linear half-step of users: `p_u = M⁻¹ alpha Σ q_i` over their items.
 
-    The half-step inverts `QᵀQ + (alpha - 1) Q_uᵀQ_u + λ I` for each user; here `Q_uᵀQ_u` is its mean over all interactions times the mean
-    number of a user's items, so `M` is one matrix, and a user known by a history has the vector that they would have in training.
-    λ is `regularization · alpha`: the two are of one size where data are alike.
+    The exact half-step inverts `QᵀQ + (alpha - 1) Q_uᵀQ_u + λ I` for each user. Here `Q_uᵀQ_u` is replaced by its mean over all
+    interactions times the mean number of a user's items, so that `M` is the same for all users, and a user given by a history has the
+    vector of training. λ is `regularization · alpha`, because the two scale together.
 
-    Of the lists `alpha`, `regularization` and `rank`, validation takes the best of each in turn, and continues a list of several values
-    whose end is best; `chosen` then tells which. Time is linear in interactions, and in users and items times the square of the rank.
+    Validation chooses the best value of each list in turn, and extends lists with several values whose end is best; `chosen` has the
+    result. Time is linear in interactions, and in users and items times the square of the rank.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class IALSFactors:
         self.chosen: dict[str, Any] = {}
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
-        """The factors that rank the validation part best, by ndcg at `k`."""
-        best: tuple[float, LinearFactors | None] = (-1.0, None)  # one setting's alone
+        """The factors with the best ndcg at `k` on the validation part."""
+        best: tuple[float, LinearFactors | None] = (-1.0, None)  # of one setting only, to save memory
 
         @functools.cache
         def value(alpha: float, regularization: float, rank: int) -> float:
@@ -65,7 +65,7 @@ class IALSFactors:
         return cast("LinearFactors", best[1])
 
     def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
-        """Tries the middle of each list at the smallest rank for a few iterations, where data are large."""
+        """Try the middle of each list at the smallest rank for a few iterations, if the data are large."""
         rank = min(self.rank)
         if (spec.n_users + spec.n_items) * rank <= _QUICK:
             return None
@@ -88,5 +88,5 @@ def _mean_system(owned: InteractionMatrix, items: torch.Tensor, alpha: float, re
     """`QᵀQ + (alpha - 1) n C + λ I`, with n the mean number of a user's items and C the mean of `q qᵀ` over interactions."""
     degree = owned.item_degree.double()
     n_users = max(1, int((owned.degree > 0).sum()))
-    of_interactions = (items.T * degree) @ items / n_users  # n C: their sum over the users with interactions
+    of_interactions = (items.T * degree) @ items / n_users  # n C, the sum divided by the number of users with interactions
     return items.T @ items + (alpha - 1) * of_interactions + regularization * torch.eye(items.shape[1], dtype=items.dtype)

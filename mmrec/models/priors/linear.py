@@ -1,5 +1,4 @@
-"""Linear models of who interacts with what, in closed form and in few dimensions: where collaborative vectors start, and a part of the
-scores."""
+"""Low-rank linear models of the interactions in closed form, which initialise collaborative vectors and are a part of the scores."""
 
 import functools
 import logging
@@ -22,15 +21,15 @@ from mmrec.nn.propagation import csr_matrix, transpose
 from mmrec.types import DatasetSpec, Interactions
 
 _REACH = 5
-"""Pairs further apart than that many spans add less than 1% of a neighbour's weight, and are left out."""
+"""The number of time spans beyond which pairs, with less than 1% of a neighbour's weight, are left out."""
 _POWER_ITERATIONS, _OVERSAMPLING = 4, 16
 _BLOCK = 1024
 _BYTES_A_PAIR = 24
-"""Of items in EASE: two Gram matrices in single precision, two matrices in double precision while one is inverted."""
+"""Bytes per pair of items in EASE: two Gram matrices in single precision, and two matrices in double precision during the inversion."""
 _PROBE_ITEMS, _HOPEFUL = 1500, 0.97
-"""How many items are tried before all are, and what share of a cheaper model's ndcg must be reached there at settings not yet chosen."""
+"""The number of items in a trial, and the fraction of a cheaper model's ndcg that must be reached in it with default hyperparameters."""
 _MAX_SCORES = 2**28
-"""User-item pairs that are scored for one value of ndcg: a second or two of one core."""
+"""The number of user-item pairs scored for one value of ndcg, a second or two on one core."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,45 +39,53 @@ class LinearFactors(NamedTuple):
     users: Float[Tensor, "n_users rank"]
     items: Float[Tensor, "n_items rank"]
     of_items: Float[Tensor, "n_items rank"]
-    """A user's vector is, up to its length, the sum of these over their items: so one who is known by a history has a vector too."""
+    """A user's vector is, up to its length, the sum of these over their items, which also gives vectors to histories."""
 
     def truncated(self, rank: int) -> "LinearFactors":
-        """The first, largest, `rank` dimensions."""
+        """Keep the first `rank` dimensions, which are the largest."""
         return LinearFactors(*(vectors[:, :rank] for vectors in self))
 
 
 class LinearModel(Protocol):
-    """Whatever finds vectors of users and items without a gradient.
+    """A model that computes vectors of users and items without gradients.
 
-    One that chooses settings tells them as `chosen` once it is fitted, plain values by name.
+    A model with hyperparameters has an attribute `chosen` after fitting: their values by name, JSON-serialisable.
     """
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
-        """The factors, what is to be chosen chosen by ndcg at `k` on the validation part."""
+        """Return the factors, with hyperparameters chosen by ndcg at `k` on the validation part."""
         ...
 
 
 @runtime_checkable
 class CostlyLinearModel(LinearModel, Protocol):
-    """A linear model that takes long on large data, and tells beforehand where that is in vain."""
+    """A linear model that is slow on large data, and estimates beforehand whether it is worth fitting."""
 
     def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
-        """Why it would hardly rank the validation part better than `rival`, in words; None where it may."""
+        """Return the reason why it would hardly rank the validation part better than `rival`; None if it may."""
         ...
 
 
 class TimeAwareEASE:
-    """EASE (Steck 2019, eq. 8) on co-occurrence that counts more what a user had about the same time, cut to its leading dimensions.
+    """EASE (Steck 2019, eq. 8) on co-occurrences that are weighted by proximity in time, truncated to its leading dimensions.
 
-    `G = XᵀX + w Σ_u Σ_ij exp(-|p_ui - p_uj| / time_span)`, `p_ui` being the place of item i in the user's history by time, equals sharing
-    their mean place; `P = (G + λI)⁻¹`, `B_ij = -P_ij / P_jj` with zero diagonal; scores `XB ≈ (U√S)(V√S)ᵀ` by a truncated singular value
-    decomposition (randomised: Halko et al. 2011, algorithm 4.4). λ is a multiple of √n_users.
+    `G = XᵀX + w Σ_u Σ_ij exp(-|p_ui - p_uj| / time_span)`, where `p_ui` is the position of item i in the user's history, the mean position
+    for ties; `P = (G + λI)⁻¹`, `B_ij = -P_ij / P_jj` with zero diagonal; scores are `XB ≈ (U√S)(V√S)ᵀ` by a truncated randomised singular
+    value decomposition (Halko et al. 2011, algorithm 4.4).
 
-    Of the lists `regularization` (those multiples), `time_weight` (w) and `rank`, validation takes the best of each in turn, and continues
-    a list of several values whose end is best; `chosen` then tells which.
+    Validation chooses the best value of each list in turn, and extends lists with several values whose end is best; `chosen` has the
+    result.
 
-    Memory is quadratic and time cubic in items, so only those with most interactions take part, `max_items` of them and as many as fit into
-    `max_gib` of memory; all else has zero vectors.
+    Memory is quadratic and time cubic in items, so only the most popular items are used; all others have zero vectors.
+
+    Args:
+        regularization: candidates for λ / √n_users.
+        time_weight: candidates for w.
+        time_span: in positions of the history.
+        rank: candidates for the number of dimensions.
+        max_items: the maximal number of items.
+        seed: of the decomposition.
+        max_gib: the memory limit.
     """
 
     def __init__(
@@ -103,12 +110,12 @@ class TimeAwareEASE:
         self.chosen: dict[str, Any] = {}
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
-        """The factors that rank the validation part best, by ndcg at `k`."""
+        """The factors with the best ndcg at `k` on the validation part."""
         n_items = self._n_items()
         if (n_known := len(spec.train.item_idx.unique())) > n_items:
             _log.info(f"EASE: {n_items:,} of {n_known:,} items, the most interacted ones, fit max_gib={self.max_gib:g} and max_items")
         problem, has_times = _Problem(spec, n_items, self.time_span, self.seed), spec.train.timestamp is not None
-        leading: tuple[float, LinearFactors | None] = (-1.0, None)  # one setting's alone: those of all would be gigabytes
+        leading: tuple[float, LinearFactors | None] = (-1.0, None)  # of one setting only: all of them would take gigabytes
 
         def value(regularization: float, weight: float) -> float:
             nonlocal leading
@@ -121,17 +128,17 @@ class TimeAwareEASE:
         choices, weights = Choices(), self.time_weight if has_times else [0.0]
         best = choices.take("regularization", self.regularization, lambda one: measured(one, weights[-1]), 0.0)
         weight = choices.take("time_weight", weights, lambda one: measured(best, one), 0.0)
-        if leading[1] is None:  # there was one of each
+        if leading[1] is None:  # all lists have one value
             measured(best, weight)
-        factors = cast(LinearFactors, leading[1])  # a value has been found: no ndcg is as low as where `leading` starts
+        factors = cast(LinearFactors, leading[1])  # not None, as every ndcg is above the initial -1
 
-        highest = factors.items.shape[1]  # more would be another decomposition, and a larger one
+        highest = factors.items.shape[1]  # more would require a larger decomposition
         rank = choices.take("rank", self.rank, lambda one: ndcg(factors.truncated(int(one)), valid, k), 1, highest)
         self.chosen = choices.plain()
         return factors.truncated(int(rank))
 
     def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
-        """Tries the middle of each list on the items with most interactions alone, where these are a small part of all that fit."""
+        """Try the middle of each list on the most popular items, if these are a small part of those that fit."""
         n_known = len(spec.train.item_idx.unique())
         if 2 * n_known <= 3 * _PROBE_ITEMS:
             return None
@@ -149,7 +156,7 @@ class TimeAwareEASE:
 
 
 class _Problem:
-    """The co-occurrences that `TimeAwareEASE` solves for any of its settings."""
+    """The co-occurrence matrices that `TimeAwareEASE` uses for all of its settings."""
 
     def __init__(self, spec: DatasetSpec, n_items: int, time_span: float, seed: int) -> None:
         owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
@@ -165,13 +172,13 @@ class _Problem:
         self.probe: Tensor | None = None
 
     def factors(self, regularization: float, weight: float, rank: int) -> LinearFactors:
-        """The leading dimensions of the scores at one setting."""
+        """The leading dimensions of the scores for one setting."""
         gram = self.plain if self.in_time is None else torch.add(self.plain, self.in_time, alpha=weight)
         users, *of_kept = self._leading(ease_weights(gram.double(), regularization * self.unit), rank)
         return LinearFactors(users, *(one.new_zeros(self.n_items, one.shape[1]).index_copy(0, self.kept, one) for one in of_kept))
 
     def _leading(self, weights: Float[Tensor, "n n"], rank: int) -> LinearFactors:
-        """The leading dimensions of `matrix @ weights`, which is never made. Each setting begins where the one before ended."""
+        """The leading dimensions of `matrix @ weights` without computing it. Each setting starts from the result of the previous one."""
         rank = min(rank, *self.matrix.shape)
         n_probed, n_iterations, probe = min(rank + _OVERSAMPLING, *self.matrix.shape), 1, self.probe
         if probe is None or probe.shape[1] < n_probed:
@@ -187,12 +194,12 @@ class _Problem:
 
 
 def _most_interacted(owned: InteractionMatrix, n: int) -> Int64[Tensor, " n_kept"]:
-    """The `n` items with most interactions, ascending; fewer where no more have any."""
+    """The `n` most popular items, or fewer if not as many have interactions, ascending."""
     return owned.item_degree.topk(min(n, int((owned.item_degree > 0).sum()))).indices.sort().values
 
 
 def _part(spec: DatasetSpec, valid: EvaluationSet, n: int) -> tuple[Int64[Tensor, " n_kept"], DatasetSpec, EvaluationSet]:
-    """The `n` items with most interactions, and data as if there were no others."""
+    """The `n` most popular items, and the data restricted to them."""
     train = spec.train
     kept = _most_interacted(InteractionMatrix.from_pairs(train.user_idx, train.item_idx, spec.n_users, spec.n_items), n)
     place = torch.full((spec.n_items,), -1).index_copy(0, kept, torch.arange(len(kept)))
@@ -209,10 +216,10 @@ def _part(spec: DatasetSpec, valid: EvaluationSet, n: int) -> tuple[Int64[Tensor
 
 
 class BestLinear:
-    """Of several linear models, by whatever names, the one that ranks the validation part best; of equals the first.
+    """The linear model with the best ranking of the validation part among several; the first one in case of a tie.
 
-    Those that may be costly come last, and one that is hardly better on a part of the data is left out. `best` is it, `chosen` tells what
-    was chosen, and why what was left out.
+    Costly models are fitted last, and left out if they are not better on a part of the data. `best` is the selected model; `chosen` has its
+    hyperparameters and the reasons for leaving out others.
     """
 
     def __init__(self, models: dict[str, Callable[[], LinearModel]]) -> None:
@@ -223,7 +230,7 @@ class BestLinear:
         self.chosen: dict[str, Any] = {}
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> LinearFactors:
-        """The factors of the best one, by ndcg at `k`."""
+        """The factors of the best model, by ndcg at `k`."""
         best: tuple[float, LinearFactors] | None = None
         left_out = {}
         made = {name: make() for name, make in self.models.items()}
@@ -241,16 +248,16 @@ class BestLinear:
 
 
 def ndcg(factors: LinearFactors, valid: EvaluationSet, k: int) -> float:
-    """The mean ndcg at `k` of the inner products; on large data over a part of the users, always the same."""
+    """The mean ndcg at `k` of the inner products; on large data over a fixed subsample of users."""
     scorer = FrozenScorer(factors.users, factors.items, factors.items[:, :0])
     return mean(rank_and_evaluate(scorer, valid.thinned(_MAX_SCORES), [k])[f"ndcg@{k}"])
 
 
 def time_gram(train: Interactions, place: Int64[Tensor, " n_items"], n: int, span: float) -> Float[Tensor, "n n"]:
-    """How often, and how near in time, two items stand in the same histories; `place` gives an item's row, -1 for those left out.
+    """The co-occurrence of items in histories weighted by proximity in time; `place` maps items to rows, with -1 for those left out.
 
-    Sums `exp(-|p_ui - p_uj| / span)` over users, with 1 on the diagonal for every interaction. An item that a user had more than once
-    stands where they last had it. The interactions must have times.
+    The sum of `exp(-|p_ui - p_uj| / span)` over users, with 1 on the diagonal for every interaction. A repeated item has its latest
+    position. The interactions must have timestamps.
     """
     n_items, timestamp = len(place), cast(Tensor, train.timestamp)
     keys, which = torch.unique(train.user_idx * n_items + train.item_idx, return_inverse=True)
@@ -273,15 +280,15 @@ def time_gram(train: Interactions, place: Int64[Tensor, " n_items"], n: int, spa
 
 
 def _mean_places(user: Int64[Tensor, " n"], time: Int64[Tensor, " n"]) -> Float64[Tensor, " n"]:
-    """Places in rows sorted by user and time, counted through all users; rows of the same user and time share their mean place."""
+    """Positions in rows sorted by user and time, counted over all users; rows of equal user and time share their mean position."""
     is_first = (user.diff(prepend=user[:1] - 1) != 0) | (time.diff(prepend=time[:1]) != 0)
     group = is_first.cumsum(0) - 1
     counts = torch.bincount(group)
-    return (counts.cumsum(0) - (counts + 1).double() / 2)[group]  # in float32 a place past 8 million has no halves
+    return (counts.cumsum(0) - (counts + 1).double() / 2)[group]  # float32 cannot represent halves beyond 8 million
 
 
 def gram_of(matrix: Tensor) -> Float[Tensor, "n n"]:
-    """`XᵀX` of a CSR matrix of ones. Time is linear in `Σ n_u²` over rows with n_u entries, memory but for the result in the entries."""
+    """`XᵀX` of a binary CSR matrix. Time is linear in `Σ n_u²` over rows with n_u entries; extra memory is linear in the entries."""
     parts = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
     owned = scipy.sparse.csr_array(tuple(part.numpy() for part in parts), shape=tuple(matrix.shape))
     owners, gram = owned.T.tocsr(), torch.empty(matrix.shape[1], matrix.shape[1])

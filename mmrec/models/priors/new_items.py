@@ -1,4 +1,4 @@
-"""Items without training interactions: what a linear model would know of them, predicted from what they show."""
+"""Predict the linear vectors of items without training interactions from their content."""
 
 import logging
 from collections.abc import Collection
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class NewItems:
-    """Predicts the vectors of items without training interactions by ridge regression of the other items' on their content.
+    """Ridge regression from the content of items with training interactions to their vectors, applied to new items.
 
     See Gantner et al. 2010, "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations"; content as in `read_content`.
     """
@@ -30,10 +30,10 @@ class NewItems:
 
     @classmethod
     def of(cls, spec: DatasetSpec, hidden: Collection[str] = (), tell: bool = False) -> Self | None:
-        """Those of a dataset, without what the modalities in `hidden` say.
+        """Solve the regression for a dataset, without the content of modalities in `hidden`.
 
-        None where no new item shows anything that training items show, and, said in a line with `tell`, where the regression would take
-        too much memory even from vectors alone.
+        None if no new item has content in common with training items, or if the regression would take too much memory even with dense
+        features alone; the latter is logged if `tell`.
         """
         if not _has_new_items(spec):
             return None
@@ -52,21 +52,21 @@ class NewItems:
         return None
 
     def predict(self, vectors: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_items dim"]:
-        """What content says of every item that shows any, given the vectors of those with training interactions; zero for the others."""
+        """Predict the vectors of all items with content, given those of items with training interactions; zero for others."""
         mean = vectors[self.known].mean(dim=0)
         predicted = mean + self.ridge.predict((vectors - mean) * self.known[:, None])
         return torch.where(self.shows[:, None], predicted, 0.0)
 
 
 class Predicted:
-    """Linear vectors of items as their content predicts them, from whatever of it may be seen."""
+    """Linear item vectors predicted from content, with any modalities hidden."""
 
     def __init__(self, spec: DatasetSpec, vectors: Float[Tensor, "n_items rank"]) -> None:
         self.vectors = vectors
         self.spec = replace(spec, item_inputs={}) if vectors.shape[1] > 0 and _has_new_items(spec) else None
 
     def without(self, hidden: Collection[str]) -> Float[Tensor, "n_items rank"]:
-        """The vectors, predicted without what the modalities in `hidden` say; no columns where nothing is predicted."""
+        """The vectors predicted without the modalities in `hidden`; no columns if nothing can be predicted."""
         if self.spec is None or (new_items := NewItems.of(self.spec, hidden, tell=not hidden)) is None:
             return self.vectors[:, :0]
         return new_items.predict(self.vectors)

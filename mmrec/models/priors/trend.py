@@ -1,4 +1,4 @@
-"""What is popular at the end of training: a part of the scores that is the same for all users."""
+"""The popularity of items at the end of training: a part of the scores that is equal for all users."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,17 +15,17 @@ from mmrec.types import DatasetSpec
 _DAY_S = 86_400
 _HALF_LIFE_DAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 250.0, 500.0, 1000.0)
 _USER_EXPONENT = 0.25
-"""An interaction of a user with n of them counts n^-¼: whoever has everything says less with each."""
+"""An interaction of a user with n of them has weight n^-¼, since interactions of very active users are less informative."""
 
 _SHORTEST_DAYS, _LONGEST_SPANS = 1 / 24, 10.0
-"""Half-lives that are shorter than this, or longer than so many spans of the training part, say nothing more."""
+"""The shortest half-life, and the longest one in multiples of the training period; beyond, the trend hardly changes."""
 
 
 class Trend:
-    """`t_i = √(Σ 2^(-age / half_life) n_u^-¼)` over an item's interactions, aged from the latest one of all, at mean 0 and deviation 1.
+    """`t_i = √(Σ 2^(-age / half_life) n_u^-¼)` over an item's interactions, standardised to mean 0 and deviation 1.
 
-    Validation takes the best of the half-lives, and continues their list where its end is best; `chosen` then tells which. Without times
-    every interaction is of today.
+    Ages are relative to the latest interaction; without timestamps, they are 0. Validation chooses the best half-life, and extends the list
+    if its end is best; `chosen` has the result.
     """
 
     def __init__(self, half_life_days: Sequence[float] = _HALF_LIFE_DAYS) -> None:
@@ -35,7 +35,7 @@ class Trend:
         self.chosen: dict[str, Any] = {}
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Float[Tensor, " n_items"]:
-        """The trend that ranks the validation part best, by ndcg at `k`."""
+        """The trend with the best ndcg at `k` on the validation part."""
         everybody = torch.ones(spec.n_users, 1)
 
         def value(days: float) -> float:

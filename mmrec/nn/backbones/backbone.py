@@ -1,4 +1,4 @@
-"""What every collaborative backbone is: item vectors learned from who interacted with what."""
+"""The interface of collaborative backbones: item vectors learned from interactions."""
 
 from abc import ABC, abstractmethod
 
@@ -8,19 +8,19 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module, ABC):
-    """Gives the collaborative vectors of all items."""
+    """Computes the collaborative vectors of all items."""
 
     @abstractmethod
     def items(self) -> Float[Tensor, "n_items dim"]:
-        """The vectors. An item without training interactions has a row too; the model masks it."""
+        """The item vectors. Items without training interactions have a row as well, which the model masks."""
 
     @abstractmethod
     def start_from(self, users: Float[Tensor, "n_users rank"], items: Float[Tensor, "n_items rank"]) -> None:
-        """Sets the free vectors to the leading dimensions of other vectors, at the deviation that they were drawn with."""
+        """Initialise the free vectors with the leading dimensions of other vectors, rescaled to the initial standard deviation."""
 
 
 def set_table(table: nn.Embedding, start: int, vectors: Float[Tensor, "n rank"], scale: float) -> None:
-    """Writes vectors into the rows of a table from `start` on, scaled to the deviation `scale`; dimensions they lack stay as they are."""
+    """Copy vectors to the rows of a table from `start` on, rescaled to the standard deviation `scale`; missing dimensions are unchanged."""
     dim = min(table.embedding_dim, vectors.shape[1])
     with torch.no_grad():
         values = vectors[:, :dim]
@@ -28,7 +28,7 @@ def set_table(table: nn.Embedding, start: int, vectors: Float[Tensor, "n rank"],
 
 
 def embedding_table(n_rows: int, embedding_dim: int, scale: float) -> nn.Embedding:
-    """An embedding table drawn from N(0, scale²)."""
+    """An embedding table initialised from N(0, scale²)."""
     table = nn.Embedding(n_rows, embedding_dim)
     nn.init.normal_(table.weight, std=scale)
     return table

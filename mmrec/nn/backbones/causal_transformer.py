@@ -1,4 +1,4 @@
-"""A causal transformer over histories: what each position knows is the items up to it."""
+"""A causal transformer over interaction histories: each position attends to the items up to it."""
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -10,11 +10,10 @@ _INIT_SCALE = 0.02
 
 
 class CausalTransformer(nn.Module):
-    """The state after every item of a history (Kang & McAuley 2018, §III-A to C), of histories padded on the right.
+    """Computes the state after every item of a history (Kang & McAuley 2018, SASRec, §III-A to C). Histories are padded on the right.
 
-    Padding comes after all that is real, so the causal order alone keeps it unseen and attention needs no other mask. Sublayers normalise
-    their input, and one more norm ends the stack (pre-norm); dropout is of embeddings and of what sublayers add, not of attention weights,
-    which fused attention never holds.
+    Since padding follows all real positions, the causal mask hides it and no further mask is needed. Layers are pre-norm with a final norm.
+    Dropout is applied to embeddings and sublayer outputs, but not to attention weights, which fused attention does not materialise.
     """
 
     def __init__(self, n_items: int, embedding_dim: int, n_layers: int, n_heads: int, dropout: float, max_length: int) -> None:
@@ -27,7 +26,7 @@ class CausalTransformer(nn.Module):
         self.norm, self.dropout = nn.LayerNorm(embedding_dim), nn.Dropout(dropout)
 
     def forward(self, history: Int64[Tensor, "batch length"]) -> Float[Tensor, "batch length dim"]:
-        """The states; their inner products with `items.weight` score the item that comes next. `length` is at most `max_length`."""
+        """The states, whose inner products with `items.weight` score the next item. `length` is at most `max_length`."""
         embedded = self.items(history) * self.items.embedding_dim**0.5 + self.positions.weight[: history.shape[1]]
         states: Tensor = self.dropout(embedded)
         for layer in self.layers:
@@ -37,7 +36,7 @@ class CausalTransformer(nn.Module):
 
 
 class CausalLayer(nn.Module):
-    """Self-attention over the past and a pointwise network of one hidden layer, each added to its input."""
+    """A pre-norm layer: causal self-attention and a pointwise network with one hidden layer, each with a residual connection."""
 
     def __init__(self, dim: int, n_heads: int, dropout: float) -> None:
         super().__init__()

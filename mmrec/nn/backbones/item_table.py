@@ -1,4 +1,4 @@
-"""Free item vectors: what matrix factorisation with users described by their items learns."""
+"""Free item vectors: matrix factorisation in which users are represented by their items."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,7 +8,7 @@ from mmrec.types import DatasetSpec
 
 
 class ItemTable(Backbone):
-    """One free vector an item, as the output vectors of FISM (Kabbur et al. 2013, eq. 3)."""
+    """One free vector per item, the output vectors of FISM (Kabbur et al. 2013, eq. 3)."""
 
     def __init__(self, spec: DatasetSpec, embedding_dim: int, init_scale: float = 0.1) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""LightGCN: collaborative vectors smoothed over the user-item graph."""
+"""LightGCN: collaborative vectors propagated over the user-item graph."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -11,7 +11,7 @@ from mmrec.types import DatasetSpec
 class LightGCN(Backbone):
     """`E = 1/(L+1) Σ_l (D^-1/2 A D^-1/2)^l E⁰` over the training graph (He et al. 2020, eq. 3, 4 and 8, with equal layer weights).
 
-    A node without training interactions keeps `E⁰/(L+1)`.
+    Nodes without training interactions keep `E⁰/(L+1)`.
     """
 
     def __init__(self, spec: DatasetSpec, embedding_dim: int, n_layers: int = 2, init_scale: float = 0.1) -> None:
@@ -22,7 +22,7 @@ class LightGCN(Backbone):
         self.propagation = Propagation(adjacency, symmetric=True)
 
     def forward(self) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """The vectors of users and of items."""
+        """The vectors of users and items."""
         users, items = self.propagation.mean_of_powers(self.embedding.weight, self.n_layers).split(self.sizes)
         return users, items
 

@@ -1,29 +1,30 @@
-"""CLIP models by the name of their architecture: open_clip's, and `tiny_clip`, our own that a catalogue trains in minutes on a CPU."""
+"""CLIP models by the name of their architecture: those of open_clip, and `tiny_clip`, which trains on a catalogue in minutes on a CPU."""
 
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import open_clip
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from open_clip.modified_resnet import ModifiedResNet
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmrec.errors import ConfigError, nearest
+from mmrec.extras import needs
 
 TINY_CLIP = "tiny_clip"
 _TINY_CONFIG: dict[str, Any] = {"embed_dim": 128, "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "heads": 16}}
 
 
 class TinyClip(nn.Module):
-    """Our small CLIP: open_clip's ResNet for pictures, and for texts a linear map of the features of a frozen text encoder.
+    """A small CLIP: the ResNet of open_clip for pictures, and a linear map of the features of a frozen text encoder for texts.
 
-    Only the map and the image side are trained. Such a locked text side (Zhai et al. 2022, LiT) knows the language already, which a few
-    thousand pairs cannot teach. Both sides give `clip_config(TINY_CLIP)["embed_dim"]` numbers.
+    Only the linear map and the image encoder are trained. A locked text encoder (Zhai et al. 2022, LiT) is already pretrained, whereas a
+    few thousand pairs do not suffice to train one. Both encoders output `clip_config(TINY_CLIP)["embed_dim"]` numbers.
     """
 
     def __init__(self, text_dim: int) -> None:
@@ -33,20 +34,28 @@ class TinyClip(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
 
     def encode_image(self, pictures: Float[Tensor, "batch 3 size size"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
-        """The features of normalised pictures, of unit length if `normalize`."""
-        features = self.visual(pictures.contiguous(memory_format=torch.channels_last))  # the layout in which a CPU convolves fastest
+        """The features of normalised pictures, scaled to unit length if `normalize`."""
+        features = self.visual(pictures.contiguous(memory_format=torch.channels_last))  # the fastest layout for convolutions on a CPU
         return F.normalize(features, dim=1) if normalize else features
 
     def encode_text(self, texts: Float[Tensor, "batch text_dim"], normalize: bool = False) -> Float[Tensor, "batch dim"]:
-        """The features of texts, given those of the frozen text encoder, of unit length if `normalize`."""
+        """The features of texts from those of the frozen text encoder, scaled to unit length if `normalize`."""
         features = self.text_projection(texts)
         return F.normalize(features, dim=1) if normalize else features
 
 
+def import_open_clip() -> Any:
+    """Return the package open_clip, which takes seconds to import. Raises MissingExtra where it is not installed."""
+    with needs("pictures", "encoding pictures", "leave them out: evidence.image=false"):
+        import open_clip
+    return open_clip
+
+
 def clip_config(architecture: str) -> dict[str, Any]:
-    """The configuration of an architecture as open_clip writes it: `embed_dim, vision_cfg` and more. ConfigError for an unknown name."""
+    """The configuration of an architecture in the format of open_clip: `embed_dim`, `vision_cfg`, … Raises ConfigError if it is unknown."""
     if architecture == TINY_CLIP:
         return deepcopy(_TINY_CONFIG)
+    open_clip = import_open_clip()
     if architecture not in open_clip.list_models():
         hint = nearest(architecture, [TINY_CLIP, *open_clip.list_models()])
         raise ConfigError(f"encoders.image.architecture: `{architecture}` is neither tiny_clip nor an architecture of open_clip; {hint}")
@@ -55,17 +64,23 @@ def clip_config(architecture: str) -> dict[str, Any]:
 
 
 def build_image_model(architecture: str, weights: Path | None, seed: int = 0) -> nn.Module:
-    """The image side of a CLIP, on the CPU in float32: normalised pictures (batch, 3, size, size) to (batch, embed_dim).
+    """Build the image encoder of a CLIP on the CPU in float32: normalised pictures (batch, 3, size, size) to (batch, embed_dim).
 
-    With the weights of a safetensors file of the whole CLIP, or random ones drawn from `seed`. Raises ConfigError where the file is damaged
-    or belongs to another architecture.
+    Args:
+        architecture: `tiny_clip` or a name of open_clip.
+        weights: a safetensors file with the weights of the whole CLIP. None: random initialisation from `seed`.
+        seed: of the random initialisation.
+
+    Raises:
+        ConfigError: the file is damaged or belongs to another architecture.
     """
+    open_clip = import_open_clip()
     clip_config(architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if architecture == TINY_CLIP:
             holder = nn.ModuleDict({"visual": _tiny_image_model()})
-        else:  # the flag keeps open_clip from fetching a text model of its own choice
+        else:  # without the flag, open_clip downloads a pretrained text model
             holder = open_clip.create_model(architecture, pretrained_text=False)
     if weights is not None:
         try:
@@ -81,6 +96,8 @@ def build_image_model(architecture: str, weights: Path | None, seed: int = 0) ->
 
 def _tiny_image_model() -> nn.Module:
     config = _TINY_CONFIG["vision_cfg"]
-    model = ModifiedResNet(config["layers"], _TINY_CONFIG["embed_dim"], config["heads"], config["image_size"], config["width"])
+    model = import_open_clip().modified_resnet.ModifiedResNet(
+        config["layers"], _TINY_CONFIG["embed_dim"], config["heads"], config["image_size"], config["width"]
+    )
     laid_out: nn.Module = model.to(memory_format=torch.channels_last)
     return laid_out

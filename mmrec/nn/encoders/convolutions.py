@@ -1,30 +1,36 @@
-"""Relational encoders built on torch-geometric's convolutions, beside our own sparse products in `mmrec.nn.encoders.knowledge`.
+"""Relational graph encoders based on the convolutions of torch-geometric, alternatives to those in `mmrec.nn.encoders.knowledge`.
 
-All of them make a tensor with a row a message, which costs memory and time in proportion to the edges. As in our own encoders messages pass
-both ways along every edge, and the entity of an item starts from zero. Messages are gathered by `index_select`, whose backward adds up in a
-fixed order: the same seed gives the same bytes on the same number of threads (RGATConv, tried with two, did not). Where a convolution can
-use it the edges are an `EdgeIndex` sorted by target, so that sums read memory in order.
+They materialise one row per message, so memory and time are proportional to the edges. As in our own encoders, messages pass in both
+directions along every edge, and item entities start from zero. Messages are gathered by `index_select`, whose backward accumulates in a
+fixed
+order: equal seeds give bitwise equal results for the same number of threads (which RGATConv with two threads did not). Where a convolution
+supports it, the edges are an `EdgeIndex` sorted by target, so that sums access memory in order.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import cast
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch_geometric import EdgeIndex
-from torch_geometric.nn import HGTConv, RGCNConv, TransformerConv
 
+from mmrec.extras import needs
 from mmrec.nn.encoders.entity_vectors import entity_table, literal_vectors, xavier
 from mmrec.nn.encoders.knowledge import both_ways, is_free
 from mmrec.types import Graph
+
+with needs("graph", "this encoder"):
+    from torch_geometric import EdgeIndex
+    from torch_geometric.nn import HGTConv, RGCNConv, TransformerConv
 
 _NODE = "entity"
 
 
 class ConvolutionEncoder(nn.Module, ABC):
-    """What the encoders share: the vectors that entities start from, and relu and dropout between the layers."""
+    """The common parts of the encoders: initial entity vectors, and ReLU and dropout between layers."""
 
     is_free: Float[Tensor, "n_entities 1"]
     edge_index: Int64[Tensor, "2 n_messages"]
@@ -53,21 +59,21 @@ class ConvolutionEncoder(nn.Module, ABC):
         return h
 
     def sorted_edges(self) -> Tensor:
-        """The messages' ends as an `EdgeIndex` that knows that it is sorted by target."""
+        """The edges as an `EdgeIndex` marked as sorted by target."""
         sorted_edges: Tensor = EdgeIndex(self.edge_index, sparse_size=(self.n_entities, self.n_entities), sort_order="col")
         return sorted_edges
 
     @abstractmethod
     def make_layer(self, graph: Graph, dim: int) -> nn.Module:
-        """One convolution from `dim` to `dim`."""
+        """Create a convolution from `dim` to `dim`."""
 
     @abstractmethod
     def pass_messages(self, layer: nn.Module, h: Float[Tensor, "n_entities dim"]) -> Float[Tensor, "n_entities dim"]:
-        """What a layer makes of the entities' vectors."""
+        """Apply a layer to the entity vectors."""
 
 
 class RGCNConvEncoder(ConvolutionEncoder):
-    """R-GCN with basis decomposition (Schlichtkrull et al. 2018); equals `RGCNEncoder`, which does the same by sparse products."""
+    """R-GCN with basis decomposition (Schlichtkrull et al. 2018); equivalent to `RGCNEncoder`, which uses sparse products."""
 
     def __init__(
         self, graph: Graph, embedding_dim: int, n_layers: int = 2, dropout: float = 0.1, n_bases: int = 8, pretrained: str | None = None
@@ -80,12 +86,12 @@ class RGCNConvEncoder(ConvolutionEncoder):
         return layer
 
     def pass_messages(self, layer: nn.Module, h: Float[Tensor, "n_entities dim"]) -> Float[Tensor, "n_entities dim"]:
-        passed: Tensor = layer(h, self.edge_index, self.edge_type)  # it selects edges by relation, which `EdgeIndex` cannot
+        passed: Tensor = layer(h, self.edge_index, self.edge_type)  # it selects edges by relation, which `EdgeIndex` does not support
         return passed
 
 
 class GraphTransformerEncoder(ConvolutionEncoder):
-    """Graph transformer (Shi et al. 2021): attention by query and key, the vector of the relation added to keys and values."""
+    """Graph transformer (Shi et al. 2021): query-key attention, with relation vectors added to keys and values."""
 
     def __init__(
         self, graph: Graph, embedding_dim: int, n_layers: int = 1, dropout: float = 0.1, n_heads: int = 4, pretrained: str | None = None
@@ -105,7 +111,7 @@ class GraphTransformerEncoder(ConvolutionEncoder):
 
 
 class HGTEncoder(ConvolutionEncoder):
-    """Heterogeneous graph transformer (Hu et al. 2020): attention with matrices and a prior weight of each relation; one kind of nodes."""
+    """Heterogeneous graph transformer (Hu et al. 2020) with a single node type: attention with matrices and a prior weight per relation."""
 
     def __init__(
         self, graph: Graph, embedding_dim: int, n_layers: int = 1, dropout: float = 0.1, n_heads: int = 4, pretrained: str | None = None

@@ -1,4 +1,4 @@
-"""The vectors that the entities of a graph start from: drawn, or pretrained ones that a file holds by name; and what literals add."""
+"""Initial vectors of the entities of a graph: random or pretrained and loaded by name, plus a projection of their literals."""
 
 import json
 import logging
@@ -19,10 +19,13 @@ _log = logging.getLogger(__name__)
 
 
 def entity_table(graph: Graph, embedding_dim: int, pretrained: str | None) -> nn.Parameter:
-    """A vector for each entity to learn from, (n_entities, embedding_dim): that of the file `pretrained` if it has the name, or drawn.
+    """The trainable initial vectors of entities, (n_entities, embedding_dim): from the file `pretrained` by name, or else random.
 
-    Pretrained vectors are scaled to the mean square of the drawn ones. Says how many entities the file lacks. Raises MissingFile,
-    ConfigError for a file that holds something else or vectors of another size.
+    Pretrained vectors are scaled to the mean square of the random ones. The number of entities in the file is logged.
+
+    Raises:
+        MissingFile: the file does not exist.
+        ConfigError: it contains no entity vectors, or vectors of another size.
     """
     table = xavier(graph.n_entities, embedding_dim)
     if pretrained is None:
@@ -45,7 +48,7 @@ def entity_table(graph: Graph, embedding_dim: int, pretrained: str | None) -> nn
 
 
 class LiteralVectors(nn.Module):
-    """Adds to the vectors of entities what their literals say: a learned projection of `[values, present]`, zero at first."""
+    """Adds a learned projection of the literals, `[values, present]`, to the vectors of entities; initially zero."""
 
     entity_idx: Int64[Tensor, " n"]
     inputs: Float[Tensor, "n width"]
@@ -63,18 +66,18 @@ class LiteralVectors(nn.Module):
 
 
 def literal_vectors(graph: Graph, embedding_dim: int) -> nn.Module:
-    """What adds the literals of a graph to the vectors of its entities; without literals, the identity."""
+    """The module that adds literals to the vectors of entities; the identity if the graph has none."""
     return nn.Identity() if graph.literals is None else LiteralVectors(graph.literals, embedding_dim)
 
 
 def write_entity_vectors(path: Path, vectors: Float[Tensor, "n dim"], names: tuple[str, ...]) -> None:
-    """safetensors: `vectors`, and `names`, the bytes of a JSON list."""
+    """Write entity vectors as safetensors: `vectors`, and `names` as the bytes of a JSON list."""
     encoded = torch.frombuffer(bytearray(json.dumps(names).encode()), dtype=torch.uint8)
     write_tensors(path, {_VECTORS: vectors.contiguous(), _NAMES: encoded})
 
 
 def read_entity_vectors(path: Path) -> tuple[Float[Tensor, "n dim"], list[str]]:
-    """What `write_entity_vectors` wrote. Raises MissingFile, ConfigError."""
+    """Read the file that `write_entity_vectors` wrote. Raises MissingFile, ConfigError."""
     if not path.is_file():
         raise MissingFile(f"kg_encoder.pretrained: expected a file, there is none at {path}; `mmrec pretrain pretrain=kg` makes one")
     try:
@@ -89,5 +92,5 @@ def read_entity_vectors(path: Path) -> tuple[Float[Tensor, "n dim"], list[str]]:
 
 
 def xavier(n_rows: int, dim: int) -> nn.Parameter:
-    """A table of vectors drawn after Glorot and Bengio (2010), to be learned."""
+    """A trainable table initialised as in Glorot and Bengio (2010)."""
     return nn.Parameter(nn.init.xavier_normal_(torch.empty(n_rows, dim)))

@@ -1,11 +1,11 @@
-"""Relational encoders of a knowledge graph: one vector an entity, from what it is related to, trained jointly with whatever uses it.
+"""Relational encoders of a knowledge graph: one vector per entity, computed from its relations and trained jointly with the model.
 
-Both work on the whole graph at once and pass messages both ways along every edge, an inverse relation standing for the way back. Neither
-makes a tensor with a row an edge: messages are added up by products with constant sparse matrices (`mmrec.nn.propagation`), which on a CPU
-core is many times faster than gathering and scattering.
+Both encoders process the whole graph and pass messages in both directions along every edge, using inverse relations. They do not
+materialise a row per edge: messages are aggregated by products with constant sparse matrices (`mmrec.nn.propagation`), which on a CPU core
+is many times faster than gathering and scattering.
 
-An item's own entity starts from zero, not from a free vector: an item is what its relations say of it. A free vector would be a second
-collaborative embedding under another name, and noise for an item that nobody has interacted with.
+The entity of an item starts from zero rather than from a free vector, so that an item is represented by its relations only. A free vector
+would act as a second collaborative embedding, and as noise for new items.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from mmrec.types import Graph
 
 
 class Messages(NamedTuple):
-    """Every edge, forward and then back, as what it sends where: `relation` is below n_relations forward and above it on the way back."""
+    """The messages along every edge, first forward, then backward with relations offset by `n_relations`."""
 
     source: Int64[Tensor, " n_messages"]
     relation: Int64[Tensor, " n_messages"]
@@ -29,13 +29,13 @@ class Messages(NamedTuple):
 
 
 class CompGCNEncoder(nn.Module):
-    """CompGCN (Vashishth et al. 2020, eq. 2-5) with subtraction as composition: entities and relations in one space, both updated.
+    """CompGCN (Vashishth et al. 2020, eq. 2-5) with subtraction as composition; entities and relations share a space, both are updated.
 
         h_v' = tanh(1/3 (W_in sum_in w (h_u - z_r) + W_out sum_out w (h_u - z_r) + W_self (h_v - z_self))),   z_r' = W_rel z_r
 
-    with w = 1 / sqrt(n_received(v) n_sent(u)) in either direction. The last layer has no tanh; dropout is between layers. As
-    subtraction is linear, the sums of both directions are one product of a constant matrix with all h and z stacked; only entities that
-    receive anything in a direction have a row there, and a second sparse product adds the two rows of an entity up.
+    with w = 1 / sqrt(n_received(v) n_sent(u)) in either direction. The last layer has no tanh; dropout is between layers. Since subtraction
+    is linear, the sums of both directions are one product of a constant matrix with the stacked h and z, with rows only for entities that
+    receive messages in a direction; a second sparse product adds up the two rows of each entity.
     """
 
     is_free: Float[Tensor, "n_entities 1"]
@@ -53,7 +53,7 @@ class CompGCNEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self) -> Float[Tensor, "n_entities embedding_dim"]:
-        """Embeddings of all entities; rows of items are at `graph.item_entity`."""
+        """The embeddings of all entities; those of items are at `graph.item_entity`."""
         h: Tensor = self.literals(self.entities * self.is_free)
         z = self.relations
         for i, layer in enumerate(cast("Iterable[_CompGCNLayer]", self.layers)):
@@ -64,7 +64,7 @@ class CompGCNEncoder(nn.Module):
 
     @property
     def relation_embeddings(self) -> Float[Tensor, "n_relations embedding_dim"]:
-        """What the last layer makes of the relations as the triples name them."""
+        """The embeddings of the forward relations after the last layer."""
         z = self.relations[: self.n_relations]
         for layer in cast("Iterable[_CompGCNLayer]", self.layers):
             z = layer.relation(z)
@@ -72,7 +72,7 @@ class CompGCNEncoder(nn.Module):
 
 
 class _CompGCNLayer(nn.Module):
-    """The matrices of one layer; maps the sums of each direction by that direction's."""
+    """The matrices of one layer; its forward maps the sums of each direction by the matrix of that direction."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -83,12 +83,12 @@ class _CompGCNLayer(nn.Module):
 
 
 class RGCNEncoder(nn.Module):
-    """R-GCN with basis decomposition (Schlichtkrull et al. 2018, eq. 2-3): means of the neighbours by relation, each with its own matrix.
+    """R-GCN with basis decomposition (Schlichtkrull et al. 2018, eq. 2-3): neighbour means per relation, each with its own matrix.
 
         h_v' = relu(W_self h_v + sum_r W_r mean_{u in N_r(v)} h_u),   W_r = sum_b a_rb V_b
 
-    The last layer has no relu; dropout is between layers. The means of all (relation, entity) pairs that have a neighbour are one sparse
-    product, sorted by relation, so that each W_r multiplies a dense block; a second sparse product adds the blocks up by entity.
+    The last layer has no ReLU; dropout is between layers. The means of all (relation, entity) pairs with neighbours are one sparse product,
+    sorted by relation, so that each W_r multiplies a dense block; a second sparse product adds up the blocks by entity.
     """
 
     is_free: Float[Tensor, "n_entities 1"]
@@ -109,12 +109,12 @@ class RGCNEncoder(nn.Module):
         self.literals = literal_vectors(graph, embedding_dim)
         self.register_buffer("is_free", is_free(graph), persistent=False)
         self.relation_embeddings = xavier(graph.n_relations, embedding_dim)
-        """(n_relations, embedding_dim), for link prediction only: R-GCN itself has matrices where others have relation vectors."""
+        """(n_relations, embedding_dim), for link prediction only: R-GCN itself has relation matrices rather than vectors."""
         self.layers = nn.ModuleList(_RGCNLayer(embedding_dim, 2 * graph.n_relations, n_bases) for _ in range(n_layers))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self) -> Float[Tensor, "n_entities embedding_dim"]:
-        """Embeddings of all entities; rows of items are at `graph.item_entity`."""
+        """The embeddings of all entities; those of items are at `graph.item_entity`."""
         h: Tensor = self.literals(self.entities * self.is_free)
         for i, layer in enumerate(cast("Iterable[_RGCNLayer]", self.layers)):
             h = h if i == 0 else self.dropout(h.relu())
@@ -123,7 +123,7 @@ class RGCNEncoder(nn.Module):
 
 
 class _RGCNLayer(nn.Module):
-    """The matrices of one layer; maps the means of every relation by that relation's."""
+    """The matrices of one layer; its forward maps the means of every relation by the matrix of that relation."""
 
     def __init__(self, dim: int, n_relations: int, n_bases: int) -> None:
         super().__init__()
@@ -137,14 +137,14 @@ class _RGCNLayer(nn.Module):
 
 
 def is_free(graph: Graph) -> Float[Tensor, "n_entities 1"]:
-    """0 for the entities of items, 1 for all others."""
+    """A mask that is 0 for item entities and 1 for all others."""
     free = torch.ones(graph.n_entities, 1)
     free[graph.item_entity[graph.item_entity >= 0]] = 0
     return free
 
 
 def both_ways(graph: Graph) -> Messages:
-    """Every triple as a message from head to tail, then every one as a message back, by the relation `n_relations` further."""
+    """Every triple as a message from head to tail, then as a message from tail to head with the relation offset by `n_relations`."""
     head, tail = graph.edge_index
     relation = torch.cat([graph.edge_type, graph.edge_type + graph.n_relations])
     return Messages(torch.cat([head, tail]), relation, torch.cat([tail, head]))
@@ -153,7 +153,8 @@ def both_ways(graph: Graph) -> Messages:
 def _compgcn_matrices(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
     """Messages (n_pairs, n_entities + 2 n_relations + 1) to each (direction, target) pair, sums (n_entities, n_pairs), and block sizes.
 
-    Messages are [A | -C]: A holds the weight of each message at (pair, source), C the same at (pair, relation); z_self's column is empty.
+    Messages are [A | -C], where A holds the weight of each message at (pair, source) and C at (pair, relation); the column of z_self is
+    empty.
     """
     source, relation, target = both_ways(graph)
     offset = (relation >= graph.n_relations) * graph.n_entities
@@ -167,7 +168,7 @@ def _compgcn_matrices(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
 
 
 def _rgcn_matrices(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
-    """Means (n_pairs, n_entities) over neighbours of each (relation, target) pair, sums (n_entities, n_pairs), and block sizes."""
+    """Means (n_pairs, n_entities) over the neighbours of each (relation, target) pair, sums (n_entities, n_pairs), and block sizes."""
     source, relation, target = both_ways(graph)
     pairs, pair, count = torch.unique(relation * graph.n_entities + target, return_inverse=True, return_counts=True)
     means = csr_matrix(pair, source, count.float().reciprocal()[pair], (len(pairs), graph.n_entities))
@@ -175,7 +176,7 @@ def _rgcn_matrices(graph: Graph) -> tuple[Tensor, Tensor, list[int]]:
 
 
 def sums_by_entity(pairs: Int64[Tensor, " n_pairs"], n_entities: int, n_blocks: int) -> tuple[Tensor, list[int]]:
-    """For sorted `block * n_entities + entity`: the 0/1 matrix (n_entities, n_pairs) that adds up by entity, and the rows of each block."""
+    """For sorted `block * n_entities + entity`: the 0/1 matrix (n_entities, n_pairs) that sums by entity, and the block sizes."""
     idx = torch.arange(len(pairs), device=pairs.device)
     sums = csr_matrix(pairs % n_entities, idx, torch.ones_like(idx, dtype=torch.float32), (n_entities, len(pairs)))
     return sums, torch.bincount(pairs // n_entities, minlength=n_blocks).tolist()

@@ -1,4 +1,4 @@
-"""What marks a pretrained encoder that is trained with the model, so that the optimizer can give it a rate of its own."""
+"""The base class of pretrained encoders that are fine-tuned with the model, which lets the optimizer use a separate learning rate."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,16 +8,16 @@ from mmrec.types import FeatureEncoder
 
 
 class PretrainedEncoder(nn.Module):
-    """A part of a model that holds a pretrained text or image model: all of its parameters, embedding tables included, are `encoders`.
+    """A part of a model that contains a pretrained text or image model; all of its parameters belong to the role `encoders`.
 
-    To be subclassed; see `mmrec.tasks.parameter_groups`. Called with prepared inputs, it gives their vectors, through which gradients flow.
+    To be subclassed; see `mmrec.tasks.parameter_groups`. The forward maps prepared inputs to vectors, with gradients.
     """
 
 
 @runtime_checkable
 class TrainableEncoder(FeatureEncoder, Protocol):
-    """A `FeatureEncoder` that can be trained with a model."""
+    """A `FeatureEncoder` that can be fine-tuned with a model."""
 
     def network(self) -> PretrainedEncoder:
-        """A fresh copy of what encodes, in training mode, every parameter of it with a gradient."""
+        """A new copy of the network in training mode, with gradients for all parameters."""
         ...

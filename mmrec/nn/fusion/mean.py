@@ -1,4 +1,4 @@
-"""Fusion by the plain mean of the tokens that are present."""
+"""Fusion by the mean of the present tokens."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,7 +8,7 @@ from mmrec.nn.fusion.fusion import Fusion, masked_mean, uniform_mass
 
 
 class MeanFusion(Fusion):
-    """The mean over present tokens: nothing to learn, the reference for every other fusion."""
+    """The mean over present tokens, without parameters: the reference for every other fusion."""
 
     def __init__(self, n_modalities: int, embedding_dim: int) -> None:
         super().__init__()

@@ -10,8 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from mmrec.cli.hydra.shorthand import quote_paths, spell_out
+from mmrec.cli.hydra.shorthand import spell_out
 from mmrec.cli.main import main
+from mmrec.config.hydra.quoting import quote_paths
 from mmrec.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mmrec.cli.main import errors_as_messages
+from mmrec.cli.process.messages import errors_as_messages
 from mmrec.cli.process.os_errors import REMEDIES, describe_os_error
 
 

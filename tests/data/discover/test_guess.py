@@ -232,8 +232,8 @@ def test_triples_without_names_and_items_outside_them(tmp_path: Path) -> None:
 def test_what_cannot_be_a_time_or_a_rating_is_told_with_an_example(tmp_path: Path) -> None:
     write(tmp_path, {"orders.csv": "user;item;date;rating\na;x;03.01.2024;4,5\na;y;04.01.2024;3,5\nb;x;05.01.2024;2,0\n"})
     missing = guess_settings(survey_folder(tmp_path)).missing
-    assert any("`date` is called like a time, but `03.01.2024` is none" in sentence for sentence in missing)
-    assert any("`rating` is called like a rating, but `4,5` is no number" in sentence for sentence in missing)
+    assert any("`date` is named like a time, but `03.01.2024` cannot be read" in sentence for sentence in missing)
+    assert any("`rating` is named like a rating, but `4,5` is not a number" in sentence for sentence in missing)
 
 
 def test_small_numbers_may_be_an_order_but_hardly_times(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from mmrec.data.features.extract import extract_features
 from mmrec.data.features.ray import ray_engine
 from mmrec.data.pictures.read import read_pictures
-from mmrec.errors import ConfigError, StorageError
+from mmrec.errors import MissingExtra, StorageError
 from mmrec.files.store import open_store
 from mmrec.types import Dataset, UnusableInput
 
@@ -112,9 +112,9 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
 
     def without(name: str, *rest: object) -> object:
         if name.split(".")[0] == "ray":
-            raise ImportError(name)
+            raise ModuleNotFoundError(name, name=name)
         return found(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigError, match=r"pip install 'mmrec\[ray\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'mmrec\[ray\]'"):
         ray_engine(2)

@@ -287,7 +287,7 @@ def test_the_same_again_is_nothing_to_do_and_anything_else_is_refused(tmp_path: 
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "other").iterdir()}
     with pytest.raises(ConfigError, match="made from other files or with other settings"):
         run("global_time", out)
-    with pytest.raises(ConfigError, match="none of what `mmrec data ingest` writes"):
+    with pytest.raises(ConfigError, match="was not written by `mmrec data ingest`"):
         run("user_time", shop)
     (tmp_path / "empty").mkdir()
     assert run("user_time", tmp_path / "empty")

@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "zero-byte": (lambda: b"", "no picture"),
     "text": (lambda: b"not found\n", "no picture"),
     "page": (lambda: b"<!doctype html><title>404</title>", "no picture"),
-    "32-bit": (lambda: encoded(Image.new("F", SMALL), "TIFF"), "32 bits"),
+    "32-bit": (lambda: encoded(Image.new("F", SMALL), "TIFF"), "32-bit"),
     "bomb in a comment": (lambda: with_chunk(b"zTXt", b"a\0\0" + zlib.compress(b" " * 10**7, 9)), "too large"),
 }
 

@@ -1,12 +1,11 @@
 """The front of models that no other beats in accuracy, time and coverage at once, and what the chart and the sentence say of it."""
 
-from xml.etree.ElementTree import fromstring
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mmrec.evaluation.compare.pareto import Standing, describe_front, pareto_front, pareto_view, standings_of, view_standings
+from tests.pages import Page, rows_of
 
 EASE, KNN = Standing("ease", 0.35, 0.7, 0.3), Standing("knn", 0.31, 0.2, 0.25)
 POPULARITY, RANDOM = Standing("popularity", 0.15, 0.004, 0.06), Standing("random", 0.01, 0.01, 1.0)
@@ -75,12 +74,13 @@ def test_view_of_a_run() -> None:
     assert standings_of(METRICS, RUN, "ndcg@20") == [FUSION, EASE, KNN]
     view = pareto_view(METRICS, RUN, "ndcg@20")
     assert view.sentence == describe_front([FUSION, EASE, KNN], "fusion")
-    circles = {circle.find("title").text: circle.get("class") for circle in fromstring(view.chart).iter("circle")}
-    assert circles == {
-        "fusion: ndcg@20 0.3000, 2.7 s, 20.0% of the catalogue": "hollow stroke-5",
-        "ease: ndcg@20 0.3500, 0.7 s, 30.0% of the catalogue": "filled fill-0",
-        "knn: ndcg@20 0.3100, 0.2 s, 25.0% of the catalogue": "filled fill-0",
+    (spec,) = Page(view.chart).charts.values()
+    assert {row["title"]: row["is_filled"] for row in rows_of(spec) if "title" in row} == {
+        "fusion: ndcg@20 0.3000, 2.7 s, 20.0% of the catalogue": False,
+        "ease: ndcg@20 0.3500, 0.7 s, 30.0% of the catalogue": True,
+        "knn: ndcg@20 0.3100, 0.2 s, 25.0% of the catalogue": True,
     }
+    assert view.front == {"ease", "knn"} and view.standings == [FUSION, EASE, KNN]
     assert view_standings([FUSION, EASE, KNN], "ndcg@20").chart == view.chart
 
 

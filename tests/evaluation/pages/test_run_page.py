@@ -1,8 +1,7 @@
-"""The report of a small made-up run: what it says, what it leaves out, and that nothing in it runs or is fetched."""
+"""The report of a small made-up run: what it says, what it leaves out, and that nothing in it is fetched."""
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import polars as pl
@@ -13,37 +12,9 @@ from mmrec.errors import DataError, MissingFile
 from mmrec.evaluation.format import format_duration
 from mmrec.evaluation.pages.run_page import write_report
 from mmrec.types import Dataset
+from tests.pages import Page, check_self_contained, rows_of
 
 EVIL = "<script>alert('Alien')</script>"
-VOID = {"meta", "link", "img", "br"}
-
-
-class Page(HTMLParser):
-    """Tags with attributes, and whether every element was closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data if self.open[-1:] != ["style"] else ""
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def write(path: Path, content: dict) -> None:
@@ -129,22 +100,30 @@ def test_best_is_bold_per_column(run_dir: Path, dataset: Dataset) -> None:
 
 def test_charts_show_cold_items_curves_and_attention(run_dir: Path, dataset: Dataset) -> None:
     page = Page(write_report(run_dir, dataset).read_text(encoding="utf-8"))
-    labels = [svg["aria-label"] for svg in page.all("svg")]
-    assert labels == [
+    standings, cold, attention, *curves = page.charts.items()
+    assert [label for label, _ in (standings, cold, attention, *curves)] == [
+        "test ndcg@20 of every model",
         "ndcg@20 by item degree",
+        "Mean attention of fusion to each modality",
         "train/loss by epoch, a line for each seed",
         "val/ndcg@20 by epoch, a line for each seed",
-        "Mean attention of fusion to each modality",
     ]
     # Two items, i1 seen twice in training and i2 never: text has 0.5 and 1.0.
-    for shown in (
-        "fusion, cold: 0.0800",
-        "ease, cold: 0.0000",
-        "text, all items: 75.0%",
-        "text, never seen: 100.0%",
-        "collaborative, 1–9 times: 50.0%",
-    ):
-        assert shown in page.text
+    shown = {(row["series"], row["group"]): row["value"] for _, spec in (cold, attention) for row in rows_of(spec)}
+    assert (shown["fusion", "cold"], shown["ease", "cold"]) == (0.08, 0.0)
+    assert (shown["text", "all items"], shown["text", "never seen"], shown["collaborative", "1–9 times"]) == (0.75, 1.0, 0.5)
+    assert [row["y"] for _, spec in curves for row in rows_of(spec)] == [0.7, 0.5, 0.2]
+
+
+def test_opens_with_every_model_in_the_headline_metric_best_first(run_dir: Path, dataset: Dataset) -> None:
+    html = write_report(run_dir, dataset).read_text(encoding="utf-8")
+    metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
+    rows = rows_of(Page(html).charts["test ndcg@20 of every model"])
+    assert [row["group"] for row in rows] == ["ease", "fusion"] and [row["is_own"] for row in rows] == [False, True]
+    assert all(row["value"] == metrics["models"][row["group"]]["test/ndcg@20"] for row in rows)
+    assert [rows[0]["low"], rows[0]["high"]] == metrics["confidence"]["ease"]["test/ndcg@20"] and "low" not in rows[1]
+    places = [html.index(f"<h2>{title}") for title in ("Is it better", "For whom", "What contributes", "1 user and", "Details")]
+    assert places == sorted(places) and html.index("On the test part") < places[0]
 
 
 def test_what_accuracy_costs_where_the_run_says_how_long_fitting_took(run_dir: Path, dataset: Dataset) -> None:
@@ -154,7 +133,11 @@ def test_what_accuracy_costs_where_the_run_says_how_long_fitting_took(run_dir: P
     write(run_dir / "run.json", run | {"fit_s": {"fusion": 192.0, "ease": 0.5}})
     page = Page(write_report(run_dir, dataset).read_text(encoding="utf-8"))
     assert "What accuracy costs" in page.text and "fusion is not on it: ease dominates it" in page.text
-    assert "ndcg@20 by the time to fit, a dot for each model, larger with coverage" in [svg["aria-label"] for svg in page.all("svg")]
+    dots = rows_of(page.charts["ndcg@20 by the time to fit, a dot for each model, larger with coverage"])
+    assert {row["name"]: (row["seconds"], row["y"], row["share"]) for row in dots if "name" in row} == {
+        "fusion": (192.0, 0.3452, 0.3),
+        "ease": (0.5, 0.3498, 0.3),
+    }
 
 
 def test_slices_of_users_are_shown_too_and_too_many_as_numbers_only(run_dir: Path, dataset: Dataset) -> None:
@@ -167,8 +150,8 @@ def test_slices_of_users_are_shown_too_and_too_many_as_numbers_only(run_dir: Pat
     }
     write(run_dir / "metrics.json", metrics)
     page = Page(write_report(run_dir, dataset).read_text(encoding="utf-8"))
-    labels = [svg["aria-label"] for svg in page.all("svg")]
-    assert labels[:3] == ["ndcg@20 by item degree", "ndcg@20 by time since the last interaction", "ndcg@20 by sex"]
+    labels = [label for label in page.charts if " by " in label and "epoch" not in label]
+    assert labels == ["ndcg@20 by item degree", "ndcg@20 by time since the last interaction", "ndcg@20 by sex"]
     assert "By job" in page.text and "occupation 17" in page.text and "0.1700" in page.text
 
 
@@ -182,24 +165,29 @@ def test_users_with_titles_hits_and_pictures(run_dir: Path, dataset: Dataset) ->
     assert "1 in training · 1 of 2 hit · 1 to find" in page.text
 
 
-def test_nothing_runs_and_nothing_is_fetched(run_dir: Path, dataset: Dataset) -> None:
+def test_nothing_is_fetched_and_nothing_foreign_runs(run_dir: Path, dataset: Dataset) -> None:
     html = write_report(run_dir, dataset).read_text(encoding="utf-8")
     page = Page(html)
-    assert page.open == []
-    assert "script" not in {tag for tag, _ in page.tags}
+    check_self_contained(html)
     assert EVIL not in html
     assert EVIL in page.text
-    assert "url(" not in html
-    assert "@import" not in html
-    addresses = [value for _, attributes in page.tags for name, value in attributes.items() if name in {"src", "href", "srcset", "action"}]
-    assert addresses
-    assert all(value.startswith("data:") for value in addresses)
+
+
+def test_no_name_breaks_out_of_a_chart(run_dir: Path, dataset: Dataset) -> None:
+    evil = "</script><script>alert('model')</script><!--\u2028"
+    metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8").replace("fusion", json.dumps(evil)[1:-1]))
+    write(run_dir / "metrics.json", metrics)
+    html = write_report(run_dir, dataset).read_text(encoding="utf-8")
+    check_self_contained(html)
+    assert "alert('model')</script>" not in html and "<!--" not in html
+    rows = [row for spec in Page(html).charts.values() for row in rows_of(spec)]
+    assert {evil} <= {row.get("group") for row in rows} | {row.get("series") for row in rows}
 
 
 def test_every_table_has_headers_and_every_chart_a_label(run_dir: Path, dataset: Dataset) -> None:
     page = Page(write_report(run_dir, dataset).read_text(encoding="utf-8"))
     assert all(th.get("scope") in {"col", "row", "colgroup"} for th in page.all("th"))
-    assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.all("svg"))
+    assert page.charts and all(page.charts)
     assert all("alt" in img for img in page.all("img"))
 
 
@@ -216,7 +204,7 @@ def test_missing_parts_leave_out_their_section(run_dir: Path, dataset: Dataset) 
     write(run_dir / "run.json", {})
     page = Page(write_report(run_dir, dataset).read_text(encoding="utf-8"))
     assert "fusion reaches 0.3000 in test ndcg@20, with no baseline beside it" in page.text
-    assert page.all("svg") == page.all("img") == []
+    assert page.all("figure") == page.all("img") == page.all("script") == []
     assert page.open == []
     assert not any(
         word in page.text for word in ("Learning", "attends", "Recommended", "Evidence", "Configuration", "How it was made", "vs. best")

@@ -1,6 +1,7 @@
 """mmrec.evaluation.pages.run_slices: whiskers, tests of every group, and the sentence that says for whom it is better."""
 
 from mmrec.evaluation.pages.run_slices import describe_slice_tests, slice_grid, slice_views
+from tests.pages import Page, rows_of
 
 
 def outcome(difference: float, p: float) -> dict:
@@ -35,7 +36,9 @@ def test_a_sentence_says_for_whom_it_is_better_and_worse() -> None:
 
 def test_a_view_has_whiskers_and_the_tests_of_its_groups() -> None:
     (view,) = slice_views(METRICS)
-    assert "fusion, cold: 0.1000, 95% interval 0.0500 to 0.2000" in view.charts[0]
+    (spec,) = Page(view.charts[0]).charts.values()
+    (row,) = [row for row in rows_of(spec) if (row["series"], row["group"]) == ("fusion", "cold")]
+    assert (row["value"], row["low"], row["high"], row["interval"]) == (0.1, 0.05, 0.2, "0.0500 to 0.2000")
     assert (view.tested, view.baseline) == ("ndcg@20", "ease")
     cold, tail = view.tests
     assert cold.is_found and cold.difference == 0.02 and tail is None

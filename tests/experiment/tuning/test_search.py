@@ -224,7 +224,7 @@ def test_what_all_settings_share_is_prepared_once_and_a_part_only_chooses(is_who
 
 def test_of_many_users_some_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 40 users 10, evenly spread, so that all scores of a large catalogue are made for the final measure alone."""
-    monkeypatch.setattr("mmrec.experiment.tuning.search._SCORES", 50)
+    monkeypatch.setattr("mmrec.experiment.tuning.search._MAX_SCORES", 50)
     monkeypatch.setattr("mmrec.experiment.tuning.search._LEAST_USERS", 1)
     asked: list[int] = []
 

@@ -1,11 +1,12 @@
-"""A generated shop whose truth is known, written as an ordinary dataset folder.
+"""A synthetic shop with known ground truth, written as an ordinary dataset folder.
 
-Taste is over attributes that only one kind of evidence shows: colour, pattern and shape in the pictures; style, use and occasion in the
-descriptions; designer, parent category and material property two hops away in the graph; and a quality and hidden tastes that only choices
-reveal (`demo_shop_world`). So a test can ask of a model whether each kind of evidence was really used, and how far from the best it ranks.
+Each part of a user's taste concerns attributes that only one kind of evidence reveals: colour, pattern and shape appear only in the
+pictures; style, use and occasion only in the descriptions; designer, parent category and material property only in the graph, two hops
+from the item; a common quality and hidden tastes only in the interactions (see `mmrec.data.sources.demo_shop.world`). A test can therefore
+check whether a model uses each kind of evidence, and how far its ranking is from the best possible one.
 
-Besides the tables of any dataset folder there are `truth.safetensors` and `truth.json`, which no model may read. The items' `caption`
-says what the picture shows: it is for pretraining image encoders on picture and text pairs, and is not one of the text columns.
+Besides the tables of any dataset folder there are `truth.safetensors` and `truth.json`, which no model may read. The items' column
+`caption` describes the picture: it serves to pretrain image encoders on image-text pairs and is not one of the text columns.
 """
 
 import json
@@ -27,76 +28,86 @@ from mmrec.data.sources.demo_shop.pictures import draw_picture, write_caption
 from mmrec.data.sources.demo_shop.texts import write_description, write_title
 from mmrec.data.sources.demo_shop.world import GROUPS, N_PERIODS, SHARES, VALUES, Log, World, draw_world, examination, simulate
 from mmrec.errors import ConfigError, MissingFile
-from mmrec.files.locate import user_path
+from mmrec.files.locate import cache_folder
 from mmrec.files.storage import sha256_text, write_folder, write_json, write_tensors
 from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
 
 VERSION = 1
-"""To be raised with every change of what is generated: it is part of the cache key."""
+"""Version of the generator, part of the cache key. Increase it with every change of what is generated."""
 TEXT_COLUMNS, IMAGE_COLUMN = ["title", "description"], "image"
 ABSENT_SHARE = {IMAGE: 0.05, TEXT: 0.04, KG: 0.06}
-"""The share of items without a picture, without any text, outside the graph."""
+"""Share of the items that have no picture, no text, and no entity in the graph, respectively."""
 TRUTH_TENSORS, TRUTH_INFO = "truth.safetensors", "truth.json"
 N_PLACES = 10
 _CONSTANTS = ("SLATE_SIZE", "CHOICE_SHARPNESS", "POPULARITY_EXPONENT", "TASTE_MEMORY", "N_PERIODS", "PERIOD_SECONDS", "START")
 _HOPS = (("made_by", "brand", "designed_by"), ("in_category", "category", "part_of"), ("made_of", "material", "has_property"))
-"""Relation from an item, kind of the entity one hop away, relation from there to what taste is about."""
+"""For each attribute group of the graph: relation from the item, kind of entity one hop away, relation from there to the attribute."""
 
 
-def demo_shop(cache: str, n_users: int = 3_000, n_items: int = 2_400, n_interactions: int = 40_000, seed: int = 7) -> Dataset:
-    """The generated shop, made under `cache/demo_shop/` unless it is there already.
+def demo_shop(cache: str | None = None, n_users: int = 3_000, n_items: int = 2_400, n_interactions: int = 40_000, seed: int = 7) -> Dataset:
+    """Generate the synthetic shop under `cache/demo_shop/`, or read it from there if it exists.
 
     Args:
-        cache: the folder for everything that can be made again.
-        n_users: at least 20.
-        n_items: at least 60.
-        n_interactions: at least 5 a user; no user has an item twice, nor more than a third of all.
-        seed: the same arguments give the same bytes.
+        cache: folder for data that can be regenerated; None: see `mmrec.files.locate.cache_folder`.
+        n_users: number of users, at least 20.
+        n_items: number of items, at least 60.
+        n_interactions: number of interactions, at least five per user. No user interacts with an item twice, or with more than a third
+            of the items.
+        seed: random seed; the same arguments produce the same bytes.
+
+    Returns:
+        The dataset, named `demo_shop`.
 
     Raises:
-        ConfigError: the sizes do not fit together.
+        ConfigError: a size is out of range.
     """
     _check_sizes(n_users, n_items, n_interactions)
     key = sha256_text(*(str(value) for value in (VERSION, n_users, n_items, n_interactions, seed)))[:16]
-    folder = user_path(cache) / "demo_shop" / key
+    folder = cache_folder(cache) / "demo_shop" / key
     if not folder.is_dir():
         _make(folder, {"n_users": n_users, "n_items": n_items, "n_interactions": n_interactions, "seed": seed})
     return replace(read_folder(str(folder), text_columns=TEXT_COLUMNS, image_column=IMAGE_COLUMN), name="demo_shop")
 
 
 def load_truth(dataset: Dataset) -> dict[str, Tensor]:
-    """What is true of the generated shop, by name; `load_truth_info(dataset)["tensors"]` says what each one means.
+    """Return the ground truth of the synthetic shop: tensors by name, described in `load_truth_info(dataset)["tensors"]`.
 
-    Rows of users, items and events stand in the order of `user_ids` and `item_ids` of `load_truth_info`, and of `dataset.interactions`.
-    Among them: `utility` and `utility_<part>` `(n_users, n_items)` at the end of the log, `event_propensity` `(n,)`,
+    Rows of users and items follow `user_ids` and `item_ids` of `load_truth_info`; rows of events follow `dataset.interactions`.
+    Among the tensors are `utility` and `utility_<part>` `(n_users, n_items)` at the end of the log, `event_propensity` `(n,)` and
     `attribute_<group>` `(n_items,)`.
 
-    Raises MissingFile where the dataset is not the generated shop.
+    Raises:
+        MissingFile: the dataset is not the synthetic shop.
     """
     return safetensors.torch.load_file(_truth_file(dataset, TRUTH_TENSORS))
 
 
 def load_truth_info(dataset: Dataset) -> dict[str, Any]:
-    """What the truth means: `user_ids`, `item_ids`, `shares` (variance by part), `values` (by attribute group), `constants`, `tensors`.
+    """Return the description of the ground truth.
 
-    Raises MissingFile where the dataset is not the generated shop.
+    Returns:
+        A dictionary with `user_ids`, `item_ids`, `shares` (of the variance of utility, by part), `values` (by attribute group),
+        `constants` of the simulation and `tensors` (the meaning of each tensor of `load_truth`).
+
+    Raises:
+        MissingFile: the dataset is not the synthetic shop.
     """
     return cast("dict[str, Any]", json.loads(_truth_file(dataset, TRUTH_INFO).read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
 class _Shop:
-    """A world, its log, and what of it is shown."""
+    """The latent world, its log, and the share of both that the dataset shows."""
 
     world: World
     log: Log
     present: dict[str, Bool[np.ndarray, " n_items"]]
-    """By `image`, `text`, `kg`: the items that have it."""
+    """Mask of the items that have a picture, a text or an entity; keys `image`, `text` and `kg`."""
     user_ids: list[str]
     item_ids: list[str]
 
     def names(self, group: str) -> list[str]:
-        """The name of every item's value of an attribute group."""
+        """Return the name of every item's value of an attribute group."""
         return [VALUES[group][value] for value in self.world.attributes[group]]
 
 
@@ -113,7 +124,7 @@ def _check_sizes(n_users: int, n_items: int, n_interactions: int) -> None:
 
 
 def _make(folder: Path, arguments: dict[str, int]) -> None:
-    """Writes the whole folder beside its place and moves it there, so that a folder that exists is complete."""
+    """Generate the folder under a temporary name and move it into place, so that a folder that exists is complete."""
     streams = np.random.SeedSequence(arguments["seed"]).spawn(5)
     world_rng, log_rng, shown_rng, text_rng, picture_rng = (np.random.default_rng(stream) for stream in streams)
     n_users, n_items = arguments["n_users"], arguments["n_items"]
@@ -131,7 +142,7 @@ def _make(folder: Path, arguments: dict[str, int]) -> None:
     try:
         write_folder(folder, write)
     except OSError:
-        if not folder.is_dir():  # a process that made the same folder meanwhile made the same bytes
+        if not folder.is_dir():  # another process generated the same folder, with the same bytes
             raise
 
 
@@ -149,7 +160,7 @@ def _write_tables(folder: Path, shop: _Shop, text_rng: np.random.Generator, rng:
     triples, item_entities = _graph(shop, rng)
     triples.write_csv(folder / "triples.csv")
     item_entities.write_csv(folder / "item_entities.csv")
-    # Where users come from has nothing to do with their taste.
+    # Independent of taste: a user attribute that carries no information.
     places = [f"place-{place}" for place in rng.integers(N_PLACES, size=len(shop.user_ids))]
     pl.DataFrame({USER_ID: shop.user_ids, "place": places}).write_csv(folder / "users.csv")
 
@@ -164,7 +175,7 @@ def _items(shop: _Shop, rng: np.random.Generator) -> pl.DataFrame:
     attributes = {group: shop.names(group) for part in (TEXT, IMAGE) for group in GROUPS[part]}
     rows = []
     for i, item_id in enumerate(shop.item_ids):
-        # Every text is drawn, shown or not, so that what one item lacks changes no other.
+        # Texts are drawn for every item, shown or not, so that leaving one out does not change the random numbers of the others.
         style, use, occasion = (attributes[group][i] for group in GROUPS[TEXT])
         title, description = write_title(rng), write_description(style, use, occasion, rng)
         colour, pattern, shape = (attributes[group][i] for group in GROUPS[IMAGE])
@@ -185,7 +196,7 @@ def _items(shop: _Shop, rng: np.random.Generator) -> pl.DataFrame:
 
 
 def _graph(shop: _Shop, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Triples and item entities. Brands, categories and materials also have a place, which nobody's taste is about."""
+    """Return the triples and the items' entities. Brands, categories and materials also have a place, which is independent of taste."""
     items = np.flatnonzero(shop.present[KG])
     triples = []
     for (relation, kind, next_relation), group in zip(_HOPS, GROUPS[KG], strict=True):
@@ -226,7 +237,7 @@ def _write_truth(folder: Path, shop: _Shop, arguments: dict[str, int]) -> None:
 
 
 def _truth(shop: _Shop) -> dict[str, tuple[np.ndarray, str]]:
-    """Every tensor of the truth with its meaning."""
+    """Return every tensor of the ground truth with its description."""
     world, log = shop.world, shop.log
     parts = {part: world.utility(part, N_PERIODS - 1) for part in SHARES}
     total = cast("np.ndarray", sum(parts.values()))

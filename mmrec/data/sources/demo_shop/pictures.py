@@ -1,7 +1,7 @@
-"""The pictures of the generated shop: one object on a plain background, whose colour, pattern and shape are the item's visual attributes.
+"""Pictures of the synthetic shop: one object on a plain background, whose colour, pattern and shape are the item's visual attributes.
 
-Everything else in a picture is nuisance and independent of them: position, scale, rotation, period and phase of the pattern, shade,
-background, light and grain.
+All other properties of a picture are independent noise: position, scale, rotation, period and phase of the pattern, shade, background,
+lighting and grain.
 """
 
 from colorsys import hsv_to_rgb
@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 
 SIDE = 64
 HUES = {"red": 0.0, "orange": 0.07, "yellow": 0.15, "green": 0.34, "cyan": 0.5, "blue": 0.62, "purple": 0.76, "pink": 0.89}
-"""Hue of each colour, as a share of the circle."""
+"""Hue of each colour, as a fraction of the colour circle."""
 ADJECTIVES = {"plain": "plain", "stripes": "striped", "dots": "dotted", "checks": "checked", "rings": "ringed"}
 CAPTIONS = (
     "a {pattern} {colour} {shape}",
@@ -24,7 +24,17 @@ Plane = Float[np.ndarray, "side side"]
 
 
 def draw_picture(colour: str, pattern: str, shape: str, rng: np.random.Generator) -> UInt8[np.ndarray, "side side 3"]:
-    """An RGB picture of one object with the given attributes (names as in `demo_shop_world.VALUES`)."""
+    """Draw an RGB picture of one object with the given attributes.
+
+    Args:
+        colour: a value of `mmrec.data.sources.demo_shop.world.VALUES["colour"]`.
+        pattern: a value of `VALUES["pattern"]`.
+        shape: a value of `VALUES["shape"]`.
+        rng: source of everything else in the picture.
+
+    Returns:
+        Pixels `(64, 64, 3)`, 0 to 255.
+    """
     x, y = _object_coordinates(rng)
     inside = _soft(_signed_distance(shape, x, y), SIDE / 5)[..., None]
     ink = _pattern(pattern, x, y, rng)[..., None]
@@ -38,12 +48,12 @@ def draw_picture(colour: str, pattern: str, shape: str, rng: np.random.Generator
 
 
 def write_caption(colour: str, pattern: str, shape: str, rng: np.random.Generator) -> str:
-    """What a photographer's note would say of the picture, e.g. `a striped red ring`."""
+    """Write a caption of the picture, e.g. `a striped red ring`."""
     return str(rng.choice(CAPTIONS)).format(colour=colour, pattern=ADJECTIVES[pattern], shape=shape)
 
 
 def _object_coordinates(rng: np.random.Generator) -> tuple[Plane, Plane]:
-    """Every pixel's place in the frame of the object, whose radius is 1, moved, scaled and turned at random."""
+    """Return the coordinates of every pixel relative to the object, of radius 1, after a random shift, scaling and rotation."""
     grid = np.linspace(-1, 1, SIDE)
     x, y = np.meshgrid(grid - rng.uniform(-0.2, 0.2), grid - rng.uniform(-0.2, 0.2))
     scale, angle = rng.uniform(0.55, 0.75), rng.uniform(-0.25, 0.25)
@@ -52,13 +62,13 @@ def _object_coordinates(rng: np.random.Generator) -> tuple[Plane, Plane]:
 
 
 def _soft(distance: Plane, sharpness: float) -> Plane:
-    """1 where a signed distance is negative, 0 where positive, with a smooth edge."""
+    """Map a signed distance to 1 inside (negative) and 0 outside (positive), with a smooth edge."""
     inside: Plane = 1 / (1 + np.exp((sharpness * 2 * distance).clip(-30, 30)))
     return inside
 
 
 def _signed_distance(shape: str, x: Plane, y: Plane) -> Plane:
-    """Negative inside the shape; close to a distance in units of the object's radius."""
+    """Return an approximate signed distance to the outline, negative inside, in units of the object's radius."""
     distance: Plane
     radius, angle = np.hypot(x, y), np.arctan2(x, -y)
     match shape:
@@ -80,7 +90,7 @@ def _signed_distance(shape: str, x: Plane, y: Plane) -> Plane:
 
 
 def _pattern(pattern: str, x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
-    """How dark the pattern is at every pixel, 0 to 1."""
+    """Return the darkness of the pattern at every pixel, 0 to 1."""
     period = rng.uniform(0.34, 0.46)
     across, along = (np.sin(2 * np.pi * (axis / period + rng.random())) for axis in (x, y))
     match pattern:

@@ -1,6 +1,6 @@
-"""The descriptions of the generated shop: varied English that tells an item's style, use and occasion, between sentences that tell nothing.
+"""Descriptions of the synthetic shop: varied English that states an item's style, use and occasion, among uninformative sentences.
 
-No word here names a colour, a pattern, a shape, a material, a brand or anything else that pictures and the graph know.
+No word names a colour, a pattern, a shape, a material, a brand or anything else that only the pictures or the graph reveal.
 """
 
 import numpy as np
@@ -81,7 +81,7 @@ PHRASES = {
     "everyday": ("any ordinary Tuesday", "no occasion at all", "everyday life", "the daily routine", "treating yourself for no reason"),
     "newborn": ("a newborn baby", "young parents", "a baby shower", "the arrival of an infant", "a christening"),
 }
-"""Ways of saying each value of `style`, `use` and `occasion`."""
+"""Paraphrases of each value of `style`, `use` and `occasion`."""
 
 TEMPLATES = {
     "style": ("The whole thing is {}.", "Its character: {}.", "We would call it {}.", "Reviewers found it {}.", "It comes across as {}."),
@@ -113,7 +113,7 @@ SYLLABLES = ("va", "lo", "ri", "ne", "ta", "mo", "ke", "su", "di", "pa", "fe", "
 
 
 def write_description(style: str, use: str, occasion: str, rng: np.random.Generator) -> str:
-    """One sentence for each attribute and one to three distractors, in random order."""
+    """Write one sentence for each attribute and one to three uninformative sentences, in random order."""
     sentences = [
         str(rng.choice(TEMPLATES[group])).format(rng.choice(PHRASES[value]))
         for group, value in (("style", style), ("use", use), ("occasion", occasion))
@@ -123,6 +123,6 @@ def write_description(style: str, use: str, occasion: str, rng: np.random.Genera
 
 
 def write_title(rng: np.random.Generator) -> str:
-    """A made-up product name that says nothing, e.g. `Nerita 407`."""
+    """Make up an uninformative product name, e.g. `Nerita 407`."""
     name = "".join(str(s) for s in rng.choice(SYLLABLES, size=3))
     return f"{name.capitalize()} {rng.integers(100, 1000)}"

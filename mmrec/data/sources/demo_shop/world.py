@@ -1,12 +1,12 @@
-"""The latent world behind the generated shop: what items are, what users like, how taste drifts, and how the log of choices came about.
+"""The latent world of the synthetic shop: attributes of the items, tastes of the users, their drift, and the simulated log of choices.
 
-Utility of item i for user u in period p is a weighted sum of four parts, one for each kind of evidence:
+The utility of item i for user u in period p is a weighted sum of four parts, one for each kind of evidence:
 
     utility[p, u, i] = sum over parts of sqrt(share[part]) * <taste[part][p, u], factor[part][i]>
 
-Item factors are centred and whitened over the catalogue and tastes have length 1, so every part has mean 0 and variance `share[part]` over
-the items of every user, and the shares add up to 1. The factors of `text`, `image` and `kg` are linear in the item's attributes of that
-part; those of `collaborative` (a quality all users agree on, and hidden tastes) are in no content at all.
+Item factors are centred and whitened over the catalogue, and taste vectors have length 1. Every part therefore has mean 0 and variance
+`share[part]` over the items of each user, and the shares add up to 1. The factors of `text`, `image` and `kg` are linear in the item's
+attributes of that part; those of `collaborative` (a quality on which all users agree, and hidden tastes) do not appear in any content.
 """
 
 from dataclasses import dataclass
@@ -30,18 +30,18 @@ VALUES = {
     "parent": ("atrium", "bastion", "cellar", "dormer", "eaves", "foyer"),
     "property": ("annealed", "braided", "cured", "drawn", "etched", "felted"),
 }
-"""The values of each attribute group. Those of `kg` stand two hops from an item and are arbitrary words that no text uses."""
+"""Values of each attribute group. Those of `kg` are two hops from an item, and are arbitrary words that no text uses."""
 
 N_COMPONENTS = 4
-"""Taste components that all users share, in each part: a user is a mixture of them."""
+"""Number of taste components of each part. All users share the components; a user is a mixture of them."""
 QUALITY_SHARE = 0.3
-"""Of the collaborative part: the share of the quality on which all users agree."""
+"""Share of the collaborative part that is due to the quality on which all users agree."""
 N_PERIODS = 12
 PERIOD_SECONDS = 365 * 86400 // N_PERIODS
 START = 1_672_531_200
-"""2023-01-01T00:00:00Z, the first second of the log, which lasts 365 days."""
+"""2023-01-01T00:00:00Z in Unix seconds: the beginning of the log, which lasts 365 days."""
 TASTE_MEMORY = 0.985
-"""Autocorrelation of taste from one period to the next; 0.85 from the first to the last."""
+"""Autocorrelation of taste between consecutive periods; between the first and the last it is 0.85."""
 SLATE_SIZE = 100
 CHOICE_SHARPNESS = 5.0
 POPULARITY_EXPONENT = 0.4
@@ -51,42 +51,42 @@ LATE_SHARE, NEVER_SHARE = 0.10, 0.01
 
 @dataclass(frozen=True)
 class World:
-    """Everything that is true of items and users, before anything happens."""
+    """The ground truth of items and users, before the simulation."""
 
     attributes: dict[str, Int64[np.ndarray, " n_items"]]
-    """By attribute group (`VALUES`): the position of the item's value."""
+    """Index of each item's value in `VALUES`, by attribute group."""
     links: dict[str, Int64[np.ndarray, " n_items"]]
-    """`brand`, `category`, `material` of each item: the one hop between it and designer, parent, property."""
+    """Each item's `brand`, `category` and `material`: the entity between the item and its designer, parent and property."""
     owners: dict[str, Int64[np.ndarray, " n_links"]]
-    """By `brand`, `category`, `material`: the designer, parent, property of each."""
+    """The designer, parent or property of each `brand`, `category` or `material`."""
     factors: dict[str, Float[np.ndarray, "n_items dim"]]
     tastes: dict[str, Float[np.ndarray, "n_periods n_users dim"]]
     launch_period: Int64[np.ndarray, " n_items"]
-    """0: in the shop from the start; `N_PERIODS`: launched after the log ends, so never interacted with."""
+    """Period in which the item becomes available: 0 from the start; `N_PERIODS` after the end of the log, so without interactions."""
 
     def utility(self, part: str, period: int) -> Float[np.ndarray, "n_users n_items"]:
-        """The weighted part of every user's utility of every item in one period."""
+        """Return the weighted part of the utility of every item for every user in one period."""
         utility: np.ndarray = np.sqrt(SHARES[part]) * self.tastes[part][period] @ self.factors[part].T
         return utility.astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Log:
-    """What was logged, rows in order of time."""
+    """The simulated interactions, in order of time."""
 
     user_idx: Int64[np.ndarray, " n"]
     item_idx: Int64[np.ndarray, " n"]
     timestamp: Int64[np.ndarray, " n"]
     rating: Int64[np.ndarray, " n"]
     propensity: Float[np.ndarray, " n"]
-    """Probability that the item stood anywhere on the slate from which it was chosen."""
+    """Probability that the chosen item was on the slate, in any slot."""
     slot: Int64[np.ndarray, " n"]
     policy: Float[np.ndarray, "n_periods n_items"]
-    """Probability that the policy fills a slot with an item, for a user who has nothing yet."""
+    """Probability that the policy fills a slot with an item, for a user without interactions."""
 
 
 def draw_world(n_users: int, n_items: int, rng: np.random.Generator) -> World:
-    """Items with independent attributes, users with independent tastes for each part."""
+    """Draw items with independent attributes and users with independent tastes for each part."""
     attributes = {name: rng.integers(len(VALUES[name]), size=n_items) for part in (TEXT, IMAGE) for name in GROUPS[part]}
     sizes = {"brand": max(12, n_items // 10), "category": max(10, n_items // 15), "material": max(10, n_items // 20)}
     links = {name: rng.integers(size, size=n_items) for name, size in sizes.items()}
@@ -101,11 +101,12 @@ def draw_world(n_users: int, n_items: int, rng: np.random.Generator) -> World:
 
 
 def simulate(world: World, n_interactions: int, rng: np.random.Generator) -> Log:
-    """Users come at random times, see a slate drawn by the policy, and choose one item they do not have yet.
+    """Simulate the log: users arrive at random times, see a slate drawn by the policy, and choose one item that they do not have yet.
 
-    Policy: each of `SLATE_SIZE` slots is filled independently, over launched items that the user does not have, with probability
+    Policy: each of `SLATE_SIZE` slots is filled independently, from the launched items that the user does not have, with probability
     proportional to a fixed promotion of the item times (1 + its count before this period / mean count) ** `POPULARITY_EXPONENT`.
-    Choice: softmax over the slots of `CHOICE_SHARPNESS` * utility + log examination, where examination falls with the slot as in DCG.
+    Choice: softmax over the slots of `CHOICE_SHARPNESS` * utility + log examination; examination decreases with the slot like the discount
+    of DCG.
     """
     n_users, n_items = world.tastes[COLLABORATIVE].shape[1], len(world.launch_period)
     user_idx, timestamp = _visits(n_users, n_items, n_interactions, rng)
@@ -131,12 +132,12 @@ def simulate(world: World, n_interactions: int, rng: np.random.Generator) -> Log
 
 
 def examination() -> Float[np.ndarray, " slate_size"]:
-    """How much a slot is looked at, relative to the first."""
+    """Return the examination of each slot relative to the first: the factor on the odds of choosing what stands there."""
     return 1 / np.log2(2 + np.arange(SLATE_SIZE))
 
 
 def _whiten(values: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
-    """Zero mean, unit variance and no correlation between columns (symmetric whitening, so columns keep their meaning)."""
+    """Transform to zero mean, unit variance and uncorrelated columns, by symmetric (ZCA) whitening, which keeps columns interpretable."""
     centred = values - values.mean(0)
     eigenvalue, vector = np.linalg.eigh(centred.T @ centred / len(values))
     whitened: np.ndarray = centred @ (vector / np.sqrt(eigenvalue.clip(1e-9))) @ vector.T
@@ -144,12 +145,12 @@ def _whiten(values: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
 
 
 def _content_factors(columns: list[tuple[np.ndarray, int]], rng: np.random.Generator) -> Float[np.ndarray, "n_items dim"]:
-    """The sum over attribute groups of what each taste component thinks of the item's value."""
+    """Return whitened item factors: random linear functions of the item's attribute values, summed over the groups."""
     return _whiten(sum(_whiten(rng.standard_normal((n_values, N_COMPONENTS)))[value] for value, n_values in columns))
 
 
 def _taste_paths(n_users: int, rng: np.random.Generator) -> Float[np.ndarray, "n_periods n_users dim"]:
-    """A stationary autoregressive path on the unit sphere for every user."""
+    """Draw a path on the unit sphere for every user: a stationary Gaussian autoregressive process, normalised in every period."""
     state = rng.standard_normal((n_users, N_COMPONENTS))
     path = []
     for _ in range(N_PERIODS):
@@ -159,7 +160,7 @@ def _taste_paths(n_users: int, rng: np.random.Generator) -> Float[np.ndarray, "n
 
 
 def _launch_periods(n_items: int, rng: np.random.Generator) -> Int64[np.ndarray, " n_items"]:
-    """Most items from the start, some in the last quarter, a few only after the end."""
+    """Draw the launch periods: most items from the start, some in the last quarter, a few after the end."""
     n_late, n_never = round(LATE_SHARE * n_items), max(1, round(NEVER_SHARE * n_items))
     launch = np.zeros(n_items, dtype=np.int64)
     launch[:n_late] = rng.integers(N_PERIODS * 3 // 4, N_PERIODS, size=n_late)
@@ -170,7 +171,7 @@ def _launch_periods(n_items: int, rng: np.random.Generator) -> Int64[np.ndarray,
 def _visits(
     n_users: int, n_items: int, n_interactions: int, rng: np.random.Generator
 ) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-    """User and time of every choice, sorted by both: activity is lognormal, at least 5 and at most a third of the catalogue."""
+    """Draw user and time of every choice, sorted by both: lognormal activity, at least five and at most a third of the catalogue."""
     activity = rng.lognormal(sigma=0.6, size=n_users)
     n_choices = np.full(n_users, 5)
     while (missing := n_interactions - n_choices.sum()) > 0:
@@ -182,7 +183,7 @@ def _visits(
 
 
 def _rounds(user_idx: Int64[np.ndarray, " n"], rows: Int64[np.ndarray, " m"]) -> list[Int64[np.ndarray, " _"]]:
-    """The given rows (ascending, so grouped by user) as rounds: round r has the r-th row of every user that has one."""
+    """Split the given rows (ascending, so grouped by user) into rounds: round r has the r-th row of every user that has one."""
     users = user_idx[rows]
     turn = np.arange(len(rows)) - np.searchsorted(users, users)
     return [rows[turn == r] for r in range(turn.max(initial=-1) + 1)]
@@ -194,12 +195,16 @@ def _choose(
     owned: Bool[np.ndarray, "batch n_items"],
     rng: np.random.Generator,
 ) -> tuple[Int64[np.ndarray, " batch"], Int64[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
-    """One slate and one choice for each user: item, slot, and the probability of having been on the slate."""
+    """Draw one slate and one choice for each user.
+
+    Returns:
+        The chosen item, its slot, and the probability that the item is on the slate.
+    """
     batch, n_items = utility.shape
     row = np.arange(batch)[:, None]
     cumulative = np.cumsum(policy * ~owned, axis=1)
     cumulative /= cumulative[:, -1:]
-    # One search for the whole batch: row r's distribution is laid out on (r, r + 1], on which multiples of 2^-32 are exact.
+    # One search for the whole batch: row r's cumulative distribution occupies (r, r + 1], where multiples of 2^-32 are exact in float64.
     place = rng.integers(1, 2**32, size=(batch, SLATE_SIZE), endpoint=True) / 2**32 + row
     found = np.searchsorted((cumulative + row).ravel(), place.ravel())
     slates = found.reshape(batch, SLATE_SIZE) - row * n_items
@@ -211,7 +216,7 @@ def _choose(
 
 
 def _rate(utility: Float[np.ndarray, " n"], rng: np.random.Generator) -> Int64[np.ndarray, " n"]:
-    """1 to 5: utility, standardised over the log, plus noise of half its spread, around 3.6."""
+    """Rate 1 to 5 stars: utility, standardised over the log, plus noise of half its standard deviation, centred at 3.6."""
     standard = (utility - utility.mean()) / max(utility.std(), 1e-9)
     stars: np.ndarray = np.clip(np.rint(3.6 + standard + 0.5 * rng.standard_normal(len(utility))), 1, 5)
     return stars.astype(np.int64)

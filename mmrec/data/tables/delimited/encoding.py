@@ -1,8 +1,8 @@
-"""The encoding of text files: UTF-8, or else one and the same for all files of a dataset that are not.
+"""The encoding of text files: UTF-8, or one common encoding for all files of a dataset that are not UTF-8.
 
-A file counts as UTF-8 where most of what is beyond ASCII in it is UTF-8; what is not is kept as Python's `surrogateescape` keeps bytes, and
-`odd_bytes` finds it again. The encoding of the others is the one that is given, or Western European unless what the files hold speaks
-against that.
+A file counts as UTF-8 if most of its non-ASCII characters are valid UTF-8; invalid bytes are kept as Python's `surrogateescape` keeps them,
+and `odd_bytes` finds them again. The other files are read in the encoding given by the user; by default Western European (cp1252), unless
+their bytes contradict it.
 """
 
 import codecs
@@ -42,11 +42,11 @@ _USUAL = (
     ),
     *("cp437", "cp850", "cp852", "gb18030", "gbk", "big5", "cp932", "shift_jis", "euc_jp", "euc_kr", "cp949", "cp874", "mac_roman"),
 )
-"""Encodings that are taken before others of which nothing tells them apart."""
+"""Encodings that are preferred to others that fit equally well."""
 _GUESSED_FROM, _TOO_FEW = 2**20, 8
-"""Bytes of lines that are not UTF-8 by which their encoding is guessed; with fewer beyond ASCII nothing speaks against Western European."""
+"""Bytes of non-UTF-8 lines used to detect the encoding; and the number of non-ASCII characters below which Western European is assumed."""
 _LITTLE, _UNDEFINED_WEIGH = 0.2, 20
-"""The share of what is beyond ASCII up to which it may be odd; how much more a byte says that Western European has not."""
+"""The tolerated fraction of suspicious non-ASCII characters; and how many of these an undefined byte counts for."""
 _NOT_WESTERN = re.compile(r"[^\x00-\x7f]{3,}|(?<=[^\W\d_])[^\w\x00-\x7f’‘´·](?=[^\W\d_])")
 _LONGEST_LINE = 2**20
 _OF_7_BITS = ("iso2022", "hz", "utf_7")
@@ -56,12 +56,12 @@ _ERRORS = "mmrec_escape_bytes"
 
 
 class _Look(NamedTuple):
-    """What is beyond ASCII in a file."""
+    """Statistics of the non-ASCII content of a file."""
 
     n_utf8: int
-    """Letters that are UTF-8."""
+    """Letters that are valid UTF-8."""
     n_odd: int
-    """Bytes that are none."""
+    """Bytes that are not."""
     sample: bytes
     """Lines with such bytes."""
 
@@ -74,25 +74,25 @@ class TextEncoding:
     """The encoding of the text files of a dataset.
 
     Args:
-        paths: the files that are judged together.
-        given: the encoding of those that are not UTF-8 throughout, as `check_encoding` names it. None: found out when there is one.
+        paths: the files whose encoding is detected together.
+        given: the encoding of files that are not UTF-8, as `check_encoding` names it. None: detected when such a file is met.
     """
 
     def __init__(self, paths: Iterable[Path], given: str | None = None) -> None:
         self.given = given
         self.read_as: dict[Path, str] = {}
-        """Files that were taken for something else than UTF-8, and for what."""
+        """Files that were read in another encoding than UTF-8, and that encoding."""
         self._paths = tuple(paths)
         self._looks: dict[Path, _Look] = {}
 
     @property
     def may_look_like_utf8(self) -> bool:
-        """Whether an encoding is given that a file may be in though it is UTF-8 throughout."""
+        """Whether the given encoding can produce files that are also valid UTF-8."""
         name = self.given or UTF8
         return name.startswith(_OF_7_BITS) or printable.encode(name) != printable.encode(UTF8)
 
     def of(self, path: Path) -> str:
-        """The encoding of a file that is not UTF-8 throughout. Raises DataError where it looks like nothing."""
+        """The encoding of a file that is not entirely UTF-8. Raises DataError if no encoding fits."""
         if self.given is not None:
             return self.given
         if self._look(path).is_utf8:
@@ -103,9 +103,11 @@ class TextEncoding:
         return self._others
 
     def check_ids(self, tables: Mapping[str, pl.DataFrame], columns: Iterable[tuple[str, ...]]) -> None:
-        """Raises DataError where the ids of two tables agree in their ASCII letters, are in one of them alone, and files were guessed at.
+        """Raise DataError if ids do not join although they agree in their ASCII characters, and encodings were detected.
 
-        `columns` name the columns that hold the same ids, in whichever tables they are.
+        Args:
+            tables: the tables by name.
+            columns: groups of columns that hold the same ids, in whichever tables they occur.
         """
         for same in columns if self.read_as else ():
             ids = {
@@ -129,13 +131,13 @@ class TextEncoding:
 
     @cached_property
     def _others(self) -> str | None:
-        """What all files are that are not UTF-8."""
+        """The common encoding of all files that are not UTF-8; None if none fits."""
         looks = [self._look(path) for path in self._paths]
         return _guess(b"".join(look.sample for look in looks if not look.is_utf8)[:_GUESSED_FROM])
 
 
 def check_encoding(name: str, place: str) -> str:
-    """The encoding as Python calls it. Raises ConfigError, which starts with `place`, for what is no encoding of text."""
+    """The normalised name of an encoding. Raises ConfigError, starting with `place`, if it is not a text encoding."""
     normal = encodings.normalize_encoding(name).lower()
     known = {one for one in {*aliases.values(), "utf_8_sig"} if one != "mbcs" and _is_of_text(one)}
     found = aliases.get(normal, normal)
@@ -145,7 +147,7 @@ def check_encoding(name: str, place: str) -> str:
 
 
 def _is_of_text(encoding: str) -> bool:
-    """Whether it makes bytes of text, unlike `zlib` or `rot13`."""
+    """Whether an encoding maps text to bytes, unlike `zlib` or `rot13`."""
     try:
         "".encode(encoding)
     except LookupError:
@@ -154,23 +156,23 @@ def _is_of_text(encoding: str) -> bool:
 
 
 def decode(raw: bytes, encoding: str) -> str:
-    """The text, without a mark at its start; bytes that are none in the encoding are kept as `odd_bytes` finds them."""
+    """Decode text and drop a byte order mark; bytes invalid in the encoding are kept so that `odd_bytes` finds them."""
     return raw.decode(encoding, _ERRORS).removeprefix("\ufeff")
 
 
 def odd_bytes(text: str) -> str:
-    """The bytes of a text that are none in its encoding, as `0xE9`, with what stands around the first; empty where there are none."""
+    """The first invalid byte in a decoded text with its surroundings, as `0xE9 in …`; empty if there is none."""
     found = _ESCAPED.search(text)
     return f"0x{ord(found[0]) - 0xDC00:X} in `{shown(text[max(0, found.start() - 20) : found.start() + 20])}`" if found else ""
 
 
 def shown(text: str) -> str:
-    """The text with such bytes as Python writes them: `Th\\xe9`."""
+    """The text with invalid bytes in Python's notation: `Th\\xe9`."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def example(text: str) -> str:
-    """A field with letters beyond ASCII and its line, for a note."""
+    """An example with non-ASCII characters and its line number, for a note."""
     found = re.search(r"""[^\n,;\t|"]{0,20}[^\x00-\x7f][^\n,;\t|"]{0,20}""", text)
     return f"`{found[0].strip()}` in line {text.count(chr(10), 0, found.start()) + 1}" if found else "all of it ASCII"
 
@@ -206,7 +208,7 @@ def _guess(sample: bytes) -> str | None:
 
 
 def _is_western(sample: bytes) -> bool:
-    """Whether there is little that Western European texts have not: undefined bytes, signs within words, three odd letters in a row."""
+    """Whether a sample is plausible Western European: few undefined bytes, symbols within words or runs of non-ASCII letters."""
     text = sample.decode(_WESTERN, "surrogateescape")
     n_beyond_ascii = sum(map(len, _BEYOND_ASCII.findall(text)))
     n_against = sum(map(len, _NOT_WESTERN.findall(text))) + _UNDEFINED_WEIGH * len(_ESCAPED.findall(text))
@@ -214,7 +216,7 @@ def _is_western(sample: bytes) -> bool:
 
 
 def _strays(ids: pl.Series, others: pl.Series) -> pl.DataFrame:
-    """The ids beyond ASCII that are not among the others, and what of each is ASCII."""
+    """The non-ASCII ids that do not occur in `others`, and their ASCII characters."""
     alone = ids.unique(maintain_order=True).drop_nulls()
     alone = alone.filter(alone.str.contains(r"[^\x00-\x7f]") & ~alone.is_in(others.implode()))
     return pl.DataFrame({"id": alone, "skeleton": alone.str.replace_all(r"[^\x00-\x7f]+", "\0")})

@@ -1,4 +1,4 @@
-"""The header line of delimited text: whether what stands there are names of columns, or a row already."""
+"""Detect whether the first line of delimited text holds column names or is already a row."""
 
 import re
 from collections.abc import Sequence
@@ -8,8 +8,9 @@ REMEDY = "data.header=false says that there is no header line, and the columns a
 
 
 def looks_like_row(header: Sequence[str]) -> bool:
-    """Whether the first line of a file is a row: half of it are numbers or dates, and the first field has a digit. Numbers that count the
-    columns from 0 are what pandas calls those without names.
+    """Whether the first line of a file is a row: at least half of its fields are numbers or dates, and the first field has a digit.
+
+    Numbers that count the columns from 0 are column names: pandas writes them for unnamed columns.
 
     >>> [looks_like_row(line.split(",")) for line in ("196,242,3", "u1,i7,5,2024-12-31", "user_id,2023,2024", "0,1,2")]
     [True, True, False, False]
@@ -20,11 +21,11 @@ def looks_like_row(header: Sequence[str]) -> bool:
 
 
 def no_names(header: Sequence[str]) -> str:
-    """What to say of a first line that looks like a row."""
+    """The message for a first line that looks like a row."""
     shown = ", ".join(f"`{field[:40]}`" for field in header[:4]) + (", …" if len(header) > 4 else "")
     return f"expected a header line with the names of the columns, found {shown}, which looks like a row: {REMEDY}"
 
 
 def make_names(n_columns: int) -> list[str]:
-    """The names of columns that have none."""
+    """Names for unnamed columns: column_1, column_2, …"""
     return [f"column_{number}" for number in range(1, n_columns + 1)]

@@ -1,4 +1,4 @@
-"""The separator of delimited text, told by its header where it is not the usual one."""
+"""Detect the separator of delimited text from its header."""
 
 import csv
 
@@ -19,5 +19,5 @@ def find_separator(header: str, usual: str) -> str:
 def _n_columns(header: str, separator: str) -> int:
     try:
         return len(next(csv.reader([header], delimiter=separator), []))
-    except csv.Error:  # a field beyond all measure: no header under this separator
+    except csv.Error:  # the field exceeds the limit of the csv module
         return 1

@@ -9,9 +9,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
-from mmrec.errors import nearest
+from mmrec.errors import MissingExtra, nearest
 from mmrec.plugins import added_to
 from mmrec.renames import renamed_key
+
+_OF_EXTRAS = {("hydra/launcher", "joblib"): ("sweeps", "hydra/launcher=joblib, which runs several trainings at a time,")}
+"""Choices of Hydra's plugins that an extra installs."""
 
 
 def explain(error: Exception, config_name: str) -> str:
@@ -36,6 +39,11 @@ def explain(error: Exception, config_name: str) -> str:
 
 def no_choice(group: str, name: str) -> str:
     """What to say of a group that has no such choice."""
+    if (group, name) in _OF_EXTRAS:
+        extra, what = _OF_EXTRAS[group, name]
+        return str(MissingExtra(extra, f"{what} is not installed"))
+    if group.startswith("hydra/"):
+        return f"{group}: there is no choice `{name}`; install the plugin of Hydra that has it"
     choices = [path.name.removesuffix(".yaml") for path in files("mmrec.conf").joinpath(group).iterdir()] + added_to(group)
     return f"{group}: there is no choice `{name}`; {nearest(name, choices)}"
 

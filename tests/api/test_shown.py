@@ -1,10 +1,10 @@
-"""mmrec.cli.process.shown: what the library logs is printed once, as one inert line, while a verb is at work and not after it."""
+"""mmrec.api.shown: what the library logs is printed once, as one inert line, while a verb is at work and not after it."""
 
 import logging
 
 import pytest
 
-from mmrec.cli.process.shown import shown
+from mmrec.api.shown import shown
 from mmrec.files.progress import progress
 
 LOGGER = logging.getLogger("mmrec.somewhere.deep")

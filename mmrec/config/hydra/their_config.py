@@ -12,7 +12,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from yaml import YAMLError
 
-from mmrec.cli.hydra.internals import get_args_parser
+from mmrec.config.hydra.internals import get_args_parser
 from mmrec.config.values import literal
 from mmrec.errors import ConfigError
 

@@ -1,4 +1,4 @@
-"""What the library logs and how far it is, shown on the terminal while a verb is at work."""
+"""What the library logs and how far it is, shown on the terminal while a verb or a call is at work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,4 +11,14 @@ from mmrec.terminal import messages_shown, progress_bar
 def shown() -> Iterator[None]:
     """Shows messages and progress on stderr until the end of the block, or of the function that it decorates."""
     with messages_shown(), progress_told(progress_bar):
+        yield
+
+
+@contextmanager
+def shown_if(wanted: bool) -> Iterator[None]:
+    """As `shown`, where that is wanted."""
+    if not wanted:
+        yield
+        return
+    with shown():
         yield

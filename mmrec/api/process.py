@@ -1,0 +1,46 @@
+"""What a call may change of the process that makes it, and puts back."""
+
+import logging
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LOGGERS = ("", "mmrec", "lightning", "lightning.pytorch", "lightning.fabric", "lightning_utilities", "transformers", "torch", "hydra")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def process_kept() -> Iterator[None]:
+    """Leaves warning filters, loggers, signal handlers, environment variables and torch's random state as they were before the block.
+
+    What a library changes of these when it is imported inside the block goes as well.
+    """
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(list(one.handlers), one.level, one.propagate, one.disabled, list(one.filters)) for one in loggers]
+    environment, is_main = dict(os.environ), threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        with warnings.catch_warnings(), _random_state_kept():
+            yield
+    finally:
+        for one, (handlers_before, level, propagate, disabled, filters) in zip(loggers, before, strict=True):
+            one.handlers[:], one.filters[:] = handlers_before, filters
+            one.propagate, one.disabled = propagate, disabled
+            one.setLevel(level)
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+        for number, handler in handlers.items():
+            if is_main and handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    import torch
+
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        yield

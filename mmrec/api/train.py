@@ -1,0 +1,122 @@
+"""`mmrec.train`: what `mmrec train` does, as a call."""
+
+import re
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmrec.config.hydra.from_words import train_settings_of, train_settings_of_dataset, words_of
+from mmrec.errors import ConfigError, Terminated
+
+if TYPE_CHECKING:
+    from mmrec.experiment.run.run import Run
+    from mmrec.experiment.settings import TrainSettings
+    from mmrec.types import Dataset
+
+
+def train(
+    *words_or_dataset: "str | Dataset",
+    out: str | Path | None = None,
+    evidence: Mapping[str, bool | str] | None = None,
+    verbose: bool = False,
+    **settings: Any,
+) -> "Run":
+    """Train a model, measure it beside its baselines, and return the finished run.
+
+    Args:
+        words_or_dataset: overrides as on the command line, such as `"experiment=demo"` or `"trainer.max_epochs=5"`. A dataset may come
+            first; it is then kept in the run folder.
+        out: the run folder; None for a new one below `paths.runs`.
+        evidence: what the model may use by kind of evidence: True, False, or how it is changed (`"shuffled"`, `"noise"`).
+        verbose: whether to print messages, progress and the table at the end, as the command line does.
+        settings: further overrides: `split="global_time"` is `"split=global_time"`, `trainer={"max_epochs": 5}` is
+            `"trainer.max_epochs=5"`. Those that come later win, words before keywords.
+
+    Returns:
+        The run, whose folder holds all that was found.
+
+    Raises:
+        ConfigError: for a name or a value that cannot be; it names the nearest valid one.
+        MmrecError: whatever else ends the command line with this message.
+        KeyboardInterrupt: on Ctrl-C, after a checkpoint was written; it tells how to go on.
+    """
+    from mmrec.api.process import process_kept
+    from mmrec.api.runs import open_run
+    from mmrec.api.shown import shown_if
+
+    dataset, words = _parted(words_or_dataset)
+    given = {"evidence": dict(evidence or {})} if evidence else {}
+    words += words_of(given | settings | ({} if out is None else {"run_dir": str(out)}))
+    with process_kept(), shown_if(verbose):
+        with _interruptible():
+            folder = _train_words(words, verbose) if dataset is None else _train_dataset(dataset, words, verbose)
+        if verbose:
+            _show(folder)
+    return open_run(folder)
+
+
+def _parted(given: "tuple[str | Dataset, ...]") -> "tuple[Dataset | None, list[str]]":
+    """The dataset, where the first is one, and the words."""
+    first = [one for one in given[:1] if not isinstance(one, str)]
+    words = given[len(first) :]
+    for word in words:
+        if not isinstance(word, str):
+            raise ConfigError(f"expected words such as 'split=global_time' after the dataset, came {type(word).__name__}")
+    if first and not hasattr(first[0], "interactions"):
+        raise ConfigError(f"expected a dataset or words such as 'data=movielens_100k', came {type(first[0]).__name__}; see mmrec.Dataset")
+    return (first[0] if first else None), [str(word) for word in words]
+
+
+def _train_words(words: list[str], verbose: bool) -> Path:
+    return _train(train_settings_of(words), verbose)
+
+
+def _train_dataset(dataset: "Dataset", words: list[str], verbose: bool) -> Path:
+    from mmrec.data.folder.write import folder_keys, write_dataset
+    from mmrec.experiment.run_folder.found import is_finished
+
+    settings, folder = train_settings_of_dataset(words, dataset.name, folder_keys(dataset))
+    run_dir, is_new = settings.run_dir, not settings.run_dir.exists()
+    if is_finished(run_dir):
+        raise ConfigError(f"out: {run_dir} holds a finished run; name another folder, or none for a new one")
+    write_dataset(dataset, folder)
+    try:
+        return _train(settings, verbose)
+    except Exception:
+        if not (run_dir / "config.yaml").is_file():  # refused before it began
+            shutil.rmtree(run_dir if is_new else folder)
+        raise
+
+
+def _train(settings: "TrainSettings", verbose: bool) -> Path:
+    from mmrec.config.settings import without_progress_bar
+    from mmrec.experiment.train import train as run
+
+    return run(settings if verbose else without_progress_bar(settings))
+
+
+def _show(folder: Path) -> None:
+    from mmrec.evaluation.compare.against_baselines import headlines
+    from mmrec.evaluation.pages.terminal import console_table
+    from mmrec.files.storage import read_json
+    from mmrec.terminal import say, show
+
+    metrics = read_json(folder / "metrics.json")
+    names = (name for name in next(iter(metrics["models"].values())) if name.startswith("test/"))
+    show(console_table(metrics, headlines(name.removeprefix("test/") for name in names)))
+    say(f"report: {folder / 'report.html'}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C is what Python calls it; on the command line it ends the process with a code of its own."""
+    try:
+        yield
+    except Terminated as end:
+        if end.signum != signal.SIGINT:
+            raise
+        detail = re.sub(r"`mmrec train resume=(.*)` goes on", r'`mmrec.train("resume=\1")` goes on', str(end))
+        raise KeyboardInterrupt(detail) from None

@@ -1,0 +1,82 @@
+"""Composing a configuration inside a program that may use Hydra itself: nothing of its state is changed."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.version import VersionBase
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mmrec.config.hydra.errors import explain
+from mmrec.config.hydra.internals import get_args_parser
+from mmrec.config.hydra.their_config import check_config_dirs
+from mmrec.config.hydra.words import prepare_words, resume_words
+from mmrec.errors import ConfigError
+from mmrec.schemas import register_schemas
+
+_RESOLVERS = ("now", "hydra", "python_version")
+"""Those that Hydra registers with OmegaConf."""
+
+
+class Composed(NamedTuple):
+    """A configuration, and the overrides that it was composed from."""
+
+    cfg: DictConfig
+    overrides: list[str]
+    """Those of the run that is resumed included."""
+
+
+def compose_words(config_name: str, words: Sequence[str]) -> Composed:
+    """Return the configuration that the command line would compose from the same words.
+
+    Raises:
+        ConfigError: where the command line would end with this message; and for options that only make sense there, such as `-m`.
+    """
+    with _own_hydra():
+        try:
+            prepared = prepare_words(words)
+            check_config_dirs(prepared, config_name)
+            arguments, _ = get_args_parser().parse_known_args(prepared)
+            options = [word for word in prepared if word.startswith("-") and not word.startswith(("--config-dir", "-cd"))]
+            if options:
+                raise ConfigError(f"{options[0]}: an option of the command line; expected overrides as key=value")
+            overrides, of_run = resume_words(arguments.overrides)
+            if arguments.config_dir is not None:
+                overrides = [*overrides, f"hydra.searchpath=[file://{arguments.config_dir}]"]
+            GlobalHydra.instance().clear()  # where a check has left one
+            with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
+                cfg = hydra.compose(config_name, overrides)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(explain(error, config_name)) from error
+    check_trust(cfg, overrides)
+    return Composed(cfg, [word for word in overrides if not word.startswith("hydra.searchpath")] + of_run)
+
+
+def check_trust(cfg: DictConfig, words: Sequence[str]) -> None:
+    """Raise ConfigError where a file, and not a word of the caller, says which packages are trusted."""
+    if cfg.get("trusted_packages") and not any(word.lstrip("+").startswith("trusted_packages=") for word in words):
+        raise ConfigError("trusted_packages: a file may not say whom you trust; give it on the command line")
+
+
+@contextmanager
+def _own_hydra() -> Iterator[None]:
+    """Lets Hydra be initialized inside the block as if nobody had used it, and leaves it as it was."""
+    Plugins.instance()  # they register configurations when they are found, once
+    current, store, base = GlobalHydra.instance(), ConfigStore.instance(), VersionBase.instance()
+    before, repo, version = current.hydra, store.repo, base.version_base
+    resolvers = [name for name in _RESOLVERS if not OmegaConf.has_resolver(name)]
+    current.hydra, store.repo = None, copy.deepcopy(repo)
+    try:
+        register_schemas()
+        yield
+    finally:
+        GlobalHydra.instance().hydra, store.repo, base.version_base = before, repo, version
+        for name in filter(OmegaConf.has_resolver, resolvers):
+            OmegaConf.clear_resolver(name)

@@ -1,0 +1,112 @@
+"""From the words of a call to the settings of an experiment, as the command line makes them of its own."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from mmrec.config.hydra.compose import compose_words
+from mmrec.config.hydra.quoting import quoted
+from mmrec.config.resume import check_resume
+from mmrec.errors import ConfigError
+from mmrec.schemas import EvaluateConfig
+
+if TYPE_CHECKING:
+    from mmrec.experiment.run.scorers import SavedSettings
+    from mmrec.experiment.settings import EvaluateSettings, TrainSettings
+
+_PLAIN = re.compile(r"(?!(true|false|null|nan|inf|yes|no|on|off)$)[A-Za-z_][\w./-]*", re.IGNORECASE)
+"""Texts that the grammar of overrides takes for a text as they are."""
+
+
+def words_of(settings: Mapping[str, Any]) -> list[str]:
+    """Return keys and values as overrides: `{"split": "global_time", "evidence": {"image": False}}` is `split=global_time
+    evidence.image=false`. A dictionary sets the keys in it, and leaves others as they are."""
+    return [f"{key}={_literal(value)}" for key, value in _leaves(settings, "")]
+
+
+def train_settings_of(words: Sequence[str]) -> "TrainSettings":
+    """Return the settings of `mmrec train` with these words. Raises ConfigError as that ends, before any data are read."""
+    composed = compose_words("train", words)
+    check_resume(composed.cfg)
+    from mmrec.config.settings import train_settings  # imports lightning, which no mistake above has to wait for
+
+    return train_settings(composed.cfg, composed.overrides)
+
+
+def train_settings_of_dataset(words: Sequence[str], name: str, keys: Mapping[str, Any]) -> "tuple[TrainSettings, Path]":
+    """Return the settings of `mmrec train` on a dataset in memory, and the folder in which it is to be written before.
+
+    The dataset is kept in the run folder, which can so be measured and resumed as any other.
+
+    Args:
+        words: overrides; none of them names the data.
+        name: what the dataset is called.
+        keys: what `data` says beside the path.
+
+    Raises:
+        ConfigError: as `train_settings_of`, and for words that name other data or a run to resume.
+    """
+    for word in words:
+        if re.match(r"[+~]*(data[.=@/]|data$|resume=)", word):
+            raise ConfigError(f"{word}: the data are the dataset that was given; leave one of the two out")
+    folder = re.sub(r"[^\w.-]+", "_", name).strip(".") or "dataset"
+    composed = compose_words("train", [*words, "data=folder", f"data.path={quoted(folder)}", *words_of({"data": keys})])
+    cfg = composed.cfg
+    from mmrec.config.run_dir import free_run_dir  # imports torch
+
+    if cfg.run_dir is None:
+        cfg.run_dir = str(free_run_dir(Path(cfg.paths.runs), folder, str(OmegaConf.select(cfg, "split._target_")).rpartition(".")[2]))
+    cfg.data.path = str(Path(cfg.run_dir) / "data" / folder)
+    from mmrec.config.settings import train_settings
+
+    return train_settings(cfg, composed.overrides), Path(cfg.data.path)
+
+
+def evaluate_settings_of(words: Sequence[str]) -> "EvaluateSettings":
+    """Return the settings of `mmrec evaluate` with these words. Raises ConfigError as that ends."""
+    cfg = compose_words("evaluate", words).cfg
+    from mmrec.config.check import check
+    from mmrec.config.settings import evaluate_settings
+
+    check(cfg, EvaluateConfig)
+    return evaluate_settings(cfg)
+
+
+def saved_settings(words: Sequence[str] = ()) -> "SavedSettings":
+    """Return how to make the model of a run again, with words as `mmrec evaluate` takes them: `data.path=…`, `trust_run=true`."""
+    from mmrec.experiment.run.scorers import SavedSettings
+
+    def training(run_dir: Path) -> Any:
+        from mmrec.config.settings import saved_training
+
+        return saved_training(run_dir)
+
+    return SavedSettings(training, lambda run_dir: evaluate_settings_of([f"run={quoted(str(run_dir))}", *words]))
+
+
+def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in node.items():
+        key = f"{prefix}.{name}" if prefix else str(name)
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, key)
+        else:
+            yield key, value
+
+
+def _literal(value: Any) -> str:
+    """A value in the grammar of overrides."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{quoted(str(name))}: {_literal(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list | tuple | set | frozenset | range):
+        return "[" + ",".join(map(_literal, value)) + "]"
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else quoted(text)

@@ -1,0 +1,50 @@
+"""Which items a model takes for alike: those that it scores alike for the same users."""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mmrec.models.recommender import TrainedScorer
+
+_LEAST_SHARE = 1e-6
+"""Of the largest deviation of any item; whatever deviates less is rounding."""
+
+
+def similar_items(scorer: TrainedScorer, asked: Int64[Tensor, " n"], n_users: int, max_scores: int) -> Float[Tensor, "n n_items"]:
+    """Return the correlation of the scores of items over the users of the training, -inf where one of both has the same score for all.
+
+    It does not depend on how a model divides its scores between the vectors of users and of items, and what all users like counts nothing.
+
+    Args:
+        scorer: a trained model.
+        asked: the items whose neighbours are wanted.
+        n_users: how many users the model knows.
+        max_scores: how many pairs are scored at once where a model has no vectors.
+    """
+    if vectors := scorer.vectors():
+        centred = (vectors.users - vectors.users.mean(dim=0)).double()
+        covariance = centred.T @ centred / len(centred)
+        items = vectors.items.double()
+        products, squares = items[asked] @ covariance @ items.T, ((items @ covariance) * items).sum(dim=1)
+    else:
+        products, squares = _moments(scorer, asked, n_users, max_scores)
+    deviations = squares.clamp(min=0).sqrt()
+    floor = _LEAST_SHARE * deviations.max()
+    correlation = products / (deviations[asked][:, None] * deviations).clamp(min=torch.finfo(torch.float64).tiny)
+    varies = (deviations > floor) & (deviations[asked][:, None] > floor)
+    return torch.where(varies, correlation, -torch.inf).float()
+
+
+def _moments(
+    scorer: TrainedScorer, asked: Int64[Tensor, " n"], n_users: int, max_scores: int
+) -> tuple[Float[Tensor, "n n_items"], Float[Tensor, " n_items"]]:
+    """The covariances of the scores of the items asked for with those of all, and the variances of all."""
+    sums: Tensor | float = 0.0
+    squares: Tensor | float = 0.0
+    products: Tensor | float = 0.0
+    n_items = scorer.score_users(torch.zeros(1, dtype=torch.int64)).shape[1]
+    for users in torch.arange(n_users).split(max(1, max_scores // n_items)):
+        scores = scorer.score_users(users).double()
+        sums, squares, products = sums + scores.sum(dim=0), squares + scores.square().sum(dim=0), products + scores[:, asked].T @ scores
+    mean = torch.as_tensor(sums) / n_users
+    return torch.as_tensor(products) / n_users - mean[asked][:, None] * mean, torch.as_tensor(squares) / n_users - mean.square()
