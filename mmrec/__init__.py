@@ -6,7 +6,12 @@
 What others may use is listed here and in the packages below; everything else is private. Nothing heavy is imported before it is needed.
 """
 
+import sys
+
 from mmrec.lazy_names import lazy_names
+
+if "--multiprocessing-fork" in sys.orig_argv:  # a spawned process, which unpickles next: objects of Lightning, which reach torchvision
+    from mmrec import _torchvision  # noqa: F401
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

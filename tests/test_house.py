@@ -118,9 +118,13 @@ def imports(path: PurePosixPath, source: str) -> Iterator[tuple[int, str]]:
 
 
 def eager_imports(path: PurePosixPath, source: str) -> Iterator[tuple[int, str]]:
-    """What importing a package imports of the house at once, but for what makes its names lazy; what type checkers read is left out."""
-    typed = [node for node in parse(source)[1] if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-    lines = {line for node in typed for line in range(node.lineno, node.end_lineno + 1)}
+    """What importing a package imports of the house at once, but for what makes its names lazy; what is under a condition is left out.
+
+    Such are the imports that type checkers read, and what a spawned process needs.
+    """
+    conditions = ("TYPE_CHECKING", "'--multiprocessing-fork' in sys.orig_argv")
+    under = [node for node in parse(source)[1] if isinstance(node, ast.If) and ast.unparse(node.test) in conditions]
+    lines = {line for node in under for line in range(node.lineno, node.end_lineno + 1)}
     for line, name in imports(path, source):
         if line not in lines and name.partition(".")[0] in ("mmrec", "data_modules") and name != "mmrec.lazy_names.lazy_names":
             yield line, name

@@ -33,7 +33,7 @@ def leaderboard(cfg: DictConfig) -> list[Section]:
     waiting = [run for run in runs if not run.is_finished]
     say(f"{len(runs)} runs, {len(runs) - len(waiting)} of them finished; runs and logs under {folder}")
     try:
-        failures = _launch_in_order(cfg, folder, waiting) if cfg.run else {}
+        failures = launch(cfg, folder, waiting) if cfg.run and waiting else {}
     except Exception:
         _write_tables(cfg, folder, runs)
         raise
@@ -41,13 +41,6 @@ def leaderboard(cfg: DictConfig) -> list[Section]:
     if failures:
         raise MmrecError("\n".join(f"{run}: {message}" for run, message in failures.items()))
     return sections
-
-
-def _launch_in_order(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[BoardRun, str]:
-    """Starts the runs, those that search for settings before those that take them; what went wrong, by run."""
-    searching = [run for run in runs if not run.takes_settings]
-    taking = [run for run in runs if run.takes_settings]
-    return {run: problem for stage in (searching, taking) if stage for run, problem in launch(cfg, folder, stage).items()}
 
 
 def _write_tables(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> list[Section]:

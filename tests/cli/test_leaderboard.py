@@ -108,7 +108,7 @@ def test_runs_what_is_not_finished_and_makes_one_table(leaderboard: Leaderboard,
 
 
 def test_tuned_once_later_seeds_take_the_settings_of_the_first(leaderboard: Leaderboard, tmp_path: Path) -> None:
-    code, _, err = leaderboard("~board.models.no_graph", "board.baselines=[ease]", "board.tune_once=true")
+    code, _, err = leaderboard("~board.models.no_graph", "board.baselines='[ease]'", "board.tune_once=true")
     assert code == 0, err
     logs, tuned = {}, {}
     for run in (tmp_path / "board").glob("*/*/fusion/*-*"):

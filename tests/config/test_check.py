@@ -9,8 +9,10 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mmrec.config import build, check, plain
+from mmrec.config.build import build
+from mmrec.config.check import check
 from mmrec.config.evidence import check_evidence
+from mmrec.config.values import plain
 from mmrec.data.folder.read import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files

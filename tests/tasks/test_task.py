@@ -37,10 +37,19 @@ def make_task(**arguments: object) -> RankingTask:
 
 
 def test_the_configuration_and_the_constructor_agree(compose: Callable[..., DictConfig]) -> None:
-    node = OmegaConf.to_container(compose("seed=0").task, resolve=True)
+    cfg = OmegaConf.to_container(compose("seed=0"), resolve=True)
     defaults = {name: one.default for name, one in inspect.signature(RankingTask).parameters.items() if one.default is not one.empty}
+    loss, optimizer = defaults.pop("loss"), defaults.pop("optimizer")
     defaults |= {"ks": KS, "groups": GROUPS}  # what stands for None
-    assert {name: value for name, value in node.items() if not name.startswith("_")} == defaults
+    assert own(cfg["task"]) == defaults
+    assert own(cfg["optimizer"]) == optimizer.keywords and cfg["optimizer"]["_target_"] == "torch.optim.AdamW"
+    assert optimizer.func is torch.optim.AdamW and cfg["loss"]["_target_"] == f"{loss.__module__}.{loss.__name__}"
+    assert all(inspect.signature(loss).parameters[name].default == value for name, value in own(cfg["loss"]).items())
+
+
+def own(node: dict[str, object]) -> dict[str, object]:
+    """The arguments in a node, without what Hydra reads."""
+    return {name: value for name, value in node.items() if not name.startswith("_")}
 
 
 def test_ranking_selects_by_ndcg_at_the_largest_cutoff() -> None:

@@ -63,15 +63,15 @@ def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
             run_dir = folder / data / split / model / f"{seed}-{_fingerprint(composed)}"
             words = (*overrides, f"seed={seed}", *of_first, *_trust(trusted))
             runs.append(BoardRun(data, split, model, seed, words, run_dir, takes_settings=bool(of_first)))
-            if board["tune_once"] and composed.baselines and not of_first:
+            if board["tune_once"] and any("space" in baseline for baseline in composed.baselines.values()) and not of_first:
                 of_first = (f"tuned_in={quoted(str(run_dir))}",)
     return runs
 
 
-def run_one(cfg: DictConfig, runs: Sequence[BoardRun]) -> str | None:
-    """One run, its output in log.txt of its folder; returns what a person can put right where it fails. Other errors go through.
+def run_one(cfg: DictConfig, runs: Sequence[BoardRun], waiting: Sequence[BoardRun]) -> str | None:
+    """One of `runs`, its output in log.txt of its folder; returns what a person can put right where it fails. Other errors go through.
 
-    One that was stopped goes on from its newest checkpoint, to the bit.
+    One that was stopped goes on from its newest checkpoint, to the bit. `waiting` are those whose number is said.
     """
     run = runs[HydraConfig.get().job.num]
     start = time.perf_counter()
@@ -93,13 +93,22 @@ def run_one(cfg: DictConfig, runs: Sequence[BoardRun]) -> str | None:
         except Exception:
             traceback.print_exc(file=log)
             raise
-    n_finished = sum(one.is_finished for one in runs)
-    say(f"{run}: {problem or f'done in {time.perf_counter() - start:.0f} s'}; {n_finished} of {len(runs)} are finished")
+    n_finished = sum(one.is_finished for one in waiting)
+    say(f"{run}: {problem or f'done in {time.perf_counter() - start:.0f} s'}; {n_finished} of {len(waiting)} are finished")
     return problem
 
 
 def launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[BoardRun, str]:
-    """Starts runs by the launcher that Hydra was given; what went wrong, by run. An error that is none of a person's is raised."""
+    """Starts runs, those that search for settings before those that take them; what went wrong, by run. Other errors are raised.
+
+    They are started by the launcher that Hydra was given.
+    """
+    searching = [run for run in runs if not run.takes_settings]
+    taking = [run for run in runs if run.takes_settings]
+    return {run: problem for stage in (searching, taking) if stage for run, problem in _launch(cfg, folder, stage, runs).items()}
+
+
+def _launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun], waiting: Sequence[BoardRun]) -> dict[BoardRun, str]:
     config = _load(())
     launcher_config = plain(HydraConfig.get().launcher)
     if "n_jobs" in launcher_config:
@@ -107,7 +116,7 @@ def launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[Boar
     with open_dict(config):
         config.hydra.launcher, config.hydra.sweep.dir = launcher_config, str(folder)
     context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
-    task = partial(run_one, runs=tuple(runs))
+    task = partial(run_one, runs=tuple(runs), waiting=tuple(waiting))
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
     jobs = [[*run.overrides, f"run_dir={quoted(str(run.folder))}"] for run in runs]
     problems = [job.return_value for job in launcher.launch(jobs, initial_job_idx=0)]
