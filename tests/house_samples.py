@@ -72,7 +72,7 @@ SOUND = [
     ),
     (
         "mmrec/cli/train.py",
-        "import hydra\nimport lightning\nfrom mmrec.config.check import check\nfrom mmrec.models.multimodal.fusion import FusionRecommender",
+        "import hydra\nimport lightning\nfrom mmrec.config.check import check\nfrom mmrec.models.multimodal import FusionRecommender",
     ),
     ("data_modules/tabular.py", "from lightning import LightningDataModule\nfrom mmrec.data.interactions.split import random_ratio"),
     ("mmrec/kg/graph.py", "import networkx as nx\nfrom mmrec.data.interactions.matrix import InteractionMatrix"),
