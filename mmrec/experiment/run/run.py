@@ -106,7 +106,8 @@ class Run:
         if histories is not None:
             return self._recommend_to_histories(histories, user_ids, k, exclude_seen, inside)
         names = self.users[USER_ID] if user_ids is None else as_ids(user_ids)
-        user_idx, seen, scorer = self._user_idx(names), self._seen if exclude_seen else None, self._scorers.of_users()
+        seen = self._seen if exclude_seen else None  # before the users are looked up, since it says which table of the run is damaged
+        user_idx, scorer = self._user_idx(names), self._scorers.of_users()
         tables = []
         for rows in self._batches(len(names)):
             scores = scorer.score_users(user_idx[rows])
@@ -213,8 +214,9 @@ class Run:
         parts = pl.concat(
             [read_table(self.folder / "split" / f"{part}.parquet", USER_ID, ITEM_ID).select(USER_ID, ITEM_ID) for part in PARTS]
         )
-        pairs = (self._user_idx(parts[USER_ID]), self._item_idx(parts[ITEM_ID], "split"))
-        return InteractionMatrix.from_pairs(*pairs, len(self.users), len(self.items))
+        users = _found(parts[USER_ID], self.users[USER_ID], f"{self.folder / 'split'} has other users than users.parquet")
+        items = _found(parts[ITEM_ID], self.items[ITEM_ID], f"{self.folder / 'split'} has other items than items.parquet")
+        return InteractionMatrix.from_pairs(users, items, len(self.users), len(self.items))
 
     def _batches(self, n: int) -> Iterator[Int64[Tensor, " batch"]]:
         yield from torch.arange(n).split(max(1, _MAX_SCORES // max(1, len(self.items))))

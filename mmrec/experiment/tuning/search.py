@@ -13,7 +13,7 @@ from torch import Tensor
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
 from mmrec.experiment.tuning.lift import choose_lift, with_lift
-from mmrec.experiment.tuning.space import Range, Search, beyond, draw, is_within, n_settings, on_edge, read_space
+from mmrec.experiment.tuning.space import Range, Search, beyond, is_within, n_settings, on_edge, read_space
 from mmrec.extras import is_installed
 from mmrec.metrics.direction import sign
 from mmrec.models.fold_in import occurring
@@ -255,7 +255,7 @@ def _draw_at_random(
     rng = np.random.default_rng(search.seed % 2**32)
     first = [setting for setting in search.first if is_within(setting, space)]
     for i in range(_ASKED_AT_MOST * search.n_trials):
-        measure({name: draw(values, rng) for name, values in space.items()} | (first[i] if i < len(first) else {}))
+        measure({name: _draw(values, rng) for name, values in space.items()} | (first[i] if i < len(first) else {}))
         if is_done():
             break
 
@@ -276,3 +276,14 @@ def _suggest(trial: Any, space: dict[str, list[Any] | Range]) -> Setting:
         else:
             setting[name] = trial.suggest_float(name, values.low, values.high, log=values.scale == "log")
     return setting
+
+
+def _draw(values: list[Any] | Range, rng: np.random.Generator) -> Any:
+    """A value at random: of a range uniformly on its scale."""
+    if not isinstance(values, Range):
+        return values[rng.integers(len(values))]
+    if values.scale == "int":
+        return int(rng.integers(int(values.low), int(values.high), endpoint=True))
+    if values.scale == "log":
+        return values.low * (values.high / values.low) ** float(rng.random())
+    return float(rng.uniform(values.low, values.high))

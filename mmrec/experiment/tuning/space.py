@@ -8,8 +8,6 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from mmrec.errors import ConfigError
 
 SCALES = ("log", "linear", "int")
@@ -93,17 +91,6 @@ def is_within(setting: dict[str, Any], space: dict[str, list[Any] | Range]) -> b
         return values.low <= value <= values.high if isinstance(values, Range) else value in values
 
     return all(name in space and is_value(value, space[name]) for name, value in setting.items())
-
-
-def draw(values: list[Any] | Range, rng: np.random.Generator) -> Any:
-    """A value at random: of a range uniformly on its scale."""
-    if not isinstance(values, Range):
-        return values[rng.integers(len(values))]
-    if values.scale == "int":
-        return int(rng.integers(int(values.low), int(values.high), endpoint=True))
-    if values.scale == "log":
-        return values.low * (values.high / values.low) ** float(rng.random())
-    return float(rng.uniform(values.low, values.high))
 
 
 def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
