@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmrec.config.hydra.from_words import evaluate_settings_of, saved_settings, words_of
+from mmrec.config.hydra.from_overrides import evaluate_settings_of, saved_settings, to_overrides
 from mmrec.config.hydra.quoting import quoted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def open_run(folder: "str | Path", *words: str, **settings: Any) -> "Run":
     """
     from mmrec.experiment.run.run import Run
 
-    return Run(folder, saved_settings([*words, *words_of(settings)]))
+    return Run(folder, saved_settings([*words, *to_overrides(settings)]))
 
 
 def evaluate(run: "Run | str | Path", *words: str, predictions: Any = None, **settings: Any) -> "pl.DataFrame":
@@ -50,12 +50,12 @@ def evaluate(run: "Run | str | Path", *words: str, predictions: Any = None, **se
         DataError: where the data of the run are no longer the same, the metrics differ from those reported, or the predictions cannot be
             used.
     """
-    from mmrec.api.process import process_kept
+    from mmrec.api.process_state import preserve_process_state
 
     folder = Path(run) if isinstance(run, str | Path) else run.folder
-    with process_kept():
+    with preserve_process_state():
         if predictions is None:
-            return _measure_again(folder, [*words, *words_of(settings)])
+            return _measure_again(folder, [*words, *to_overrides(settings)])
         return _measure_predictions(folder, predictions)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmrec.config.hydra.from_words import train_settings_of, train_settings_of_dataset, words_of
+from mmrec.config.hydra.from_overrides import to_overrides, train_settings_of, train_settings_of_dataset
 from mmrec.errors import ConfigError, Terminated
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def train(
         MmrecError: whatever else ends the command line with this message.
         KeyboardInterrupt: on Ctrl-C, after a checkpoint was written; it tells how to go on.
     """
-    from mmrec.api.process import process_kept
+    from mmrec.api.console import console_output_if
+    from mmrec.api.process_state import preserve_process_state
     from mmrec.api.runs import open_run
-    from mmrec.api.shown import shown_if
 
     dataset, words = _parted(words_or_dataset)
     given = {"evidence": dict(evidence or {})} if evidence else {}
-    words += words_of(given | settings | ({} if out is None else {"run_dir": str(out)}))
-    with process_kept(), shown_if(verbose):
+    words += to_overrides(given | settings | ({} if out is None else {"run_dir": str(out)}))
+    with preserve_process_state(), console_output_if(verbose):
         with _interruptible():
             folder = _train_words(words, verbose) if dataset is None else _train_dataset(dataset, words, verbose)
         if verbose:
@@ -76,7 +76,7 @@ def _train_words(words: list[str], verbose: bool) -> Path:
 
 def _train_dataset(dataset: "Dataset", words: list[str], verbose: bool) -> Path:
     from mmrec.data.folder.write import folder_keys, write_dataset
-    from mmrec.experiment.run_folder.found import is_finished
+    from mmrec.experiment.run_folder.find import is_finished
 
     settings, folder = train_settings_of_dataset(words, dataset.name, folder_keys(dataset))
     run_dir, is_new = settings.run_dir, not settings.run_dir.exists()

@@ -26,7 +26,7 @@ def count_bars(label: str, bars: Sequence[tuple[str, int]], x_label: str, y_labe
 def at_least_chart(label: str, series: Mapping[str, Sequence[tuple[int, int]]], x_label: str, y_label: str) -> Markup:
     """A line through (x, how many have at least x), x and counts from 1 up, both axes logarithmic. Without any point the text is empty."""
     rows: list[Row] = [
-        {"series": name, "at_least": at_least, "count": count} for name, line in series.items() for at_least, count in _thin(line)
+        {"series": name, "at_least": at_least, "count": count} for name, line in series.items() for at_least, count in _downsample(line)
     ]
     if not rows:
         return Markup("")
@@ -47,7 +47,7 @@ def at_least_chart(label: str, series: Mapping[str, Sequence[tuple[int, int]]], 
     return as_figure(with_legend(layered(layers, y_label), shown), label)
 
 
-def _thin(line: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _downsample(line: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """At most `MAX_POINTS` of ascending points, evenly spread over the logarithm of x, first and last kept."""
     if len(line) <= MAX_POINTS:
         return list(line)

@@ -88,7 +88,7 @@ def line_chart(label: str, lines: Sequence[Line], x_label: str, y_label: str, ma
 
     Values that are not finite are left out; where none is left the text is empty.
     """
-    finite = [Line(line.name, thin([p for p in line.points if math.isfinite(p[1])])) for line in lines]
+    finite = [Line(line.name, downsample([p for p in line.points if math.isfinite(p[1])])) for line in lines]
     rows: list[Row] = []
     for line in finite:
         highest = max((y for _, y in line.points), default=None)
@@ -277,7 +277,7 @@ def _finite(value: str | float | bool | None) -> str | float | bool | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def downsample(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """At most `MAX_POINTS`, evenly taken, first and last kept."""
     n = len(points)
     if n <= MAX_POINTS:

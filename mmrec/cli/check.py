@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.data.discover.check import check_dataset
@@ -21,7 +21,7 @@ from mmrec.terminal import say
 STDOUT = "-"
 
 
-@shown()
+@console_output()
 def check_command(cfg: DictConfig) -> dict[str, Any]:
     """Reads the data and says what is wrong and what is odd; gives the same as it writes to `json`.
 

@@ -4,8 +4,8 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmrec.api.shown import shown
-from mmrec.cli.words import no_such_option, parse_words
+from mmrec.api.console import console_output
+from mmrec.cli.arguments import parse_arguments, unknown_option_error
 from mmrec.config.saved import saved_config
 from mmrec.config.values import flat, literal
 from mmrec.errors import ConfigError
@@ -14,7 +14,7 @@ from mmrec.evaluation.compare.runs import MeasuredRun, RunComparison, compare_ru
 from mmrec.evaluation.pages.comparison_page import write_comparison
 from mmrec.evaluation.pages.terminal import comparison_tables
 from mmrec.experiment.compare import read_measured_run
-from mmrec.experiment.run_folder.found import find_run, read_as_run
+from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.terminal import say, show
 
 PAGE = "compare.html"
@@ -25,7 +25,7 @@ writes the same with a forest plot to one HTML page. Runs of different splits ar
 """
 
 
-@shown()
+@console_output()
 def compare(words: Sequence[str]) -> RunComparison:
     """Compares the runs that the command line names.
 
@@ -56,9 +56,9 @@ def make_parser() -> ArgumentParser:
 
 def _parse(words: Sequence[str]) -> Namespace:
     parser = make_parser()
-    arguments, unknown = parse_words(parser, words)
+    arguments, unknown = parse_arguments(parser, words)
     if unknown:
-        raise no_such_option(parser, unknown[0])
+        raise unknown_option_error(parser, unknown[0])
     if len(arguments.runs) < 2:
         raise ConfigError(f"compare: expected two run folders or more, came {len(arguments.runs)}: mmrec compare runs/a runs/b")
     if arguments.metric is not None:
@@ -78,7 +78,7 @@ def _read(paths: Sequence[str]) -> list[MeasuredRun]:
 
 def _config(folder: Path) -> object:
     path = folder / "config.yaml"
-    with read_as_run(folder):
+    with convert_file_errors(folder):
         return literal(saved_config(folder)) if path.is_file() else {}
 
 

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.data.discover.describe import Counts, Description, describe
@@ -19,7 +19,7 @@ from mmrec.types import Dataset
 _BAR = 30
 
 
-@shown()
+@console_output()
 def describe_command(cfg: DictConfig) -> Description:
     """Prints a dataset in numbers and writes a page to `output` if that is given; returns what `mmrec.data.discover.describe` does."""
     check(cfg, DescribeCommandConfig)

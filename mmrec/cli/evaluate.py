@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 from rich.table import Table
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.check import check
 from mmrec.config.settings import evaluate_settings
 from mmrec.evaluation.pages.terminal import console_table
@@ -14,7 +14,7 @@ from mmrec.schemas import EvaluateConfig
 from mmrec.terminal import say, show
 
 
-@shown()
+@console_output()
 def evaluate(cfg: DictConfig) -> dict[str, float]:
     """Returns the test metrics, mean over the run's seeds, of exactly the split that the run kept; or those of the file `predictions`.
 

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.errors import DataError
@@ -16,7 +16,7 @@ from mmrec.terminal import say, show
 from mmrec.types import ITEM_ID, Dataset
 
 
-@shown()
+@console_output()
 def graph_command(cfg: DictConfig) -> dict[str, Any]:
     """Prints the statistics of the graph (see `mmrec.kg.graph.statistics`, which it returns) and writes it to `output` if that is given."""
     check(cfg, GraphCommandConfig)

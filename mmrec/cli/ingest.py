@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.config.values import plain
@@ -25,7 +25,7 @@ from mmrec.types import PARTS, RowCount
 _READER, _SPLITS = "mmrec.data.folder.read.read_folder", "mmrec.data.interactions.split."
 
 
-@shown()
+@console_output()
 def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
     """Writes the folder `output`, prints what became of the rows and how to train on it; gives the manifest.
 

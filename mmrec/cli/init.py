@@ -10,8 +10,8 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from mmrec.api.shown import shown
-from mmrec.cli.words import no_such_option, parse_words
+from mmrec.api.console import console_output
+from mmrec.cli.arguments import parse_arguments, unknown_option_error
 from mmrec.data.discover.guess import Guesses, guess_settings
 from mmrec.data.discover.guess_columns import DOUBTFUL, Guess
 from mmrec.data.discover.survey import SAMPLE_ROWS, survey_folder
@@ -29,7 +29,7 @@ which column is which, and where the pictures are. Writes the guesses with their
 """
 
 
-@shown()
+@console_output()
 def init(words: Sequence[str]) -> Guesses:
     """Guesses, prints and writes the settings of the folder that the command line names.
 
@@ -134,9 +134,9 @@ def _show(guesses: Guesses, folder: Path) -> None:
 
 def _parse(words: Sequence[str]) -> Namespace:
     parser = make_parser()
-    arguments, unknown = parse_words(parser, words)
+    arguments, unknown = parse_arguments(parser, words)
     if unknown and unknown[0].startswith("-"):
-        raise no_such_option(parser, unknown[0])
+        raise unknown_option_error(parser, unknown[0])
     if unknown:
         raise ConfigError(f"{unknown[0]}: expected one folder, `{arguments.path}` is one already")
     if arguments.path is None:

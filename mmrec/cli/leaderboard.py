@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.cli.hydra.board import launch, plan
 from mmrec.config.check import check
 from mmrec.config.values import plain
@@ -19,7 +19,7 @@ from mmrec.schemas import LeaderboardConfig
 from mmrec.terminal import say, show
 
 
-@shown()
+@console_output()
 def leaderboard(cfg: DictConfig) -> list[Section]:
     """Runs what is not finished, writes leaderboard.md, .html and .json into the board's folder, and returns its sections.
 

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from mmrec import __version__
 from mmrec.cli.process.messages import errors_as_messages
-from mmrec.cli.process.terminate import terminable
+from mmrec.cli.process.terminate import end_on_sigterm
 from mmrec.cli.verb_help import VERB_HELP
 from mmrec.errors import MmrecError, nearest
 from mmrec.terminal import say, silent_when_unread
@@ -52,7 +52,7 @@ def _run(arguments: list[str]) -> None:
         say(__version__, stderr=False)
         return
     verb, rest = (" ".join(arguments[:2]), arguments[2:]) if arguments[0] == "data" else (arguments[0], arguments[1:])
-    with errors_as_messages(VERBS[verb][2] if verb in VERBS else "train"), terminable():
+    with errors_as_messages(VERBS[verb][2] if verb in VERBS else "train"), end_on_sigterm():
         if verb in VERB_HELP and {"-h", "--help"} & set(rest):
             say(*VERB_HELP[verb].splitlines(), stderr=False)
             return

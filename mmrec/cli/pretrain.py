@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.config.values import plain
@@ -21,7 +21,7 @@ from mmrec.types import Dataset
 _MAX_TEXT_TOKENS = 256
 
 
-@shown()
+@console_output()
 def pretrain_command(cfg: DictConfig) -> Card:
     """Trains on the configured dataset what `pretrain` says; returns the card that was written. CLIP reads texts through frozen MiniLM."""
     check(cfg, PretrainConfig)

@@ -4,15 +4,15 @@ import polars as pl
 from omegaconf import DictConfig
 from rich.table import Table
 
+from mmrec.api.console import console_output
 from mmrec.api.runs import open_run
-from mmrec.api.shown import shown
 from mmrec.config.check import check
 from mmrec.schemas import RecommendConfig
 from mmrec.terminal import say, show
 from mmrec.types import ITEM_ID
 
 
-@shown()
+@console_output()
 def recommend(cfg: DictConfig) -> pl.DataFrame:
     """Prints and returns `rank, item_id, score` and the items' titles. All that the run knew of the user, the test part too, is left out.
 

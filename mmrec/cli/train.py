@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.settings import train_settings
 from mmrec.evaluation.compare.against_baselines import headlines
 from mmrec.evaluation.pages.terminal import console_table
@@ -14,7 +14,7 @@ from mmrec.files.storage import read_json
 from mmrec.terminal import say, show
 
 
-@shown()
+@console_output()
 def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> Path:
     """Runs a training configuration and returns its run folder. Raises ConfigError, DataError, … before anything long begins where it can.
 

@@ -25,7 +25,7 @@ from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.changes import Change, describe_changes
-from mmrec.experiment.run_folder.found import find_run
+from mmrec.experiment.run_folder.find import find_run
 from mmrec.experiment.settings import (
     Candidate,
     EvaluateSettings,

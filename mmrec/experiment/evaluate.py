@@ -11,7 +11,7 @@ from mmrec.experiment.evidence import Evidence, load_evidence
 from mmrec.experiment.measures import largest_k, measure_scorer
 from mmrec.experiment.models import fit_priors, make_data_module, make_spec
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_measured, read_split
-from mmrec.experiment.run_folder.found import read_as_run
+from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.experiment.run_folder.models import load_model
 from mmrec.experiment.settings import EvaluateSettings, SplitData, TrainingSettings
 from mmrec.files.storage import read_json
@@ -40,7 +40,7 @@ def evaluate(settings: EvaluateSettings) -> Reevaluation:
         DataError: the data have changed, or a file of the run is invalid.
     """
     run_dir, record = settings.run_dir, settings.run_dir / "run.json"
-    with read_as_run(run_dir):
+    with convert_file_errors(run_dir):
         recorded = read_json(record)
         ours, data_hash = read_entry(record, recorded, ("model",), str), read_entry(record, recorded, ("data", "hash"), str)
         seeds = read_entry(record, recorded, ("seeds",), list[int])
@@ -69,7 +69,7 @@ def open_trained(settings: EvaluateSettings) -> TrainedScorer:
         DataError: if its data are no longer the same, or a file of it is not as mmrec writes it.
     """
     run_dir, record = settings.run_dir, settings.run_dir / "run.json"
-    with read_as_run(run_dir):
+    with convert_file_errors(run_dir):
         recorded = read_json(record)
         data_hash, seed = read_entry(record, recorded, ("data", "hash"), str), read_entry(record, recorded, ("seed",), int)
         read_split(run_dir, recorded)

@@ -10,14 +10,14 @@ import polars as pl
 import torch
 
 from mmrec.data.features.align import align_vectors
+from mmrec.data.features.bag_of_words import find_words
 from mmrec.data.features.counterfactual import change_features, change_graph, change_inputs, change_words
 from mmrec.data.features.extract import Engine, encode_here, extract_features
 from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.data.features.texts import item_texts
-from mmrec.data.features.words import find_words
 from mmrec.data.interactions.filter import filter_interactions
 from mmrec.data.interactions.index import Index, check_catalogue
-from mmrec.data.interactions.leakage import flag_columns, flag_relations, forget_future
+from mmrec.data.interactions.leakage import drop_future_triples, flag_columns, flag_relations
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
@@ -81,7 +81,7 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     _log.info(f"{dataset.name}: {len(dataset.interactions):,} interactions, {index.n_users:,} users, {index.n_items:,} items")
     for note in (*dataset.counts, *dataset.notes):
         _log.info(f"  {note}")
-    dataset, hindsight = _without_hindsight(settings, dataset)
+    dataset, hindsight = _drop_future_evidence(settings, dataset)
     start = time.perf_counter()
     features, inputs, notes = _load_features(settings, dataset, index)
     features_s = time.perf_counter() - start
@@ -113,12 +113,12 @@ def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_
     return split
 
 
-def _without_hindsight(settings: EvidenceSettings, dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
+def _drop_future_evidence(settings: EvidenceSettings, dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
     """Remove triples that became known too late for the split, and add notes on evidence that may leak held-out rows."""
     triples, notes = dataset.triples, tuple[str, ...]()
     if settings.allows(KG):
         if triples is not None and TIMESTAMP in triples.columns:
-            triples, notes = forget_future(triples, settings.split(dataset.interactions))
+            triples, notes = drop_future_triples(triples, settings.split(dataset.interactions))
         notes += flag_columns(dataset.items, settings.graph.item_columns, "graph.item_columns")
         notes += () if triples is None else flag_relations(triples)
     for name, raw in dataset.inputs.items():

@@ -19,12 +19,12 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressB
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from mmrec import errors
+from mmrec.argument_errors import name_key_in_errors
 from mmrec.errors import DamagedCheckpoint, MmrecError, Terminated
 from mmrec.experiment.run_folder.files import checkpoint_folder
 from mmrec.experiment.settings import SplitData, TrainingSettings
 from mmrec.files.checkpoint import check_weights, newest_sound, read_checkpoint
 from mmrec.models.recommender import Recommender
-from mmrec.refusals import refine
 from mmrec.tasks.checkpoints import (
     BEST,
     SECONDS,
@@ -92,7 +92,7 @@ def make_trainer(settings: TrainingSettings, folder: Path) -> Trainer:
         FiniteCheck(),
         EarlyStopping(metric, mode="max" if is_higher_better else "min", patience=patience, check_finite=True),
         *_shown(settings, metric),
-        refine("checkpoint", lambda: CheckpointKeeper(folder, metric, settings.every_n_steps, is_higher_better)),
+        name_key_in_errors("checkpoint", lambda: CheckpointKeeper(folder, metric, settings.every_n_steps, is_higher_better)),
     ]
     more = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # otherwise it adds its own bar
     return settings.trainer(logger=settings.loggers(_version(settings)), **more)

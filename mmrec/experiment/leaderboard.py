@@ -10,7 +10,7 @@ import polars as pl
 from mmrec.errors import DataError
 from mmrec.evaluation.compare.leaderboard import MeasuredModel, Section, make_section
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_table
-from mmrec.experiment.run_folder.found import is_finished
+from mmrec.experiment.run_folder.find import is_finished
 from mmrec.experiment.run_folder.origin import is_made_here
 from mmrec.files.checkpoint import newest_sound
 from mmrec.files.storage import read_json

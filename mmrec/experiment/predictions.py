@@ -26,7 +26,7 @@ from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.measure.slices import make_groups, slices
 from mmrec.evaluation.measure.user_groups import user_groups
 from mmrec.experiment.run_folder.files import read_entry, read_index, read_measured, read_split, read_table
-from mmrec.experiment.run_folder.found import find_run
+from mmrec.experiment.run_folder.find import find_run
 from mmrec.files.storage import read_json, write_json, write_parquet
 from mmrec.frames import as_frame
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated

@@ -25,7 +25,7 @@ from mmrec.experiment.model_search import search_settings
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.experiment.run_folder.changes import record_changes
 from mmrec.experiment.run_folder.files import checkpoint_folder
-from mmrec.experiment.run_folder.found import is_finished
+from mmrec.experiment.run_folder.find import is_finished
 from mmrec.experiment.run_folder.lock import lock_run
 from mmrec.experiment.run_folder.models import write_fitted
 from mmrec.experiment.run_folder.origin import remember_run

@@ -29,7 +29,7 @@ from mmrec.errors import DamagedCheckpoint, DivergedError, MissingFile, Terminat
 from mmrec.files.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
 from mmrec.files.storage import write_json
 from mmrec.tasks.finite import FiniteCheck, first_bad_value
-from mmrec.tasks.position import Position, position_between_epochs, position_in_epoch, take_up
+from mmrec.tasks.position import Position, position_between_epochs, position_in_epoch, restore_position
 
 BEST, SECONDS = "best.json", "seconds.json"
 _N_KEPT = 2
@@ -128,7 +128,7 @@ class CheckpointKeeper(Checkpoint):
         self._kept = [tuple(pair) for pair in checkpoint["kept"]]
         if self.best and not (self.folder / self.best["checkpoint"]).is_dir():
             self.best = None  # lost, see replace_best: the best is selected from later epochs
-        take_up(trainer, self._position)
+        restore_position(trainer, self._position)
         for stopping in trainer.early_stopping_callbacks:
             state = checkpoint["callbacks"].get(stopping.state_key, {})
             state["patience"] = stopping.patience
@@ -199,7 +199,7 @@ class CheckpointKeeper(Checkpoint):
         """Write a checkpoint, mark it if its epoch is the best, and remove checkpoints that are no longer needed."""
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set, but not declared by Lightning
         for check in (callback for callback in callbacks if isinstance(callback, FiniteCheck)):
-            check.settle(trainer, trainer.lightning_module)
+            check.check_pending(trainer, trainer.lightning_module)
         if bad := first_bad_value(trainer.lightning_module):
             raise DivergedError(f"training left the finite numbers in epoch {position.epoch}: {bad}; the last checkpoint is from before")
         name = f"epoch_{position.epoch:04d}_step_{position.step:06d}"

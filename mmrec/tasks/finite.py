@@ -42,12 +42,12 @@ class FiniteCheck(Callback):
             if not verdict.isfinite() and (first_bad(pl_module) or not self._loss.isfinite()):
                 raise DivergedError(_message(trainer, pl_module, self._batch, self._loss))
             return
-        self.settle(trainer, pl_module)
+        self.check_pending(trainer, pl_module)
         event = torch.cuda.Event()
         self._copied = verdict.to("cpu", non_blocking=True), event, self._batch
         event.record()
 
-    def settle(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def check_pending(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Wait for the pending result."""
         if self._copied is None:
             return
@@ -57,7 +57,7 @@ class FiniteCheck(Callback):
             raise DivergedError(_message(trainer, pl_module, batch, None))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.settle(trainer, pl_module)
+        self.check_pending(trainer, pl_module)
 
 
 def first_bad(module: nn.Module) -> str | None:

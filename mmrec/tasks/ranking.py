@@ -94,7 +94,7 @@ class RankingTask(Task):
         return self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra
 
     def validate(self, rows: EvaluationSet) -> Validated:
-        rows = rows.thinned(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
+        rows = rows.subsampled(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
         if isinstance(self.model, MixedRecommender):
             return self._choose_weights(self.model, rows)
         if isinstance(self.model, GradientRecommender) and self.model.ranks_new_items and holds_new_items(rows, ~self.model.known_items):

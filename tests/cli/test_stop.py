@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 import mmrec.experiment.train
 from mmrec.cli.process.messages import errors_as_messages
-from mmrec.cli.process.terminate import terminable
+from mmrec.cli.process.terminate import end_on_sigterm
 from mmrec.cli.train import train
 from mmrec.errors import DamagedCheckpoint, DataError, DivergedError, Terminated
 from mmrec.experiment.run_folder.origin import remember_run
@@ -180,7 +180,7 @@ def test_sigterm_elsewhere_ends_with_a_line(
     """In the baselines, the features, the report: anything but training is simply left."""
     monkeypatch.setattr(mmrec.experiment.train, "_baselines", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, errors_as_messages("train"), terminable():
+    with pytest.raises(SystemExit) as end, errors_as_messages("train"), end_on_sigterm():
         trained()
     assert end.value.code == 143 and capsys.readouterr().err.rstrip().endswith(f"resume={tmp_path / 'run'}` goes on from here")
     assert signal.getsignal(signal.SIGTERM) is before
@@ -188,8 +188,8 @@ def test_sigterm_elsewhere_ends_with_a_line(
 
 def test_sigterm_in_a_call_that_does_not_return_ends_the_process() -> None:
     program = (
-        "import os, signal, threading, time\nfrom mmrec.cli.process.terminate import terminable\n"
-        "with terminable(grace_s=0.2):\n"
+        "import os, signal, threading, time\nfrom mmrec.cli.process.terminate import end_on_sigterm\n"
+        "with end_on_sigterm(grace_s=0.2):\n"
         "    try:\n        os.kill(os.getpid(), signal.SIGTERM)\n        time.sleep(60)\n"
         "    except SystemExit:\n        time.sleep(60)\n"
     )

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file
 from torch import Tensor
 
-import mmrec.experiment.tuning.kept_choices
+import mmrec.experiment.tuning.choice_cache
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
@@ -379,7 +379,7 @@ def test_another_way_of_training_gives_other_weights_that_work(override: str, ru
 
 def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fitted, tuned = [], []
-    fit, tune = Trainer.fit, mmrec.experiment.tuning.kept_choices.tune
+    fit, tune = Trainer.fit, mmrec.experiment.tuning.choice_cache.tune
 
     def blind_fit(self: Trainer, task: object, datamodule: object, **options: object) -> None:
         hidden = (datamodule.split / "test.parquet").rename(datamodule.split / "hidden")
@@ -393,7 +393,7 @@ def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monk
         return tune(make, search, spec, valid, metric)
 
     monkeypatch.setattr(Trainer, "fit", blind_fit)
-    monkeypatch.setattr(mmrec.experiment.tuning.kept_choices, "tune", counting_tune)
+    monkeypatch.setattr(mmrec.experiment.tuning.choice_cache, "tune", counting_tune)
     run = run_of("trainer.max_epochs=1", f"paths.cache={tmp_path}", again=True)
     sizes = {part: len(rows) for part, rows in split_of(run).items()}
     assert len(fitted) == 1 and tuned == [(sizes["train"], sizes["valid"])] * 8

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from mmrec.cli.main import main
 from mmrec.cli.train import train
 from mmrec.config.changes import asked_changes
-from mmrec.config.hydra.words import resume_words
+from mmrec.config.hydra.overrides import split_resume_overrides
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.files.checkpoint import read_checkpoint
@@ -180,6 +180,6 @@ def test_values_are_read_as_hydra_reads_them() -> None:
 
 def test_words_are_composed_by_hydra_unless_they_are_of_a_run() -> None:
     words = ["--cfg", "job", "resume=runs/x", "optimizer.lr=1", "hydra.verbose=true", "~baselines"]
-    assert resume_words(words) == (["--cfg", "job", "resume=runs/x", "hydra.verbose=true"], ["optimizer.lr=1", "~baselines"])
+    assert split_resume_overrides(words) == (["--cfg", "job", "resume=runs/x", "hydra.verbose=true"], ["optimizer.lr=1", "~baselines"])
     for others in (["seed=1"], ["resume=null", "seed=1"], ["-m", "resume=runs/x,runs/y", "seed=1"]):
-        assert resume_words(others) == (others, [])
+        assert split_resume_overrides(others) == (others, [])

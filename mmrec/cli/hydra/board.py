@@ -25,9 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 from mmrec.cli.train import train
 from mmrec.config.check import check
 from mmrec.config.hydra.errors import explain
+from mmrec.config.hydra.external_config import check_hydra_node
 from mmrec.config.hydra.internals import Callbacks
 from mmrec.config.hydra.quoting import quoted
-from mmrec.config.hydra.their_config import check_hydra_node
 from mmrec.config.selection import check_selection
 from mmrec.config.task import task_metrics
 from mmrec.config.values import flat, literal, plain

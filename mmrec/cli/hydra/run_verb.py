@@ -11,12 +11,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mmrec.cli.hydra.shorthand import spell_out
+from mmrec.cli.hydra.shorthand import expand_shorthand
 from mmrec.cli.hydra.sweep import add_run, finish_sweep, run_member, start_sweep
 from mmrec.cli.process.messages import errors_as_messages
 from mmrec.config.hydra.compose import check_trust
-from mmrec.config.hydra.their_config import check_config_dirs
-from mmrec.config.hydra.words import prepare_words, resume_words
+from mmrec.config.hydra.external_config import check_config_dirs
+from mmrec.config.hydra.overrides import prepare_overrides, split_resume_overrides
 from mmrec.config.resume import check_resume
 from mmrec.schemas import register_schemas
 
@@ -31,7 +31,7 @@ class Verb(NamedTuple):
 
 def run_verb(name: str, verb: Verb, words: list[str]) -> None:
     """Runs a verb with the words after it. Raises what its function raises, and Hydra's own errors."""
-    words = prepare_words(spell_out(name, words) if name.startswith("data ") else words)
+    words = prepare_overrides(expand_shorthand(name, words) if name.startswith("data ") else words)
     sys.argv = [f"mmrec {name}", *sorted(words, key=lambda word: word not in ("-m", "--multirun"))]  # argparse wants it before or after
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the messages are ours
     register_schemas()
@@ -39,7 +39,7 @@ def run_verb(name: str, verb: Verb, words: list[str]) -> None:
     check_config_dirs(words, verb.config_name)
     of_run: list[str] = []
     if name == "train":
-        sys.argv[1:], of_run = resume_words(sys.argv[1:])
+        sys.argv[1:], of_run = split_resume_overrides(sys.argv[1:])
     hydra.main(version_base="1.3", config_path="pkg://mmrec.conf", config_name=verb.config_name)(_called(verb, of_run))()
     finish_sweep()
 

@@ -16,7 +16,7 @@ _PATH_STARTS = ("/", "./", "../")
 _HYDRA = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "--config-dir", "-cd", "--multirun", "-m", "--help", "-h")
 
 
-def spell_out(verb: str, words: Sequence[str]) -> list[str]:
+def expand_shorthand(verb: str, words: Sequence[str]) -> list[str]:
     """The words of a verb as Hydra takes them. Raises ConfigError for an unknown option, one without a value, none or a second folder."""
     options, spelt, folder, queue = _OPTIONS[verb], [], None, list(words)
     while queue:

@@ -18,7 +18,7 @@ GRACE_S = 8.0
 
 
 @contextlib.contextmanager
-def terminable(grace_s: float = GRACE_S) -> Iterator[None]:
+def end_on_sigterm(grace_s: float = GRACE_S) -> Iterator[None]:
     """SIGTERM raises Terminated in the main thread; whoever has something to keep may answer it otherwise meanwhile.
 
     The interpreter runs handlers between its own instructions alone, so one long call of a library would put them off. A thread is woken by

@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mmrec.config.hydra.errors import explain
+from mmrec.config.hydra.external_config import check_config_dirs
 from mmrec.config.hydra.internals import get_args_parser
-from mmrec.config.hydra.their_config import check_config_dirs
-from mmrec.config.hydra.words import prepare_words, resume_words
+from mmrec.config.hydra.overrides import prepare_overrides, split_resume_overrides
 from mmrec.errors import ConfigError
 from mmrec.schemas import register_schemas
 
@@ -33,7 +33,7 @@ class Composed(NamedTuple):
     """Those of the run that is resumed included."""
 
 
-def compose_words(config_name: str, words: Sequence[str]) -> Composed:
+def compose_overrides(config_name: str, words: Sequence[str]) -> Composed:
     """Return the configuration that the command line would compose from the same words.
 
     Raises:
@@ -41,13 +41,13 @@ def compose_words(config_name: str, words: Sequence[str]) -> Composed:
     """
     with _own_hydra():
         try:
-            prepared = prepare_words(words)
+            prepared = prepare_overrides(words)
             check_config_dirs(prepared, config_name)
             arguments, _ = get_args_parser().parse_known_args(prepared)
             options = [word for word in prepared if word.startswith("-") and not word.startswith(("--config-dir", "-cd"))]
             if options:
                 raise ConfigError(f"{options[0]}: an option of the command line; expected overrides as key=value")
-            overrides, of_run = resume_words(arguments.overrides)
+            overrides, of_run = split_resume_overrides(arguments.overrides)
             if arguments.config_dir is not None:
                 overrides = [*overrides, f"hydra.searchpath=[file://{arguments.config_dir}]"]
             GlobalHydra.instance().clear()  # where a check has left one

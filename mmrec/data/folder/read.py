@@ -23,7 +23,7 @@ import polars as pl
 
 from mmrec.data.folder.inputs import Input, find_inputs, named_columns
 from mmrec.data.folder.item_columns import IMAGE_COLUMN, choose_image, choose_texts
-from mmrec.data.folder.quarantine import settle
+from mmrec.data.folder.quarantine import report_or_quarantine
 from mmrec.data.folder.settings import FILE, Layout, Settings, read_settings
 from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.data.pictures.names import find_pictures, is_pattern
@@ -127,7 +127,7 @@ def read_folder(
     opened, problems = open_folder(path, layout, limits), Problems()
     read, vectors = read_tables(opened, problems, {})
     content_hash = opened.content_hash
-    settle(read, problems, on_error, quarantine, content_hash)
+    report_or_quarantine(read, problems, on_error, quarantine, content_hash)
     dataset = make_dataset(opened, read, vectors, pictures)
     return replace(dataset, hosts=Hosts(tuple(allow_hosts or ()), allow_private), content_hash=content_hash)
 

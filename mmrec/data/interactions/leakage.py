@@ -22,7 +22,7 @@ _OVER_ALL_TIME = re.compile(
 _IF_NUMERIC = re.compile(f"{_COUNTED}|rank|score|stars|popular")
 
 
-def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def drop_future_triples(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Remove the triples that became known at or after the first held-out interaction, and report them; triples without a time stay.
 
     All triples stay, with a note, if the split does not cut all rows at one time (only `global_time` guarantees it): a triple that is later

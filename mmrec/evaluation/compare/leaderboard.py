@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from mmrec.errors import DataError
-from mmrec.evaluation.compare.against_baselines import told_direction
+from mmrec.evaluation.compare.against_baselines import describe_direction
 from mmrec.evaluation.compare.runs import LEVEL
 from mmrec.evaluation.compare.significance import PairedTest, Values, holm, mean_interval, paired_test_within_seeds
 from mmrec.evaluation.format import format_p, format_value
@@ -163,7 +163,7 @@ def describe_section(section: Section) -> str:
     both = f"{format_value(ours)} against {format_value(theirs)}"
     if not theirs:
         return f"{first.name} reaches {format_value(ours)} in {metric}, where every baseline is at zero"
-    direction = told_direction(sign(metric, section.lower_is_better))
+    direction = describe_direction(sign(metric, section.lower_is_better))
     size = "level with" if ours == theirs else f"{abs(ours / theirs - 1):.1%} {'above' if ours > theirs else 'below'}"
     if test is None or best.p_holm is None:
         return f"{first.name} is {size} {which}, in {metric} ({both}){direction}"

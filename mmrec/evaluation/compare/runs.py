@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from mmrec.errors import ConfigError, DataError, nearest
-from mmrec.evaluation.compare.against_baselines import cutoff, told_direction
+from mmrec.evaluation.compare.against_baselines import cutoff, describe_direction
 from mmrec.evaluation.compare.significance import PairedTest, align_users, bootstrap_interval, holm, paired_test
 from mmrec.evaluation.format import format_p, format_percent, format_value, without_zero
 from mmrec.metrics.direction import sign
@@ -133,7 +133,7 @@ def _verdict(difference: RunDifference, comparison: RunComparison) -> str:
     said += f", {format_p(difference.p_holm)}" + (f" after Holm over {n} comparisons" if n > 1 else "")
     if difference.p_holm < LEVEL and test.includes_zero:
         said += f", but with the seeds counted in the 95% interval is {test.low:+.4f} to {test.high:+.4f}"
-    said += told_direction(sign(comparison.metric, comparison.first.lower_is_better))
+    said += describe_direction(sign(comparison.metric, comparison.first.lower_is_better))
     said += f", d = {without_zero(test.d_z, 2)}" if test.d_z is not None else ""
     return (
         said + f", higher for {test.superiority:.0%} of {test.n_users:,} users (ties by half)" + _on_cold_items(difference.run, comparison)

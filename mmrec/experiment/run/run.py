@@ -18,7 +18,7 @@ from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
 from mmrec.experiment.run_folder.files import PARTS, read_entry, read_table
-from mmrec.experiment.run_folder.found import find_run, read_as_run
+from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
 from mmrec.types import ITEM_ID, USER_ID
@@ -65,7 +65,7 @@ class Run:
 
         Metrics of the test part are called `test/…`, those of the validation part, which have no interval, `val/…`.
         """
-        with read_as_run(self.folder):
+        with convert_file_errors(self.folder):
             return metrics_table(read_json(self.folder / "metrics.json"))
 
     @cached_property

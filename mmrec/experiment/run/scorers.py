@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.files import read_vectors
-from mmrec.experiment.run_folder.found import read_as_run
+from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
 
@@ -44,7 +44,7 @@ class RunScorers:
     def of_users(self) -> TrainedScorer:
         """Return what scores the users of the run, from its folder alone."""
         if self._of_users is None:
-            with read_as_run(self.run_dir):
+            with convert_file_errors(self.run_dir):
                 self._of_users = self._open()
         return self._of_users
 

@@ -88,7 +88,7 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
         LackingData: as in `fit`.
     """
     space = read_space(search.space)
-    trials = _Trials(make, spec, valid.thinned(max(_MAX_SCORES, _LEAST_USERS * valid.seen.n_items)), metric)
+    trials = _Trials(make, spec, valid.subsampled(max(_MAX_SCORES, _LEAST_USERS * valid.seen.n_items)), metric)
 
     def is_done() -> bool:
         return trials.hopeless or len(trials.tried) >= search.n_trials

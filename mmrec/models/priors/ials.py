@@ -64,7 +64,7 @@ class IALSFactors:
         self.chosen = choices.plain()
         return cast("LinearFactors", best[1])
 
-    def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
+    def rejection_reason(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
         """Try the middle of each list at the smallest rank for a few iterations, if the data are large."""
         rank = min(self.rank)
         if (spec.n_users + spec.n_items) * rank <= _QUICK:

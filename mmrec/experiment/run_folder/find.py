@@ -54,7 +54,7 @@ def check_contents(run_dir: Path) -> None:
 
 
 @contextmanager
-def read_as_run(run_dir: Path) -> Iterator[None]:
+def convert_file_errors(run_dir: Path) -> Iterator[None]:
     """Convert exceptions about invalid content of a run's files to DataError within the block."""
     try:
         yield

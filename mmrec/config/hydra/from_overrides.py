@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from mmrec.config.hydra.compose import compose_words
+from mmrec.config.hydra.compose import compose_overrides
 from mmrec.config.hydra.quoting import quoted
 from mmrec.config.resume import check_resume
 from mmrec.errors import ConfigError
@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"(?!(true|false|null|nan|inf|yes|no|on|off)$)[A-Za-z_][\w./
 """Texts that the grammar of overrides takes for a text as they are."""
 
 
-def words_of(settings: Mapping[str, Any]) -> list[str]:
+def to_overrides(settings: Mapping[str, Any]) -> list[str]:
     """Return keys and values as overrides: `{"split": "global_time", "evidence": {"image": False}}` is `split=global_time
     evidence.image=false`. A dictionary sets the keys in it, and leaves others as they are."""
     return [f"{key}={_literal(value)}" for key, value in _leaves(settings, "")]
@@ -29,7 +29,7 @@ def words_of(settings: Mapping[str, Any]) -> list[str]:
 
 def train_settings_of(words: Sequence[str]) -> "TrainSettings":
     """Return the settings of `mmrec train` with these words. Raises ConfigError as that ends, before any data are read."""
-    composed = compose_words("train", words)
+    composed = compose_overrides("train", words)
     check_resume(composed.cfg)
     from mmrec.config.settings import train_settings  # imports lightning, which no mistake above has to wait for
 
@@ -53,7 +53,7 @@ def train_settings_of_dataset(words: Sequence[str], name: str, keys: Mapping[str
         if re.match(r"[+~]*(data[.=@/]|data$|resume=)", word):
             raise ConfigError(f"{word}: the data are the dataset that was given; leave one of the two out")
     folder = re.sub(r"[^\w.-]+", "_", name).strip(".") or "dataset"
-    composed = compose_words("train", [*words, "data=folder", f"data.path={quoted(folder)}", *words_of({"data": keys})])
+    composed = compose_overrides("train", [*words, "data=folder", f"data.path={quoted(folder)}", *to_overrides({"data": keys})])
     cfg = composed.cfg
     from mmrec.config.run_dir import free_run_dir  # imports torch
 
@@ -67,7 +67,7 @@ def train_settings_of_dataset(words: Sequence[str], name: str, keys: Mapping[str
 
 def evaluate_settings_of(words: Sequence[str]) -> "EvaluateSettings":
     """Return the settings of `mmrec evaluate` with these words. Raises ConfigError as that ends."""
-    cfg = compose_words("evaluate", words).cfg
+    cfg = compose_overrides("evaluate", words).cfg
     from mmrec.config.check import check
     from mmrec.config.settings import evaluate_settings
 

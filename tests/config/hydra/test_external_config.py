@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrec.config.hydra.their_config import check_config_dirs
+from mmrec.config.hydra.external_config import check_config_dirs
 from mmrec.errors import ConfigError
 from mmrec.schemas import register_schemas
 

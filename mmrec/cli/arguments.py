@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mmrec.errors import ConfigError, nearest
 
 
-def parse_words(parser: ArgumentParser, words: Sequence[str]) -> tuple[Namespace, list[str]]:
+def parse_arguments(parser: ArgumentParser, words: Sequence[str]) -> tuple[Namespace, list[str]]:
     """What the parser knows of the words, and the rest. Raises ConfigError for a value that an option cannot have."""
     try:
         return parser.parse_known_args(words)
@@ -15,7 +15,7 @@ def parse_words(parser: ArgumentParser, words: Sequence[str]) -> tuple[Namespace
         raise ConfigError(f"{error.argument_name}: {error.message}") from None
 
 
-def no_such_option(parser: ArgumentParser, word: str) -> ConfigError:
+def unknown_option_error(parser: ArgumentParser, word: str) -> ConfigError:
     """The error for an option that is none, with the nearest that is."""
     options = re.findall(r"--[\w-]+", parser.format_help())
     return ConfigError(f"{word}: there is no such option; {nearest(word, options)}")

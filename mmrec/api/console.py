@@ -8,17 +8,17 @@ from mmrec.terminal import messages_shown, progress_bar
 
 
 @contextmanager
-def shown() -> Iterator[None]:
+def console_output() -> Iterator[None]:
     """Shows messages and progress on stderr until the end of the block, or of the function that it decorates."""
     with messages_shown(), progress_told(progress_bar):
         yield
 
 
 @contextmanager
-def shown_if(wanted: bool) -> Iterator[None]:
+def console_output_if(wanted: bool) -> Iterator[None]:
     """As `shown`, where that is wanted."""
     if not wanted:
         yield
         return
-    with shown():
+    with console_output():
         yield

@@ -12,7 +12,7 @@ _OPEN = re.compile(r"data\.(features|inputs)[.=]")
 """Keys with whatever names a person has below them: Hydra wants ++ for that."""
 
 
-def prepare_words(words: Sequence[str]) -> list[str]:
+def prepare_overrides(words: Sequence[str]) -> list[str]:
     """Return the words as Hydra takes them: paths quoted, and open keys with the sign that adds them.
 
     Raises:
@@ -29,7 +29,7 @@ def prepare_words(words: Sequence[str]) -> list[str]:
     return prepared
 
 
-def resume_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def split_resume_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """The words of a command line that Hydra composes, and, where they resume a run, the overrides of that run.
 
     Hydra would hold the overrides against the default configuration, which lacks what the run chose otherwise. A sweep stays Hydra's.
