@@ -64,9 +64,9 @@ def _parted(given: "tuple[str | Dataset, ...]") -> "tuple[Dataset | None, list[s
     words = given[len(first) :]
     for word in words:
         if not isinstance(word, str):
-            raise ConfigError(f"expected words such as 'split=global_time' after the dataset, came {type(word).__name__}")
+            raise ConfigError(f"expected words such as 'split=global_time' after the dataset, found {type(word).__name__}")
     if first and not hasattr(first[0], "interactions"):
-        raise ConfigError(f"expected a dataset or words such as 'data=movielens_100k', came {type(first[0]).__name__}; see mmrec.Dataset")
+        raise ConfigError(f"expected a dataset or words such as 'data=movielens_100k', found {type(first[0]).__name__}; see mmrec.Dataset")
     return (first[0] if first else None), [str(word) for word in words]
 
 

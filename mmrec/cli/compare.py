@@ -60,7 +60,7 @@ def _parse(words: Sequence[str]) -> Namespace:
     if unknown:
         raise unknown_option_error(parser, unknown[0])
     if len(arguments.runs) < 2:
-        raise ConfigError(f"compare: expected two run folders or more, came {len(arguments.runs)}: mmrec compare runs/a runs/b")
+        raise ConfigError(f"compare: expected two run folders or more, found {len(arguments.runs)}: mmrec compare runs/a runs/b")
     if arguments.metric is not None:
         arguments.metric = arguments.metric.removeprefix("test/")
     return arguments
@@ -70,7 +70,7 @@ def _read(paths: Sequence[str]) -> list[MeasuredRun]:
     folders = [find_run(path) for path in paths]
     twice = sorted({str(folder) for folder in folders if sum(folder.resolve() == other.resolve() for other in folders) > 1})
     if twice:
-        raise ConfigError(f"compare: {twice[0]} is there twice")
+        raise ConfigError(f"compare: {twice[0]} is repeated")
     configs = [dict(flat(_config(folder))) for folder in folders]
     labels = run_labels(configs, [folder.resolve().name for folder in folders])
     return [read_measured_run(folder, label) for folder, label in zip(folders, labels, strict=True)]

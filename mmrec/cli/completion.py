@@ -34,7 +34,7 @@ def completion(words: Sequence[str]) -> None:
     elif len(words) == 1 and words[0] in SCRIPTS:
         say(*SCRIPTS[words[0]].splitlines(), stderr=False)
     else:
-        raise ConfigError(f"completion: expected a shell, came `{' '.join(words)}`; {nearest(' '.join(words), SCRIPTS)}")
+        raise ConfigError(f"completion: expected a shell, found `{' '.join(words)}`; {nearest(' '.join(words), SCRIPTS)}")
 
 
 def complete(line: str) -> list[str]:

@@ -27,7 +27,7 @@ def pretrain_command(cfg: DictConfig) -> Card:
     check(cfg, PretrainConfig)
     check_writable(Path(cfg.output).parent, "output")
     if cfg.pretrain not in ("clip", "kg"):
-        raise ConfigError(f"pretrain: expected clip or kg, came {cfg.pretrain}")
+        raise ConfigError(f"pretrain: expected clip or kg, found {cfg.pretrain}")
     dataset: Dataset = build(cfg, "data")
     schedule = Schedule(cfg.seed, cfg.epochs, cfg.batch_size, cfg.learning_rate)
     if cfg.pretrain == "kg":

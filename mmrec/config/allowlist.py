@@ -31,14 +31,14 @@ def allowed_prefixes(cfg: DictConfig) -> tuple[str, ...]:
     named = cfg.get("trusted_packages") or []
     for name in named:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
-            raise ConfigError(f"trusted_packages: expected names of Python packages, came `{name}`")
+            raise ConfigError(f"trusted_packages: expected names of Python packages, found `{name}`")
     return (*ALLOWED, *(f"{name}." for name in (*trusted_packages(), *named)))
 
 
 def resolve(path: Any, allowed: tuple[str, ...]) -> Any:
     """Import the object that a `_target_` names. Raises ConfigError if it does not exist or is not allowed."""
     if not isinstance(path, str) or "." not in path:
-        raise ConfigError(f"expected package.module.Name, came `{path}`")
+        raise ConfigError(f"expected package.module.Name, found `{path}`")
     module_name, name = path.rsplit(".", 1)
     if not _is_allowed(path, allowed):
         package, packages = path.partition(".")[0], [prefix.removesuffix(".") for prefix in allowed]

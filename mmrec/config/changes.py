@@ -105,7 +105,7 @@ def _refused(key: str, value: Any, saved: DictConfig) -> str | None:
         hint = nearest(inside or first, there) if OmegaConf.is_dict(there) else f"`{first}` has no keys"
         return f"{key}: the run has no `{node}`; {hint}"
     if key in (_MAX_EPOCHS, _PATIENCE) and not fits(value, int):
-        return f"{key}: expected a whole number, came `{value}`"
+        return f"{key}: expected a whole number, found `{value}`"
     if _is_among(key, ALWAYS + WHILE_TRAINING):
         return None
     if key not in _leaves(saved):
@@ -120,7 +120,7 @@ def _without_effect(saved: DictConfig, changes: dict[str, Change], run_dir: Path
     progress = [read_progress(run_dir, seed) for seed in _seeds(cfg)]
     last = max((at.epoch for at in progress), default=0)
     if _MAX_EPOCHS in changes and _max_epochs(cfg) < last:
-        return [f"{_MAX_EPOCHS}: the run has trained {last} epochs already; expected at least as many, came {cfg.trainer.max_epochs}"]
+        return [f"{_MAX_EPOCHS}: the run has trained {last} epochs already; expected at least as many, found {cfg.trainer.max_epochs}"]
     if not all(_is_ended(at, cfg) for at in progress):
         return []
     was_ended = all(_is_ended(at, saved) for at in progress)

@@ -63,7 +63,7 @@ def _schema_problems(values: dict[str, Any], schema: type, prefix: str) -> Itera
         elif one.type == Node and value is None:
             continue
         elif not fits(value, one.type) or (one.type != Node and _has_target(value)):
-            yield key, f"expected {type_name(one.type)}, came `{value}`"
+            yield key, f"expected {type_name(one.type)}, found `{value}`"
 
 
 def _problems(node: Any, key: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -108,7 +108,7 @@ def _target_problems(node: dict[str, Any], key: str, allowed: tuple[str, ...]) -
     for name, values in given.items():
         for one in values:
             if name in takes and one != MISSING and not (fits(one, takes[name]) and (not _has_target(one) or _takes_objects(takes[name]))):
-                yield f"{key}.{name}", f"expected {type_name(takes[name])}, came `{one}`"
+                yield f"{key}.{name}", f"expected {type_name(takes[name])}, found `{one}`"
 
 
 def _taken(target: Any) -> tuple[dict[str, Any], list[str], bool]:

@@ -30,7 +30,7 @@ def check_evidence(cfg: DictConfig) -> None:
                 raise ConfigError(f"{key}.{unknown[0]}: there is no such key; {nearest(f'{key}.{unknown[0]}', known)}")
     for name, node in values["encoders"].items():
         if not (isinstance(node, dict) and "_target_" in node):
-            raise ConfigError(f"encoders.{name}: expected an encoder with its `_target_`, came `{node}`")
+            raise ConfigError(f"encoders.{name}: expected an encoder with its `_target_`, found `{node}`")
 
 
 def _check_value(key: str, value: Any, changes: tuple[str, ...]) -> None:

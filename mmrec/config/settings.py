@@ -211,7 +211,7 @@ def _searched(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]
 def _model_settings(cfg: DictConfig) -> ModelSettings:
     settings, kind = OmegaConf.create({"model": read_model(cfg, "model")[0]}), target(cfg, "model")
     if not (isinstance(kind, type) and issubclass(kind, ClosedFormRecommender | GradientRecommender)):
-        raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, came `{cfg.model._target_}`")
+        raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, found `{cfg.model._target_}`")
     return ModelSettings(
         name=str(cfg.model.get("name") or cfg.model._target_.split(".")[-2]),  # earlier runs without a name use that of the module
         kind=kind,

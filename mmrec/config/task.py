@@ -52,5 +52,5 @@ def make_task(cfg: DictConfig, model: Recommender) -> Task:
 def _task_class(cfg: DictConfig) -> type[Task]:
     found = target(cfg, "task")
     if not (isinstance(found, type) and issubclass(found, Task)):
-        raise ConfigError(f"task._target_: expected a class made from mmrec.tasks.task.Task, came `{cfg.task._target_}`")
+        raise ConfigError(f"task._target_: expected a class made from mmrec.tasks.task.Task, found `{cfg.task._target_}`")
     return found

@@ -161,7 +161,7 @@ def _check(archive: Path, name: str, is_file: bool, is_again: bool) -> None:
     if not is_file:
         raise DownloadError(f"{archive.name}: expected `{name}` to be a plain file, it is a link or a device")
     if is_again:
-        raise DownloadError(f"{archive.name}: the member `{name}` is there twice")
+        raise DownloadError(f"{archive.name}: the member `{name}` is repeated")
 
 
 def _too_large(archive: Path, max_bytes: int) -> DownloadError:

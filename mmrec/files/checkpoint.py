@@ -168,7 +168,7 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, list | tuple):
         items = [_encode(child, f"{path}/{position}", tensors) for position, child in enumerate(value)]
         return items if isinstance(value, list) else {_MARK: "tuple", "items": items}
-    raise TypeError(f"{path}: a checkpoint holds tensors and plain values, came {type(value).__qualname__}")
+    raise TypeError(f"{path}: a checkpoint holds tensors and plain values, found {type(value).__qualname__}")
 
 
 def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:

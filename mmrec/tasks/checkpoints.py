@@ -70,7 +70,7 @@ class CheckpointKeeper(Checkpoint):
 
     def __init__(self, folder: Path, metric: str, every_n_steps: int | None, is_higher_better: bool = True) -> None:
         if every_n_steps is not None and every_n_steps < 1:
-            raise ValueError(f"every_n_steps: expected at least 1, or null, came {every_n_steps}")
+            raise ValueError(f"every_n_steps: expected at least 1, or null, found {every_n_steps}")
         self.folder, self.metric, self.every_n_steps = folder, metric, every_n_steps
         self.sign = 1 if is_higher_better else -1
         self.seconds_before = 0.0  # training time before the resumed checkpoint
@@ -240,7 +240,7 @@ def read_best(folder: Path) -> dict[str, Any] | None:
         return None
     name = best.get("checkpoint") if isinstance(best, dict) else None
     if not isinstance(best, dict) or not isinstance(name, str) or not _NAME.fullmatch(name):  # rejects paths to outside the folder
-        raise DamagedCheckpoint(f"{folder / BEST}: checkpoint: expected one beside it, such as epoch_0001_step_000000, came `{name}`")
+        raise DamagedCheckpoint(f"{folder / BEST}: checkpoint: expected one beside it, such as epoch_0001_step_000000, found `{name}`")
     return best
 
 

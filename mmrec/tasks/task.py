@@ -74,7 +74,7 @@ class Task(LightningModule, ABC):
     ) -> None:
         super().__init__()
         if embedding_lr < 0:
-            raise ValueError(f"embedding_lr: expected at least 0, came {embedding_lr}")
+            raise ValueError(f"embedding_lr: expected at least 0, found {embedding_lr}")
         self.groups = GROUPS if groups is None else groups
         check_rates(self.groups, "task.groups")
         if "lr" in self.groups.get(TABLES, {}):

@@ -99,7 +99,7 @@ def test_options_that_cannot_be_are_one_message(options: list[str], said: str, m
 
 def test_it_takes_two_different_folders(make_run: Runs) -> None:
     first = make_run("one")
-    with pytest.raises(ConfigError, match="expected two run folders or more, came 1"):
+    with pytest.raises(ConfigError, match="expected two run folders or more, found 1"):
         compare(words(first))
-    with pytest.raises(ConfigError, match="one is there twice"):
+    with pytest.raises(ConfigError, match="one is repeated"):
         compare(words(first, f"{first}/"))

@@ -200,10 +200,10 @@ def test_a_crash_is_in_the_log_and_costs_no_other_run(leaderboard: Leaderboard, 
     ("arguments", "said"),
     [
         (["board=movielens"], "mmrec: board: there is no choice `movielens`; did you mean `movielens_"),
-        (["board.seeds=[]"], "mmrec: board.seeds: expected one or more, came none"),
+        (["board.seeds=[]"], "mmrec: board.seeds: expected one or more, found none"),
         (["board.metric=ndgc@20"], "mmrec: board.metric: `ndgc@20` is no column of a board; did you mean `ndcg@20`?"),
         (["board.columns=[ndcg@7]"], "mmrec: board.columns: `ndcg@7` is no column of a board"),
-        (["board.seeds=[1,2,1]"], "mmrec: board.seeds: `1` is there twice"),
+        (["board.seeds=[1,2,1]"], "mmrec: board.seeds: `1` is repeated"),
         (["+board.models.popularity=[]"], "mmrec: board.models: `popularity` is what a baseline is called; choose another name"),
         (
             [f"board.models.fusion={listed(['fusion=gatd'])}"],
@@ -285,4 +285,4 @@ def test_a_model_of_others_runs_where_the_command_line_trusts_them(
     assert code == 0 and err.count(" done in ") == 1
     assert "resumed from epoch_0001_step_000000" in (run / "log.txt").read_text(encoding="utf-8")
     code, _, err = leaderboard(*board, "trusted_packages=['no such']")
-    assert code == 2 and "trusted_packages: expected names of Python packages, came `no such`" in err
+    assert code == 2 and "trusted_packages: expected names of Python packages, found `no such`" in err

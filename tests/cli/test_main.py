@@ -97,7 +97,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
             ["data", "check", "x", "data.columns.itemid=y"],
             "mmrec: data.columns.itemid: there is no such key; did you mean `data.columns.item_id`",
         ),
-        (["data", "describe", "x", "examples=-1"], "mmrec: examples: expected at least 0, came -1"),
+        (["data", "describe", "x", "examples=-1"], "mmrec: examples: expected at least 0, found -1"),
         (["data", "describe", "shop"], "mmrec: shop does not exist; "),
         (["data", "init", "shop"], "mmrec: shop does not exist; "),
         (["data", "init", "--forec", "x"], "mmrec: --forec: there is no such option; did you mean `--force`?"),
@@ -111,13 +111,13 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         (["train", "further_evidence=rewired"], "mmrec: further_evidence: `rewired` is no value of it; choose from `false`, `noise`"),
         (["train", "text_encoder.max_length=9"], "mmrec: text_encoder.max_length: it is called `encoders.text.max_length` now"),
         (["train", "+image_encoder.revision=x"], "mmrec: image_encoder"),
-        (["train", "encoders.txet._target_=x"], "mmrec: encoders.txet._target_: expected package.module.Name, came `x`"),
+        (["train", "encoders.txet._target_=x"], "mmrec: encoders.txet._target_: expected package.module.Name, found `x`"),
         (["train", "~fusion.n_layer"], "mmrec: fusion.n_layer: there is no such key; did you mean `fusion.n_layers`?"),
         (["train", "fusion=atention"], "mmrec: fusion: there is no choice `atention`; did you mean `attention`?"),
         (["train", "fusion=3"], "mmrec: fusion: there is no choice `3`; choose from `attention`, `concat`, `gated`, `mean`"),
         (["train", "splitt=cold_item"], "mmrec: splitt: there is no such key; did you mean `split`?"),
         (["train", "ablation=[no_txt]"], "mmrec: ablation: there is no choice `no_txt`; did you mean `no_text`?"),
-        (["train", "model.embedding_dim=big"], "mmrec: model.embedding_dim: expected int, came `big`"),
+        (["train", "model.embedding_dim=big"], "mmrec: model.embedding_dim: expected int, found `big`"),
         (["train", "data=folder"], "mmrec: data.path: a value is needed; set it as `data.path=…`"),
         (
             ["train", "evidence.text=maybe"],
@@ -131,7 +131,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         ),
         (["train", "seed=many"], "mmrec: seed=many: Value 'many' of type 'str' could not be converted to Integer"),
         (["train", "loss._target_=os.system"], "mmrec: loss._target_: `os.system` is not among what a configuration may build"),
-        (["train", "n_seeds=0"], "mmrec: n_seeds: expected at least 1, came 0"),
+        (["train", "n_seeds=0"], "mmrec: n_seeds: expected at least 1, found 0"),
         (["train", "selection.metric=test/ndcg@20"], "mmrec: selection.metric: `test/ndcg@20` is not computed on the validation part"),
         (["train", "selection.metric=val/ndcg@5"], "mmrec: selection.metric: `val/ndcg@5` is not computed on the validation part"),
         (
@@ -141,7 +141,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         (["evaluate"], "mmrec: run: a value is needed; set it as `run=…`"),
         (["evaluate", "run=runs/none"], "mmrec: run: runs/none is not there"),
         (["compare", "runs/none", "runs/no"], "mmrec: run: runs/none is not there"),
-        (["compare", "runs/none"], "mmrec: compare: expected two run folders or more, came 1"),
+        (["compare", "runs/none"], "mmrec: compare: expected two run folders or more, found 1"),
         (["compare", "--outptu=x"], "mmrec: --outptu=x: there is no such option; did you mean `--output`?"),
         (["recommend", "run=runs/none", "user=3"], "mmrec: run: runs/none is not there"),
         (["recommend", "run=runs/none", "usr=3"], "mmrec: usr: there is no such key; did you mean `user`?"),
@@ -248,7 +248,7 @@ def test_a_run_is_trained_evaluated_and_asked(command: Command, shop_overrides: 
     code, _, err = command("recommend", "run=runs/one", "user=u77")
     assert code == 2 and err.startswith("mmrec: user: the run knows no `u77`; did you mean `u")
     code, _, err = command("recommend", "run=runs/one", "user=u7", "k=0")
-    assert code == 2 and err.startswith("mmrec: k: expected at least 1, came 0")
+    assert code == 2 and err.startswith("mmrec: k: expected at least 1, found 0")
     code, _, err = command("evaluate", "run=runs/on")
     assert code == 2 and "runs/one" in err
     code, _, err = command("train", *shop_overrides, "run_dir=runs/one")
@@ -270,14 +270,14 @@ def test_a_failing_run_of_a_sweep_leaves_the_others_theirs(command: Command, sho
     assert len(list((tmp_path / "runs").glob("*/metrics.json"))) == 2
     table = out[out.rindex(" run ") :]
     assert table.count("optimizer.lr=") == 3 and table.count("failed") == 1
-    assert err.endswith("mmrec: optimizer.lr=-1: optimizer.lr: expected at least 0, came -1\n")
+    assert err.endswith("mmrec: optimizer.lr=-1: optimizer.lr: expected at least 0, found -1\n")
 
 
 def test_a_sweep_whose_runs_all_fail_says_why_of_each(command: Command, shop_overrides: list[str]) -> None:
     code, out, err = command("train", "-m", *shop_overrides, "model.embedding_dim=0,big")
     assert code == 2 and not out and "Traceback" not in err
-    assert "model.embedding_dim=0: model.embedding_dim: expected at least 1, came 0" in err
-    assert err.endswith("model.embedding_dim=big: model.embedding_dim: expected int, came `big`\n")
+    assert "model.embedding_dim=0: model.embedding_dim: expected at least 1, found 0" in err
+    assert err.endswith("model.embedding_dim=big: model.embedding_dim: expected int, found `big`\n")
 
 
 @pytest.mark.parametrize("arguments", [["train", "data=folder", "data.path=x"], ["data", "check", "x"], ["pretrain"]])

@@ -48,7 +48,7 @@ def test_a_finished_run_is_not_overwritten(tmp_path: Path, compose: Compose, sho
 )
 def test_a_number_out_of_its_bounds_is_refused_with_its_key_before_data_are_read(override: str, compose: Compose) -> None:
     key = override.partition("=")[0]
-    with pytest.raises(ConfigError, match=rf"^{re.escape(key)}: expected .*, came "):
+    with pytest.raises(ConfigError, match=rf"^{re.escape(key)}: expected .*, found "):
         train(compose("data=folder", "data.path=/is/not/there", override))
 
 
@@ -60,7 +60,7 @@ def test_ratios_that_leave_nothing_to_train_on_are_refused_before_data_are_read(
 @pytest.mark.parametrize("override", ["data.text_columns=[title,item_id]", "data.text_columns=[title,title]", "data.image_column=item_id"])
 def test_columns_that_are_no_evidence_are_refused_before_training(override: str, compose: Compose, shop_overrides: list[str]) -> None:
     key = override.partition("=")[0]
-    with pytest.raises(ConfigError, match=rf"^{key}: `(item_id` holds the ids|title` is there twice)"):
+    with pytest.raises(ConfigError, match=rf"^{key}: `(item_id` holds the ids|title` is repeated)"):
         train(compose(*shop_overrides, override))
 
 

@@ -44,9 +44,9 @@ def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
     board = plain(cfg)["board"]
     for key in ("data", "splits", "models", "seeds", "columns"):
         if not board[key]:
-            raise ConfigError(f"board.{key}: expected one or more, came none")
+            raise ConfigError(f"board.{key}: expected one or more, found none")
         if twice := [value for value in board[key] if list(board[key]).count(value) > 1]:
-            raise ConfigError(f"board.{key}: `{twice[0]}` is there twice")
+            raise ConfigError(f"board.{key}: `{twice[0]}` is repeated")
     first = next(iter(board["models"]))
     trusted, ours, runs = list(cfg.trusted_packages), literal(_load(()).hydra), []
     for data, split, model in itertools.product(board["data"], board["splits"], board["models"]):

@@ -226,7 +226,7 @@ def check_text_columns(names: Sequence[str] | None, ids: Collection[str], place:
         if name in ids:
             raise ConfigError(f"{place}: `{name}` holds the ids of the items, which say nothing of them; leave it out")
         if names.count(name) > 1:
-            raise ConfigError(f"{place}: `{name}` is there twice; leave one out")
+            raise ConfigError(f"{place}: `{name}` is repeated; leave one out")
 
 
 def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping[str, Collection[str]]) -> None:
@@ -326,7 +326,7 @@ def _lines(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:
         if key.tag != "tag:yaml.org,2002:str":
             raise yaml.MarkedYAMLError(problem="expected a name; put it in quotes if it is one", problem_mark=mark)
         if key.value in seen:
-            raise yaml.MarkedYAMLError(problem=f"`{key.value}` is there twice", problem_mark=mark)
+            raise yaml.MarkedYAMLError(problem=f"`{key.value}` is repeated", problem_mark=mark)
         seen.add(key.value)
         yield f"{prefix}{key.value}", mark.line + 1
         yield from _lines(value, f"{prefix}{key.value}.")

@@ -101,7 +101,7 @@ class Run:
             ConfigError: for a `k` below 1, and for `histories` if the model scores users of its training alone.
         """
         if k < 1:
-            raise ConfigError(f"k: expected at least 1, came {k}")
+            raise ConfigError(f"k: expected at least 1, found {k}")
         inside = None if candidates is None else self._mask(self._item_idx(candidates, "candidates"))
         if histories is not None:
             return self._recommend_to_histories(histories, user_ids, k, exclude_seen, inside)
@@ -128,7 +128,7 @@ class Run:
             ConfigError: for a `k` below 1.
         """
         if k < 1:
-            raise ConfigError(f"k: expected at least 1, came {k}")
+            raise ConfigError(f"k: expected at least 1, found {k}")
         names = as_ids(item_ids)
         asked = self._item_idx(names, "item_ids")
         tables = [empty_table(ITEM_ID, "neighbour_id")]
@@ -164,9 +164,9 @@ class Run:
     ) -> pl.DataFrame:
         names = pl.Series(USER_ID, [str(n) for n in range(len(histories))], pl.String) if user_ids is None else as_ids(user_ids)
         if len(names) != len(histories):
-            raise ConfigError(f"user_ids: expected a name for each of {len(histories):,} histories, came {len(names):,}")
+            raise ConfigError(f"user_ids: expected a name for each of {len(histories):,} histories, found {len(names):,}")
         if any(isinstance(one, str) for one in histories):
-            raise ConfigError('histories: expected a list of items for each user, [["sku-1", "sku-9"]], came a list of texts')
+            raise ConfigError('histories: expected a list of items for each user, [["sku-1", "sku-9"]], found a list of texts')
         owned = [self._item_idx(one, "histories").tolist() for one in histories]
         tables, scorer = [empty_table(USER_ID, ITEM_ID)], self._scorers.of_histories()
         for rows in self._batches(len(names)):

@@ -53,7 +53,7 @@ class EASE(HistoryBasedRecommender):
     def __init__(self, regularization: float = 400.0, max_gib: float = 2.0) -> None:
         super().__init__()
         if regularization <= 0 or max_gib <= 0:
-            raise ValueError(f"regularization, max_gib: expected more than 0, came {regularization} and {max_gib}")
+            raise ValueError(f"regularization, max_gib: expected more than 0, found {regularization} and {max_gib}")
         self.regularization, self.max_gib = regularization, max_gib
 
     def prepare(self, spec: DatasetSpec) -> Spectrum:

@@ -29,7 +29,7 @@ class RecentPopularity(ClosedFormRecommender):
     def __init__(self, half_life_days: float = 30.0) -> None:
         super().__init__()
         if half_life_days <= 0:
-            raise ValueError(f"half_life_days: expected more than 0, came {half_life_days}")
+            raise ValueError(f"half_life_days: expected more than 0, found {half_life_days}")
         self.half_life_days = half_life_days
 
     def fit(self, spec: DatasetSpec) -> Self:

@@ -40,7 +40,7 @@ class IALSFactors:
         seed: int = 0,
     ) -> None:
         if not (alpha and regularization and rank) or min(*alpha, *regularization, *rank) <= 0:
-            raise ValueError(f"alpha, regularization, rank: expected lists of numbers above 0, came {alpha}, {regularization}, {rank}")
+            raise ValueError(f"alpha, regularization, rank: expected lists of numbers above 0, found {alpha}, {regularization}, {rank}")
         self.alpha, self.regularization, self.rank, self.seed = alpha, regularization, rank, seed
         self.chosen: dict[str, Any] = {}
 

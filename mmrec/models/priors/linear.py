@@ -101,10 +101,10 @@ class TimeAwareEASE:
         if not (regularization and time_weight and rank and min(regularization) > 0 and min(time_weight) >= 0 and min(rank) > 0):
             raise ValueError(
                 "regularization, time_weight, rank: expected lists of positive numbers (time_weight: at least 0), "
-                f"came {regularization}, {time_weight}, {rank}"
+                f"found {regularization}, {time_weight}, {rank}"
             )
         if time_span <= 0 or max_items < 1 or max_gib <= 0:
-            raise ValueError(f"time_span, max_items, max_gib: expected more than 0, came {time_span}, {max_items}, {max_gib}")
+            raise ValueError(f"time_span, max_items, max_gib: expected more than 0, found {time_span}, {max_items}, {max_gib}")
         self.regularization, self.time_weight, self.time_span = regularization, time_weight, time_span
         self.rank, self.max_items, self.seed, self.max_gib = rank, max_items, seed, max_gib
         self.chosen: dict[str, Any] = {}
@@ -224,7 +224,7 @@ class BestLinear:
 
     def __init__(self, models: dict[str, Callable[[], LinearModel]]) -> None:
         if not models:
-            raise ValueError("models: expected at least one, came none")
+            raise ValueError("models: expected at least one, found none")
         self.models = models
         self.best: LinearModel | None = None
         self.chosen: dict[str, Any] = {}

@@ -154,7 +154,7 @@ def _check_tag(architecture: str, tag: str, revision: str | None) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
         hub_id = open_clip.get_pretrained_cfg(architecture, tag)["hf_hub"]
         raise ConfigError(
-            f"encoders.image.revision: {architecture} {tag} ({hub_id}) needs its full commit hash (40 hex digits), came `{revision}`"
+            f"encoders.image.revision: {architecture} {tag} ({hub_id}) needs its full commit hash (40 hex digits), found `{revision}`"
         )
     return tag
 

@@ -291,7 +291,7 @@ def test_broken_lines_and_values_are_named(folder: Path) -> None:
     ("changed", "expected"),
     [
         ({"category": "../../etc"}, "data.category: expected a name"),
-        ({"year": 2014}, "data.year: expected 2018 or 2023, came `2014`"),
+        ({"year": 2014}, "data.year: expected 2018 or 2023, found `2014`"),
         ({"relations": ("brnd",)}, "data.relations: the products of 2018 have no `brnd`; did you mean `brand`"),
         ({"year": 2023, "relations": ("also_buy",)}, "data.relations: the products of 2023 have no `also_buy`"),
     ],

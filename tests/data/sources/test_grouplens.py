@@ -123,7 +123,7 @@ def test_another_hash_is_refused(web: Web, tmp_path: Path) -> None:
 
 def test_without_a_hash_it_says_which_one_it_found(web: Web, tmp_path: Path) -> None:
     found = sha256_file(tmp_path / "ml-1m.zip")
-    with pytest.raises(DownloadError, match=rf"no hash is pinned for it, so it is not used; if you trust what came: data\.sha256={found}"):
+    with pytest.raises(DownloadError, match=rf"no hash is pinned for it, so it is not used; if you trust the file: data\.sha256={found}"):
         load(web, tmp_path, sha256=None)
     assert len(load(web, tmp_path, sha256=found).interactions) == 3
     assert web.paths() == ["/ml-1m.zip"]  # what came was kept

@@ -32,7 +32,7 @@ class Favourite(ClosedFormRecommender):
     def __init__(self, item: int) -> None:
         super().__init__()
         if not 0 <= item < 5:
-            raise ValueError(f"item: expected one of 5, came {item}")
+            raise ValueError(f"item: expected one of 5, found {item}")
         self.item = item
 
     def fit(self, spec: DatasetSpec) -> Self:

@@ -144,7 +144,7 @@ def test_wrong_arguments_name_the_nearest():
         ClipImageEncoder("ViT-B-23", None, None)
     with pytest.raises(ConfigError, match="did you mean `laion2b_s34b_b79k`"):
         ClipImageEncoder("ViT-B-32", "laion2b_s34b_b97k", COMMIT)
-    with pytest.raises(ConfigError, match=r"revision.*came `None`"):
+    with pytest.raises(ConfigError, match=r"revision.*found `None`"):
         ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", None)
 
 
