@@ -1,4 +1,4 @@
-"""What the library logs and how far it is, shown on the terminal while a verb or a call is at work."""
+"""Print log messages and progress of the library on the terminal during a command or call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,14 @@ from mmrec.terminal import messages_shown, progress_bar
 
 @contextmanager
 def console_output() -> Iterator[None]:
-    """Shows messages and progress on stderr until the end of the block, or of the function that it decorates."""
+    """Print messages and progress on stderr within the block or the decorated function."""
     with messages_shown(), progress_told(progress_bar):
         yield
 
 
 @contextmanager
 def console_output_if(wanted: bool) -> Iterator[None]:
-    """As `shown`, where that is wanted."""
+    """As `console_output` if `wanted`, otherwise without effect."""
     if not wanted:
         yield
         return

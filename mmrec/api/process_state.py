@@ -1,4 +1,4 @@
-"""What a call may change of the process that makes it, and puts back."""
+"""Preserve the state of the calling process during a call."""
 
 import logging
 import os
@@ -14,9 +14,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def preserve_process_state() -> Iterator[None]:
-    """Leaves warning filters, loggers, signal handlers, environment variables and torch's random state as they were before the block.
+    """Restore warning filters, loggers, signal handlers, environment variables and the random state of torch after the block.
 
-    What a library changes of these when it is imported inside the block goes as well.
+    This also reverts changes by libraries that are imported within the block.
     """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(list(one.handlers), one.level, one.propagate, one.disabled, list(one.filters)) for one in loggers]

@@ -1,4 +1,4 @@
-"""`mmrec pretrain`: trains tiny_clip, or vectors of entities, on a dataset's own evidence, and measures it on what was held out."""
+"""The command `mmrec pretrain`: train tiny_clip or entity vectors on a dataset, and evaluate them on held-out data."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ _MAX_TEXT_TOKENS = 256
 
 @console_output()
 def pretrain_command(cfg: DictConfig) -> Card:
-    """Trains on the configured dataset what `pretrain` says; returns the card that was written. CLIP reads texts through frozen MiniLM."""
+    """Train what the key `pretrain` selects, and return the card that was written. CLIP encodes texts with frozen MiniLM features."""
     check(cfg, PretrainConfig)
     check_writable(Path(cfg.output).parent, "output")
     if cfg.pretrain not in ("clip", "kg"):

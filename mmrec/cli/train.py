@@ -1,4 +1,4 @@
-"""`mmrec train`: data to split to model to metrics to report, into one run folder."""
+"""The command `mmrec train`: train a model, compare it with baselines, and write a run folder with a report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +16,13 @@ from mmrec.terminal import say, show
 
 @console_output()
 def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> Path:
-    """Runs a training configuration and returns its run folder. Raises ConfigError, DataError, … before anything long begins where it can.
+    """Run a training configuration, print the results, and return the run folder.
 
-    With `resume` the run's own configuration is taken up again, and of this one only the `overrides` of plain keys; without a list of them
-    what differs from the default configuration.
+    With `resume`, the run's own configuration is used with the given `overrides` of plain keys; if these are None, with the values in which
+    `cfg` deviates from the default configuration.
+
+    Raises:
+        MmrecError: a user error (ConfigError, DataError, …), if possible before any long computation.
     """
     settings = train_settings(cfg, overrides)
     run_dir, measures = run(settings), settings.training(settings.seeds[0]).measures

@@ -64,8 +64,8 @@ def open_config(run_dir: Path, caller: DictConfig, named: Collection[str]) -> Di
     if unconfirmed:
         more = f", … ({len(unconfirmed) - _SHOWN} more)" if len(unconfirmed) > _SHOWN else ""
         raise ConfigError(
-            f"run: {run_dir} was not made here, or its config.yaml was changed since, and it names places outside of itself: "
-            f"{', '.join(unconfirmed[:_SHOWN])}{more}; name your own, such as data.path=…, or confirm all of these with trust_run=true"
+            f"run: {run_dir} was not made here, or its config.yaml was changed since, and it refers to external paths or hosts: "
+            f"{', '.join(unconfirmed[:_SHOWN])}{more}; set your own, such as data.path=…, or confirm all of these with trust_run=true"
         )
     return merged(values)
 

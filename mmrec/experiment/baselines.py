@@ -60,9 +60,9 @@ def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
 
 
 def with_settings_of(run_dir: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The baselines at the settings that a finished run chose for those of the same names.
+    """Return the baselines with the settings that a finished run chose for baselines of the same name.
 
-    One that the run has not, or whose search space has other keys, is searched as ever. Raises DataError for a damaged run folder.
+    Baselines that the run does not have, or whose search space has other keys, are tuned as usual. Raises DataError for a damaged folder.
     """
     path = run_dir / "metrics.json"
     tuned = read_entry(path, read_json(path), ("tuned",), dict[str, Any])

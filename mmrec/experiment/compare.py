@@ -14,7 +14,7 @@ def read_measured_run(folder: Path, label: str) -> MeasuredRun:
     """Read the per-user results of a run's model. Raises MissingFile or DataError if the folder lacks required content."""
     about, metrics, per_user = read_json(folder / "run.json"), read_json(folder / "metrics.json"), folder / "per_user.parquet"
     if not per_user.is_file():
-        raise MissingFile(f"{per_user}: not found; users are compared one by one, train the run again")
+        raise MissingFile(f"{per_user}: not found; the paired comparison requires it, train the run again")
     ours, split_hash = (read_entry(folder / "run.json", about, keys, str) for keys in (("model",), ("split", "hash")))
     measured = read_measured(folder / "metrics.json", metrics, ours)
     with convert_file_errors(folder):

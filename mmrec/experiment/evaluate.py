@@ -56,17 +56,17 @@ def evaluate(settings: EvaluateSettings) -> Reevaluation:
 
 
 def check_reported(measured: Reevaluation, run_dir: Path) -> None:
-    """Raise DataError where metrics are not what the run reported."""
+    """Raise DataError if metrics differ from those reported by the run."""
     if differing := measured.differing:
         path = run_dir / "metrics.json"
         raise DataError(f"{', '.join(differing)} differ from {path} by more than {TOLERANCE}; were its files changed?")
 
 
 def open_trained(settings: EvaluateSettings) -> TrainedScorer:
-    """Return what scores as the model of a run's first seed, made again from its data and checkpoint.
+    """Restore the scorer of a run's first seed from its data and checkpoint.
 
     Raises:
-        DataError: if its data are no longer the same, or a file of it is not as mmrec writes it.
+        DataError: the data have changed, or a file of the run is invalid.
     """
     run_dir, record = settings.run_dir, settings.run_dir / "run.json"
     with convert_file_errors(run_dir):
@@ -85,7 +85,7 @@ def _same_evidence(settings: EvaluateSettings, data_hash: str) -> Evidence:
 
 
 def _trained(settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence) -> tuple[Recommender, SplitData]:
-    """The trained model of one seed, and the data module, set up for test, that it was made for."""
+    """The trained model of one seed, and its data module, set up for test."""
     data = make_data_module(training, evidence, settings.run_dir / "split")
     data.setup("test")
     spec = make_spec(evidence, data)

@@ -107,7 +107,9 @@ def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_
     for part, table in parts.items():
         path = folder / f"{part}.parquet"
         if is_resumed and path.is_file() and not read_table(path).equals(table):
-            raise DataError(f"resume: {path} is not what the data give now; put back the files that the run began with, or start a new run")
+            raise DataError(
+                f"resume: {path} differs from the split of the current data; restore the files of the first start, or start a new run"
+            )
     for part, table in parts.items():
         write_parquet(folder / f"{part}.parquet", table)
     return split
@@ -151,7 +153,7 @@ def _load_features(
             problems = problems + unusable
             inputs[name] = (TextInputs if raw.text_columns else PictureInputs)(encoder, values, features[name].present)
         elif problems:
-            _log.info(f"{name} features: none, for no picture of {len(problems):,} items that name one can be read")
+            _log.info(f"{name} features: none, since no picture of the {len(problems):,} items with one can be read")
         of_whom = "" if name in (TEXT, IMAGE) else f", {name}"
         notes += [f"item `{items[ITEM_ID][p.position]}`{of_whom}: {p.reason}" for p in problems]
     _tell(features, notes, len(items))
@@ -176,7 +178,9 @@ class _Encoders:
         """The encoder of an input: its own, or that of all texts or all pictures."""
         key = name if name in self.makers else TEXT if raw.text_columns else IMAGE
         if key not in self.makers:
-            raise ConfigError(f"encoders.{name}: expected an encoder for this input of the data; evidence.{name}=false does without")
+            raise ConfigError(
+                f"encoders.{name}: expected an encoder for this input of the data; to leave it out, set evidence.{name}=false"
+            )
         if key not in self._made:
             self._made[key] = self.makers[key]()
         return self._made[key]
@@ -195,7 +199,7 @@ def _tell(features: Mapping[str, Features], notes: Sequence[str], n_items: int) 
     for note in notes[:20]:
         _log.info(f"  {note}")
     if len(notes) > 20:
-        _log.info(f"  … and {len(notes) - 20:,} more, all of them in run.json")
+        _log.info(f"  … and {len(notes) - 20:,} more; run.json has all of them")
 
 
 def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Words | None:
@@ -214,7 +218,7 @@ def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:
     for name in further:
         if hasattr(torch.nn.ModuleDict(), name):
             key = "features" if name in dataset.vectors else "inputs"
-            raise ConfigError(f"data.{key}.{name}: torch has a use of its own for this name; choose another")
+            raise ConfigError(f"data.{key}.{name}: this name is reserved by torch; choose another")
     known = (*MODALITIES, *further)
     for name in settings.allowed:
         if name not in known:

@@ -72,7 +72,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     if ranks := results[0].test.ranking is not None:
         results += _baselines(settings, training, training.task(first), evidence)
     elif settings.baselines:
-        _log.info("baselines: left out, for they rank, and this task does not")
+        _log.info("baselines: left out, since they rank and this task does not")
     data = make_data_module(training, evidence, run_dir / "split")
     data.setup("test")
     has_vectors = write_model(run_dir, evidence, first)
@@ -104,7 +104,7 @@ def _resumable(run_dir: Path) -> Iterator[None]:
         yield
     except (Terminated, KeyboardInterrupt) as end:
         signum = end.signum if isinstance(end, Terminated) else signal.SIGINT
-        raise Terminated(signum, f"; `mmrec train resume={run_dir}` goes on from here") from None
+        raise Terminated(signum, f"; `mmrec train resume={run_dir}` continues from here") from None
 
 
 def _train_seeds(settings: TrainSettings, evidence: Evidence) -> tuple[list[Result], Recommender, Remake]:

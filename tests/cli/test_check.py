@@ -42,7 +42,7 @@ def test_a_sound_folder_with_its_notes_and_pictures(run: Check, capsys: pytest.C
     printed = capsys.readouterr().out
     for said in ("item `d`: ../d.png: lies outside", "item `e`: e.png: there is no such file", "item `b`: the bytes are no picture"):
         assert said in printed
-    assert "is sound: 3 interactions, 2 users, 6 items" in printed and "note: 1 of 6 items" in printed
+    assert ": no problems; 3 interactions, 2 users, 6 items" in printed and "note: 1 of 6 items" in printed
 
 
 def test_pictures_of_the_web_are_not_asked_for(run: Check, folder: Path) -> None:
@@ -79,7 +79,7 @@ def test_beyond_a_hundred_they_are_counted(run: Check, folder: Path, capsys: pyt
     with pytest.raises(DataError, match=r": 250 problems"):
         run()
     printed = capsys.readouterr().out
-    assert printed.count("[no-time]") == 100 and "150 more are counted above, not shown" in printed
+    assert printed.count("[no-time]") == 100 and "150 more are counted above, but not shown" in printed
 
 
 def test_a_table_that_cannot_be_read_is_one_problem(run: Check, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

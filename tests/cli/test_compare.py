@@ -70,11 +70,11 @@ def test_another_split_is_refused(make_run: Runs) -> None:
 
 def test_what_is_no_run_is_refused(make_run: Runs, tmp_path: Path) -> None:
     first = make_run("one")
-    with pytest.raises(MissingFile, match=r"on is not there; there are .*one"):
+    with pytest.raises(MissingFile, match=r"on does not exist; there are .*one"):
         compare(words(first, first.with_name("on")))
     unfinished = make_run("two")
     (unfinished / "metrics.json").unlink()
-    with pytest.raises(MissingFile, match=r"two holds no finished run \(no metrics\.json\)"):
+    with pytest.raises(MissingFile, match=r"two has no finished run \(no metrics\.json\)"):
         compare(words(first, unfinished))
     without = make_run("three")
     (without / "per_user.parquet").unlink()

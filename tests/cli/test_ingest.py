@@ -49,7 +49,7 @@ def test_what_is_written_and_said(run: Run, shop: Path, tmp_path: Path, capsys: 
     ):
         assert said in printed
     run("split=leave_last_out", "filter.min_rating=2")
-    assert "nothing is left to do" in capsys.readouterr().out
+    assert "nothing to do" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="made from other files or with other settings"):
         run("split=leave_last_out")
 

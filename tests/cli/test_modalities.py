@@ -125,13 +125,13 @@ def test_they_can_be_trained_on_changed(compose: Compose, overrides: list[str]) 
     assert shuffled["audio"].values.sort(dim=0).values.equal(intact["audio"].values.sort(dim=0).values)
     assert shuffled["text"].values.equal(intact["text"].values)
     with pytest.raises(
-        ConfigError, match=r"further_evidence: `rewired` is no value of it; choose from `false`, `noise`, `shuffled`, `true`"
+        ConfigError, match=r"further_evidence: `rewired` is not a valid value; choose from `false`, `noise`, `shuffled`, `true`"
     ):
         train(compose(*overrides, "further_evidence=rewired"))
 
 
 def test_a_name_that_torch_keeps_for_itself(compose: Compose, overrides: list[str]) -> None:
-    with pytest.raises(ConfigError, match=r"data.features.type: torch has a use of its own for this name"):
+    with pytest.raises(ConfigError, match=r"data.features.type: this name is reserved by torch"):
         features(compose(*overrides, "+data.features.type=audio.npy"))
 
 

@@ -66,7 +66,7 @@ def test_columns_that_are_no_evidence_are_refused_before_training(override: str,
 
 def test_the_data_folder_is_no_run_folder(compose: Compose, shop_overrides: list[str], shop_folder: Path) -> None:
     before = sorted(shop_folder.iterdir())
-    with pytest.raises(ConfigError, match=r"^run_dir: .* is the folder of data\.path, which a run would spoil"):
+    with pytest.raises(ConfigError, match=r"^run_dir: .* is the folder of data\.path, which a run would overwrite"):
         train(compose(*shop_overrides, f"run_dir={shop_folder}/../{shop_folder.name}"))
     assert sorted(shop_folder.iterdir()) == before
 

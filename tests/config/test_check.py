@@ -189,7 +189,7 @@ def test_a_wrong_type_is_told_with_the_value(override: str, key: str, value: str
             "ease.space.regularization: expected one of log, linear, int as the scale of a range, found `exp`",
         ),
         ("ease.space.regularization=[]", "ease.space.regularization: expected a list of choices or [low, high, scale], found `[]`"),
-        ("ease.space=3", "ease.space: expected a list of values a key, found `3`"),
+        ("ease.space=3", "ease.space: expected a list of values for each key, found `3`"),
     ],
 )
 def test_a_range_is_checked_as_what_it_gives(override: str, expected: str, compose: Compose) -> None:
@@ -254,7 +254,7 @@ def test_a_misspelt_target_names_the_nearest(compose: Compose) -> None:
 def test_a_target_of_another_package_is_built_once_the_command_line_trusts_it(compose: Compose) -> None:
     """Of the package itself alone: what it imports from elsewhere stays refused."""
     (found,) = problems(changed(compose(), "loss._target_", "fractions.Fraction"))
-    assert found.endswith("say so on the command line: trusted_packages=[fractions]")
+    assert found.endswith("add on the command line: trusted_packages=[fractions]")
     check(changed(compose("trusted_packages=[fractions]", "~loss.temperature"), "loss._target_", "fractions.Fraction"), TrainConfig)
     (found,) = problems(changed(compose("trusted_packages=[fractions]"), "loss._target_", "fractions.Decimal"))
     assert found.startswith("loss._target_: `fractions.Decimal` is not among ") and "it comes from `decimal`" in found
@@ -262,16 +262,16 @@ def test_a_target_of_another_package_is_built_once_the_command_line_trusts_it(co
 
 
 def test_a_mandatory_value_that_is_missing(compose: Compose) -> None:
-    assert problems(compose("data=folder")) == ["data.path: a value is needed; set it as `data.path=…`"]
+    assert problems(compose("data=folder")) == ["data.path: a value is required; set it as `data.path=…`"]
     assert problems(compose(name="recommend"), SCHEMAS["recommend"]) == [
-        "run: a value is needed; set it as `run=…`",
-        "user: a value is needed; set it as `user=…`",
+        "run: a value is required; set it as `run=…`",
+        "user: a value is required; set it as `user=…`",
     ]
 
 
 def test_an_argument_that_is_missing(compose: Compose) -> None:
     found = problems(compose("text_encoder=bert_base", "~encoders.text.path_or_name"))
-    assert found == ["encoders.text.path_or_name: BertTextEncoder needs it"]
+    assert found == ["encoders.text.path_or_name: BertTextEncoder requires it"]
 
 
 def test_keys_and_types_of_a_folders_layout_are_checked(compose: Compose) -> None:
@@ -319,7 +319,7 @@ def test_a_wrong_key_in_an_experiment_file_fails(line: str, tmp_path: Path, comp
     ("line", "said"),
     [
         ("evidence: {audio: true}", "evidence.audio: there is no such key; "),
-        ("evidence: {others: false}", "evidence.others: it is called `further_evidence` now"),
+        ("evidence: {others: false}", "evidence.others: it has been renamed to `further_evidence`"),
         (
             "encoders: {reviews: {_target_: mmrec.nn.encoders.text.minilm, cache: x, max_length: 9}}",
             "encoders.reviews: there is no such key",

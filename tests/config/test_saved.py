@@ -72,7 +72,7 @@ def test_every_key_that_came_later_is_one_of_the_configuration(compose: Compose)
 
 @pytest.mark.parametrize("text", ["[1, 2]\n", "- a: 1\n", "a: [\n"])
 def test_what_is_no_configuration_is_one_message(text: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is not as mmrec writes it"), convert_file_errors(save(tmp_path, text)):
+    with pytest.raises(DataError, match="is invalid"), convert_file_errors(save(tmp_path, text)):
         saved_config(tmp_path)
 
 

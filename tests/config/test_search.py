@@ -29,7 +29,7 @@ Compose = Callable[..., DictConfig]
         (["tune.space.loss.temperature=0.3"], r"^tune\.space\.loss\.temperature: expected a list of choices"),
         (
             ["~tune.space.model", "~tune.space.loss", "~tune.space.task", "~tune.space.optimizer"],
-            r"^tune\.space: expected one setting or more",
+            r"^tune\.space: expected at least one setting",
         ),
         (["model=ease"], r"^tune\.minutes: EASE is fitted in closed form"),
         (["model=vbpr"], r"^tune\.space\.model\.dropout\.modality: there is no such setting"),

@@ -55,7 +55,7 @@ def test_our_own_lists_have_our_own_numbers(
         assert list(written["slices"]["ours"]["users.rents"]) == ["no", "yes"]
         assert written["against fusion"]["ndcg@20"]["p_value"] == 1.0
         out, err = capsys.readouterr()
-        assert all(name in out for name in ("ours", "fusion", "ease", "popularity", "vs. the run's best"))
+        assert all(name in out for name in ("ours", "fusion", "ease", "popularity", "vs. best of the run"))
         assert "ours minus fusion in ndcg@20: +0.0000" in err and f"metrics: {tmp_path / 'ours.metrics.json'}" in err
 
 

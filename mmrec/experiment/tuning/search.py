@@ -201,15 +201,16 @@ def _puts_last(scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], valid: E
 
 
 def fit(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec) -> tuple[TrainedScorer, float]:
-    """A model fitted with one setting, and the seconds that this took."""
+    """Fit a model with one setting, and return it with the time in seconds."""
     start = time.perf_counter()
     return make(**setting).fit(spec), time.perf_counter() - start
 
 
 def fit_known(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
-    """Fits a model at a setting that was chosen before; only the lift of new items is chosen on `valid`.
+    """Fit a model with a setting that was chosen before; only the score offset of new items is chosen on `valid`.
 
-    Raises LackingData as `Fittable.fit`.
+    Raises:
+        LackingData: as `Fittable.fit`.
     """
     scorer, fit_s = fit(make, setting, spec)
     value, lift = choose_lift(scorer, spec, valid, metric)

@@ -115,7 +115,7 @@ def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]
     if not (isinstance(capped, list) and all(isinstance(one, str) for one in capped)):
         yield f"{key}.capped", f"expected a list of keys of the space, found `{capped}`"
     if not isinstance(space, dict):
-        yield f"{key}.space", f"expected a list of values a key, found `{space}`"
+        yield f"{key}.space", f"expected a list of values for each key, found `{space}`"
         return
     try:
         read_space(space)
@@ -123,7 +123,7 @@ def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]
         yield from [(f"{key}.{part}", problem) for part, _, problem in [str(error).partition(": ")]]
     first = node.get("first") or []
     if not (isinstance(first, list) and all(isinstance(one, dict) for one in first)):
-        yield f"{key}.first", f"expected a list of settings, each a value a key of the space, found `{first}`"
+        yield f"{key}.first", f"expected a list of settings with one value per key of the space, found `{first}`"
     if (space or n_trials is not None) and not (type(n_trials) is int and n_trials >= 1):
         yield f"{key}.n_trials", f"expected the number of settings to try, at least 1, found `{n_trials}`"
 

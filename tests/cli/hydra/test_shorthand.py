@@ -35,10 +35,10 @@ def test_words_become_overrides(words: list[str], spelt: list[str]) -> None:
     [
         ("data check", ["a", "--jsn", "b"], "--jsn: there is no such option; did you mean `--json`?"),
         ("data describe", ["a", "--outptu=b"], "--outptu=b: there is no such option; did you mean `--output`?"),
-        ("data check", ["a", "--json"], "--json: expected a file after it"),
-        ("data check", ["a", "b"], "`b`: expected one folder and overrides as key=value, `a` is a folder already"),
+        ("data check", ["a", "--json"], "--json: expected a file name after this option"),
+        ("data check", ["a", "b"], "`b`: expected a single folder and overrides as key=value; the folder `a` is already given"),
         ("data ingest", ["a"], "expected a folder to write: mmrec data ingest my_shop/ ready/"),
-        ("data ingest", ["a", "b", "c"], "`c`: expected one folder and overrides as key=value, `a` is a folder already"),
+        ("data ingest", ["a", "b", "c"], "`c`: expected a single folder and overrides as key=value; the folder `a` is already given"),
         ("data check", [], "expected a folder or data=…: mmrec data check my_shop/"),
     ],
 )
@@ -120,4 +120,4 @@ def test_a_folder_of_any_printable_name_is_checked(
         pl.DataFrame({"user_id": ["u"]}).write_parquet(beside / name / "users.parquet")
         monkeypatch.setattr("sys.argv", ["mmrec", "data", "check", f"./{name}" if letter == "-" else name])
         main()
-        assert "is sound: 2 interactions, 1 users, 2 items" in capsys.readouterr().out, name
+        assert ": no problems; 2 interactions, 1 users, 2 items" in capsys.readouterr().out, name
