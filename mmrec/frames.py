@@ -74,7 +74,7 @@ def as_table(table: Any, name: str) -> pl.DataFrame:
         if frame[column].null_count():
             raise DataError(f"{name}.{column}: expected an id in every row, found none in row {frame[column].is_null().arg_true()[0] + 1}")
     if len(_IDS[name]) == 1 and (repeated := frame[column].is_duplicated()).any():
-        raise DataError(f"{name}.{column}: expected ids that differ, `{frame[column].filter(repeated)[0]}` is repeated")
+        raise DataError(f"{name}.{column}: expected distinct ids, `{frame[column].filter(repeated)[0]}` is repeated")
     return frame
 
 

@@ -53,7 +53,7 @@ def test_whole_numbers_that_came_as_floats_are_ids_without_a_point() -> None:
             r"interactions\.user_id: expected an id in every row, found none in row 2",
         ),
         ("interactions", {**COLUMNS, "rating": ["good", "bad"]}, r"interactions\.rating: expected Float64, found String"),
-        ("items", {"item_id": ["a", "a"]}, r"items\.item_id: expected ids that differ, `a` is repeated"),
+        ("items", {"item_id": ["a", "a"]}, r"items\.item_id: expected distinct ids, `a` is repeated"),
     ],
 )
 def test_what_cannot_be_used_is_named(name: str, columns: dict[str, list[Any]], said: str) -> None:

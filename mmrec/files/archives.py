@@ -52,7 +52,7 @@ def unpack_once(
     if _is_complete(target, origin):
         return target
     if target.exists() and not (target / MANIFEST).is_file():
-        raise DownloadError(f"{target} is in the way: expected no such folder or one that mmrec made; move it away")
+        raise DownloadError(f"{target} already exists and was not created by mmrec; move it away")
     temporary = temporary_beside(target)
     try:
         temporary.mkdir()

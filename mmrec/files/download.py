@@ -77,7 +77,7 @@ def download(
             _Transfer(max_bytes, hosts, timeout_s, total_s).fetch(url, part, update)
         if sha256 is not None and (found := sha256_file(part.path)) != sha256:
             part.drop()
-            raise DownloadError(f"{url}: expected sha256 {sha256}, found {found}: it is not the file that was meant")
+            raise DownloadError(f"{url}: expected sha256 {sha256}, found {found}: it is another file")
         part.finish()
     return target
 
@@ -177,7 +177,7 @@ class _Transfer:
                     return
                 except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
                     if not left or isinstance(error, httpcore.TimeoutException):
-                        kept = f"; {part.size:,} bytes are kept, and the next try goes on from there" if part.etag(url) else ""
+                        kept = f"; {part.size:,} bytes are kept, and the next attempt resumes from there" if part.etag(url) else ""
                         raise NoAnswer(f"{url} could not be fetched: {str(error) or 'it took too long'}{kept}{_proxy_hint()}") from error
 
     def _attempt(self, pool: httpcore.ConnectionPool, url: str, part: _Part, update: Update) -> None:
@@ -231,7 +231,7 @@ class _Transfer:
                 location = next((value for name, value in answer.headers if name.lower() == b"location"), b"").decode("latin-1")
             there = _parse(location, here)
             if here.scheme == "https" and there.scheme == "http":
-                raise DownloadError(f"{here}: is redirected from https to {there}; what comes unencrypted is not taken")
+                raise DownloadError(f"{here}: is redirected from https to {there}; unencrypted content is not accepted")
             here = there
         raise DownloadError(f"{url}: is redirected more than {MAX_REDIRECTS} times")
 
@@ -260,7 +260,7 @@ def _length(url: str, fields: dict[str, str]) -> int | None:
         return int(declared)
     if "chunked" in fields.get("transfer-encoding", ""):
         return None
-    raise DownloadError(f"{url}: the server does not say how long it is; whether all of it has come could not be told")
+    raise DownloadError(f"{url}: the server does not send its length; so a truncated download could not be detected")
 
 
 def _phrase(answer: httpcore.Response) -> str:

@@ -201,7 +201,7 @@ class CheckpointKeeper(Checkpoint):
         for check in (callback for callback in callbacks if isinstance(callback, FiniteCheck)):
             check.check_pending(trainer, trainer.lightning_module)
         if bad := first_bad_value(trainer.lightning_module):
-            raise DivergedError(f"training left the finite numbers in epoch {position.epoch}: {bad}; the last checkpoint is from before")
+            raise DivergedError(f"training produced non-finite numbers in epoch {position.epoch}: {bad}; the last checkpoint precedes them")
         name = f"epoch_{position.epoch:04d}_step_{position.step:06d}"
         if self._improved:
             self.best = {"checkpoint": name, "metric": self.metric, "value": float(trainer.callback_metrics[self.metric])}
@@ -240,7 +240,7 @@ def read_best(folder: Path) -> dict[str, Any] | None:
         return None
     name = best.get("checkpoint") if isinstance(best, dict) else None
     if not isinstance(best, dict) or not isinstance(name, str) or not _NAME.fullmatch(name):  # rejects paths to outside the folder
-        raise DamagedCheckpoint(f"{folder / BEST}: checkpoint: expected one beside it, such as epoch_0001_step_000000, found `{name}`")
+        raise DamagedCheckpoint(f"{folder / BEST}: checkpoint: expected one in this folder, such as epoch_0001_step_000000, found `{name}`")
     return best
 
 

@@ -90,7 +90,7 @@ def _message(trainer: Trainer, module: LightningModule, batch: object, loss: Ten
     about = getattr(getattr(trainer, "datamodule", None), "describe_batch", None)
     place = f"epoch {trainer.current_epoch}, step {trainer.fit_loop.batch_idx + 1}"
     return (
-        f"training left the finite numbers in {place}{'' if loss is None else f', with a loss of {float(loss):.4g}'}; "
-        f"the first that is not finite: {first_bad(module) or 'the loss'}; the batch: {about(batch) if about else 'unknown'}. "
-        "The last checkpoint is from before; lower optimizer.lr or task.embedding_lr"
+        f"training produced non-finite numbers in {place}{'' if loss is None else f', with a loss of {float(loss):.4g}'}; "
+        f"the first non-finite value: {first_bad(module) or 'the loss'}; the batch: {about(batch) if about else 'unknown'}. "
+        "The last checkpoint precedes them; lower optimizer.lr or task.embedding_lr"
     )

@@ -76,7 +76,7 @@ class RankingTask(Task):
         """Return every ranking metric at every cutoff, starting with ndcg at the largest one."""
         ks = settings["ks"]
         if not ks:
-            raise ConfigError("task.ks: expected one cutoff or more, found none")
+            raise ConfigError("task.ks: expected at least one cutoff, found none")
         names, first = [f"{name}@{k}" for name in known_metrics() for k in ks], _selecting(ks)
         return tuple(Metric(name, sign(name) > 0) for name in (first, *(name for name in names if name != first)))
 

@@ -88,7 +88,7 @@ def test_what_is_no_run_is_refused(make_run: Runs, tmp_path: Path) -> None:
         (["--metrc", "x"], "--metrc: there is no such option; did you mean `--metric`?"),
         (["--metric"], "--metric: expected one argument"),
         (["--seed", "many"], "--seed: invalid int value: 'many'"),
-        (["--metric", "ndcg@2"], "--metric: `ndcg@2` is not among"),
+        (["--metric", "ndcg@2"], "--metric: `ndcg@2` is not a common metric"),
     ],
 )
 def test_options_that_cannot_be_are_one_message(options: list[str], said: str, make_run: Runs) -> None:

@@ -163,7 +163,7 @@ def test_nan_stops_within_the_step(what: str, trained: Callable, tmp_path: Path,
 
     monkeypatch.setattr(RankingTask, "training_step", spoil)
     told = (
-        r"in epoch 1, step 2.*the first that is not finite: the gradient of `model\.\S+`",
+        r"in epoch 1, step 2.*the first non-finite value: the gradient of `model\.\S+`",
         r"the batch: users `u\d+`.*rows \d+, .*train.parquet",
     )
     pattern = "; ".join(told)

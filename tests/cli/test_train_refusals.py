@@ -83,7 +83,7 @@ def test_a_run_folder_that_cannot_be_written_is_refused_before_data_are_read(
 
 def test_one_item_is_nothing_to_rank(tmp_path: Path, compose: Compose) -> None:
     (tmp_path / "interactions.csv").write_text("user_id,item_id\n" + "".join(f"u{user},lamp\n" for user in range(20)))
-    with pytest.raises(DataError, match="expected at least two items, found 1: there is nothing to rank"):
+    with pytest.raises(DataError, match="expected at least two items, found 1, so there is nothing to rank"):
         train(compose("data=folder", f"data.path={tmp_path}", f"paths.runs={tmp_path}/runs"))
 
 

@@ -89,7 +89,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path):
     with pytest.raises(MissingFile, match=r"kg_encoder\.pretrained: expected a file"):
         CompGCNEncoder(graph, 8, n_layers=1, dropout=0.0, pretrained=str(tmp_path / "none.safetensors"))
     (tmp_path / "x.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(ConfigError, match="holds no entity vectors"):
+    with pytest.raises(ConfigError, match="has no entity vectors"):
         CompGCNEncoder(graph, 8, n_layers=1, dropout=0.0, pretrained=str(tmp_path / "x.safetensors"))
 
 

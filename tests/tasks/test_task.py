@@ -69,7 +69,7 @@ def test_what_selects_is_the_tasks_own_unless_it_is_said(compose: Callable[..., 
     assert cfg.selection.metric == "val/recall@10"
     with pytest.raises(ConfigError, match=r"^selection\.metric: `val/rmse` is not computed"):
         set_selection_metric(compose("selection.metric=val/rmse"))
-    with pytest.raises(ConfigError, match=r"^task\.ks: expected one cutoff or more"):
+    with pytest.raises(ConfigError, match=r"^task\.ks: expected at least one cutoff"):
         set_selection_metric(compose("task.ks=[]"))
 
 
@@ -87,5 +87,5 @@ def test_tables_and_networks_learn_at_rates_of_their_own() -> None:
 
 
 def test_the_rate_of_tables_is_said_once() -> None:
-    with pytest.raises(ValueError, match=r"task\.groups\.tables\.lr: is said by task\.embedding_lr"):
+    with pytest.raises(ValueError, match=r"task\.groups\.tables\.lr: set task\.embedding_lr"):
         make_task(groups={"tables": {"lr": 1.0}})

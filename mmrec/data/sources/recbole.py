@@ -146,4 +146,4 @@ def _leave_unknown_links(frames: dict[str, pl.DataFrame], path: Path) -> tuple[s
         raise DataError(f"{path}: expected items that the interactions or the items name, found none")
     frames["item_entities"] = kept
     n_out = len(links) - len(kept)
-    return (f"{path.name}: {n_out:,} of {len(links):,} rows are of items that nothing else names",) if n_out else ()
+    return (f"{path.name}: {n_out:,} of {len(links):,} rows are of items that occur in no other table",) if n_out else ()

@@ -156,7 +156,7 @@ def describe_standing(comparison: Comparison, column: str) -> str:
     if value is None:
         return f"{comparison.ours} was not measured in {name}"
     if difference is None:
-        return f"{comparison.ours} reaches {format_value(value)} in {name}, with no baseline beside it"
+        return f"{comparison.ours} reaches {format_value(value)} in {name}, without baselines for comparison"
     if difference.relative is None:
         return f"{comparison.ours} reaches {format_value(value)} in {name}, where every baseline is at zero"
     n = len(comparison.baselines)

@@ -99,7 +99,7 @@ class EASE(HistoryBasedRecommender):
         """The number of items that fit into `max_gib`. Raises LackingData if two known items do not fit."""
         room = int((self.max_gib * 2**30 / _BYTES_A_PAIR) ** 0.5)
         if room < min(int((train.item_degree > 0).sum()), 2):
-            raise LackingData(f"max_gib={self.max_gib:g} hold no matrix of two items")
+            raise LackingData(f"max_gib={self.max_gib:g} is too small for a matrix of two items")
         return room
 
     def _remember_spectrum(self, prepared: Spectrum) -> None:

@@ -36,7 +36,7 @@ class RecentPopularity(ClosedFormRecommender):
         """Raises LackingData if the interactions have no timestamps."""
         times = spec.train.timestamp
         if times is None:
-            raise LackingData("recent popularity needs the times of interactions, a column `timestamp`, and there is none")
+            raise LackingData("recent popularity requires the times of interactions in a column `timestamp`, which does not exist")
         weights = torch.zeros(spec.n_items, dtype=torch.float64)
         if len(times):
             age_days = (times.max() - times).double() / _DAY_S

@@ -258,7 +258,7 @@ def test_all_reviews_and_products_without_a_row(folder: Path) -> None:
     found = load(only(folder, reviews=lines(reviews_2018()), products=lines(PRODUCTS_2018[:1])), k_core=0)
     assert len(found.interactions) == 7
     assert found.items["item_id"].to_list() == ["B2", "B1", "B9"]
-    assert found.notes[0] == "2 of 3 items occur in the interactions only: nothing else is known of them"
+    assert found.notes[0] == "2 of 3 items only occur in the interactions and have no further information"
     assert found.counts[0] == RowCount("interactions", 7)
 
 

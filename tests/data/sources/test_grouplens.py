@@ -137,7 +137,7 @@ def test_this_machine_is_no_place_to_fetch_from(web: Web, tmp_path: Path) -> Non
 def test_an_archive_that_is_there(web: Web, tmp_path: Path) -> None:
     archive = str(tmp_path / "ml-1m.zip")
     found = load(web, tmp_path, sha256="0" * 64, archive=archive)
-    assert found.notes == (f"{archive} has sha256 {sha256_file(Path(archive))}, another than the archive that mmrec knows ({'0' * 64})",)
+    assert found.notes == (f"{archive} has sha256 {sha256_file(Path(archive))}, which differs from that of the known archive ({'0' * 64})",)
     assert load(web, tmp_path, archive=archive).notes == ()
     assert web.asked == []
     with pytest.raises(MissingFile, match=r"did you mean `ml-1m\.zip`"):
@@ -156,7 +156,7 @@ def test_films_that_only_ratings_name(web: Web, tmp_path: Path) -> None:
     archive = write(tmp_path / "mine.zip", ONE_M | {"ml-1m/ratings.dat": b"1::9999::3::9\n"})
     found = load(web, tmp_path, archive=str(archive))
     assert found.items.row(-1) == ("9999", None, None, None)
-    assert found.notes[1:] == ("1 of 5 items occur in the interactions only: nothing else is known of them",)
+    assert found.notes[1:] == ("1 of 5 items only occur in the interactions and have no further information",)
 
 
 def test_all_that_is_wrong_is_said_at_once(web: Web, tmp_path: Path) -> None:

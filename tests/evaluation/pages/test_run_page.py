@@ -206,7 +206,7 @@ def test_missing_parts_leave_out_their_section(run_dir: Path, dataset: Dataset) 
     write(run_dir / "metrics.json", {"models": {"fusion": {"test/ndcg@20": 0.3}}})
     write(run_dir / "run.json", {})
     page = Page(write_report(run_dir, dataset).read_text(encoding="utf-8"))
-    assert "fusion reaches 0.3000 in test ndcg@20, with no baseline beside it" in page.text
+    assert "fusion reaches 0.3000 in test ndcg@20, without baselines for comparison" in page.text
     assert page.all("figure") == page.all("img") == page.all("script") == []
     assert page.open == []
     assert not any(
