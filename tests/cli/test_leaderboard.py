@@ -176,7 +176,7 @@ def test_a_model_that_lacks_a_seed_waits_for_it_and_data_that_changed_are_refuse
     about["data"]["hash"] = "of other texts"
     run.write_text(json.dumps(about), encoding="utf-8")
     code, _, err = leaderboard("run=false")
-    assert code == 2 and f"and {run.parent} are of different data" in err
+    assert code == 2 and f"and {run.parent} have different data" in err
 
 
 def test_a_crash_is_in_the_log_and_costs_no_other_run(leaderboard: Leaderboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

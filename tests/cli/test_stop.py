@@ -131,7 +131,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
     assert json.loads((run / "run.json").read_text())["weights_sha256"] == expected
     for folder in checkpoints_in(run / "checkpoints" / "seed_2026"):
         (folder / "state.json").write_text("{}")
-    with pytest.raises(DamagedCheckpoint, match=r"^resume: no checkpoint of .*state\.json: expected sha256"):
+    with pytest.raises(DamagedCheckpoint, match=r"^resume: all checkpoints of .*state\.json: expected sha256"):
         train(compose(f"resume={run}"), [f"resume={run}"])
 
 

@@ -282,7 +282,7 @@ def test_a_redirect_to_them_is_refused_as_well(web: Web, tmp_path: Path, host: s
 
     monkeypatch.setattr(module.CheckedBackend, "connect_tcp", connect)
     web.pages |= {"/file": Page(b"", 302, {"Location": web.url("/there", host)}), "/there": Page(BODY)}
-    with pytest.raises(DownloadError, match="no address of the internet"):
+    with pytest.raises(DownloadError, match="not a public internet address"):
         fetch(web, tmp_path / "file", hosts=Hosts(("localhost", host.strip("[]"))))
     assert web.paths() == ["/file"]
 

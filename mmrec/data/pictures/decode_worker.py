@@ -74,7 +74,7 @@ def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise ValueError(f"the picture has {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise ValueError(f"the picture has an extreme aspect ratio,  {width} x {height} pixels, sides more than {MAX_ASPECT} to 1")
+        raise ValueError(f"the picture has an extreme aspect ratio, {width} x {height} pixels, sides more than {MAX_ASPECT} to 1")
 
 
 def _rows(picture: Image.Image) -> Iterator[bytes]:

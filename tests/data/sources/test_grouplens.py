@@ -130,7 +130,7 @@ def test_without_a_hash_it_says_which_one_it_found(web: Web, tmp_path: Path) -> 
 
 
 def test_this_machine_is_no_place_to_fetch_from(web: Web, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="no address of the internet"):
+    with pytest.raises(DownloadError, match="not a public internet address"):
         load(web, tmp_path, allow_private=False)
 
 
