@@ -58,7 +58,7 @@ def test_the_page_shows_tables_and_charts_and_fetches_nothing(folder: Path) -> N
     html = (folder / "leaderboard.html").read_text(encoding="utf-8")
     check_self_contained(html)
     forest, pareto = map(rows_of, Page(html).charts.values())
-    assert EVIL not in html and "on the front" in html
+    assert EVIL not in html and "on the Pareto front" in html
     assert [(row["name"], round(row["mean"], 9)) for row in forest if "name" in row] == [("ease|" + EVIL, -0.1)]
     assert {row["y"] for row in pareto if row.get("name") == "ours"} == {0.465}
     assert "0.4650" in html and "−0.1000 [−0.1000, −0.1000]" in html and "shop warm ours seed 3" in html

@@ -75,7 +75,7 @@ def test_says_where_the_model_stands(run_dir: Path, dataset: Dataset) -> None:
     text = " ".join(Page(path.read_text(encoding="utf-8")).text.split())
     assert "fusion is 1.3% below ease, the only baseline, in test ndcg@20 (0.3452 against 0.3498)" in text
     # Differences -0.1 and 0.2: mean 0.05; a quarter of the resamples holds either alone.
-    assert "mean difference is +0.0500, 95% interval −0.1000 to +0.2000 over 2 users: these users cannot tell the two apart." in text
+    assert "mean difference is +0.0500, 95% interval −0.1000 to +0.2000 over 2 users: the difference is not significant." in text
     assert "Sign-flip test: p = 1.000, effect size d = 0.24." in text  # 3 of 4 signs at least as far; 0.05 over 0.2121
     assert "Split random_ratio, interactions 3 to train, 1 to validate, 1 to test. One seed (1)." in text
     for shown in (
