@@ -1,4 +1,4 @@
-// Draws the figures of the page with Vega-Embed in the colours of its style sheet, and redraws them when the system changes its colour scheme.
+// Draws the figures of the page with Vega-Embed in the colours of its style sheet, and again when the system changes its colour scheme.
 (() => {
   "use strict";
   const dark = matchMedia("(prefers-color-scheme: dark)");
