@@ -60,9 +60,9 @@ class TabularDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         if n_negatives < 1 or (batch_size is not None and batch_size < 1):
-            raise ValueError(f"batch_size and n_negatives: expected at least 1, came {batch_size} and {n_negatives}")
+            raise ValueError(f"batch_size and n_negatives: expected at least 1, found {batch_size} and {n_negatives}")
         if batch_of not in ("users", "interactions"):
-            raise ValueError(f"batch_of: expected users or interactions, came {batch_of}")
+            raise ValueError(f"batch_of: expected users or interactions, found {batch_of}")
         self.split, self.index = split if isinstance(split, Split) else Path(split), index
         self.settings = BatchSettings(batch_of, batch_size or _BATCH_SIZE, n_negatives, shared_negatives, seed)
         self.n_workers, self._may_grow = n_workers, batch_size is None

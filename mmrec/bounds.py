@@ -67,4 +67,4 @@ def out_of_bounds(node: Any, path: Sequence[str] = ()) -> Iterator[tuple[str, st
     elif isinstance(node, int | float) and not isinstance(node, bool):
         bounds = bounds_of(path)
         if bounds is not None and node not in bounds:
-            yield ".".join(path), f"expected {bounds}, came {node}"
+            yield ".".join(path), f"expected {bounds}, found {node}"

@@ -36,7 +36,7 @@ def as_frame(table: Any, name: str) -> pl.DataFrame:
             return frame.drop([column for column in frame.columns if column.startswith("__index_level_")])
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise DataError(f"{name}: the table cannot be read: {error}") from error
-    raise DataError(f"{name}: expected a frame of Polars, pandas or Arrow, or columns by name, came {type(table).__name__}")
+    raise DataError(f"{name}: expected a frame of Polars, pandas or Arrow, or columns by name, found {type(table).__name__}")
 
 
 class _Stream:
@@ -74,7 +74,7 @@ def as_table(table: Any, name: str) -> pl.DataFrame:
         if frame[column].null_count():
             raise DataError(f"{name}.{column}: expected an id in every row, found none in row {frame[column].is_null().arg_true()[0] + 1}")
     if len(_IDS[name]) == 1 and (repeated := frame[column].is_duplicated()).any():
-        raise DataError(f"{name}.{column}: expected ids that differ, `{frame[column].filter(repeated)[0]}` is there twice")
+        raise DataError(f"{name}.{column}: expected distinct ids, `{frame[column].filter(repeated)[0]}` is repeated")
     return frame
 
 

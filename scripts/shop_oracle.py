@@ -25,7 +25,7 @@ from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.errors import DataError, MmrecError
 from mmrec.experiment.evidence import load_evidence
 from mmrec.experiment.models import make_data_module
-from mmrec.experiment.run_folder.found import find_run
+from mmrec.experiment.run_folder.find import find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.recommender import FrozenScorer

@@ -64,7 +64,7 @@ def test_bounds_hold_what_they_say(bounds: Bounds, inside: list[float], outside:
 def test_lists_nested_keys_and_longer_names_are_told_with_their_key() -> None:
     node = {"task": {"ks": [10, 0]}, "model": {"dropout": {"history": 1.5}}, "features": {"n_workers": 0}, "data_module": {"n_workers": 0}}
     assert list(out_of_bounds(node)) == [
-        ("task.ks", "expected at least 1, came 0"),
-        ("model.dropout.history", "expected at least 0 and below 1, came 1.5"),
-        ("features.n_workers", "expected at least 1, came 0"),
+        ("task.ks", "expected at least 1, found 0"),
+        ("model.dropout.history", "expected at least 0 and below 1, found 1.5"),
+        ("features.n_workers", "expected at least 1, found 0"),
     ]

@@ -53,7 +53,7 @@ def test_whole_numbers_that_came_as_floats_are_ids_without_a_point() -> None:
             r"interactions\.user_id: expected an id in every row, found none in row 2",
         ),
         ("interactions", {**COLUMNS, "rating": ["good", "bad"]}, r"interactions\.rating: expected Float64, found String"),
-        ("items", {"item_id": ["a", "a"]}, r"items\.item_id: expected ids that differ, `a` is there twice"),
+        ("items", {"item_id": ["a", "a"]}, r"items\.item_id: expected distinct ids, `a` is repeated"),
     ],
 )
 def test_what_cannot_be_used_is_named(name: str, columns: dict[str, list[Any]], said: str) -> None:
@@ -62,7 +62,7 @@ def test_what_cannot_be_used_is_named(name: str, columns: dict[str, list[Any]], 
 
 
 def test_what_is_no_frame_is_named() -> None:
-    with pytest.raises(DataError, match="interactions: expected a frame of Polars, pandas or Arrow, or columns by name, came int"):
+    with pytest.raises(DataError, match="interactions: expected a frame of Polars, pandas or Arrow, or columns by name, found int"):
         as_frame(3, "interactions")
 
 

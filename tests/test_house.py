@@ -23,7 +23,7 @@ ORDER = (
     {"_torchvision", "errors", "lazy_names"},
     {"frames", "extras"},
     {"types"},
-    {"plugins", "refusals", "renames", "terminal", "type_hints"},
+    {"plugins", "argument_errors", "renames", "terminal", "type_hints"},
     {"files"},
     {"data.tables"},
     {"data.interactions"},

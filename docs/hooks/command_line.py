@@ -24,7 +24,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 @cache
 def help_of(verb: str) -> str:
-    """Return what `mmrec VERB --help` prints."""
+    """Return what `mmrec COMMAND --help` prints."""
     command = [sys.executable, "-m", "mmrec.cli.main", *verb.split(), "--help"]
     done = subprocess.run(command, env=os.environ | {"COLUMNS": "110"}, capture_output=True, text=True, check=True)
     return done.stdout.strip()

@@ -1,9 +1,9 @@
-"""`mmrec.open_run` and `mmrec.evaluate`: a finished run, opened and measured."""
+"""The functions `mmrec.open_run` and `mmrec.evaluate` for finished runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmrec.config.hydra.from_words import evaluate_settings_of, saved_settings, words_of
+from mmrec.config.hydra.from_overrides import evaluate_settings_of, saved_settings, to_overrides
 from mmrec.config.hydra.quoting import quoted
 
 if TYPE_CHECKING:
@@ -16,46 +16,47 @@ def open_run(folder: "str | Path", *words: str, **settings: Any) -> "Run":
     """Open the folder of a finished run.
 
     Args:
-        folder: a folder that `mmrec.train` or `mmrec train` has written.
-        words: where the data of the run are now and whether its places are trusted, as for `mmrec evaluate`: `"data.path=my_shop/"`,
-            `"trust_run=true"`. Only users who are given as histories need them.
+        folder: a run folder written by `mmrec.train` or `mmrec train`.
+        words: overrides as for `mmrec evaluate`, such as the current location of the data, `"data.path=my_shop/"`, or `"trust_run=true"`.
+            They are only needed to recommend for users given as histories.
         settings: the same as keywords, such as `trust_run=True`.
 
+    Returns:
+        The run.
+
     Raises:
-        MissingFile: where there is no finished run; it names those that are beside it.
+        MissingFile: there is no finished run; the message names those nearby.
     """
     from mmrec.experiment.run.run import Run
 
-    return Run(folder, saved_settings([*words, *words_of(settings)]))
+    return Run(folder, saved_settings([*words, *to_overrides(settings)]))
 
 
 def evaluate(run: "Run | str | Path", *words: str, predictions: Any = None, **settings: Any) -> "pl.DataFrame":
-    """Measure a run again, or lists of any other system under its protocol.
+    """Evaluate a run again, or evaluate the recommendations of another system by the protocol of a run.
 
-    Without `predictions`, the model of the run is made again from its data and checkpoints, and measured on exactly the split that the run
-    kept: `model, metric, mean, reported`.
+    Without `predictions`, the model of the run is restored from its data and checkpoints, and evaluated on the stored split.
 
     Args:
         run: a run, or its folder.
         words: as for `open_run`.
-        predictions: a frame of Polars, pandas or Arrow with `user_id, item_id` and `score` or `rank`, or the path of a file with them: all
-            users of the test part in one table, best first or not. Nothing is written for a frame; beside a file its metrics are.
-        settings: the same as words.
+        predictions: a Polars, pandas or Arrow table with `user_id, item_id` and `score` or `rank` for all test users, in any order, or the
+            path of a file with such a table. The metrics of a file are also written next to it.
+        settings: the same as keywords.
 
     Returns:
-        Of `predictions`: `model, metric, mean, low, high` as `Run.metrics` has them, theirs (called `predictions`, or as the file is) above
-        those of the run's own models.
+        Without `predictions`, a table `model, metric, mean, reported`. With `predictions`, a table `model, metric, mean, low, high` as
+        `Run.metrics`, in which the predictions, named `predictions` or by their file, come before the models of the run.
 
     Raises:
-        DataError: where the data of the run are no longer the same, the metrics differ from those reported, or the predictions cannot be
-            used.
+        DataError: the data of the run have changed, the metrics differ from those reported, or the predictions are invalid.
     """
-    from mmrec.api.process import process_kept
+    from mmrec.api.process_state import preserve_process_state
 
     folder = Path(run) if isinstance(run, str | Path) else run.folder
-    with process_kept():
+    with preserve_process_state():
         if predictions is None:
-            return _measure_again(folder, [*words, *words_of(settings)])
+            return _measure_again(folder, [*words, *to_overrides(settings)])
         return _measure_predictions(folder, predictions)
 
 

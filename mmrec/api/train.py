@@ -1,4 +1,4 @@
-"""`mmrec.train`: what `mmrec train` does, as a call."""
+"""The function `mmrec.train`, the equivalent of the command `mmrec train`."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmrec.config.hydra.from_words import train_settings_of, train_settings_of_dataset, words_of
+from mmrec.config.hydra.from_overrides import to_overrides, train_settings_of, train_settings_of_dataset
 from mmrec.errors import ConfigError, Terminated
 
 if TYPE_CHECKING:
@@ -24,33 +24,33 @@ def train(
     verbose: bool = False,
     **settings: Any,
 ) -> "Run":
-    """Train a model, measure it beside its baselines, and return the finished run.
+    """Train a model, compare it with baselines, and return the finished run.
 
     Args:
         words_or_dataset: overrides as on the command line, such as `"experiment=demo"` or `"trainer.max_epochs=5"`. A dataset may come
-            first; it is then kept in the run folder.
+            first; it is then stored in the run folder.
         out: the run folder; None for a new one below `paths.runs`.
-        evidence: what the model may use by kind of evidence: True, False, or how it is changed (`"shuffled"`, `"noise"`).
+        evidence: whether the model may use each kind of evidence: True, False, or a change (`"shuffled"`, `"noise"`).
         verbose: whether to print messages, progress and the table at the end, as the command line does.
-        settings: further overrides: `split="global_time"` is `"split=global_time"`, `trainer={"max_epochs": 5}` is
-            `"trainer.max_epochs=5"`. Those that come later win, words before keywords.
+        settings: further overrides: `split="global_time"` is equivalent to `"split=global_time"`, and `trainer={"max_epochs": 5}` to
+            `"trainer.max_epochs=5"`. Later overrides take precedence, and keywords come after positional ones.
 
     Returns:
-        The run, whose folder holds all that was found.
+        The run, whose folder contains all results.
 
     Raises:
-        ConfigError: for a name or a value that cannot be; it names the nearest valid one.
-        MmrecError: whatever else ends the command line with this message.
-        KeyboardInterrupt: on Ctrl-C, after a checkpoint was written; it tells how to go on.
+        ConfigError: a name or value is invalid; the message has the nearest valid one.
+        MmrecError: any other user error, with the message of the command line.
+        KeyboardInterrupt: on Ctrl-C, after writing a checkpoint; the message says how to resume.
     """
-    from mmrec.api.process import process_kept
+    from mmrec.api.console import console_output_if
+    from mmrec.api.process_state import preserve_process_state
     from mmrec.api.runs import open_run
-    from mmrec.api.shown import shown_if
 
     dataset, words = _parted(words_or_dataset)
     given = {"evidence": dict(evidence or {})} if evidence else {}
-    words += words_of(given | settings | ({} if out is None else {"run_dir": str(out)}))
-    with process_kept(), shown_if(verbose):
+    words += to_overrides(given | settings | ({} if out is None else {"run_dir": str(out)}))
+    with preserve_process_state(), console_output_if(verbose):
         with _interruptible():
             folder = _train_words(words, verbose) if dataset is None else _train_dataset(dataset, words, verbose)
         if verbose:
@@ -59,14 +59,14 @@ def train(
 
 
 def _parted(given: "tuple[str | Dataset, ...]") -> "tuple[Dataset | None, list[str]]":
-    """The dataset, where the first is one, and the words."""
+    """Split the positional arguments into the dataset, if the first one is a dataset, and the overrides."""
     first = [one for one in given[:1] if not isinstance(one, str)]
     words = given[len(first) :]
     for word in words:
         if not isinstance(word, str):
-            raise ConfigError(f"expected words such as 'split=global_time' after the dataset, came {type(word).__name__}")
+            raise ConfigError(f"expected words such as 'split=global_time' after the dataset, found {type(word).__name__}")
     if first and not hasattr(first[0], "interactions"):
-        raise ConfigError(f"expected a dataset or words such as 'data=movielens_100k', came {type(first[0]).__name__}; see mmrec.Dataset")
+        raise ConfigError(f"expected a dataset or words such as 'data=movielens_100k', found {type(first[0]).__name__}; see mmrec.Dataset")
     return (first[0] if first else None), [str(word) for word in words]
 
 
@@ -76,7 +76,7 @@ def _train_words(words: list[str], verbose: bool) -> Path:
 
 def _train_dataset(dataset: "Dataset", words: list[str], verbose: bool) -> Path:
     from mmrec.data.folder.write import folder_keys, write_dataset
-    from mmrec.experiment.run_folder.found import is_finished
+    from mmrec.experiment.run_folder.find import is_finished
 
     settings, folder = train_settings_of_dataset(words, dataset.name, folder_keys(dataset))
     run_dir, is_new = settings.run_dir, not settings.run_dir.exists()
@@ -86,7 +86,7 @@ def _train_dataset(dataset: "Dataset", words: list[str], verbose: bool) -> Path:
     try:
         return _train(settings, verbose)
     except Exception:
-        if not (run_dir / "config.yaml").is_file():  # refused before it began
+        if not (run_dir / "config.yaml").is_file():  # rejected before the start
             shutil.rmtree(run_dir if is_new else folder)
         raise
 
@@ -112,11 +112,11 @@ def _show(folder: Path) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C is what Python calls it; on the command line it ends the process with a code of its own."""
+    """Convert Terminated by Ctrl-C to KeyboardInterrupt; on the command line it determines the exit code instead."""
     try:
         yield
     except Terminated as end:
         if end.signum != signal.SIGINT:
             raise
-        detail = re.sub(r"`mmrec train resume=(.*)` goes on", r'`mmrec.train("resume=\1")` goes on', str(end))
+        detail = re.sub(r"`mmrec train resume=(.*)` continues", r'`mmrec.train("resume=\1")` continues', str(end))
         raise KeyboardInterrupt(detail) from None

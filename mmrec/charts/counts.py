@@ -1,4 +1,4 @@
-"""Charts of counts: bars under any names, and how many have at least so many, on logarithms."""
+"""Charts of counts: bar charts, and complementary cumulative counts on logarithmic axes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from mmrec.charts.figures import MAX_DOTS, MAX_POINTS, Row, chart_of, layered, s
 
 
 def count_bars(label: str, bars: Sequence[tuple[str, int]], x_label: str, y_label: str) -> Markup:
-    """A bar from zero for each count; as many names below as have room. Without any the text is empty."""
+    """Draw a bar chart of counts, with as many labels as fit on the axis. Returns empty markup if there are no bars."""
     if not bars:
         return Markup("")
     names = [name for name, _ in bars]
@@ -24,9 +24,12 @@ def count_bars(label: str, bars: Sequence[tuple[str, int]], x_label: str, y_labe
 
 
 def at_least_chart(label: str, series: Mapping[str, Sequence[tuple[int, int]]], x_label: str, y_label: str) -> Markup:
-    """A line through (x, how many have at least x), x and counts from 1 up, both axes logarithmic. Without any point the text is empty."""
+    """Draw, for each series, a line through the points (x, number of elements with a value of at least x) on logarithmic axes.
+
+    Returns empty markup if there are no points.
+    """
     rows: list[Row] = [
-        {"series": name, "at_least": at_least, "count": count} for name, line in series.items() for at_least, count in _thin(line)
+        {"series": name, "at_least": at_least, "count": count} for name, line in series.items() for at_least, count in _downsample(line)
     ]
     if not rows:
         return Markup("")
@@ -47,8 +50,8 @@ def at_least_chart(label: str, series: Mapping[str, Sequence[tuple[int, int]]], 
     return as_figure(with_legend(layered(layers, y_label), shown), label)
 
 
-def _thin(line: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """At most `MAX_POINTS` of ascending points, evenly spread over the logarithm of x, first and last kept."""
+def _downsample(line: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Keep at most `MAX_POINTS` of ascending points, evenly spaced in the logarithm of x, including the first and last."""
     if len(line) <= MAX_POINTS:
         return list(line)
     width = math.log(line[-1][0] / line[0][0]) / (MAX_POINTS - 1)

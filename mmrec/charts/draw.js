@@ -1,4 +1,4 @@
-// Draws every figure of the page with Vega-Embed, in the colours of the page's style sheet, and again when the reader's system turns dark or light.
+// Draws the figures of the page with Vega-Embed in the colours of its style sheet, and again when the system changes its colour scheme.
 (() => {
   "use strict";
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -45,7 +45,7 @@
   const ANCHORS = ["right", "left", "top", "bottom", "top-right", "bottom-right", "top-left", "bottom-left"];
   const DISTANCES = [6, 9, 12, 18, 26];
 
-  // Vega-Lite places no names beside points; Vega does, where a text mark is told to. Those it has no room for are in the tooltips.
+  // Vega-Lite does not place labels next to points, but Vega does. Labels without room only appear in tooltips.
   function placeNames(spec) {
     const visit = (marks, others) => {
       for (const mark of marks) {

@@ -1,10 +1,10 @@
-"""Charts in a self-contained page: each as a figure that holds its Vega-Lite specification and data, and the scripts that draw them all.
+"""Embed charts in a self-contained page: figures with their Vega-Lite specifications and data, and the scripts that draw them.
 
-A page has `content_security_policy` in its head and `scripts` at the end of its body. Nothing is fetched, and nothing but these scripts
-runs: the policy names them by their hashes. Expressions in a specification are interpreted, so that the policy can go without `eval`.
+A page has `content_security_policy` in its head and `scripts` at the end of its body. Nothing is loaded from the network, and the policy
+only allows these scripts, by their hashes. Expressions in a specification are interpreted, so that the policy need not allow `eval`.
 
-A specification names its colours by style (`whisker`, `due`, `front`, …) or leaves them to the series; `draw.js` fills them in from the
-page's style sheet (`--c0` … `--c7`, `--ink`, `--muted`, `--rule`, `--page`, `--on-fill`), light or dark as the reader's system is set.
+A specification refers to colours by style (`whisker`, `due`, `front`, …) or series. `draw.js` takes them from the style sheet of the page
+(`--c0` … `--c7`, `--ink`, `--muted`, `--rule`, `--page`, `--on-fill`), in the light or dark scheme of the reader's system.
 """
 
 from base64 import b64encode
@@ -18,20 +18,20 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 Chart = alt.Chart | alt.LayerChart
-Finished = Chart | alt.FacetChart  # as Altair declares what comes of a chart with parameters
+Finished = Chart | alt.FacetChart  # the return type of methods that add parameters, as declared by Altair
 FIGURE = 'class="chart"'
-_WITHOUT_SCRIPT = "This chart is drawn by JavaScript, which is switched off here."
+_WITHOUT_SCRIPT = "This chart requires JavaScript, which is disabled."
 
 
 def as_figure(chart: Finished, label: str) -> Markup:
-    """Return a chart as an element of a page.
+    """Return a chart as an HTML figure.
 
     Args:
-        chart: A chart whose data is in it. It is checked against the schema of Vega-Lite.
-        label: What screen readers call it; also the name of the file when the reader saves it as a picture.
+        chart: a chart with inline data, which is validated against the schema of Vega-Lite.
+        label: the label for screen readers, and the file name of the chart when saved as an image.
     """
     spec: dict[str, Any] = chart.properties(description=label).to_dict()
-    for name in ("$schema", "config"):  # an address, which nothing needs, and Altair's own style
+    for name in ("$schema", "config"):  # the URL of the schema, which is not needed, and the default style of Altair
         spec.pop(name, None)
     data = htmlsafe_json_dumps(spec, allow_nan=False, separators=(",", ":"))
     return Markup(
@@ -41,12 +41,12 @@ def as_figure(chart: Finished, label: str) -> Markup:
 
 
 def scripts(vega: str) -> Markup:
-    """The script elements that draw every figure of a page: Vega, see `mmrec.charts.vega.vega_bundle`, once, then what calls it."""
+    """Return the script elements that draw the figures of a page: the bundle `vega` (see `mmrec.charts.vega`), and the code calling it."""
     return Markup("\n").join(Markup("<script>{}</script>").format(Markup(code)) for code in (vega, _draw()))
 
 
 def content_security_policy(vega: str) -> str:
-    """A policy under which a page loads nothing, shows pictures that are in it, and runs `scripts` and no other."""
+    """Return a content security policy that forbids loading anything, and allows inline images and only the scripts of `scripts`."""
     hashes = " ".join(f"'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'" for code in (vega, _draw()))
     return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}; base-uri 'none'; form-action 'none'"
 

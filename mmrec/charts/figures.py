@@ -1,7 +1,7 @@
-"""Charts of measured values: lines, grouped bars, stacked horizontal bars, forest plots, deviations.
+"""Charts of measured values: line charts, grouped bars, stacked horizontal bars, dot plots, forest plots and deviations from references.
 
-Series have the page's colours in the order in which they come. A click on a series in the legend hides it, or shows it again; a double
-click shows all. Every mark has a tooltip.
+Series take the colours of the page in order. A click on a series in the legend hides or shows it, and a double click shows all series.
+Every mark has a tooltip.
 """
 
 import math
@@ -21,13 +21,13 @@ _SERIES = ("#0068b3", "#c8530a", "#007f5c", "#a83b8e", "#8f6b00", "#646d7a", "#8
 COLOURS = {f"c{i}": value for i, value in enumerate(_SERIES)}
 DUE = {"due0": "#9aa1ab", "due1": "#c9ced6"}
 HEIGHT, ROW_HEIGHT, LANE, LANES_GAP, FOREST_ROW, DOT_ROW = 190, 36, 10, 18, 44, 24
-LONGEST_BESIDE = 26  # letters of a name
+LONGEST_BESIDE = 26  # characters of a name
 WIDTH, CHARACTER, LEGEND_CHARACTER, LEGEND_SYMBOL, LEGEND_NAME = 430, 6.8, 5.8, 32, 26
 
 
 @dataclass(frozen=True)
 class Line:
-    """A named series of (x, y), in ascending x."""
+    """A named series of points (x, y) in ascending order of x."""
 
     name: str
     points: list[tuple[float, float]]
@@ -35,32 +35,32 @@ class Line:
 
 @dataclass(frozen=True)
 class Grid:
-    """Groups by series: what bars show and what the table beside them prints."""
+    """A table of values by group and series, which charts show and pages print."""
 
     groups: list[str]
     series: list[str]
     values: list[list[float | None]]
     """`values[s][g]`; None where nothing was measured."""
     sizes: list[int]
-    """How many items, users, … each group holds; empty where that is not told."""
+    """The number of items, users, … in each group; empty if unknown."""
     intervals: list[list[tuple[float, float] | None]] | None = None
     """95% intervals of the values."""
 
     def of(self, series: Collection[str]) -> "Grid":
-        """The same with these series alone, in the order in which they were."""
+        """The grid restricted to some series, in their original order."""
         kept = [s for s, name in enumerate(self.series) if name in series]
         intervals = None if self.intervals is None else [self.intervals[s] for s in kept]
         return Grid(self.groups, [self.series[s] for s in kept], [self.values[s] for s in kept], self.sizes, intervals)
 
     @property
     def labels(self) -> list[str]:
-        """The groups' names, with their sizes on a line below where they are told."""
+        """The names of the groups, with their sizes on a second line if known."""
         if not self.sizes:
             return list(self.groups)
         return [f"{group}\nn = {size:,}" for group, size in zip(self.groups, self.sizes, strict=True)]
 
     def rows(self) -> list[Row]:
-        """A row for every measured value."""
+        """One row per measured value, as chart data."""
         rows: list[Row] = []
         for g, label in enumerate(self.labels):
             for s, name in enumerate(self.series):
@@ -75,7 +75,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval."""
+    """An estimate with its confidence interval."""
 
     name: str
     mean: float
@@ -84,11 +84,11 @@ class Estimate:
 
 
 def line_chart(label: str, lines: Sequence[Line], x_label: str, y_label: str, mark_highest: bool = False) -> Markup:
-    """Lines over a common x, a ring on each line's highest point if asked.
+    """Draw a line chart, optionally with a ring at the maximum of each line.
 
-    Values that are not finite are left out; where none is left the text is empty.
+    Non-finite values are left out. Returns empty markup if no values are left.
     """
-    finite = [Line(line.name, thin([p for p in line.points if math.isfinite(p[1])])) for line in lines]
+    finite = [Line(line.name, downsample([p for p in line.points if math.isfinite(p[1])])) for line in lines]
     rows: list[Row] = []
     for line in finite:
         highest = max((y for _, y in line.points), default=None)
@@ -112,9 +112,10 @@ def line_chart(label: str, lines: Sequence[Line], x_label: str, y_label: str, ma
 
 
 def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str, n_due: int = 0) -> Markup:
-    """Vertical bars from zero, a cluster for each group, in it a bar for each series; a zero is a hairline, an unmeasured value a gap.
+    """Draw vertical bars in clusters, one cluster per group and one bar per series.
 
-    Values with an interval have whiskers. The first `n_due` series are what the others should be, and are drawn in grey.
+    A zero is a thin line, and a missing value a gap. Values with an interval have whiskers. The first `n_due` series are references for the
+    others, such as the expected shares, and are grey.
     """
     shown = shown_series(grid.series)
     base = chart_of(grid.rows()).transform_filter(shown)
@@ -123,7 +124,7 @@ def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str, n_due: int 
     offset = alt.XOffset("series:N", sort=grid.series, scale=alt.Scale(paddingInner=0.08))
     tooltip = _grid_tooltip(y_label, ".4f", grid.intervals is not None)
     colour = series_colour(grid.series, n_due)
-    # The outline keeps a bar of no height visible.
+    # The outline keeps bars of height zero visible.
     bars = base.mark_bar(strokeWidth=1)
     bars = bars.encode(
         x=x, xOffset=offset, y=alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=5)), color=colour, stroke=colour, tooltip=tooltip
@@ -136,12 +137,12 @@ def grouped_bars(label: str, grid: Grid, x_label: str, y_label: str, n_due: int 
 
 
 def groups_fit(groups: Sequence[str]) -> bool:
-    """Whether the names of groups can stand side by side under `grouped_bars`, by an estimate of the text's width."""
+    """Whether the names of the groups fit on the axis of `grouped_bars`, by an estimate of the text width."""
     return CHARACTER * max(map(len, groups), default=0) * len(groups) <= WIDTH
 
 
 def stacked_bars(label: str, grid: Grid, x_label: str) -> Markup:
-    """A horizontal bar for each group, cut into the shares of the series: `values` are fractions, at most 1 in sum over the series."""
+    """Draw a stacked horizontal bar for each group. The values are fractions, with a sum over the series of at most 1."""
     shown = shown_series(grid.series)
     base = chart_of(grid.rows()).transform_filter(shown)
     axis = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
@@ -157,7 +158,7 @@ def stacked_bars(label: str, grid: Grid, x_label: str) -> Markup:
 
 
 def deviation_chart(label: str, grid: Grid, due: Sequence[float], x_label: str) -> Markup:
-    """Groups beneath one another; in each an upright line at what is `due`, and from it a line to a dot at the value of every series."""
+    """Draw the deviations of series from a reference: in each group, a vertical line at its value in `due`, and a dot for each series."""
     row_height, by_group = LANE * len(grid.series) + LANES_GAP, dict(zip(grid.groups, due, strict=True))
     shown = shown_series(grid.series)
     rows: list[Row] = [row | {"due": by_group[str(row["group"])]} for row in grid.rows()]
@@ -181,9 +182,9 @@ def deviation_chart(label: str, grid: Grid, due: Sequence[float], x_label: str) 
 
 
 def dot_plot(label: str, grid: Grid, own: str, x_label: str) -> Markup:
-    """A row for each group: a dot at the value of the only series, on a line along its interval, and the value in digits.
+    """Draw one row per group of a single series: a dot at the value, a line along its interval, and the number.
 
-    The group `own` stands out.
+    The group `own` is highlighted.
     """
     rows: list[Row] = [row | {"is_own": row["group"] == own} for row in grid.rows()]
     axis = alt.Axis(ticks=False, domain=False, labelLimit=150)
@@ -203,9 +204,9 @@ def dot_plot(label: str, grid: Grid, own: str, x_label: str) -> Markup:
 
 
 def forest_plot(label: str, estimates: Sequence[Estimate], x_label: str) -> Markup:
-    """A row for each estimate: its name, a dot at the mean on a line from low to high; zero is a line through all rows.
+    """Draw a forest plot: one row per estimate with its name, mean and interval, and a vertical line at zero.
 
-    Names stand beside their rows, or all of them above where one is too long for that.
+    Names are to the left of their rows, or above them if one is too long.
     """
     are_above = max((len(e.name) for e in estimates), default=0) > LONGEST_BESIDE
     rows: list[Row] = [
@@ -232,32 +233,32 @@ def forest_plot(label: str, estimates: Sequence[Estimate], x_label: str) -> Mark
 
 
 def chart_of(rows: Sequence[Mapping[str, str | float | bool | None]]) -> alt.Chart:
-    """An empty chart of inline data."""
+    """Create a chart with inline data and no marks."""
     return alt.Chart(alt.InlineData(values=[{name: _finite(value) for name, value in row.items()} for row in rows]))
 
 
 def layered(layers: Sequence[Chart], title: str, height: int = HEIGHT) -> alt.LayerChart:
-    """Layers over one another, as wide as their place in the page."""
+    """Combine layers into a chart that is as wide as its container in the page."""
     for i, layer in enumerate(layers):
-        layer.name = f"layer{i}"  # Altair numbers those without a name through the process, and the same chart must be the same text
+        layer.name = f"layer{i}"  # Altair numbers unnamed layers with a global counter, which would not be reproducible
     return alt.LayerChart(layer=list(layers)).properties(
         width="container", height=height, title=alt.TitleParams(title, limit=alt.ExprRef("width"))
     )
 
 
 def shown_series(names: Sequence[str]) -> alt.Parameter:
-    """The series that are shown, all at first: a click on one in the legend takes it out or puts it back."""
+    """The selection of visible series, initially all; a click in the legend toggles one."""
     return alt.selection_point(name="shown", fields=["series"], bind="legend", toggle="true", value=[{"series": name} for name in names])
 
 
 def with_legend(chart: alt.LayerChart, shown: alt.Parameter, n_due: int = 0) -> Finished:
-    """A chart of series with what its legend needs; the colours of series only where some are due."""
+    """Add the parameters of the legend to a chart, and explicit colours if there are reference series."""
     colours = [alt.param(name=f"colour_{name}", value=value) for name, value in {**DUE, **COLOURS}.items()] if n_due else []
     return chart.add_params(shown, alt.param(name=PLACE, value=WIDTH), *colours)
 
 
 def series_colour(names: Sequence[str], n_due: int = 0) -> alt.Color:
-    """A colour for each series, the first `n_due` grey, and a legend that wraps with the width of the chart."""
+    """The colour encoding of series, the first `n_due` in grey, with a legend that wraps to the width of the chart."""
     column = LEGEND_CHARACTER * min(max(map(len, names), default=0), LEGEND_NAME) + LEGEND_SYMBOL
     legend = alt.Legend(
         orient="top", title=None, columns=alt.ExprRef(f"max(1, floor({PLACE} / {column:.0f}))"), labelLimit=CHARACTER * LEGEND_NAME
@@ -277,8 +278,8 @@ def _finite(value: str | float | bool | None) -> str | float | bool | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most `MAX_POINTS`, evenly taken, first and last kept."""
+def downsample(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Keep at most `MAX_POINTS` evenly spaced points, including the first and last."""
     n = len(points)
     if n <= MAX_POINTS:
         return points
@@ -298,5 +299,5 @@ def _grid_tooltip(title: str, decimals: str, has_intervals: bool) -> list[alt.To
 
 
 def _interval(ends: tuple[float, float], decimals: str) -> Row:
-    """The ends, and both as a text for tooltips."""
+    """The ends of an interval, and a text of both for tooltips."""
     return {"low": ends[0], "high": ends[1], "interval": f"{ends[0]:{decimals}} to {ends[1]:{decimals}}"}

@@ -1,6 +1,6 @@
-"""A scatter chart over a logarithmic axis of seconds: a named dot for each thing compared, and a stepped line through the best of them.
+"""A scatter chart of values over time on a logarithmic axis, with a named dot per element and the Pareto front as a step line.
 
-The page sets the names beside their dots where they touch nothing; a name without room is in the tooltip alone.
+The page places names next to their dots where there is room; other names only appear in tooltips.
 """
 
 import math
@@ -22,29 +22,29 @@ UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 @dataclass(frozen=True)
 class Dot:
-    """One thing in the chart."""
+    """One element of the chart."""
 
     name: str
     seconds: float
-    """At least 0; beyond the ends of `TICKS` it is drawn there."""
+    """At least 0, clipped to the range of `TICKS`."""
     y: float
     share: float
-    """0 to 1: the dot's area grows by it, evenly."""
+    """From 0 to 1; the area of the dot is linear in it."""
     is_filled: bool
     title: str
-    """What the tooltip says."""
+    """The text of the tooltip."""
 
 
 def scatter(label: str, dots: Sequence[Dot], x_label: str, y_label: str) -> Markup:
-    """Dots by seconds and a value of which more is better, and a stepped line: the highest value that so many seconds buy.
+    """Draw dots by time and a value for which higher is better, and a step line through the highest value within each time.
 
-    Dots that are not filled are rings. Those with a value that is not finite are left out; where none is left the text is empty.
+    Dots that are not filled are rings. Dots with non-finite values are left out. Returns empty markup if none are left.
     """
     dots = [dot for dot in dots if math.isfinite(dot.y) and math.isfinite(dot.seconds)]
     if not dots:
         return Markup("")
     ticks = time_ticks([dot.seconds for dot in dots])
-    rows = [_row(dot, ticks) for dot in sorted(dots, key=lambda dot: -dot.share)]  # a small one lies on a large one
+    rows = [_row(dot, ticks) for dot in sorted(dots, key=lambda dot: -dot.share)]  # small dots are drawn over large ones
     units = "".join(f"datum.value >= {size:g} ? format(datum.value / {size:g}, '.3~r') + ' {unit}' : " for size, unit in UNITS)
     axis = alt.Axis(values=ticks, labelExpr=f"{units}format(datum.value, '.3~r') + ' s'", grid=False)
     x = alt.X("seconds:Q", title=x_label, axis=axis, scale=alt.Scale(type="log", domain=[ticks[0], ticks[-1]], nice=False, padding=14))
@@ -54,7 +54,7 @@ def scatter(label: str, dots: Sequence[Dot], x_label: str, y_label: str) -> Mark
     layers: list[Chart] = [
         chart_of(best_for_the_time(rows)).mark_line(style="own", interpolate="step-after").encode(x=x, y=y),
     ]
-    if not all(dot.is_filled for dot in dots):  # a name cannot keep off a mark that is empty
+    if not all(dot.is_filled for dot in dots):  # label placement fails for marks without data
         beaten = base.transform_filter("!datum.is_filled").mark_point(style="beaten", strokeWidth=1.8, opacity=1)
         layers.append(beaten.encode(size=area))
     if any(dot.is_filled for dot in dots):
@@ -65,7 +65,7 @@ def scatter(label: str, dots: Sequence[Dot], x_label: str, y_label: str) -> Mark
 
 
 def best_for_the_time(rows: Sequence[Row]) -> list[Row]:
-    """Of rows with `seconds` and `y`, those that are higher than all that are as quick or quicker, quickest first."""
+    """The rows whose `y` exceeds that of all rows with at most their `seconds`, in ascending order of time."""
     best: list[Row] = []
     highest = -math.inf
     for seconds, height in sorted(((float(row["seconds"] or 0.0), float(row["y"] or 0.0)) for row in rows), key=lambda at: (at[0], -at[1])):
@@ -76,7 +76,7 @@ def best_for_the_time(rows: Sequence[Row]) -> list[Row]:
 
 
 def time_ticks(seconds: Sequence[float]) -> list[float]:
-    """Of `TICKS`, those that enclose all seconds, at least two; every other one where there are more than eight."""
+    """The `TICKS` that enclose all times, at least two; every second one if there are more than eight."""
     first = min(max(bisect_right(TICKS, min(seconds)) - 1, 0), len(TICKS) - 2)
     last = max(min(bisect_left(TICKS, max(seconds)), len(TICKS) - 1), first + 1)
     ticks = list(TICKS[first : last + 1])
@@ -84,7 +84,7 @@ def time_ticks(seconds: Sequence[float]) -> list[float]:
 
 
 def format_seconds(seconds: float) -> str:
-    """Three digits of the largest unit that is at least one: `0.012 s`, `1.5 min`, `2 h`, `3 d`."""
+    """Format a duration with three digits in the largest unit that it reaches: `0.012 s`, `1.5 min`, `2 h`, `3 d`."""
     for size, unit in UNITS:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Vega, Vega-Lite and Vega-Embed as one script, which every page with charts carries. The package vl-convert-python brings them."""
+"""Bundle Vega, Vega-Lite and Vega-Embed, from the package vl-convert-python, into one script for pages with charts."""
 
 from importlib.metadata import version
 
@@ -22,24 +22,24 @@ USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE. */
 
 
 def vega_version() -> str:
-    """Return the versions of everything that decides the bundle, as a part of a file name."""
+    """Return the versions of the packages that determine the bundle, as part of a file name."""
     import altair
 
     return f"{altair.SCHEMA_VERSION}-{version('vl-convert-python')}"
 
 
 def vega_bundle() -> str:
-    """Make the script: the licences, and the libraries in a scope of their own. It takes seconds.
+    """Create the script: the licences, and the libraries in a separate scope. This takes seconds.
 
-    Vega-Lite has the version for which the installed Altair writes its specifications.
+    The version of Vega-Lite is the one for which the installed Altair writes specifications.
     """
     import altair
     import vl_convert
 
     lite = altair.SCHEMA_VERSION.removeprefix("v")
     known_as = next(known for known in vl_convert.get_vegalite_versions() if lite.startswith(f"{known}."))
-    code = vl_convert.javascript_bundle(vl_version=known_as)  # type: ignore[call-arg]  # its types lack the default
+    code = vl_convert.javascript_bundle(vl_version=known_as)  # type: ignore[call-arg]  # its type stubs lack the default value
     if "</script" in code.lower() or "<!--" in code:
-        raise ValueError("the bundle cannot stand inside a script element")
+        raise ValueError("the bundle cannot be embedded in a script element")
     licences = _LICENCES.format(vega=vl_convert.get_vega_version(), lite=lite, embed=vl_convert.get_vega_embed_version())
     return f"{licences}(() => {{{code}}})();\n"

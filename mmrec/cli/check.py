@@ -1,4 +1,4 @@
-"""`mmrec data check`: everything that is wrong with a dataset, in one pass, for people and for programs."""
+"""The command `mmrec data check`: report all problems of a dataset, as text and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.data.discover.check import check_dataset
@@ -21,12 +21,15 @@ from mmrec.terminal import say
 STDOUT = "-"
 
 
-@shown()
+@console_output()
 def check_command(cfg: DictConfig) -> dict[str, Any]:
-    """Reads the data and says what is wrong and what is odd; gives the same as it writes to `json`.
+    """Read the configured dataset, print its problems and notes, and return what is written to `json`.
 
-    Raises MissingFile where there is nothing to read, and DataError, at the end, where it cannot be used as it is. Pictures that cannot be
-    are told, and no error.
+    Pictures that cannot be read are reported, but are not an error.
+
+    Raises:
+        MissingFile: the dataset does not exist.
+        DataError: the dataset has problems; raised after all of them are printed.
     """
     check(cfg, CheckCommandConfig)
     problems, dataset, pictures = check_dataset(partial(build, cfg, "data"), _name(cfg), "on_error" in cfg.data, cfg.pictures)
@@ -35,14 +38,14 @@ def check_command(cfg: DictConfig) -> dict[str, Any]:
     to_stderr = cfg.json == STDOUT
     say(*_lines(problems, notes, pictures), stderr=to_stderr)
     if cfg.json == STDOUT:
-        say(*json.dumps(found, indent=2).split("\n"), stderr=False)  # in ASCII: whatever a terminal would act on is escaped
+        say(*json.dumps(found, indent=2).split("\n"), stderr=False)  # ASCII, so that control characters are escaped
     elif cfg.json is not None:
         write_json(Path(cfg.json), found)
         say(f"written: {cfg.json}", stderr=False)
     if dataset is None or len(problems):
         raise DataError(f"{_name(cfg)}: {len(problems):,} {'problem' if len(problems) == 1 else 'problems'}; training would stop here")
     say(
-        f"{dataset.name} is sound: {len(dataset.interactions):,} interactions, {dataset.interactions['user_id'].n_unique():,} users, "
+        f"{dataset.name}: no problems; {len(dataset.interactions):,} interactions, {dataset.interactions['user_id'].n_unique():,} users, "
         f"{len(dataset.items):,} items",
         stderr=to_stderr,
     )
@@ -54,12 +57,12 @@ def _name(cfg: DictConfig) -> str:
 
 
 def _lines(problems: Problems, notes: Sequence[str], pictures: Problems) -> list[str]:
-    """Problems one by one, then their counts with what to do, then the notes."""
+    """The lines to print: individual problems, their counts with remedies, and notes."""
     lines = [str(one) for one in (*problems.shown, *pictures.shown)]
     for found in (problems, pictures):
         for (code, where), count in found.counts.items():
             lines.append(f"{count:>7,} {code} in {where}" + (f": {REMEDIES[code]}" if code in REMEDIES else ""))
     hidden = len(problems) + len(pictures) - len(problems.shown) - len(pictures.shown)
     if hidden:
-        lines.append(f"{hidden:,} more are counted above, not shown; data.on_error=quarantine writes all rows to files")
+        lines.append(f"{hidden:,} more are counted above, but not shown; data.on_error=quarantine writes all rows to files")
     return [*lines, *(f"note: {note}" for note in notes)]

@@ -1,11 +1,11 @@
-"""`mmrec compare runs/a runs/b …`: runs of one split against the first of them, as tables, a page, and a verdict in words."""
+"""The command `mmrec compare runs/a runs/b …`: compare runs of the same split with the first one by paired tests."""
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmrec.api.shown import shown
-from mmrec.cli.words import no_such_option, parse_words
+from mmrec.api.console import console_output
+from mmrec.cli.arguments import parse_arguments, unknown_option_error
 from mmrec.config.saved import saved_config
 from mmrec.config.values import flat, literal
 from mmrec.errors import ConfigError
@@ -14,23 +14,25 @@ from mmrec.evaluation.compare.runs import MeasuredRun, RunComparison, compare_ru
 from mmrec.evaluation.pages.comparison_page import write_comparison
 from mmrec.evaluation.pages.terminal import comparison_tables
 from mmrec.experiment.compare import read_measured_run
-from mmrec.experiment.run_folder.found import find_run, read_as_run
+from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.terminal import say, show
 
 PAGE = "compare.html"
-_DESCRIPTION = """Holds runs of the same split against the first one, user by user.
+_DESCRIPTION = """Compare runs of the same split with the first one by paired tests over users.
 
-Prints the metrics, the paired differences with their 95% intervals, p-values after Holm's correction, effect sizes, and a verdict in words;
-writes the same with a forest plot to one HTML page. Runs of different splits are refused.
+Prints the metrics, the paired differences with 95% confidence intervals, p-values with Holm correction, effect sizes, and a summary of each
+comparison in words; writes the same with a forest plot to one HTML page. Runs of different splits are rejected.
 """
 
 
-@shown()
+@console_output()
 def compare(words: Sequence[str]) -> RunComparison:
-    """Compares the runs that the command line names.
+    """Compare the runs named on the command line, print tables, and write an HTML page.
 
-    Raises ConfigError for an option or metric that does not exist or fewer than two runs, MissingFile for a folder without a finished run,
-    DataError for runs of different splits.
+    Raises:
+        ConfigError: an option or metric does not exist, or there are fewer than two runs.
+        MissingFile: a folder has no finished run.
+        DataError: the runs have different splits.
     """
     arguments = _parse(words)
     comparison = compare_runs(_read(arguments.runs), arguments.metric, arguments.seed)
@@ -43,24 +45,24 @@ def compare(words: Sequence[str]) -> RunComparison:
 
 
 def make_parser() -> ArgumentParser:
-    """The command line of the verb."""
+    """Create the argument parser of the command."""
     parser = ArgumentParser(
         "mmrec compare", description=_DESCRIPTION, formatter_class=RawDescriptionHelpFormatter, exit_on_error=False, allow_abbrev=False
     )
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="run folders, two or more; the others are held against the first")
-    parser.add_argument("--metric", help="what is tested, such as recall@10 (default: ndcg at the greatest k)")
-    parser.add_argument("--output", help=f"the page, or a folder for it (default: {PAGE} beside the first run)")
-    parser.add_argument("--seed", type=int, default=2026, help="of the resampling (default: %(default)s)")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="two or more run folders; the others are compared with the first")
+    parser.add_argument("--metric", help="the tested metric, such as recall@10 (default: ndcg at the largest k)")
+    parser.add_argument("--output", help=f"path of the page, or a folder for it (default: {PAGE} next to the first run)")
+    parser.add_argument("--seed", type=int, default=2026, help="seed of the resampling (default: %(default)s)")
     return parser
 
 
 def _parse(words: Sequence[str]) -> Namespace:
     parser = make_parser()
-    arguments, unknown = parse_words(parser, words)
+    arguments, unknown = parse_arguments(parser, words)
     if unknown:
-        raise no_such_option(parser, unknown[0])
+        raise unknown_option_error(parser, unknown[0])
     if len(arguments.runs) < 2:
-        raise ConfigError(f"compare: expected two run folders or more, came {len(arguments.runs)}: mmrec compare runs/a runs/b")
+        raise ConfigError(f"compare: expected two run folders or more, found {len(arguments.runs)}: mmrec compare runs/a runs/b")
     if arguments.metric is not None:
         arguments.metric = arguments.metric.removeprefix("test/")
     return arguments
@@ -70,7 +72,7 @@ def _read(paths: Sequence[str]) -> list[MeasuredRun]:
     folders = [find_run(path) for path in paths]
     twice = sorted({str(folder) for folder in folders if sum(folder.resolve() == other.resolve() for other in folders) > 1})
     if twice:
-        raise ConfigError(f"compare: {twice[0]} is there twice")
+        raise ConfigError(f"compare: {twice[0]} is repeated")
     configs = [dict(flat(_config(folder))) for folder in folders]
     labels = run_labels(configs, [folder.resolve().name for folder in folders])
     return [read_measured_run(folder, label) for folder, label in zip(folders, labels, strict=True)]
@@ -78,7 +80,7 @@ def _read(paths: Sequence[str]) -> list[MeasuredRun]:
 
 def _config(folder: Path) -> object:
     path = folder / "config.yaml"
-    with read_as_run(folder):
+    with convert_file_errors(folder):
         return literal(saved_config(folder)) if path.is_file() else {}
 
 

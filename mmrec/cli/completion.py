@@ -1,4 +1,4 @@
-"""`mmrec completion`: what makes a shell complete verbs, keys and the choices of groups."""
+"""The command `mmrec completion`: shell completion of subcommands, configuration keys and the choices of groups."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ _BASH = r"""_mmrec() {
   local line=${COMP_LINE:0:COMP_POINT} IFS=$'\n'
   local word=${line##* }
   COMPREPLY=($(mmrec completion query "$line" 2>/dev/null))
-  local before=${word%"${word##*[=:]}"}  # bash completes only what follows = and :
+  local before=${word%"${word##*[=:]}"}  # bash only completes the part after = and :
   COMPREPLY=("${COMPREPLY[@]#"$before"}")
 }
 complete -o nospace -o default -F _mmrec mmrec"""
@@ -25,20 +25,21 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 def completion(words: Sequence[str]) -> None:
-    """Prints the script of a shell; or, of `query LINE`, what the last word of the line may be completed to, one a line.
+    """Print the completion script of a shell, or, for `query LINE`, the completions of the last word of a line.
 
-    Raises ConfigError for a shell that there is no script for.
+    Raises:
+        ConfigError: there is no script for the shell.
     """
     if len(words) == 2 and words[0] == "query":
         say(*complete(words[1]), stderr=False)
     elif len(words) == 1 and words[0] in SCRIPTS:
         say(*SCRIPTS[words[0]].splitlines(), stderr=False)
     else:
-        raise ConfigError(f"completion: expected a shell, came `{' '.join(words)}`; {nearest(' '.join(words), SCRIPTS)}")
+        raise ConfigError(f"completion: expected a shell, found `{' '.join(words)}`; {nearest(' '.join(words), SCRIPTS)}")
 
 
 def complete(line: str) -> list[str]:
-    """Return what the last word of a command line may be: a verb, a key, or a choice of its group."""
+    """Return the completions of the last word of a command line: subcommands, keys, or choices of a group."""
     from mmrec.cli.main import PLAIN_VERBS, VERBS
 
     words = line.split(" ")[1:]

@@ -1,4 +1,4 @@
-"""`mmrec data describe`: what a dataset holds, as tables and as a page."""
+"""The command `mmrec data describe`: print statistics of a dataset, and write them to an HTML page."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.data.discover.describe import Counts, Description, describe
@@ -19,9 +19,9 @@ from mmrec.types import Dataset
 _BAR = 30
 
 
-@shown()
+@console_output()
 def describe_command(cfg: DictConfig) -> Description:
-    """Prints a dataset in numbers and writes a page to `output` if that is given; returns what `mmrec.data.discover.describe` does."""
+    """Print and return the statistics of a dataset (see `mmrec.data.discover.describe`), and write a page to `output` if given."""
     check(cfg, DescribeCommandConfig)
     dataset: Dataset = build(cfg, "data")
     found = describe(dataset, cfg.examples)
@@ -57,14 +57,14 @@ def _pairs(title: str, facts: dict[str, str]) -> Table:
 
 def _spreads(found: Description) -> Table:
     quantiles = (f"{100 * q:g}%" for q in found.per_user.quantiles)
-    table = _table("interactions of …", "", *quantiles, "mean", "Gini", numbers=True)
-    for name, spread in (("a user", found.per_user), ("an item", found.per_item)):
+    table = _table("interactions per …", "", *quantiles, "mean", "Gini", numbers=True)
+    for name, spread in (("user", found.per_user), ("item", found.per_item)):
         table.add_row(name, *spread_cells(spread))
     return table
 
 
 def _bars(title: str, counts: Counts) -> Table:
-    """At most twenty bars: neighbours are added up where there are more."""
+    """A bar chart with at most twenty bars; adjacent counts are summed if there are more."""
     size = -(-len(counts) // 20)
     groups = [counts[start : start + size] for start in range(0, len(counts), size)]
     rows = [(group[0][0] if size == 1 else f"{group[0][0]} …", sum(count for _, count in group)) for group in groups]
@@ -76,14 +76,14 @@ def _bars(title: str, counts: Counts) -> Table:
 
 
 def _coverage(found: Description) -> Table:
-    table = _table("what is known of the items", "", "items", "share", "")
+    table = _table("coverage of items by kind of evidence", "", "items", "share", "")
     for one in found.coverage:
         table.add_row(one.modality, f"{one.n_items:,}", f"{one.n_items / found.n_items:.1%}", one.detail)
     return table
 
 
 def _examples(found: Description) -> Table:
-    table = _table("items to look at, most interactions first", "item", "interactions", "text", "triples")
+    table = _table("example items, by descending number of interactions", "item", "interactions", "text", "triples")
     table.columns[1].justify = "right"
     for one in found.examples:
         text = one.text if len(one.text) <= 200 else f"{one.text[:200]}…"

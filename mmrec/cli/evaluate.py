@@ -1,9 +1,9 @@
-"""`mmrec evaluate run=…`: the test metrics of a run, computed again from its checkpoints and compared with what it reported."""
+"""The command `mmrec evaluate run=…`: recompute the test metrics of a run from its checkpoints, and compare them with those reported."""
 
 from omegaconf import DictConfig
 from rich.table import Table
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.check import check
 from mmrec.config.settings import evaluate_settings
 from mmrec.evaluation.pages.terminal import console_table
@@ -14,11 +14,13 @@ from mmrec.schemas import EvaluateConfig
 from mmrec.terminal import say, show
 
 
-@shown()
+@console_output()
 def evaluate(cfg: DictConfig) -> dict[str, float]:
-    """Returns the test metrics, mean over the run's seeds, of exactly the split that the run kept; or those of the file `predictions`.
+    """Return the test metrics of a run on its stored split, means over seeds, or those of the file `predictions`.
 
-    Raises MissingFile where there is no such run, DataError where its data are no longer the same or the metrics differ by more than 1e-4.
+    Raises:
+        MissingFile: the run does not exist.
+        DataError: its data have changed, or the metrics differ from those reported by more than 1e-4.
     """
     check(cfg, EvaluateConfig)
     if cfg.predictions is not None:
@@ -40,7 +42,7 @@ def _table(measured: Reevaluation) -> Table:
 
 
 def _show_predictions(measured: PredictionsMeasured) -> None:
-    """The file's metrics beside those of the run's models, and where they were written."""
+    """Print the metrics of the file and of the run's models, and where they were written."""
     ks = measured.ks
     show(console_table(measured.beside, [f"{metric}@{k}" for k in ks for metric in ("recall", "ndcg")], BESIDE))
     if test := measured.test:

@@ -1,4 +1,4 @@
-"""`mmrec data graph`: what is in a dataset's knowledge graph, as a table, and the graph itself as GraphML."""
+"""The command `mmrec data graph`: print statistics of a dataset's knowledge graph, and export it as GraphML."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.errors import DataError
@@ -16,14 +16,14 @@ from mmrec.terminal import say, show
 from mmrec.types import ITEM_ID, Dataset
 
 
-@shown()
+@console_output()
 def graph_command(cfg: DictConfig) -> dict[str, Any]:
-    """Prints the statistics of the graph (see `mmrec.kg.graph.statistics`, which it returns) and writes it to `output` if that is given."""
+    """Print and return the statistics of the graph (see `mmrec.kg.graph.statistics`), and write it to `output` if given."""
     check(cfg, GraphCommandConfig)
     dataset: Dataset = build(cfg, "data")
     graph = build_graph(dataset, cfg.graph.item_columns, cfg.graph.separator)
     if not graph.network:
-        raise DataError(f"{dataset.name} has no triples, and no `graph.item_columns` are named: there is no graph to show")
+        raise DataError(f"{dataset.name} has no triples, and `graph.item_columns` is empty, so there is no graph")
     graph = prune(graph, cfg.graph.min_degree)
     found = statistics(graph, dataset.items[ITEM_ID].to_list())
     show(_overview(dataset.name, found), _relations(found), *([_literals(found)] if found["literals"] else []))
@@ -46,7 +46,7 @@ def _overview(name: str, found: dict[str, Any]) -> Table:
 
 
 def _relations(found: dict[str, Any]) -> Table:
-    table = Table("relation", "triples", "only repeats, backwards", title="Relations", title_justify="left")
+    table = Table("relation", "triples", "duplicates the inverse of", title="Relations", title_justify="left")
     table.columns[1].justify = "right"
     for relation, count in found["triples_by_relation"].items():
         table.add_row(relation, f"{count:,}", found["inverse_relations"].get(relation, ""))

@@ -1,4 +1,4 @@
-"""`mmrec data ingest`: a folder of any size as one that is checked, filtered and split, in bounded memory."""
+"""The command `mmrec data ingest`: check, filter and split a folder of any size in bounded memory."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.config.values import plain
@@ -25,16 +25,18 @@ from mmrec.types import PARTS, RowCount
 _READER, _SPLITS = "mmrec.data.folder.read.read_folder", "mmrec.data.interactions.split."
 
 
-@shown()
+@console_output()
 def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
-    """Writes the folder `output`, prints what became of the rows and how to train on it; gives the manifest.
+    """Write the folder `output`, print the row counts and the command to train on it, and return the manifest.
 
-    Raises what `Ingest.into` does, ConfigError for other data than folders, StorageError where nothing can be written.
+    Raises:
+        ConfigError: the data are not a folder; also as `Ingest.into`.
+        StorageError: the output cannot be written.
     """
     check(cfg, IngestCommandConfig)
     data, out = plain(cfg.data), user_path(cfg.output)
     if data["_target_"] != _READER:
-        raise ConfigError("data: expected data=folder, for other data have no files of their own making; train on them as they are")
+        raise ConfigError("data: expected data=folder; other datasets need no ingestion, train on them directly")
     check_choices({}, data["on_error"])
     layout = cast(Layout, {name: data[name] for name in Layout.__annotations__})
     wanted, rule = Filter(**plain(cfg.filter)), _rule(cfg)
@@ -43,25 +45,27 @@ def ingest_command(cfg: DictConfig) -> Mapping[str, Any]:
     try:
         manifest, is_new = work.into(out)
     except OSError as error:
-        raise StorageError(f"{error.filename or out}: {error.strerror}; nothing was written; make room, or choose another folder") from None
+        raise StorageError(
+            f"{error.filename or out}: {error.strerror}; nothing was written; free space, or choose another folder"
+        ) from None
     _show(manifest, data, out, is_new)
     return manifest
 
 
 def _rule(cfg: DictConfig) -> Rule:
-    """How the configuration splits. Raises ConfigError for a way that mmrec does not have itself."""
+    """The configured split rule. Raises ConfigError for split functions that are not part of mmrec."""
     values = {name: value for name, value in plain(cfg.split).items() if not name.startswith("_")}
     target = cfg.split["_target_"]
     name = target.removeprefix(_SPLITS)
     if not target.startswith(_SPLITS) or name not in RULES:
-        raise ConfigError(f"split: expected one of mmrec's own, `{target}` is none; {nearest(name, RULES)}")
+        raise ConfigError(f"split: expected a split of mmrec, found `{target}`; {nearest(name, RULES)}")
     return RULES[name](**values)
 
 
 def _show(manifest: Mapping[str, Any], data: Mapping[str, Any], out: Path, is_new: bool) -> None:
-    """What was done, and the next command."""
+    """Print a summary and the next command."""
     split = manifest["split"]
-    lines = [] if is_new else [f"{out} is made of these files already, with the same settings: nothing is left to do"]
+    lines = [] if is_new else [f"{out} is already up to date with these files and settings; nothing to do"]
     lines += [
         str(RowCount(name, count["in"], *(count[why] for why in ("quarantined", "deduplicated", "filtered"))))
         for name, count in manifest["counts"].items()
@@ -71,7 +75,7 @@ def _show(manifest: Mapping[str, Any], data: Mapping[str, Any], out: Path, is_ne
     lines += [f"note: {note}" for note in split["notes"]]
     words = [f"data.path={out}"]
     if manifest["image_column"] is not None:
-        words.append(f"data.pictures={data['pictures'] or data['path']}")  # they stay where they are
+        words.append(f"data.pictures={data['pictures'] or data['path']}")  # pictures are not copied
     words += ["data.allow_hosts=[" + ",".join(data["allow_hosts"]) + "]"] if data.get("allow_hosts") else []
     lines.append(f"{'written' if is_new else 'there'}: {out / MANIFEST}")
     lines.append(f"next: mmrec train data=folder {' '.join(map(quote, words))} split=given")

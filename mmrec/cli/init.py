@@ -1,4 +1,4 @@
-"""`mmrec data init PATH`: looks at a folder of any files, guesses which is which, and writes `PATH/mmrec.yaml` with its reasons."""
+"""The command `mmrec data init PATH`: guess the roles of the files and columns of a folder, and write them to `PATH/mmrec.yaml`."""
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,8 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from mmrec.api.shown import shown
-from mmrec.cli.words import no_such_option, parse_words
+from mmrec.api.console import console_output
+from mmrec.cli.arguments import parse_arguments, unknown_option_error
 from mmrec.data.discover.guess import Guesses, guess_settings
 from mmrec.data.discover.guess_columns import DOUBTFUL, Guess
 from mmrec.data.discover.survey import SAMPLE_ROWS, survey_folder
@@ -21,20 +21,23 @@ from mmrec.files.locate import missing_file, user_path
 from mmrec.files.storage import write_text
 from mmrec.terminal import say, show
 
-_DESCRIPTION = f"""Looks at the files in a folder, whatever they are called, and guesses which has interactions, items, users, triples,
-which column is which, and where the pictures are. Writes the guesses with their reasons to PATH/{FILE}, which every verb reads.
+_DESCRIPTION = f"""Guess the roles of the files and columns of a folder, and the location of its pictures, from names and contents.
+Write the guesses with their reasons to PATH/{FILE}, which every command reads.
 
-  mmrec data init my_shop/           then correct what is wrong in my_shop/{FILE}
-  mmrec data check my_shop/          everything that is wrong with the files, in one pass
+  mmrec data init my_shop/           then correct wrong guesses in my_shop/{FILE}
+  mmrec data check my_shop/          report all problems of the files
 """
 
 
-@shown()
+@console_output()
 def init(words: Sequence[str]) -> Guesses:
-    """Guesses, prints and writes the settings of the folder that the command line names.
+    """Guess, print and write the settings of the folder named on the command line.
 
-    Raises ConfigError for an option that does not exist and where the settings are there already, MissingFile for no such folder, DataError
-    where nothing in it could be interactions, StorageError where the folder takes no file.
+    Raises:
+        ConfigError: an option does not exist, or the folder already has settings.
+        MissingFile: the folder does not exist.
+        DataError: no file looks like interactions.
+        StorageError: the folder is not writable.
     """
     arguments = _parse(words)
     folder = user_path(arguments.path)
@@ -42,31 +45,31 @@ def init(words: Sequence[str]) -> Guesses:
         raise missing_file(folder)
     target = folder / FILE
     if target.exists() and not arguments.force:
-        raise ConfigError(f"{target} is there already; look at it with `mmrec data check {folder}`, or write it anew with --force")
+        raise ConfigError(f"{target} already exists; check it with `mmrec data check {folder}`, or overwrite it with --force")
     guesses = guess_settings(survey_folder(folder))
     try:
         write_text(target, settings_text(guesses))
     except OSError as error:
-        raise StorageError(f"{target}: {error.strerror}; copy the folder, or give settings as overrides") from None
+        raise StorageError(f"{target}: {error.strerror}; copy the folder, or pass the settings as overrides") from None
     _show(guesses, folder)
     return guesses
 
 
 def make_parser() -> ArgumentParser:
-    """The command line of the verb."""
+    """Create the argument parser of the command."""
     parser = ArgumentParser(
         "mmrec data init", description=_DESCRIPTION, formatter_class=RawDescriptionHelpFormatter, exit_on_error=False, allow_abbrev=False
     )
     parser.add_argument("path", nargs="?", metavar="PATH", help="the folder")
-    parser.add_argument("--force", action="store_true", help=f"write {FILE} anew where it is there already")
+    parser.add_argument("--force", action="store_true", help=f"overwrite an existing {FILE}")
     return parser
 
 
 def settings_text(guesses: Guesses) -> str:
-    """The content of `mmrec.yaml`: every guess with how sure it is and why, and what was not found."""
+    """Return the content of `mmrec.yaml`: every guess with its confidence and reason, and what was not found."""
     lines = [
-        f"# How mmrec reads this folder: guesses of `mmrec data init` from the first {SAMPLE_ROWS:,} rows of each table, how sure",
-        "# each is and why. Correct what is wrong, then see what `mmrec data check` says. Left are mmrec's names, right are yours.",
+        f"# How mmrec reads this folder: guesses of `mmrec data init` from the first {SAMPLE_ROWS:,} rows of each table, each with its",
+        "# confidence and reason. Correct wrong ones, then run `mmrec data check`. The names of mmrec are on the left, yours on the right.",
     ]
     for top, group in groupby(guesses.found, lambda guess: guess.key.split(".")[0]):
         lines += ["", *_section(top, list(group))]
@@ -92,7 +95,7 @@ def _section(top: str, guesses: Sequence[Guess]) -> Iterator[str]:
 
 
 def _flow(value: str | list[str]) -> str:
-    """A text, in quotes where YAML would take it for something else, or a list of texts."""
+    """A string, quoted if YAML would otherwise parse it as another type, or a list of strings."""
     if isinstance(value, list):
         return f"[{', '.join(_flow(one) for one in value)}]"
     plain = value.replace("_", "").replace("-", "").replace("/", "").replace(".", "")
@@ -105,7 +108,7 @@ def _why(guess: Guess) -> str:
 
 
 def _comment(text: str) -> str:
-    """The text as it may stand in a comment, whatever a file is called: one line, nothing that YAML refuses."""
+    """Escape a text for a YAML comment: one line of printable characters, as file names may contain anything."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -122,23 +125,23 @@ def _show(guesses: Guesses, folder: Path) -> None:
         lines.append(f"not used: {', '.join(guesses.unused[:5])}{more}")
     lines += [f"note: {sentence}" for sentence in guesses.odd]
     doubtful = sum(guess.confidence == DOUBTFUL for guess in guesses.found)
-    first = f"look at {doubtful} marked `{DOUBTFUL}` in {folder / FILE}, then " if doubtful else ""
+    first = f"check the {doubtful} marked `{DOUBTFUL}` in {folder / FILE}, then " if doubtful else ""
     lines.append(f"next: {first}mmrec data check {quote(str(folder))}")
     is_given = any(guess.key.startswith("tables.interactions.") for guess in guesses.found)
     split = " split=given" if is_given else ""
     lines.append(f"then: mmrec train data=folder {quote(f'data.path={folder}')}{split}")
     if is_given:
-        lines.append("split=given keeps to the parts that your files are; without it the rows of all are split anew")
+        lines.append("split=given uses your files as the parts of the split; without it, all rows are split again")
     say(*lines, stderr=False)
 
 
 def _parse(words: Sequence[str]) -> Namespace:
     parser = make_parser()
-    arguments, unknown = parse_words(parser, words)
+    arguments, unknown = parse_arguments(parser, words)
     if unknown and unknown[0].startswith("-"):
-        raise no_such_option(parser, unknown[0])
+        raise unknown_option_error(parser, unknown[0])
     if unknown:
-        raise ConfigError(f"{unknown[0]}: expected one folder, `{arguments.path}` is one already")
+        raise ConfigError(f"{unknown[0]}: expected a single folder, and `{arguments.path}` is already given")
     if arguments.path is None:
         raise ConfigError("expected a folder: mmrec data init my_shop/")
     return arguments

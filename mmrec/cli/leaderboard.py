@@ -1,11 +1,11 @@
-"""`mmrec leaderboard`: data × splits × models × seeds, each a run of `mmrec train`, launched by Hydra, continued where it stopped."""
+"""The command `mmrec leaderboard`: train every model of a board on every dataset, split and seed, and write one table of results."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.cli.hydra.board import launch, plan
 from mmrec.config.check import check
 from mmrec.config.values import plain
@@ -19,12 +19,15 @@ from mmrec.schemas import LeaderboardConfig
 from mmrec.terminal import say, show
 
 
-@shown()
+@console_output()
 def leaderboard(cfg: DictConfig) -> list[Section]:
-    """Runs what is not finished, writes leaderboard.md, .html and .json into the board's folder, and returns its sections.
+    """Start or resume the unfinished runs, write leaderboard.md, .html and .json to the board's folder, and return the table's sections.
 
-    Every run is checked before the first begins. Raises ConfigError for a board that cannot be run, and, after the table is written,
-    MmrecError that names the runs that failed.
+    The configurations of all runs are validated before the first one starts.
+
+    Raises:
+        ConfigError: the board or the configuration of a run is invalid.
+        MmrecError: runs failed; raised after the table of the others is written.
     """
     check(cfg, LeaderboardConfig)
     folder = Path(cfg.output or Path(cfg.paths.runs) / "leaderboard" / cfg.board.name)
@@ -44,7 +47,7 @@ def leaderboard(cfg: DictConfig) -> list[Section]:
 
 
 def _write_tables(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> list[Section]:
-    """Writes and prints what the finished runs say."""
+    """Write and print the tables of the finished runs."""
     board = plain(cfg)["board"]
     names = {key: list(board[key]) for key in ("data", "splits", "models", "columns")}
     sections = read_sections(BoardSettings(board["name"], **names, metric=board["metric"], seed=cfg.seed), runs)

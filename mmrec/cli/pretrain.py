@@ -1,10 +1,10 @@
-"""`mmrec pretrain`: trains tiny_clip, or vectors of entities, on a dataset's own evidence, and measures it on what was held out."""
+"""The command `mmrec pretrain`: train tiny_clip or entity vectors on a dataset, and evaluate them on held-out data."""
 
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.config.values import plain
@@ -21,13 +21,13 @@ from mmrec.types import Dataset
 _MAX_TEXT_TOKENS = 256
 
 
-@shown()
+@console_output()
 def pretrain_command(cfg: DictConfig) -> Card:
-    """Trains on the configured dataset what `pretrain` says; returns the card that was written. CLIP reads texts through frozen MiniLM."""
+    """Train what the key `pretrain` selects, and return the card that was written. CLIP encodes texts with frozen MiniLM features."""
     check(cfg, PretrainConfig)
     check_writable(Path(cfg.output).parent, "output")
     if cfg.pretrain not in ("clip", "kg"):
-        raise ConfigError(f"pretrain: expected clip or kg, came {cfg.pretrain}")
+        raise ConfigError(f"pretrain: expected clip or kg, found {cfg.pretrain}")
     dataset: Dataset = build(cfg, "data")
     schedule = Schedule(cfg.seed, cfg.epochs, cfg.batch_size, cfg.learning_rate)
     if cfg.pretrain == "kg":

@@ -1,31 +1,32 @@
-"""`mmrec recommend run=… user=… k=…`: the best items for a user that they have not had, from the run folder alone."""
+"""The command `mmrec recommend run=… user=… k=…`: the top-k unseen items for a user, from the run folder alone."""
 
 import polars as pl
 from omegaconf import DictConfig
 from rich.table import Table
 
+from mmrec.api.console import console_output
 from mmrec.api.runs import open_run
-from mmrec.api.shown import shown
 from mmrec.config.check import check
 from mmrec.schemas import RecommendConfig
 from mmrec.terminal import say, show
 from mmrec.types import ITEM_ID
 
 
-@shown()
+@console_output()
 def recommend(cfg: DictConfig) -> pl.DataFrame:
-    """Prints and returns `rank, item_id, score` and the items' titles. All that the run knew of the user, the test part too, is left out.
+    """Print and return `rank, item_id, score` and the titles of the best items for a user.
 
-    Where nothing is left the table is empty, and a sentence says so in its place.
+    Items that the user has interacted with in training, validation or test are excluded; the table is empty if these are all items.
 
-    Raises DataError for a user that the run does not know.
+    Raises:
+        DataError: the user is not in the run.
     """
     check(cfg, RecommendConfig)
     run = open_run(cfg.run)
     found = run.recommend(str(cfg.user), cfg.k)
     best = found.join(run.items, on=ITEM_ID, how="left", maintain_order="left").select("rank", *run.items.columns, "score")
     if best.is_empty():
-        say(f"user {cfg.user} has had every item of the run in training, validation or test: nothing is left to recommend")
+        say(f"user {cfg.user} has interacted with every item of the run in training, validation or test; nothing to recommend")
         return best
     table = Table(*best.columns, title=f"for user {cfg.user}", title_justify="left")
     for row in best.iter_rows():

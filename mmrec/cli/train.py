@@ -1,11 +1,11 @@
-"""`mmrec train`: data to split to model to metrics to report, into one run folder."""
+"""The command `mmrec train`: train a model, compare it with baselines, and write a run folder with a report."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from mmrec.api.shown import shown
+from mmrec.api.console import console_output
 from mmrec.config.settings import train_settings
 from mmrec.evaluation.compare.against_baselines import headlines
 from mmrec.evaluation.pages.terminal import console_table
@@ -14,12 +14,15 @@ from mmrec.files.storage import read_json
 from mmrec.terminal import say, show
 
 
-@shown()
+@console_output()
 def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> Path:
-    """Runs a training configuration and returns its run folder. Raises ConfigError, DataError, … before anything long begins where it can.
+    """Run a training configuration, print the results, and return the run folder.
 
-    With `resume` the run's own configuration is taken up again, and of this one only the `overrides` of plain keys; without a list of them
-    what differs from the default configuration.
+    With `resume`, the run's own configuration is used with the given `overrides` of plain keys; if these are None, with the values in which
+    `cfg` deviates from the default configuration.
+
+    Raises:
+        MmrecError: a user error (ConfigError, DataError, …), if possible before any long computation.
     """
     settings = train_settings(cfg, overrides)
     run_dir, measures = run(settings), settings.training(settings.seeds[0]).measures

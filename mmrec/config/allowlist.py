@@ -31,20 +31,20 @@ def allowed_prefixes(cfg: DictConfig) -> tuple[str, ...]:
     named = cfg.get("trusted_packages") or []
     for name in named:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
-            raise ConfigError(f"trusted_packages: expected names of Python packages, came `{name}`")
+            raise ConfigError(f"trusted_packages: expected names of Python packages, found `{name}`")
     return (*ALLOWED, *(f"{name}." for name in (*trusted_packages(), *named)))
 
 
 def resolve(path: Any, allowed: tuple[str, ...]) -> Any:
     """Import the object that a `_target_` names. Raises ConfigError if it does not exist or is not allowed."""
     if not isinstance(path, str) or "." not in path:
-        raise ConfigError(f"expected package.module.Name, came `{path}`")
+        raise ConfigError(f"expected package.module.Name, found `{path}`")
     module_name, name = path.rsplit(".", 1)
     if not _is_allowed(path, allowed):
         package, packages = path.partition(".")[0], [prefix.removesuffix(".") for prefix in allowed]
         is_ours = package in ("mmrec", "lightning", "torch")
-        hint = nearest(module_name, packages) if is_ours else f"if you trust it, say so on the command line: trusted_packages=[{package}]"
-        raise ConfigError(f"`{path}` is not among what a configuration may build: public names of some packages; {hint}")
+        hint = nearest(module_name, packages) if is_ours else f"if you trust it, add on the command line: trusted_packages=[{package}]"
+        raise ConfigError(f"a configuration must not build `{path}`, only public names of certain packages; {hint}")
     try:
         module = import_module(module_name)
     except MissingExtra as error:
@@ -57,7 +57,7 @@ def resolve(path: Any, allowed: tuple[str, ...]) -> Any:
     found = getattr(module, name)
     origin = f"{getattr(found, '__module__', '')}."
     if not callable(found) or not _is_allowed(origin, allowed):
-        raise ConfigError(f"`{path}` is not among what a configuration may build: it comes from `{origin[:-1]}`")
+        raise ConfigError(f"a configuration must not build `{path}`: it comes from `{origin[:-1]}`")
     return found
 
 

@@ -9,13 +9,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from mmrec.argument_errors import is_argument_error, name_key_in_errors
 from mmrec.config.allowlist import allowed_prefixes, resolve
-from mmrec.refusals import is_refusal, refine
 
 
 def target(cfg: DictConfig, key: str) -> Any:
     """The object that the `_target_` at `key` names, not called. Raises ConfigError if it is not allowed."""
-    return refine(key, partial(resolve, OmegaConf.select(cfg, key)["_target_"], allowed_prefixes(cfg)))
+    return name_key_in_errors(key, partial(resolve, OmegaConf.select(cfg, key)["_target_"], allowed_prefixes(cfg)))
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
@@ -24,7 +24,7 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
     Raises ConfigError, naming the key, if a constructor rejects a value; so does the partial when it is called.
     """
     node = OmegaConf.select(cfg, key)
-    made = refine(key, partial(_bare, partial(instantiate, node, _convert_="all", **arguments)))
+    made = name_key_in_errors(key, partial(_bare, partial(instantiate, node, _convert_="all", **arguments)))
     if not node.get("_partial_"):
         return made
     plain = partial(made.func, *made.args, **made.keywords)  # avoids Hydra's checks at every call, e.g. of a loss in every step
@@ -39,10 +39,10 @@ def _bare(make: Callable[[], Any]) -> Any:
         return make()
     except InstantiationException as error:
         cause = error.__cause__
-        if cause is not None and is_refusal(cause):
+        if cause is not None and is_argument_error(cause):
             raise cause from None
         raise
 
 
 def _call(key: str, make: Callable[..., Any], /, *values: Any, **arguments: Any) -> Any:
-    return refine(key, partial(make, *values, **arguments))
+    return name_key_in_errors(key, partial(make, *values, **arguments))

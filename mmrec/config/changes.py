@@ -38,9 +38,7 @@ def asked_changes(overrides: Sequence[str]) -> dict[str, Any]:
         if key == "resume" or key.startswith("hydra"):
             continue
         if override.is_delete() or override.is_sweep_override():
-            raise ConfigError(
-                f"{word}: a resumed run keeps its keys, and takes one value for each; override plain keys, or start a new run"
-            )
+            raise ConfigError(f"{word}: keys of a resumed run cannot be removed or swept; override plain keys, or start a new run")
         asked[key] = override.value()
     return asked
 
@@ -53,7 +51,7 @@ def composed_changes(cfg: DictConfig, saved: DictConfig) -> dict[str, Any]:
     """
     default, given, known = map(_leaves, (_default_config(), cfg, saved))
     if removed := (default.keys() - given.keys()) & known.keys():
-        raise ConfigError(f"~{min(removed)}: a resumed run keeps its keys; override plain keys, or start a new run")
+        raise ConfigError(f"~{min(removed)}: keys of a resumed run cannot be removed; override plain keys, or start a new run")
     different = {key: value for key, value in given.items() if key != "resume" and (key not in default or default[key] != value)}
     return {key: value for key, value in different.items() if "${" not in str(value)}  # without values derived from other keys
 
@@ -98,20 +96,20 @@ def _refused(key: str, value: Any, saved: DictConfig) -> str | None:
     node, _, name = key.rpartition(".")
     is_choice = OmegaConf.is_dict(OmegaConf.select(saved, key))
     if is_choice or isinstance(value, dict) or name.startswith("_"):
-        return f"{key}: a resumed run keeps its choices; override plain keys, or start a new run"
+        return f"{key}: choices of a resumed run cannot be changed; override plain keys, or start a new run"
     if node and OmegaConf.select(saved, node) is None:
         first, _, inside = node.partition(".")
         there = saved.get(first) if inside else saved
         hint = nearest(inside or first, there) if OmegaConf.is_dict(there) else f"`{first}` has no keys"
         return f"{key}: the run has no `{node}`; {hint}"
     if key in (_MAX_EPOCHS, _PATIENCE) and not fits(value, int):
-        return f"{key}: expected a whole number, came `{value}`"
+        return f"{key}: expected a whole number, found `{value}`"
     if _is_among(key, ALWAYS + WHILE_TRAINING):
         return None
     if key not in _leaves(saved):
         siblings = OmegaConf.select(saved, node) if node else saved
         return f"{key}: there is no such key; {nearest(name, siblings)}"
-    return f"{key}: a resumed run keeps it, for what was trained so far depends on it; start a new run"
+    return f"{key}: cannot be changed in a resumed run, since the training so far depends on it; start a new run"
 
 
 def _without_effect(saved: DictConfig, changes: dict[str, Change], run_dir: Path) -> list[str]:
@@ -120,14 +118,14 @@ def _without_effect(saved: DictConfig, changes: dict[str, Change], run_dir: Path
     progress = [read_progress(run_dir, seed) for seed in _seeds(cfg)]
     last = max((at.epoch for at in progress), default=0)
     if _MAX_EPOCHS in changes and _max_epochs(cfg) < last:
-        return [f"{_MAX_EPOCHS}: the run has trained {last} epochs already; expected at least as many, came {cfg.trainer.max_epochs}"]
+        return [f"{_MAX_EPOCHS}: the run has already trained {last} epochs; expected at least as many, found {cfg.trainer.max_epochs}"]
     if not all(_is_ended(at, cfg) for at in progress):
         return []
     was_ended = all(_is_ended(at, saved) for at in progress)
     idle = [key for key in changes if not _is_among(key, ALWAYS) and (was_ended or key not in (_MAX_EPOCHS, _PATIENCE))]
     by = _MAX_EPOCHS if any(at.epoch >= _max_epochs(cfg) for at in progress) else _PATIENCE
     return [
-        f"{key}: the training has ended after {last} epochs, so this would change nothing; raise {by}, or start a new run" for key in idle
+        f"{key}: the training has ended after {last} epochs, so this would have no effect; raise {by}, or start a new run" for key in idle
     ]
 
 

@@ -30,12 +30,12 @@ def check(cfg: DictConfig, schema: type) -> None:
     """
     problems = [f"{key}: {problem}" for key, problem in _unknown_keys(literal(cfg), schema, "")]
     try:
-        problems += [f"{key}: a value is needed; set it as `{key}=…`" for key in sorted(OmegaConf.missing_keys(cfg))]
+        problems += [f"{key}: a value is required; set it as `{key}=…`" for key in sorted(OmegaConf.missing_keys(cfg))]
         values, allowed = plain(cfg), allowed_prefixes(cfg)
         problems += [f"{key}: {problem}" for key, problem in (*_schema_problems(values, schema, ""), *_problems(values, "", allowed))]
         problems += [f"{key}: {problem}" for key, problem in out_of_bounds(literal(cfg))]  # interpolations are reported at their origin
     except InterpolationResolutionError as error:
-        remedy = "; set HOME, or give paths.cache=FOLDER" if "'HOME'" in str(error) else ""
+        remedy = "; set HOME or paths.cache=FOLDER" if "'HOME'" in str(error) else ""
         problems.append(f"{error.full_key}: {str(error).splitlines()[0]}{remedy}")
     if problems:
         raise ConfigError("\n".join(problems))
@@ -47,7 +47,7 @@ def _unknown_keys(values: dict[str, Any], schema: type, prefix: str) -> Iterator
     for name, value in values.items():
         if name not in known:
             now = renamed_key(f"{prefix}{name}")
-            yield f"{prefix}{name}", f"it is called `{now}` now" if now else f"there is no such key; {nearest(name, known)}"
+            yield f"{prefix}{name}", f"it has been renamed to `{now}`" if now else f"there is no such key; {nearest(name, known)}"
         elif isinstance(kind := known[name], type) and is_dataclass(kind) and isinstance(value, dict):
             yield from _unknown_keys(value, kind, f"{prefix}{name}.")
 
@@ -63,7 +63,7 @@ def _schema_problems(values: dict[str, Any], schema: type, prefix: str) -> Itera
         elif one.type == Node and value is None:
             continue
         elif not fits(value, one.type) or (one.type != Node and _has_target(value)):
-            yield key, f"expected {type_name(one.type)}, came `{value}`"
+            yield key, f"expected {type_name(one.type)}, found `{value}`"
 
 
 def _problems(node: Any, key: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -104,11 +104,11 @@ def _target_problems(node: dict[str, Any], key: str, allowed: tuple[str, ...]) -
         if name not in takes and not takes_all:
             yield f"{key}.{name}", f"{target.__qualname__} takes no `{name}`; {nearest(name, takes)}"
     if not node.get("_partial_"):
-        yield from ((f"{key}.{name}", f"{target.__qualname__} needs it") for name in needs if name not in given)
+        yield from ((f"{key}.{name}", f"{target.__qualname__} requires it") for name in needs if name not in given)
     for name, values in given.items():
         for one in values:
             if name in takes and one != MISSING and not (fits(one, takes[name]) and (not _has_target(one) or _takes_objects(takes[name]))):
-                yield f"{key}.{name}", f"expected {type_name(takes[name])}, came `{one}`"
+                yield f"{key}.{name}", f"expected {type_name(takes[name])}, found `{one}`"
 
 
 def _taken(target: Any) -> tuple[dict[str, Any], list[str], bool]:

@@ -19,7 +19,7 @@ def check_evidence(cfg: DictConfig) -> None:
     values = plain(cfg)
     for name, value in values["evidence"].items():
         if now := renamed_key(f"evidence.{name}"):
-            raise ConfigError(f"evidence.{name}: it is called `{now}` now")
+            raise ConfigError(f"evidence.{name}: it has been renamed to `{now}`")
         _check_value(f"evidence.{name}", value, changes_of(name))
     _check_value("further_evidence", values["further_evidence"], changes_of(""))
     data = values["data"]
@@ -30,9 +30,9 @@ def check_evidence(cfg: DictConfig) -> None:
                 raise ConfigError(f"{key}.{unknown[0]}: there is no such key; {nearest(f'{key}.{unknown[0]}', known)}")
     for name, node in values["encoders"].items():
         if not (isinstance(node, dict) and "_target_" in node):
-            raise ConfigError(f"encoders.{name}: expected an encoder with its `_target_`, came `{node}`")
+            raise ConfigError(f"encoders.{name}: expected an encoder with its `_target_`, found `{node}`")
 
 
 def _check_value(key: str, value: Any, changes: tuple[str, ...]) -> None:
     if not isinstance(value, bool) and value not in changes:
-        raise ConfigError(f"{key}: `{value}` is no value of it; {nearest(str(value), ('true', 'false', *changes))}")
+        raise ConfigError(f"{key}: `{value}` is not a valid value; {nearest(str(value), ('true', 'false', *changes))}")

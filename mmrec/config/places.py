@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from mmrec.config.saved import saved_config
 from mmrec.config.values import literal, merged, plain
 from mmrec.errors import ConfigError
-from mmrec.experiment.run_folder.found import check_contents, read_as_run
+from mmrec.experiment.run_folder.find import check_contents, convert_file_errors
 from mmrec.experiment.run_folder.origin import is_made_here
 
 _FOLDERS = {"archive", "cache", "folder", "path", "pictures", "quarantine", "resume", "run_dir", "runs", "save_dir", "store", "tuned_in"}
@@ -50,7 +50,7 @@ def open_config(run_dir: Path, caller: DictConfig, named: Collection[str]) -> Di
         ConfigError: places are not confirmed.
     """
     check_contents(run_dir)
-    with read_as_run(run_dir):
+    with convert_file_errors(run_dir):
         values = literal(saved_config(run_dir))
         references = [key for key, value in _leaves(values, "") if isinstance(value, str) and "${" in value]
         if references:
@@ -64,8 +64,8 @@ def open_config(run_dir: Path, caller: DictConfig, named: Collection[str]) -> Di
     if unconfirmed:
         more = f", … ({len(unconfirmed) - _SHOWN} more)" if len(unconfirmed) > _SHOWN else ""
         raise ConfigError(
-            f"run: {run_dir} was not made here, or its config.yaml was changed since, and it names places outside of itself: "
-            f"{', '.join(unconfirmed[:_SHOWN])}{more}; name your own, such as data.path=…, or confirm all of these with trust_run=true"
+            f"run: {run_dir} was not made here, or its config.yaml was changed since, and it refers to external paths or hosts: "
+            f"{', '.join(unconfirmed[:_SHOWN])}{more}; set your own, such as data.path=…, or confirm all of these with trust_run=true"
         )
     return merged(values)
 

@@ -1,4 +1,4 @@
-"""The run that a configuration of `mmrec train` resumes, as far as it can be refused before anything else is imported."""
+"""Validate the key `resume` of `mmrec train` before the slow imports."""
 
 from pathlib import Path
 
@@ -8,6 +8,6 @@ from mmrec.errors import MissingFile
 
 
 def check_resume(cfg: DictConfig) -> None:
-    """Raise MissingFile where `resume` names no run folder; does nothing for a run that begins."""
+    """Raise MissingFile if `resume` is set and is not a run folder."""
     if cfg.resume is not None and not (path := Path(cfg.resume) / "config.yaml").is_file():
-        raise MissingFile(f"resume: expected the configuration of a run at {path}, and there is no such file")
+        raise MissingFile(f"resume: expected the configuration of a run at {path}, which does not exist")

@@ -34,6 +34,8 @@ def name_run_dir(cfg: DictConfig) -> Path:
     path = Path(cfg.run_dir)
     for other, value in flat({"data": plain(cfg)["data"], "paths": {"cache": cfg.paths.cache}}):
         if isinstance(value, str) and path.is_dir() and os.path.realpath(os.path.expanduser(value)) == os.path.realpath(path):
-            raise ConfigError(f"run_dir: {path} is the folder of {other}, which a run would spoil; name another, or none for a new one")
+            raise ConfigError(
+                f"run_dir: {path} is the folder of {other}, which a run would overwrite; name another folder, or none for a new one"
+            )
     check_writable(path, key)
     return path

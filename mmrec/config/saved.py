@@ -38,10 +38,10 @@ def saved_config(run_dir: Path) -> DictConfig:
     """
     path = run_dir / "config.yaml"
     if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{path} has {path.stat().st_size:,} bytes; mmrec writes some thousand, and reads at most {_MAX_BYTES:,}")
+        raise ValueError(f"{path} has {path.stat().st_size:,} bytes; expected some thousand, and at most {_MAX_BYTES:,}")
     text = path.read_text(encoding="utf-8")
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        raise ValueError(f"aliases (`*name`) are not taken in {path}; write out what they stand for")
+        raise ValueError(f"aliases (`*name`) are not allowed in {path}; replace them by their values")
     saved = OmegaConf.create(text)
     if not isinstance(saved, DictConfig):
         raise ValueError(f"expected keys with values in {path}")

@@ -28,13 +28,13 @@ def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
         raise ConfigError(f"tune.minutes: {kind.__qualname__} is fitted in closed form, at the best setting of model.space; leave it null")
     space: dict[str, Any] = dict(flat(plain(cfg)["tune"]["space"]))
     if not space:
-        raise ConfigError("tune.space: expected one setting or more, came none")
+        raise ConfigError("tune.space: expected at least one setting, found none")
     known = [key for key, _ in flat(plain(cfg)) if key.split(".")[0] in _NODES and "._" not in key]
     problems = [f"tune.space.{key}: there is no such setting; {nearest(key, known)}" for key in space if key not in known]
     if problems:
         raise ConfigError("\n".join(problems))
     with needs("tune", "tune.minutes"):
-        import optuna  # noqa: F401  (takes seconds to import; without it nothing is to begin)
+        import optuna  # noqa: F401  (fail now if it is missing; the import takes seconds)
     try:
         read_space(space)
     except ConfigError as error:

@@ -3,12 +3,12 @@
 from omegaconf import DictConfig
 
 from mmrec.config.evidence import check_evidence
-from mmrec.config.task import settle_selection
+from mmrec.config.task import set_selection_metric
 from mmrec.data.interactions.split_rules import check_ratios
 
 
 def check_selection(cfg: DictConfig) -> None:
     """Raise ConfigError for ratios that leave nothing to train on, invalid evidence, or an invalid selection metric."""
     check_ratios(*(cfg.split.get(name, 0.0) for name in ("valid_ratio", "test_ratio")))
-    settle_selection(cfg)
+    set_selection_metric(cfg)
     check_evidence(cfg)

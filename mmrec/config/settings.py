@@ -25,7 +25,7 @@ from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.changes import Change, describe_changes
-from mmrec.experiment.run_folder.found import find_run
+from mmrec.experiment.run_folder.find import find_run
 from mmrec.experiment.settings import (
     Candidate,
     EvaluateSettings,
@@ -107,7 +107,7 @@ def evaluate_settings(cfg: DictConfig) -> EvaluateSettings:
 
 
 def without_progress_bar(settings: TrainSettings) -> TrainSettings:
-    """Return the same settings, with which nothing is drawn on a terminal."""
+    """Return the same settings without progress bars."""
 
     def of_seed(seed: int) -> TrainingSettings:
         return replace(settings.training(seed), progress_bar=False)
@@ -211,7 +211,7 @@ def _searched(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]
 def _model_settings(cfg: DictConfig) -> ModelSettings:
     settings, kind = OmegaConf.create({"model": read_model(cfg, "model")[0]}), target(cfg, "model")
     if not (isinstance(kind, type) and issubclass(kind, ClosedFormRecommender | GradientRecommender)):
-        raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, came `{cfg.model._target_}`")
+        raise ConfigError(f"model._target_: expected a ClosedFormRecommender or a GradientRecommender, found `{cfg.model._target_}`")
     return ModelSettings(
         name=str(cfg.model.get("name") or cfg.model._target_.split(".")[-2]),  # earlier runs without a name use that of the module
         kind=kind,
@@ -228,7 +228,7 @@ def _called(cfg: DictConfig, key: str) -> Callable[..., Any]:
 
 
 def _check_loggers(cfg: DictConfig) -> None:
-    """Raises MissingExtra where the package of a logger is not installed. Lightning would say so after the data are prepared."""
+    """Raise MissingExtra if the package of a logger is not installed; Lightning would only raise after the data are prepared."""
     for extra in map(_extra_of, cfg.logger.values()):
         if extra is not None:
             with needs(extra, f"logger={extra}"):
@@ -240,7 +240,7 @@ def _extra_of(logger: DictConfig) -> str | None:
 
 
 def _make_loggers(cfg: DictConfig, version: str) -> list[Any]:
-    """Return the loggers of one training. Their `version` is the name of a run for MLflow; for W&B it would be the id of the only run."""
+    """Create the loggers of one training. The `version` becomes the run name of MLflow; W&B does not get it, as it would be a run id."""
     names: dict[str | None, dict[str, str]] = {"wandb": {}, "mlflow": {"run_name": version}}
     return [build(cfg.logger, name, **names.get(_extra_of(node), {"version": version})) for name, node in cfg.logger.items()]
 

@@ -4,11 +4,11 @@ from functools import partial
 
 from omegaconf import DictConfig
 
+from mmrec.argument_errors import name_key_in_errors
 from mmrec.config.build import build, target
 from mmrec.config.values import plain
 from mmrec.errors import ConfigError, nearest
 from mmrec.models.recommender import Recommender
-from mmrec.refusals import refine
 from mmrec.tasks.task import Declared, Task, declared_metrics
 
 
@@ -16,7 +16,7 @@ def task_metrics(cfg: DictConfig) -> Declared:
     """Return the metrics of the task in a validated configuration. Raises ConfigError if `task` is not a task."""
     found = _task_class(cfg)
     given = {name: value for name, value in plain(cfg)["task"].items() if not name.startswith("_")}
-    return refine("task", partial(declared_metrics, found, given))
+    return name_key_in_errors("task", partial(declared_metrics, found, given))
 
 
 def selecting_metric(cfg: DictConfig) -> str:
@@ -24,7 +24,7 @@ def selecting_metric(cfg: DictConfig) -> str:
     return task_metrics(cfg).default if cfg.selection.metric is None else str(cfg.selection.metric)
 
 
-def settle_selection(cfg: DictConfig) -> None:
+def set_selection_metric(cfg: DictConfig) -> None:
     """Set `selection.metric` to the task's default if it is not configured.
 
     Raises:
@@ -52,5 +52,5 @@ def make_task(cfg: DictConfig, model: Recommender) -> Task:
 def _task_class(cfg: DictConfig) -> type[Task]:
     found = target(cfg, "task")
     if not (isinstance(found, type) and issubclass(found, Task)):
-        raise ConfigError(f"task._target_: expected a class made from mmrec.tasks.task.Task, came `{cfg.task._target_}`")
+        raise ConfigError(f"task._target_: expected a class made from mmrec.tasks.task.Task, found `{cfg.task._target_}`")
     return found

@@ -1,4 +1,4 @@
-"""Training, evaluating and tuning as functions over typed settings, and what a run folder can do."""
+"""Train, tune and evaluate models with typed settings, and read run folders."""
 
 from typing import TYPE_CHECKING
 

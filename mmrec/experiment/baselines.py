@@ -12,7 +12,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.experiment.measures import tuned_by
 from mmrec.experiment.run_folder.files import read_entry
 from mmrec.experiment.settings import Candidate, TrainingSettings
-from mmrec.experiment.tuning.kept_choices import tune_once
+from mmrec.experiment.tuning.choice_cache import tune_cached
 from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.experiment.tuning.search import Fittable, Tuned, fit_known
 from mmrec.experiment.tuning.space import Search, n_settings, read_space
@@ -60,9 +60,9 @@ def _each_source(candidate: Candidate, spec: DatasetSpec) -> list[Candidate]:
 
 
 def with_settings_of(run_dir: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The baselines at the settings that a finished run chose for those of the same names.
+    """Return the baselines with the settings that a finished run chose for baselines of the same name.
 
-    One that the run has not, or whose search space has other keys, is searched as ever. Raises DataError for a damaged run folder.
+    Baselines that the run does not have, or whose search space has other keys, are tuned as usual. Raises DataError for a damaged folder.
     """
     path = run_dir / "metrics.json"
     tuned = read_entry(path, read_json(path), ("tuned",), dict[str, Any])
@@ -97,7 +97,7 @@ def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: Datas
     n_fits = int(min(max(1, search.n_trials), settings))
     with open_progress(f"{candidate.name}: settings tried") as update:
         make = _counted(candidate.make, lambda begun: update(begun, max(begun, n_fits)))
-        best, before = tune_once(make, dict(candidate.fixed), search, spec, valid, metric, selection.cache)
+        best, before = tune_cached(make, dict(candidate.fixed), search, spec, valid, metric, selection.cache)
     drawn = "" if settings <= n_fits or is_installed("tune") else " drawn at random (by Optuna: pip install 'mmrec[tune]')"
     trials = f", best of {best.n_trials}{drawn}" + (", tuned before" if before else "") if best.parameters else ""
     edges = f"; on the edge of what was tried: {', '.join(found)}" if (found := edges_of(best)) else ""

@@ -11,7 +11,7 @@ from mmrec.experiment.evidence import Evidence, load_evidence
 from mmrec.experiment.measures import largest_k, measure_scorer
 from mmrec.experiment.models import fit_priors, make_data_module, make_spec
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_measured, read_split
-from mmrec.experiment.run_folder.found import read_as_run
+from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.experiment.run_folder.models import load_model
 from mmrec.experiment.settings import EvaluateSettings, SplitData, TrainingSettings
 from mmrec.files.storage import read_json
@@ -40,7 +40,7 @@ def evaluate(settings: EvaluateSettings) -> Reevaluation:
         DataError: the data have changed, or a file of the run is invalid.
     """
     run_dir, record = settings.run_dir, settings.run_dir / "run.json"
-    with read_as_run(run_dir):
+    with convert_file_errors(run_dir):
         recorded = read_json(record)
         ours, data_hash = read_entry(record, recorded, ("model",), str), read_entry(record, recorded, ("data", "hash"), str)
         seeds = read_entry(record, recorded, ("seeds",), list[int])
@@ -56,20 +56,20 @@ def evaluate(settings: EvaluateSettings) -> Reevaluation:
 
 
 def check_reported(measured: Reevaluation, run_dir: Path) -> None:
-    """Raise DataError where metrics are not what the run reported."""
+    """Raise DataError if metrics differ from those reported by the run."""
     if differing := measured.differing:
         path = run_dir / "metrics.json"
         raise DataError(f"{', '.join(differing)} differ from {path} by more than {TOLERANCE}; were its files changed?")
 
 
 def open_trained(settings: EvaluateSettings) -> TrainedScorer:
-    """Return what scores as the model of a run's first seed, made again from its data and checkpoint.
+    """Restore the scorer of a run's first seed from its data and checkpoint.
 
     Raises:
-        DataError: if its data are no longer the same, or a file of it is not as mmrec writes it.
+        DataError: the data have changed, or a file of the run is invalid.
     """
     run_dir, record = settings.run_dir, settings.run_dir / "run.json"
-    with read_as_run(run_dir):
+    with convert_file_errors(run_dir):
         recorded = read_json(record)
         data_hash, seed = read_entry(record, recorded, ("data", "hash"), str), read_entry(record, recorded, ("seed",), int)
         read_split(run_dir, recorded)
@@ -85,7 +85,7 @@ def _same_evidence(settings: EvaluateSettings, data_hash: str) -> Evidence:
 
 
 def _trained(settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence) -> tuple[Recommender, SplitData]:
-    """The trained model of one seed, and the data module, set up for test, that it was made for."""
+    """The trained model of one seed, and its data module, set up for test."""
     data = make_data_module(training, evidence, settings.run_dir / "split")
     data.setup("test")
     spec = make_spec(evidence, data)

@@ -10,14 +10,14 @@ import polars as pl
 import torch
 
 from mmrec.data.features.align import align_vectors
+from mmrec.data.features.bag_of_words import find_words
 from mmrec.data.features.counterfactual import change_features, change_graph, change_inputs, change_words
 from mmrec.data.features.extract import Engine, encode_here, extract_features
 from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.data.features.texts import item_texts
-from mmrec.data.features.words import find_words
 from mmrec.data.interactions.filter import filter_interactions
 from mmrec.data.interactions.index import Index, check_catalogue
-from mmrec.data.interactions.leakage import flag_columns, flag_relations, forget_future
+from mmrec.data.interactions.leakage import drop_future_triples, flag_columns, flag_relations
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
@@ -81,7 +81,7 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     _log.info(f"{dataset.name}: {len(dataset.interactions):,} interactions, {index.n_users:,} users, {index.n_items:,} items")
     for note in (*dataset.counts, *dataset.notes):
         _log.info(f"  {note}")
-    dataset, hindsight = _without_hindsight(settings, dataset)
+    dataset, hindsight = _drop_future_evidence(settings, dataset)
     start = time.perf_counter()
     features, inputs, notes = _load_features(settings, dataset, index)
     features_s = time.perf_counter() - start
@@ -107,18 +107,20 @@ def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_
     for part, table in parts.items():
         path = folder / f"{part}.parquet"
         if is_resumed and path.is_file() and not read_table(path).equals(table):
-            raise DataError(f"resume: {path} is not what the data give now; put back the files that the run began with, or start a new run")
+            raise DataError(
+                f"resume: {path} differs from the split of the current data; restore the files of the first start, or start a new run"
+            )
     for part, table in parts.items():
         write_parquet(folder / f"{part}.parquet", table)
     return split
 
 
-def _without_hindsight(settings: EvidenceSettings, dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
+def _drop_future_evidence(settings: EvidenceSettings, dataset: Dataset) -> tuple[Dataset, tuple[str, ...]]:
     """Remove triples that became known too late for the split, and add notes on evidence that may leak held-out rows."""
     triples, notes = dataset.triples, tuple[str, ...]()
     if settings.allows(KG):
         if triples is not None and TIMESTAMP in triples.columns:
-            triples, notes = forget_future(triples, settings.split(dataset.interactions))
+            triples, notes = drop_future_triples(triples, settings.split(dataset.interactions))
         notes += flag_columns(dataset.items, settings.graph.item_columns, "graph.item_columns")
         notes += () if triples is None else flag_relations(triples)
     for name, raw in dataset.inputs.items():
@@ -151,7 +153,7 @@ def _load_features(
             problems = problems + unusable
             inputs[name] = (TextInputs if raw.text_columns else PictureInputs)(encoder, values, features[name].present)
         elif problems:
-            _log.info(f"{name} features: none, for no picture of {len(problems):,} items that name one can be read")
+            _log.info(f"{name} features: none, since no picture of the {len(problems):,} items with one can be read")
         of_whom = "" if name in (TEXT, IMAGE) else f", {name}"
         notes += [f"item `{items[ITEM_ID][p.position]}`{of_whom}: {p.reason}" for p in problems]
     _tell(features, notes, len(items))
@@ -176,7 +178,9 @@ class _Encoders:
         """The encoder of an input: its own, or that of all texts or all pictures."""
         key = name if name in self.makers else TEXT if raw.text_columns else IMAGE
         if key not in self.makers:
-            raise ConfigError(f"encoders.{name}: expected an encoder for this input of the data; evidence.{name}=false does without")
+            raise ConfigError(
+                f"encoders.{name}: expected an encoder for this input of the data; to leave it out, set evidence.{name}=false"
+            )
         if key not in self._made:
             self._made[key] = self.makers[key]()
         return self._made[key]
@@ -195,7 +199,7 @@ def _tell(features: Mapping[str, Features], notes: Sequence[str], n_items: int) 
     for note in notes[:20]:
         _log.info(f"  {note}")
     if len(notes) > 20:
-        _log.info(f"  … and {len(notes) - 20:,} more, all of them in run.json")
+        _log.info(f"  … and {len(notes) - 20:,} more; run.json has all of them")
 
 
 def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Words | None:
@@ -214,7 +218,7 @@ def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:
     for name in further:
         if hasattr(torch.nn.ModuleDict(), name):
             key = "features" if name in dataset.vectors else "inputs"
-            raise ConfigError(f"data.{key}.{name}: torch has a use of its own for this name; choose another")
+            raise ConfigError(f"data.{key}.{name}: this name is reserved by torch; choose another")
     known = (*MODALITIES, *further)
     for name in settings.allowed:
         if name not in known:

@@ -19,12 +19,12 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressB
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from mmrec import errors
+from mmrec.argument_errors import name_key_in_errors
 from mmrec.errors import DamagedCheckpoint, MmrecError, Terminated
 from mmrec.experiment.run_folder.files import checkpoint_folder
 from mmrec.experiment.settings import SplitData, TrainingSettings
 from mmrec.files.checkpoint import check_weights, newest_sound, read_checkpoint
 from mmrec.models.recommender import Recommender
-from mmrec.refusals import refine
 from mmrec.tasks.checkpoints import (
     BEST,
     SECONDS,
@@ -92,7 +92,7 @@ def make_trainer(settings: TrainingSettings, folder: Path) -> Trainer:
         FiniteCheck(),
         EarlyStopping(metric, mode="max" if is_higher_better else "min", patience=patience, check_finite=True),
         *_shown(settings, metric),
-        refine("checkpoint", lambda: CheckpointKeeper(folder, metric, settings.every_n_steps, is_higher_better)),
+        name_key_in_errors("checkpoint", lambda: CheckpointKeeper(folder, metric, settings.every_n_steps, is_higher_better)),
     ]
     more = {"callbacks": callbacks, "plugins": [FolderCheckpointIO()], "enable_progress_bar": with_bar}  # otherwise it adds its own bar
     return settings.trainer(logger=settings.loggers(_version(settings)), **more)
@@ -117,14 +117,14 @@ def quiet_lightning() -> None:
 
 def load_best(model: Recommender, folder: Path) -> None:
     """Load the weights selected by validation. Only tensors and plain values are read from the files."""
-    remedy = f"`mmrec train resume={folder.parent.parent}` sets it aside and finishes the run with the best of what is left"
+    remedy = f"`mmrec train resume={folder.parent.parent}` sets it aside and finishes the run with the best remaining checkpoint"
     try:
         state = read_checkpoint(best := best_checkpoint(folder))["state_dict"]
         model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     except DamagedCheckpoint as error:
         raise DamagedCheckpoint(f"{error}; {remedy}") from error
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-        raise DamagedCheckpoint(f"{best}: it holds no weights of this model: {' '.join(str(error).split())}; {remedy}") from error
+        raise DamagedCheckpoint(f"{best}: it has no weights of this model: {' '.join(str(error).split())}; {remedy}") from error
 
 
 def resume_from(settings: TrainingSettings, weights: Mapping[str, Any], may_lack: Sequence[str] = ()) -> Path | None:
@@ -144,12 +144,12 @@ def resume_from(settings: TrainingSettings, weights: Mapping[str, Any], may_lack
     for problem in problems:
         _log.info(f"  {problem}")
     if newest is None and problems:
-        raise DamagedCheckpoint(f"resume: no checkpoint of {settings.resume} is as it was written: {problems[0]}")
+        raise DamagedCheckpoint(f"resume: all checkpoints of {settings.resume} are damaged: {problems[0]}")
     for damaged in found[len(found) - len(problems) :]:
         damaged.rename(damaged.with_name(f"damaged_{damaged.name}"))
     if newest is not None:
         _restore_best(folder, newest, check, settings.selection.metric)
-    _log.info(f"seed {settings.seed}: {f'resumed from {newest.name}' if newest else 'no checkpoint yet, from the beginning'}")
+    _log.info(f"seed {settings.seed}: {f'resumed from {newest.name}' if newest else 'no checkpoint yet, starting from the beginning'}")
     return newest
 
 
@@ -161,7 +161,7 @@ def _restore_best(folder: Path, newest: Path, check: Callable[[Path], None], met
             lost = folder / best["checkpoint"]
             check(lost)
     except DamagedCheckpoint as error:
-        _log.info(f"  {error}; validation had chosen it, the best of what is left is taken in its place")
+        _log.info(f"  {error}; it was selected by validation, and is replaced by the best remaining checkpoint")
         replace_best(folder, lost, newest, metric)
 
 

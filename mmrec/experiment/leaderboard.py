@@ -10,7 +10,7 @@ import polars as pl
 from mmrec.errors import DataError
 from mmrec.evaluation.compare.leaderboard import MeasuredModel, Section, make_section
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_table
-from mmrec.experiment.run_folder.found import is_finished
+from mmrec.experiment.run_folder.find import is_finished
 from mmrec.experiment.run_folder.origin import is_made_here
 from mmrec.files.checkpoint import newest_sound
 from mmrec.files.storage import read_json
@@ -93,7 +93,7 @@ def _check_same_splits(runs: Sequence[BoardRun]) -> None:
         found = read_entry(path, about, ("data", "hash"), str), read_entry(path, about, ("split", "hash"), str)
         known, other = by_seed.setdefault(run.seed, (found, run))
         if known != found:
-            raise DataError(f"{other.folder} and {run.folder} are of different data: they changed in between; remove the older folder")
+            raise DataError(f"{other.folder} and {run.folder} have different data, which changed in between; remove the older folder")
 
 
 def _measured_models(runs: Sequence[BoardRun], first: str) -> Iterator[MeasuredModel]:

@@ -75,7 +75,7 @@ class _Trials:
         shutil.rmtree(self._folder, ignore_errors=True)
         if not any(one["value"] is not None for one in self.kept):
             reason = self.kept[0].get("refused", "no epoch of it was validated")
-            raise ConfigError(f"tune.space: no setting of it could be trained; the first: {reason}")
+            raise ConfigError(f"tune.space: no setting could be trained; the first one: {reason}")
 
     def best_setting(self) -> Setting:
         """The best setting; the first one in case of a tie."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mmrec.argument_errors import name_key_in_errors
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
 from mmrec.experiment.evidence import Evidence
@@ -15,10 +16,9 @@ from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.kg.literals import standardize
 from mmrec.models.fold_in import occurring
 from mmrec.models.priors.grid import describe_choices
-from mmrec.models.priors.held_out import fit_apart
+from mmrec.models.priors.held_out import fit_with_holdout
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
 from mmrec.nn.encoders.pretrained import TrainableEncoder
-from mmrec.refusals import refine
 from mmrec.types import DatasetSpec, Interactions
 
 _log = logging.getLogger(__name__)
@@ -55,10 +55,10 @@ def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet,
     wanted = {name: make for name, make in settings.priors.items() if name in settings.kind.parts_taken and settings.uses_interactions}
     start, priors = time.perf_counter(), Priors(linear=None, trend=None)
     priors.chosen = {}
-    find = fit_apart if holds_out_new_items(spec, valid, share=0.5) else _fit_prior
+    find = fit_with_holdout if holds_out_new_items(spec, valid, share=0.5) else _fit_prior
     for name, make in wanted.items():
-        prior = refine(name, make)
-        priors[name] = refine(name, lambda: find(prior, spec, valid, k))  # noqa: B023
+        prior = name_key_in_errors(name, make)
+        priors[name] = name_key_in_errors(name, lambda: find(prior, spec, valid, k))  # noqa: B023
         if chosen := getattr(prior, "chosen", None):
             priors.chosen[name] = chosen
             _log.info(f"{name}: {describe_choices(chosen)}")
@@ -81,11 +81,13 @@ def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any
     if not settings.uses_interactions and "backbone" not in takes:
         raise ConfigError("evidence.collaborative: this model learns from interactions; only model=fusion can do without")
     if issubclass(settings.kind, ClosedFormRecommender):
-        return refine("model", settings.make)
+        return name_key_in_errors("model", settings.make)
     lacking = {"backbone": not settings.uses_interactions, "kg_encoder": spec.graph is None}
     parts = {name: None if lacking.get(name) else make() for name, make in settings.parts.items()}
     if "encoders" in takes:
         parts["encoders"] = {
             name: one.encoder.network() for name, one in spec.item_inputs.items() if isinstance(one.encoder, TrainableEncoder)
         }
-    return refine("model", lambda: settings.make(spec=spec, **{name: part for name, part in (parts | priors).items() if name in takes}))
+    return name_key_in_errors(
+        "model", lambda: settings.make(spec=spec, **{name: part for name, part in (parts | priors).items() if name in takes})
+    )

@@ -26,13 +26,13 @@ from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.measure.slices import make_groups, slices
 from mmrec.evaluation.measure.user_groups import user_groups
 from mmrec.experiment.run_folder.files import read_entry, read_index, read_measured, read_split, read_table
-from mmrec.experiment.run_folder.found import find_run
+from mmrec.experiment.run_folder.find import find_run
 from mmrec.files.storage import read_json, write_json, write_parquet
 from mmrec.frames import as_frame
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
-BESIDE = "vs. the run's best"
+BESIDE = "vs. best of the run"
 _log = logging.getLogger(__name__)
 
 
@@ -73,17 +73,17 @@ def evaluate_predictions(run: str, predictions: str) -> PredictionsMeasured:
 
 
 def measure_frame(run_dir: Path, predictions: Any, name: str = "predictions") -> PredictionsMeasured:
-    """Measures the lists of a table in memory as `evaluate_predictions` does those of a file, and writes nothing.
+    """Evaluate the lists of a table in memory as `evaluate_predictions` does for a file, without writing anything.
 
     Args:
         run_dir: a finished run.
-        predictions: as `mmrec.frames.as_frame` takes it.
-        name: what the table is called among the models.
+        predictions: a table as accepted by `mmrec.frames.as_frame`.
+        name: the name of the table among the models.
     """
     frame = as_frame(predictions, name)
 
     def read() -> pl.DataFrame:
-        with TemporaryDirectory() as folder:  # read as a file is: the same rows are refused with the same messages
+        with TemporaryDirectory() as folder:  # read like a file, so that invalid rows give the same messages
             path = Path(folder) / f"{name}.parquet"
             frame.with_columns(pl.col(key).cast(pl.String) for key in (USER_ID, ITEM_ID) if key in frame.columns).write_parquet(path)
             return read_predictions(path)
@@ -92,13 +92,13 @@ def measure_frame(run_dir: Path, predictions: Any, name: str = "predictions") ->
 
 
 def _measure_lists(run_dir: Path, read: Callable[[], pl.DataFrame], name: str) -> tuple[PredictionsMeasured, dict[str, Any], pl.DataFrame]:
-    """What was found of the lists that `read` gives; all that there is to say of it; and the metrics of every user."""
+    """Evaluate the lists that `read` returns: the results, the content of the metrics file, and the metrics per user."""
     about, measured = read_json(run_dir / "run.json"), read_json(run_dir / "metrics.json")
     ours, seed = (read_entry(run_dir / "run.json", about, (key,), kind) for key, kind in (("model", str), ("seed", int)))
     reported = read_measured(run_dir / "metrics.json", measured, ours)
     ks = cutoffs(name for name in reported if name.startswith("test/"))
     if not ks:
-        raise DataError(f"{run_dir}: its task does not rank, so lists cannot be measured beside it")
+        raise DataError(f"{run_dir}: its task does not rank, so lists cannot be evaluated with it")
     parts = read_split(run_dir, about)
     index = read_index(run_dir, parts)
     train, data = _evaluation_set(index, parts)

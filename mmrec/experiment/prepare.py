@@ -1,4 +1,4 @@
-"""What a model is made from and trained on, straight from a dataset: no configuration and no run folder."""
+"""Prepare a dataset for training a model in Python, without a configuration or run folder."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ SPLITS = ("cold_item", "cold_user", "given", "global_time", "leave_last_out", "r
 
 @dataclass(frozen=True)
 class Prepared:
-    """A dataset, ready to train a model on."""
+    """A dataset prepared for training a model."""
 
     spec: DatasetSpec
-    """What a model may know: the training part and the evidence. Models take it."""
+    """The training part and the evidence, as passed to models."""
     split: Split
-    """The interactions in three parts. `TabularDataModule` takes it, with the index."""
+    """The interactions in three parts, as passed to `TabularDataModule` with the index."""
     index: Index
-    """Which user and which item has which number."""
+    """The mapping between ids and indices of users and items."""
 
 
 def prepare(
@@ -59,15 +59,15 @@ def prepare(
     Args:
         dataset: from a source such as `mmrec.read_folder`, or `mmrec.Dataset.from_frames`.
         split: a function of `mmrec.data.interactions.split`, or its name; one with arguments as a `functools.partial`.
-        evidence: what the model may use by kind of evidence: True, False, or how it is changed.
-        encoders: by kind of evidence what makes its encoder, which may be a large download; each is made if there is something to encode.
+        evidence: whether the model may use each kind of evidence: True, False, or a change such as `"shuffled"`.
+        encoders: factories of encoders by kind of evidence, called only if there is something to encode, since encoders may be large.
         graph_columns: columns of the items that become relations of the graph.
-        cache: the folder of what was encoded before; None: see `mmrec.files.locate.cache_folder`.
-        seed: of the order of users and items.
+        cache: the folder of cached features; None: see `mmrec.files.locate.cache_folder`.
+        seed: the seed for the order of users and items.
 
     Raises:
-        ConfigError: for a split that there is not, or evidence that the data do not have.
-        DataError: where a part of the split would be empty.
+        ConfigError: the split does not exist, or the data do not have the evidence.
+        DataError: a part of the split would be empty.
     """
     if isinstance(split, str) and split not in SPLITS:
         raise ConfigError(f"split: there is no `{split}`; {nearest(split, SPLITS)}")

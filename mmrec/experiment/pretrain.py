@@ -57,7 +57,7 @@ def pretrain(
         ConfigError: `output` has another format.
     """
     if output.suffix != ".safetensors":
-        raise ConfigError(f"output: expected a path that ends in .safetensors, came {output}")
+        raise ConfigError(f"output: expected a path that ends in .safetensors, found {output}")
     import_open_clip()  # without it nothing is to begin
     start = time.perf_counter()
     pairs = _read(dataset, cache)

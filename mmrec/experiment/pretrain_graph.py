@@ -41,11 +41,11 @@ def pretrain_graph(dataset: Dataset, settings: GraphSettings, kge: str, embeddin
         DataError: there are too few triples, or they have times, which a later split by time may exclude.
     """
     if output.suffix != ".safetensors":
-        raise ConfigError(f"output: expected a path that ends in .safetensors, came {output}")
+        raise ConfigError(f"output: expected a path that ends in .safetensors, found {output}")
     if kge not in KINDS:
-        raise ConfigError(f"kge: expected one of {', '.join(KINDS)}, came {kge}")
+        raise ConfigError(f"kge: expected one of {', '.join(KINDS)}, found {kge}")
     if kge in _COMPLEX and embedding_dim % 2:
-        raise ConfigError(f"embedding_dim: expected an even number for {kge}, whose vectors are complex, came {embedding_dim}")
+        raise ConfigError(f"embedding_dim: expected an even number for {kge}, whose vectors are complex, found {embedding_dim}")
     start = time.perf_counter()
     graph = _read(dataset, settings)
     triples = torch.stack([graph.edge_index[0], graph.edge_type, graph.edge_index[1]], dim=1)

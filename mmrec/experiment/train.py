@@ -25,7 +25,7 @@ from mmrec.experiment.model_search import search_settings
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.experiment.run_folder.changes import record_changes
 from mmrec.experiment.run_folder.files import checkpoint_folder
-from mmrec.experiment.run_folder.found import is_finished
+from mmrec.experiment.run_folder.find import is_finished
 from mmrec.experiment.run_folder.lock import lock_run
 from mmrec.experiment.run_folder.models import write_fitted
 from mmrec.experiment.run_folder.origin import remember_run
@@ -72,7 +72,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     if ranks := results[0].test.ranking is not None:
         results += _baselines(settings, training, training.task(first), evidence)
     elif settings.baselines:
-        _log.info("baselines: left out, for they rank, and this task does not")
+        _log.info("baselines: left out, since they rank and this task does not")
     data = make_data_module(training, evidence, run_dir / "split")
     data.setup("test")
     has_vectors = write_model(run_dir, evidence, first)
@@ -104,7 +104,7 @@ def _resumable(run_dir: Path) -> Iterator[None]:
         yield
     except (Terminated, KeyboardInterrupt) as end:
         signum = end.signum if isinstance(end, Terminated) else signal.SIGINT
-        raise Terminated(signum, f"; `mmrec train resume={run_dir}` goes on from here") from None
+        raise Terminated(signum, f"; `mmrec train resume={run_dir}` continues from here") from None
 
 
 def _train_seeds(settings: TrainSettings, evidence: Evidence) -> tuple[list[Result], Recommender, Remake]:

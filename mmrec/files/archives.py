@@ -52,7 +52,7 @@ def unpack_once(
     if _is_complete(target, origin):
         return target
     if target.exists() and not (target / MANIFEST).is_file():
-        raise DownloadError(f"{target} is in the way: expected no such folder or one that mmrec made; move it away")
+        raise DownloadError(f"{target} already exists and was not created by mmrec; move it away")
     temporary = temporary_beside(target)
     try:
         temporary.mkdir()
@@ -161,7 +161,7 @@ def _check(archive: Path, name: str, is_file: bool, is_again: bool) -> None:
     if not is_file:
         raise DownloadError(f"{archive.name}: expected `{name}` to be a plain file, it is a link or a device")
     if is_again:
-        raise DownloadError(f"{archive.name}: the member `{name}` is there twice")
+        raise DownloadError(f"{archive.name}: the member `{name}` is repeated")
 
 
 def _too_large(archive: Path, max_bytes: int) -> DownloadError:

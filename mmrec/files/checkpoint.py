@@ -43,7 +43,7 @@ def write_checkpoint(folder: Path, state: Any) -> None:
         _write(folder, tree, tensors)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise StorageError(f"the checkpoint {folder} could not be written: {reason}; those before it are as they were") from error
+        raise StorageError(f"the checkpoint {folder} could not be written: {reason}; earlier ones are unchanged") from error
 
 
 def read_checkpoint(folder: Path) -> Any:
@@ -57,7 +57,7 @@ def read_checkpoint(folder: Path) -> Any:
         tensors = safetensors.torch.load_file(folder / TENSORS)
         return _decode(json.loads((folder / STATE).read_text(encoding="utf-8")), tensors)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DamagedCheckpoint(f"{folder}: its hashes are right, but it holds no checkpoint: {error}") from error
+        raise DamagedCheckpoint(f"{folder}: its hashes match, but it is not a checkpoint: {error}") from error
 
 
 def check_checkpoint(folder: Path) -> None:
@@ -97,7 +97,7 @@ def check_weights(folder: Path, expected: Mapping[str, Tensor], may_lack: Collec
             paths = [path for path in file.keys() if path.startswith(_WEIGHTS)]  # noqa: SIM118, not a dict
             found = {path.removeprefix(_WEIGHTS): tuple(file.get_slice(path).get_shape()) for path in paths}
     except SafetensorError as error:
-        raise DamagedCheckpoint(f"{folder / TENSORS}: its hash is right, but it holds no tensors: {error}") from error
+        raise DamagedCheckpoint(f"{folder / TENSORS}: its hash matches, but it has no tensors: {error}") from error
     shapes = {name: tuple(value.shape) for name, value in expected.items() if isinstance(value, Tensor)}
     for name in sorted((shapes.keys() - set(may_lack)) | found.keys()):
         if shapes.get(name) != found.get(name):
@@ -168,7 +168,7 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, list | tuple):
         items = [_encode(child, f"{path}/{position}", tensors) for position, child in enumerate(value)]
         return items if isinstance(value, list) else {_MARK: "tuple", "items": items}
-    raise TypeError(f"{path}: a checkpoint holds tensors and plain values, came {type(value).__qualname__}")
+    raise TypeError(f"{path}: a checkpoint holds tensors and plain values, found {type(value).__qualname__}")
 
 
 def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:

@@ -73,11 +73,11 @@ def download(
         if target.is_file() and (sha256 is None or sha256_file(target) == sha256):
             return target
         part = _Part(target)
-        with (open_progress if show else no_progress)(target.name, BYTES) as came:
-            _Transfer(max_bytes, hosts, timeout_s, total_s).fetch(url, part, came)
+        with (open_progress if show else no_progress)(target.name, BYTES) as update:
+            _Transfer(max_bytes, hosts, timeout_s, total_s).fetch(url, part, update)
         if sha256 is not None and (found := sha256_file(part.path)) != sha256:
             part.drop()
-            raise DownloadError(f"{url}: expected sha256 {sha256}, found {found}: it is not the file that was meant")
+            raise DownloadError(f"{url}: expected sha256 {sha256}, found {found}: it is another file")
         part.finish()
     return target
 
@@ -117,7 +117,7 @@ def download_pinned(
         for line in terms.splitlines():
             _log.info(line)
     if sha256 is None and revision_hosts is None:
-        raise DownloadError(f"{url}: no hash is pinned for it, so it is not used; if you trust what came: {key}={sha256_file(target)}")
+        raise DownloadError(f"{url}: no hash is pinned for it, so it is not used; if you trust the file: {key}={sha256_file(target)}")
     return target
 
 
@@ -168,19 +168,19 @@ class _Transfer:
         self.backend = CheckedBackend(time.monotonic() + total_s, hosts.private)
         self.timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
 
-    def fetch(self, url: str, part: _Part, came: Update) -> None:
+    def fetch(self, url: str, part: _Part, update: Update) -> None:
         """Download the whole file into `part`, resuming after interruptions."""
         with httpcore.ConnectionPool(ssl_context=_tls(), network_backend=self.backend) as pool:
             for left in reversed(range(N_ATTEMPTS)):
                 try:
-                    self._attempt(pool, url, part, came)
+                    self._attempt(pool, url, part, update)
                     return
                 except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
                     if not left or isinstance(error, httpcore.TimeoutException):
-                        kept = f"; {part.size:,} bytes are kept, and the next try goes on from there" if part.etag(url) else ""
+                        kept = f"; {part.size:,} bytes are kept, and the next attempt resumes from there" if part.etag(url) else ""
                         raise NoAnswer(f"{url} could not be fetched: {str(error) or 'it took too long'}{kept}{_proxy_hint()}") from error
 
-    def _attempt(self, pool: httpcore.ConnectionPool, url: str, part: _Part, came: Update) -> None:
+    def _attempt(self, pool: httpcore.ConnectionPool, url: str, part: _Part, update: Update) -> None:
         etag = part.etag(url)
         headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", f"mmrec/{version('mmrec')}")]
         if etag is not None:
@@ -200,9 +200,9 @@ class _Transfer:
                 raise DownloadError(f"{url}: expected what follows byte {start}, the server sends `{fields.get('content-range', '')}`")
             if not start:
                 part.begin(url, fields.get("etag"))
-            self._write(answer, _length(url, fields), start, part, url, came)
+            self._write(answer, _length(url, fields), start, part, url, update)
 
-    def _write(self, answer: httpcore.Response, length: int | None, start: int, part: _Part, url: str, came: Update) -> None:
+    def _write(self, answer: httpcore.Response, length: int | None, start: int, part: _Part, url: str, update: Update) -> None:
         size, total = start, None if length is None else start + length
         self._check_size(url, total or 0, part, "declares")
         with open(part.path, "ab", buffering=0) as file:
@@ -210,7 +210,7 @@ class _Transfer:
                 size += len(block)
                 self._check_size(url, size, part, "sends")
                 file.write(block)
-                came(size, total)
+                update(size, total)
 
     def _check_size(self, url: str, size: int, part: _Part, what: str) -> None:
         if size > self.max_bytes:
@@ -231,7 +231,7 @@ class _Transfer:
                 location = next((value for name, value in answer.headers if name.lower() == b"location"), b"").decode("latin-1")
             there = _parse(location, here)
             if here.scheme == "https" and there.scheme == "http":
-                raise DownloadError(f"{here}: is redirected from https to {there}; what comes unencrypted is not taken")
+                raise DownloadError(f"{here}: is redirected from https to {there}; unencrypted content is not accepted")
             here = there
         raise DownloadError(f"{url}: is redirected more than {MAX_REDIRECTS} times")
 
@@ -260,7 +260,7 @@ def _length(url: str, fields: dict[str, str]) -> int | None:
         return int(declared)
     if "chunked" in fields.get("transfer-encoding", ""):
         return None
-    raise DownloadError(f"{url}: the server does not say how long it is; whether all of it has come could not be told")
+    raise DownloadError(f"{url}: the server does not send its length; so a truncated download could not be detected")
 
 
 def _phrase(answer: httpcore.Response) -> str:

@@ -135,5 +135,5 @@ def _kind(path: Path) -> str:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return "a link that leads nowhere"
+        return "a broken link"
     return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"

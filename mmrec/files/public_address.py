@@ -57,7 +57,7 @@ class CheckedBackend(httpcore.NetworkBackend):
         if not self.allow_private:
             for address in addresses:
                 if not is_public(address):
-                    raise DownloadError(f"{host} is {address}, no address of the internet; where it is meant: data.allow_private=true")
+                    raise DownloadError(f"{host} is {address}, not a public internet address; if it is intended: data.allow_private=true")
         for position, address in enumerate(addresses):
             try:
                 within = _within(timeout, self.deadline)
@@ -65,7 +65,7 @@ class CheckedBackend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if position == len(addresses) - 1:
                     raise
-        raise httpcore.ConnectError(f"the name {host} resolves to nothing")
+        raise httpcore.ConnectError(f"the name {host} does not resolve to an address")
 
 
 class _TimedStream(httpcore.NetworkStream):
@@ -96,5 +96,5 @@ def _within(timeout: float | None, deadline: float) -> float:
     """The timeout of one step. Raises ReadTimeout after the deadline."""
     left = deadline - time.monotonic()
     if left <= 0:
-        raise httpcore.ReadTimeout("the time for it is over")
+        raise httpcore.ReadTimeout("timed out")
     return left if timeout is None else min(timeout, left)

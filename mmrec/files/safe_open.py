@@ -21,7 +21,7 @@ _REASONS = {
     errno.ENOTDIR: "there is no such file",
     errno.EACCES: "no permission to read it",
     errno.EPERM: "no permission to read it",
-    errno.ELOOP: "a link that leads round in circles",
+    errno.ELOOP: "a cycle of symbolic links",
     errno.ENAMETOOLONG: "the name is too long for a file",
     errno.ENXIO: "expected a regular file",
 }
@@ -56,7 +56,7 @@ def _open_inside(folder: Path, name: str) -> int:
     """A file descriptor. Raises ValueError for anything but a regular file below the folder, OSError if it cannot be opened."""
     root = os.path.realpath(folder)
     if "\0" in name:
-        raise refusal(name, "no file has a NUL in its name")
+        raise refusal(name, "file names cannot contain NUL")
     target = os.path.realpath(os.path.join(root, name))
     if os.path.isabs(name) or not Path(target).is_relative_to(root):
         raise refusal(name, f"lies outside the dataset's folder {folder}; image paths are relative to it and stay inside")

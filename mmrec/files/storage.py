@@ -79,7 +79,7 @@ def check_writable(folder: Path, key: str) -> None:
         with TemporaryDirectory(prefix=".writable-", dir=there):
             pass
     except OSError as error:
-        raise StorageError(f"{key}: {folder} cannot be written ({error.strerror}); name a folder that can, or make room for it") from None
+        raise StorageError(f"{key}: {folder} cannot be written ({error.strerror}); choose a writable folder, or free space") from None
 
 
 def _is_alive(pid: int) -> bool:
@@ -183,7 +183,7 @@ def read_json(path: Path) -> dict[str, Any]:
         DataError: it is not valid JSON.
     """
     if not path.exists():
-        raise MissingFile(f"{path}: not found; a run folder holds run.json and metrics.json, is {path.parent} one?")
+        raise MissingFile(f"{path}: not found; a run folder has run.json and metrics.json; is {path.parent} one?")
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         return content

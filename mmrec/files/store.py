@@ -105,7 +105,7 @@ class Bucket(Store):
         if found["type"] != "file":
             raise refusal(name, f"expected a file, found a {'folder' if found['type'] == 'directory' else found['type']}")
         if found.get("size") is None:
-            raise refusal(name, "the store does not say how large it is")
+            raise refusal(name, "the store does not report its size")
         if found["size"] > MAX_BYTES:
             raise refusal(name, f"it has {found['size']:,} bytes, more than {MAX_BYTES // 2**20} MB")
 
@@ -183,11 +183,11 @@ def open_store(url: str, key: str, whole: bool = True) -> Store:
         if protocol not in available_protocols():
             raise ConfigError(f"{key}: there is no protocol `{protocol}` (of `{url}`); {nearest(protocol, available_protocols())}")
         if protocol in _LEAD_ELSEWHERE:
-            raise ConfigError(f"{key}: `{protocol}` is not taken: what it reads says where else to read")
+            raise ConfigError(f"{key}: `{protocol}` is not allowed, since its files refer to other locations")
     if len(protocols) == 1 and protocols[0] in _LOCAL:
         path = user_path(strip_protocol(url) if "://" in url else url)
         if not path.is_dir() and (whole or path.exists()):
-            raise MissingFile(f"{key}: {path} is no folder" if path.exists() else f"{key}: {missing_file(path)}")
+            raise MissingFile(f"{key}: {path} is not a folder" if path.exists() else f"{key}: {missing_file(path)}")
         return Folder(path, key)
     store = Bucket(url, key)
     store.require(whole)
@@ -245,7 +245,7 @@ def _is_http(fs: AbstractFileSystem) -> bool:
 def _check_name(name: str) -> None:
     """Raise ValueError for a name that could refer to something outside the store."""
     if not all(letter >= " " and letter != "\x7f" for letter in name):
-        raise refusal(name, "no file has control characters in its name")
+        raise refusal(name, "file names must not contain control characters")
     if name.startswith(("/", "\\")) or "://" in name or "::" in name or ".." in re.split(r"[/\\]", name):
         raise refusal(name, "lies outside of the store; names are relative to it and stay inside")
 

@@ -52,4 +52,4 @@ def name_unread(folder: Path, read: Iterable[Path]) -> tuple[str, ...]:
     if not found:
         return ()
     more = f", … ({len(found) - _SHOWN:,} more)" if len(found) > _SHOWN else ""
-    return (f"{folder}: not read, for nothing says that they are tables: {', '.join(found[:_SHOWN])}{more}",)
+    return (f"{folder}: not read, since they are not known to be tables: {', '.join(found[:_SHOWN])}{more}",)

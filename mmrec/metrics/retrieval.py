@@ -15,7 +15,7 @@ def retrieval_recall(queries: Float[Tensor, "n dim"], targets: Float[Tensor, "n 
     1.0
     """
     if not len(queries):
-        raise ValueError("retrieval_recall: expected at least one pair, came none")
+        raise ValueError("retrieval_recall: expected at least one pair, found none")
     scores = queries.double() @ targets.double().T
     partner = scores.diagonal().unsqueeze(1)
     closer = (scores > partner).sum(1)

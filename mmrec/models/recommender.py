@@ -64,7 +64,7 @@ class FrozenScorer(TrainedScorer):
 
     def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
         if self.fold_in is None:
-            raise ConfigError("this model scores users of its training data alone; it has no vector for a user who is given as a history")
+            raise ConfigError("this model only scores users of its training data, and cannot score users given as histories")
         return self.fold_in(histories.to(self.items.device)) @ self.items.T
 
     def vectors(self) -> "FrozenScorer":

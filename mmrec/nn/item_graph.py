@@ -19,7 +19,7 @@ def nearest_items(vectors: Float[Tensor, "n dim"], k: int) -> Int64[Tensor, "n n
     Ties are broken in favour of lower indices. Rows are processed in chunks, so memory is linear in n·k.
     """
     if k < 1:
-        raise ValueError(f"n_neighbours: expected at least 1, came {k}")
+        raise ValueError(f"n_neighbours: expected at least 1, found {k}")
     unit = F.normalize(vectors.float())
     chunks = unit.split(max(1, _SIMILARITIES // max(1, len(unit))))
     return torch.cat([_highest(chunk @ unit.T, min(k, len(unit))) for chunk in chunks])

@@ -16,7 +16,7 @@ def graph_of_items(spec: DatasetSpec) -> Graph:
     if graph is None or not len(graph.edge_type):
         raise ConfigError(
             "model: it learns from a knowledge graph, and there is none; give data triples or set graph.item_columns=[…], "
-            "with evidence.kg=true, or choose a model that does without"
+            "with evidence.kg=true, or choose a model that requires none"
         )
     outside = graph.item_entity < 0
     nodes = graph.item_entity.clone()

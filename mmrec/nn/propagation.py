@@ -143,7 +143,7 @@ class Propagation(nn.Module):
     def mean_of_powers(self, x: Float[Tensor, "n dim"], n: int) -> Float[Tensor, "n dim"]:
         """The mean of x, matrix @ x, …, matrix^n @ x, for symmetric matrices only."""
         if self.csr_t is not self.csr:
-            raise ValueError("mean_of_powers: expected a symmetric matrix, came one with a transpose of its own")
+            raise ValueError("mean_of_powers: expected a symmetric matrix, found one with a separate transpose")
         mean: Tensor = PowersPropagation.apply(self.csr.matrix, n, x)
         return mean
 

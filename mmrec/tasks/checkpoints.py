@@ -29,7 +29,7 @@ from mmrec.errors import DamagedCheckpoint, DivergedError, MissingFile, Terminat
 from mmrec.files.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
 from mmrec.files.storage import write_json
 from mmrec.tasks.finite import FiniteCheck, first_bad_value
-from mmrec.tasks.position import Position, position_between_epochs, position_in_epoch, take_up
+from mmrec.tasks.position import Position, position_between_epochs, position_in_epoch, restore_position
 
 BEST, SECONDS = "best.json", "seconds.json"
 _N_KEPT = 2
@@ -70,7 +70,7 @@ class CheckpointKeeper(Checkpoint):
 
     def __init__(self, folder: Path, metric: str, every_n_steps: int | None, is_higher_better: bool = True) -> None:
         if every_n_steps is not None and every_n_steps < 1:
-            raise ValueError(f"every_n_steps: expected at least 1, or null, came {every_n_steps}")
+            raise ValueError(f"every_n_steps: expected at least 1, or null, found {every_n_steps}")
         self.folder, self.metric, self.every_n_steps = folder, metric, every_n_steps
         self.sign = 1 if is_higher_better else -1
         self.seconds_before = 0.0  # training time before the resumed checkpoint
@@ -128,7 +128,7 @@ class CheckpointKeeper(Checkpoint):
         self._kept = [tuple(pair) for pair in checkpoint["kept"]]
         if self.best and not (self.folder / self.best["checkpoint"]).is_dir():
             self.best = None  # lost, see replace_best: the best is selected from later epochs
-        take_up(trainer, self._position)
+        restore_position(trainer, self._position)
         for stopping in trainer.early_stopping_callbacks:
             state = checkpoint["callbacks"].get(stopping.state_key, {})
             state["patience"] = stopping.patience
@@ -199,9 +199,9 @@ class CheckpointKeeper(Checkpoint):
         """Write a checkpoint, mark it if its epoch is the best, and remove checkpoints that are no longer needed."""
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set, but not declared by Lightning
         for check in (callback for callback in callbacks if isinstance(callback, FiniteCheck)):
-            check.settle(trainer, trainer.lightning_module)
+            check.check_pending(trainer, trainer.lightning_module)
         if bad := first_bad_value(trainer.lightning_module):
-            raise DivergedError(f"training left the finite numbers in epoch {position.epoch}: {bad}; the last checkpoint is from before")
+            raise DivergedError(f"training produced non-finite numbers in epoch {position.epoch}: {bad}; the last checkpoint precedes them")
         name = f"epoch_{position.epoch:04d}_step_{position.step:06d}"
         if self._improved:
             self.best = {"checkpoint": name, "metric": self.metric, "value": float(trainer.callback_metrics[self.metric])}
@@ -240,7 +240,7 @@ def read_best(folder: Path) -> dict[str, Any] | None:
         return None
     name = best.get("checkpoint") if isinstance(best, dict) else None
     if not isinstance(best, dict) or not isinstance(name, str) or not _NAME.fullmatch(name):  # rejects paths to outside the folder
-        raise DamagedCheckpoint(f"{folder / BEST}: checkpoint: expected one beside it, such as epoch_0001_step_000000, came `{name}`")
+        raise DamagedCheckpoint(f"{folder / BEST}: checkpoint: expected one in this folder, such as epoch_0001_step_000000, found `{name}`")
     return best
 
 

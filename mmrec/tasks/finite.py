@@ -42,12 +42,12 @@ class FiniteCheck(Callback):
             if not verdict.isfinite() and (first_bad(pl_module) or not self._loss.isfinite()):
                 raise DivergedError(_message(trainer, pl_module, self._batch, self._loss))
             return
-        self.settle(trainer, pl_module)
+        self.check_pending(trainer, pl_module)
         event = torch.cuda.Event()
         self._copied = verdict.to("cpu", non_blocking=True), event, self._batch
         event.record()
 
-    def settle(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def check_pending(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Wait for the pending result."""
         if self._copied is None:
             return
@@ -57,7 +57,7 @@ class FiniteCheck(Callback):
             raise DivergedError(_message(trainer, pl_module, batch, None))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.settle(trainer, pl_module)
+        self.check_pending(trainer, pl_module)
 
 
 def first_bad(module: nn.Module) -> str | None:
@@ -90,7 +90,7 @@ def _message(trainer: Trainer, module: LightningModule, batch: object, loss: Ten
     about = getattr(getattr(trainer, "datamodule", None), "describe_batch", None)
     place = f"epoch {trainer.current_epoch}, step {trainer.fit_loop.batch_idx + 1}"
     return (
-        f"training left the finite numbers in {place}{'' if loss is None else f', with a loss of {float(loss):.4g}'}; "
-        f"the first that is not finite: {first_bad(module) or 'the loss'}; the batch: {about(batch) if about else 'unknown'}. "
-        "The last checkpoint is from before; lower optimizer.lr or task.embedding_lr"
+        f"training produced non-finite numbers in {place}{'' if loss is None else f', with a loss of {float(loss):.4g}'}; "
+        f"the first non-finite value: {first_bad(module) or 'the loss'}; the batch: {about(batch) if about else 'unknown'}. "
+        "The last checkpoint precedes them; lower optimizer.lr or task.embedding_lr"
     )

@@ -45,9 +45,9 @@ def check_rates(rates: Rates, key: str) -> None:
         if role not in ROLES:
             raise ValueError(f"{key}.{role}: there is no such role; {nearest(role, ROLES)}")
         if not isinstance(options, dict):
-            raise ValueError(f"{key}.{role}: expected {' and '.join(OPTIONS)}, such as {{lr: 0.001}}, came `{options}`")
+            raise ValueError(f"{key}.{role}: expected {' and '.join(OPTIONS)}, such as {{lr: 0.001}}, found `{options}`")
         for name, value in options.items():
             if name not in OPTIONS:
                 raise ValueError(f"{key}.{role}.{name}: there is no such option; {nearest(name, OPTIONS)}")
             if not isinstance(value, int | float) or value < 0:
-                raise ValueError(f"{key}.{role}.{name}: expected a number of at least 0, came `{value}`")
+                raise ValueError(f"{key}.{role}.{name}: expected a number of at least 0, found `{value}`")

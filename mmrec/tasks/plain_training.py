@@ -46,7 +46,7 @@ class PlainTraining:
         seed: int = 0,
     ) -> None:
         if batch_of not in ("users", "interactions"):
-            raise ValueError(f"batch_of: expected users or interactions, came {batch_of}")
+            raise ValueError(f"batch_of: expected users or interactions, found {batch_of}")
         self.model, self.loss, self.batch_of, self.batch_size, self.n_negatives = model, loss, batch_of, batch_size, n_negatives
         self.learning_rate, self.n_epochs, self.seed = learning_rate, n_epochs, seed
 

@@ -51,7 +51,7 @@ def position_between_epochs(trainer: Trainer) -> Position:
     return Position(trainer.current_epoch, 0, loop.batch_progress.total.ready, trainer.global_step, n_logged_steps(trainer), False)
 
 
-def take_up(trainer: Trainer, position: Position) -> None:
+def restore_position(trainer: Trainer, position: Position) -> None:
     """Set the loops of a trainer that has not started to `position`."""
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch")  # our loaders do resume
     fit, loop = trainer.fit_loop, trainer.fit_loop.epoch_loop

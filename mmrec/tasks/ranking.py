@@ -76,7 +76,7 @@ class RankingTask(Task):
         """Return every ranking metric at every cutoff, starting with ndcg at the largest one."""
         ks = settings["ks"]
         if not ks:
-            raise ConfigError("task.ks: expected one cutoff or more, came none")
+            raise ConfigError("task.ks: expected at least one cutoff, found none")
         names, first = [f"{name}@{k}" for name in known_metrics() for k in ks], _selecting(ks)
         return tuple(Metric(name, sign(name) > 0) for name in (first, *(name for name in names if name != first)))
 
@@ -88,13 +88,13 @@ class RankingTask(Task):
 
     def loss_of(self, batch: TrainBatch, generator: torch.Generator) -> Float[Tensor, ""]:
         if not isinstance(self.model, GradientRecommender):
-            raise TypeError(f"model: expected one that learns by gradient, came {type(self.model).__name__}")
+            raise TypeError(f"model: expected one that learns by gradient, found {type(self.model).__name__}")
         scores = self.model.score_batch(batch, generator)
         row = batch.row[: len(scores.positive)]  # empty if the model learns without negatives
         return self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra
 
     def validate(self, rows: EvaluationSet) -> Validated:
-        rows = rows.thinned(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
+        rows = rows.subsampled(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))
         if isinstance(self.model, MixedRecommender):
             return self._choose_weights(self.model, rows)
         if isinstance(self.model, GradientRecommender) and self.model.ranks_new_items and holds_new_items(rows, ~self.model.known_items):

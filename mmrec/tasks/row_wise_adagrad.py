@@ -20,9 +20,9 @@ class RowWiseAdagrad(torch.optim.Optimizer):
 
     def __init__(self, params: Iterable[Any], lr: float, eps: float, weight_decay: float) -> None:
         if lr < 0 or eps <= 0:
-            raise ValueError(f"lr and eps: expected at least 0 and above 0, came {lr} and {eps}")
+            raise ValueError(f"lr and eps: expected at least 0 and above 0, found {lr} and {eps}")
         if weight_decay:
-            raise ValueError(f"weight_decay: expected 0, for it would touch every row in every step, came {weight_decay}")
+            raise ValueError(f"weight_decay: expected 0, since it would update every row in every step, found {weight_decay}")
         super().__init__(params, {"lr": lr, "eps": eps})
 
     @torch.no_grad()

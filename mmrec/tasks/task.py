@@ -74,11 +74,11 @@ class Task(LightningModule, ABC):
     ) -> None:
         super().__init__()
         if embedding_lr < 0:
-            raise ValueError(f"embedding_lr: expected at least 0, came {embedding_lr}")
+            raise ValueError(f"embedding_lr: expected at least 0, found {embedding_lr}")
         self.groups = GROUPS if groups is None else groups
         check_rates(self.groups, "task.groups")
         if "lr" in self.groups.get(TABLES, {}):
-            raise ValueError(f"task.groups.{TABLES}.lr: is said by task.embedding_lr")
+            raise ValueError(f"task.groups.{TABLES}.lr: set task.embedding_lr instead")
         self.model, self.optimizer, self.embedding_lr, self.seed = model, optimizer, embedding_lr, seed
         self._losses: Tensor | float = 0.0  # of this process in this epoch; not a buffer, as DDP would synchronise it
         self._n_losses = 0

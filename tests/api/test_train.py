@@ -109,7 +109,7 @@ def test_a_mistake_is_an_error_with_the_message_of_the_command_line(
 
 
 def test_what_only_a_command_line_has_is_refused() -> None:
-    with pytest.raises(mmrec.ConfigError, match="-m: an option of the command line"):
+    with pytest.raises(mmrec.ConfigError, match="-m: options are only available on the command line"):
         mmrec.train("-m", "seed=1,2")
 
 

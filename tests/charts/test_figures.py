@@ -32,7 +32,7 @@ def test_grouped_bars_are_their_values_and_what_is_missing_has_none() -> None:
     assert len(marks(chart, "bar")) == 3
     (bars,) = spec_of(chart)["layer"]
     assert bars["encoding"]["color"]["scale"]["domain"] == ["fusion", "ease"]
-    assert bars["mark"]["strokeWidth"] > 0 and bars["encoding"]["stroke"] == bars["encoding"]["color"], "a zero is a hairline"
+    assert bars["mark"]["strokeWidth"] > 0 and bars["encoding"]["stroke"] == bars["encoding"]["color"], "a zero is a thin line"
 
 
 def test_grouped_bars_name_axes_groups_and_sizes() -> None:

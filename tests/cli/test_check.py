@@ -37,12 +37,12 @@ def test_a_sound_folder_with_its_notes_and_pictures(run: Check, capsys: pytest.C
     found = run()
     assert found["sound"] and found["count"] == 0 and found["first"] == []
     assert found["notes"][0] == "interactions: 3 rows in = 3 kept + 0 quarantined + 0 deduplicated + 0 filtered"
-    assert found["notes"][-1:] == ["1 of 6 items occur in the interactions only: nothing else is known of them"]
+    assert found["notes"][-1:] == ["1 of 6 items only occur in the interactions and have no further information"]
     assert [(one["code"], one["count"]) for one in found["pictures"]["counts"]] == [("missing-picture", 2), ("unreadable-picture", 1)]
     printed = capsys.readouterr().out
-    for said in ("item `d`: ../d.png: lies outside", "item `e`: e.png: there is no such file", "item `b`: the bytes are no picture"):
+    for said in ("item `d`: ../d.png: lies outside", "item `e`: e.png: there is no such file", "item `b`: the bytes are not a picture"):
         assert said in printed
-    assert "is sound: 3 interactions, 2 users, 6 items" in printed and "note: 1 of 6 items" in printed
+    assert ": no problems; 3 interactions, 2 users, 6 items" in printed and "note: 1 of 6 items" in printed
 
 
 def test_pictures_of_the_web_are_not_asked_for(run: Check, folder: Path) -> None:
@@ -79,7 +79,7 @@ def test_beyond_a_hundred_they_are_counted(run: Check, folder: Path, capsys: pyt
     with pytest.raises(DataError, match=r": 250 problems"):
         run()
     printed = capsys.readouterr().out
-    assert printed.count("[no-time]") == 100 and "150 more are counted above, not shown" in printed
+    assert printed.count("[no-time]") == 100 and "150 more are counted above, but not shown" in printed
 
 
 def test_a_table_that_cannot_be_read_is_one_problem(run: Check, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,5 +118,5 @@ def test_no_folder_and_wrong_keys_are_plain_errors(compose: Compose, run: Check,
     with pytest.raises(ConfigError, match=r"data.columns.rating: there is no column `stars`"):
         run("data.columns.rating=stars")
     (folder / "interactions.csv").unlink()
-    with pytest.raises(MissingFile, match=r"interactions.csv does not exist; .*`mmrec data init .*` looks which"):
+    with pytest.raises(MissingFile, match=r"interactions.csv does not exist; .*`mmrec data init .*` guesses which"):
         run()

@@ -70,11 +70,11 @@ def test_another_split_is_refused(make_run: Runs) -> None:
 
 def test_what_is_no_run_is_refused(make_run: Runs, tmp_path: Path) -> None:
     first = make_run("one")
-    with pytest.raises(MissingFile, match=r"on is not there; there are .*one"):
+    with pytest.raises(MissingFile, match=r"on does not exist; there are .*one"):
         compare(words(first, first.with_name("on")))
     unfinished = make_run("two")
     (unfinished / "metrics.json").unlink()
-    with pytest.raises(MissingFile, match=r"two holds no finished run \(no metrics\.json\)"):
+    with pytest.raises(MissingFile, match=r"two has no finished run \(no metrics\.json\)"):
         compare(words(first, unfinished))
     without = make_run("three")
     (without / "per_user.parquet").unlink()
@@ -88,7 +88,7 @@ def test_what_is_no_run_is_refused(make_run: Runs, tmp_path: Path) -> None:
         (["--metrc", "x"], "--metrc: there is no such option; did you mean `--metric`?"),
         (["--metric"], "--metric: expected one argument"),
         (["--seed", "many"], "--seed: invalid int value: 'many'"),
-        (["--metric", "ndcg@2"], "--metric: `ndcg@2` is not among"),
+        (["--metric", "ndcg@2"], "--metric: `ndcg@2` is not a common metric"),
     ],
 )
 def test_options_that_cannot_be_are_one_message(options: list[str], said: str, make_run: Runs) -> None:
@@ -99,7 +99,7 @@ def test_options_that_cannot_be_are_one_message(options: list[str], said: str, m
 
 def test_it_takes_two_different_folders(make_run: Runs) -> None:
     first = make_run("one")
-    with pytest.raises(ConfigError, match="expected two run folders or more, came 1"):
+    with pytest.raises(ConfigError, match="expected two run folders or more, found 1"):
         compare(words(first))
-    with pytest.raises(ConfigError, match="one is there twice"):
+    with pytest.raises(ConfigError, match="one is repeated"):
         compare(words(first, f"{first}/"))

@@ -31,7 +31,7 @@ def test_the_data_verbs_are_offered_after_data() -> None:
 
 
 def test_a_shell_without_a_script_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ConfigError, match="came `bahs`; did you mean `bash`"):
+    with pytest.raises(ConfigError, match="found `bahs`; did you mean `bash`"):
         completion(["bahs"])
     for shell in SCRIPTS:
         completion([shell])

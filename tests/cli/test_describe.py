@@ -19,7 +19,7 @@ def test_it_prints_writes_and_returns(compose: Compose, shop_folder: Path, tmp_p
     found = describe_command(compose("data=folder", f"data.path={shop_folder}", "examples=3", f"output={output}", name="describe"))
     printed = " ".join(capsys.readouterr().out.split())
     assert (found.n_users, found.n_items, len(found.examples)) == (60, 40, 3)
-    for said in (f"{found.n_interactions:,}", "of_kind", "text", "image", "kg", "a user", "page: "):
+    for said in (f"{found.n_interactions:,}", "of_kind", "text", "image", "kg", "user", "page: "):
         assert said in printed
     page = output.read_text(encoding="utf-8")
     assert page.count(FIGURE) == 3 and len(Page(page).all("img")) == sum(not one.item_id.endswith("8") for one in found.examples)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from omegaconf import DictConfig
 
-from mmrec.cli.hydra.shorthand import spell_out
+from mmrec.cli.hydra.shorthand import expand_shorthand
 from mmrec.cli.ingest import ingest_command
 from mmrec.data.folder.read import read_folder
 from mmrec.data.interactions.filter import filter_interactions
@@ -31,7 +31,9 @@ def shop(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(shop: Path, tmp_path: Path, compose: Callable[..., DictConfig]) -> Run:
-    return lambda *words: ingest_command(compose(*spell_out("data ingest", [str(shop), str(tmp_path / "ready"), *words]), name="ingest"))
+    return lambda *words: ingest_command(
+        compose(*expand_shorthand("data ingest", [str(shop), str(tmp_path / "ready"), *words]), name="ingest")
+    )
 
 
 def test_what_is_written_and_said(run: Run, shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +49,7 @@ def test_what_is_written_and_said(run: Run, shop: Path, tmp_path: Path, capsys: 
     ):
         assert said in printed
     run("split=leave_last_out", "filter.min_rating=2")
-    assert "nothing is left to do" in capsys.readouterr().out
+    assert "nothing to do" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="made from other files or with other settings"):
         run("split=leave_last_out")
 
@@ -80,7 +82,7 @@ def test_mistakes(run: Run, tmp_path: Path, words: list[str], said: str) -> None
 
 def test_other_data_than_folders(compose: Callable[..., DictConfig], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="data: expected data=folder"):
-        ingest_command(compose(*spell_out("data ingest", ["data=demo_shop", f"output={tmp_path / 'ready'}"]), name="ingest"))
+        ingest_command(compose(*expand_shorthand("data ingest", ["data=demo_shop", f"output={tmp_path / 'ready'}"]), name="ingest"))
 
 
 def test_the_command_as_a_person_types_it(shop: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_what_it_writes_makes_the_right_tables(
 
 def test_it_replaces_nothing_unasked(folder: Path) -> None:
     (folder / "mmrec.yaml").write_text("tables: {}\n")
-    with pytest.raises(ConfigError, match=r"mmrec.yaml is there already; .* --force"):
+    with pytest.raises(ConfigError, match=r"mmrec.yaml already exists; .* --force"):
         init([str(folder)])
     assert (folder / "mmrec.yaml").read_text() == "tables: {}\n"
     init([str(folder), "--force"])
@@ -67,7 +67,7 @@ def test_it_writes_nothing_where_nothing_is_found(tmp_path: Path) -> None:
     ("words", "said"),
     [
         ([], "expected a folder: mmrec data init my_shop/"),
-        (["a", "b"], "b: expected one folder, `a` is one already"),
+        (["a", "b"], "b: expected a single folder, and `a` is already given"),
         (["--forec", "a"], "--forec: there is no such option; did you mean `--force`?"),
     ],
 )

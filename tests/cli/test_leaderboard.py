@@ -176,7 +176,7 @@ def test_a_model_that_lacks_a_seed_waits_for_it_and_data_that_changed_are_refuse
     about["data"]["hash"] = "of other texts"
     run.write_text(json.dumps(about), encoding="utf-8")
     code, _, err = leaderboard("run=false")
-    assert code == 2 and f"and {run.parent} are of different data" in err
+    assert code == 2 and f"and {run.parent} have different data" in err
 
 
 def test_a_crash_is_in_the_log_and_costs_no_other_run(leaderboard: Leaderboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,11 +200,11 @@ def test_a_crash_is_in_the_log_and_costs_no_other_run(leaderboard: Leaderboard, 
     ("arguments", "said"),
     [
         (["board=movielens"], "mmrec: board: there is no choice `movielens`; did you mean `movielens_"),
-        (["board.seeds=[]"], "mmrec: board.seeds: expected one or more, came none"),
-        (["board.metric=ndgc@20"], "mmrec: board.metric: `ndgc@20` is no column of a board; did you mean `ndcg@20`?"),
-        (["board.columns=[ndcg@7]"], "mmrec: board.columns: `ndcg@7` is no column of a board"),
-        (["board.seeds=[1,2,1]"], "mmrec: board.seeds: `1` is there twice"),
-        (["+board.models.popularity=[]"], "mmrec: board.models: `popularity` is what a baseline is called; choose another name"),
+        (["board.seeds=[]"], "mmrec: board.seeds: expected one or more, found none"),
+        (["board.metric=ndgc@20"], "mmrec: board.metric: `ndgc@20` is not a metric of the task; did you mean `ndcg@20`?"),
+        (["board.columns=[ndcg@7]"], "mmrec: board.columns: `ndcg@7` is not a metric of the task"),
+        (["board.seeds=[1,2,1]"], "mmrec: board.seeds: `1` is repeated"),
+        (["+board.models.popularity=[]"], "mmrec: board.models: `popularity` is the name of a baseline; choose another name"),
         (
             [f"board.models.fusion={listed(['fusion=gatd'])}"],
             "mmrec: board: shop random_ratio fusion: fusion: there is no choice `gatd`; did you",
@@ -231,16 +231,16 @@ def test_a_board_may_not_say_whom_to_trust(leaderboard: Leaderboard, tmp_path: P
     logging = "hydra:\n  job_logging:\n    handlers:\n      x:\n        class: os.mkdir\n"
     (conf / "experiment" / "logs.yaml").write_text(f"# @package _global_\n{logging}")
     built = ["loss._target_=fractions.Fraction", "~loss.temperature"]
-    trust = "mmrec: board: shop random_ratio theirs: trusted_packages: a board must not say whom you trust"
+    trust = "mmrec: board: shop random_ratio theirs: trusted_packages: a board must not set it"
     for words, said in (
         (["trusted_packages=[fractions]", *built], trust),
         (["++trusted_packages=[fractions]", *built], trust),
         (["experiment=theirs", *built], trust),
-        (["resume=elsewhere"], "resume: a board must not say it"),
-        (["trust_run=true"], "trust_run: a board must not say it"),
+        (["resume=elsewhere"], "resume: a board must not set it"),
+        (["trust_run=true"], "trust_run: a board must not set it"),
         (["+hydra.job_logging.root.handlers=[x]"], "a board must not change Hydra's own keys"),
         (["hydra.searchpath=[pkg://theirs]"], "a board must not change Hydra's own keys"),
-        (["experiment=logs"], "hydra.job_logging: a configuration from elsewhere must not change it"),
+        (["experiment=logs"], "hydra.job_logging: an external configuration must not change it"),
     ):
         (conf / "board" / "theirs.yaml").write_text(f"defaults: [movielens_100k]\nmodels: {json.dumps({'theirs': words})}\n")
         for more in ([], ["trusted_packages=[fractions]"]):  # what a person says is not said for the board
@@ -270,7 +270,7 @@ def test_a_model_of_others_runs_where_the_command_line_trusts_them(
     )
     for words in (board, ["board=trusting", *board, "--config-dir", str(tmp_path / "conf")]):
         code, _, err = leaderboard(*words)
-        assert code == 2 and "if you trust it, say so on the command line: trusted_packages=[their_models]" in err
+        assert code == 2 and "if you trust it, add on the command line: trusted_packages=[their_models]" in err
     assert not (tmp_path / "board").exists()
 
     trust = "trusted_packages=[their_models]"
@@ -285,4 +285,4 @@ def test_a_model_of_others_runs_where_the_command_line_trusts_them(
     assert code == 0 and err.count(" done in ") == 1
     assert "resumed from epoch_0001_step_000000" in (run / "log.txt").read_text(encoding="utf-8")
     code, _, err = leaderboard(*board, "trusted_packages=['no such']")
-    assert code == 2 and "trusted_packages: expected names of Python packages, came `no such`" in err
+    assert code == 2 and "trusted_packages: expected names of Python packages, found `no such`" in err

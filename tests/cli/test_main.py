@@ -97,7 +97,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
             ["data", "check", "x", "data.columns.itemid=y"],
             "mmrec: data.columns.itemid: there is no such key; did you mean `data.columns.item_id`",
         ),
-        (["data", "describe", "x", "examples=-1"], "mmrec: examples: expected at least 0, came -1"),
+        (["data", "describe", "x", "examples=-1"], "mmrec: examples: expected at least 0, found -1"),
         (["data", "describe", "shop"], "mmrec: shop does not exist; "),
         (["data", "init", "shop"], "mmrec: shop does not exist; "),
         (["data", "init", "--forec", "x"], "mmrec: --forec: there is no such option; did you mean `--force`?"),
@@ -107,43 +107,43 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         (["train", "model.embeding_dim=3"], "mmrec: model.embeding_dim: there is no such key; did you mean `model.embedding_dim`?"),
         (["train", "+bach_size=3"], "mmrec: bach_size: there is no such key; choose from `backbone`, "),
         (["train", "evidence.txt=false"], "mmrec: evidence.txt: there is no such key; did you mean `evidence.text`?"),
-        (["train", "evidence.others=false"], "mmrec: evidence.others: it is called `further_evidence` now"),
-        (["train", "further_evidence=rewired"], "mmrec: further_evidence: `rewired` is no value of it; choose from `false`, `noise`"),
-        (["train", "text_encoder.max_length=9"], "mmrec: text_encoder.max_length: it is called `encoders.text.max_length` now"),
+        (["train", "evidence.others=false"], "mmrec: evidence.others: it has been renamed to `further_evidence`"),
+        (["train", "further_evidence=rewired"], "mmrec: further_evidence: `rewired` is not a valid value; choose from `false`, `noise`"),
+        (["train", "text_encoder.max_length=9"], "mmrec: text_encoder.max_length: it has been renamed to `encoders.text.max_length`"),
         (["train", "+image_encoder.revision=x"], "mmrec: image_encoder"),
-        (["train", "encoders.txet._target_=x"], "mmrec: encoders.txet._target_: expected package.module.Name, came `x`"),
+        (["train", "encoders.txet._target_=x"], "mmrec: encoders.txet._target_: expected package.module.Name, found `x`"),
         (["train", "~fusion.n_layer"], "mmrec: fusion.n_layer: there is no such key; did you mean `fusion.n_layers`?"),
         (["train", "fusion=atention"], "mmrec: fusion: there is no choice `atention`; did you mean `attention`?"),
         (["train", "fusion=3"], "mmrec: fusion: there is no choice `3`; choose from `attention`, `concat`, `gated`, `mean`"),
         (["train", "splitt=cold_item"], "mmrec: splitt: there is no such key; did you mean `split`?"),
         (["train", "ablation=[no_txt]"], "mmrec: ablation: there is no choice `no_txt`; did you mean `no_text`?"),
-        (["train", "model.embedding_dim=big"], "mmrec: model.embedding_dim: expected int, came `big`"),
-        (["train", "data=folder"], "mmrec: data.path: a value is needed; set it as `data.path=…`"),
+        (["train", "model.embedding_dim=big"], "mmrec: model.embedding_dim: expected int, found `big`"),
+        (["train", "data=folder"], "mmrec: data.path: a value is required; set it as `data.path=…`"),
         (
             ["train", "evidence.text=maybe"],
-            "mmrec: evidence.text: `maybe` is no value of it; choose from `false`, `noise`, `shuffled`, `true`",
+            "mmrec: evidence.text: `maybe` is not a valid value; choose from `false`, `noise`, `shuffled`, `true`",
         ),
-        (["train", "evidence.image=shufled"], "mmrec: evidence.image: `shufled` is no value of it; did you mean `shuffled`?"),
-        (["train", "evidence.text=rewired"], "mmrec: evidence.text: `rewired` is no value of it; choose from "),
+        (["train", "evidence.image=shufled"], "mmrec: evidence.image: `shufled` is not a valid value; did you mean `shuffled`?"),
+        (["train", "evidence.text=rewired"], "mmrec: evidence.text: `rewired` is not a valid value; choose from "),
         (
             ["train", "evidence.collaborative=maybe"],
-            "mmrec: evidence.collaborative: `maybe` is no value of it; choose from `false`, `true`",
+            "mmrec: evidence.collaborative: `maybe` is not a valid value; choose from `false`, `true`",
         ),
         (["train", "seed=many"], "mmrec: seed=many: Value 'many' of type 'str' could not be converted to Integer"),
-        (["train", "loss._target_=os.system"], "mmrec: loss._target_: `os.system` is not among what a configuration may build"),
-        (["train", "n_seeds=0"], "mmrec: n_seeds: expected at least 1, came 0"),
+        (["train", "loss._target_=os.system"], "mmrec: loss._target_: a configuration must not build `os.system`"),
+        (["train", "n_seeds=0"], "mmrec: n_seeds: expected at least 1, found 0"),
         (["train", "selection.metric=test/ndcg@20"], "mmrec: selection.metric: `test/ndcg@20` is not computed on the validation part"),
         (["train", "selection.metric=val/ndcg@5"], "mmrec: selection.metric: `val/ndcg@5` is not computed on the validation part"),
         (
             ["train", "resume=runs/none"],
-            "mmrec: resume: expected the configuration of a run at runs/none/config.yaml, and there is no such file",
+            "mmrec: resume: expected the configuration of a run at runs/none/config.yaml, which does not exist",
         ),
-        (["evaluate"], "mmrec: run: a value is needed; set it as `run=…`"),
-        (["evaluate", "run=runs/none"], "mmrec: run: runs/none is not there"),
-        (["compare", "runs/none", "runs/no"], "mmrec: run: runs/none is not there"),
-        (["compare", "runs/none"], "mmrec: compare: expected two run folders or more, came 1"),
+        (["evaluate"], "mmrec: run: a value is required; set it as `run=…`"),
+        (["evaluate", "run=runs/none"], "mmrec: run: runs/none does not exist"),
+        (["compare", "runs/none", "runs/no"], "mmrec: run: runs/none does not exist"),
+        (["compare", "runs/none"], "mmrec: compare: expected two run folders or more, found 1"),
         (["compare", "--outptu=x"], "mmrec: --outptu=x: there is no such option; did you mean `--output`?"),
-        (["recommend", "run=runs/none", "user=3"], "mmrec: run: runs/none is not there"),
+        (["recommend", "run=runs/none", "user=3"], "mmrec: run: runs/none does not exist"),
         (["recommend", "run=runs/none", "usr=3"], "mmrec: usr: there is no such key; did you mean `user`?"),
     ],
 )
@@ -153,7 +153,7 @@ def test_a_mistake_is_one_message(arguments: list[str], said: str, refused: Call
 
 @pytest.mark.parametrize("override", ["fusion", "task.ks=[a", "model={a:", "=3"])
 def test_what_is_no_override_is_shown_and_told_how(override: str, refused: Callable[..., str]) -> None:
-    assert refused("train", override).startswith(f"mmrec: `{override}` is no override; expected key=value")
+    assert refused("train", override).startswith(f"mmrec: `{override}` is not a valid override; expected key=value")
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,9 @@ def test_a_run_is_trained_evaluated_and_asked(command: Command, shop_overrides: 
     code, out, _ = command("recommend", "run=runs/one", "user=u7", "k=3")
     assert code == 0 and "for user u7" in out and " 3 " in out and " 4 " not in out.replace("no 4 ", "")
     code, _, err = command("recommend", "run=runs/one", "user=u77")
-    assert code == 2 and err.startswith("mmrec: user: the run knows no `u77`; did you mean `u")
+    assert code == 2 and err.startswith("mmrec: user: `u77` is not in the run; did you mean `u")
     code, _, err = command("recommend", "run=runs/one", "user=u7", "k=0")
-    assert code == 2 and err.startswith("mmrec: k: expected at least 1, came 0")
+    assert code == 2 and err.startswith("mmrec: k: expected at least 1, found 0")
     code, _, err = command("evaluate", "run=runs/on")
     assert code == 2 and "runs/one" in err
     code, _, err = command("train", *shop_overrides, "run_dir=runs/one")
@@ -270,14 +270,14 @@ def test_a_failing_run_of_a_sweep_leaves_the_others_theirs(command: Command, sho
     assert len(list((tmp_path / "runs").glob("*/metrics.json"))) == 2
     table = out[out.rindex(" run ") :]
     assert table.count("optimizer.lr=") == 3 and table.count("failed") == 1
-    assert err.endswith("mmrec: optimizer.lr=-1: optimizer.lr: expected at least 0, came -1\n")
+    assert err.endswith("mmrec: optimizer.lr=-1: optimizer.lr: expected at least 0, found -1\n")
 
 
 def test_a_sweep_whose_runs_all_fail_says_why_of_each(command: Command, shop_overrides: list[str]) -> None:
     code, out, err = command("train", "-m", *shop_overrides, "model.embedding_dim=0,big")
     assert code == 2 and not out and "Traceback" not in err
-    assert "model.embedding_dim=0: model.embedding_dim: expected at least 1, came 0" in err
-    assert err.endswith("model.embedding_dim=big: model.embedding_dim: expected int, came `big`\n")
+    assert "model.embedding_dim=0: model.embedding_dim: expected at least 1, found 0" in err
+    assert err.endswith("model.embedding_dim=big: model.embedding_dim: expected int, found `big`\n")
 
 
 @pytest.mark.parametrize("arguments", [["train", "data=folder", "data.path=x"], ["data", "check", "x"], ["pretrain"]])
@@ -285,7 +285,7 @@ def test_without_a_home_folder_a_key_is_named(arguments: list[str], refused: Cal
     for name in ("HOME", "MMREC_CACHE"):
         monkeypatch.delenv(name, raising=False)
     said = refused(*arguments)
-    assert "'HOME' not found" in said and "set HOME, or give paths.cache=FOLDER" in said
+    assert "'HOME' not found" in said and "set HOME or paths.cache=FOLDER" in said
 
 
 def test_data_graph_prints_and_writes(command: Command, shop_folder: Path, tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_from_a_folder_of_any_files_to_a_page(command: Command, tmp_path: Path) 
     code, out, _ = command("data", "init", "my shop")
     assert code == 0 and "orders.csv" in out and "next: mmrec data check 'my shop'" in out
     code, out, err = command("data", "check", "my shop", "--json", "-")
-    assert code == 0 and json.loads(out)["sound"] and "my shop is sound: 3 interactions, 2 users, 2 items" in err
+    assert code == 0 and json.loads(out)["sound"] and "my shop: no problems; 3 interactions, 2 users, 2 items" in err
     code, out, _ = command("data", "describe", "my shop", "--output", "page.html")
     assert code == 0 and "A lamp" in out and "A lamp" in (tmp_path / "page.html").read_text()
     code, out, _ = command("data", "check", "my shop", "data.columns.items.item_id=skuu")
@@ -332,4 +332,4 @@ def test_ctrl_c_in_training_says_so(command: Command, shop_overrides: list[str],
     finally:
         signal.signal(signal.SIGINT, handler)
     said = err.rstrip().splitlines()[-1]
-    assert code == 130 and said.startswith("mmrec: interrupted; `mmrec train resume=runs/") and said.endswith("` goes on from here")
+    assert code == 130 and said.startswith("mmrec: interrupted; `mmrec train resume=runs/") and said.endswith("` continues from here")

@@ -38,4 +38,4 @@ def test_a_user_who_has_had_every_item_is_told_so(run_dir: Path, compose: Compos
     best = recommend(compose(f"run={run_dir}", "user=a", name="recommend"))
     out, err = capsys.readouterr()
     assert best.is_empty() and best.columns == ["rank", "item_id", "title", "score"] and out == ""
-    assert err == "user a has had every item of the run in training, validation or test: nothing is left to recommend\n"
+    assert err == "user a has interacted with every item of the run in training, validation or test; nothing to recommend\n"

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 import mmrec.experiment.train
 from mmrec.cli.process.messages import errors_as_messages
-from mmrec.cli.process.terminate import terminable
+from mmrec.cli.process.terminate import end_on_sigterm
 from mmrec.cli.train import train
 from mmrec.errors import DamagedCheckpoint, DataError, DivergedError, Terminated
 from mmrec.experiment.run_folder.origin import remember_run
@@ -70,7 +70,7 @@ def test_the_command_is_killed_then_asked_to_stop_then_ends_as_if_neither(
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=10)
     assert process.returncode == 143, said
-    assert said.rstrip().splitlines()[-1] == f"mmrec: terminated; `mmrec train resume={run}` goes on from here"
+    assert said.rstrip().splitlines()[-1] == f"mmrec: terminated; `mmrec train resume={run}` continues from here"
     train(compose(f"resume={run}"), [f"resume={run}"])
     train(compose(*common, f"run_dir={whole}"))
     one, other = (json.loads((folder / "run.json").read_text())["weights_sha256"] for folder in (run, whole))
@@ -92,7 +92,7 @@ def test_two_processes_are_asked_to_stop_and_end_as_one_that_nobody_asked(
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)  # two processes on a busy machine
     assert process.returncode == 143, said
-    assert said.rstrip().splitlines()[-1] == f"mmrec: terminated; `mmrec train resume={run}` goes on from here"
+    assert said.rstrip().splitlines()[-1] == f"mmrec: terminated; `mmrec train resume={run}` continues from here"
     assert not (run / "metrics.json").exists()
     process = start(f"resume={run}")
     _, said = process.communicate(timeout=200)
@@ -131,7 +131,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
     assert json.loads((run / "run.json").read_text())["weights_sha256"] == expected
     for folder in checkpoints_in(run / "checkpoints" / "seed_2026"):
         (folder / "state.json").write_text("{}")
-    with pytest.raises(DamagedCheckpoint, match=r"^resume: no checkpoint of .*state\.json: expected sha256"):
+    with pytest.raises(DamagedCheckpoint, match=r"^resume: all checkpoints of .*state\.json: expected sha256"):
         train(compose(f"resume={run}"), [f"resume={run}"])
 
 
@@ -141,7 +141,7 @@ def test_a_run_is_not_resumed_on_other_rows(trained: Callable, compose: Compose)
     config.write_text(config.read_text(encoding="utf-8").replace("test_ratio: 0.1", "test_ratio: 0.2"), encoding="utf-8")
     remember_run(run)
     before = (run / "split" / "test.parquet").read_bytes()
-    with pytest.raises(DataError, match=r"^resume: .*parquet is not what the data give now; put back the files"):
+    with pytest.raises(DataError, match=r"^resume: .*parquet differs from the split of the current data; restore the files"):
         train(compose(f"resume={run}"), [f"resume={run}"])
     assert (run / "split" / "test.parquet").read_bytes() == before
 
@@ -163,7 +163,7 @@ def test_nan_stops_within_the_step(what: str, trained: Callable, tmp_path: Path,
 
     monkeypatch.setattr(RankingTask, "training_step", spoil)
     told = (
-        r"in epoch 1, step 2.*the first that is not finite: the gradient of `model\.\S+`",
+        r"in epoch 1, step 2.*the first non-finite value: the gradient of `model\.\S+`",
         r"the batch: users `u\d+`.*rows \d+, .*train.parquet",
     )
     pattern = "; ".join(told)
@@ -180,21 +180,21 @@ def test_sigterm_elsewhere_ends_with_a_line(
     """In the baselines, the features, the report: anything but training is simply left."""
     monkeypatch.setattr(mmrec.experiment.train, "_baselines", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, errors_as_messages("train"), terminable():
+    with pytest.raises(SystemExit) as end, errors_as_messages("train"), end_on_sigterm():
         trained()
-    assert end.value.code == 143 and capsys.readouterr().err.rstrip().endswith(f"resume={tmp_path / 'run'}` goes on from here")
+    assert end.value.code == 143 and capsys.readouterr().err.rstrip().endswith(f"resume={tmp_path / 'run'}` continues from here")
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_sigterm_in_a_call_that_does_not_return_ends_the_process() -> None:
     program = (
-        "import os, signal, threading, time\nfrom mmrec.cli.process.terminate import terminable\n"
-        "with terminable(grace_s=0.2):\n"
+        "import os, signal, threading, time\nfrom mmrec.cli.process.terminate import end_on_sigterm\n"
+        "with end_on_sigterm(grace_s=0.2):\n"
         "    try:\n        os.kill(os.getpid(), signal.SIGTERM)\n        time.sleep(60)\n"
         "    except SystemExit:\n        time.sleep(60)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 143 and done.stderr == "mmrec: terminated: what it was at took longer than 0.2 s\n"
+    assert done.returncode == 143 and done.stderr == "mmrec: terminated: the current operation did not end within 0.2 s\n"
 
 
 def test_a_full_disk_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ def test_pictures_called_by_id_in_a_store(moved: Path) -> None:
     assert dataset.items["image"].head(10).to_list() == [None if n == 8 else f"i{n}.jpg" for n in range(10)]
     with pytest.raises(ConfigError, match=r"data.image_column: memory://bucket/pictures lists no picture called `x/\{item_id\}.png`"):
         read_folder(str(moved), image_column="x/{item_id}.png", **arguments)
-    with pytest.raises(ConfigError, match=r"data.pictures: nothing says which picture is whose; set data.image_column=photo"):
+    with pytest.raises(ConfigError, match=r"data.pictures: no pictures are assigned to items; set data.image_column=photo"):
         read_folder(str(moved), **arguments)
 
 
@@ -112,7 +112,7 @@ def test_a_mistake_is_one_message_and_exit_code_2(
 def test_files_that_travel_with_the_data_name_no_store(moved: Path) -> None:
     for key in ("pictures", "allow_hosts"):
         (moved / "mmrec.yaml").write_text(f"{key}: memory://bucket/pictures\n")
-        with pytest.raises(ConfigError, match=rf"mmrec.yaml:1: {key}: cannot be said here, .* give it as data.{key}=…"):
+        with pytest.raises(ConfigError, match=rf"mmrec.yaml:1: {key}: cannot be set here, .* set it as data.{key}=…"):
             read_folder(str(moved))
     (moved / "mmrec.yaml").write_text("features: {store: 'memory://bucket/features'}\n")
     with pytest.raises(ConfigError, match=r"data.features.store: expected a file that ends in .npy"):

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file
 from torch import Tensor
 
-import mmrec.experiment.tuning.kept_choices
+import mmrec.experiment.tuning.choice_cache
 from mmrec.cli.evaluate import evaluate
 from mmrec.cli.recommend import recommend
 from mmrec.cli.train import train
@@ -94,7 +94,7 @@ def test_counterfactuals_of_every_modality_are_measured(run_of: Callable[..., Pa
     assert intact.to_list() == pytest.approx([reported] * len(expected | {None}))
     assert (table["changed"] - table["intact"] - table["difference"]).abs().max() < 1e-9
     page = (run_of() / "report.html").read_text(encoding="utf-8")
-    assert "What the evidence is worth" in page and "<li>Without collaborative, ndcg@20 " in page and "kg, rewired" in page
+    assert "Counterfactual evidence" in page and "<li>Without collaborative, ndcg@20 " in page and "kg, rewired" in page
 
 
 def test_evidence_can_be_trained_on_changed(run_of: Callable[..., Path]) -> None:
@@ -162,7 +162,7 @@ def test_ratings_add_graded_ndcg_and_a_column_of_items_its_groups(
     assert set(shares) == {"lamp", "chair"} and sum(shares.values()) == pytest.approx(1.0)
     assert "miscalibration_genre@20" in metrics["lists"]["fusion"]
     html = (run / "report.html").read_text(encoding="utf-8")
-    assert all(shown in html for shown in ("Is it fair", "To items by genre", "Is it true to a taste", "graded_ndcg"))
+    assert all(shown in html for shown in ("<summary>Fairness", "Item exposure by genre", "<summary>Calibration", "graded_ndcg"))
 
 
 def test_an_item_column_that_is_not_there_is_a_message(run_of: Callable[..., Path]) -> None:
@@ -246,7 +246,7 @@ def test_recommending_leaves_out_what_the_user_had(run_of: Callable[..., Path], 
     assert not best["item_id"].is_in(had.implode()).any() and best["score"].is_sorted(descending=True)
     everything = recommend(compose(f"run={run_of()}", "user=u3", "k=1000", name="recommend"))
     assert len(everything) == 40 - len(had) and everything.head(7).equals(best)
-    with pytest.raises(DataError, match="the run knows no `u60`; did you mean `u"):
+    with pytest.raises(DataError, match="`u60` is not in the run; did you mean `u"):
         recommend(compose(f"run={run_of()}", "user=u60", name="recommend"))
 
 
@@ -300,7 +300,7 @@ def test_every_split_trains_on_what_it_says(split: str, run_of: Callable[..., Pa
         assert read(run, "metrics.json")["slices"]["fusion"]["item_degree"]["cold"]["n"] == len(parts["test"])
     elif split == "cold_user":
         assert not set(held_out["user_id"]) & set(parts["train"]["user_id"])
-        assert "Is it true to a taste" not in (run / "report.html").read_text(encoding="utf-8")
+        assert "<summary>Calibration" not in (run / "report.html").read_text(encoding="utf-8")
     elif split == "global_time":
         assert parts["train"]["timestamp"].max() < held_out["timestamp"].min()
     else:
@@ -379,7 +379,7 @@ def test_another_way_of_training_gives_other_weights_that_work(override: str, ru
 
 def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fitted, tuned = [], []
-    fit, tune = Trainer.fit, mmrec.experiment.tuning.kept_choices.tune
+    fit, tune = Trainer.fit, mmrec.experiment.tuning.choice_cache.tune
 
     def blind_fit(self: Trainer, task: object, datamodule: object, **options: object) -> None:
         hidden = (datamodule.split / "test.parquet").rename(datamodule.split / "hidden")
@@ -393,7 +393,7 @@ def test_what_selects_cannot_see_the_test_rows(run_of: Callable[..., Path], monk
         return tune(make, search, spec, valid, metric)
 
     monkeypatch.setattr(Trainer, "fit", blind_fit)
-    monkeypatch.setattr(mmrec.experiment.tuning.kept_choices, "tune", counting_tune)
+    monkeypatch.setattr(mmrec.experiment.tuning.choice_cache, "tune", counting_tune)
     run = run_of("trainer.max_epochs=1", f"paths.cache={tmp_path}", again=True)
     sizes = {part: len(rows) for part, rows in split_of(run).items()}
     assert len(fitted) == 1 and tuned == [(sizes["train"], sizes["valid"])] * 8

@@ -48,7 +48,7 @@ def test_a_finished_run_is_not_overwritten(tmp_path: Path, compose: Compose, sho
 )
 def test_a_number_out_of_its_bounds_is_refused_with_its_key_before_data_are_read(override: str, compose: Compose) -> None:
     key = override.partition("=")[0]
-    with pytest.raises(ConfigError, match=rf"^{re.escape(key)}: expected .*, came "):
+    with pytest.raises(ConfigError, match=rf"^{re.escape(key)}: expected .*, found "):
         train(compose("data=folder", "data.path=/is/not/there", override))
 
 
@@ -60,13 +60,13 @@ def test_ratios_that_leave_nothing_to_train_on_are_refused_before_data_are_read(
 @pytest.mark.parametrize("override", ["data.text_columns=[title,item_id]", "data.text_columns=[title,title]", "data.image_column=item_id"])
 def test_columns_that_are_no_evidence_are_refused_before_training(override: str, compose: Compose, shop_overrides: list[str]) -> None:
     key = override.partition("=")[0]
-    with pytest.raises(ConfigError, match=rf"^{key}: `(item_id` holds the ids|title` is there twice)"):
+    with pytest.raises(ConfigError, match=rf"^{key}: `(item_id` holds the ids|title` is repeated)"):
         train(compose(*shop_overrides, override))
 
 
 def test_the_data_folder_is_no_run_folder(compose: Compose, shop_overrides: list[str], shop_folder: Path) -> None:
     before = sorted(shop_folder.iterdir())
-    with pytest.raises(ConfigError, match=r"^run_dir: .* is the folder of data\.path, which a run would spoil"):
+    with pytest.raises(ConfigError, match=r"^run_dir: .* is the folder of data\.path, which a run would overwrite"):
         train(compose(*shop_overrides, f"run_dir={shop_folder}/../{shop_folder.name}"))
     assert sorted(shop_folder.iterdir()) == before
 
@@ -83,7 +83,7 @@ def test_a_run_folder_that_cannot_be_written_is_refused_before_data_are_read(
 
 def test_one_item_is_nothing_to_rank(tmp_path: Path, compose: Compose) -> None:
     (tmp_path / "interactions.csv").write_text("user_id,item_id\n" + "".join(f"u{user},lamp\n" for user in range(20)))
-    with pytest.raises(DataError, match="expected at least two items, found 1: there is nothing to rank"):
+    with pytest.raises(DataError, match="expected at least two items, found 1, so there is nothing to rank"):
         train(compose("data=folder", f"data.path={tmp_path}", f"paths.runs={tmp_path}/runs"))
 
 

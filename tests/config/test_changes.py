@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from mmrec.cli.main import main
 from mmrec.cli.train import train
 from mmrec.config.changes import asked_changes
-from mmrec.config.hydra.words import resume_words
+from mmrec.config.hydra.overrides import split_resume_overrides
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.files.checkpoint import read_checkpoint
@@ -85,9 +85,9 @@ def test_changes_add_up(run: Path, compose: Compose) -> None:
 def test_from_python_what_was_composed_counts(run: Path, compose: Compose) -> None:
     train(compose(f"resume={run}", "trainer.max_epochs=3"))
     assert OmegaConf.load(run / "config.yaml").trainer.max_epochs == 3 == len(pl.read_parquet(run / "curves.parquet")["epoch"].unique())
-    with pytest.raises(ConfigError, match=r"^seed: a resumed run keeps it"):
+    with pytest.raises(ConfigError, match=r"^seed: cannot be changed in a resumed run"):
         train(compose(f"resume={run}", "seed=7"))
-    with pytest.raises(ConfigError, match=r"^~optimizer\.weight_decay: a resumed run keeps its keys"):
+    with pytest.raises(ConfigError, match=r"^~optimizer\.weight_decay: keys of a resumed run cannot be removed"):
         train(compose(f"resume={run}", "~optimizer.weight_decay"))
 
 
@@ -117,26 +117,26 @@ def test_a_trained_run_can_be_measured_otherwise_and_get_another_seed(run: Path,
     [
         (
             ["optimizer.lr=0.5"],
-            "optimizer.lr: the training has ended after 2 epochs, so this would change nothing; raise trainer.max_epochs",
+            "optimizer.lr: the training has ended after 2 epochs, so this would have no effect; raise trainer.max_epochs",
         ),
         (["loss.temperature=0.5", "evaluation.auc=false"], "loss.temperature: the training has ended"),
-        (["trainer.max_epochs=1"], "trainer.max_epochs: the run has trained 2 epochs already; expected at least as many, came 1"),
-        (["trainer.max_epochs=4", "seed=7"], "seed: a resumed run keeps it"),
-        (["data_module.batch_size=4"], "data_module.batch_size: a resumed run keeps it"),
-        (["split.test_ratio=0.3"], "split.test_ratio: a resumed run keeps it"),
-        (["model.embedding_dim=8"], "model.embedding_dim: a resumed run keeps it"),
-        (["selection.metric=val/ndcg@10"], "selection.metric: a resumed run keeps it"),
-        (["task.ks=[5]"], "task.ks: a resumed run keeps it"),
-        (["run_dir=/elsewhere"], "run_dir: a resumed run keeps it"),
-        (["fusion=gated"], "fusion: a resumed run keeps its choices"),
-        (["optimizer._target_=torch.optim.SGD"], "optimizer._target_: a resumed run keeps its choices"),
+        (["trainer.max_epochs=1"], "trainer.max_epochs: the run has already trained 2 epochs; expected at least as many, found 1"),
+        (["trainer.max_epochs=4", "seed=7"], "seed: cannot be changed in a resumed run"),
+        (["data_module.batch_size=4"], "data_module.batch_size: cannot be changed in a resumed run"),
+        (["split.test_ratio=0.3"], "split.test_ratio: cannot be changed in a resumed run"),
+        (["model.embedding_dim=8"], "model.embedding_dim: cannot be changed in a resumed run"),
+        (["selection.metric=val/ndcg@10"], "selection.metric: cannot be changed in a resumed run"),
+        (["task.ks=[5]"], "task.ks: cannot be changed in a resumed run"),
+        (["run_dir=/elsewhere"], "run_dir: cannot be changed in a resumed run"),
+        (["fusion=gated"], "fusion: choices of a resumed run cannot be changed"),
+        (["optimizer._target_=torch.optim.SGD"], "optimizer._target_: choices of a resumed run cannot be changed"),
         (["baselines.ease.n_trials=2"], "baselines.ease.n_trials: the run has no `baselines.ease`; choose from `mine`"),
         (["trainer.max_epochs=4", "optimizer.rate=1"], "optimizer.rate: AdamW takes no `rate`"),
-        (["trainer.max_epochs=many"], "trainer.max_epochs: expected a whole number, came `many`"),
+        (["trainer.max_epochs=many"], "trainer.max_epochs: expected a whole number, found `many`"),
         (["selection.patienc=4"], "selection.patienc: there is no such key; did you mean `patience`?"),
         (["sed=4"], "sed: there is no such key; did you mean `seed`?"),
-        (["~baselines"], "~baselines: a resumed run keeps its keys"),
-        (["trainer.max_epochs=3,4"], "trainer.max_epochs=3,4: a resumed run keeps its keys, and takes one value for each"),
+        (["~baselines"], "~baselines: keys of a resumed run cannot be removed or swept"),
+        (["trainer.max_epochs=3,4"], "trainer.max_epochs=3,4: keys of a resumed run cannot be removed or swept"),
     ],
 )
 def test_what_may_not_change_is_refused_by_name(
@@ -180,6 +180,6 @@ def test_values_are_read_as_hydra_reads_them() -> None:
 
 def test_words_are_composed_by_hydra_unless_they_are_of_a_run() -> None:
     words = ["--cfg", "job", "resume=runs/x", "optimizer.lr=1", "hydra.verbose=true", "~baselines"]
-    assert resume_words(words) == (["--cfg", "job", "resume=runs/x", "hydra.verbose=true"], ["optimizer.lr=1", "~baselines"])
+    assert split_resume_overrides(words) == (["--cfg", "job", "resume=runs/x", "hydra.verbose=true"], ["optimizer.lr=1", "~baselines"])
     for others in (["seed=1"], ["resume=null", "seed=1"], ["-m", "resume=runs/x,runs/y", "seed=1"]):
-        assert resume_words(others) == (others, [])
+        assert split_resume_overrides(others) == (others, [])

@@ -84,7 +84,7 @@ def test_a_run_from_elsewhere_needs_its_data_named_or_all_its_places_confirmed(
 ) -> None:
     relative(copied)
     monkeypatch.chdir(home)
-    with pytest.raises(ConfigError, match=r"^run: .* was not made here, .*: data\.path=shop; name your own, .*trust_run=true"):
+    with pytest.raises(ConfigError, match=r"^run: .* was not made here, .*: data\.path=shop; set your own, .*trust_run=true"):
         evaluate(compose(f"run={copied}", name="evaluate"))
     with pytest.raises(ConfigError, match="was not made here"):
         train(compose(f"resume={copied}"), [f"resume={copied}"])
@@ -118,13 +118,13 @@ def test_caches_store_and_loggers_are_those_of_the_caller(copied: Path, compose:
 def test_links_out_of_a_run_are_refused(target: str, copied: Path, compose: Compose) -> None:
     (copied / "logs" / "more").symlink_to(target)
     for act in (lambda: evaluate(compose(f"run={copied}", name="evaluate")), lambda: train(compose(f"resume={copied}"), [])):
-        with pytest.raises(DataError, match="is a link out of the run folder"):
+        with pytest.raises(DataError, match="is a link to outside of the run folder"):
             act()
 
 
 def test_a_run_killed_before_its_last_file_is_not_finished(run: Path, copied: Path, compose: Compose) -> None:
     (copied / "run.json").unlink()
-    with pytest.raises(MissingFile, match=r"holds no finished run \(no run\.json\)"):
+    with pytest.raises(MissingFile, match=r"has no finished run \(no run\.json\)"):
         evaluate(compose(f"run={copied}", name="evaluate"))
     train(compose(f"resume={copied}"), [f"resume={copied}"])
     assert (copied / "run.json").is_file()
@@ -137,4 +137,4 @@ def test_ctrl_c_while_measuring_names_how_to_go_on(copied: Path, compose: Compos
     monkeypatch.setattr(mmrec.experiment.train, "measure", interrupt)
     with pytest.raises(Terminated) as end:
         train(compose(f"resume={copied}"), [f"resume={copied}"])
-    assert end.value.code == 130 and str(end.value) == f"interrupted; `mmrec train resume={copied}` goes on from here"
+    assert end.value.code == 130 and str(end.value) == f"interrupted; `mmrec train resume={copied}` continues from here"

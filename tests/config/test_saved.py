@@ -13,7 +13,7 @@ from mmrec.config.check import check
 from mmrec.config.saved import _BEFORE, saved_config
 from mmrec.config.values import flat, plain
 from mmrec.errors import DataError
-from mmrec.experiment.run_folder.found import read_as_run
+from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.schemas import TrainConfig
 
@@ -72,7 +72,7 @@ def test_every_key_that_came_later_is_one_of_the_configuration(compose: Compose)
 
 @pytest.mark.parametrize("text", ["[1, 2]\n", "- a: 1\n", "a: [\n"])
 def test_what_is_no_configuration_is_one_message(text: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is not as mmrec writes it"), read_as_run(save(tmp_path, text)):
+    with pytest.raises(DataError, match="is invalid"), convert_file_errors(save(tmp_path, text)):
         saved_config(tmp_path)
 
 

@@ -15,21 +15,21 @@ Compose = Callable[..., DictConfig]
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["tune.minutes=0"], r"^tune\.minutes: expected above 0, came 0"),
-        (["tune.minutes=-1"], r"^tune\.minutes: expected above 0, came -1"),
+        (["tune.minutes=0"], r"^tune\.minutes: expected above 0, found 0"),
+        (["tune.minutes=-1"], r"^tune\.minutes: expected above 0, found -1"),
         (
             ["+tune.space.model.embeding_dim=[8,16]"],
             r"^tune\.space\.model\.embeding_dim: there is no such setting; .*`model\.embedding_dim`",
         ),
         (["+tune.space.split.seed=[1,2]"], r"^tune\.space\.split\.seed: there is no such setting"),
         (["+tune.space.loss._target_=[a]"], r"^tune\.space\.loss\._target_: expected package\.module\.Name"),
-        (["tune.space.model.embedding_dim=[a]"], r"^tune\.space\.model\.embedding_dim: expected int, came `a`"),
-        (["tune.space.optimizer.lr=[-1.0,0.1]"], r"^tune\.space\.optimizer\.lr: expected at least 0, came -1"),
+        (["tune.space.model.embedding_dim=[a]"], r"^tune\.space\.model\.embedding_dim: expected int, found `a`"),
+        (["tune.space.optimizer.lr=[-1.0,0.1]"], r"^tune\.space\.optimizer\.lr: expected at least 0, found -1"),
         (["tune.space.loss.temperature=[0.3,0.1,log]"], r"^tune\.space\.loss\.temperature: expected a low end above 0 below the high end"),
         (["tune.space.loss.temperature=0.3"], r"^tune\.space\.loss\.temperature: expected a list of choices"),
         (
             ["~tune.space.model", "~tune.space.loss", "~tune.space.task", "~tune.space.optimizer"],
-            r"^tune\.space: expected one setting or more",
+            r"^tune\.space: expected at least one setting",
         ),
         (["model=ease"], r"^tune\.minutes: EASE is fitted in closed form"),
         (["model=vbpr"], r"^tune\.space\.model\.dropout\.modality: there is no such setting"),

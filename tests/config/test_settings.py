@@ -53,7 +53,7 @@ def test_the_model_is_named_and_may_be_one_in_closed_form(compose: Compose) -> N
     assert (fusion.model.name, fusion.model.kind) == ("fusion", FusionRecommender)
     assert (ease.model.name, ease.model.kind) == ("ease", EASE)
     assert ease.candidate.n_trials == 11 and ease.candidate.make(regularization=3.0).regularization == 3.0
-    with pytest.raises(ConfigError, match=r"^model\._target_: expected a ClosedFormRecommender or a GradientRecommender, came"):
+    with pytest.raises(ConfigError, match=r"^model\._target_: expected a ClosedFormRecommender or a GradientRecommender, found"):
         training_settings(compose("model._target_=mmrec.nn.backbones.item_table.ItemTable"), 7)
 
 

@@ -44,7 +44,7 @@ def test_a_source_is_checked_and_trained_on(pairs: pl.DataFrame, tmp_path: Path)
     (tmp_path / "export.json").write_text(json.dumps({"orders": orders, "products": [{"sku": "i1", "name": "A lamp"}]}))
     tested, used = follow("add_a_source.md", tmp_path)
     assert "2 passed" in tested
-    assert "export is sound: 800 interactions, 40 users, 30 items" in used
+    assert "export: no problems; 800 interactions, 40 users, 30 items" in used
     assert json.loads((tmp_path / "runs" / "export" / "run.json").read_text())["data"]["name"] == "export"
 
 

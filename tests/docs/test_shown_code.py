@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from mmrec.cli import compare, init
-from mmrec.cli.hydra.shorthand import spell_out
+from mmrec.cli.hydra.shorthand import expand_shorthand
 from mmrec.cli.main import VERBS
 from mmrec.config.check import check
 from mmrec.schemas import SCHEMAS
@@ -62,7 +62,7 @@ def test_every_command_composes_and_binds(command: str, compose: Callable[..., D
         assert PARSERS[verb]().parse_known_args(rest)[1] == []
         return
     assert verb in VERBS
-    given = [word for word in (spell_out(verb, rest) if words[0] == "data" else rest) if not word.startswith("-")]
+    given = [word for word in (expand_shorthand(verb, rest) if words[0] == "data" else rest) if not word.startswith("-")]
     overrides = [re.sub(r"^(?=data\.(features|inputs)[.=])", "++", word) for word in given]  # as `mmrec` itself does
     if any(word.startswith("resume=") for word in overrides):
         overrides[:0] = ["data=folder", "data.path=x"]  # the configuration is that of the run

@@ -94,7 +94,7 @@ def test_a_comparison_and_a_leaderboard(case: str, tmp_path: Path) -> None:
     metrics, per_user, _ = make_run(tmp_path, CASES[case], True)
     runs = [MeasuredRun(label, label, metrics["models"]["ours"], metrics["slices"]["ours"], per_user, "h") for label in ("a", "b")]
     if len(per_user) < 2:
-        with pytest.raises(DataError, match="expected two users or more that both measured, found 1"):
+        with pytest.raises(DataError, match="expected at least two users common to both, found 1"):
             compare_runs(runs, None, seed=0)
     else:
         write_comparison(tmp_path / "compare.html", compare_runs(runs, None, seed=0))

@@ -92,5 +92,5 @@ def test_settings_that_cannot_be_trained_are_left_out(compose: Compose, shop_ove
     run_dir = train(train_settings(compose(*own, "fusion.n_heads=2", "+tune.space.fusion.n_heads=[2,3]")))
     first, second = trials_of(run_dir)["trials"]
     assert first["value"] > 0 and second["value"] is None and second["refused"]
-    with pytest.raises(ConfigError, match=r"tune\.space: no setting of it could be trained; the first: .*n_heads"):
+    with pytest.raises(ConfigError, match=r"tune\.space: no setting could be trained; the first one: .*n_heads"):
         train(train_settings(compose(*own[:-1], f"run_dir={tmp_path / 'other'}", "+tune.space.fusion.n_heads=[3]")))

@@ -55,7 +55,7 @@ def test_our_own_lists_have_our_own_numbers(
         assert list(written["slices"]["ours"]["users.rents"]) == ["no", "yes"]
         assert written["against fusion"]["ndcg@20"]["p_value"] == 1.0
         out, err = capsys.readouterr()
-        assert all(name in out for name in ("ours", "fusion", "ease", "popularity", "vs. the run's best"))
+        assert all(name in out for name in ("ours", "fusion", "ease", "popularity", "vs. best of the run"))
         assert "ours minus fusion in ndcg@20: +0.0000" in err and f"metrics: {tmp_path / 'ours.metrics.json'}" in err
 
 
@@ -85,7 +85,7 @@ def test_what_the_user_had_is_filtered(
     parts = [pl.read_parquet(run_dir / "split" / f"{part}.parquet").select("user_id", "item_id") for part in ("train", "valid", "test")]
     pl.concat([part.with_columns(score=pl.lit(2.0 - i)) for i, part in enumerate(parts)]).write_csv(tmp_path / "all.csv")
     assert measure(tmp_path / "all.csv")["test/ndcg@10"] == 1.0
-    assert "rows of what the user had before the test part, filtered" in capsys.readouterr().err
+    assert "rows of items with training or validation interactions of the user, filtered" in capsys.readouterr().err
 
 
 def test_a_run_or_file_that_is_not_there(compose: Compose, run_dir: Path, tmp_path: Path) -> None:

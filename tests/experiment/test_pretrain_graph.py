@@ -89,13 +89,13 @@ def test_files_that_are_none_are_refused(tmp_path: Path):
     with pytest.raises(MissingFile, match=r"kg_encoder\.pretrained: expected a file"):
         CompGCNEncoder(graph, 8, n_layers=1, dropout=0.0, pretrained=str(tmp_path / "none.safetensors"))
     (tmp_path / "x.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(ConfigError, match="holds no entity vectors"):
+    with pytest.raises(ConfigError, match="has no entity vectors"):
         CompGCNEncoder(graph, 8, n_layers=1, dropout=0.0, pretrained=str(tmp_path / "x.safetensors"))
 
 
 def test_settings_and_data_that_cannot_be_are_refused(tmp_path: Path):
     output = tmp_path / "v.safetensors"
-    with pytest.raises(ConfigError, match="kge: expected one of transe, distmult, complex, rotate, came transx"):
+    with pytest.raises(ConfigError, match="kge: expected one of transe, distmult, complex, rotate, found transx"):
         pretrain_graph(make_dataset(), GraphSettings(), "transx", 8, output, SCHEDULE)
     with pytest.raises(ConfigError, match="embedding_dim: expected an even number for rotate"):
         pretrain_graph(make_dataset(), GraphSettings(), "rotate", 7, output, SCHEDULE)

@@ -108,7 +108,7 @@ def test_a_member_twice(tmp_path: Path) -> None:
         archive.writestr("a", "1")
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("a", "2")
-    with pytest.raises(DownloadError, match="the member `a` is there twice"):
+    with pytest.raises(DownloadError, match="the member `a` is repeated"):
         extract(tmp_path / "x.zip", ["a"], tmp_path / "into")
 
 

@@ -61,7 +61,7 @@ def test_every_tree_comes_back(tree: Any) -> None:
 
 
 def test_anything_but_plain_values_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match=r"^best/0: a checkpoint holds tensors and plain values, came PosixPath"):
+    with pytest.raises(TypeError, match=r"^best/0: a checkpoint holds tensors and plain values, found PosixPath"):
         write_checkpoint(tmp_path / "one", {"best": [Path("a")]})
     assert not names(tmp_path)
 

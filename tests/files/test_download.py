@@ -92,7 +92,7 @@ def test_a_transfer_that_breaks_off_is_taken_up_where_it_was(web: Web, tmp_path:
 
 def test_what_came_is_kept_when_it_breaks_off_for_good(web: Web, tmp_path: Path) -> None:
     web.pages["/file"] = Page(BODY, headers=ETAG, cuts=[100_000, 0, 0])
-    with pytest.raises(NoAnswer, match=r"could not be fetched: .*; 100,000 bytes are kept, and the next try goes on from there"):
+    with pytest.raises(NoAnswer, match=r"could not be fetched: .*; 100,000 bytes are kept, and the next attempt resumes from there"):
         fetch(web, tmp_path / "file")
     assert not (tmp_path / "file").exists()
     assert fetch(web, tmp_path / "file").read_bytes() == BODY
@@ -168,7 +168,7 @@ def test_too_many_bytes(web: Web, tmp_path: Path, page: Page) -> None:
 
 def test_a_length_that_nobody_tells_is_refused(web: Web, tmp_path: Path) -> None:
     web.pages["/file"] = Page(BODY, declares=-1)
-    with pytest.raises(DownloadError, match="does not say how long it is"):
+    with pytest.raises(DownloadError, match="does not send its length"):
         fetch(web, tmp_path / "file")
 
 
@@ -266,7 +266,7 @@ HERE = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "2130706433", "0x7f000001"
 
 @pytest.mark.parametrize("host", HERE)
 def test_this_machine_and_its_network_are_refused_even_when_the_host_is_allowed(web: Web, tmp_path: Path, host: str) -> None:
-    with pytest.raises(DownloadError, match=r"no address of the internet; where it is meant: data\.allow_private=true"):
+    with pytest.raises(DownloadError, match=r"not a public internet address; if it is intended: data\.allow_private=true"):
         download(web.url("/file", host), tmp_path / "file", max_bytes=10**6, hosts=Hosts((host.strip("[]"),)))
     assert web.asked == []
 
@@ -282,7 +282,7 @@ def test_a_redirect_to_them_is_refused_as_well(web: Web, tmp_path: Path, host: s
 
     monkeypatch.setattr(module.CheckedBackend, "connect_tcp", connect)
     web.pages |= {"/file": Page(b"", 302, {"Location": web.url("/there", host)}), "/there": Page(BODY)}
-    with pytest.raises(DownloadError, match="no address of the internet"):
+    with pytest.raises(DownloadError, match="not a public internet address"):
         fetch(web, tmp_path / "file", hosts=Hosts(("localhost", host.strip("[]"))))
     assert web.paths() == ["/file"]
 
@@ -292,7 +292,7 @@ def test_from_https_to_http_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     web.pages |= {"/file": Page(b"", 302, {"Location": web.url("/there")}), "/there": Page(BODY)}
     monkeypatch.setattr(ssl.SSLContext, "wrap_socket", lambda _, sock, **__: sock)
     url = web.url("/file").replace("http:", "https:")
-    with pytest.raises(DownloadError, match=r"is redirected from https to http://localhost.*; what comes unencrypted is not taken"):
+    with pytest.raises(DownloadError, match=r"is redirected from https to http://localhost.*; unencrypted content is not accepted"):
         download(url, tmp_path / "file", max_bytes=10**6, hosts=Hosts(("localhost",), private=True))
     assert web.paths() == ["/file"]
 

@@ -132,7 +132,7 @@ def test_the_place_of_a_row_names_its_partition(tmp_path: Path) -> None:
     [
         ({"day=1/part-0": [("u", "i")], "month=1/part-0": [("u", "i")]}, r"expected in folders called day=…, as .*day=1/part-0.csv"),
         ({"day=1/part-0": [("u", "i")], "part-0": [("u", "i")]}, r"t/part-0.csv: expected in folders called day=…"),
-        ({"item_id=1/part-0": [("u", "i")]}, "expected no column `item_id`, for that is what its file says"),
+        ({"item_id=1/part-0": [("u", "i")]}, "expected no column `item_id`, since the file name gives it"),
         ({"old/part-0": [("u", "i")], "part-0": [("u", "i")]}, r"t/old: expected files of one table, or folders called column=value"),
     ],
 )
@@ -171,7 +171,7 @@ ODD = {
     "a pipe": pipe,
     "a socket": socket_file,
     "a device": link_to("/dev/null"),
-    "a link that leads nowhere": link_to("none.csv"),
+    "a broken link": link_to("none.csv"),
 }
 
 
@@ -234,7 +234,7 @@ def test_a_folder_that_is_called_as_a_file_is_its_files(tmp_path: Path) -> None:
         ("q.csv/deeper/x", "q.csv/deeper/x: expected a folder, found a file at q.csv"),
         ("pipe", "pipe: expected a file or a folder, found a pipe"),
         ("pipe/x", "pipe/x: expected a folder, found a pipe at pipe"),
-        ("nowhere", "nowhere: expected a file or a folder, found a link that leads nowhere"),
+        ("nowhere", "nowhere: expected a file or a folder, found a broken link"),
         ("p.csv", "p.csv does not exist; did you mean `q.csv`?"),
     ],
 )

@@ -62,7 +62,7 @@ def test_one_bad_address_among_good_ones_refuses_the_name(monkeypatch: pytest.Mo
     resolving(monkeypatch, "8.8.8.8", "10.0.0.1")
     backend = CheckedBackend(time.monotonic() + 9)
     backend._backend = recorder = Recorder()
-    with pytest.raises(DownloadError, match=r"shop\.example is 10\.0\.0\.1, no address of the internet.*data\.allow_private=true"):
+    with pytest.raises(DownloadError, match=r"shop\.example is 10\.0\.0\.1, not a public internet address.*data\.allow_private=true"):
         backend.connect_tcp("shop.example", 443)
     assert recorder.connected == []
 

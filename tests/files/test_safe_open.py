@@ -51,7 +51,7 @@ def test_names_that_stay_inside_are_read(shop: Path, name: str) -> None:
         ("img", "found a folder"),
         ("pipe", "found a device or a pipe"),
         ("socket", "expected a regular file"),
-        ("a", "round in circles"),
+        ("a", "cycle of symbolic links"),
         ("gone", "no such file"),
         ("img/a.jpg/b", "no such file"),
         ("nul\0.jpg", r"nul\\x00\.jpg: no file has a NUL"),

@@ -33,7 +33,7 @@ def folder_with(folder: Path, *names: str, content: str = "") -> Path:
 )
 def test_what_is_not_read_is_a_note_with_a_remedy(tmp_path: Path, name: str, said: str) -> None:
     (note,) = read_folder(str(folder_with(tmp_path, name))).notes
-    assert note == f"{tmp_path}: not read, for nothing says that they are tables: {said}"
+    assert note == f"{tmp_path}: not read, since they are not known to be tables: {said}"
 
 
 def test_what_is_read_or_can_be_no_table_is_left_alone(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from mmrec.cli.evaluate import evaluate
 from mmrec.cli.process.messages import errors_as_messages
 from mmrec.cli.recommend import recommend
 from mmrec.config.check import check
-from mmrec.config.hydra.their_config import check_config_dirs
+from mmrec.config.hydra.external_config import check_config_dirs
 from mmrec.config.places import open_config
 from mmrec.data.features.extract import extract_features
 from mmrec.data.features.texts import item_texts

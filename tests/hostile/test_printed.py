@@ -55,7 +55,7 @@ def test_what_a_folder_holds(run: Run, tmp_path: Path) -> None:
     write_shop(shop)
     (shop / f"unread{CODE}.csv").write_text("a,b\n1,2\n")
     path = str(shop)
-    assert "is sound" in run("data", "check", path)
+    assert ": no problems" in run("data", "check", path)
     assert '"sound": true' in run("data", "check", path, "--json", "-")
     described = run("data", "describe", path)
     assert all(title in described for title in TITLES[:3]) and "made\\x1b[31m" in described

@@ -65,7 +65,7 @@ def test_by_hand() -> None:
 def test_equal_items_are_neighbours_in_the_order_of_their_index() -> None:
     assert nearest_items(torch.ones(6, 3), 2).tolist() == [[0, 1]] * 6
     assert nearest_items(torch.ones(2, 3), 9).tolist() == [[0, 1]] * 2
-    with pytest.raises(ValueError, match="at least 1, came 0"):
+    with pytest.raises(ValueError, match="at least 1, found 0"):
         nearest_items(torch.ones(2, 3), 0)
 
 

@@ -45,7 +45,7 @@ def test_there_is_no_group_of_encoders_without_any() -> None:
     [
         ({"table": {}}, "groups.table: there is no such role; did you mean `tables`"),
         ({"tables": {"rate": 1.0}}, "groups.tables.rate: there is no such option"),
-        ({"networks": {"lr": -1.0}}, "groups.networks.lr: expected a number of at least 0, came `-1.0`"),
+        ({"networks": {"lr": -1.0}}, "groups.networks.lr: expected a number of at least 0, found `-1.0`"),
     ],
 )
 def test_what_is_wrong_is_named(rates: dict, expected: str) -> None:

@@ -68,5 +68,5 @@ def test_what_is_popular_comes_first_for_whoever_is_new() -> None:
 
 
 def test_what_a_batch_is_of_is_checked() -> None:
-    with pytest.raises(ValueError, match="batch_of: expected users or interactions, came items"):
+    with pytest.raises(ValueError, match="batch_of: expected users or interactions, found items"):
         PlainTraining(LightGCNRecommender, bpr, "items")

@@ -69,7 +69,7 @@ def test_vectors_have_an_accumulator_an_element_and_more_dimensions_one_a_row() 
 
 def test_what_it_refuses() -> None:
     parameter = [nn.Parameter(torch.zeros(1))]
-    with pytest.raises(ValueError, match="touch every row"):
+    with pytest.raises(ValueError, match="update every row"):
         RowWiseAdagrad(parameter, lr=0.1, eps=1e-8, weight_decay=0.1)
     with pytest.raises(ValueError, match="eps"):
         RowWiseAdagrad(parameter, lr=0.1, eps=0.0, weight_decay=0.0)

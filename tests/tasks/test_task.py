@@ -7,7 +7,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from mmrec.config.task import settle_selection, task_metrics
+from mmrec.config.task import set_selection_metric, task_metrics
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.errors import ConfigError
 from mmrec.experiment.measures import largest_k
@@ -62,15 +62,15 @@ def test_ranking_selects_by_ndcg_at_the_largest_cutoff() -> None:
 
 def test_what_selects_is_the_tasks_own_unless_it_is_said(compose: Callable[..., DictConfig]) -> None:
     cfg = compose("task.ks=[5]")
-    settle_selection(cfg)
+    set_selection_metric(cfg)
     assert (cfg.selection.metric, largest_k(task_metrics(cfg))) == ("val/ndcg@5", 5)
     cfg = compose("selection.metric=val/recall@10")
-    settle_selection(cfg)
+    set_selection_metric(cfg)
     assert cfg.selection.metric == "val/recall@10"
     with pytest.raises(ConfigError, match=r"^selection\.metric: `val/rmse` is not computed"):
-        settle_selection(compose("selection.metric=val/rmse"))
-    with pytest.raises(ConfigError, match=r"^task\.ks: expected one cutoff or more"):
-        settle_selection(compose("task.ks=[]"))
+        set_selection_metric(compose("selection.metric=val/rmse"))
+    with pytest.raises(ConfigError, match=r"^task\.ks: expected at least one cutoff"):
+        set_selection_metric(compose("task.ks=[]"))
 
 
 def test_a_target_that_is_no_task_is_refused(compose: Callable[..., DictConfig]) -> None:
@@ -87,5 +87,5 @@ def test_tables_and_networks_learn_at_rates_of_their_own() -> None:
 
 
 def test_the_rate_of_tables_is_said_once() -> None:
-    with pytest.raises(ValueError, match=r"task\.groups\.tables\.lr: is said by task\.embedding_lr"):
+    with pytest.raises(ValueError, match=r"task\.groups\.tables\.lr: set task\.embedding_lr"):
         make_task(groups={"tables": {"lr": 1.0}})

@@ -1,4 +1,4 @@
-"""The runs of a leaderboard as Hydra composes and launches them."""
+"""Compose, validate and launch the runs of a leaderboard with Hydra."""
 
 import contextlib
 import hashlib
@@ -25,9 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 from mmrec.cli.train import train
 from mmrec.config.check import check
 from mmrec.config.hydra.errors import explain
+from mmrec.config.hydra.external_config import check_hydra_node
 from mmrec.config.hydra.internals import Callbacks
 from mmrec.config.hydra.quoting import quoted
-from mmrec.config.hydra.their_config import check_hydra_node
 from mmrec.config.selection import check_selection
 from mmrec.config.task import task_metrics
 from mmrec.config.values import flat, literal, plain
@@ -40,13 +40,17 @@ from mmrec.terminal import say
 
 
 def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
-    """Every run of a board, its configuration composed and checked. Raises ConfigError, naming the run, for one that is wrong."""
+    """Return all runs of a board, after composing and validating the configuration of each.
+
+    Raises:
+        ConfigError: the board or the configuration of a run, which the message names, is invalid.
+    """
     board = plain(cfg)["board"]
     for key in ("data", "splits", "models", "seeds", "columns"):
         if not board[key]:
-            raise ConfigError(f"board.{key}: expected one or more, came none")
+            raise ConfigError(f"board.{key}: expected one or more, found none")
         if twice := [value for value in board[key] if list(board[key]).count(value) > 1]:
-            raise ConfigError(f"board.{key}: `{twice[0]}` is there twice")
+            raise ConfigError(f"board.{key}: `{twice[0]}` is repeated")
     first = next(iter(board["models"]))
     trusted, ours, runs = list(cfg.trusted_packages), literal(_load(()).hydra), []
     for data, split, model in itertools.product(board["data"], board["splits"], board["models"]):
@@ -56,7 +60,7 @@ def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
         composed = _composed(overrides, trusted, ours, f"board: {data} {split} {model}")
         _check_columns(board, composed)
         if clash := set(composed.baselines) & set(board["models"]):
-            raise ConfigError(f"board.models: `{min(clash)}` is what a baseline is called; choose another name")
+            raise ConfigError(f"board.models: `{min(clash)}` is the name of a baseline; choose another name")
         of_first: tuple[str, ...] = ()
         for seed in board["seeds"]:
             composed.seed, composed.tuned_in = seed, "the run of the first seed" if of_first else None
@@ -69,9 +73,10 @@ def plan(cfg: DictConfig, folder: Path) -> list[BoardRun]:
 
 
 def run_one(cfg: DictConfig, runs: Sequence[BoardRun], waiting: Sequence[BoardRun]) -> str | None:
-    """One of `runs`, its output in log.txt of its folder; returns what a person can put right where it fails. Other errors go through.
+    """Train one of `runs`, resuming it if possible, and return the message of a user error, or None on success.
 
-    One that was stopped goes on from its newest checkpoint, to the bit. `waiting` are those whose number is said.
+    The run is selected by Hydra's job number, and its output is written to log.txt in its folder. Internal errors propagate. `waiting` are
+    all unfinished runs of the board, for the progress message.
     """
     run = runs[HydraConfig.get().job.num]
     start = time.perf_counter()
@@ -99,9 +104,9 @@ def run_one(cfg: DictConfig, runs: Sequence[BoardRun], waiting: Sequence[BoardRu
 
 
 def launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun]) -> dict[BoardRun, str]:
-    """Starts runs, those that search for settings before those that take them; what went wrong, by run. Other errors are raised.
+    """Train runs with the configured Hydra launcher, and return the messages of user errors by run. Internal errors propagate.
 
-    They are started by the launcher that Hydra was given.
+    Runs that search for the hyperparameters of baselines come before those that use the results.
     """
     searching = [run for run in runs if not run.takes_settings]
     taking = [run for run in runs if run.takes_settings]
@@ -124,17 +129,17 @@ def _launch(cfg: DictConfig, folder: Path, runs: Sequence[BoardRun], waiting: Se
 
 
 def _load(overrides: Sequence[str]) -> DictConfig:
-    """A configuration of `mmrec train` by the Hydra of this command, `hydra` included."""
+    """Compose a configuration of `mmrec train`, including the node `hydra`."""
     return GlobalHydra.instance().config_loader().load_configuration("train", list(overrides), run_mode=RunMode.MULTIRUN)
 
 
 def _trust(packages: Sequence[str]) -> tuple[str, ...]:
-    """The words that have a run trust packages."""
+    """The overrides that make a run trust packages."""
     return (f"trusted_packages=[{','.join(packages)}]",) if packages else ()
 
 
 def _composed(overrides: Sequence[str], trusted: list[str], ours: dict[str, Any], what: str) -> DictConfig:
-    """The configuration of a run, checked as `mmrec train` does. `ours` is what mmrec says under `hydra`."""
+    """Compose and validate the configuration of a run as `mmrec train` does. `ours` is the node `hydra` in mmrec's own configuration."""
     try:
         _check_words(overrides)
         composed = _load(overrides)
@@ -153,26 +158,26 @@ def _composed(overrides: Sequence[str], trusted: list[str], ours: dict[str, Any]
 
 
 def _check_words(overrides: Sequence[str]) -> None:
-    """Raises ConfigError where a board, which may come from anywhere, says what Hydra acts on before anything is checked."""
+    """Raise ConfigError for overrides of Hydra's own keys, which take effect before validation; boards may come from third parties."""
     for word, override in zip(overrides, OverridesParser.create().parse_overrides(list(overrides)), strict=True):
         if re.match(r"hydra\b", override.key_or_group):
-            raise ConfigError(f"{word}: a board must not change Hydra's own keys; give it on the command line")
+            raise ConfigError(f"{word}: a board must not change Hydra's own keys; set it on the command line")
 
 
 def _check_trust(composed: DictConfig) -> None:
-    """Raises ConfigError where a board, or a file that it chooses, says what only the command line may."""
+    """Raise ConfigError if a board, or a file that it selects, sets keys that only the command line may set."""
     if composed.trusted_packages:
-        raise ConfigError("trusted_packages: a board must not say whom you trust; give it on the command line of `mmrec leaderboard`")
+        raise ConfigError("trusted_packages: a board must not set it; set it on the command line of `mmrec leaderboard`")
     for key in ("resume", "trust_run"):
         if composed[key]:
-            raise ConfigError(f"{key}: a board must not say it; the runs of a board are resumed by starting it again")
+            raise ConfigError(f"{key}: a board must not set it; the runs of a board are resumed by starting the board again")
 
 
 def _check_columns(board: dict[str, Any], composed: DictConfig) -> None:
     valid = [metric.name for metric in task_metrics(composed).metrics]
     for key, column in (*(("columns", column) for column in board["columns"]), ("metric", board["metric"])):
         if column not in valid:
-            raise ConfigError(f"board.{key}: `{column}` is no column of a board; {nearest(column, valid)}")
+            raise ConfigError(f"board.{key}: `{column}` is not a metric of the task; {nearest(column, valid)}")
 
 
 def _fingerprint(composed: DictConfig) -> str:

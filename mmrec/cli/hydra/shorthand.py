@@ -1,4 +1,4 @@
-"""The words of `mmrec data check`, `describe`, `ingest` and `graph` as overrides: they take a folder instead of two keys, and options."""
+"""Translate the arguments of `mmrec data check`, `describe`, `ingest` and `graph`, a folder and options, to overrides."""
 
 import re
 from collections.abc import Sequence
@@ -10,21 +10,25 @@ from mmrec.errors import ConfigError, nearest
 
 _OPTIONS = {"data check": ("--json",), "data describe": ("--output",), "data graph": ("--output",), "data ingest": ()}
 _OUTPUT = ("data ingest",)
-"""Verbs whose second word without a key is the folder to write."""
+"""The subcommands whose second positional argument is the output folder."""
 _PATH_STARTS = ("/", "./", "../")
-"""No key starts so."""
+"""Prefixes of paths; no configuration key starts with them."""
 _HYDRA = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "--config-dir", "-cd", "--multirun", "-m", "--help", "-h")
 
 
-def spell_out(verb: str, words: Sequence[str]) -> list[str]:
-    """The words of a verb as Hydra takes them. Raises ConfigError for an unknown option, one without a value, none or a second folder."""
+def expand_shorthand(verb: str, words: Sequence[str]) -> list[str]:
+    """Translate the arguments of a subcommand to overrides and options of Hydra.
+
+    Raises:
+        ConfigError: an option is unknown or lacks its value, or there is not exactly one input folder.
+    """
     options, spelt, folder, queue = _OPTIONS[verb], [], None, list(words)
     while queue:
         word = queue.pop(0)
         name, equals, value = word.partition("=")
         if name in options:
             if not equals and not queue:
-                raise ConfigError(f"{name}: expected a file after it")
+                raise ConfigError(f"{name}: expected a file name after this option")
             spelt.append(f"{name.removeprefix('--')}={quoted(value if equals else queue.pop(0))}")
         elif word.startswith("-"):
             if name not in _HYDRA:
@@ -36,7 +40,7 @@ def spell_out(verb: str, words: Sequence[str]) -> list[str]:
         elif folder is not None and verb in _OUTPUT and not any(one.startswith("output=") for one in spelt):
             spelt.append(f"output={quoted_path(word)}")
         elif folder is not None:
-            raise ConfigError(f"`{word}`: expected one folder and overrides as key=value, `{folder}` is a folder already")
+            raise ConfigError(f"`{word}`: expected a single folder and overrides as key=value; the folder `{folder}` is already given")
         else:
             folder = word
             spelt += ["data=folder", f"data.path={quoted_path(word)}"]

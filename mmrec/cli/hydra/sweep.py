@@ -1,4 +1,4 @@
-"""The runs of a sweep: each is remembered, and they are shown side by side at the end."""
+"""Collect the runs of a sweep, and print a table of their results at the end."""
 
 import os
 import traceback
@@ -14,11 +14,11 @@ from mmrec.errors import MmrecError
 from mmrec.terminal import say, show
 
 _SWEEPER = "MMREC_SWEEPER"
-"""The environment variable with the number of the process that a sweep was started in; its launcher may use others."""
+"""The environment variable with the id of the process that started a sweep; its launcher may use other processes."""
 
 
 class Member(NamedTuple):
-    """A run of a sweep: its overrides, and its folder or why there is none."""
+    """A run of a sweep: its overrides, and its folder, or the error message if it failed."""
 
     overrides: list[str]
     folder: Path | None
@@ -30,18 +30,18 @@ _members: list[Member] = []
 
 
 def start_sweep() -> None:
-    """Forgets the runs of an earlier command of this process."""
+    """Clear the runs of an earlier command in this process."""
     _members.clear()
     os.environ[_SWEEPER] = str(os.getpid())
 
 
 def add_run(overrides: list[str], folder: Path) -> None:
-    """Remembers a run that was finished."""
+    """Add a finished run."""
     _members.append(Member(overrides, folder))
 
 
 def run_member(run: Callable[[DictConfig], None], cfg: DictConfig) -> None:
-    """One run of a sweep. What makes it fail is printed and remembered; a launcher's own process raises it, for the sweep to end with."""
+    """Execute one run of a sweep. Its error is printed and stored; in a separate process of the launcher, it is raised instead."""
     overrides = list(HydraConfig.get().overrides.task)
     try:
         run(cfg)
@@ -57,7 +57,7 @@ def run_member(run: Callable[[DictConfig], None], cfg: DictConfig) -> None:
 
 
 def finish_sweep() -> None:
-    """Prints the runs of a sweep side by side, each under the overrides that are not common to all. Raises MmrecError where one failed."""
+    """Print a table of the runs, labelled by the overrides in which they differ. Raises MmrecError if a run failed."""
     if not _members:
         return
     common = set.intersection(*(set(member.overrides) for member in _members)) if len(_members) > 1 else set()

@@ -1,4 +1,4 @@
-"""Errors as messages: what a person can put right is one message on stderr and an exit code, never a traceback."""
+"""Print user errors as one message on stderr with an exit code, without a traceback."""
 
 import sys
 from collections.abc import Iterator
@@ -12,9 +12,10 @@ from mmrec.terminal import is_reader_gone, say
 
 @contextmanager
 def errors_as_messages(config_name: str = "train") -> Iterator[None]:
-    """Prints what a person can put right as one message on stderr and exits with its code; lets everything else through.
+    """Within the block, print user errors as one message on stderr and exit with the code of the error; other exceptions propagate.
 
-    `config_name` is the primary configuration whose keys Hydra's errors are about.
+    Args:
+        config_name: the primary configuration, whose keys are suggested in Hydra's errors.
     """
     try:
         yield
@@ -29,7 +30,7 @@ def errors_as_messages(config_name: str = "train") -> Iterator[None]:
 
 
 def message_of(error: Exception, config_name: str) -> str | None:
-    """What to tell a person of an error; None for one that nobody but who writes mmrec can put right, or when nobody is there to read."""
+    """Return the message of a user error; None for internal errors, and for a closed output stream."""
     if isinstance(error, MmrecError):
         return str(error)
     if _is_hydras(error):
@@ -42,7 +43,7 @@ def message_of(error: Exception, config_name: str) -> str | None:
 
 
 def _is_hydras(error: Exception) -> bool:
-    """Whether it comes from Hydra or OmegaConf, which most commands that end early have not imported."""
+    """Whether an exception is one of Hydra or OmegaConf, without importing them."""
     if "hydra" not in sys.modules:
         return False
     from hydra.errors import HydraException

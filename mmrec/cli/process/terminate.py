@@ -1,4 +1,4 @@
-"""What SIGTERM does to a command: it ends within ten seconds, wherever it is."""
+"""Handle SIGTERM: a command ends within ten seconds, whatever it is executing."""
 
 import atexit
 import contextlib
@@ -18,13 +18,13 @@ GRACE_S = 8.0
 
 
 @contextlib.contextmanager
-def terminable(grace_s: float = GRACE_S) -> Iterator[None]:
-    """SIGTERM raises Terminated in the main thread; whoever has something to keep may answer it otherwise meanwhile.
+def end_on_sigterm(grace_s: float = GRACE_S) -> Iterator[None]:
+    """Within the block, raise Terminated in the main thread on SIGTERM; code that has to save its state may install another handler.
 
-    The interpreter runs handlers between its own instructions alone, so one long call of a library would put them off. A thread is woken by
-    the signal itself and ends the process, and those it started, `grace_s` seconds later.
+    The interpreter only runs signal handlers between its own instructions, so that a long library call delays them. A separate thread is
+    therefore woken by the signal, and ends the process and its child processes `grace_s` seconds later.
     """
-    atexit.register(gc.freeze)  # else the interpreter, before it ends, collects through all objects of all libraries: two seconds
+    atexit.register(gc.freeze)  # otherwise the final garbage collection traverses all objects of all libraries, which takes two seconds
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -52,7 +52,7 @@ def _watch(wakened: socket.socket, done: threading.Event, grace_s: float) -> Non
         while numbers := wakened.recv(64):
             if signal.SIGTERM in numbers and not done.wait(grace_s):
                 with contextlib.suppress(OSError):
-                    say(f"mmrec: terminated: what it was at took longer than {grace_s:g} s")
+                    say(f"mmrec: terminated: the current operation did not end within {grace_s:g} s")
                 for child in multiprocessing.active_children():
                     child.kill()
                 os._exit(128 + signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Composing a configuration inside a program that may use Hydra itself: nothing of its state is changed."""
+"""Compose a configuration without changing the global state of Hydra, which the calling program may use."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -15,42 +15,42 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mmrec.config.hydra.errors import explain
+from mmrec.config.hydra.external_config import check_config_dirs
 from mmrec.config.hydra.internals import get_args_parser
-from mmrec.config.hydra.their_config import check_config_dirs
-from mmrec.config.hydra.words import prepare_words, resume_words
+from mmrec.config.hydra.overrides import prepare_overrides, split_resume_overrides
 from mmrec.errors import ConfigError
 from mmrec.schemas import register_schemas
 
 _RESOLVERS = ("now", "hydra", "python_version")
-"""Those that Hydra registers with OmegaConf."""
+"""The resolvers that Hydra registers with OmegaConf."""
 
 
 class Composed(NamedTuple):
-    """A configuration, and the overrides that it was composed from."""
+    """A configuration with the overrides from which it was composed."""
 
     cfg: DictConfig
     overrides: list[str]
-    """Those of the run that is resumed included."""
+    """Includes the overrides for a resumed run."""
 
 
-def compose_words(config_name: str, words: Sequence[str]) -> Composed:
-    """Return the configuration that the command line would compose from the same words.
+def compose_overrides(config_name: str, words: Sequence[str]) -> Composed:
+    """Compose a configuration as the command line does from the same overrides.
 
     Raises:
-        ConfigError: where the command line would end with this message; and for options that only make sense there, such as `-m`.
+        ConfigError: as on the command line; and for options that only the command line has, such as `-m`.
     """
     with _own_hydra():
         try:
-            prepared = prepare_words(words)
+            prepared = prepare_overrides(words)
             check_config_dirs(prepared, config_name)
             arguments, _ = get_args_parser().parse_known_args(prepared)
             options = [word for word in prepared if word.startswith("-") and not word.startswith(("--config-dir", "-cd"))]
             if options:
-                raise ConfigError(f"{options[0]}: an option of the command line; expected overrides as key=value")
-            overrides, of_run = resume_words(arguments.overrides)
+                raise ConfigError(f"{options[0]}: options are only available on the command line; expected overrides as key=value")
+            overrides, of_run = split_resume_overrides(arguments.overrides)
             if arguments.config_dir is not None:
                 overrides = [*overrides, f"hydra.searchpath=[file://{arguments.config_dir}]"]
-            GlobalHydra.instance().clear()  # where a check has left one
+            GlobalHydra.instance().clear()  # an earlier check may have initialized it
             with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
                 cfg = hydra.compose(config_name, overrides)
         except (HydraException, OmegaConfBaseException) as error:
@@ -60,15 +60,15 @@ def compose_words(config_name: str, words: Sequence[str]) -> Composed:
 
 
 def check_trust(cfg: DictConfig, words: Sequence[str]) -> None:
-    """Raise ConfigError where a file, and not a word of the caller, says which packages are trusted."""
+    """Raise ConfigError if `trusted_packages` is set by a file rather than by an override."""
     if cfg.get("trusted_packages") and not any(word.lstrip("+").startswith("trusted_packages=") for word in words):
-        raise ConfigError("trusted_packages: a file may not say whom you trust; give it on the command line")
+        raise ConfigError("trusted_packages: a file must not set it; set it on the command line")
 
 
 @contextmanager
 def _own_hydra() -> Iterator[None]:
-    """Lets Hydra be initialized inside the block as if nobody had used it, and leaves it as it was."""
-    Plugins.instance()  # they register configurations when they are found, once
+    """Within the block, Hydra can be initialized independently; its previous state is restored afterwards."""
+    Plugins.instance()  # plugins register configurations once, when they are discovered
     current, store, base = GlobalHydra.instance(), ConfigStore.instance(), VersionBase.instance()
     before, repo, version = current.hydra, store.repo, base.version_base
     resolvers = [name for name in _RESOLVERS if not OmegaConf.has_resolver(name)]

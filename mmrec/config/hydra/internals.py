@@ -1,8 +1,7 @@
-"""What mmrec needs of Hydra that Hydra has no public name for, all of it here.
+"""All uses of private names of Hydra.
 
-`Callbacks` is a field of the public `HydraContext`, which launchers are made with. The parser of Hydra's command line says which of the
-words are options of its own: a copy of it here would miss what a later Hydra adds, such as another way to name a folder of configurations.
-Its completion says what an override may go on with.
+`Callbacks` is a field of the public `HydraContext`, with which launchers are created. The argument parser separates Hydra's options from
+overrides; a copy of it would lack options of later versions. `BashCompletion` completes overrides.
 """
 
 from hydra._internal.callbacks import Callbacks
@@ -14,5 +13,5 @@ __all__ = ["Callbacks", "complete_line", "get_args_parser"]
 
 
 def complete_line(loader: ConfigLoader, config_name: str, line: str) -> list[str]:
-    """Return what the last word of a line of overrides may be completed to."""
+    """Return the completions of the last word of a line of overrides."""
     return list(BashCompletion(loader)._query(config_name=config_name, line=line))

@@ -1,4 +1,4 @@
-"""Texts and paths in the grammar of Hydra's overrides, which would refuse, split or convert some of them."""
+"""Quote texts and paths that the grammar of Hydra's overrides would reject, split or convert."""
 
 import re
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ _PATHS = re.compile(
 
 
 def quote_paths(words: Sequence[str]) -> list[str]:
-    """The words, paths that Hydra's grammar would refuse, split or take for something else in quotes: `data.path=a=b`, `run=~name`.
+    """Quote the values of path keys that Hydra's grammar does not parse as text, such as `data.path=a=b` and `run=~name`.
 
-    A path that is there is taken as it stands. In a sweep, commas and functions such as `choice(a,b)` stay what they are in Hydra.
+    Existing paths are always quoted. In a sweep, commas and functions such as `choice(a,b)` keep their meaning for Hydra.
     """
     is_sweep = not {"-m", "--multirun"}.isdisjoint(words)
     return [_with_quoted_path(word, is_sweep) for word in words]
@@ -32,12 +32,12 @@ def _with_quoted_path(word: str, is_sweep: bool) -> str:
 
 
 def quoted_path(text: str) -> str:
-    """Return a path in quotes, `~` replaced by the home folder."""
+    """Return a path in quotes, with `~` expanded to the home folder."""
     return quoted(str(user_path(text)) if text.startswith("~") else text)
 
 
 def _is_text(text: str, is_sweep: bool) -> bool:
-    """Whether Hydra takes this for a text, for nothing, or for several texts where it may."""
+    """Whether Hydra parses a value as text or null, or, in a sweep, as several values."""
     try:
         override = OverridesParser.create().parse_override(f"key={text}")
     except HydraException:
@@ -46,6 +46,6 @@ def _is_text(text: str, is_sweep: bool) -> bool:
 
 
 def quoted(text: str) -> str:
-    """The text as the grammars of Hydra and of OmegaConf take it, whatever is in it."""
+    """Return any text in quotes, escaped for the grammars of Hydra and OmegaConf."""
     text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     return "'" + re.sub(r"(\\*)('|$)", r"\1\1\2", text).replace("'", r"\'") + "'"

@@ -28,7 +28,7 @@ class EvaluationSet:
         n = len(self.user_idx)
         return replace(self, user_idx=self.user_idx[n * rank // world_size : n * (rank + 1) // world_size])
 
-    def thinned(self, max_scores: int) -> "EvaluationSet":
+    def subsampled(self, max_scores: int) -> "EvaluationSet":
         """Subsample the users, so that about `max_scores` user-item pairs remain.
 
         Keeps the users whose index is a multiple of a step, a random sample since indices are random. Parts of several processes together

@@ -37,7 +37,7 @@ class BatchLoader:
 
     def __init__(self, batches: StepBatches, start: Callable[[], int], n_workers: int) -> None:
         if n_workers < 0:
-            raise ValueError(f"n_workers: expected at least 0, came {n_workers}")
+            raise ValueError(f"n_workers: expected at least 0, found {n_workers}")
         self.batches, self.start, self.n_workers = batches, start, n_workers
         self._wanted: list[tuple[int, int]] = []
         self._workers: DataLoader[Any] | None = None

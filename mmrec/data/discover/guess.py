@@ -111,7 +111,7 @@ def _unnamed_triples(sources: Sequence[Source], item_ids: pl.Series) -> _Table |
         head, tail = (name for name in columns if name != relation)
         called = is_file_of(source.name, "triples")
         if source.distinctness(relation) <= 0.5 and (called or _share(source.ids(head), item_ids) > 0.2):
-            reason = f"`{relation}` has few values, as relations have" + (", and the file is called so" if called else "")
+            reason = f"`{relation}` has few values, as relations have" + (", and by the name of the file" if called else "")
             return _Table(source, {HEAD: head, RELATION: relation, TAIL: tail}, LIKELY if called else DOUBTFUL, reason)
     return None
 
@@ -236,7 +236,7 @@ def _fields(pattern: str) -> tuple[str, ...]:
 
 
 def _missing_tables(tables: dict[str, _Table], item_ids: pl.Series) -> Iterator[str]:
-    reasons = {"items": "texts and pictures of items stay unknown", "users": "optional", "triples": "optional: no knowledge graph"}
+    reasons = {"items": "without texts and pictures of items", "users": "optional", "triples": "optional: no knowledge graph"}
     yield from (f"no table of {table} ({reason})" for table, reason in reasons.items() if table not in tables)
     if "triples" in tables and "item_entities" not in tables and not _share(item_ids, _entities(tables["triples"])):
         yield "no item is in the triples under its own id: a table item_entities (item_id, entity) has to say which entity each is"
@@ -260,5 +260,5 @@ def _nothing_found(survey: Survey) -> str:
     seen = [f"  {source.name}: {', '.join(f'`{name}`' for name in source.columns[:12])}" for source in survey.sources]
     seen += [f"  {name}" for name in survey.others[:20]]
     likes = " or ".join(f"`{word}`" for word in WORDS[USER_ID].split()[:3])
-    wanted = f"expected a table that says which user had which item, with columns such as {likes}, and `item` or `sku`"
+    wanted = f"expected a table of user-item interactions with columns such as {likes}, and `item` or `sku`"
     return f"{survey.folder}: {wanted}; " + ("found\n" + "\n".join(seen) if seen else "the folder has no files")

@@ -121,7 +121,7 @@ def guess_pictures(survey: Survey, source: Source | None, free: Iterable[str], i
             return Guess("image_column", column, SURE if there == len(values) else LIKELY, f"{there} of {len(values)} are files here"), ""
     paths = [survey.stems[item] for item in item_ids if item in survey.stems]
     if paths and (len(paths) >= 0.5 * len(here) or len(paths) >= 0.5 * len(item_ids)):
-        reason = f"{len(paths):,} of {len(here):,} pictures are called by an item's id"
+        reason = f"{len(paths):,} of {len(here):,} pictures are named by an item id"
         return Guess("image_column", f"{_place(paths)}{{item_id}}.*", SURE if len(paths) > 1 else LIKELY, reason), ""
     names = {Path(path).name: path for path in survey.pictures}
     for column, values in columns.items():

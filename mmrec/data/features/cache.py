@@ -126,7 +126,7 @@ def read_shard(path: Path, feature_dim: int) -> tuple[list[bytes], Float[Tensor,
     try:
         shard = load_file(path)
         if _shard_hash(shard) != path.stem:
-            raise ValueError("its content is not what was written")
+            raise ValueError("its content differs from what was written")
         return [key.tobytes() for key in shard["keys"].numpy()], shard["values"]
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         warnings.warn(printable(f"{path}: damaged feature shard dropped ({error}); its items are computed again"), stacklevel=2)

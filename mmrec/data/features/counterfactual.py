@@ -36,7 +36,7 @@ def change_features(features: Features, change: str, generator: torch.Generator)
         draw = torch.randn(known.shape, generator=generator, dtype=known.dtype)
         values[features.present] = known.mean(dim=0) + known.std(dim=0, correction=0) * draw
     else:
-        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, came {change}")
+        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, found {change}")
     return replace(features, values=values, encoder=f"{features.encoder}, {change}")
 
 
@@ -49,7 +49,7 @@ def change_words(words: Words, change: str, generator: torch.Generator) -> Words
     if change == NOISE:
         return replace(words, indices=_permuted(words.indices, generator))
     if change != SHUFFLED:
-        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, came {change}")
+        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, found {change}")
     counts = words.indptr.diff()
     having = counts.nonzero().flatten()
     source = torch.arange(len(counts))
@@ -72,7 +72,7 @@ def change_inputs(inputs: ItemInputs, change: str, generator: torch.Generator) -
     elif change == NOISE:
         order[known] = known[torch.randint(len(known), known.shape, generator=generator)]
     else:
-        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, came {change}")
+        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, found {change}")
     return inputs.reordered(order)
 
 
@@ -98,7 +98,7 @@ def change_graph(graph: Graph, change: str, generator: torch.Generator) -> Graph
             tails[rows] = _permuted(tails[rows], generator)
         edges = torch.stack([graph.edge_index[0], tails])
         return replace(graph, edge_index=edges, literals=_change_literals(graph.literals, change, generator))
-    raise ValueError(f"expected one of {', '.join(GRAPH_CHANGES)}, came {change}")
+    raise ValueError(f"expected one of {', '.join(GRAPH_CHANGES)}, found {change}")
 
 
 def _change_literals(literals: Literals | None, change: str, generator: torch.Generator) -> Literals | None:
@@ -123,7 +123,7 @@ def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> Dat
     generator = torch.Generator().manual_seed(seed)
     if modality == KG:
         if spec.graph is None:
-            raise ValueError("expected a dataset with a graph, came one without")
+            raise ValueError("expected a dataset with a graph, found one without")
         return replace(spec, graph=change_graph(spec.graph, change, generator))
     features = spec.features | {modality: change_features(spec.features[modality], change, generator)}
     inputs = dict(spec.item_inputs)

@@ -81,7 +81,7 @@ class SharedFeatures:
             if manifest["format"] != _FORMAT or f"{self.folder}/{manifest['sha256']}.json" != name:
                 raise ValueError("it is of another format, or of another table")
             if not all(_HEX.fullmatch(key) for key in manifest["keys"]):
-                raise ValueError("its keys are no sha256")
+                raise ValueError("its keys are not SHA-256 hashes")
             return {bytes.fromhex(key) for key in manifest["keys"]}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             self._warn(name, error)
@@ -96,9 +96,9 @@ class SharedFeatures:
             table = safetensors.torch.load(raw)
             keys, rows = table["keys"], table["values"]
             if rows.dtype != torch.float32 or rows.shape[1:] != (self.feature_dim,) or not rows.isfinite().all():
-                raise ValueError(f"it holds something else than rows of {self.feature_dim} finite numbers")
+                raise ValueError(f"it has something other than rows of {self.feature_dim} finite numbers")
             if keys.dtype != torch.uint8 or keys.shape != (len(rows), _KEY_BYTES):
-                raise ValueError("it holds something else than a key for each row")
+                raise ValueError("it does not have one key per row")
             return [key.tobytes() for key in keys.numpy()], rows
         except (ValueError, KeyError, IndexError, SafetensorError) as error:
             self._warn(f"{name}.safetensors", error)

@@ -35,7 +35,9 @@ def _lines(table: ReadTable) -> list[dict[str, object]]:
     return rows + broken
 
 
-def settle(tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str) -> None:
+def report_or_quarantine(
+    tables: Mapping[str, ReadTable], problems: Problems, on_error: str, quarantine: str | None, content_hash: str
+) -> None:
     """Handle the problems according to `on_error`: raise them, or write the rejected rows below the folder `quarantine`.
 
     Raises:

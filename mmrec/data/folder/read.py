@@ -23,7 +23,7 @@ import polars as pl
 
 from mmrec.data.folder.inputs import Input, find_inputs, named_columns
 from mmrec.data.folder.item_columns import IMAGE_COLUMN, choose_image, choose_texts
-from mmrec.data.folder.quarantine import settle
+from mmrec.data.folder.quarantine import report_or_quarantine
 from mmrec.data.folder.settings import FILE, Layout, Settings, read_settings
 from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.data.pictures.names import find_pictures, is_pattern
@@ -127,7 +127,7 @@ def read_folder(
     opened, problems = open_folder(path, layout, limits), Problems()
     read, vectors = read_tables(opened, problems, {})
     content_hash = opened.content_hash
-    settle(read, problems, on_error, quarantine, content_hash)
+    report_or_quarantine(read, problems, on_error, quarantine, content_hash)
     dataset = make_dataset(opened, read, vectors, pictures)
     return replace(dataset, hosts=Hosts(tuple(allow_hosts or ()), allow_private), content_hash=content_hash)
 
@@ -167,7 +167,7 @@ def open_folder(path: str, layout: Layout, limits: Limits = DEFAULTS) -> OpenedF
     paths = {stem: found for stem in TABLES if (found := settings.find(folder, stem)) is not None}
     if "interactions" not in paths:
         unread = "".join(f"; {note}" for note in name_unread(folder, [folder / FILE]))
-        look = f"`mmrec data init {folder}` looks which of your files it could be"
+        look = f"`mmrec data init {folder}` guesses which of your files it could be"
         raise MissingFile(f"{missing_file(folder / 'interactions.csv')}{unread}; {look}")
     vectors = find_vectors(folder, settings.features)
     texts = [file for path in [*_paths(paths.values()), *(one.ids for one in vectors.values())] for file in files_of(path)]
@@ -268,7 +268,7 @@ def read_stem(
 
 def no_rows(file: TableFile) -> DataError:
     """The error for a table without rows that must have some."""
-    return DataError(f"{file.path}: expected at least one row below the header, found none; remove the file if there is nothing to tell")
+    return DataError(f"{file.path}: expected at least one row below the header, found none; or remove the file")
 
 
 def assemble(
@@ -300,7 +300,7 @@ def assemble(
     notes += unused
     store = open_pictures(folder, pictures)
     if pictures is not None and image is None:
-        raise ConfigError("data.pictures: nothing says which picture is whose; set data.image_column=photo, or '{item_id}.*' where ids do")
+        raise ConfigError("data.pictures: no pictures are assigned to items; set data.image_column=photo, or '{item_id}.*' where ids do")
     if is_pattern(image_column):
         items = items.with_columns(
             find_pictures(store, image_column, items, places.get("image_column", "data.image_column")).alias(IMAGE_COLUMN)
@@ -346,7 +346,7 @@ def complete_items(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.
     missing = interactions.select(pl.col(ITEM_ID).unique()).drop_nulls().join(items, on=ITEM_ID, how="anti").sort(ITEM_ID)
     if missing.is_empty() or items.width == 1:
         return pl.concat([items, missing], how="diagonal"), ()
-    note = f"{len(missing):,} of {len(items) + len(missing):,} items occur in the interactions only: nothing else is known of them"
+    note = f"{len(missing):,} of {len(items) + len(missing):,} items only occur in the interactions and have no further information"
     return pl.concat([items, missing], how="diagonal"), (note,)
 
 
@@ -390,7 +390,7 @@ def known_parts_only(table: ReadTable, problems: Problems) -> ReadTable:
 
 
 def _unconnected(path: Path, entity: str, entities: pl.Series, by_own_id: bool) -> DataError:
-    reason = "without an item_entities table items are entities under their own id" if by_own_id else "as item_entities gives them"
+    reason = "without a table item_entities, items are entities with the same id" if by_own_id else "as item_entities gives them"
     return DataError(
         f"{path}: expected entities of items as heads or tails ({reason}), found none, not `{entity}`; {nearest(entity, entities)}"
     )

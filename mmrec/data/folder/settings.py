@@ -105,7 +105,7 @@ class Settings:
     def notes(self) -> tuple[str, ...]:
         """Notes on the settings file and its keys, and on interactions that are given in parts."""
         said = ", ".join(key for key, place in self.places.items() if "." not in key and place.startswith(f"{self.path}:"))
-        notes: tuple[str, ...] = (f"{self.path} says how to read this folder: {said}",) if said else ()
+        notes: tuple[str, ...] = (f"{self.path} configures how this folder is read: {said}",) if said else ()
         if isinstance(parts := self.tables.get(_IN_PARTS), Mapping):
             named = ", ".join(part for part in PARTS if part in parts)
             notes += (f"the interactions are given in parts ({named}): split=given keeps to them",)
@@ -133,7 +133,7 @@ class Settings:
             return self._find(folder, name, place)
         for one in self.renamings:
             if one.column == SPLIT:
-                raise ConfigError(f"{one.place}: the files say the parts already ({place}); leave one of the two out")
+                raise ConfigError(f"{one.place}: the parts are already given by files ({place}); leave one of the two out")
         return {part: self._find(folder, name[part], self.places[f"tables.{table}.{part}"]) for part in PARTS if part in name}
 
     def _find(self, folder: Path, name: str, place: str) -> Path:
@@ -144,7 +144,7 @@ class Settings:
         try:
             files = files_of(folder / name)
         except ValueError as error:
-            raise ConfigError(f"{place}: `{name}` is no glob: {error}") from None
+            raise ConfigError(f"{place}: `{name}` is not a valid glob: {error}") from None
         if not files and not (folder / name).is_dir():
             raise MissingFile(f"{place}: {missing_file(folder / name)}")
         if not all(is_inside(path, folder) for path in files):
@@ -224,9 +224,9 @@ def check_text_columns(names: Sequence[str] | None, ids: Collection[str], place:
     names = names or ()
     for name in names:
         if name in ids:
-            raise ConfigError(f"{place}: `{name}` holds the ids of the items, which say nothing of them; leave it out")
+            raise ConfigError(f"{place}: `{name}` contains the ids of the items, which are not informative; leave it out")
         if names.count(name) > 1:
-            raise ConfigError(f"{place}: `{name}` is there twice; leave one out")
+            raise ConfigError(f"{place}: `{name}` is repeated; leave one out")
 
 
 def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping[str, Collection[str]]) -> None:
@@ -234,7 +234,7 @@ def _check(content: Mapping[str, Any], places: Mapping[str, str], known: Mapping
     ours = {column for columns in known.values() for column in columns}
     for key in (key for key in places if key not in _SHAPES and ("." not in key or key in content)):
         if key in _NOT_WITH_DATA:
-            raise ConfigError(f"{places[key]}: cannot be said here, where files come from others; give it as data.{key}=…")
+            raise ConfigError(f"{places[key]}: cannot be set here, since the files may come from third parties; set it as data.{key}=…")
         raise ConfigError(f"{places[key]}: there is no such setting; {nearest(key, _SHAPES)}")
     for key, value in content.items():
         if not isinstance(value, _SHAPES[key]):
@@ -290,9 +290,9 @@ class _PlainLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # `index` is an int, a node or None
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-            raise yaml.MarkedYAMLError(problem="anchors and aliases are not taken here", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem="anchors and aliases are not allowed here", problem_mark=event.start_mark)
         if event.tag is not None:
-            raise yaml.MarkedYAMLError(problem=f"tags are not taken here, found `{event.tag}`", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem=f"tags are not allowed here, found `{event.tag}`", problem_mark=event.start_mark)
         return super().compose_node(parent, index)
 
 
@@ -326,7 +326,7 @@ def _lines(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:
         if key.tag != "tag:yaml.org,2002:str":
             raise yaml.MarkedYAMLError(problem="expected a name; put it in quotes if it is one", problem_mark=mark)
         if key.value in seen:
-            raise yaml.MarkedYAMLError(problem=f"`{key.value}` is there twice", problem_mark=mark)
+            raise yaml.MarkedYAMLError(problem=f"`{key.value}` is repeated", problem_mark=mark)
         seen.add(key.value)
         yield f"{prefix}{key.value}", mark.line + 1
         yield from _lines(value, f"{prefix}{key.value}.")

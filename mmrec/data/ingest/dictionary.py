@@ -4,14 +4,14 @@ import numpy as np
 import polars as pl
 
 
-class Interned:
+class DictionaryEncoder:
     """Dictionary encoding of a column that is read in pieces. Memory is linear in the distinct texts."""
 
     def __init__(self) -> None:
         self._categories = pl.Categories.random()
         self._held = pl.Series(dtype=pl.Categorical(self._categories))  # Polars frees categories that no column uses
 
-    def numbers(self, texts: pl.Series) -> pl.Series:
+    def encode(self, texts: pl.Series) -> pl.Series:
         """The code (UInt32) of each text: the number of distinct texts that occurred before it."""
         return texts.cast(pl.Categorical(self._categories)).to_physical()
 

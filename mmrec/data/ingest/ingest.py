@@ -19,9 +19,9 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from mmrec.data.folder.quarantine import settle
+from mmrec.data.folder.quarantine import report_or_quarantine
 from mmrec.data.folder.read import TABLES, OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables
-from mmrec.data.ingest.dictionary import Interned, TextOrder
+from mmrec.data.ingest.dictionary import DictionaryEncoder, TextOrder
 from mmrec.data.ingest.output import PartWriters, write_evidence, write_settings
 from mmrec.data.ingest.spill import Sample, Spill
 from mmrec.data.ingest.stream import Stream
@@ -99,10 +99,10 @@ class Ingest:
         tally = Tally()
         order = TextOrder(items)
 
-        def thin(table: pl.DataFrame) -> pl.DataFrame:
-            return self.filter.thin(table.with_columns(order.ranks(table[ITEM_ID])), tally)
+        def apply_filter(table: pl.DataFrame) -> pl.DataFrame:
+            return self.filter.apply(table.with_columns(order.ranks(table[ITEM_ID])), tally)
 
-        rows.rewrite(thin, "filtering")
+        rows.rewrite(apply_filter, "filtering")
         if self.filter.has_core:
             dataset = self._keep_core(rows, order, scratch, dataset, tally)
         notes = dataset.notes + tally.notes(self.filter, self.opened.path.resolve().name)
@@ -142,7 +142,7 @@ class Ingest:
             raise no_rows(file)
         table = rows.without_odd(table, problems)._replace(frame=rows.ids(items))
         read, vectors = read_tables(self.opened, problems, {INTERACTIONS: table})
-        settle(read, problems, self.on_error, self.quarantine, content_hash)
+        report_or_quarantine(read, problems, self.on_error, self.quarantine, content_hash)
         dataset = make_dataset(self.opened, read, vectors, self.pictures)
         count = RowCount(INTERACTIONS, n_read, len(table.bad) + len(file.broken))
         counts = tuple(count if one.table == INTERACTIONS else one for one in dataset.counts)
@@ -203,10 +203,10 @@ class _Rows:
     def begin(self, users: Sample, schema: pl.Schema) -> None:
         """Start reading, or start again. Raises DataError if a column that filter or split need is missing."""
         self._rule.check(schema.names())
-        self._filter.thin(schema.to_frame(), Tally())
+        self._filter.apply(schema.to_frame(), Tally())
         shutil.rmtree(self._folder, ignore_errors=True)
         self.spill = Spill(self._folder, users.bounds(), pl.Schema({**schema, ITEM_ID: pl.UInt32()}))
-        self._items, self._are_plain = Interned(), True
+        self._items, self._are_plain = DictionaryEncoder(), True
         self._odd: list[tuple[pl.DataFrame, pl.Series]] = []
 
     def put(self, rows: pl.DataFrame, numbers: pl.Series) -> None:
@@ -217,7 +217,7 @@ class _Rows:
                 self._odd.append((rows.filter(is_odd), numbers.filter(is_odd)))
                 rows = rows.filter(~is_odd)
         self._are_plain = self._are_plain and are_plain(rows[USER_ID])
-        self.spill.add(rows.with_columns(self._items.numbers(rows[ITEM_ID])))
+        self.spill.add(rows.with_columns(self._items.encode(rows[ITEM_ID])))
 
     def without_odd(self, table: ReadTable, problems: Problems) -> ReadTable:
         """Remove rows with unknown parts from the table, and report them as problems."""

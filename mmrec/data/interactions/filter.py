@@ -35,7 +35,7 @@ class Filter:
         """Whether a k-core is requested, which requires all rows at once."""
         return self.min_per_user > 1 or self.min_per_item > 1
 
-    def thin(self, rows: pl.DataFrame, tally: "Tally") -> pl.DataFrame:
+    def apply(self, rows: pl.DataFrame, tally: "Tally") -> pl.DataFrame:
         """Apply the rating threshold and deduplicate the complete rows of some users; the result is sorted by user_id, then item_id."""
         liked = rows
         if self.min_rating is not None:
@@ -46,11 +46,11 @@ class Filter:
             liked = rows.filter(pl.col(RATING) >= self.min_rating)
         by = [name for name in (USER_ID, ITEM_ID, SPLIT) if name in liked.columns]  # the split resolves pairs given to two parts
         keep = cast("Literal['first', 'last']", self.repeated)  # __post_init__ has checked it
-        thinned, n_repeated = deduplicate(liked, keep, by)
+        filtered, n_repeated = deduplicate(liked, keep, by)
         tally.n_in += len(rows)
         tally.n_disliked += len(rows) - len(liked)
         tally.n_repeated += n_repeated
-        return thinned
+        return filtered
 
 
 @dataclass
@@ -105,7 +105,7 @@ def filter_interactions(dataset: Dataset, *, min_rating: float | None, repeated:
         DataError: there are no ratings to compare with `min_rating`, or nothing is left.
     """
     wanted, tally = Filter(min_rating, repeated, min_per_user, min_per_item), Tally()
-    core = rows = wanted.thin(dataset.interactions, tally)
+    core = rows = wanted.apply(dataset.interactions, tally)
     if wanted.has_core:
         core = k_core(rows, min_per_user, min_per_item)
         tally.leave_out(rows, core)

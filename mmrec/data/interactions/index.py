@@ -22,7 +22,7 @@ _COLUMNS = {TIMESTAMP: (pl.Int64, 0), RATING: (pl.Float32, math.nan), LABEL: (pl
 def check_catalogue(dataset: Dataset) -> None:
     """Raise DataError if there are fewer than two items, so that nothing can be ranked."""
     if (n_items := len(dataset.items)) < 2:
-        raise DataError(f"{dataset.name}: expected at least two items, found {n_items}: there is nothing to rank; add the other items")
+        raise DataError(f"{dataset.name}: expected at least two items, found {n_items}, so there is nothing to rank; add further items")
 
 
 @dataclass(frozen=True)

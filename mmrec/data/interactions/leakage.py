@@ -22,7 +22,7 @@ _OVER_ALL_TIME = re.compile(
 _IF_NUMERIC = re.compile(f"{_COUNTED}|rank|score|stars|popular")
 
 
-def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def drop_future_triples(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Remove the triples that became known at or after the first held-out interaction, and report them; triples without a time stay.
 
     All triples stay, with a note, if the split does not cut all rows at one time (only `global_time` guarantees it): a triple that is later
@@ -31,7 +31,7 @@ def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tu
     if TIMESTAMP not in triples.columns or triples[TIMESTAMP].null_count() == len(triples):
         return triples, ()
     if TIMESTAMP not in split.train.columns:
-        return triples, ("triples have times and interactions have none: what the triples tell of the future cannot be left out",)
+        return triples, ("triples have times and interactions have none: future triples cannot be left out",)
     first_held_out = cast("int | None", pl.concat([split.valid[TIMESTAMP], split.test[TIMESTAMP]]).min())
     if first_held_out is None:
         return triples, ()
@@ -41,13 +41,13 @@ def forget_future(triples: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, tu
     found = f"{late.sum():,} of {len(triples):,} triples became known when the first held-out interaction, at {first_held_out}, or later"
     if (split.train[TIMESTAMP] < first_held_out).all():
         return triples.filter(~late), (f"{found}: they were left out",)
-    return triples, (f"{found}: split {split.name} does not part all rows at one moment, so they stay, and may tell of held-out rows",)
+    return triples, (f"{found}: split {split.name} does not cut all rows at one time, so they are kept, and may leak held-out rows",)
 
 
 def flag_columns(items: pl.DataFrame, columns: Sequence[str], key: str) -> tuple[str, ...]:
     """A note for each of these item columns that looks aggregated over all time; `key` is the setting that lists the columns."""
     return tuple(
-        f"the items' column `{name}` looks counted over all time, held-out rows included: if so, leave it out of {key}"
+        f"the items' column `{name}` looks as if it were counted over all time, including held-out rows; if so, leave it out of {key}"
         for name in columns
         if _is_over_all_time(name) or (name in items.columns and items.schema[name].is_numeric() and _IF_NUMERIC.fullmatch(_words(name)))
     )
@@ -57,7 +57,7 @@ def flag_relations(triples: pl.DataFrame) -> tuple[str, ...]:
     """A note for each relation that looks aggregated over all time, judged by the last part of an IRI."""
     counts = triples[RELATION].value_counts(sort=False).sort(RELATION)
     return tuple(
-        f"the relation `{name}` looks counted over all time, held-out rows included: if so, leave its {n:,} triples out"
+        f"the relation `{name}` looks as if it were counted over all time, including held-out rows; if so, leave its {n:,} triples out"
         for name, n in counts.iter_rows()
         if _is_over_all_time(re.split("[/#:]", name)[-1])
     )

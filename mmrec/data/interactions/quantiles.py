@@ -10,7 +10,7 @@ from mmrec.data.tables.aggregates import maximum, minimum
 _BINS, _FEW, _AT_ONCE = 2**16, 2**16, 2**20
 
 
-def smallest(values: Callable[[], Iterator[pl.Series]], ranks: Sequence[int]) -> list[int | float]:
+def order_statistics(values: Callable[[], Iterator[pl.Series]], ranks: Sequence[int]) -> list[int | float]:
     """The values at `ranks`, counted from 0, of all numbers in sorted order.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int64
 
-from mmrec.data.interactions.quantiles import smallest
+from mmrec.data.interactions.quantiles import order_statistics
 from mmrec.data.tables.id_codes import Distinct, missing
 from mmrec.errors import ConfigError, DataError
 from mmrec.types import ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
@@ -320,7 +320,7 @@ def _moments(times: Callable[[], Iterator[pl.Series]], valid_ratio: float, test_
     """The times from which on rows validate and test. Raises DataError if no rows are left to train on."""
     n, infinity = sum(map(len, times())), float("inf")
     n_after = [int(n * ratio + 0.5 + 1e-9) for ratio in (test_ratio, valid_ratio + test_ratio)]
-    found = smallest(times, [0, *(n - one for one in n_after if one)]) if n else []
+    found = order_statistics(times, [0, *(n - one for one in n_after if one)]) if n else []
     test_from, valid_from = (float(found[-sum(map(bool, n_after[place:]))]) if n_after[place] else infinity for place in (0, 1))
     valid_from = min(valid_from, test_from)
     if n and valid_from <= found[0]:

@@ -34,7 +34,7 @@ def decode_picture(raw: bytes) -> Image.Image:
     """Decode a picture to RGB: the first frame of an animation, rotated by its EXIF tag, transparency on white, without metadata.
 
     Raises:
-        ValueError: the bytes are no picture or truncated, exceed `MAX_PIXELS` or `MAX_ASPECT`, or take more memory or time than those
+        ValueError: the bytes are not a picture or truncated, exceed `MAX_PIXELS` or `MAX_ASPECT`, or take more memory or time than those
             could; or the decoder crashed, in which case the next call starts another one.
     """
     worker = getattr(_of_thread, "worker", None)
@@ -115,7 +115,7 @@ class _Worker:
         code = self.process.wait()  # its pipes are closed, so it has ended
         if seconds >= MAX_S or code == -getattr(signal, "SIGXCPU", 0):
             return f"the picture takes too long to decode, more than {MAX_CPU_S} s"
-        return f"the picture breaks its decoder, which ended with {code}"
+        return f"the picture crashes the decoder, which ended with {code}"
 
 
 def _ready(pipe: io.FileIO, event: int) -> select.poll:

@@ -50,7 +50,7 @@ def decode(raw: bytes) -> tuple[tuple[int, int], Iterator[bytes]]:
     Uses the first frame of an animation, rotates it by its EXIF tag, blends transparency with white, and keeps the upper 8 of 16 bits.
 
     Raises:
-        ValueError: the bytes are no picture or truncated; or, before anything is decoded, they exceed `MAX_PIXELS` or `MAX_ASPECT`.
+        ValueError: the bytes are not a picture or truncated; or, before anything is decoded, they exceed `MAX_PIXELS` or `MAX_ASPECT`.
     """
     try:
         with warnings.catch_warnings():
@@ -61,7 +61,7 @@ def decode(raw: bytes) -> tuple[tuple[int, int], Iterator[bytes]]:
             ImageOps.exif_transpose(picture, in_place=True)
             return picture.size, _rows(picture)
     except UnidentifiedImageError as error:
-        raise ValueError(f"the bytes are no picture ({', '.join(FORMATS)})") from error
+        raise ValueError(f"the bytes are not a picture ({', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels") from error
     except MemoryError as error:
@@ -74,7 +74,7 @@ def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise ValueError(f"the picture has {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise ValueError(f"the picture is a strip of {width} x {height} pixels, sides more than {MAX_ASPECT} to 1")
+        raise ValueError(f"the picture has an extreme aspect ratio, {width} x {height} pixels, sides more than {MAX_ASPECT} to 1")
 
 
 def _rows(picture: Image.Image) -> Iterator[bytes]:

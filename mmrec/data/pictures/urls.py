@@ -125,7 +125,7 @@ class _Fetcher:
         if not self.hosts.names:
             return f"{url}: pictures are fetched only from hosts that you name: data.allow_hosts=[{host}]"
         if self.silent[host] >= N_SILENT:
-            return f"{url}: {host} gave no answer {N_SILENT} times in a row and was not asked again"
+            return f"{url}: {host} did not answer {N_SILENT} times in a row and was not asked again"
         path = self.path(url)
         try:
             download(url, path, hosts=self.hosts, show=False, max_bytes=MAX_BYTES, timeout_s=TIMEOUT_S, total_s=TOTAL_S)

@@ -192,9 +192,9 @@ def amazon_reviews(
 
 def _check(category: str, year: int, relations: Sequence[str]) -> _Layout:
     if not re.fullmatch(r"[A-Za-z0-9_]+", category):
-        raise ConfigError(f"data.category: expected a name as the files have it, like All_Beauty, came `{category}`")
+        raise ConfigError(f"data.category: expected a name as the files have it, like All_Beauty, found `{category}`")
     if year not in _LAYOUTS:
-        raise ConfigError(f"data.year: expected 2018 or 2023, came `{year}`")
+        raise ConfigError(f"data.year: expected 2018 or 2023, found `{year}`")
     known = [name for name in RELATIONS if name in _LAYOUTS[year].columns]
     for name in relations:
         if name not in known:

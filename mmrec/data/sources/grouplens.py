@@ -162,7 +162,7 @@ def movielens_latest_small(cache: str, url: str, sha256: str | None, archive: st
     ratings, movies, links = (read_table(open_table(folder / path), columns[path], problems, _NAMES) for path in members)
     problems.raise_any()
     films = _films(movies).join(links.frame, on=ITEM_ID, how="left", maintain_order="left")
-    notes += ("tags.csv is left out: tags were given over time, and those of the future would tell of ratings that are held out",)
+    notes += ("tags.csv is left out: tags were given over time, and future ones would leak held-out ratings",)
     return _assemble("movielens_latest_small", folder, {"interactions": ratings, "items": movies}, films, None, notes)
 
 
@@ -178,7 +178,7 @@ def _unpacked(
             raise missing_file(path)
     found = sha256_file(path)
     target = cache / "archives" / f"{Path(members[0]).parent}-{found[:16]}"
-    note = f"{path} has sha256 {found}, another than the archive that mmrec knows ({sha256})"
+    note = f"{path} has sha256 {found}, which differs from that of the known archive ({sha256})"
     return unpack_once(target, {"sha256": found}, members, lambda _: path, MAX_BYTES), () if found == sha256 else (note,)
 
 

@@ -74,7 +74,7 @@ def read_mmrec_toolbox(path: str, name: str | None = None, limits: Limits = DEFA
     dataset = assemble(folder, _frames({key: table.frame for key, table in tables.items()}, vectors), text_columns=[])
     present = {modality: _without_zeros(values, features[modality].name) for modality, values in vectors.items()}
     zeros = tuple(
-        f"{found.source}: {n_out:,} of {len(vectors[modality]):,} rows are nothing but zeros: their items count as without"
+        f"{found.source}: {n_out:,} of {len(vectors[modality]):,} rows are all zeros: their items count as without"
         for modality, found in present.items()
         if (n_out := len(vectors[modality]) - len(found.values))
     )

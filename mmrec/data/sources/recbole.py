@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from mmrec.data.folder.quarantine import settle
+from mmrec.data.folder.quarantine import report_or_quarantine
 from mmrec.data.folder.read import (
     JOINED,
     TABLES,
@@ -78,7 +78,7 @@ def read_recbole(
     tables = {suffix: _read(file, _STEMS[suffix.split(".")[-1]], theirs, problems, limits, texts) for suffix, file in paths.items()}
     texts.check_ids({suffix: table.frame for suffix, table in tables.items()}, JOINED)
     content_hash = hash_files(paths.values())
-    settle(tables, problems, on_error, quarantine, content_hash)
+    report_or_quarantine(tables, problems, on_error, quarantine, content_hash)
     frames = {_STEMS[suffix]: table.frame for suffix, table in tables.items() if suffix in _STEMS}
     if "interactions" not in frames:
         frames["interactions"] = _join_parts({part: tables[suffix] for part in PARTS if (suffix := f"{part}.inter") in tables})
@@ -146,4 +146,4 @@ def _leave_unknown_links(frames: dict[str, pl.DataFrame], path: Path) -> tuple[s
         raise DataError(f"{path}: expected items that the interactions or the items name, found none")
     frames["item_entities"] = kept
     n_out = len(links) - len(kept)
-    return (f"{path.name}: {n_out:,} of {len(links):,} rows are of items that nothing else names",) if n_out else ()
+    return (f"{path.name}: {n_out:,} of {len(links):,} rows are of items that occur in no other table",) if n_out else ()

@@ -294,7 +294,7 @@ def report(
 def _problem(column: Column, place: str, value: object, other_unit: bool) -> Problem:
     found = "nothing" if value is None or value == "" else f"`{str(value)[:80]}`"
     if other_unit:
-        reason = f"expected a time in the unit of most rows, found {found}, which by its size is in another"
+        reason = f"expected a time in the unit of most rows, found {found}, whose magnitude suggests another unit"
         return Problem("mixed-time-units", place, reason)
     if column.kind == "id" and isinstance(value, float):
         found += "; of floating-point numbers only whole ones below 2^53 (32 bits: 2^24) are ids, larger ones merge; store text or integers"

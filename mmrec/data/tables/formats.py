@@ -88,7 +88,7 @@ class DelimitedFile(TextFile):
         twice = sorted(name for name, count in Counter(header).items() if count > 1)
         if twice:
             row = f"; {no_names(header)}" if looks_like_row(header) else ""
-            raise DataError(f"{self.path}:1: the column `{twice[0]}` is there twice{row}")
+            raise DataError(f"{self.path}:1: the column `{twice[0]}` is repeated{row}")
         return header
 
     def scan(self) -> pl.LazyFrame:

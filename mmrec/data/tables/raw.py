@@ -150,7 +150,7 @@ class TextFile(TableFile):
         """Transcode the file if it is not UTF-8. Raises DataError if no encoding fits."""
         if self._text is None and (encoding := self._text_encoding.of(self.path)) != UTF8:
             text = self._transcode(encoding)
-            remedy = "" if self._text_encoding.given else "; data.encoding= says another"
+            remedy = "" if self._text_encoding.given else "; set data.encoding= for another encoding"
             self.notes = (*self.notes[:-1], f"{self.notes[-1]}: {example(text)}{remedy}")
 
     def _transcode(self, encoding: str) -> str:
@@ -183,7 +183,7 @@ class Parts(TableFile):
                 raise DataError(f"{part.path}: expected in folders called {expected}, as {parts[0].path}, a part of the same table")
         for column in labels[0]:
             if column in parts[0].columns:
-                raise DataError(f"{parts[0].path}: expected no column `{column}`, for that is what its file says; rename or remove it")
+                raise DataError(f"{parts[0].path}: expected no column `{column}`, since the file name gives it; rename or remove it")
         columns = [_labels(pl.Series(name, [said[name] for said in labels], pl.String), self.has_types) for name in labels[0]]
         self._labels = list(zip(*columns, strict=True)) or [()] * len(parts)
         for part in parts[1:]:

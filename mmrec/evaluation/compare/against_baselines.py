@@ -156,16 +156,16 @@ def describe_standing(comparison: Comparison, column: str) -> str:
     if value is None:
         return f"{comparison.ours} was not measured in {name}"
     if difference is None:
-        return f"{comparison.ours} reaches {format_value(value)} in {name}, with no baseline beside it"
+        return f"{comparison.ours} reaches {format_value(value)} in {name}, without baselines for comparison"
     if difference.relative is None:
         return f"{comparison.ours} reaches {format_value(value)} in {name}, where every baseline is at zero"
     n = len(comparison.baselines)
     which = f"{difference.baseline}, " + (f"the best of {n} baselines" if n > 1 else "the only baseline")
     both = f"({format_value(value)} against {format_value(difference.theirs)})"
-    return f"{comparison.ours} is {_in_words(difference.relative)} {which}, in {name} {both}{told_direction(difference.sign)}"
+    return f"{comparison.ours} is {_in_words(difference.relative)} {which}, in {name} {both}{describe_direction(difference.sign)}"
 
 
-def told_direction(sign: int) -> str:
+def describe_direction(sign: int) -> str:
     """The addition to a sentence if lower values are better; higher is taken for granted."""
     return "" if sign > 0 else "; lower is better"
 

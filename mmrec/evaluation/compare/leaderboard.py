@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from mmrec.errors import DataError
-from mmrec.evaluation.compare.against_baselines import told_direction
+from mmrec.evaluation.compare.against_baselines import describe_direction
 from mmrec.evaluation.compare.runs import LEVEL
 from mmrec.evaluation.compare.significance import PairedTest, Values, holm, mean_interval, paired_test_within_seeds
 from mmrec.evaluation.format import format_p, format_value
@@ -156,19 +156,19 @@ def describe_section(section: Section) -> str:
     """A sentence, without its full stop, that compares the first model with the best baseline."""
     first, best, metric = section.first, section.best_baseline, section.metric
     if best is None:
-        return f"{first.name} reaches {format_value(first.values[metric].mean)} in {metric}, with no baseline beside it"
+        return f"{first.name} reaches {format_value(first.values[metric].mean)} in {metric}, without baselines for comparison"
     ours, theirs, test = first.values[metric].mean, best.values[metric].mean, best.difference
     n = sum(row.model.is_baseline for row in section.rows)
     which = f"{best.name}, the best of {n} baselines" if n > 1 else f"{best.name}, the only baseline"
     both = f"{format_value(ours)} against {format_value(theirs)}"
     if not theirs:
         return f"{first.name} reaches {format_value(ours)} in {metric}, where every baseline is at zero"
-    direction = told_direction(sign(metric, section.lower_is_better))
+    direction = describe_direction(sign(metric, section.lower_is_better))
     size = "level with" if ours == theirs else f"{abs(ours / theirs - 1):.1%} {'above' if ours > theirs else 'below'}"
     if test is None or best.p_holm is None:
         return f"{first.name} is {size} {which}, in {metric} ({both}){direction}"
     said = f"95% interval of the difference {-test.high:+.4f} to {-test.low:+.4f}, {format_p(best.p_holm)} after Holm".replace("-", "−")
-    told = "" if best.is_found else ", which these users and seeds cannot tell apart"
+    told = "" if best.is_found else ", which is not significant with these users and seeds"
     return f"{first.name} is {size} {which}, in {metric} ({both}; {said}){direction}{told}"
 
 

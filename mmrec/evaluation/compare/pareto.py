@@ -84,7 +84,7 @@ def describe_front(standings: Sequence[Standing], ours: str | None = None) -> st
     front = pareto_front(standings)
     ranked = sorted((s for s in standings if s.name in front), key=lambda s: -s.accuracy)
     verb = "is" if len(ranked) == 1 else "are"
-    text = f"{len(ranked)} of {len(standings)} models {verb} on the front, which no other one beats: {_listed(ranked)}."
+    text = f"{len(ranked)} of {len(standings)} models {verb} on the Pareto front, which no other model dominates: {_listed(ranked)}."
     own = next((s for s in standings if s.name == ours), None)
     if own is None:
         return text
@@ -92,7 +92,7 @@ def describe_front(standings: Sequence[Standing], ours: str | None = None) -> st
         return f"{text} {ours} is on it."
     above = [s for s in ranked if s.dominates(own)]
     verb = "dominates" if len(above) == 1 else "dominate"
-    return f"{text} {ours} is not on it: {_listed(above)} {verb} it, no worse in accuracy, time and coverage."
+    return f"{text} {ours} is not on it: {_listed(above)} {verb} it, with at least the same accuracy, time and coverage."
 
 
 def _listed(standings: Sequence[Standing]) -> str:

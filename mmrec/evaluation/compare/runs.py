@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from mmrec.errors import ConfigError, DataError, nearest
-from mmrec.evaluation.compare.against_baselines import cutoff, told_direction
+from mmrec.evaluation.compare.against_baselines import cutoff, describe_direction
 from mmrec.evaluation.compare.significance import PairedTest, align_users, bootstrap_interval, holm, paired_test
 from mmrec.evaluation.format import format_p, format_percent, format_value, without_zero
 from mmrec.metrics.direction import sign
@@ -86,13 +86,13 @@ def compare_runs(runs: Sequence[MeasuredRun], metric: str | None, seed: int) -> 
         if run.split_hash != runs[0].split_hash:
             raise DataError(
                 f"{runs[0].folder} and {run.folder} are of different splits ({runs[0].split_hash} and {run.split_hash}): "
-                "they were measured on other rows and cannot be compared"
+                "they were evaluated on different rows and cannot be compared"
             )
     columns = _common_metrics(runs)
     metric = _default_metric(columns) if metric is None else metric
     if metric not in columns:
         raise ConfigError(
-            f"--metric: `{metric}` is not among what all {len(runs)} runs measured on the test part; {nearest(metric, columns)}"
+            f"--metric: `{metric}` is not a common metric of all {len(runs)} runs measured on the test part; {nearest(metric, columns)}"
         )
     tests = [_test(run, runs[0], metric, seed) for run in runs[1:]]
     corrected = holm([test.p_value for test in tests])
@@ -115,7 +115,7 @@ def seed_caveat(comparison: RunComparison) -> str | None:
         return None
     listed = "All runs" if len(single) == len(comparison.runs) else ", ".join(single)
     who = f"{listed} {'is' if len(single) == 1 else 'are'}"
-    return f"{who} of one seed: intervals and p-values hold what varies between users, not what training again would change (n_seeds=3)"
+    return f"{who} of one seed: intervals and p-values include the variance between users, but not between trainings (n_seeds=3)"
 
 
 def _verdict(difference: RunDifference, comparison: RunComparison) -> str:
@@ -127,13 +127,13 @@ def _verdict(difference: RunDifference, comparison: RunComparison) -> str:
     if difference.is_found:
         said = f"{difference.run.label} is {size} {first} in {comparison.metric} {values}"
     else:
-        said = f"{difference.run.label} cannot be told from {first} in {comparison.metric}" + (
+        said = f"{difference.run.label} does not differ significantly from {first} in {comparison.metric}" + (
             f": {size} {values}" if test.mean else f" {values}"
         )
     said += f", {format_p(difference.p_holm)}" + (f" after Holm over {n} comparisons" if n > 1 else "")
     if difference.p_holm < LEVEL and test.includes_zero:
-        said += f", but with the seeds counted in the 95% interval is {test.low:+.4f} to {test.high:+.4f}"
-    said += told_direction(sign(comparison.metric, comparison.first.lower_is_better))
+        said += f", but the 95% interval that includes seeds is {test.low:+.4f} to {test.high:+.4f}"
+    said += describe_direction(sign(comparison.metric, comparison.first.lower_is_better))
     said += f", d = {without_zero(test.d_z, 2)}" if test.d_z is not None else ""
     return (
         said + f", higher for {test.superiority:.0%} of {test.n_users:,} users (ties by half)" + _on_cold_items(difference.run, comparison)
@@ -152,7 +152,7 @@ def _on_cold_items(run: MeasuredRun, comparison: RunComparison) -> str:
 def _test(run: MeasuredRun, first: MeasuredRun, metric: str, seed: int) -> PairedTest:
     values = align_users(run.per_user, first.per_user, metric)
     if values[0].shape[1] < 2:
-        raise DataError(f"{run.folder} and {first.folder}: expected two users or more that both measured, found {values[0].shape[1]}")
+        raise DataError(f"{run.folder} and {first.folder}: expected at least two users common to both, found {values[0].shape[1]}")
     return paired_test(*values, seed)
 
 

@@ -91,6 +91,6 @@ def describe_worth(table: pl.DataFrame, metric: str) -> list[str]:
 def _in_words(row: dict[str, Any]) -> str:
     where = "" if row["items"] == "all" else f"on {row['items']} items "
     if row["low"] <= 0 <= row["high"]:
-        return f"{where}changes by no more than chance ({row['difference']:+.4f})".replace("-", "−")
+        return f"{where}does not change significantly ({row['difference']:+.4f})".replace("-", "−")
     share = f", {abs(row['difference']) / row['intact']:.0%} of it" if row["intact"] else ""
     return f"{where}{'falls' if row['difference'] < 0 else 'rises'} by {abs(row['difference']):.4f}{share}"

@@ -123,11 +123,11 @@ def describe_cleaning(cleaning: Cleaning, k: int) -> list[str]:
     named = {kind: f" ({', '.join(f'`{name}`' for name in names)}, …)" for kind, names in unknown.items()}
     n_users = f"of {cleaning.test_users:,} test users"
     lines = {
-        f"rows of users that the run does not know, left out{named['users']}": cleaning.rows_of_unknown_users,
-        f"rows of items that the run does not know, left out{named['items']}": cleaning.rows_of_unknown_items,
-        "rows of users with nothing in the test part, left out": cleaning.rows_of_users_without_positives,
+        f"rows of users that are not in the run, left out{named['users']}": cleaning.rows_of_unknown_users,
+        f"rows of items that are not in the run, left out{named['items']}": cleaning.rows_of_unknown_items,
+        "rows of users without test interactions, left out": cleaning.rows_of_users_without_positives,
         "repeated rows, the best of each pair kept": cleaning.repeated_rows,
-        "rows of what the user had before the test part, filtered": cleaning.seen_rows,
+        "rows of items with training or validation interactions of the user, filtered": cleaning.seen_rows,
         f"{n_users} have no list and count with zero": cleaning.users_without_a_list,
         f"{n_users} have a list shorter than {k}": cleaning.users_with_short_lists,
     }
@@ -148,12 +148,12 @@ def _ranking(rows: pl.DataFrame, data: EvaluationSet, length: int) -> Ranking:
 
 def _nothing_known(predictions: pl.DataFrame, index: Index) -> DataError:
     if predictions.is_empty():
-        return DataError("predictions: expected one row or more, found none")
+        return DataError("predictions: expected at least one row, found none")
     for name, ids in ((USER_ID, index.user_ids), (ITEM_ID, index.item_ids)):
         if not predictions[name].is_in(ids.implode()).any():
             first = predictions[name][0]
             return DataError(f"predictions: the run knows none of the {name}s, such as `{first}`; {nearest(first, ids)}")
-    return DataError("predictions: no row is of a user and an item that the run knows")
+    return DataError("predictions: no row has a user and an item of the run")
 
 
 def _positions(ids: pl.Series, name: str, position: str) -> pl.DataFrame:

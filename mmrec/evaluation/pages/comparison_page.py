@@ -1,4 +1,4 @@
-"""`compare.html`: several runs on one self-contained page, verdicts first. It fetches nothing and runs what draws its charts alone."""
+"""Write `compare.html`, a self-contained page that compares several runs."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from mmrec.files.storage import write_text
 
 
 def write_comparison(target: Path, comparison: RunComparison) -> None:
-    """Writes the page of a comparison to `target`."""
+    """Write the page of a comparison to `target`."""
     context = {
-        "title": f"{len(comparison.runs)} runs by {comparison.metric}",
+        "title": f"Comparison of {len(comparison.runs)} runs in {comparison.metric}",
         "comparison": comparison,
         "verdicts": verdicts(comparison),
         "caveat": seed_caveat(comparison),
@@ -34,7 +34,7 @@ def _forest(comparison: RunComparison) -> Markup:
 
 
 def _cells(difference: RunDifference, comparison: RunComparison) -> list[tuple[float, float | None, tuple[float, float]]]:
-    """Of each column: the run's value, its relative difference to the first run, and the interval of the absolute one."""
+    """For each column: the value, its relative difference to the first run, and the interval of the absolute difference."""
     cells = []
     for name in comparison.columns:
         value, base = (run.metrics[f"test/{name}"] for run in (difference.run, comparison.first))
@@ -43,7 +43,7 @@ def _cells(difference: RunDifference, comparison: RunComparison) -> list[tuple[f
 
 
 def _slices(comparison: RunComparison) -> list[tuple[str, str, Grid, Markup]]:
-    """Name, caption, numbers and chart of every kind of slice that all runs have, in the comparison's metric."""
+    """Name, caption, numbers and chart of each kind of slice that all runs have, in the comparison's metric."""
     found = []
     for kind in dict.fromkeys([*SLICES, *comparison.first.slices]):
         models = {run.label: run.slices.get(kind, {}) for run in comparison.runs}

@@ -1,4 +1,4 @@
-"""A dataset on one self-contained page: numbers, plots, examples with pictures. It fetches nothing and runs what draws its charts alone."""
+"""Write a self-contained HTML page about a dataset, with statistics, plots, and examples with pictures."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ PICTURE_SIZE = 96
 
 
 def write_description(target: Path, description: Description, dataset: Dataset) -> None:
-    """Writes the page of a dataset to `target`; `dataset` gives the examples' pictures, those that cannot be read left out."""
+    """Write the page of a dataset to `target`, with the readable pictures of the examples from `dataset`."""
     events = f"interactions per {description.period}"
     degrees = {"users": description.per_user.at_least, "items": description.per_item.at_least}
     charts = [
         count_bars(f"Interactions over time, per {description.period}", description.over_time, description.period, events),
-        at_least_chart("How many users and items have at least so many interactions", degrees, "interactions", "have at least as many"),
+        at_least_chart("Users and items with at least x interactions", degrees, "interactions", "number with at least as many"),
         count_bars("Ratings", description.ratings, "rating", "interactions"),
         _coverage(description),
     ]
@@ -30,7 +30,7 @@ def write_description(target: Path, description: Description, dataset: Dataset) 
         "title": description.name,
         "d": description,
         "facts": facts(description),
-        "spreads": [("a user", spread_cells(description.per_user)), ("an item", spread_cells(description.per_item))],
+        "spreads": [("user", spread_cells(description.per_user)), ("item", spread_cells(description.per_item))],
         "charts": [chart for chart in charts if chart],
         "pictures": _pictures(description, dataset),
     }
@@ -38,7 +38,7 @@ def write_description(target: Path, description: Description, dataset: Dataset) 
 
 
 def facts(description: Description) -> dict[str, str]:
-    """The numbers of a dataset in a few words each, for a page and for a terminal."""
+    """Return the main statistics of a dataset as text by name, for the page and the terminal."""
     repeats = description.n_interactions - description.n_pairs
     found = {
         "interactions": f"{description.n_interactions:,}",
@@ -46,14 +46,14 @@ def facts(description: Description) -> dict[str, str]:
         "items": f"{description.n_items:,}",
         "items without interactions": f"{description.n_items - description.n_items_seen:,}",
         "density": f"{description.density:.3%}",
-        "repeated pairs of user and item": f"{repeats:,}",
-        "rows that repeat another exactly": f"{description.n_same_rows:,}",
+        "repeated user-item pairs": f"{repeats:,}",
+        "exact duplicate rows": f"{description.n_same_rows:,}",
     }
     return found | ({"time span (UTC)": " to ".join(description.span)} if description.span else {})
 
 
 def spread_cells(spread: Spread) -> list[str]:
-    """Quantiles, mean and Gini index as text."""
+    """Return quantiles, mean and Gini index as text."""
     gini = "–" if spread.gini is None else f"{spread.gini:.2f}"
     return [*(f"{value:,.4g}" for value in spread.quantiles.values()), f"{spread.mean:,.1f}", gini]
 
@@ -62,12 +62,12 @@ def _coverage(description: Description) -> str:
     if not description.coverage:
         return ""
     names, sizes = zip(*((one.modality, one.n_items) for one in description.coverage), strict=True)
-    grid = Grid(list(names), ["items that have it"], [[size / description.n_items for size in sizes]], list(sizes))
+    grid = Grid(list(names), ["items with this evidence"], [[size / description.n_items for size in sizes]], list(sizes))
     return stacked_bars("Share of items with each kind of evidence", grid, "share of items")
 
 
 def _pictures(description: Description, dataset: Dataset) -> dict[str, str]:
-    """A small picture of each example, as a data URI."""
+    """A thumbnail of each example as a data URI."""
     ids = pl.Series([example.item_id for example in description.examples], dtype=pl.String)
     raw, _ = read_pictures(dataset, ids)
     found = {}

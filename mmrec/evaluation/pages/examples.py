@@ -1,4 +1,4 @@
-"""A few users to look at: the last of their history and what they were recommended, by title and picture, hits marked."""
+"""Example users of a report: their latest history and their recommendations with titles, thumbnails and hits."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -18,18 +18,18 @@ N_HISTORY = 5
 
 @dataclass(frozen=True)
 class ItemView:
-    """An item as a person sees it."""
+    """An item as displayed."""
 
     item_id: str
     title: str
     thumbnail: str
-    """A JPEG data URI; empty where there is no picture or it cannot be read."""
+    """A JPEG data URI; empty if there is no readable picture."""
     is_hit: bool = False
 
 
 @dataclass(frozen=True)
 class UserView:
-    """One user with history (oldest to newest, its last few) and recommendations (best first)."""
+    """A user with the latest items of the history, oldest to newest, and recommendations, best first."""
 
     user_id: str
     n_train: int
@@ -43,7 +43,7 @@ class UserView:
 
 
 def choose_users(recommendations: pl.DataFrame, train: pl.DataFrame, n_users: int) -> list[str]:
-    """Users with recommendations, evenly spread over their number of training interactions, fewest first; the same every time."""
+    """Choose users with recommendations, evenly spaced in ascending order of training interactions; deterministic."""
     degree = train.group_by(USER_ID).len()
     users = recommendations.select(pl.col(USER_ID).unique()).join(degree, on=USER_ID, how="left")
     ordered = users.with_columns(pl.col("len").fill_null(0)).sort("len", USER_ID)[USER_ID].to_list()
@@ -53,7 +53,15 @@ def choose_users(recommendations: pl.DataFrame, train: pl.DataFrame, n_users: in
 
 
 def example_users(recommendations: pl.DataFrame, split: dict[str, pl.DataFrame], dataset: Dataset, n_users: int, k: int) -> list[UserView]:
-    """The chosen users' views. `split` holds `train`, `valid`, `test`; a hit is a recommendation among the user's test interactions."""
+    """Return example users with their top-k recommendations; hits are items of the user's test interactions.
+
+    Args:
+        recommendations: a table with `user_id`, `item_id` and `rank`.
+        split: the tables `train`, `valid` and `test`.
+        dataset: has titles and pictures.
+        n_users: the number of users.
+        k: the number of recommendations per user.
+    """
     chosen = choose_users(recommendations, split["train"], n_users)
     history, test = _past_items(split, chosen), _items_by_user(split["test"], chosen)
     top = _items_by_user(recommendations.filter(pl.col("rank") <= k).sort(USER_ID, "rank"), chosen)
@@ -69,7 +77,7 @@ def example_users(recommendations: pl.DataFrame, split: dict[str, pl.DataFrame],
 
 
 def thumbnail(path: Path, size: int = THUMBNAIL_SIZE) -> str:
-    """A JPEG data URI of at most `size` x `size` pixels, transparency on white; empty where the picture cannot be read."""
+    """Return a picture file as a JPEG data URI of at most `size` x `size` pixels on a white background; empty if it cannot be read."""
     try:
         return inline_picture(path.read_bytes(), size)
     except OSError:
@@ -77,7 +85,7 @@ def thumbnail(path: Path, size: int = THUMBNAIL_SIZE) -> str:
 
 
 def inline_picture(raw: bytes, size: int = THUMBNAIL_SIZE) -> str:
-    """The same of a picture's bytes."""
+    """Return a picture's bytes as a JPEG data URI, as `thumbnail` does for a file."""
     try:
         picture = decode_picture(raw)
     except ValueError:
@@ -89,7 +97,7 @@ def inline_picture(raw: bytes, size: int = THUMBNAIL_SIZE) -> str:
 
 
 def _item_viewer(dataset: Dataset) -> Callable[[str, bool], ItemView]:
-    """Looks an item up by id: its title (its id where it has none) and its thumbnail, each picture read once."""
+    """A function that looks up an item by id, with its title, or id if it has none, and its thumbnail; each picture is read once."""
     title_column = dataset.text_columns[0] if dataset.text_columns else ITEM_ID
     titles = dict(dataset.items.select(ITEM_ID, pl.col(title_column).alias("title")).iter_rows())
     image_column = dataset.image_column
@@ -106,7 +114,7 @@ def _item_viewer(dataset: Dataset) -> Callable[[str, bool], ItemView]:
 
 
 def _past_items(split: dict[str, pl.DataFrame], users: list[str]) -> dict[str, list[str]]:
-    """Items of training and validation, oldest to newest where there are times, else in the order of the files."""
+    """Items of training and validation by user, in order of time if there are timestamps, otherwise in the order of the tables."""
     past = pl.concat([split["train"], split["valid"]], how="diagonal").filter(pl.col(USER_ID).is_in(users))
     if TIMESTAMP in past.columns:
         past = past.sort(TIMESTAMP, maintain_order=True)

@@ -1,4 +1,4 @@
-"""What a leaderboard leaves: `leaderboard.md` for a README, `leaderboard.json` for programs, one self-contained `leaderboard.html`."""
+"""Write a leaderboard as Markdown, as JSON and as a self-contained HTML page."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +17,14 @@ from mmrec.metrics.direction import sign
 
 
 def write_leaderboard(folder: Path, name: str, sections: Sequence[Section], unfinished: Sequence[str]) -> None:
-    """Writes the three files; `unfinished` are the runs that the tables lack, and said to be so."""
+    """Write `leaderboard.md`, `leaderboard.json` and `leaderboard.html` to a folder.
+
+    Args:
+        folder: the folder of the board.
+        name: the name of the board.
+        sections: the tables, one per dataset and split.
+        unfinished: the runs that are not in the tables, which are listed.
+    """
     write_text(folder / "leaderboard.md", _markdown(sections, unfinished))
     plain = {"name": name, "sections": [_plain(section) for section in sections], "unfinished": list(unfinished)}
     write_json(folder / "leaderboard.json", plain)
@@ -43,15 +50,15 @@ def write_leaderboard(folder: Path, name: str, sections: Sequence[Section], unfi
 def _markdown(sections: Sequence[Section], unfinished: Sequence[str]) -> str:
     parts = [f"### {s.data}, {s.split}\n\n{describe_section(s)}. {_caption(s)}\n\n{section_markdown(s)}" for s in sections]
     if unfinished:
-        parts.append(f"Not finished, and not in the tables: {'; '.join(unfinished)}.\n")
+        parts.append(f"Unfinished runs, not in the tables: {'; '.join(unfinished)}.\n")
     return "\n".join(parts)
 
 
 def _caption(section: Section) -> str:
     n = len(section.seeds)
     seeds = f"{n} seeds ({', '.join(map(str, section.seeds))})" if n > 1 else f"one seed ({section.seeds[0]})"
-    spread = ", ± the deviation between them" if n > 1 else ", so that intervals hold what varies between users alone"
-    return f"Mean over {seeds}{spread}; {section.n_users:,} users; Δ: against {section.first.name}, user by user."
+    spread = ", ± standard deviation over seeds" if n > 1 else ", so that intervals only include the variance between users"
+    return f"Mean over {seeds}{spread}; {section.n_users:,} users; Δ: paired difference to {section.first.name}."
 
 
 def _forest(section: Section) -> Markup:
@@ -66,7 +73,7 @@ def _forest(section: Section) -> Markup:
 
 def _pareto(section: Section) -> ParetoView | None:
     if sign(section.metric, section.lower_is_better) < 0:
-        return None  # the chart has what is better further up
+        return None  # the chart assumes that higher is better
     standings = [
         Standing(row.name, row.values[section.metric].mean, row.fit_s, row.coverage)
         for row in section.rows

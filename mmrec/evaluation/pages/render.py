@@ -1,4 +1,4 @@
-"""Pages from templates."""
+"""Render HTML pages from templates."""
 
 from contextlib import suppress
 from functools import cache
@@ -16,7 +16,7 @@ from mmrec.files.storage import write_text
 
 
 def render(template: str, context: dict[str, Any]) -> str:
-    """Render a page from a template of the folder `templates` and all that it names; scripts are in it where it has a chart."""
+    """Render a page from a template of the folder `templates` with the values of its names; pages with charts include the scripts."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -39,11 +39,11 @@ def render(template: str, context: dict[str, Any]) -> str:
 
 @cache
 def vega() -> str:
-    """The script that draws charts, kept in `mmrec.files.locate.cache_folder`, for making it takes seconds."""
+    """Return the script that draws charts, which is cached in `mmrec.files.locate.cache_folder`, since creating it takes seconds."""
     path = cache_folder() / "charts" / f"vega-{vega_version()}.js"
     if path.is_file():
         return path.read_text(encoding="utf-8")
     text = vega_bundle()
-    with suppress(OSError, StorageError):  # then it is made again the next time
+    with suppress(OSError, StorageError):  # it is then created again the next time
         write_text(path, text)
     return text

@@ -1,4 +1,4 @@
-"""The report's sections on fairness and calibration: what groups of users get, and what groups of items are shown beside what is due."""
+"""The sections of the report on fairness and calibration: metrics by user group, and exposure by item group relative to a reference."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,12 @@ from mmrec.evaluation.measure.fairness import CATALOGUE, MERIT
 from mmrec.evaluation.measure.slices import ITEM_DEGREE
 from mmrec.evaluation.pages.run_slices import caption_of
 
-_DUE = {CATALOGUE: "share of the catalogue", MERIT: "share of training"}
+_DUE = {CATALOGUE: "share of the catalogue", MERIT: "share of training interactions"}
 
 
 @dataclass(frozen=True)
 class UserGap:
-    """How far apart the groups of one kind are."""
+    """The gap in a metric between the best and the worst group of users."""
 
     gap: float
     worst: str
@@ -25,34 +25,34 @@ class UserGap:
 
 @dataclass(frozen=True)
 class ExposureView:
-    """One way of grouping the items."""
+    """The exposure of item groups by one attribute."""
 
     name: str
     chart: Markup
-    """Empty where the groups do not fit side by side."""
+    """Empty if the groups do not fit on the axis."""
     groups: list[str]
     due: dict[str, list[float | None]]
-    """What each group would have coming, by what is said to be due."""
+    """The expected share of each group by reference: its share of the catalogue, or of the training interactions."""
     exposure: dict[str, list[tuple[float | None, float | None]]]
-    """By model, of each group: its share, and the ratio to the share of training."""
+    """By model and group: the share of exposure, and its ratio to the share of training interactions."""
     disparities: dict[str, tuple[float | None, float | None]]
-    """By model: from the shares of the catalogue, and of training."""
+    """By model: the distances from the shares of the catalogue and of training interactions."""
 
 
 @dataclass(frozen=True)
 class FairnessView:
-    """Both sides of it."""
+    """Fairness to users and to items."""
 
     metric: str
     kinds: list[str]
     gaps: dict[str, list[UserGap | None]]
-    """By model, a kind each."""
+    """By model and kind of user group."""
     items: list[ExposureView]
 
 
 @dataclass(frozen=True)
 class CalibrationView:
-    """One way of grouping the items: what users had in training beside what they are shown."""
+    """The calibration by one attribute of items: shares in users' training interactions and in their recommendations."""
 
     name: str
     chart: Markup
@@ -61,7 +61,7 @@ class CalibrationView:
 
 
 def fairness_view(metrics: dict[str, Any]) -> FairnessView | None:
-    """None where the run has nothing on it."""
+    """Return the fairness of a run from the content of metrics.json; None if it was not measured."""
     found = metrics.get("fairness")
     if not found:
         return None
@@ -77,7 +77,7 @@ def fairness_view(metrics: dict[str, Any]) -> FairnessView | None:
 
 
 def calibration_views(metrics: dict[str, Any]) -> list[CalibrationView]:
-    """One for every way of grouping the items; none where the run has nothing on it, as where no test user has training interactions."""
+    """Return the calibration of a run by attribute; empty if it was not measured, e.g. if no test user has training interactions."""
     views = []
     for kind, found in metrics.get("calibration", {}).items():
         groups = [name for name in found["profiles"] if found["profiles"][name] or any(of[name] for of in found["lists"].values())]
@@ -86,7 +86,7 @@ def calibration_views(metrics: dict[str, Any]) -> list[CalibrationView]:
         grid = Grid(groups, list(found["lists"]), [[of[name] for name in groups] for of in found["lists"].values()], [])
         profiles, name = [found["profiles"][group] for group in groups], _name(kind)
         shown = grid.of(charted_models(metrics))
-        chart = deviation_chart(f"Share of lists beside share of profiles by {name}", shown, profiles, "share, mean over users")
+        chart = deviation_chart(f"Share in recommendations and in user profiles by {name}", shown, profiles, "share, mean over users")
         views.append(CalibrationView(name, chart, grid, profiles))
     return views
 

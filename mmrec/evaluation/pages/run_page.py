@@ -1,6 +1,6 @@
-"""`report.html`: a whole run on one self-contained page, made from nothing but the files of its folder and the dataset.
+"""Write `report.html`, a self-contained page about a run, from the files of its folder and the dataset.
 
-The page fetches nothing and runs what draws its charts alone. A part whose file is missing (curves, attention, …) is left out.
+Sections whose file is missing (curves, attention, …) are left out.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ N_EXAMPLES, N_RECOMMENDATIONS = 20, 10
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run, read; a table is None where its file is absent."""
+    """The content of a run folder; tables are None if their file is missing."""
 
     run: dict[str, Any]
     metrics: dict[str, Any]
@@ -50,9 +50,11 @@ class RunFolder:
 
 
 def write_report(run_dir: Path, dataset: Dataset) -> Path:
-    """Writes `run_dir/report.html` and returns its path. `dataset` lends titles (the first text column) and pictures.
+    """Write `run_dir/report.html` and return its path. Titles (the first text column) and pictures are taken from `dataset`.
 
-    Raises MissingFile without `run.json` or `metrics.json`, DataError where one of them is no JSON.
+    Raises:
+        MissingFile: `run.json` or `metrics.json` does not exist.
+        DataError: one of them is not valid JSON.
     """
     folder = read_run(run_dir)
     target = run_dir / "report.html"
@@ -61,7 +63,7 @@ def write_report(run_dir: Path, dataset: Dataset) -> Path:
 
 
 def read_run(run_dir: Path) -> RunFolder:
-    """Reads a run folder; only `run.json` and `metrics.json` must be there. Of `recommendations` it takes the first seed's lists."""
+    """Read a run folder, of which only `run.json` and `metrics.json` are required, with the recommendations of the first seed."""
     config = run_dir / "config.yaml"
     parts = {part: run_dir / "split" / f"{part}.parquet" for part in SPLIT_PARTS}
     return RunFolder(
@@ -80,7 +82,7 @@ def read_run(run_dir: Path) -> RunFolder:
 
 
 def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
-    """Everything the template names."""
+    """The values of all names in the template."""
     comparison, judged_by = compare(folder.metrics, _columns(folder.metrics)), headline(folder.metrics)
     return {
         "run": folder.run,
@@ -113,7 +115,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
 
 
 def _facts(run: dict[str, Any]) -> list[tuple[str, str]]:
-    """The figures at the top; those that run.json lacks are left out."""
+    """The key figures at the top of the page; those missing in run.json are left out."""
     data, split = run.get("data", {}), run.get("split", {})
     counts = {
         "users": data.get("n_users"),
@@ -128,7 +130,7 @@ def _facts(run: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _circumstances(run: dict[str, Any], ours: str) -> list[str]:
-    """Split, seeds, model, device and who was left out, a sentence each; what run.json lacks is left out."""
+    """One sentence each on split, seeds, model, device and users left out; those missing in run.json are left out."""
     split, seeds, sentences = run.get("split", {}), run.get("seeds") or [], []
     if "name" in split:
         counts = [f"{split[part]:,} {purpose}" for part, purpose in SPLIT_PARTS.items() if part in split]
@@ -141,16 +143,16 @@ def _circumstances(run: dict[str, Any], ours: str) -> list[str]:
     if run.get("device"):
         sentences.append(f"Ran on {run['device']}.")
     if split.get("n_users_without_positives"):
-        sentences.append(f"{split['n_users_without_positives']:,} users have nothing in the test part and are left out.")
+        sentences.append(f"{split['n_users_without_positives']:,} users without test interactions are left out.")
     return sentences
 
 
 def _columns(metrics: dict[str, Any]) -> list[str]:
-    """The columns of the table that at least one model has, at every cutoff; the headline on the validation part last."""
+    """The metrics that at least one model has, at all cutoffs, followed by the headline metric on the validation part."""
     measured = {key for values in metrics["models"].values() for key in values}
     ks = cutoffs(name for name in measured if name.startswith("test/"))
     names, validation = [*(f"{metric}@{k}" for metric in METRICS for k in ks), AUC], f"val/{headline(metrics)}"
-    if validation.partition("@")[0] != "val/ndcg":  # a task that does not rank
+    if validation.partition("@")[0] != "val/ndcg":  # not a ranking task
         names = [name.removeprefix("test/") for name in next(iter(metrics["models"].values())) if name.startswith("test/")]
     return [name for name in names if f"test/{name}" in measured] + [validation] * (validation in measured)
 
@@ -160,7 +162,7 @@ def _column_group(column: str) -> str:
 
 
 def _standings(metrics: dict[str, Any], metric: str) -> Markup:
-    """Every model in the headline metric, best first; empty where there is nothing to compare ours with."""
+    """A chart of all models in the headline metric, best first; empty without baselines."""
     comparison = compare(metrics, [metric])
     measured = {model: cell for model, (cell,) in comparison.rows.items() if cell.value is not None}
     if len(measured) < 2 or comparison.ours not in measured:
@@ -172,7 +174,7 @@ def _standings(metrics: dict[str, Any], metric: str) -> Markup:
 
 
 def _paired(folder: RunFolder, comparison: Comparison, metric: str) -> PairedTest | None:
-    """Ours against the best baseline under one metric, user by user."""
+    """The paired test of the trained model against the best baseline in one metric."""
     if metric not in comparison.columns or folder.per_user is None or metric not in folder.per_user.columns:
         return None
     difference = comparison.differences[comparison.columns.index(metric)]
@@ -186,12 +188,12 @@ def _settings(values: dict[str, Any]) -> str:
 
 
 def _chosen(by_seed: dict[str, dict[str, dict[str, Any]]]) -> list[tuple[str, str, str]]:
-    """Seed, part and settings; none in a run from before they were kept."""
+    """Rows of seed, part and chosen settings; empty for runs of versions that did not record them."""
     return [(seed, part, describe_choices(values)) for seed, parts in by_seed.items() for part, values in parts.items()]
 
 
 def _curve_charts(curves: pl.DataFrame | None, lower_is_better: Sequence[str]) -> list[Markup]:
-    """Losses first, then recall and ndcg on the validation part at their largest k; a line a seed."""
+    """Charts of losses, and of recall and ndcg on the validation part at their largest k, with one line per seed."""
     if curves is None:
         return []
     charts = []
@@ -202,12 +204,12 @@ def _curve_charts(curves: pl.DataFrame | None, lower_is_better: Sequence[str]) -
             for (seed,), part in rows.group_by("seed", maintain_order=True)
         ]
         is_marked = metric.startswith("val/") and sign(metric, lower_is_better) > 0
-        charts.append(line_chart(f"{metric} by epoch, a line for each seed", lines, "epoch", metric, mark_highest=is_marked))
+        charts.append(line_chart(f"{metric} by epoch and seed", lines, "epoch", metric, mark_highest=is_marked))
     return [chart for chart in charts if chart]
 
 
 def _curves_shown(metrics: list[str]) -> list[str]:
-    """All that training logged, and of what validation measured the two that people read."""
+    """The logged training metrics, and recall and ndcg on the validation part."""
     shown = sorted(name for name in metrics if name.startswith("train/"))
     for name in ("val/ndcg", "val/recall"):
         at = [metric for metric in metrics if metric.startswith(f"{name}@")]
@@ -216,7 +218,7 @@ def _curves_shown(metrics: list[str]) -> list[str]:
 
 
 def _attention(folder: RunFolder, ours: str) -> tuple[Grid, Markup] | None:
-    """The mean attention mass of each modality over all items, and over items alike in training interactions."""
+    """The mean attention weight of each modality over all items, and over items grouped by training interactions."""
     if folder.attention is None or folder.attention.is_empty():
         return None
     weights = folder.attention.pivot("modality", index=ITEM_ID, values="weight", aggregate_function="sum").fill_null(0.0)
@@ -229,7 +231,7 @@ def _attention(folder: RunFolder, ours: str) -> tuple[Grid, Markup] | None:
 
 
 def _worth(table: pl.DataFrame | None) -> tuple[list[str], list[Markup]] | None:
-    """A sentence for each modality, and a forest plot of every change for each group of items."""
+    """A sentence per modality, and a forest plot of all counterfactual changes per group of items."""
     if table is None:
         return None
     metric = max((name for name in table["metric"].unique() if name.startswith("ndcg@")), key=cutoff)
@@ -238,13 +240,13 @@ def _worth(table: pl.DataFrame | None) -> tuple[list[str], list[Markup]] | None:
         rows = part.sort("modality", maintain_order=True).iter_rows(named=True)
         estimates = [Estimate(f"{row['modality']}, {row['change']}", row["difference"], row["low"], row["high"]) for row in rows]
         charts.append(
-            forest_plot(f"Change of {metric} on {items} items, by what was done to the evidence", estimates, f"Δ {metric}, {items} items")
+            forest_plot(f"Change of {metric} on {items} items, by counterfactual evidence", estimates, f"Δ {metric}, {items} items")
         )
     return describe_worth(table, metric), charts
 
 
 def _by_degree(weights: pl.DataFrame, split: dict[str, pl.DataFrame] | None) -> dict[str, pl.DataFrame]:
-    """The rows of items with 0, 1–9, 10–99 and at least 100 training interactions; empty ranges are left out."""
+    """The rows of items with 0, 1–9, 10–99 and at least 100 training interactions, without empty ranges."""
     if split is None:
         return {}
     degree = split["train"].group_by(ITEM_ID).len()
@@ -268,5 +270,5 @@ def _read_table(path: Path) -> pl.DataFrame | None:
 
 
 def _of_first_seed(lists: pl.DataFrame | None) -> pl.DataFrame | None:
-    """The rows of the seed that comes first; all of them in a run of before seeds were told apart."""
+    """The rows of the first seed; all rows for runs of versions without the column `seed`."""
     return lists if lists is None or "seed" not in lists.columns else lists.filter(pl.col("seed") == pl.col("seed").first())

@@ -1,4 +1,4 @@
-"""The report's section on slices: charts with whiskers, the numbers, and for whom a model is better or worse than the best baseline."""
+"""The section of the report on slices of users and items, with charts, numbers and tests against the best baseline."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,27 +15,27 @@ CHARTED = ("ndcg", "recall")
 SLICES = {
     ITEM_DEGREE: (
         "item degree",
-        "Only items of the group count as found; training never saw the cold ones. n counts what there is to find.",
+        "Only items of the group count as positives; cold items have no training interactions. n: number of positives.",
     ),
     USER_DEGREE: (
         "user degree",
-        "Users in three groups by how many interactions training holds of them, cold ones with none; n counts users.",
+        "Users in three groups by their number of training interactions; cold users have none. n: number of users.",
     ),
     RECENCY: (
         "time since the last interaction",
-        "From a user's last interaction in training to the first in test; overlap: training goes past it. n counts users.",
+        "From a user's last training interaction to the first test interaction; overlap: training extends beyond it. n: number of users.",
     ),
 }
-COLUMN_CAPTION = "A column of the users table; n counts users."
+COLUMN_CAPTION = "A column of the users table. n: number of users."
 
 
 @dataclass(frozen=True)
 class SliceTest:
-    """Ours against the best baseline in one group."""
+    """The test of the trained model against the best baseline in one group."""
 
     difference: float
     p_holm: float
-    """Corrected over all groups of all kinds."""
+    """Corrected over all groups of all slices."""
 
     @property
     def is_found(self) -> bool:
@@ -44,21 +44,21 @@ class SliceTest:
 
 @dataclass(frozen=True)
 class SliceView:
-    """One way of slicing: a chart for each metric, unless there are too many groups for one, and the numbers behind them."""
+    """One kind of slice: a chart per metric, if the groups fit on it, and the numbers."""
 
     name: str
     caption: str
     charts: list[Markup]
     grids: dict[str, Grid]
     tested: str
-    """The metric of the tests, such as `ndcg@20`; empty without any."""
+    """The metric of the tests, such as `ndcg@20`; empty if there are none."""
     baseline: str
     tests: list[SliceTest | None]
-    """A group each, None where it was too small to test."""
+    """By group; None if the group is too small."""
 
 
 def slice_views(metrics: dict[str, Any]) -> list[SliceView]:
-    """Every kind of slice that a run has, all models side by side; columns of the users table last."""
+    """Return all kinds of slices of a run with all models; columns of the users table come last."""
     slices = {model: measured for model, measured in metrics.get("slices", {}).items() if model in metrics["models"]}
     kinds = dict.fromkeys([*SLICES, *(kind for measured in slices.values() for kind in measured)])
     views = []
@@ -70,7 +70,7 @@ def slice_views(metrics: dict[str, Any]) -> list[SliceView]:
 
 
 def describe_slice_tests(metrics: dict[str, Any]) -> str:
-    """For whom ours is better and for whom worse than the best baseline, a sentence without its full stop; empty without tests."""
+    """Describe in which groups the trained model is better or worse than the best baseline, without a full stop; empty without tests."""
     found = metrics.get("slice_tests")
     if not found or not found["groups"]:
         return ""
@@ -81,12 +81,12 @@ def describe_slice_tests(metrics: dict[str, Any]) -> str:
     parts = [f"{word} for {_listed(names)}" for word, names in (("better", better), ("worse", worse)) if names]
     if rest:
         others = "the other " if parts else "all "
-        parts.append(f"no difference beyond chance for {others}{rest} group{'s' if rest > 1 else ''}")
+        parts.append(f"no significant difference for {others}{rest} group{'s' if rest > 1 else ''}")
     return f"Against {found['baseline']}, the best baseline in {found['metric']}: {'; '.join(parts)}"
 
 
 def slice_grid(models: dict[str, dict[str, Any]], metric: str) -> Grid:
-    """The groups of one kind of slice, in the order of the first model, by models."""
+    """Return the values of one kind of slice by group, in the order of the first model, and model."""
     groups = list(next(iter(models.values())))
     values = [[_float(buckets.get(group, {}).get(metric)) for group in groups] for buckets in models.values()]
     sizes = [int(next(iter(models.values()))[group].get("n", 0)) for group in groups]
@@ -95,7 +95,7 @@ def slice_grid(models: dict[str, dict[str, Any]], metric: str) -> Grid:
 
 
 def caption_of(kind: str, otherwise: str = COLUMN_CAPTION) -> tuple[str, str]:
-    """What a kind of slice is called, and what it says."""
+    """Return the name and the caption of a kind of slice."""
     return SLICES.get(kind, (kind.removeprefix("users."), otherwise))
 
 
@@ -119,7 +119,7 @@ def _test(values: dict[str, float]) -> SliceTest:
 
 
 def _in_words(kind: str, group: str) -> str:
-    """`cold items`, `users with many interactions`, `age 18–25`."""
+    """The name of a group, such as `cold items`, `users with many interactions` or `age 18–25`."""
     if kind == ITEM_DEGREE:
         return f"{group} items"
     if kind == USER_DEGREE:

@@ -1,4 +1,4 @@
-"""The table at the end of a run, for a terminal and for a README."""
+"""Tables of runs, comparisons and leaderboards for the terminal and for Markdown."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -22,9 +22,9 @@ class SweepRun(NamedTuple):
     """One run of a sweep."""
 
     label: str
-    """The overrides that set it apart."""
+    """The overrides in which it differs from the other runs."""
     model: str
-    """What its trained model is called."""
+    """The name of its trained model."""
     metrics: dict[str, Any]
     """The content of its metrics.json."""
     per_user: pl.DataFrame
@@ -32,9 +32,14 @@ class SweepRun(NamedTuple):
 
 
 def console_table(metrics: dict[str, Any], columns: Sequence[str], difference_label: str = DIFFERENCE_LABEL) -> Table:
-    """Models by metrics, ours first, best bold, ours with ± std over seeds, the relative difference to the best baseline beneath.
+    """Return a table of models by metrics, with the trained model first and its relative difference to the best baseline last.
 
-    `metrics` is the content of `metrics.json`; a column is `recall@20` (test) or `val/recall@20`.
+    The best value of each column is bold; the trained model has the standard deviation over seeds.
+
+    Args:
+        metrics: the content of `metrics.json`.
+        columns: names of metrics: `recall@20` on the test part, or `val/recall@20`.
+        difference_label: the label of the last row.
     """
     comparison = compare(metrics, columns)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -51,10 +56,10 @@ def console_table(metrics: dict[str, Any], columns: Sequence[str], difference_la
 
 
 def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str, failed: Sequence[str] = ()) -> Table:
-    """What several runs trained, one row each, best bold; last, Δ: the paired difference in `tested`, such as `ndcg@20`, to the first.
+    """Return a table with one row per run of a sweep, with the best value of each column in bold.
 
-    That is the mean over the users both runs have, with its 95% interval; bold where it excludes zero. Runs of another split have none.
-    `failed` are the labels of runs without a result.
+    The last column is the paired difference in `tested`, such as `ndcg@20`, to the first run: the mean over common users with its 95%
+    interval, in bold if it excludes zero, and empty for runs with another split. `failed` are the labels of runs without results.
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("run", overflow="fold", min_width=12)
@@ -74,7 +79,7 @@ def sweep_table(runs: Sequence[SweepRun], columns: Sequence[str], tested: str, f
 
 
 def comparison_tables(comparison: RunComparison) -> tuple[Table, Table]:
-    """Runs by metrics, each with its relative difference to the first; and the tests of the comparison's metric."""
+    """Return a table of runs by metrics with relative differences to the first run, and a table of the tests in the comparison's metric."""
     values, tests = Table(box=SIMPLE_HEAD, pad_edge=False), Table(box=SIMPLE_HEAD, pad_edge=False)
     values.add_column("run", overflow="fold", min_width=12)
     tests.add_column(f"{comparison.metric}, against the first", overflow="fold", min_width=12)
@@ -91,14 +96,15 @@ def comparison_tables(comparison: RunComparison) -> tuple[Table, Table]:
 
 
 def section_header(section: Section) -> tuple[str, ...]:
-    """The names of a leaderboard's columns."""
+    """Return the column names of a leaderboard."""
     return ("model", *section.columns, f"Δ {section.metric}", "p (Holm)", "coverage", "fit")
 
 
 def section_cells(section: Section, row: Row, separator: str = " ") -> list[tuple[str, bool]]:
-    """A row of a leaderboard, the model's name left out, each cell with whether it is bold; `separator` is between value and spread.
+    """Return the cells of a leaderboard row after the name, as pairs of text and whether it is bold.
 
-    Metrics, bold the best of a column; the difference to the first model, bold where the two are told apart; coverage; time of one fit.
+    The cells are metrics, with the best of a column in bold; the difference to the first model, in bold if it is significant; its p-value;
+    coverage; and the time of one fit. `separator` is between a value and its spread.
     """
     test, values = row.difference, [row.values[name] for name in section.columns]
     cells = [
@@ -111,7 +117,7 @@ def section_cells(section: Section, row: Row, separator: str = " ") -> list[tupl
 
 
 def section_table(section: Section) -> Table:
-    """A section of a leaderboard for a terminal of 80 columns, best model first; of the difference to the first the mean alone."""
+    """Return a leaderboard section as a table for 80 columns, best model first, without the intervals of differences."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=f"{section.data}, {section.split}", title_justify="left")
     for name in ("model", *section.columns, "Δ", "fit"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
@@ -123,7 +129,7 @@ def section_table(section: Section) -> Table:
 
 
 def section_markdown(section: Section) -> str:
-    """The same in Markdown, ending with a newline."""
+    """Return a leaderboard section as a Markdown table, ending with a newline."""
     names = section_header(section)
     lines = [names, ("---", *("---:" for _ in names[1:]))]
     for row in section.ranked:
@@ -132,7 +138,7 @@ def section_markdown(section: Section) -> str:
 
 
 def difference_cells(difference: RunDifference) -> tuple[str, ...]:
-    """A difference to the first run as a row of text: mean, interval, corrected p-value, effect size, share of users."""
+    """Return the cells of a difference to the first run: mean, interval, corrected p-value, effect size, share of users that are higher."""
     test = difference.test
     d_z = "–" if test.d_z is None else f"{test.d_z:+.2f}"
     return (f"{test.mean:+.4f}", f"{test.low:+.4f} … {test.high:+.4f}", f"{difference.p_holm:.4f}", d_z, f"{test.superiority:.0%}")

@@ -1,4 +1,4 @@
-"""The metrics of a run, or of lists, as a table."""
+"""Convert the metrics of a run to a table."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _SCHEMA = {"model": pl.String, "metric": pl.String, "mean": pl.Float64, "low": p
 
 
 def metrics_table(metrics: dict[str, Any]) -> pl.DataFrame:
-    """Return `model, metric, mean, low, high` of the content of metrics.json, in its order; null where there is no interval."""
+    """Return a table `model, metric, mean, low, high` of the content of metrics.json in its order; intervals may be null."""
     intervals = metrics.get("confidence", {})
     rows = [
         (model, metric, mean, *intervals.get(model, {}).get(metric, (None, None)))

@@ -1,4 +1,4 @@
-"""A run as a notebook shows it: the metrics as a table, and its report in a frame that cannot reach the notebook."""
+"""Display a run in a notebook: its metrics as a table, and its report in a sandboxed frame."""
 
 from html import escape
 from pathlib import Path
@@ -11,10 +11,10 @@ _MAX_REPORT_BYTES = 32 * 2**20
 
 
 def run_html(folder: Path, model: str, metrics: pl.DataFrame) -> str:
-    """Return HTML with the test metrics of all models, the trained one first, and the report of the run folder.
+    """Return HTML with the test metrics of all models, the trained model first, and the report of the run folder.
 
-    Names come from other people's files: all of them are escaped. The report may run the scripts of its charts, in an origin of its own:
-    they see neither the page around it nor its cookies.
+    All names are escaped, since they come from external files. The report may run the scripts of its charts in a separate origin, without
+    access to the surrounding page or its cookies.
     """
     test = metrics.filter(pl.col("metric").str.starts_with("test/"))
     wide = test.with_columns(pl.col("metric").str.strip_prefix("test/")).pivot(on="metric", index="model", values="mean")

@@ -1,4 +1,4 @@
-"""A finished run: what it measured, and what its model recommends, finds alike and scores."""
+"""A finished run, with its metrics, and with recommendations, similar items and scores of its model."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -18,27 +18,26 @@ from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
 from mmrec.experiment.run_folder.files import PARTS, read_entry, read_table
-from mmrec.experiment.run_folder.found import find_run, read_as_run
+from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
 from mmrec.types import ITEM_ID, USER_ID
 
 Ids = str | int | Sequence[str] | Sequence[int] | pl.Series
-"""One id, or several."""
+"""One or several ids."""
 _MAX_SCORES = 2**24
-"""User-item pairs that are scored at once."""
+"""The maximal number of user-item pairs scored at once."""
 
 
 @final
 class Run:
-    """What a run folder can do; `mmrec.train` and `mmrec.open_run` return one.
+    """A finished run, as returned by `mmrec.train` and `mmrec.open_run`.
 
-    Ids are those of the data, as text; numbers are taken for their decimal text. Tables are read, and the model is opened, when they are
-    first needed.
+    Ids are those of the data as text; integers are converted to their decimal text. Tables and the model are loaded on first use.
 
     Args:
-        folder: a finished run.
-        saved: makes the model of a run again from what its folder says.
+        folder: the folder of a finished run.
+        saved: the settings that restore the model of the run.
     """
 
     def __init__(self, folder: str | Path, saved: SavedSettings) -> None:
@@ -49,33 +48,33 @@ class Run:
         return f"Run({str(self.folder)!r})"
 
     def _repr_html_(self) -> str:
-        from mmrec.experiment.run.notebook import run_html  # only a notebook asks for it
+        from mmrec.experiment.run.notebook import run_html  # only needed in notebooks
 
         return run_html(self.folder, self.model, self.metrics)
 
     @cached_property
     def model(self) -> str:
-        """What the trained model is called among the `metrics`."""
+        """The name of the trained model in `metrics`."""
         about: str = read_entry(self.folder / "run.json", read_json(self.folder / "run.json"), ("model",), str)
         return about
 
     @cached_property
     def metrics(self) -> pl.DataFrame:
-        """`model, metric, mean, low, high`: means over seeds with their 95% bootstrap interval over users, the trained model first.
+        """A table `model, metric, mean, low, high`: means over seeds with 95% bootstrap intervals over users, the trained model first.
 
-        Metrics of the test part are called `test/…`, those of the validation part, which have no interval, `val/…`.
+        Metrics of the test part are named `test/…`; those of the validation part, which have no intervals, `val/…`.
         """
-        with read_as_run(self.folder):
+        with convert_file_errors(self.folder):
             return metrics_table(read_json(self.folder / "metrics.json"))
 
     @cached_property
     def users(self) -> pl.DataFrame:
-        """The users of the run, `user_id` and what slices are made of, in the order of the model."""
+        """The users of the run in the order of the model: `user_id`, and the columns for slices."""
         return read_table(self.folder / "users.parquet", USER_ID)
 
     @cached_property
     def items(self) -> pl.DataFrame:
-        """The items of the run, `item_id` and their title, in the order of the model."""
+        """The items of the run in the order of the model: `item_id`, and the title."""
         return read_table(self.folder / "items.parquet", ITEM_ID)
 
     def recommend(
@@ -86,22 +85,25 @@ class Run:
         candidates: Ids | None = None,
         histories: Sequence[Sequence[str]] | None = None,
     ) -> pl.DataFrame:
-        """Return the best items for users: `user_id, rank, item_id, score`, best first; equal scores in the order of the run's items.
+        """Recommend the top-k items for users.
 
         Args:
-            user_ids: users of the run; None for all of them. With `histories`, what their users are to be called.
-            k: at most so many items a user.
-            exclude_seen: whether to leave out what the run knows that a user had, the test part included, or what is in their history.
-            candidates: the items to choose from; None for all of them.
-            histories: the items of users whom the run has never seen, oldest first. Without `user_ids` they are called by their position,
-                `"0"`, `"1"`, …
+            user_ids: users of the run; None for all users. With `histories`, the names of their users.
+            k: the maximal number of items per user.
+            exclude_seen: whether to exclude the user's items in all parts of the run, including test, or in the given history.
+            candidates: the items to rank; None for all items.
+            histories: the items of users outside the run, oldest first. Without `user_ids`, their users are named by position, `"0"`,
+                `"1"`, …
+
+        Returns:
+            A table `user_id, rank, item_id, score`, best first; ties are in the order of the run's items.
 
         Raises:
-            DataError: for a user or an item that the run does not know.
-            ConfigError: for a `k` below 1, and for `histories` if the model scores users of its training alone.
+            DataError: a user or item is not in the run.
+            ConfigError: `k` is below 1, or the model cannot score `histories`.
         """
         if k < 1:
-            raise ConfigError(f"k: expected at least 1, came {k}")
+            raise ConfigError(f"k: expected at least 1, found {k}")
         inside = None if candidates is None else self._mask(self._item_idx(candidates, "candidates"))
         if histories is not None:
             return self._recommend_to_histories(histories, user_ids, k, exclude_seen, inside)
@@ -115,21 +117,23 @@ class Run:
         return pl.concat(tables)
 
     def similar(self, item_ids: Ids, k: int = 10) -> pl.DataFrame:
-        """Return the items that are most like some items to the model: `item_id, rank, neighbour_id, score`, best first.
+        """Find the items that are most similar to some items according to the model.
 
-        The score is the correlation, over the users of the run, of the scores that the model gives the two items: 1 where it likes both for
-        the same users.
+        The similarity of two items is the correlation of their scores over the users of the run.
 
         Args:
             item_ids: items of the run.
-            k: at most so many neighbours an item.
+            k: the maximal number of neighbours per item.
+
+        Returns:
+            A table `item_id, rank, neighbour_id, score`, most similar first.
 
         Raises:
-            DataError: for an item that the run does not know.
-            ConfigError: for a `k` below 1.
+            DataError: an item is not in the run.
+            ConfigError: `k` is below 1.
         """
         if k < 1:
-            raise ConfigError(f"k: expected at least 1, came {k}")
+            raise ConfigError(f"k: expected at least 1, found {k}")
         names = as_ids(item_ids)
         asked = self._item_idx(names, "item_ids")
         tables = [empty_table(ITEM_ID, "neighbour_id")]
@@ -140,14 +144,17 @@ class Run:
         return pl.concat(tables)
 
     def score(self, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
-        """Return the scores of all pairs of some users and some items: `user_id, item_id, score`, user after user.
+        """Compute the scores of all pairs of some users and some items.
 
         Args:
             user_ids: users of the run.
             item_ids: items of the run.
 
+        Returns:
+            A table `user_id, item_id, score`, sorted by the given users, then items.
+
         Raises:
-            DataError: for a user or an item that the run does not know.
+            DataError: a user or item is not in the run.
         """
         users, items = as_ids(user_ids), as_ids(item_ids)
         user_idx, item_idx, scorer = self._user_idx(users), self._item_idx(items, "item_ids"), self._scorers.of_users()
@@ -165,9 +172,9 @@ class Run:
     ) -> pl.DataFrame:
         names = pl.Series(USER_ID, [str(n) for n in range(len(histories))], pl.String) if user_ids is None else as_ids(user_ids)
         if len(names) != len(histories):
-            raise ConfigError(f"user_ids: expected a name for each of {len(histories):,} histories, came {len(names):,}")
+            raise ConfigError(f"user_ids: expected a name for each of {len(histories):,} histories, found {len(names):,}")
         if any(isinstance(one, str) for one in histories):
-            raise ConfigError('histories: expected a list of items for each user, [["sku-1", "sku-9"]], came a list of texts')
+            raise ConfigError('histories: expected a list of items for each user, [["sku-1", "sku-9"]], found a list of texts')
         owned = [self._item_idx(one, "histories").tolist() for one in histories]
         tables, scorer = [empty_table(USER_ID, ITEM_ID)], self._scorers.of_histories()
         for rows in self._batches(len(names)):
@@ -184,7 +191,7 @@ class Run:
         inside: Bool[Tensor, " n_items"] | None,
         k: int,
     ) -> pl.DataFrame:
-        """The best of what was not seen and is inside."""
+        """The k best items of each row that are unseen and among the candidates `inside`."""
         if seen is not None:
             scores[seen] = -torch.inf
         if inside is not None:
@@ -192,7 +199,7 @@ class Run:
         return self._table(names, scores, k)
 
     def _table(self, names: pl.Series, scores: Float[Tensor, "batch n_items"], k: int) -> pl.DataFrame:
-        """The k best items of each row, those without a score left out; rows are called by `names`."""
+        """The k best items of each row, without items of score -inf; `names` are the names of the rows."""
         values, items = top_k(scores, min(k, scores.shape[1]))
         row, place = (values > -torch.inf).nonzero().unbind(1)
         return pl.DataFrame(
@@ -210,7 +217,7 @@ class Run:
 
     @cached_property
     def _seen(self) -> InteractionMatrix:
-        """What the run knows that its users had."""
+        """The interactions of all parts of the run."""
         parts = pl.concat(
             [read_table(self.folder / "split" / f"{part}.parquet", USER_ID, ITEM_ID).select(USER_ID, ITEM_ID) for part in PARTS]
         )
@@ -234,7 +241,7 @@ class Run:
 
 
 def as_ids(ids: Any) -> pl.Series:
-    """Return one id or several as a series of texts."""
+    """Convert one or several ids to a series of texts."""
     if isinstance(ids, pl.Series):
         return ids.cast(pl.String)
     one = [ids] if isinstance(ids, str | int) else ids
@@ -242,15 +249,15 @@ def as_ids(ids: Any) -> pl.Series:
 
 
 def empty_table(first: str, last: str) -> pl.DataFrame:
-    """Return a table of ranks without rows."""
+    """Return a table of ranked items without rows."""
     return pl.DataFrame(schema={first: pl.String, "rank": pl.Int64, last: pl.String, "score": pl.Float32})
 
 
 def _found(ids: pl.Series, known: pl.Series, key: str) -> Int64[Tensor, " n"]:
-    """The places of ids among the known. Raises DataError for one that is not there."""
+    """The positions of ids among the known ones. Raises DataError for unknown ids."""
     places = positions(ids, known)
     if places.null_count():
         unknown = ids.filter(places.is_null())
-        more = f" (nor {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
-        raise DataError(f"{key}: the run knows no `{unknown[0]}`{more}; {nearest(str(unknown[0]), known)}")
+        more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
+        raise DataError(f"{key}: `{unknown[0]}`{more} is not in the run; {nearest(str(unknown[0]), known)}")
     return torch.from_numpy(places.cast(pl.Int64).to_numpy(writable=True))

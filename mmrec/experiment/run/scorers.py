@@ -1,4 +1,4 @@
-"""What scores as the model of a finished run: from its vectors, from its fitted model, or made again from its data and checkpoints."""
+"""Open the scorer of a finished run from its vectors or fitted model, or restore its model from its data and checkpoints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.files import read_vectors
-from mmrec.experiment.run_folder.found import read_as_run
+from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SavedSettings:
-    """How to make a run's model again, as whoever reads its configuration knows it; each is asked for only where it is needed."""
+    """Factories of the settings that restore a run's model, which are called only when needed."""
 
     training: "Callable[[Path], TrainingSettings]"
-    """The training of the run's first seed, which opens nothing but the run folder."""
+    """Return the training settings of the run's first seed; only the run folder is accessed."""
     evaluation: "Callable[[Path], EvaluateSettings]"
-    """The settings with which the run is measured again, its data among them."""
+    """Return the settings that evaluate the run again, including its data."""
 
 
 class RunScorers:
-    """The scorers of a run folder, each opened when it is first needed and then kept.
+    """The scorers of a run folder, each of which is opened on first use and then kept.
 
     Args:
         run_dir: a finished run.
-        saved: makes its model again.
-        n_users: how many users its tables name.
-        n_items: how many items.
+        saved: the settings that restore its model.
+        n_users: the number of users of the run.
+        n_items: the number of items of the run.
     """
 
     def __init__(self, run_dir: Path, saved: SavedSettings, n_users: int, n_items: int) -> None:
@@ -42,21 +42,21 @@ class RunScorers:
         self._of_histories: TrainedScorer | None = None
 
     def of_users(self) -> TrainedScorer:
-        """Return what scores the users of the run, from its folder alone."""
+        """Return the scorer of the users of the run, from its folder alone."""
         if self._of_users is None:
-            with read_as_run(self.run_dir):
+            with convert_file_errors(self.run_dir):
                 self._of_users = self._open()
         return self._of_users
 
     def of_histories(self) -> TrainedScorer:
-        """Return what scores users who are given as a history.
+        """Return the scorer of users given as histories.
 
-        A model in closed form needs the run folder alone. Any other one is made again from the data of the run and its checkpoint, which
-        takes as long as preparing a training does.
+        Models in closed form only need the run folder. Other models are restored from the data of the run and its checkpoint, which takes
+        as long as the preparation of a training.
 
         Raises:
-            ConfigError: where the model scores users of its training alone.
-            DataError: where the data of the run are no longer the same.
+            ConfigError: the model can only score users of its training part.
+            DataError: the data of the run have changed.
         """
         if self._of_histories is None:
             scorer = self.of_users()
@@ -66,13 +66,13 @@ class RunScorers:
                 scorer = open_trained(self.saved.evaluation(self.run_dir))
             if not _takes_histories(scorer):
                 raise ConfigError(
-                    f"histories: the model of {self.run_dir} scores users of its training alone; name some of those, or train another one"
+                    f"histories: the model of {self.run_dir} only scores users of its training part; choose these, or train another model"
                 )
             self._of_histories = scorer
         return self._of_histories
 
     def _open(self) -> TrainedScorer:
-        has_vectors = read_json(self.run_dir / "run.json").get("has_vectors", True)  # whatever is older has some
+        has_vectors = read_json(self.run_dir / "run.json").get("has_vectors", True)  # always true in earlier versions
         if has_vectors:
             users, items = read_vectors(self.run_dir, self.n_users, self.n_items)
             return FrozenScorer(users, items, items.new_zeros(len(items), 0))

@@ -1,4 +1,4 @@
-"""Which items a model takes for alike: those that it scores alike for the same users."""
+"""The similarity of items according to a model: the correlation of their scores over users."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -7,19 +7,20 @@ from torch import Tensor
 from mmrec.models.recommender import TrainedScorer
 
 _LEAST_SHARE = 1e-6
-"""Of the largest deviation of any item; whatever deviates less is rounding."""
+"""Standard deviations below this fraction of the largest one are regarded as rounding errors."""
 
 
 def similar_items(scorer: TrainedScorer, asked: Int64[Tensor, " n"], n_users: int, max_scores: int) -> Float[Tensor, "n n_items"]:
-    """Return the correlation of the scores of items over the users of the training, -inf where one of both has the same score for all.
+    """Compute the correlations of the scores of items over the training users; -inf for items with constant scores.
 
-    It does not depend on how a model divides its scores between the vectors of users and of items, and what all users like counts nothing.
+    Unlike the cosine of item vectors, they do not depend on how a model factorises its scores into user and item vectors, and popularity
+    has no influence.
 
     Args:
         scorer: a trained model.
-        asked: the items whose neighbours are wanted.
-        n_users: how many users the model knows.
-        max_scores: how many pairs are scored at once where a model has no vectors.
+        asked: the items whose similarities are computed.
+        n_users: the number of users of the model.
+        max_scores: the maximal number of pairs scored at once if the model has no vectors.
     """
     if vectors := scorer.vectors():
         centred = (vectors.users - vectors.users.mean(dim=0)).double()
@@ -38,7 +39,7 @@ def similar_items(scorer: TrainedScorer, asked: Int64[Tensor, " n"], n_users: in
 def _moments(
     scorer: TrainedScorer, asked: Int64[Tensor, " n"], n_users: int, max_scores: int
 ) -> tuple[Float[Tensor, "n n_items"], Float[Tensor, " n_items"]]:
-    """The covariances of the scores of the items asked for with those of all, and the variances of all."""
+    """The covariances of the scores of the given items with those of all items, and the variances of all items."""
     sums: Tensor | float = 0.0
     squares: Tensor | float = 0.0
     products: Tensor | float = 0.0

@@ -65,4 +65,4 @@ def read_progress(run_dir: Path, seed: int) -> Progress:
         waited = [callback["wait_count"] for callback in state["callbacks"].values() if "wait_count" in callback]
         return Progress(int(state["position"]["epoch"]), int(state["position"]["n_optimizer_steps"]), max(map(int, waited), default=0))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise DataError(f"{newest / STATE}: not as mmrec writes it: {type(error).__name__}: {error}") from error
+        raise DataError(f"{newest / STATE}: invalid: {type(error).__name__}: {error}") from error

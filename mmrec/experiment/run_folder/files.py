@@ -31,7 +31,7 @@ def read_entry(path: Path, values: object, keys: Sequence[str], hint: Any) -> An
     """
     for depth, key in enumerate(keys):
         if not isinstance(values, dict) or key not in values:
-            raise DataError(f"{path}: expected `{'.'.join(keys[: depth + 1])}`, found none; the file is not as mmrec writes it")
+            raise DataError(f"{path}: expected `{'.'.join(keys[: depth + 1])}`, found none; the file is invalid")
         values = values[key]
     if not fits(values, hint):
         raise DataError(f"{path}: `{'.'.join(keys)}`: expected {getattr(hint, '__name__', hint)}, found {type(values).__name__}")
@@ -50,11 +50,11 @@ def read_measured(path: Path, metrics: object, model: str) -> dict[str, float]:
 def read_table(path: Path, *columns: str) -> pl.DataFrame:
     """Read a Parquet table with these columns. Raises MissingFile, or DataError if it cannot be read or lacks one."""
     if not path.is_file():
-        raise MissingFile(f"{path}: not found; a run folder holds it")
+        raise MissingFile(f"{path}: not found; it is part of a run folder")
     try:
         table = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: the table cannot be read, it is damaged or cut short: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path}: the table cannot be read, it is damaged or truncated: {str(error).splitlines()[0]}") from error
     if missing := [name for name in columns if name not in table.columns]:
         raise DataError(f"{path}: expected a column `{missing[0]}`, found {', '.join(table.columns) or 'none'}")
     return table
@@ -80,7 +80,7 @@ def read_index(run_dir: Path, parts: dict[str, pl.DataFrame]) -> Index:
     index = Index(read_table(run_dir / "users.parquet", USER_ID)[USER_ID], read_table(run_dir / "items.parquet", ITEM_ID)[ITEM_ID])
     for path, key, ids in ((run_dir / "users.parquet", USER_ID, index.user_ids), (run_dir / "items.parquet", ITEM_ID, index.item_ids)):
         if ids.n_unique() != len(ids):
-            raise DataError(f"{path}: expected ids that differ, found {len(ids):,} rows of {ids.n_unique():,} ids")
+            raise DataError(f"{path}: expected distinct ids, found {len(ids):,} rows of {ids.n_unique():,} ids")
         for part, rows in parts.items():
             unknown = rows[key].filter(~rows[key].is_in(ids.implode()))
             if len(unknown):
@@ -92,11 +92,11 @@ def read_vectors(run_dir: Path, n_users: int, n_items: int) -> tuple[Tensor, Ten
     """The vectors of users and items. Raises DataError if their numbers differ, or one is not finite."""
     path = run_dir / "vectors.safetensors"
     if not path.is_file():
-        raise MissingFile(f"{path}: not found; recommending needs the vectors of the run")
+        raise MissingFile(f"{path}: not found; recommending requires the vectors of the run")
     try:
         vectors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: the vectors cannot be read, the file is damaged or cut short: {error}") from error
+        raise DataError(f"{path}: the vectors cannot be read, the file is damaged or truncated: {error}") from error
     for name, expected in (("users", n_users), ("items", n_items)):
         shape = tuple(vectors[name].shape) if name in vectors else ()
         if len(shape) != 2 or shape[0] != expected:

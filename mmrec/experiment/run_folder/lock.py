@@ -33,7 +33,7 @@ def lock_run(run_dir: Path, key: str) -> Iterator[None]:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock, which forked processes would inherit and may outlive
         except (BlockingIOError, PermissionError):
             holder = path.read_text(encoding="utf-8", errors="replace").strip()[:100] or "another process"
-            raise ConfigError(f"{key}: {holder} trains in {run_dir} now; wait for its end, or name another folder") from None
+            raise ConfigError(f"{key}: {holder} is training in {run_dir}; wait until it ends, or choose another folder") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}\n")
         file.flush()

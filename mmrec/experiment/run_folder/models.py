@@ -31,12 +31,14 @@ def load_model(settings: TrainingSettings, spec: DatasetSpec, priors: dict[str, 
     fitted = cast("ClosedFormRecommender", settings.candidate.make(**kept["parameters"]))
     fitted.load_state_dict(kept["state_dict"])
     if lacking := [name for name in type(fitted).__annotations__ if not hasattr(fitted, name)]:
-        raise DamagedCheckpoint(f"{folder / _FITTED}: expected `{lacking[0]}`, found none; another version of mmrec fitted it: train again")
+        raise DamagedCheckpoint(
+            f"{folder / _FITTED}: expected `{lacking[0]}`, found none; it was fitted by another version of mmrec, train again"
+        )
     return fitted
 
 
 def open_scorer(run_dir: Path, settings: TrainingSettings) -> TrainedScorer:
-    """The scorer of a seed's model from the run folder alone, where items have no features and no graph."""
+    """The scorer of a seed's model from the run folder alone, without features and graph of items."""
     parts = read_split(run_dir, read_json(run_dir / "run.json"))
     index = read_index(run_dir, parts)
     spec = DatasetSpec(index.n_users, index.n_items, index.interactions(parts["train"]))

@@ -88,7 +88,7 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
         LackingData: as in `fit`.
     """
     space = read_space(search.space)
-    trials = _Trials(make, spec, valid.thinned(max(_MAX_SCORES, _LEAST_USERS * valid.seen.n_items)), metric)
+    trials = _Trials(make, spec, valid.subsampled(max(_MAX_SCORES, _LEAST_USERS * valid.seen.n_items)), metric)
 
     def is_done() -> bool:
         return trials.hopeless or len(trials.tried) >= search.n_trials
@@ -201,15 +201,16 @@ def _puts_last(scorer: TrainedScorer, is_new: Bool[Tensor, " n_items"], valid: E
 
 
 def fit(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec) -> tuple[TrainedScorer, float]:
-    """A model fitted with one setting, and the seconds that this took."""
+    """Fit a model with one setting, and return it with the time in seconds."""
     start = time.perf_counter()
     return make(**setting).fit(spec), time.perf_counter() - start
 
 
 def fit_known(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
-    """Fits a model at a setting that was chosen before; only the lift of new items is chosen on `valid`.
+    """Fit a model with a setting that was chosen before; only the score offset of new items is chosen on `valid`.
 
-    Raises LackingData as `Fittable.fit`.
+    Raises:
+        LackingData: as `Fittable.fit`.
     """
     scorer, fit_s = fit(make, setting, spec)
     value, lift = choose_lift(scorer, spec, valid, metric)

@@ -48,7 +48,7 @@ def read_space(space: dict[str, list[Any]]) -> dict[str, list[Any] | Range]:
     read: dict[str, list[Any] | Range] = {}
     for name, values in space.items():
         if not isinstance(values, list) or not values:
-            raise ConfigError(f"space.{name}: expected a list of choices or [low, high, scale], came `{values}`")
+            raise ConfigError(f"space.{name}: expected a list of choices or [low, high, scale], found `{values}`")
         read[name] = _read_range(name, Range(*values)) if is_range(values) else values
     return read
 
@@ -100,9 +100,9 @@ def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]
     space, n_trials = node.get("space", {}), node.get("n_trials")
     capped = node.get("capped") or []
     if not (isinstance(capped, list) and all(isinstance(one, str) for one in capped)):
-        yield f"{key}.capped", f"expected a list of keys of the space, came `{capped}`"
+        yield f"{key}.capped", f"expected a list of keys of the space, found `{capped}`"
     if not isinstance(space, dict):
-        yield f"{key}.space", f"expected a list of values a key, came `{space}`"
+        yield f"{key}.space", f"expected a list of values for each key, found `{space}`"
         return
     try:
         read_space(space)
@@ -110,9 +110,9 @@ def search_problems(node: dict[str, Any], key: str) -> Iterator[tuple[str, str]]
         yield from [(f"{key}.{part}", problem) for part, _, problem in [str(error).partition(": ")]]
     first = node.get("first") or []
     if not (isinstance(first, list) and all(isinstance(one, dict) for one in first)):
-        yield f"{key}.first", f"expected a list of settings, each a value a key of the space, came `{first}`"
+        yield f"{key}.first", f"expected a list of settings with one value per key of the space, found `{first}`"
     if (space or n_trials is not None) and not (type(n_trials) is int and n_trials >= 1):
-        yield f"{key}.n_trials", f"expected the number of settings to try, at least 1, came `{n_trials}`"
+        yield f"{key}.n_trials", f"expected the number of settings to try, at least 1, found `{n_trials}`"
 
 
 def ends(values: list[Any]) -> list[Any]:
@@ -144,10 +144,10 @@ def _are_numbers(values: list[Any] | Range) -> bool:
 
 def _read_range(name: str, one: Range) -> Range:
     if one.scale not in SCALES:
-        raise ConfigError(f"space.{name}: expected one of {', '.join(SCALES)} as the scale of a range, came `{one.scale}`")
+        raise ConfigError(f"space.{name}: expected one of {', '.join(SCALES)} as the scale of a range, found `{one.scale}`")
     if one.low >= one.high or (one.scale == "log" and one.low <= 0):
         above = " above 0" if one.scale == "log" else ""
-        raise ConfigError(f"space.{name}: expected a low end{above} below the high end, came {one.low} and {one.high}")
+        raise ConfigError(f"space.{name}: expected a low end{above} below the high end, found {one.low} and {one.high}")
     if one.scale == "int" and not (isinstance(one.low, int) and isinstance(one.high, int)):
-        raise ConfigError(f"space.{name}: expected whole numbers as the ends of an int range, came {one.low} and {one.high}")
+        raise ConfigError(f"space.{name}: expected whole numbers as the ends of an int range, found {one.low} and {one.high}")
     return one

@@ -53,7 +53,7 @@ class EASE(HistoryBasedRecommender):
     def __init__(self, regularization: float = 400.0, max_gib: float = 2.0) -> None:
         super().__init__()
         if regularization <= 0 or max_gib <= 0:
-            raise ValueError(f"regularization, max_gib: expected more than 0, came {regularization} and {max_gib}")
+            raise ValueError(f"regularization, max_gib: expected more than 0, found {regularization} and {max_gib}")
         self.regularization, self.max_gib = regularization, max_gib
 
     def prepare(self, spec: DatasetSpec) -> Spectrum:
@@ -99,7 +99,7 @@ class EASE(HistoryBasedRecommender):
         """The number of items that fit into `max_gib`. Raises LackingData if two known items do not fit."""
         room = int((self.max_gib * 2**30 / _BYTES_A_PAIR) ** 0.5)
         if room < min(int((train.item_degree > 0).sum()), 2):
-            raise LackingData(f"max_gib={self.max_gib:g} hold no matrix of two items")
+            raise LackingData(f"max_gib={self.max_gib:g} is too small for a matrix of two items")
         return room
 
     def _remember_spectrum(self, prepared: Spectrum) -> None:

@@ -49,10 +49,10 @@ class IALS(ClosedFormRecommender):
         super().__init__()
         if embedding_dim < 1 or regularization <= 0 or alpha <= 0:
             raise ValueError(
-                f"embedding_dim, regularization, alpha: expected more than 0, came {embedding_dim}, {regularization} and {alpha}"
+                f"embedding_dim, regularization, alpha: expected more than 0, found {embedding_dim}, {regularization} and {alpha}"
             )
         if frequency_power < 0:
-            raise ValueError(f"frequency_power: expected at least 0, came {frequency_power}")
+            raise ValueError(f"frequency_power: expected at least 0, found {frequency_power}")
         self.embedding_dim, self.regularization, self.alpha = embedding_dim, regularization, alpha
         self.frequency_power, self.n_iterations, self.seed = frequency_power, n_iterations, seed
 

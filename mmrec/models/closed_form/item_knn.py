@@ -30,9 +30,9 @@ class ItemKNN(NeighborhoodRecommender):
     def __init__(self, n_neighbors: int = 100, shrinkage: float = 10.0, weighting: str = "none") -> None:
         super().__init__()
         if n_neighbors < 1 or shrinkage < 0:
-            raise ValueError(f"n_neighbors, shrinkage: expected at least 1 and at least 0, came {n_neighbors} and {shrinkage}")
+            raise ValueError(f"n_neighbors, shrinkage: expected at least 1 and at least 0, found {n_neighbors} and {shrinkage}")
         if weighting not in WEIGHTINGS:
-            raise ValueError(f"weighting: expected one of {', '.join(WEIGHTINGS)}, came `{weighting}`")
+            raise ValueError(f"weighting: expected one of {', '.join(WEIGHTINGS)}, found `{weighting}`")
         self.n_neighbors, self.shrinkage, self.weighting = n_neighbors, shrinkage, weighting
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:

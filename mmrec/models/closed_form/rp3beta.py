@@ -28,7 +28,7 @@ class RP3Beta(NeighborhoodRecommender):
     def __init__(self, alpha: float = 0.8, beta: float = 0.5, n_neighbors: int = 200) -> None:
         super().__init__()
         if n_neighbors < 1:
-            raise ValueError(f"n_neighbors: expected at least 1, came {n_neighbors}")
+            raise ValueError(f"n_neighbors: expected at least 1, found {n_neighbors}")
         self.alpha, self.beta, self.n_neighbors = alpha, beta, n_neighbors
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:

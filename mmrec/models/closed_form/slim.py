@@ -33,7 +33,7 @@ class SLIM(HistoryBasedRecommender):
     def __init__(self, l1: float = 3.0, l2: float = 100.0, tolerance: float = 1e-3, max_sweeps: int = 200, max_gib: float = 0.25) -> None:
         super().__init__()
         if l1 < 0 or l2 < 0:
-            raise ValueError(f"l1 and l2: expected at least 0, came {l1} and {l2}")
+            raise ValueError(f"l1 and l2: expected at least 0, found {l1} and {l2}")
         self.l1, self.l2, self.tolerance, self.max_sweeps, self.max_gib = l1, l2, tolerance, max_sweeps, max_gib
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:

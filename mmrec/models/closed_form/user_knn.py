@@ -27,7 +27,7 @@ class UserKNN(HistoryBasedRecommender):
     def __init__(self, n_neighbors: int = 100, shrinkage: float = 10.0) -> None:
         super().__init__()
         if n_neighbors < 1 or shrinkage < 0:
-            raise ValueError(f"n_neighbors, shrinkage: expected at least 1 and at least 0, came {n_neighbors} and {shrinkage}")
+            raise ValueError(f"n_neighbors, shrinkage: expected at least 1 and at least 0, found {n_neighbors} and {shrinkage}")
         self.n_neighbors, self.shrinkage = n_neighbors, shrinkage
 
     def learn(self, owned: InteractionMatrix, spec: DatasetSpec) -> None:

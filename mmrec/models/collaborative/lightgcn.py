@@ -42,9 +42,9 @@ class LightGCNRecommender(GradientRecommender):
     ) -> None:
         super().__init__(spec)
         if embedding_dim < 1 or n_layers < 0:
-            raise ValueError(f"embedding_dim and n_layers: expected at least 1 and 0, came {embedding_dim} and {n_layers}")
+            raise ValueError(f"embedding_dim and n_layers: expected at least 1 and 0, found {embedding_dim} and {n_layers}")
         if regularization < 0:
-            raise ValueError(f"regularization: expected at least 0, came {regularization}")
+            raise ValueError(f"regularization: expected at least 0, found {regularization}")
         self.backbone, self.regularization = LightGCN(spec, embedding_dim, n_layers, init_scale), regularization
         self.cosine = cosine
 

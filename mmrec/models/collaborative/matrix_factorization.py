@@ -40,7 +40,7 @@ class MatrixFactorizationRecommender(LookupRecommender):
     ) -> None:
         super().__init__(spec)
         if embedding_dim < 1:
-            raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
+            raise ValueError(f"embedding_dim: expected at least 1, found {embedding_dim}")
         self.regularization, self.item_bias = regularization, item_bias
         sizes = (spec.n_users, embedding_dim), (spec.n_items, embedding_dim + item_bias)
         self.users, self.items = (nn.Embedding(*size, sparse=sparse_gradients) for size in sizes)

@@ -64,9 +64,9 @@ class SASRec(GradientRecommender):
         max_length: int = 200,
     ) -> None:
         if embedding_dim % n_heads:
-            raise ValueError(f"embedding_dim: expected a multiple of n_heads, {n_heads}, came {embedding_dim}")
+            raise ValueError(f"embedding_dim: expected a multiple of n_heads, {n_heads}, found {embedding_dim}")
         if spec.train.timestamp is None:
-            raise LackingData("SASRec needs the times of interactions, a column `timestamp`, and there is none")
+            raise LackingData("SASRec requires the times of interactions in a column `timestamp`, which does not exist")
         super().__init__(spec)
         self.max_length = max_length
         self.transformer = CausalTransformer(spec.n_items, embedding_dim, n_layers, n_heads, dropout, max_length)

@@ -74,7 +74,7 @@ class AddEASE(HistoryBasedRecommender):
     ) -> None:
         super().__init__()
         if not 0 <= share <= 1:
-            raise ValueError(f"share: expected a number from 0 to 1, came {share}")
+            raise ValueError(f"share: expected a number from 0 to 1, found {share}")
         self.regularization, self.content_regularization = regularization, content_regularization
         self.share, self.sources = share, sources
 

@@ -46,7 +46,7 @@ class DropoutNet(GradientRecommender):
     ) -> None:
         super().__init__(spec)
         if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout: expected a share from 0 to 1, came {dropout}")
+            raise ValueError(f"dropout: expected a share from 0 to 1, found {dropout}")
         self.dropout = dropout
         content = read_content(spec, sources)
         factors = IALS(embedding_dim=embedding_dim, seed=seed).fit(spec)

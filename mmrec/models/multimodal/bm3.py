@@ -55,7 +55,7 @@ class BM3(BehaviourRecommender):
     ) -> None:
         super().__init__(spec, embedding_dim, n_layers, init_scale)
         if not 0 <= dropout < 1:
-            raise ValueError(f"dropout: expected a share from 0 up to, not including, 1, came {dropout}")
+            raise ValueError(f"dropout: expected a share from 0 up to, not including, 1, found {dropout}")
         self.dropout, self.content_weight, self.regularization = dropout, content_weight, regularization
         self.predictor = nn.Linear(embedding_dim, embedding_dim)
         projections = {name: nn.Linear(dim, embedding_dim) for name, dim in self.features.dims.items()}

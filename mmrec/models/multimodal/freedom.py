@@ -58,7 +58,7 @@ class FREEDOM(BehaviourRecommender, EpochRecommender):
     ) -> None:
         super().__init__(spec, embedding_dim, n_layers, init_scale)
         if not 0 <= edge_dropout < 1:
-            raise ValueError(f"edge_dropout: expected a share from 0 up to, not including, 1, came {edge_dropout}")
+            raise ValueError(f"edge_dropout: expected a share from 0 up to, not including, 1, found {edge_dropout}")
         self.edge_dropout, self.content_weight = edge_dropout, content_weight
         self.whole = self.behaviour.propagation
         self.edges = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
@@ -128,7 +128,7 @@ def _shares(features: ItemFeatures, weights: dict[str, float]) -> list[Float[Ten
     if missing := [name for name in features.names if name not in weights]:
         raise ValueError(f"modality_weights: {missing[0]} has none; set it as modality_weights.{missing[0]}")
     if min(weights[name] for name in features.names) <= 0:
-        raise ValueError(f"modality_weights: expected weights above 0, came {weights}")
+        raise ValueError(f"modality_weights: expected weights above 0, found {weights}")
     parts = [weights[name] * features.present(name).float() for name in features.names]
     total = torch.stack(parts).sum(dim=0).clamp(min=1e-12)
     return [part / total for part in parts]

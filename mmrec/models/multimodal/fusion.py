@@ -117,10 +117,10 @@ class FusionRecommender(MixedRecommender):
     ) -> None:
         super().__init__(spec)
         if embedding_dim < 1:
-            raise ValueError(f"embedding_dim: expected at least 1, came {embedding_dim}")
+            raise ValueError(f"embedding_dim: expected at least 1, found {embedding_dim}")
         dropout = {"collaborative": 0.0, **dropout}  # missing in earlier configurations
         if set(dropout) != set(DROPOUT):
-            raise ValueError(f"dropout: expected {', '.join(DROPOUT)}, came {', '.join(dropout) or 'nothing'}")
+            raise ValueError(f"dropout: expected {', '.join(DROPOUT)}, found {', '.join(dropout) or 'nothing'}")
         is_for_new = float((~self.known_items).float().mean()) >= _SHARE_OF_NEW
         self.collaborative_dropout = _share(dropout, "collaborative", _COLLABORATIVE_DROPOUT if is_for_new else 0.0)
         self.modality_dropout, feature, self.history_dropout = (_share(dropout, name) for name in DROPOUT[:3])
@@ -302,7 +302,7 @@ def _share(dropout: dict[str, float | None], name: str, if_none: float | None = 
     """A fraction hidden in training. Raises ValueError if it is out of range."""
     share = if_none if dropout[name] is None else dropout[name]
     if share is None or not 0 <= share < 1:
-        raise ValueError(f"dropout.{name}: expected a share from 0 up to, not including, 1, came {dropout[name]}")
+        raise ValueError(f"dropout.{name}: expected a share from 0 up to, not including, 1, found {dropout[name]}")
     return share
 
 

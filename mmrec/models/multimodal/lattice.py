@@ -57,7 +57,7 @@ class LATTICE(BehaviourRecommender, EpochRecommender):
     ) -> None:
         super().__init__(spec, embedding_dim, n_layers, init_scale)
         if not 0 <= initial_share <= 1:
-            raise ValueError(f"initial_share: expected a share from 0 to 1, came {initial_share}")
+            raise ValueError(f"initial_share: expected a share from 0 to 1, found {initial_share}")
         self.initial_share, self.regularization = initial_share, regularization
         self.projections = nn.ModuleDict({name: nn.Linear(dim, content_dim) for name, dim in self.features.dims.items()})
         self.modality_weights = nn.Parameter(torch.zeros(len(self.features.names)))

@@ -59,7 +59,7 @@ class MGCN(BehaviourRecommender):
     ) -> None:
         super().__init__(spec, embedding_dim, n_layers, init_scale)
         if temperature <= 0:
-            raise ValueError(f"temperature: expected a number above 0, came {temperature}")
+            raise ValueError(f"temperature: expected a number above 0, found {temperature}")
         self.contrastive_weight, self.temperature, self.regularization = contrastive_weight, temperature, regularization
         self.of_users = Propagation(_shared_weights(spec), symmetric=False)
         self.similar, self.purifiers, self.preferences = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()

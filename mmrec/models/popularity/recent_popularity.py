@@ -29,14 +29,14 @@ class RecentPopularity(ClosedFormRecommender):
     def __init__(self, half_life_days: float = 30.0) -> None:
         super().__init__()
         if half_life_days <= 0:
-            raise ValueError(f"half_life_days: expected more than 0, came {half_life_days}")
+            raise ValueError(f"half_life_days: expected more than 0, found {half_life_days}")
         self.half_life_days = half_life_days
 
     def fit(self, spec: DatasetSpec) -> Self:
         """Raises LackingData if the interactions have no timestamps."""
         times = spec.train.timestamp
         if times is None:
-            raise LackingData("recent popularity needs the times of interactions, a column `timestamp`, and there is none")
+            raise LackingData("recent popularity requires the times of interactions in a column `timestamp`, which does not exist")
         weights = torch.zeros(spec.n_items, dtype=torch.float64)
         if len(times):
             age_days = (times.max() - times).double() / _DAY_S

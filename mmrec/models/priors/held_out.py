@@ -13,7 +13,7 @@ from mmrec.types import DatasetSpec
 _SHARE = 0.1
 
 
-def fit_apart(prior: Any, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Any:
+def fit_with_holdout(prior: Any, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Any:
     """Fit a linear model or a trend on all training interactions, with hyperparameters chosen on a tenth of them.
 
     A validation part of new items would choose them by the few items that happen to be held out.

@@ -40,7 +40,7 @@ class IALSFactors:
         seed: int = 0,
     ) -> None:
         if not (alpha and regularization and rank) or min(*alpha, *regularization, *rank) <= 0:
-            raise ValueError(f"alpha, regularization, rank: expected lists of numbers above 0, came {alpha}, {regularization}, {rank}")
+            raise ValueError(f"alpha, regularization, rank: expected lists of numbers above 0, found {alpha}, {regularization}, {rank}")
         self.alpha, self.regularization, self.rank, self.seed = alpha, regularization, rank, seed
         self.chosen: dict[str, Any] = {}
 
@@ -64,7 +64,7 @@ class IALSFactors:
         self.chosen = choices.plain()
         return cast("LinearFactors", best[1])
 
-    def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
+    def rejection_reason(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
         """Try the middle of each list at the smallest rank for a few iterations, if the data are large."""
         rank = min(self.rank)
         if (spec.n_users + spec.n_items) * rank <= _QUICK:

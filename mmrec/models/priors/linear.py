@@ -61,7 +61,7 @@ class LinearModel(Protocol):
 class CostlyLinearModel(LinearModel, Protocol):
     """A linear model that is slow on large data, and estimates beforehand whether it is worth fitting."""
 
-    def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
+    def rejection_reason(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
         """Return the reason why it would hardly rank the validation part better than `rival`; None if it may."""
         ...
 
@@ -101,10 +101,10 @@ class TimeAwareEASE:
         if not (regularization and time_weight and rank and min(regularization) > 0 and min(time_weight) >= 0 and min(rank) > 0):
             raise ValueError(
                 "regularization, time_weight, rank: expected lists of positive numbers (time_weight: at least 0), "
-                f"came {regularization}, {time_weight}, {rank}"
+                f"found {regularization}, {time_weight}, {rank}"
             )
         if time_span <= 0 or max_items < 1 or max_gib <= 0:
-            raise ValueError(f"time_span, max_items, max_gib: expected more than 0, came {time_span}, {max_items}, {max_gib}")
+            raise ValueError(f"time_span, max_items, max_gib: expected more than 0, found {time_span}, {max_items}, {max_gib}")
         self.regularization, self.time_weight, self.time_span = regularization, time_weight, time_span
         self.rank, self.max_items, self.seed, self.max_gib = rank, max_items, seed, max_gib
         self.chosen: dict[str, Any] = {}
@@ -137,7 +137,7 @@ class TimeAwareEASE:
         self.chosen = choices.plain()
         return factors.truncated(int(rank))
 
-    def objection(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
+    def rejection_reason(self, spec: DatasetSpec, valid: EvaluationSet, k: int, rival: LinearFactors) -> str | None:
         """Try the middle of each list on the most popular items, if these are a small part of those that fit."""
         n_known = len(spec.train.item_idx.unique())
         if 2 * n_known <= 3 * _PROBE_ITEMS:
@@ -224,7 +224,7 @@ class BestLinear:
 
     def __init__(self, models: dict[str, Callable[[], LinearModel]]) -> None:
         if not models:
-            raise ValueError("models: expected at least one, came none")
+            raise ValueError("models: expected at least one, found none")
         self.models = models
         self.best: LinearModel | None = None
         self.chosen: dict[str, Any] = {}
@@ -235,7 +235,7 @@ class BestLinear:
         left_out = {}
         made = {name: make() for name, make in self.models.items()}
         for name, model in sorted(made.items(), key=lambda one: isinstance(one[1], CostlyLinearModel)):
-            if best and isinstance(model, CostlyLinearModel) and (reason := model.objection(spec, valid, k, best[1])):
+            if best and isinstance(model, CostlyLinearModel) and (reason := model.rejection_reason(spec, valid, k, best[1])):
                 left_out[name] = reason
                 _log.info(f"linear: {name} is left out: {reason}")
                 continue
@@ -250,7 +250,7 @@ class BestLinear:
 def ndcg(factors: LinearFactors, valid: EvaluationSet, k: int) -> float:
     """The mean ndcg at `k` of the inner products; on large data over a fixed subsample of users."""
     scorer = FrozenScorer(factors.users, factors.items, factors.items[:, :0])
-    return mean(rank_and_evaluate(scorer, valid.thinned(_MAX_SCORES), [k])[f"ndcg@{k}"])
+    return mean(rank_and_evaluate(scorer, valid.subsampled(_MAX_SCORES), [k])[f"ndcg@{k}"])
 
 
 def time_gram(train: Interactions, place: Int64[Tensor, " n_items"], n: int, span: float) -> Float[Tensor, "n n"]:

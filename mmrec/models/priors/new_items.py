@@ -48,7 +48,7 @@ class NewItems:
             except LackingData as error:
                 reason = str(error)
         if tell:
-            _log.info(f"linear: nothing is predicted of new items, {reason}")
+            _log.info(f"linear: no prediction for new items, {reason}")
         return None
 
     def predict(self, vectors: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_items dim"]:

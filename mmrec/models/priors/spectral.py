@@ -61,7 +61,7 @@ class SpectralFactors:
         if not (rank and value_power and degree_power and smoothing and min(rank) > 0 and min(smoothing) >= 0):
             raise ValueError(
                 "rank, value_power, degree_power, smoothing: expected lists of numbers, the ranks above 0, smoothing at least 0, "
-                f"came {rank}, {value_power}, {degree_power}, {smoothing}"
+                f"found {rank}, {value_power}, {degree_power}, {smoothing}"
             )
         self.rank, self.value_power, self.degree_power, self.seed, self.smoothing = rank, value_power, degree_power, seed, smoothing
         self.chosen: dict[str, Any] = {}

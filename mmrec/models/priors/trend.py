@@ -30,7 +30,7 @@ class Trend:
 
     def __init__(self, half_life_days: Sequence[float] = _HALF_LIFE_DAYS) -> None:
         if not half_life_days or min(half_life_days) <= 0:
-            raise ValueError(f"half_life_days: expected a list of numbers above 0, came {half_life_days}")
+            raise ValueError(f"half_life_days: expected a list of numbers above 0, found {half_life_days}")
         self.half_life_days = half_life_days
         self.chosen: dict[str, Any] = {}
 

@@ -19,7 +19,7 @@ class CausalTransformer(nn.Module):
     def __init__(self, n_items: int, embedding_dim: int, n_layers: int, n_heads: int, dropout: float, max_length: int) -> None:
         super().__init__()
         if embedding_dim % n_heads:
-            raise ValueError(f"n_heads: expected a divisor of embedding_dim ({embedding_dim}), came {n_heads}")
+            raise ValueError(f"n_heads: expected a divisor of embedding_dim ({embedding_dim}), found {n_heads}")
         self.items = embedding_table(n_items, embedding_dim, _INIT_SCALE)
         self.positions = embedding_table(max_length, embedding_dim, _INIT_SCALE)
         self.layers = nn.ModuleList(CausalLayer(embedding_dim, n_heads, dropout) for _ in range(n_layers))

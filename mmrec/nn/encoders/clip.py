@@ -90,7 +90,7 @@ def build_image_model(architecture: str, weights: Path | None, seed: int = 0) ->
                 open_clip.load_checkpoint(holder, str(weights))
         except (RuntimeError, SafetensorError) as error:
             reason = str(error).strip().split("\n")[0]
-            raise ConfigError(f"encoders.image.pretrained: {weights} holds no weights of {architecture}: {reason}") from error
+            raise ConfigError(f"encoders.image.pretrained: {weights} has no weights of {architecture}: {reason}") from error
     return holder.get_submodule("visual")
 
 

@@ -133,4 +133,4 @@ class HGTEncoder(ConvolutionEncoder):
 
 def _check_heads(embedding_dim: int, n_heads: int) -> None:
     if n_heads < 1 or embedding_dim % n_heads:
-        raise ValueError(f"kg_encoder.n_heads: expected a divisor of embedding_dim, which is {embedding_dim}, came {n_heads}")
+        raise ValueError(f"kg_encoder.n_heads: expected a divisor of embedding_dim, which is {embedding_dim}, found {n_heads}")

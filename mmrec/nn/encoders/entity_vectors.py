@@ -38,7 +38,7 @@ def entity_table(graph: Graph, embedding_dim: int, pretrained: str | None) -> nn
         )
     rows = {name: row for row, name in enumerate(names)}
     found = [(entity, rows[name]) for entity, name in enumerate(graph.entities) if name in rows]
-    _log.info(f"kg_encoder.pretrained: {len(found):,} of {graph.n_entities:,} entities have vectors in {pretrained}; the others are drawn")
+    _log.info(f"kg_encoder.pretrained: {len(found):,} of {graph.n_entities:,} entities have vectors in {pretrained}; others are random")
     if found:
         entity, row = torch.tensor(found).unbind(1)
         scale = table.detach().square().mean().sqrt() / vectors.square().mean().sqrt().clamp(min=1e-12)
@@ -87,7 +87,7 @@ def read_entity_vectors(path: Path) -> tuple[Float[Tensor, "n dim"], list[str]]:
     except (SafetensorError, KeyError, TypeError, ValueError):
         is_sound = False
     if not is_sound:
-        raise ConfigError(f"kg_encoder.pretrained: {path} holds no entity vectors; `mmrec pretrain pretrain=kg` makes such a file")
+        raise ConfigError(f"kg_encoder.pretrained: {path} has no entity vectors; `mmrec pretrain pretrain=kg` makes such a file")
     return vectors, names
 
 

@@ -154,7 +154,7 @@ def _check_tag(architecture: str, tag: str, revision: str | None) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
         hub_id = open_clip.get_pretrained_cfg(architecture, tag)["hf_hub"]
         raise ConfigError(
-            f"encoders.image.revision: {architecture} {tag} ({hub_id}) needs its full commit hash (40 hex digits), came `{revision}`"
+            f"encoders.image.revision: {architecture} {tag} ({hub_id}) needs its full commit hash (40 hex digits), found `{revision}`"
         )
     return tag
 
@@ -163,12 +163,12 @@ def _trained_on(architecture: str, path: Path) -> str:
     """The training data according to the metadata of a weights file, else the file name."""
     if not path.is_file():
         remedy = "; `mmrec pretrain data=…` writes it" if architecture == TINY_CLIP else ""
-        raise MissingFile(f"encoders.image.pretrained: the weights {path} are not there{remedy}")
+        raise MissingFile(f"encoders.image.pretrained: the weights {path} do not exist{remedy}")
     try:
         with safe_open(path, "pt") as weights:
             data = (weights.metadata() or {}).get(TRAINED_ON)
     except SafetensorError as error:
-        raise ConfigError(f"encoders.image.pretrained: {path} is no safetensors file: {error}") from error
+        raise ConfigError(f"encoders.image.pretrained: {path} is not a safetensors file: {error}") from error
     return f"trained on {data}" if data else path.name
 
 

@@ -68,9 +68,9 @@ class BertTextEncoder:
         normalize: bool = True,
     ) -> None:
         if pooling not in POOLINGS:
-            raise ConfigError(f"encoders.text.pooling: `{pooling}` is no pooling; {nearest(pooling, POOLINGS)}")
+            raise ConfigError(f"encoders.text.pooling: `{pooling}` is not a pooling method; {nearest(pooling, POOLINGS)}")
         if max_length < 2:
-            raise ConfigError(f"encoders.text.max_length: expected at least 2 tokens, came {max_length}")
+            raise ConfigError(f"encoders.text.max_length: expected at least 2 tokens, found {max_length}")
         self.name, self.revision, self.pooling, self.max_length, self.normalize = name, revision, pooling, max_length, normalize
         self.folder = user_path(path_or_name) if user_path(path_or_name).is_dir() else None
         self.source = str(self.folder or path_or_name)
@@ -85,7 +85,7 @@ class BertTextEncoder:
         config: transformers.PretrainedConfig = self._from_pretrained(transformers.AutoConfig)
         longest = getattr(config, "max_position_embeddings", self.max_length)
         if self.max_length > longest:
-            raise ConfigError(f"encoders.text.max_length: {self.source} takes at most {longest} tokens, came {self.max_length}")
+            raise ConfigError(f"encoders.text.max_length: {self.source} takes at most {longest} tokens, found {self.max_length}")
         return config
 
     @property
@@ -199,6 +199,6 @@ def _check_hub_id(hub_id: str, revision: str | None) -> None:
         raise MissingFile(f"encoders.text.path_or_name: `{hub_id}` is neither a folder that exists nor a hub id of the form `owner/name`")
     if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
         raise ConfigError(
-            f"encoders.text.revision: `{hub_id}` is no folder here, and as a hub model it needs its full commit hash (40 hex digits), "
-            f"came `{revision}`: without one, the same command can mean other weights tomorrow"
+            f"encoders.text.revision: `{hub_id}` is not a folder, and a hub model requires its full commit hash (40 hex digits), "
+            f"found `{revision}`, since weights on the hub may change"
         )

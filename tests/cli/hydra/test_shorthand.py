@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from mmrec.cli.hydra.shorthand import spell_out
+from mmrec.cli.hydra.shorthand import expand_shorthand
 from mmrec.cli.main import main
 from mmrec.config.hydra.quoting import quote_paths
 from mmrec.errors import ConfigError
@@ -27,7 +27,7 @@ from mmrec.errors import ConfigError
     ],
 )
 def test_words_become_overrides(words: list[str], spelt: list[str]) -> None:
-    assert spell_out("data check", words) == spelt
+    assert expand_shorthand("data check", words) == spelt
 
 
 @pytest.mark.parametrize(
@@ -35,31 +35,31 @@ def test_words_become_overrides(words: list[str], spelt: list[str]) -> None:
     [
         ("data check", ["a", "--jsn", "b"], "--jsn: there is no such option; did you mean `--json`?"),
         ("data describe", ["a", "--outptu=b"], "--outptu=b: there is no such option; did you mean `--output`?"),
-        ("data check", ["a", "--json"], "--json: expected a file after it"),
-        ("data check", ["a", "b"], "`b`: expected one folder and overrides as key=value, `a` is a folder already"),
+        ("data check", ["a", "--json"], "--json: expected a file name after this option"),
+        ("data check", ["a", "b"], "`b`: expected a single folder and overrides as key=value; the folder `a` is already given"),
         ("data ingest", ["a"], "expected a folder to write: mmrec data ingest my_shop/ ready/"),
-        ("data ingest", ["a", "b", "c"], "`c`: expected one folder and overrides as key=value, `a` is a folder already"),
+        ("data ingest", ["a", "b", "c"], "`c`: expected a single folder and overrides as key=value; the folder `a` is already given"),
         ("data check", [], "expected a folder or data=…: mmrec data check my_shop/"),
     ],
 )
 def test_a_mistake_is_told(verb: str, words: list[str], said: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        spell_out(verb, words)
+        expand_shorthand(verb, words)
     assert str(refused.value) == said
 
 
 def test_the_second_word_of_ingest_is_the_folder_to_write() -> None:
-    assert spell_out("data ingest", ["a", "b c", "seed=1"]) == ["data=folder", "data.path='a'", "output='b c'", "seed=1"]
+    assert expand_shorthand("data ingest", ["a", "b c", "seed=1"]) == ["data=folder", "data.path='a'", "output='b c'", "seed=1"]
 
 
 def test_the_graph_has_data_of_its_own_by_default() -> None:
-    assert spell_out("data graph", []) == []
+    assert expand_shorthand("data graph", []) == []
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\x00="), min_size=1).filter(lambda text: not text.startswith("-")))
 def test_any_path_comes_through(path: str) -> None:
     assume(not path.startswith("~"))
-    override = OverridesParser.create().parse_override(spell_out("data check", [path])[1])
+    override = OverridesParser.create().parse_override(expand_shorthand("data check", [path])[1])
     assert override.get_key_element() == "data.path" and OmegaConf.create({"path": override.value()}).path == path
 
 
@@ -99,7 +99,7 @@ def test_a_home_folder_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_may_look_like_an_override(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a=b").mkdir()
-    assert spell_out("data ingest", ["a=b", "./c=d", "seed=1"]) == ["data=folder", "data.path='a=b'", "output='./c=d'", "seed=1"]
+    assert expand_shorthand("data ingest", ["a=b", "./c=d", "seed=1"]) == ["data=folder", "data.path='a=b'", "output='./c=d'", "seed=1"]
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_a_folder_of_any_printable_name_is_checked(
         pl.DataFrame({"user_id": ["u"]}).write_parquet(beside / name / "users.parquet")
         monkeypatch.setattr("sys.argv", ["mmrec", "data", "check", f"./{name}" if letter == "-" else name])
         main()
-        assert "is sound: 2 interactions, 1 users, 2 items" in capsys.readouterr().out, name
+        assert ": no problems; 2 interactions, 1 users, 2 items" in capsys.readouterr().out, name

@@ -78,5 +78,5 @@ def test_beside_a_process_group_nothing_is_forked(batches: TrainBatches, alone_i
 
 
 def test_a_negative_number_of_workers_is_refused(batches: TrainBatches) -> None:
-    with pytest.raises(ValueError, match=r"^n_workers: expected at least 0, came -1"):
+    with pytest.raises(ValueError, match=r"^n_workers: expected at least 0, found -1"):
         BatchLoader(batches, start=lambda: 0, n_workers=-1)

@@ -14,7 +14,7 @@ DAY = 86_400
 
 
 def make(folder: Path, **changed: object) -> Dataset:
-    """Users a, b, c with 3, 2 and 1 rows, of which one pair is there twice, once exactly; items x, y, z, and w with none."""
+    """Users a, b, c with 3, 2 and 1 rows, of which one pair is repeated, once exactly; items x, y, z, and w with none."""
     rows = [
         ("a", "x", 0, 5.0, "buy"),
         ("a", "x", 0, 5.0, "buy"),

@@ -122,7 +122,7 @@ def test_parts_of_parquet_and_times_in_milliseconds(tmp_path: Path) -> None:
     assert values["tables.interactions"][0] == "events" and "2 files" in values["tables.interactions"][1]
     assert values["columns.interactions.timestamp"][0] == "ts" and "milliseconds, 2020-09-13" in values["columns.interactions.timestamp"][1]
     assert values["columns.interactions.event"] == ("event", "buy, view")
-    assert "no table of items (texts and pictures of items stay unknown)" in found.missing
+    assert "no table of items (without texts and pictures of items)" in found.missing
 
 
 def test_orders_by_month_beside_returns_of_the_same_columns(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_small_numbers_may_be_an_order_but_hardly_times(tmp_path: Path) -> None:
 
 def test_a_folder_without_interactions_lists_what_was_seen(tmp_path: Path) -> None:
     write(tmp_path, {"items.csv": "sku,title\n1,A lamp\n2,A chair\n", "broken.parquet": "no\n", "notes.md": "x\n"})
-    with pytest.raises(DataError, match=r"expected a table that says which user had which item") as refused:
+    with pytest.raises(DataError, match=r"expected a table of user-item interactions") as refused:
         guess_settings(survey_folder(tmp_path))
     said = str(refused.value)
     assert "items.csv: `sku`, `title`" in said and "broken.parquet: not a Parquet file" in said and "notes.md" in said

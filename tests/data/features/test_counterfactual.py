@@ -105,7 +105,7 @@ def test_a_change_is_a_function_of_its_seed_and_leaves_the_rest_alone(modality: 
 
 
 def test_another_change_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected one of shuffled, noise, came rewired"):
+    with pytest.raises(ValueError, match="expected one of shuffled, noise, found rewired"):
         change_features(make_features(), "rewired", seeded())
-    with pytest.raises(ValueError, match="expected one of shuffled, noise, rewired, came dropped"):
+    with pytest.raises(ValueError, match="expected one of shuffled, noise, rewired, found dropped"):
         change_graph(make_graph(), "dropped", seeded())

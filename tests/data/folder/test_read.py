@@ -51,7 +51,7 @@ def test_whole_folder(tmp_path: Path) -> None:
     assert dataset.users is not None
     assert dataset.users.rows() == [("u1", 30), ("u3", 40)]
     assert dataset.notes == (
-        "1 of 3 items occur in the interactions only: nothing else is known of them",
+        "1 of 3 items only occur in the interactions and have no further information",
         "the entities of 1 of 3 items occur in no triple",
     )
 
@@ -136,7 +136,7 @@ def test_content_hash_follows_bytes_not_the_place(tmp_path: Path) -> None:
             r"item_entities.csv:3:item_id: expected an item that .* name, found `shoe_1`; did you mean `shoe-1`\? \[unknown-item\]",
         ),
         ({"item_entities": "item_id,entity\na,x1\n"}, "triples.csv: expected entities of items as heads or tails .*, found none, not `x1`"),
-        ({"item_entities": None}, "without an item_entities table items are entities under their own id"),
+        ({"item_entities": None}, "without a table item_entities, items are entities with the same id"),
         ({"item_entities": "item_id,entity\nz,ez\n", "triples": None}, "item_entities.csv:2:item_id: expected an item"),
         ({"item_entities": "item_id,entity\n"}, "item_entities.csv: expected at least one row"),
         ({"triples": "head,relation,tail\nea,made_by,\n"}, "triples.csv:2:tail: expected an id"),

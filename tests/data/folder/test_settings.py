@@ -57,7 +57,7 @@ def test_tables_columns_texts_and_pictures_are_where_it_says(folder: Path) -> No
     assert dataset.items["item_id"].to_list() == ["lamp", "sofa"]
     assert (dataset.text_columns, dataset.image_column) == (("label",), "photo")
     assert dataset.users is not None and dataset.users.rows() == [("anna", 30)]
-    said = "says how to read this folder: tables, columns, text_columns, image_column, features"
+    said = "configures how this folder is read: tables, columns, text_columns, image_column, features"
     assert dataset.notes[0] == f"{folder}/mmrec.yaml {said}"
 
 
@@ -99,18 +99,18 @@ def test_a_name_on_the_command_line_for_all_tables_beats_one_of_the_file_for_one
         ("tables:\n  interactions: ../x.csv\n", ":2: tables.interactions: expected a file, a glob or a folder inside "),
         ("tables:\n  interactions: /etc/passwd\n", ":2: tables.interactions: expected a file, a glob or a folder inside "),
         ("tables:\n  interactions: .\n", ":2: tables.interactions: expected a file, a glob or a folder inside "),
-        ("tables:\n  interactions: 'a**'\n", ":2: tables.interactions: `a**` is no glob: "),
+        ("tables:\n  interactions: 'a**'\n", ":2: tables.interactions: `a**` is not a valid glob: "),
         ("columns:\n  item: sku\n", ":2: columns.item: expected a column that mmrec knows; did you mean `item_id`?"),
         ("columns:\n  items:\n    user_id: sku\n", ":3: columns.items.user_id: expected a column of items that mmrec knows; "),
         ("columns:\n  items: sku\n", ":2: columns.items: expected a column that mmrec knows; did you mean `item_id`?"),
         ("columns: {item_id: [a]}\n", ":1: columns.item_id: expected text, found `['a']`"),
         ("text_columns: title\n", ":1: text_columns: expected a list, found `title`"),
         ("text_columns: [1]\n", ":1: text_columns: expected text, found `1`"),
-        ("a: 1\na: 2\n", ":2:1: not plain YAML: `a` is there twice"),
-        ("tables:\n  items: x\n  items: y\n", ":3:3: not plain YAML: `items` is there twice"),
-        ("tables: &x {}\ncolumns: *x\n", ":1:9: not plain YAML: anchors and aliases are not taken here"),
-        ("tables: !!python/name:os.system\n", ":1:9: not plain YAML: tags are not taken here"),
-        ("tables: ! x\n", ":1:9: not plain YAML: tags are not taken here"),
+        ("a: 1\na: 2\n", ":2:1: not plain YAML: `a` is repeated"),
+        ("tables:\n  items: x\n  items: y\n", ":3:3: not plain YAML: `items` is repeated"),
+        ("tables: &x {}\ncolumns: *x\n", ":1:9: not plain YAML: anchors and aliases are not allowed here"),
+        ("tables: !!python/name:os.system\n", ":1:9: not plain YAML: tags are not allowed here"),
+        ("tables: ! x\n", ":1:9: not plain YAML: tags are not allowed here"),
         ("tables: {<<: {items: x}}\n", ":1:10: not plain YAML: expected a name"),
         ("yes: 1\n", ":1:1: not plain YAML: expected a name; put it in quotes"),
         ("? [a]\n: 1\n", ":1:3: not plain YAML: expected a name"),
@@ -228,7 +228,7 @@ def test_what_is_wrong_in_a_part_is_named_by_its_file_and_line(parts: Path, tmp_
         ("test: held", "test: 7", ":2: tables.interactions.test: expected text, found `7`"),
         ("test: held", "test: ../held", ":2: tables.interactions.test: expected a file, a glob or a folder inside "),
         ("items: catalogue", "items: {train: catalogue}", ":3: tables.items: expected text, found `{'train': 'catalogue'}`"),
-        ("timestamp: zeit", "split: zeit", ":8: columns.split: the files say the parts already ("),
+        ("timestamp: zeit", "split: zeit", ":8: columns.split: the parts are already given by files ("),
     ],
 )
 def test_a_mistake_in_parts_is_one_message_with_its_line(parts: Path, old: str, new: str, said: str) -> None:
@@ -245,5 +245,5 @@ def test_parts_that_are_not_there_or_do_not_fit(parts: Path) -> None:
         read(parts, IN_PARTS)
     for name in ("train.csv", "dev.csv"):
         (parts / name).write_text("kunde,artikel,split\nanna,lamp,test\n")
-    with pytest.raises(DataError, match=r"train.csv: expected no column `split`, for that is what its file says"):
+    with pytest.raises(DataError, match=r"train.csv: expected no column `split`, since the file name gives it"):
         read(parts, IN_PARTS.replace("test: held, ", ""))

@@ -4,16 +4,16 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmrec.data.ingest.dictionary import Interned, TextOrder
+from mmrec.data.ingest.dictionary import DictionaryEncoder, TextOrder
 
 
 @given(st.lists(st.lists(st.text(max_size=20), max_size=8), max_size=5))
 def test_numbers_and_ranks_stand_for_the_texts(pieces: list[list[str]]) -> None:
-    interned = Interned()
-    numbers = [interned.numbers(pl.Series("item_id", piece, dtype=pl.String)) for piece in pieces]
+    encoder = DictionaryEncoder()
+    numbers = [encoder.encode(pl.Series("item_id", piece, dtype=pl.String)) for piece in pieces]
     every = [text for piece in pieces for text in piece]
-    assert interned.texts.to_list() == list(dict.fromkeys(every))
-    order = TextOrder(interned.texts)
+    assert encoder.texts.to_list() == list(dict.fromkeys(every))
+    order = TextOrder(encoder.texts)
     for piece, found in zip(pieces, numbers, strict=True):
         ranks = order.ranks(found)
         assert ranks.name == "item_id"

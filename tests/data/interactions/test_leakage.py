@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from mmrec.data.interactions.leakage import flag_columns, flag_relations, forget_future
+from mmrec.data.interactions.leakage import drop_future_triples, flag_columns, flag_relations
 from mmrec.data.interactions.split import Split, global_time, random_ratio, user_time
 
 INTERACTIONS = pl.DataFrame({"user_id": ["u", "v"] * 5, "item_id": list("abcdefghij"), "timestamp": [10 * i for i in range(10)]})
@@ -18,24 +18,24 @@ def triples(*times: int | None) -> pl.DataFrame:
 
 
 def test_what_became_known_after_the_first_held_out_moment_is_left_out() -> None:
-    kept, notes = forget_future(triples(0, 69, 70, None, 71, 1000), SPLIT)
+    kept, notes = drop_future_triples(triples(0, 69, 70, None, 71, 1000), SPLIT)
     assert kept["tail"].to_list() == ["0", "69", "None"]
     assert notes == ("3 of 6 triples became known when the first held-out interaction, at 70, or later: they were left out",)
 
 
 def test_without_a_validation_part_the_test_counts() -> None:
     split = Split(SPLIT.train, SPLIT.valid.clear(), SPLIT.test, "global_time")
-    assert forget_future(triples(70, 79, 80), split)[0]["tail"].to_list() == ["70", "79"]
+    assert drop_future_triples(triples(70, 79, 80), split)[0]["tail"].to_list() == ["70", "79"]
 
 
 def test_without_any_held_out_row_nothing_is_late() -> None:
     split = Split(SPLIT.train, SPLIT.valid.clear(), SPLIT.test.clear(), "global_time")
-    assert forget_future(triples(1000), split)[1] == ()
+    assert drop_future_triples(triples(1000), split)[1] == ()
 
 
 def test_nothing_is_said_where_nothing_is_late() -> None:
     for found in (triples(0, 69), triples(None, None), triples(99).drop("timestamp")):
-        kept, notes = forget_future(found, SPLIT)
+        kept, notes = drop_future_triples(found, SPLIT)
         assert kept.equals(found) and notes == ()
 
 
@@ -47,17 +47,15 @@ def test_nothing_is_said_where_nothing_is_late() -> None:
     ],
 )
 def test_other_splits_only_note(split: Split) -> None:
-    kept, (note,) = forget_future(triples(0, 1000), split)
+    kept, (note,) = drop_future_triples(triples(0, 1000), split)
     assert len(kept) == 2
-    assert note.startswith("1 of 2 triples became known") and f"split {split.name} does not part all rows at one moment" in note
+    assert note.startswith("1 of 2 triples became known") and f"split {split.name} does not cut all rows at one time" in note
 
 
 def test_interactions_without_times() -> None:
     split = random_ratio(INTERACTIONS.drop("timestamp"), valid_ratio=0.2, test_ratio=0.2, seed=1)
-    kept, notes = forget_future(triples(0, 1000), split)
-    assert len(kept) == 2 and notes == (
-        "triples have times and interactions have none: what the triples tell of the future cannot be left out",
-    )
+    kept, notes = drop_future_triples(triples(0, 1000), split)
+    assert len(kept) == 2 and notes == ("triples have times and interactions have none: future triples cannot be left out",)
 
 
 TOLD = ["average_rating", "averageRating", "rating_number", "n_ratings", "Number of ratings", "n_reviews", "review_count", "popularity"]

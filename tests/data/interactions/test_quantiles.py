@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmrec.data.interactions import quantiles as select
-from mmrec.data.interactions.quantiles import smallest
+from mmrec.data.interactions.quantiles import order_statistics
 
 NUMBERS = st.lists(st.one_of(st.integers(-5, 5), st.integers(-(10**11), 10**11)), min_size=1, max_size=40)
 
@@ -20,9 +20,9 @@ def test_it_is_what_sorting_gives(numbers: list[int], size: int, data: st.DataOb
         patch.setattr(select, "_BINS", 4)
         patch.setattr(select, "_FEW", 2)
         patch.setattr(select, "_AT_ONCE", 5)
-        assert smallest(lambda: iter([*pieces, pl.Series([], dtype=pl.Int64)]), ranks) == [sorted(numbers)[rank] for rank in ranks]
+        assert order_statistics(lambda: iter([*pieces, pl.Series([], dtype=pl.Int64)]), ranks) == [sorted(numbers)[rank] for rank in ranks]
 
 
 def test_many_equal_numbers_and_one_far_away() -> None:
     numbers = np.r_[np.full(200_000, 7), np.arange(100), 2**40]
-    assert smallest(lambda: iter([pl.Series(numbers)]), [0, 7, 150_000, len(numbers) - 1]) == [0, 7, 7, 2**40]
+    assert order_statistics(lambda: iter([pl.Series(numbers)]), [0, 7, 150_000, len(numbers) - 1]) == [0, 7, 7, 2**40]

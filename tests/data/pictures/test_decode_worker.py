@@ -152,7 +152,7 @@ def test_a_bomb_costs_one_error_and_little_memory() -> None:
 def test_a_picture_that_kills_the_process_is_one_problem() -> None:
     first = process()
     os.kill(first.pid, signal.SIGSEGV)
-    with pytest.raises(ValueError, match=r"breaks its decoder, which ended with -11"):
+    with pytest.raises(ValueError, match=r"crashes the decoder, which ended with -11"):
         decode_picture(encoded(colours(), "PNG"))
     assert process().pid != first.pid
 

@@ -70,7 +70,7 @@ def test_only_the_items_that_are_asked_for(web: Web, tmp_path: Path) -> None:
     [
         (Hosts(private=True), r"pictures are fetched only from hosts that you name: data\.allow_hosts=\[localhost\]"),
         (Hosts(("images.example",), private=True), r"the host `localhost` is not among those that may be fetched from \(images\.example\)"),
-        (Hosts(("localhost",)), r"localhost is .*, no address of the internet; where it is meant: data\.allow_private=true"),
+        (Hosts(("localhost",)), r"localhost is .*, not a public internet address; if it is intended: data\.allow_private=true"),
     ],
 )
 def test_nothing_is_fetched_from_where_it_may_not(web: Web, tmp_path: Path, hosts: Hosts, reason: str) -> None:
@@ -103,7 +103,7 @@ def test_a_host_that_is_silent_is_left_alone(tmp_path: Path, web: Web, monkeypat
     found = fetch_pictures([*dead, web.url("/a.png")], tmp_path, Hosts(("127.0.0.1", "localhost"), private=True))
     reasons = [reason for _, reason in found.values()]
     assert all("could not be fetched" in reason for reason in reasons[:N_SILENT])
-    assert all("gave no answer 8 times in a row and was not asked again" in reason for reason in reasons[N_SILENT:-1])
+    assert all("did not answer 8 times in a row and was not asked again" in reason for reason in reasons[N_SILENT:-1])
     assert reasons[-1] == ""
 
 

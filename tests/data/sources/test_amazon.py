@@ -258,7 +258,7 @@ def test_all_reviews_and_products_without_a_row(folder: Path) -> None:
     found = load(only(folder, reviews=lines(reviews_2018()), products=lines(PRODUCTS_2018[:1])), k_core=0)
     assert len(found.interactions) == 7
     assert found.items["item_id"].to_list() == ["B2", "B1", "B9"]
-    assert found.notes[0] == "2 of 3 items occur in the interactions only: nothing else is known of them"
+    assert found.notes[0] == "2 of 3 items only occur in the interactions and have no further information"
     assert found.counts[0] == RowCount("interactions", 7)
 
 
@@ -291,7 +291,7 @@ def test_broken_lines_and_values_are_named(folder: Path) -> None:
     ("changed", "expected"),
     [
         ({"category": "../../etc"}, "data.category: expected a name"),
-        ({"year": 2014}, "data.year: expected 2018 or 2023, came `2014`"),
+        ({"year": 2014}, "data.year: expected 2018 or 2023, found `2014`"),
         ({"relations": ("brnd",)}, "data.relations: the products of 2018 have no `brnd`; did you mean `brand`"),
         ({"year": 2023, "relations": ("also_buy",)}, "data.relations: the products of 2023 have no `also_buy`"),
     ],

@@ -123,21 +123,21 @@ def test_another_hash_is_refused(web: Web, tmp_path: Path) -> None:
 
 def test_without_a_hash_it_says_which_one_it_found(web: Web, tmp_path: Path) -> None:
     found = sha256_file(tmp_path / "ml-1m.zip")
-    with pytest.raises(DownloadError, match=rf"no hash is pinned for it, so it is not used; if you trust what came: data\.sha256={found}"):
+    with pytest.raises(DownloadError, match=rf"no hash is pinned for it, so it is not used; if you trust the file: data\.sha256={found}"):
         load(web, tmp_path, sha256=None)
     assert len(load(web, tmp_path, sha256=found).interactions) == 3
     assert web.paths() == ["/ml-1m.zip"]  # what came was kept
 
 
 def test_this_machine_is_no_place_to_fetch_from(web: Web, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="no address of the internet"):
+    with pytest.raises(DownloadError, match="not a public internet address"):
         load(web, tmp_path, allow_private=False)
 
 
 def test_an_archive_that_is_there(web: Web, tmp_path: Path) -> None:
     archive = str(tmp_path / "ml-1m.zip")
     found = load(web, tmp_path, sha256="0" * 64, archive=archive)
-    assert found.notes == (f"{archive} has sha256 {sha256_file(Path(archive))}, another than the archive that mmrec knows ({'0' * 64})",)
+    assert found.notes == (f"{archive} has sha256 {sha256_file(Path(archive))}, which differs from that of the known archive ({'0' * 64})",)
     assert load(web, tmp_path, archive=archive).notes == ()
     assert web.asked == []
     with pytest.raises(MissingFile, match=r"did you mean `ml-1m\.zip`"):
@@ -156,7 +156,7 @@ def test_films_that_only_ratings_name(web: Web, tmp_path: Path) -> None:
     archive = write(tmp_path / "mine.zip", ONE_M | {"ml-1m/ratings.dat": b"1::9999::3::9\n"})
     found = load(web, tmp_path, archive=str(archive))
     assert found.items.row(-1) == ("9999", None, None, None)
-    assert found.notes[1:] == ("1 of 5 items occur in the interactions only: nothing else is known of them",)
+    assert found.notes[1:] == ("1 of 5 items only occur in the interactions and have no further information",)
 
 
 def test_all_that_is_wrong_is_said_at_once(web: Web, tmp_path: Path) -> None:

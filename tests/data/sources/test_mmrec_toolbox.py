@@ -48,7 +48,7 @@ def test_all_files(tmp_path: Path) -> None:
     assert (found.values == text).all()
     assert dataset.vectors["image"].item_ids.to_list() == ["0", "2", "3"]
     assert (dataset.vectors["image"].values == image[[0, 2, 3]]).all()
-    assert dataset.notes == ("image_feat.npy: 1 of 4 rows are nothing but zeros: their items count as without",)
+    assert dataset.notes == ("image_feat.npy: 1 of 4 rows are all zeros: their items count as without",)
     assert dataset.text_columns == ()
 
 

@@ -52,8 +52,8 @@ def test_all_files(tmp_path: Path) -> None:
     assert dataset.triples is not None and dataset.triples.rows() == [("m.1", "film.actor", "m.2")]
     assert dataset.item_entities is not None and dataset.item_entities.rows() == [("10", "m.1")]
     assert dataset.notes == (
-        f"{tmp_path.name}.link: 1 of 2 rows are of items that nothing else names",
-        "1 of 3 items occur in the interactions only: nothing else is known of them",
+        f"{tmp_path.name}.link: 1 of 2 rows are of items that occur in no other table",
+        "1 of 3 items only occur in the interactions and have no further information",
         "items: `sound` (List) is not used as text unless data.text_columns says so",
         "2 of 3 items have no entity",
     )
@@ -115,7 +115,7 @@ def test_the_hash_is_of_every_file(tmp_path: Path) -> None:
             {"link": "item_id:token\tentity_id:token\n77\tm.1\n"},
             r"\.link: expected items that the interactions or the items name, found none",
         ),
-        ({"link": None}, "without an item_entities table items are entities under their own id"),
+        ({"link": None}, "without a table item_entities, items are entities with the same id"),
         ({"train_inter": PART.format("1\t2")}, r"expected the interactions whole or in parts, found .*\.inter and .*\.train\.inter"),
         (
             {"inter": None, "train_inter": PART.format("1\t2"), "test_inter": FILES["inter"]},

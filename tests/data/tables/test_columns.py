@@ -111,7 +111,7 @@ def test_times_of_typed_files(tmp_path: Path, value: object, seconds: int) -> No
             "user_id,item_id,timestamp\n1,2,1700000000000\n1,3,1700000000\n1,4,1700000002000\n",
             (
                 "t.csv:3:timestamp: expected a time in the unit of most rows, found `1700000000`, "
-                "which by its size is in another [mixed-time-units]"
+                "whose magnitude suggests another unit [mixed-time-units]"
             ),
         ),
         ("user_id,item_id,timestamp\n1,2,2020-01-01\n1,3,1700000000\n", "t.csv:3:timestamp: expected a time"),

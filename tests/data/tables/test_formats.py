@@ -52,7 +52,7 @@ def test_jsonl_with_absent_keys_and_mixed_types(tmp_path: Path) -> None:
     ("name", "content", "expected"),
     [
         ("t.csv", "", "t.csv: expected a header line"),
-        ("t.csv", "a,a\n1,2\n", "t.csv:1: the column `a` is there twice"),
+        ("t.csv", "a,a\n1,2\n", "t.csv:1: the column `a` is repeated"),
         ("t.csv", "a,b\n1,2\n3,4,5\n", "t.csv:3: expected 2 fields, as the header has, found 3"),
         ("t.csv", 'a,b\n1,x\n2,"y\n3,z\n', "t.csv:3: the quotes of this row don't match"),
         ("t.jsonl", "", "t.jsonl: expected one JSON object a line"),

@@ -48,7 +48,7 @@ def test_the_lowest_is_best_where_lower_is_better(metric: str, declared: list[st
         (0.3, {"a": 0.25}, "m is 20.0% above a, the only baseline, in test ndcg@20 (0.3000 against 0.2500)"),
         (0.25001, {"a": 0.25}, "m is level with a, the only baseline, in test ndcg@20 (0.2500 against 0.2500)"),
         (0.3, {"a": 0.0, "b": 0.0}, "m reaches 0.3000 in test ndcg@20, where every baseline is at zero"),
-        (0.3, {}, "m reaches 0.3000 in test ndcg@20, with no baseline beside it"),
+        (0.3, {}, "m reaches 0.3000 in test ndcg@20, without baselines for comparison"),
         (None, {"a": 0.1}, "m was not measured in test ndcg@20"),
     ],
 )

@@ -69,14 +69,14 @@ def test_a_metric_that_a_model_lacks_is_named() -> None:
 @pytest.mark.parametrize(
     ("baselines", "said"),
     [
-        ({}, "ours reaches 0.2450 in ndcg@20, with no baseline beside it"),
+        ({}, "ours reaches 0.2450 in ndcg@20, without baselines for comparison"),
         ({"pop": [0.0] * N_USERS}, "ours reaches 0.2450 in ndcg@20, where every baseline is at zero"),
         (
             {"a": [0.1] * N_USERS, "b": [0.05] * N_USERS},
             "ours is 145.0% above a, the best of 2 baselines, in ndcg@20 (0.2450 against 0.1000; 95%",
         ),
         ({"a": [u / 100 + 0.1 for u in range(N_USERS)]}, "−0.0500 to −0.0500, p < .001 after Holm)"),
-        ({"a": [0.245 + (-1) ** u / 100 for u in range(N_USERS)]}, ", which these users and seeds cannot tell apart"),
+        ({"a": [0.245 + (-1) ** u / 100 for u in range(N_USERS)]}, ", which is not significant with these users and seeds"),
     ],
 )
 def test_the_sentence_says_whichever_way_it_falls(baselines: dict[str, list[float]], said: str) -> None:

@@ -50,16 +50,16 @@ def test_who_is_off_the_front_is_dominated_by_one_on_it(drawn: list[Standing]) -
 
 def test_sentence_names_the_front_and_who_dominates_ours() -> None:
     models = [FUSION, POPULARITY, KNN, EASE]
-    start = "3 of 4 models are on the front, which no other one beats: ease, knn and popularity."
+    start = "3 of 4 models are on the Pareto front, which no other model dominates: ease, knn and popularity."
     assert describe_front(models) == start
     assert describe_front(models, "ease") == f"{start} ease is on it."
     assert (
         describe_front(models, "fusion")
-        == f"{start} fusion is not on it: ease and knn dominate it, no worse in accuracy, time and coverage."
+        == f"{start} fusion is not on it: ease and knn dominate it, with at least the same accuracy, time and coverage."
     )
     assert describe_front([FUSION, EASE], "fusion") == (
-        "1 of 2 models is on the front, which no other one beats: ease. "
-        "fusion is not on it: ease dominates it, no worse in accuracy, time and coverage."
+        "1 of 2 models is on the Pareto front, which no other model dominates: ease. "
+        "fusion is not on it: ease dominates it, with at least the same accuracy, time and coverage."
     )
 
 
@@ -88,7 +88,7 @@ def test_a_model_that_lacks_one_of_the_three_is_left_out() -> None:
     lists = {name: values for name, values in METRICS["lists"].items() if name != "fusion"}
     assert (
         pareto_view(METRICS | {"lists": lists}, RUN, "ndcg@20").sentence
-        == "2 of 2 models are on the front, which no other one beats: ease and knn."
+        == "2 of 2 models are on the Pareto front, which no other model dominates: ease and knn."
     )
 
 

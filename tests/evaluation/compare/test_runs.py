@@ -55,7 +55,7 @@ def test_one_comparison_needs_no_correction_and_an_effect_has_its_size() -> None
     (said,) = verdicts(compare_runs([make_run("a", BASE), make_run("b", values)], None, seed=0))
     # Mean .05; deviations .05 six times and -.15 twice: squares sum to .06, d = .05 / sqrt(.06 / 7).
     assert said.startswith(
-        "b cannot be told from a in ndcg@20: 11.1% above (0.5000 against 0.4500), p = .289, d = .54, higher for 75% of 8"
+        "b does not differ significantly from a in ndcg@20: 11.1% above (0.5000 against 0.4500), p = .289, d = .54, higher for 75% of 8"
     )
 
 
@@ -70,12 +70,12 @@ def test_seeds_that_disagree_take_a_finding_back() -> None:
     both = MeasuredRun("b", "runs/b", lucky.metrics, {}, pl.concat([lucky.per_user, luckless.per_user]), "s")
     comparison = compare_runs([first, both], None, seed=0)
     assert comparison.differences[0].p_holm < 0.05 and not comparison.differences[0].is_found
-    assert "b cannot be told from a" in verdicts(comparison)[0]
+    assert "b does not differ significantly from a" in verdicts(comparison)[0]
     assert seed_caveat(comparison).startswith("a is of one seed: ")
     assert seed_caveat(compare_runs([first, first, both], None, seed=0)).startswith("a, a are of one seed: ")
     assert seed_caveat(compare_runs([first, first], None, seed=0)).startswith("All runs are of one seed: ")
     assert seed_caveat(compare_runs([both, both], None, seed=0)) is None
-    assert "but with the seeds counted in the 95% interval is -0.1000 to +0.3000" in verdicts(comparison)[0]
+    assert "but the 95% interval that includes seeds is -0.1000 to +0.3000" in verdicts(comparison)[0]
 
 
 def test_runs_of_different_splits_are_refused_with_both_folders_and_hashes() -> None:
@@ -84,14 +84,14 @@ def test_runs_of_different_splits_are_refused_with_both_folders_and_hashes() -> 
 
 
 def test_a_metric_that_not_all_have_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"--metric: `ndcg@2` is not among .* did you mean `ndcg@20`\?"):
+    with pytest.raises(ConfigError, match=r"--metric: `ndcg@2` is not a common metric .* did you mean `ndcg@20`\?"):
         compare_runs([make_run("a", BASE), make_run("b", BASE)], "ndcg@2", seed=0)
 
 
 def test_runs_without_users_in_common_are_refused() -> None:
     other = make_run("b", BASE)
     strangers = MeasuredRun("b", "runs/b", other.metrics, {}, other.per_user.with_columns(user_id="x" + pl.col("user_id")), "s")
-    with pytest.raises(DataError, match=r"runs/b and runs/a: expected two users or more that both measured, found 0"):
+    with pytest.raises(DataError, match=r"runs/b and runs/a: expected at least two users common to both, found 0"):
         compare_runs([make_run("a", BASE), strangers], None, seed=0)
 
 

@@ -48,11 +48,11 @@ def test_rows_become_lists_and_everything_is_counted(data: EvaluationSet) -> Non
     assert (cleaning.test_users, cleaning.users_without_a_list, cleaning.users_with_short_lists) == (3, 1, 1)
     assert (cleaning.unknown_users, cleaning.unknown_items) == (("nobody", "none"), ("nowhere",))
     assert describe_cleaning(cleaning, 3) == [
-        "2 rows of users that the run does not know, left out (`nobody`, `none`, …)",
-        "1 rows of items that the run does not know, left out (`nowhere`, …)",
-        "1 rows of users with nothing in the test part, left out",
+        "2 rows of users that are not in the run, left out (`nobody`, `none`, …)",
+        "1 rows of items that are not in the run, left out (`nowhere`, …)",
+        "1 rows of users without test interactions, left out",
         "1 repeated rows, the best of each pair kept",
-        "1 rows of what the user had before the test part, filtered",
+        "1 rows of items with training or validation interactions of the user, filtered",
         "1 of 3 test users have no list and count with zero",
         "1 of 3 test users have a list shorter than 3",
     ]
@@ -83,9 +83,9 @@ def test_only_a_file_without_one_known_row_is_an_error(data: EvaluationSet) -> N
         rank_predictions(rows(("A", "x", 1.0)), INDEX, data, 3, 3)
     with pytest.raises(DataError, match="knows none of the item_ids, such as `X`"):
         rank_predictions(rows(("a", "X", 1.0)), INDEX, data, 3, 3)
-    with pytest.raises(DataError, match="no row is of a user and an item"):
+    with pytest.raises(DataError, match="no row has a user and an item"):
         rank_predictions(rows(("a", "X", 1.0), ("A", "x", 1.0)), INDEX, data, 3, 3)
-    with pytest.raises(DataError, match="expected one row or more"):
+    with pytest.raises(DataError, match="expected at least one row"):
         rank_predictions(rows().cast({"user_id": pl.String, "item_id": pl.String, "score": pl.Float64}), INDEX, data, 3, 3)
 
 

@@ -29,7 +29,7 @@ def test_says_what_was_found(html: str) -> None:
     page = Page(html)
     text = " ".join(page.text.split())
     for shown in (
-        "2 runs by ndcg@20",
+        "Comparison of 2 runs in ndcg@20",
         f"{EVIL} is 20.0% above a in ndcg@20 (0.5400 against 0.4500), p = .008",
         "+0.0900",
         "+20.0%",

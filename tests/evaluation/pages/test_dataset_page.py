@@ -73,7 +73,7 @@ def test_facts_and_cells(tmp_path: Path) -> None:
         "items": "3",
         "items without interactions": "1",
         "density": "33.333%",
-        "repeated pairs of user and item": "1",
-        "rows that repeat another exactly": "1",
+        "repeated user-item pairs": "1",
+        "exact duplicate rows": "1",
     }
     assert spread_cells(spread(pl.Series([1, 3]).to_numpy())) == ["1", "1.5", "2", "2.5", "2.98", "3", "2.0", "0.50"]

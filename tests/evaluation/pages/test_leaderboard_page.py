@@ -36,11 +36,11 @@ def folder(section: Section, tmp_path: Path) -> Path:
 def test_the_markdown_is_a_table_with_its_sentence_and_what_is_missing(folder: Path) -> None:
     text = (folder / "leaderboard.md").read_text(encoding="utf-8")
     assert "### shop, cold_item\n\nours is 27.4% above ease|" in text
-    assert "Mean over 2 seeds (1, 2), ± the deviation between them; 8 users; Δ: against ours, user by user." in text
+    assert "Mean over 2 seeds (1, 2), ± standard deviation over seeds; 8 users; Δ: paired difference to ours." in text
     assert "| model | recall@20 | ndcg@20 | Δ ndcg@20 | p (Holm) | coverage | fit |\n| --- | ---: |" in text
     assert "| ours | **0.2750 ± 0.0000** | **0.4650 ± 0.0071** |  |  | 0.60 | 5.0 s |" in text
     assert f"| ease\\|{EVIL} | 0.1750 ± 0.0000 | 0.3650 ± 0.0071 | **−0.1000 [−0.1000, −0.1000]** | 0.0078 | 0.60 | 5.0 s |" in text
-    assert "Not finished, and not in the tables: shop warm ours seed 3." in text
+    assert "Unfinished runs, not in the tables: shop warm ours seed 3." in text
 
 
 def test_the_json_holds_every_number(folder: Path, section: Section) -> None:
@@ -58,7 +58,7 @@ def test_the_page_shows_tables_and_charts_and_fetches_nothing(folder: Path) -> N
     html = (folder / "leaderboard.html").read_text(encoding="utf-8")
     check_self_contained(html)
     forest, pareto = map(rows_of, Page(html).charts.values())
-    assert EVIL not in html and "on the front" in html
+    assert EVIL not in html and "on the Pareto front" in html
     assert [(row["name"], round(row["mean"], 9)) for row in forest if "name" in row] == [("ease|" + EVIL, -0.1)]
     assert {row["y"] for row in pareto if row.get("name") == "ours"} == {0.465}
     assert "0.4650" in html and "−0.1000 [−0.1000, −0.1000]" in html and "shop warm ours seed 3" in html

@@ -20,11 +20,11 @@ def test_gaps_shares_ratios_and_what_would_have_to_move() -> None:
     assert (view.metric, view.kinds) == ("ndcg@20", ["age"])
     assert view.gaps == {"fusion": [UserGap(0.2, "18–25", "26–40")], "ease": [None]}
     (items,) = view.items
-    assert items.due == {"share of the catalogue": [0.5, 0.5], "share of training": [0.0, 1.0]}
+    assert items.due == {"share of the catalogue": [0.5, 0.5], "share of training interactions": [0.0, 1.0]}
     assert items.exposure["fusion"] == [(0.1, None), (0.9, 0.9)] and items.disparities["ease"] == (0.4, 0.1)
     (spec,) = Page(items.chart).charts.values()
     colours = spec["layer"][0]["encoding"]["color"]["scale"]
-    assert colours["domain"] == ["share of the catalogue", "share of training", "fusion", "ease"]
+    assert colours["domain"] == ["share of the catalogue", "share of training interactions", "fusion", "ease"]
     assert [one["expr"] for one in colours["range"]] == ["colour_due0", "colour_due1", "colour_c0", "colour_c1"]
     assert {(row["series"], row["group"]): row["value"] for row in rows_of(spec)}["fusion", "head"] == 0.9
 

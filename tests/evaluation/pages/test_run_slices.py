@@ -27,10 +27,10 @@ METRICS = {
 def test_a_sentence_says_for_whom_it_is_better_and_worse() -> None:
     assert describe_slice_tests(METRICS) == (
         "Against ease, the best baseline in ndcg@20: better for cold items and age 18–25; worse for users with few interactions; "
-        "no difference beyond chance for the other 1 group"
+        "no significant difference for the other 1 group"
     )
     alike = METRICS["slice_tests"] | {"groups": {"item_degree": {"cold": outcome(0.1, 0.05), "head": outcome(0.0, 1.0)}}}
-    assert describe_slice_tests({"slice_tests": alike}).endswith("ndcg@20: no difference beyond chance for all 2 groups")
+    assert describe_slice_tests({"slice_tests": alike}).endswith("ndcg@20: no significant difference for all 2 groups")
     assert describe_slice_tests({}) == ""
 
 

@@ -164,9 +164,9 @@ CASES: dict[str, tuple[Damage, str, tuple[str, ...]]] = {
         ("recommend",),
     ),
     "best cut": (cut(f"{CHECKPOINT}/tensors.safetensors"), f"{CHECKPOINT}/tensors.safetensors: expected sha256", ("evaluate",)),
-    "other shapes": (weights(narrow), f"{CHECKPOINT}: it holds no weights of this model: ", ("evaluate",)),
-    "an extra key": (weights(lambda state: state.update(extra=torch.zeros(1))), f"{CHECKPOINT}: it holds no weights", ("evaluate",)),
-    "a missing key": (weights(lambda state: state.pop(next(iter(state)))), f"{CHECKPOINT}: it holds no weights", ("evaluate",)),
+    "other shapes": (weights(narrow), f"{CHECKPOINT}: it has no weights of this model: ", ("evaluate",)),
+    "an extra key": (weights(lambda state: state.update(extra=torch.zeros(1))), f"{CHECKPOINT}: it has no weights", ("evaluate",)),
+    "a missing key": (weights(lambda state: state.pop(next(iter(state)))), f"{CHECKPOINT}: it has no weights", ("evaluate",)),
     "best.json cut": (cut("checkpoints/seed_2026/best.json"), "best.json: expected JSON", ("evaluate",)),
     "a path for the best": (
         lambda run: (run / "checkpoints/seed_2026/best.json").write_text(json.dumps({"checkpoint": str(run / "split")})),
@@ -208,7 +208,7 @@ def test_with_a_damaged_best_checkpoint_the_run_is_finished_as_the_message_says(
     with pytest.raises(DamagedCheckpoint, match=f"`mmrec train resume={run}` sets it aside and finishes the run"):
         verbs["evaluate"](run)
     verbs["resume"](run)
-    assert "validation had chosen it, the best of what is left is taken in its place" in capsys.readouterr().err
+    assert "it was selected by validation, and is replaced by the best remaining checkpoint" in capsys.readouterr().err
     lost = None if "best.json" in case or "path" in case else "epoch_0001_step_000000"
     best = {"checkpoint": "epoch_0003_step_000000", "metric": "val/ndcg@20", "value": None, "instead_of": lost}
     assert read_best(folder) == best and (folder / "damaged_epoch_0001_step_000000").is_dir() == (lost is not None)

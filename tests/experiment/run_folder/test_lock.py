@@ -37,7 +37,7 @@ def holder(tmp_path: Path) -> Iterator[BaseProcess]:
 
 def test_a_folder_that_another_process_holds_is_refused(holder: BaseProcess, tmp_path: Path) -> None:
     with (
-        pytest.raises(ConfigError, match=rf"^resume: process {holder.pid} on .* trains in .*run now; "),
+        pytest.raises(ConfigError, match=rf"^resume: process {holder.pid} on .* is training in .*run; "),
         lock_run(tmp_path / "run", "resume"),
     ):
         pass

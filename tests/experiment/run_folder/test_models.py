@@ -36,5 +36,7 @@ def test_a_model_that_another_version_fitted_is_refused_in_a_sentence(tmp_path: 
     del model.weights
     model.remember(spectrum=torch.ones(3))
     write_fitted(tmp_path, model, {"regularization": 2.0})
-    with pytest.raises(DamagedCheckpoint, match=r"fitted: expected `weights`, found none; another version of mmrec fitted it: train again"):
+    with pytest.raises(
+        DamagedCheckpoint, match=r"fitted: expected `weights`, found none; it was fitted by another version of mmrec, train again"
+    ):
         load_model(settings(), SPEC, {}, tmp_path)

@@ -33,7 +33,7 @@ class Favourite(ClosedFormRecommender):
     def __init__(self, item: int, unused: str) -> None:
         super().__init__()
         if not 0 <= item < 5:
-            raise ValueError(f"item: expected one of 5, came {item}")
+            raise ValueError(f"item: expected one of 5, found {item}")
         self.made.append({"item": item, "unused": unused})
         self.item = item
 
@@ -155,7 +155,7 @@ class Peak(Popularity):
 
     def __init__(self, width: float, unused: str = "") -> None:
         if width >= 1000:
-            raise ValueError(f"width: expected less than 1000, came {width}")
+            raise ValueError(f"width: expected less than 1000, found {width}")
         super().__init__()
         self.width = width
 

@@ -24,5 +24,5 @@ def test_number_of_settings(space: dict, n: float) -> None:
 
 @pytest.mark.parametrize("values", [[], 3, [1, 2, "exp"], [2, 1, "int"], [1, 1, "linear"], [0, 1, "log"], [0.5, 3, "int"]])
 def test_what_is_neither_is_refused(values: object) -> None:
-    with pytest.raises(ConfigError, match=r"^space\.a: expected .* came "):
+    with pytest.raises(ConfigError, match=r"^space\.a: expected .* found "):
         read_space({"a": values})

@@ -64,7 +64,7 @@ def test_the_most_frequent_items_take_part_as_far_as_memory_allows(caplog: pytes
 
 
 def test_no_room_at_all_is_said() -> None:
-    with pytest.raises(LackingData, match="hold no matrix of two items"):
+    with pytest.raises(LackingData, match="is too small for a matrix of two items"):
         EASE(10.0, max_gib=1e-9).fit(TRAIN)
 
 

@@ -76,5 +76,5 @@ def test_weighted_cosines_equal_to_dense_matrices(weighting: str) -> None:
 
 @pytest.mark.parametrize("wrong", [{"n_neighbors": 0}, {"shrinkage": -1.0}, {"weighting": "idf"}])
 def test_what_is_out_of_bounds_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))}.*: expected .* came"):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}.*: expected .* found"):
         ItemKNN(**wrong)

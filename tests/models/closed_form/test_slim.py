@@ -40,7 +40,7 @@ def test_by_hand() -> None:
 
 
 def test_a_penalty_below_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"l1 and l2: expected at least 0, came -1\.0"):
+    with pytest.raises(ValueError, match=r"l1 and l2: expected at least 0, found -1\.0"):
         SLIM(-1.0, 1.0)
 
 

@@ -90,7 +90,7 @@ def test_same_seed_same_scores() -> None:
 
 
 def test_what_it_needs_is_said() -> None:
-    with pytest.raises(LackingData, match="needs the times of interactions"):
+    with pytest.raises(LackingData, match="requires the times of interactions"):
         SASRec(DatasetSpec(1, 1, Interactions(torch.tensor([0]), torch.tensor([0]))))
     nobody = torch.zeros(0, dtype=torch.int64)
     empty = DatasetSpec(1, 2, Interactions(nobody, nobody, nobody))

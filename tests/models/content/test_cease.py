@@ -53,5 +53,5 @@ def test_without_content_it_is_ease() -> None:
 
 
 def test_a_share_is_from_0_to_1() -> None:
-    with pytest.raises(ValueError, match=r"share: expected a number from 0 to 1, came 1.5"):
+    with pytest.raises(ValueError, match=r"share: expected a number from 0 to 1, found 1.5"):
         AddEASE(share=1.5)

@@ -33,5 +33,5 @@ def test_the_loss_is_the_mean_squared_error_over_the_pairs(dropout: float) -> No
 def test_new_items_have_no_factors() -> None:
     model = DropoutNet(SPEC, embedding_dim=4, hidden_dim=6)
     assert not model.item_factors[N_WARM:].any() and model.item_factors[:N_WARM].any(dim=1).all()
-    with pytest.raises(ValueError, match=r"dropout: expected a share from 0 to 1, came 1.5"):
+    with pytest.raises(ValueError, match=r"dropout: expected a share from 0 to 1, found 1.5"):
         DropoutNet(SPEC, dropout=1.5)

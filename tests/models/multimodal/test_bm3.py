@@ -106,5 +106,5 @@ def test_absent_features_mean_nothing() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="bm3 needs items with text"):
         make_model(values={})
-    with pytest.raises(ValueError, match="dropout: expected a share from 0 up to, not including, 1, came 1"):
+    with pytest.raises(ValueError, match="dropout: expected a share from 0 up to, not including, 1, found 1"):
         make_model(dropout=1.0)

@@ -144,7 +144,7 @@ def test_absent_features_mean_nothing() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="freedom needs items with text"):
         make_model({})
-    with pytest.raises(ValueError, match="edge_dropout: expected a share from 0 up to, not including, 1, came 1"):
+    with pytest.raises(ValueError, match="edge_dropout: expected a share from 0 up to, not including, 1, found 1"):
         make_model(edge_dropout=1.0)
     with pytest.raises(ValueError, match=r"modality_weights: image has none; set it as modality_weights\.image"):
         make_model(weights={"text": 1.0})

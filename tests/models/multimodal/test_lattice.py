@@ -106,5 +106,5 @@ def test_the_vectors_of_a_batch_are_regularised() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="lattice needs items with text"):
         make_model({})
-    with pytest.raises(ValueError, match="initial_share: expected a share from 0 to 1, came 2"):
+    with pytest.raises(ValueError, match="initial_share: expected a share from 0 to 1, found 2"):
         make_model(initial_share=2)

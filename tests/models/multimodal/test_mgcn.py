@@ -111,5 +111,5 @@ def test_content_is_contrasted_with_behaviour_and_vectors_are_regularised() -> N
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="mgcn needs items with text"):
         make_model({})
-    with pytest.raises(ValueError, match="temperature: expected a number above 0, came 0"):
+    with pytest.raises(ValueError, match="temperature: expected a number above 0, found 0"):
         make_model(tau=0.0)

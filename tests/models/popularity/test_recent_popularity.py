@@ -19,7 +19,7 @@ def test_by_hand() -> None:
 
 
 def test_what_it_needs_is_said() -> None:
-    with pytest.raises(LackingData, match="needs the times of interactions"):
+    with pytest.raises(LackingData, match="requires the times of interactions"):
         RecentPopularity(1.0).fit(DatasetSpec(1, 1, Interactions(torch.tensor([0]), torch.tensor([0]))))
-    with pytest.raises(ValueError, match="half_life_days: expected more than 0, came 0"):
+    with pytest.raises(ValueError, match="half_life_days: expected more than 0, found 0"):
         RecentPopularity(0.0)

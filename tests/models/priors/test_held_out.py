@@ -4,7 +4,7 @@ import torch
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.priors.held_out import fit_apart, hold_out, with_choices
+from mmrec.models.priors.held_out import fit_with_holdout, hold_out, with_choices
 from mmrec.models.priors.ials import IALSFactors
 from mmrec.models.priors.linear import BestLinear
 from mmrec.models.priors.spectral import SpectralFactors
@@ -37,7 +37,7 @@ def test_what_new_items_cannot_tell_is_chosen_on_known_ones_and_fitted_to_all_in
     """Six kinds of items need six dimensions; with one, some kinds cannot be told apart."""
     spec, valid = data()
     prior = IALSFactors([3.0], [3.0], [1, N_KINDS])
-    factors = fit_apart(prior, spec, valid, 5)
+    factors = fit_with_holdout(prior, spec, valid, 5)
     assert prior.chosen["rank"] >= N_KINDS
     expected = IALSFactors([3.0], [3.0], [prior.chosen["rank"]]).fit(spec, valid, 5)
     assert all(torch.equal(one, other) for one, other in zip(factors, expected, strict=True))
@@ -48,6 +48,6 @@ def test_of_several_models_the_best_one_is_fitted_again() -> None:
     prior = BestLinear(
         {"spectral": lambda: SpectralFactors([1], [1.0], [0.5], smoothing=[1.0]), "ials": lambda: IALSFactors(rank=[N_KINDS])}
     )
-    factors = fit_apart(prior, spec, valid, 5)
+    factors = fit_with_holdout(prior, spec, valid, 5)
     assert prior.chosen["model"] == "ials" and isinstance(with_choices(prior), IALSFactors)
     assert torch.equal(factors.items, with_choices(prior).fit(spec, valid, 5).items)

@@ -74,8 +74,8 @@ def test_of_large_data_a_few_iterations_tell_whether_it_is_in_vain(
     model = IALSFactors([3.0], [1.0], [4])
     good = model.fit(spec, valid, 5)
     poor = good._replace(items=torch.zeros_like(good.items))
-    assert model.objection(spec, valid, 5, good) is None
+    assert model.rejection_reason(spec, valid, 5, good) is None
     monkeypatch.setattr("mmrec.models.priors.ials._QUICK", 0)
     monkeypatch.setattr("mmrec.models.priors.ials._HOPEFUL", 10.0)
-    assert model.objection(spec, valid, 5, poor) is None
-    assert "after 4 iterations it reaches ndcg@5" in (model.objection(spec, valid, 5, good) or "")
+    assert model.rejection_reason(spec, valid, 5, poor) is None
+    assert "after 4 iterations it reaches ndcg@5" in (model.rejection_reason(spec, valid, 5, good) or "")

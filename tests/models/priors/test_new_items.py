@@ -60,4 +60,4 @@ def test_what_is_too_large_is_left_out_and_said(
     monkeypatch.setattr("mmrec.models.content.ridge.MEMORY_BYTES", 100)
     with caplog.at_level("INFO"):
         assert Predicted(spec, vectors).without(()).shape == (N_ITEMS, 0)
-    assert "nothing is predicted of new items" in caplog.text and "GiB" in caplog.text
+    assert "no prediction for new items" in caplog.text and "GiB" in caplog.text

@@ -42,5 +42,5 @@ def test_dropout_is_of_training_only() -> None:
 
 
 def test_heads_divide_the_dimension() -> None:
-    with pytest.raises(ValueError, match=r"n_heads: expected a divisor of embedding_dim \(8\), came 3"):
+    with pytest.raises(ValueError, match=r"n_heads: expected a divisor of embedding_dim \(8\), found 3"):
         CausalTransformer(5, 8, 1, 3, 0.0, 6)

@@ -113,5 +113,5 @@ def test_checkpoint_holds_parameters_only_and_dropout_only_trains(which: int):
 
 @pytest.mark.parametrize("which", [1, 2])
 def test_heads_that_do_not_divide_the_vectors_are_refused(which: int):
-    with pytest.raises(ValueError, match=r"kg_encoder.n_heads: expected a divisor of embedding_dim, which is 8, came 3"):
+    with pytest.raises(ValueError, match=r"kg_encoder.n_heads: expected a divisor of embedding_dim, which is 8, found 3"):
         ENCODERS[which](make_graph(N_ENTITIES, 3), DIM, n_layers=1, dropout=0.0, n_heads=3)

@@ -128,14 +128,14 @@ def test_undecodable_picture_is_masked_and_the_cache_spares_the_weights(weights:
 
 
 def test_missing_or_foreign_weights(weights: Path, tmp_path: Path):
-    with pytest.raises(MissingFile, match=r"gone\.safetensors are not there; `mmrec pretrain data=…` writes it"):
+    with pytest.raises(MissingFile, match=r"gone\.safetensors do not exist; `mmrec pretrain data=…` writes it"):
         ClipImageEncoder("tiny_clip", str(tmp_path / "gone.safetensors"), None)
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"not safetensors")
-    with pytest.raises(ConfigError, match="is no safetensors file"):
+    with pytest.raises(ConfigError, match="is not a safetensors file"):
         ClipImageEncoder("tiny_clip", str(broken), None)
     write_tensors(broken, {"x": torch.zeros(2)})
-    with pytest.raises(ConfigError, match="holds no weights of tiny_clip"):
+    with pytest.raises(ConfigError, match="has no weights of tiny_clip"):
         _ = ClipImageEncoder("tiny_clip", str(broken), None).frozen
 
 
@@ -144,7 +144,7 @@ def test_wrong_arguments_name_the_nearest():
         ClipImageEncoder("ViT-B-23", None, None)
     with pytest.raises(ConfigError, match="did you mean `laion2b_s34b_b79k`"):
         ClipImageEncoder("ViT-B-32", "laion2b_s34b_b97k", COMMIT)
-    with pytest.raises(ConfigError, match=r"revision.*came `None`"):
+    with pytest.raises(ConfigError, match=r"revision.*found `None`"):
         ClipImageEncoder("ViT-B-32", "laion2b_s34b_b79k", None)
 
 

@@ -106,9 +106,9 @@ def test_fully_cached_run_loads_no_weights(folder: Path, tmp_path: Path):
 def test_wrong_arguments_name_the_key(folder: Path, tmp_path: Path):
     with pytest.raises(ConfigError, match=r"pooling: `men`.*did you mean `mean`"):
         encoder(folder, pooling="men")
-    with pytest.raises(ConfigError, match="takes at most 12 tokens, came 13"):
+    with pytest.raises(ConfigError, match="takes at most 12 tokens, found 13"):
         _ = encoder(folder, max_length=13).feature_dim
-    with pytest.raises(ConfigError, match=r"full commit hash.*came `main`"):
+    with pytest.raises(ConfigError, match=r"full commit hash.*found `main`"):
         BertTextEncoder("x", "google-bert/bert-base-uncased", "main", "mean", 12, True)
     with pytest.raises(MissingFile, match="neither a folder that exists nor a hub id"):
         encoder(tmp_path / "gone" / "deep")

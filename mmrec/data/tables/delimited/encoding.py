@@ -98,7 +98,7 @@ class TextEncoding:
         if self._look(path).is_utf8:
             return UTF8
         if self._others is None:
-            raise DataError(f"{path}: expected text, found bytes that are none in any known encoding; data.encoding= says which one it is")
+            raise DataError(f"{path}: expected text, found bytes that are invalid in all known encodings; set data.encoding=")
         self.read_as[path] = self._others
         return self._others
 

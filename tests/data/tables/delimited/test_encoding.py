@@ -45,7 +45,7 @@ def test_files_that_are_not_utf8_are_western_unless_that_cannot_be(tmp_path: Pat
     assert dataset.items["title"].to_list()[: text.count("|") + 1] == text.split("|")
     (note,) = [note for note in dataset.notes if "was read as" in note]
     odd = next(title for title in text.split("|") if not title.isascii())
-    assert f"items.csv was read as {guess}: `{odd.partition(',')[0]}` in line 2; data.encoding= says another" in note
+    assert f"items.csv was read as {guess}: `{odd.partition(',')[0]}` in line 2; set data.encoding= for another encoding" in note
 
 
 @pytest.mark.parametrize("name", ["items.csv", "items.jsonl"])

@@ -1,10 +1,10 @@
-"""mmrec.data.features.words: words of any script, those of two items or more; counterfactuals keep what they say they keep."""
+"""mmrec.data.features.bag_of_words: words of any script, those of two items or more; counterfactuals keep what they say they keep."""
 
 import pytest
 import torch
 
+from mmrec.data.features.bag_of_words import find_words, split_words
 from mmrec.data.features.counterfactual import NOISE, SHUFFLED, change_words
-from mmrec.data.features.words import find_words, split_words
 from mmrec.types import Words
 
 

@@ -1,4 +1,4 @@
-"""What a call may change of the process that makes it, and puts back."""
+"""Preserve the state of the calling process during a call."""
 
 import logging
 import os
@@ -13,17 +13,17 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def process_kept() -> Iterator[None]:
-    """Leaves warning filters, loggers, signal handlers, environment variables and torch's random state as they were before the block.
+def preserve_process_state() -> Iterator[None]:
+    """Restore warning filters, loggers, signal handlers, environment variables and the random state of torch after the block.
 
-    What a library changes of these when it is imported inside the block goes as well.
+    This also reverts changes by libraries that are imported within the block.
     """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(list(one.handlers), one.level, one.propagate, one.disabled, list(one.filters)) for one in loggers]
     environment, is_main = dict(os.environ), threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
-        with warnings.catch_warnings(), _random_state_kept():
+        with warnings.catch_warnings(), _preserve_random_state():
             yield
     finally:
         for one, (handlers_before, level, propagate, disabled, filters) in zip(loggers, before, strict=True):
@@ -39,7 +39,7 @@ def process_kept() -> Iterator[None]:
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def _preserve_random_state() -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

@@ -30,7 +30,7 @@ def find_run(path: str | Path, key: str = "run") -> Path:
     run_dir = user_path(path)
     if not is_finished(run_dir):
         lacking = next((name for name in _LAST if not (run_dir / name).is_file()), "")
-        what = f"holds no finished run (no {lacking})" if run_dir.is_dir() else "is not there"
+        what = f"has no finished run (no {lacking})" if run_dir.is_dir() else "does not exist"
         others = sorted(str(p.parent) for p in run_dir.parent.glob("*/run.json") if is_finished(p.parent))[-5:]
         raise MissingFile(f"{key}: {run_dir} {what}" + (f"; there are {', '.join(others)}" if others else ""))
     check_contents(run_dir)
@@ -46,7 +46,7 @@ def check_contents(run_dir: Path) -> None:
     for folder, folders, names in os.walk(root):
         for path in (Path(folder) / name for name in (*folders, *names)):
             if path.is_symlink() and not path.resolve().is_relative_to(root):
-                raise DataError(f"run: {path} is a link out of the run folder; put a copy of what is meant in its place")
+                raise DataError(f"run: {path} is a link to outside of the run folder; replace it by a copy of its target")
             if path.exists() and not (path.is_file() or path.is_dir()):
                 raise DataError(f"run: {path}: expected a file or a folder, found a pipe or a device; remove it")
         if Path(folder) == root / "logs" and "wandb" in folders and not (root / "logs" / "wandb").is_symlink():
@@ -54,9 +54,9 @@ def check_contents(run_dir: Path) -> None:
 
 
 @contextmanager
-def read_as_run(run_dir: Path) -> Iterator[None]:
+def convert_file_errors(run_dir: Path) -> Iterator[None]:
     """Convert exceptions about invalid content of a run's files to DataError within the block."""
     try:
         yield
     except (pl.exceptions.PolarsError, SafetensorError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"run: a file of {run_dir} is not as mmrec writes it: {type(error).__name__}: {error}") from error
+        raise DataError(f"run: a file of {run_dir} is invalid: {type(error).__name__}: {error}") from error

@@ -8,7 +8,7 @@ from mmrec.errors import ConfigError, MmrecError
 _T = TypeVar("_T")
 
 
-def refine(key: str, make: Callable[[], _T]) -> _T:
+def name_key_in_errors(key: str, make: Callable[[], _T]) -> _T:
     """Return the result of `make`, converting exceptions about invalid values to a ConfigError that names the key.
 
     Args:
@@ -23,11 +23,11 @@ def refine(key: str, make: Callable[[], _T]) -> _T:
     except MmrecError:
         raise
     except Exception as error:
-        if is_refusal(error):
+        if is_argument_error(error):
             raise ConfigError(f"{key}: {error}") from error
         raise
 
 
-def is_refusal(error: BaseException) -> bool:
+def is_argument_error(error: BaseException) -> bool:
     """Return whether an exception concerns an invalid value: ours, ValueError, TypeError, ImportError or Lightning's own."""
     return isinstance(error, MmrecError | ValueError | TypeError | ImportError) or type(error).__name__ == "MisconfigurationException"

@@ -1,4 +1,4 @@
-"""The words of a command line, or of a call, that Hydra composes a configuration from."""
+"""Prepare the overrides of a command line or call for Hydra."""
 
 import re
 from collections.abc import Sequence
@@ -9,30 +9,31 @@ from mmrec.config.hydra.quoting import quote_paths
 from mmrec.errors import ConfigError
 
 _OPEN = re.compile(r"data\.(features|inputs)[.=]")
-"""Keys with whatever names a person has below them: Hydra wants ++ for that."""
+"""Keys with user-defined names below them, for which Hydra requires the prefix ++."""
 
 
-def prepare_words(words: Sequence[str]) -> list[str]:
-    """Return the words as Hydra takes them: paths quoted, and open keys with the sign that adds them.
+def prepare_overrides(words: Sequence[str]) -> list[str]:
+    """Return overrides in the form that Hydra requires: paths quoted, and user-defined keys with the prefix ++.
 
     Raises:
-        ConfigError: for an override without a key, and for a number where a group takes a name: Hydra itself fails on both with a trace.
+        ConfigError: an override has no key, or a number as the choice of a group, on which Hydra itself fails with a traceback.
     """
     prepared = [f"++{word}" if _OPEN.match(word) else word for word in quote_paths(words)]
     groups = {path.name for path in files("mmrec.conf").iterdir() if path.is_dir()}
     for word in prepared:
         key, equals, value = word.partition("=")
         if equals and not key:
-            raise ConfigError(f"`{word}` is no override; expected key=value")
+            raise ConfigError(f"`{word}` is not a valid override; expected key=value")
         if key in groups and re.fullmatch(r"[-+.\d]+", value):
             raise ConfigError(no_choice(key, value))
     return prepared
 
 
-def resume_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words of a command line that Hydra composes, and, where they resume a run, the overrides of that run.
+def split_resume_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the arguments of a command line that resumes a run into those for Hydra and the overrides for the run.
 
-    Hydra would hold the overrides against the default configuration, which lacks what the run chose otherwise. A sweep stays Hydra's.
+    Hydra would apply these overrides to the default configuration, which may lack keys of the run. All arguments of a sweep, and of
+    commands that do not resume a run, are for Hydra.
     """
     runs = [word for word in words if word.lstrip("+").startswith("resume=")]
     if not runs or runs[-1].endswith(("=", "=null")) or {"-m", "--multirun"} & set(words):

@@ -18,7 +18,7 @@ from mmrec.files.storage import sha256_text, write_json
 from mmrec.types import DatasetSpec
 
 
-def tune_once(
+def tune_cached(
     make: Callable[..., Fittable],
     settings: dict[str, Any],
     search: Search,

@@ -1,6 +1,7 @@
-"""Configuration files from elsewhere: those that come with `--config-dir` or `hydra.searchpath`.
+"""Validate external configuration files, which `--config-dir` and `hydra.searchpath` add.
 
-`mmrec.config.check` sees what is built of them for mmrec. Before that, Hydra itself builds what stands under `hydra`: none of theirs may.
+Hydra constructs objects from the node `hydra` before `mmrec.config.check` validates the configuration, so external files must not change
+them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,13 +22,14 @@ _WITH_PARTS = ("launcher", "sweeper")
 
 
 def check_config_dirs(words: Sequence[str], config_name: str) -> None:
-    """Composes the configuration once without acting on it, where folders beside ours are named; returns at once where none is.
+    """Compose the configuration and validate its node `hydra`, if there are external folders.
 
-    Raises ConfigError where a file is no YAML, or where `hydra` holds anything to be built that our own configuration does not.
+    Raises:
+        ConfigError: a file is not valid YAML, or constructs objects in the node `hydra` that mmrec's own configuration does not.
     """
     arguments, _ = get_args_parser().parse_known_args(list(words))
     if arguments.config_path is not None:
-        raise ConfigError("--config-path: takes the place of everything that mmrec brings; add a folder with --config-dir")
+        raise ConfigError("--config-path: would replace all configuration files of mmrec; add a folder with --config-dir")
     overrides = list(arguments.overrides)
     if arguments.config_dir is None and not any("searchpath" in word for word in overrides):
         return
@@ -36,25 +38,23 @@ def check_config_dirs(words: Sequence[str], config_name: str) -> None:
     try:
         theirs, ours = _hydra_node(config_name, tuple(overrides)), _hydra_node(config_name, ())
     except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(
-            f"{arguments.config_dir or 'hydra.searchpath'}: a file is no YAML that a configuration may be: {error}"
-        ) from error
+        raise ConfigError(f"{arguments.config_dir or 'hydra.searchpath'}: a file is not a valid configuration in YAML: {error}") from error
     check_hydra_node(theirs, ours)
 
 
 def check_hydra_node(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    """Raises ConfigError where what stands under `hydra` holds anything to be built that our own configuration does not."""
+    """Raise ConfigError if an external node `hydra` constructs objects that mmrec's own configuration does not."""
     for key in _BUILT_BY_HYDRA:
         if theirs.get(key) != ours.get(key):
-            raise ConfigError(f"hydra.{key}: a configuration from elsewhere must not change it: it is run before anything is checked")
+            raise ConfigError(f"hydra.{key}: an external configuration must not change it, since it is executed before validation")
     for key in _WITH_PARTS:
         if any(_built(child) for child in (theirs.get(key) or {}).values()):
-            raise ConfigError(f"hydra.{key}: a configuration from elsewhere must not put objects or references there")
+            raise ConfigError(f"hydra.{key}: an external configuration must not contain objects or references here")
 
 
 @cache
 def _hydra_node(config_name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
-    """What stands under `hydra`, references unresolved."""
+    """The node `hydra` of a configuration, with references unresolved."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_module("mmrec.conf", version_base="1.3"):
         cfg = hydra.compose(config_name, list(overrides), return_hydra_config=True)
@@ -62,12 +62,12 @@ def _hydra_node(config_name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _built(node: Any) -> bool:
-    """Whether any of it names something to build, or stands for something that may."""
+    """Whether a node contains a `_target_`, or a reference, which may resolve to one."""
     return any(child == "_target_" or (isinstance(child, str) and "${" in child) for child in _leaves(node))
 
 
 def _leaves(node: Any) -> Iterator[Any]:
-    """Keys and values, at any depth."""
+    """Yield all keys and values at any depth."""
     if isinstance(node, dict):
         yield from node
         node = list(node.values())

@@ -1,4 +1,4 @@
-"""From the words of a call to the settings of an experiment, as the command line makes them of its own."""
+"""Convert the arguments of a Python call to the settings of an experiment, in the same way as the command line."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from mmrec.config.hydra.compose import compose_words
+from mmrec.config.hydra.compose import compose_overrides
 from mmrec.config.hydra.quoting import quoted
 from mmrec.config.resume import check_resume
 from mmrec.errors import ConfigError
@@ -18,42 +18,45 @@ if TYPE_CHECKING:
     from mmrec.experiment.settings import EvaluateSettings, TrainSettings
 
 _PLAIN = re.compile(r"(?!(true|false|null|nan|inf|yes|no|on|off)$)[A-Za-z_][\w./-]*", re.IGNORECASE)
-"""Texts that the grammar of overrides takes for a text as they are."""
+"""Texts that need no quotes in the grammar of overrides."""
 
 
-def words_of(settings: Mapping[str, Any]) -> list[str]:
-    """Return keys and values as overrides: `{"split": "global_time", "evidence": {"image": False}}` is `split=global_time
-    evidence.image=false`. A dictionary sets the keys in it, and leaves others as they are."""
+def to_overrides(settings: Mapping[str, Any]) -> list[str]:
+    """Convert keys and values to overrides.
+
+    For example, `{"split": "global_time", "evidence": {"image": False}}` gives `split=global_time` and `evidence.image=false`. A dictionary
+    only sets the keys that it contains.
+    """
     return [f"{key}={_literal(value)}" for key, value in _leaves(settings, "")]
 
 
 def train_settings_of(words: Sequence[str]) -> "TrainSettings":
-    """Return the settings of `mmrec train` with these words. Raises ConfigError as that ends, before any data are read."""
-    composed = compose_words("train", words)
+    """Return the settings of `mmrec train` with overrides. Raises ConfigError as the command does, before any data are read."""
+    composed = compose_overrides("train", words)
     check_resume(composed.cfg)
-    from mmrec.config.settings import train_settings  # imports lightning, which no mistake above has to wait for
+    from mmrec.config.settings import train_settings  # imports lightning, which is slow
 
     return train_settings(composed.cfg, composed.overrides)
 
 
 def train_settings_of_dataset(words: Sequence[str], name: str, keys: Mapping[str, Any]) -> "tuple[TrainSettings, Path]":
-    """Return the settings of `mmrec train` on a dataset in memory, and the folder in which it is to be written before.
+    """Return the settings of `mmrec train` on a dataset in memory, and the folder to which it has to be written first.
 
-    The dataset is kept in the run folder, which can so be measured and resumed as any other.
+    This folder is in the run folder, so that the run can be evaluated and resumed like any other.
 
     Args:
-        words: overrides; none of them names the data.
-        name: what the dataset is called.
-        keys: what `data` says beside the path.
+        words: overrides, none of which concerns `data`.
+        name: the name of the dataset.
+        keys: the keys of `data` other than the path.
 
     Raises:
-        ConfigError: as `train_settings_of`, and for words that name other data or a run to resume.
+        ConfigError: as `train_settings_of`; or an override selects other data or a run to resume.
     """
     for word in words:
         if re.match(r"[+~]*(data[.=@/]|data$|resume=)", word):
-            raise ConfigError(f"{word}: the data are the dataset that was given; leave one of the two out")
+            raise ConfigError(f"{word}: a dataset is already given as an argument; use only one of the two")
     folder = re.sub(r"[^\w.-]+", "_", name).strip(".") or "dataset"
-    composed = compose_words("train", [*words, "data=folder", f"data.path={quoted(folder)}", *words_of({"data": keys})])
+    composed = compose_overrides("train", [*words, "data=folder", f"data.path={quoted(folder)}", *to_overrides({"data": keys})])
     cfg = composed.cfg
     from mmrec.config.run_dir import free_run_dir  # imports torch
 
@@ -66,8 +69,8 @@ def train_settings_of_dataset(words: Sequence[str], name: str, keys: Mapping[str
 
 
 def evaluate_settings_of(words: Sequence[str]) -> "EvaluateSettings":
-    """Return the settings of `mmrec evaluate` with these words. Raises ConfigError as that ends."""
-    cfg = compose_words("evaluate", words).cfg
+    """Return the settings of `mmrec evaluate` with overrides. Raises ConfigError as the command does."""
+    cfg = compose_overrides("evaluate", words).cfg
     from mmrec.config.check import check
     from mmrec.config.settings import evaluate_settings
 
@@ -76,7 +79,7 @@ def evaluate_settings_of(words: Sequence[str]) -> "EvaluateSettings":
 
 
 def saved_settings(words: Sequence[str] = ()) -> "SavedSettings":
-    """Return how to make the model of a run again, with words as `mmrec evaluate` takes them: `data.path=…`, `trust_run=true`."""
+    """Return factories of the settings that restore the model of a run, with overrides of `mmrec evaluate` such as `data.path=…`."""
     from mmrec.experiment.run.scorers import SavedSettings
 
     def training(run_dir: Path) -> Any:
@@ -97,7 +100,7 @@ def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _literal(value: Any) -> str:
-    """A value in the grammar of overrides."""
+    """Format a value in the grammar of overrides."""
     if value is None:
         return "null"
     if isinstance(value, bool):

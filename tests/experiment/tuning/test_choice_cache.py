@@ -1,4 +1,4 @@
-"""mmrec.experiment.tuning.kept_choices: the second time nothing is searched, and whatever decides the choice is part of its name."""
+"""mmrec.experiment.tuning.choice_cache: the second time nothing is searched, and whatever decides the choice is part of its name."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from torch import Tensor
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.experiment.tuning.kept_choices import tune_once
+from mmrec.experiment.tuning.choice_cache import tune_cached
 from mmrec.experiment.tuning.space import Search
 from mmrec.models.recommender import ClosedFormRecommender
 from mmrec.types import DatasetSpec, Features, Interactions
@@ -32,7 +32,7 @@ class Favourite(ClosedFormRecommender):
     def __init__(self, item: int) -> None:
         super().__init__()
         if not 0 <= item < 5:
-            raise ValueError(f"item: expected one of 5, came {item}")
+            raise ValueError(f"item: expected one of 5, found {item}")
         self.item = item
 
     def fit(self, spec: DatasetSpec) -> Self:
@@ -56,7 +56,7 @@ def tuned(folder: Path, **changes: Any) -> tuple[int, list[int], bool]:
     """The item chosen, the items fitted on the way, and whether it was tuned before."""
     given = {"settings": {"_target_": "Favourite"}, "search": SEARCH, "spec": SPEC, "valid": valid(3), "metric": "ndcg@2"} | changes
     Favourite.fitted = []
-    best, before = tune_once(Favourite, **given, folder=folder / "baselines")
+    best, before = tune_cached(Favourite, **given, folder=folder / "baselines")
     assert best.n_trials == 3 and best.scorer.item == best.parameters["item"]
     return best.parameters["item"], Favourite.fitted, before
 

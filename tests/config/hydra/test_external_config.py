@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrec.config.hydra.their_config import check_config_dirs
+from mmrec.config.hydra.external_config import check_config_dirs
 from mmrec.errors import ConfigError
 from mmrec.schemas import register_schemas
 
@@ -29,8 +29,8 @@ def test_plain_values_may_be_given(tmp_path: Path) -> None:
         ("hydra:\n  job_logging:\n    handlers:\n      x:\n        class: os.mkdir\n", "hydra.job_logging"),
         ("hydra:\n  hydra_logging: ${x}\n", "hydra.hydra_logging"),
         ("hydra:\n  sweeper:\n    params:\n      a: ${x}\n", "hydra.sweeper"),
-        ("seed: !!python/name:os.system\n", "no YAML"),
-        ("seed: [\n", "no YAML"),
+        ("seed: !!python/name:os.system\n", "not a valid configuration in YAML"),
+        ("seed: [\n", "not a valid configuration in YAML"),
     ],
 )
 def test_what_hydra_would_build_is_refused(tmp_path: Path, text: str, key: str) -> None:
