@@ -204,7 +204,7 @@ def superiority(differences: Differences) -> float:
 
 
 def _matrix(wide: pl.DataFrame) -> Values:
-    return np.ascontiguousarray(wide.drop(USER_ID).cast(pl.Float64).to_numpy().T)
+    return np.ascontiguousarray(wide.drop(USER_ID).cast(pl.Float64).to_numpy().T, dtype=np.float64)
 
 
 def _resampled(by_seed: Float64[np.ndarray, " n_seeds"], rng: np.random.Generator) -> float:
