@@ -11,8 +11,11 @@ os.environ.setdefault("POLARS_MAX_THREADS", "2")
 
 from jaxtyping import install_import_hook
 
-with install_import_hook("mmrec", "beartype.beartype"):
-    import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
+import tests.signatures  # noqa: F401  before the hook that uses it
+
+install_import_hook("mmrec", "tests.signatures.checked")  # stays: it acts on what is imported later
+
+import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
 
 import copy
 import fcntl

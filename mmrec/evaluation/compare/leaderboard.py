@@ -195,7 +195,8 @@ def _aligned(models: Sequence[MeasuredModel], metric: str) -> list[Values]:
         common = common.join(table.select(keys), on=keys, how="semi")
     joined = [common.join(table, on=keys) for table in tables]
     wide = [table.pivot("seed", index=USER_ID, values=metric).sort(USER_ID).drop(USER_ID) for table in joined]
-    return [frame.select(sorted(frame.columns)).cast(pl.Float64).fill_null(float("nan")).to_numpy().T for frame in wide]
+    filled = [frame.select(sorted(frame.columns)).cast(pl.Float64).fill_null(float("nan")) for frame in wide]
+    return [frame.to_numpy().T.astype(np.float64, copy=False) for frame in filled]
 
 
 def _mean(values: Sequence[float]) -> float | None:

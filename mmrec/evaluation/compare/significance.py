@@ -20,7 +20,7 @@ from jaxtyping import Float64
 
 from mmrec.types import USER_ID
 
-Values = Float64[np.ndarray, "n_seeds n_users"]
+Values = Float64[np.ndarray, "_n_seeds n_users"]
 Differences = Float64[np.ndarray, " n_users"]
 N_RESAMPLES, N_PERMUTATIONS = 1000, 9999
 EXACT_USERS, MANY_USERS = 13, 50_000
@@ -204,7 +204,7 @@ def superiority(differences: Differences) -> float:
 
 
 def _matrix(wide: pl.DataFrame) -> Values:
-    return np.ascontiguousarray(wide.drop(USER_ID).cast(pl.Float64).to_numpy().T)
+    return np.ascontiguousarray(wide.drop(USER_ID).cast(pl.Float64).to_numpy().T, dtype=np.float64)
 
 
 def _resampled(by_seed: Float64[np.ndarray, " n_seeds"], rng: np.random.Generator) -> float:

@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mmrec.errors import ConfigError
@@ -43,7 +43,7 @@ def is_range(values: Sequence[Any]) -> bool:
     return len(values) == 3 and len(numbers) == 2 and isinstance(values[2], str)
 
 
-def read_space(space: dict[str, list[Any]]) -> dict[str, list[Any] | Range]:
+def read_space(space: Mapping[str, Any]) -> dict[str, list[Any] | Range]:
     """Parse ranges. Raises ConfigError, naming the key, for empty lists and invalid ranges."""
     read: dict[str, list[Any] | Range] = {}
     for name, values in space.items():

@@ -69,7 +69,7 @@ class VBPR(GradientRecommender):
         """The vectors [γ_u, θ_u, 1]."""
         return F.pad(own, (0, 1), value=1.0)
 
-    def _item_vectors(self, *rows: tuple[Float[Tensor, "*n factors"], Int64[Tensor, "*n"]]) -> list[Float[Tensor, "*n dim"]]:
+    def _item_vectors(self, *rows: tuple[Float[Tensor, "... factors"], Int64[Tensor, "..."]]) -> list[Float[Tensor, "... dim"]]:
         """The vectors [γ_i, E f_i, β_i + β'ᵀf_i] of items, given pairs of their γ_i and β_i and their indices."""
         shown = [own.new_zeros(()) for own, _ in rows]
         for name, projection in self.projections.items():
