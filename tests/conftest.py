@@ -9,14 +9,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("POLARS_MAX_THREADS", "2")
 
-from jaxtyping import install_import_hook
+import tests.signatures  # noqa: F401  first: it checks the signatures of what is imported later
 
-import tests.signatures  # noqa: F401  before the hook that uses it
-
-install_import_hook("mmrec", "tests.signatures.checked")  # stays: it acts on what is imported later
-
+# isort: split
 import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
 
+# isort: split
 import copy
 import fcntl
 import shutil

@@ -1,4 +1,4 @@
-"""The checker of mmrec's signatures at run time, which the tests' import hook applies: beartype, as types are meant here."""
+"""Check the signatures of mmrec at run time, jaxtyping's shapes included, in all modules that are imported after this one."""
 
 import warnings
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any
 
 from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintException, BeartypeDecorHintPep585DeprecationWarning
+from jaxtyping import install_import_hook
 
 _beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for mypy
 
@@ -18,3 +19,6 @@ def checked(function: Callable[..., Any]) -> Callable[..., Any]:
             return _beartype(function)
         except BeartypeDecorHintException:
             return function
+
+
+install_import_hook("mmrec", f"{__name__}.checked")

@@ -48,7 +48,9 @@ class ItemFeatures(nn.Module):
         for name in self.names:
             yield name, self.values(name), self.present(name)
 
-    def project(self, name: str, projection: Callable[[Tensor], Tensor], *item_idx: Int64[Tensor, "..."]) -> list[Float[Tensor, "... width"]]:
+    def project(
+        self, name: str, projection: Callable[[Tensor], Tensor], *item_idx: Int64[Tensor, "..."]
+    ) -> list[Float[Tensor, "... width"]]:
         """Project the features of the items in each of `item_idx`, via the whole catalogue if that is less work."""
         values = self.values(name)
         if len(values) < sum(idx.numel() for idx in item_idx):
