@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from mmrec.errors import MissingExtra
 
 EXTRAS = {
+    "adapters": ("peft",),
     "pictures": ("open_clip", "torchvision"),
     "graph": ("defusedxml", "pyoxigraph", "torch_geometric"),
     "tune": ("optuna",),

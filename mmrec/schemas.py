@@ -65,10 +65,25 @@ class Selection:
 
 @dataclass
 class TuneConfig:
-    """Hyperparameter search for the trained model."""
+    """Hyperparameter search for the trained model, and the encoders that are trained with it; see `mmrec.nn.adapters.tuning`."""
 
     minutes: float | None = None
     space: Node = field(default_factory=dict)
+    text: str = "none"
+    n_layers: int | None = 2
+    rank: int = 8
+    alpha: float = 16.0
+    modules: list[str] | None = None
+    width: int = 32
+    n_tokens: int = 8
+    max_items_per_step: int | None = 256
+    group_size: int = 32
+    lr: float | None = None
+    weight_decay: float = 0.01
+    layer_decay: float = 1.0
+    warmup_steps: int = 0
+    frozen_epochs: int = 0
+    gradient_checkpointing: bool = False
 
 
 @dataclass
@@ -130,6 +145,7 @@ class PretrainConfig:
     """The top level of `conf/pretrain.yaml`."""
 
     data: Node = field(default_factory=dict)
+    encoders: Node = field(default_factory=dict)
     trusted_packages: list[str] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
     seed: int = MISSING

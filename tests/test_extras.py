@@ -17,6 +17,7 @@ from mmrec.extras import EXTRAS, is_installed, needs
 PROJECT = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OF_DEVELOPMENT = {"all", "dev", "docs"}
 REFUSED: list[tuple[str, list[str]]] = [
+    ("adapters", ["train", "data.path={texts}", "tune.text=lora"]),
     ("pictures", ["train", "data.path={shop}", "image_encoder=tiny_clip", "encoders.image.pretrained=null"]),
     ("pictures", ["pretrain", "data=folder", "data.path={shop}"]),
     ("graph", ["train", "data.path={shop}", "kg_encoder=hgt"]),

@@ -1,4 +1,4 @@
-"""The command `mmrec pretrain`: train tiny_clip or entity vectors on a dataset, and evaluate them on held-out data."""
+"""`mmrec pretrain`: trains tiny_clip, vectors of entities, or a text encoder on a dataset, and measures it on what was held out."""
 
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from mmrec.errors import ConfigError
 from mmrec.experiment.evidence import open_features
 from mmrec.experiment.pretrain import Card, Schedule, pretrain
 from mmrec.experiment.pretrain_graph import pretrain_graph
+from mmrec.experiment.pretrain_text import pretrain_text
 from mmrec.experiment.settings import GraphSettings
 from mmrec.files.storage import check_writable
-from mmrec.nn.encoders.text import minilm
+from mmrec.nn.encoders.text import BertTextEncoder, minilm
 from mmrec.schemas import PretrainConfig
-from mmrec.types import Dataset
+from mmrec.types import TEXT, Dataset
 
 _MAX_TEXT_TOKENS = 256
 
@@ -26,12 +27,17 @@ def pretrain_command(cfg: DictConfig) -> Card:
     """Train what the key `pretrain` selects, and return the card that was written. CLIP encodes texts with frozen MiniLM features."""
     check(cfg, PretrainConfig)
     check_writable(Path(cfg.output).parent, "output")
-    if cfg.pretrain not in ("clip", "kg"):
-        raise ConfigError(f"pretrain: expected clip or kg, found {cfg.pretrain}")
+    if cfg.pretrain not in ("clip", "kg", "text"):
+        raise ConfigError(f"pretrain: expected clip, kg or text, found {cfg.pretrain}")
     dataset: Dataset = build(cfg, "data")
     schedule = Schedule(cfg.seed, cfg.epochs, cfg.batch_size, cfg.learning_rate)
     if cfg.pretrain == "kg":
         return pretrain_graph(dataset, GraphSettings(**plain(cfg.graph)), cfg.kge, cfg.embedding_dim, Path(cfg.output), schedule)
+    if cfg.pretrain == "text":
+        encoder = build(cfg, f"encoders.{TEXT}")
+        if not isinstance(encoder, BertTextEncoder):
+            raise ConfigError(f"encoders.text._target_: pretrain=text needs an encoder of transformers, which {encoder.name} is not")
+        return pretrain_text(dataset, encoder, Path(cfg.output), schedule)
     store = open_features(cfg.features.store)
-    encoder, cache = minilm(cfg.paths.cache, _MAX_TEXT_TOKENS), Path(cfg.paths.cache)
-    return pretrain(dataset, encoder, cache, Path(cfg.output), schedule, store)
+    cache = Path(cfg.paths.cache)
+    return pretrain(dataset, minilm(cfg.paths.cache, _MAX_TEXT_TOKENS), cache, Path(cfg.output), schedule, store)

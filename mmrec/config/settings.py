@@ -21,6 +21,7 @@ from mmrec.config.saved import saved_config
 from mmrec.config.search import searched_space, with_values
 from mmrec.config.selection import check_selection
 from mmrec.config.task import make_task, selecting_metric, task_metrics
+from mmrec.config.tuning import encoder_settings
 from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
 from mmrec.errors import ConfigError
@@ -61,6 +62,7 @@ def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> T
         cfg, changes = _resumed(cfg, overrides)
     check(cfg, TrainConfig)
     check_selection(cfg)
+    encoder_settings(cfg, target(cfg, "model"))
     _check_loggers(cfg)
     run_dir = name_run_dir(cfg)
     ours = _searched(cfg, "model")
@@ -219,6 +221,7 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
         parts={name: partial(build, cfg, name) for name in _PARTS},
         priors={name: _called(cfg, name) for name in _PRIORS if cfg[name]},
         uses_interactions=cfg.evidence.get(COLLABORATIVE, True),
+        encoders=encoder_settings(cfg, kind),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from mmrec.argument_errors import name_key_in_errors
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
+from mmrec.experiment.encoders import add_encoders
 from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.settings import ModelSettings, SplitData, TrainingSettings
 from mmrec.experiment.tuning.lift import holds_out_new_items
@@ -88,6 +89,9 @@ def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any
         parts["encoders"] = {
             name: one.encoder.network() for name, one in spec.item_inputs.items() if isinstance(one.encoder, TrainableEncoder)
         }
-    return name_key_in_errors(
+    model = name_key_in_errors(
         "model", lambda: settings.make(spec=spec, **{name: part for name, part in (parts | priors).items() if name in takes})
     )
+    if settings.encoders is not None:
+        add_encoders(model, settings.encoders, spec)
+    return model

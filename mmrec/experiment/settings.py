@@ -19,6 +19,7 @@ from mmrec.data.interactions.split import Split
 from mmrec.experiment.run_folder.changes import Change
 from mmrec.experiment.tuning.search import Fittable
 from mmrec.models.recommender import Recommender
+from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.tasks.task import Declared, Task
 from mmrec.types import MODALITIES, Dataset, FeatureEncoder, Interactions
 
@@ -113,6 +114,17 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True)
+class EncoderSettings:
+    """The training of encoders with a model."""
+
+    tunings: Mapping[str, Tuning]
+    """By modality; those that are missing stay frozen."""
+    training: EncoderTraining
+    cache: Path
+    """The folder of all caches."""
+
+
+@dataclass(frozen=True)
 class ModelSettings:
     """The model of a training, and its parts."""
 
@@ -127,6 +139,8 @@ class ModelSettings:
     """The configured `linear` and `trend`, which are fitted first."""
     uses_interactions: bool = True
     """Whether interactions are allowed as evidence."""
+    encoders: EncoderSettings | None = None
+    """The encoders to train with the model."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
 from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candidate, with_settings_of
+from mmrec.experiment.encoders import describe_encoders, encoders_record, settle_encoders, write_adapters
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure_scorer
@@ -92,6 +93,8 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     }
     fit_s = {result.model: result.fit_s for result in reversed(results)}  # the first seed's
     about = describe_run(settings, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
+    if tuned := encoders_record(first):
+        about["tuned_encoders"] = tuned
     about["chosen"] = {str(result.seed): result.chosen for result in results if result.chosen}
     write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict()), "has_vectors": has_vectors})
     write_report(run_dir, evidence.dataset)
@@ -127,9 +130,12 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
         f"seed {training.seed}: {sum(p.numel() for p in model.parameters()):,} parameters"
         + (f", tokens {', '.join(model.modalities)}" if model.modalities else "")
     )
+    describe_encoders(model)
     task, folder = training.task(model), checkpoint_folder(settings.run_dir, training.seed)
     fit_s = made_s + fit(training, task, data, folder)
     load_best(model, folder)
+    settle_encoders(model, training.model.encoders, spec)
+    write_adapters(model, settings.run_dir / "adapters" / folder.name)
     searched = {"settings": dict(settings.searched)} if settings.searched else {}
     chosen = _chosen_in_training(model, data.valid_set())
     for name, values in chosen.items():

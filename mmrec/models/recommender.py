@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
 from mmrec.models.fold_in import FoldInByRegression, mean_for_new, occurring
+from mmrec.nn.encoders.pretrained import PretrainedEncoder
 from mmrec.types import DatasetSpec
 
 
@@ -323,6 +324,15 @@ class EpochRecommender(GradientRecommender):
 
         It is not called when training is resumed within an epoch, so its results must be part of the `state_dict`.
         """
+
+
+@runtime_checkable
+class TunesEncoders(Protocol):
+    """A model that can train encoders of items; they are given to it after its construction."""
+
+    def tune_encoders(self, encoders: Mapping[str, PretrainedEncoder]) -> None:
+        """Replace the frozen features of these modalities by vectors of `mmrec.nn.encoders.tuned.TunedEncoder`s."""
+        ...
 
 
 class Closed(NamedTuple):

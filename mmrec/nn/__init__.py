@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from mmrec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from mmrec.nn.adapters.tuning import EncoderTraining as EncoderTraining
+    from mmrec.nn.adapters.tuning import Tuning as Tuning
     from mmrec.nn.backbones.backbone import Backbone as Backbone
     from mmrec.nn.backbones.item_table import ItemTable as ItemTable
     from mmrec.nn.backbones.lightgcn import LightGCN as LightGCN
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        ".adapters.tuning": "EncoderTraining Tuning",
         ".backbones.backbone": "Backbone",
         ".backbones.item_table": "ItemTable",
         ".backbones.lightgcn": "LightGCN",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
@@ -57,3 +58,23 @@ class ItemFeatures(nn.Module):
             projected = projection(values)
             return [look_up(projected, idx) for idx in item_idx]
         return [projection(look_up(values, idx)) for idx in item_idx]
+
+
+def centre_and_scale(values: Float[Tensor, "n dim"], present: Bool[Tensor, " n"]) -> tuple[Float[Tensor, " dim"], Float[Tensor, ""]]:
+    """The mean of each column, and the root of the mean variance of all columns, over items that have the modality.
+
+    Without any such item, 0 and 1.
+    """
+    known = values[present]
+    if not len(known):
+        return values.new_zeros(values.shape[1]), values.new_ones(())
+    centre = known.mean(dim=0)
+    return centre, (known - centre).pow(2).mean().sqrt().clamp(min=1e-12)
+
+
+def standardize(values: Float[Tensor, "n dim"], present: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:
+    """Centre columns, and scale all of them equally to unit variance on average, over items with the modality; absent rows are zero."""
+    if not present.any():
+        return values
+    centre, scale = centre_and_scale(values, present)
+    return torch.where(present[:, None], (values - centre) / scale, 0.0)

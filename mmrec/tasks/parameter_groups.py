@@ -6,6 +6,7 @@ from torch import nn
 
 from mmrec.errors import nearest
 from mmrec.nn.encoders.pretrained import PretrainedEncoder
+from mmrec.tasks.encoder_training import encoder_groups, tuned_encoders
 
 TABLES, NETWORKS, ENCODERS = "tables", "networks", "encoders"
 ROLES = (TABLES, NETWORKS, ENCODERS)
@@ -17,6 +18,7 @@ def sort_parameters(module: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Return the parameters of a module by role, each once.
 
     `encoders` are the parameters of each `PretrainedEncoder`, `tables` the weights of all other `nn.Embedding`, and `networks` all others.
+    Parameters that are not trained have no role.
     """
     parts = [part for part in module.modules() if isinstance(part, PretrainedEncoder)]
     encoders = list({id(parameter): parameter for part in parts for parameter in part.parameters()}.values())
@@ -25,18 +27,26 @@ def sort_parameters(module: nn.Module) -> dict[str, list[nn.Parameter]]:
     tables = [weight for weight in embeddings if id(weight) not in taken]
     taken |= {id(weight) for weight in tables}
     networks = [parameter for parameter in module.parameters() if id(parameter) not in taken]
-    return {TABLES: tables, NETWORKS: networks, ENCODERS: encoders}
+    roles = {TABLES: tables, NETWORKS: networks, ENCODERS: encoders}
+    return {role: [one for one in parameters if one.requires_grad] for role, parameters in roles.items()}
 
 
 def parameter_groups(module: nn.Module, rates: Rates) -> list[dict[str, Any]]:
     """Return the parameter groups for an optimizer: tables, networks and, if there are any, encoders.
 
+    A `TunedEncoder` has groups of its own, see `mmrec.tasks.encoder_training.encoder_groups`.
+
     Args:
         module: a model, or the task that contains it.
         rates: `lr` and `weight_decay` by role; missing values are the optimizer's defaults.
     """
-    groups = [{"params": parameters, **rates.get(role, {})} for role, parameters in sort_parameters(module).items()]
-    return groups if groups[-1]["params"] else groups[:-1]
+    of_encoders = rates.get(ENCODERS, {})
+    tuned = [group for _, encoder in tuned_encoders(module) for group in encoder_groups(encoder, of_encoders)]
+    apart = {id(parameter) for group in tuned for parameter in group["params"]}
+    roles = sort_parameters(module)
+    roles[ENCODERS] = [one for one in roles[ENCODERS] if id(one) not in apart]
+    groups = [{"params": parameters, **rates.get(role, {})} for role, parameters in roles.items()]
+    return (groups if groups[-1]["params"] else groups[:-1]) + tuned
 
 
 def check_rates(rates: Rates, key: str) -> None:

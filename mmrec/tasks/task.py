@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from mmrec.data.batches.batch_factory import BatchSettings, EvaluationRows, Place, SplitPart
@@ -19,6 +20,7 @@ from mmrec.errors import ConfigError
 from mmrec.metrics.direction import Metric, lower_of, sign
 from mmrec.metrics.full_ranking import Evaluated
 from mmrec.models.recommender import EpochRecommender, Recommender
+from mmrec.tasks.encoder_training import allocate_ranks, hold_encoders, rank_states, restore_ranks, start_ranks, warm_up
 from mmrec.tasks.parameter_groups import TABLES, Rates, check_rates, parameter_groups
 from mmrec.tasks.sharded import gather_tables, shard_tables
 from mmrec.types import USER_IDX, Scorer
@@ -132,8 +134,18 @@ class Task(LightningModule, ABC):
         """Replace the optimizer options restored from a checkpoint by the current settings, for example another learning rate."""
         for group, options in zip(self.trainer.optimizers[0].param_groups, self._options, strict=True):
             group.update(options)
+        start_ranks(self.model, self.trainer)
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer | LightningOptimizer, optimizer_closure: Any = None
+    ) -> None:
+        """Make an optimizer step with the learning rates of tuned encoders, and let AdaLoRA reallocate ranks after it."""
+        warm_up(self.trainer.optimizers[0], self.trainer)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        allocate_ranks(self.model, self.trainer)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        hold_encoders(self.model, self.current_epoch)
         if batch_idx == 0 and isinstance(self.model, EpochRecommender):  # on_train_epoch_start also runs when resuming mid-epoch
             self.model.start_epoch(torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch))
 
@@ -152,11 +164,14 @@ class Task(LightningModule, ABC):
         """Store the losses of the epoch so far, by process."""
         sums = self._losses_of_all if self.trainer.validating else self._gather_losses()
         checkpoint["epoch_loss"] = {"sums": sums, "n": self._n_losses}
+        checkpoint["ranks"] = rank_states(self.model)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         sums, self._n_losses = checkpoint["epoch_loss"]["sums"], checkpoint["epoch_loss"]["n"]
         is_as_before = len(sums) == self.trainer.world_size
-        self._losses = (sums[self.trainer.global_rank] if is_as_before else sums.mean()).to(self.trainer.strategy.root_device)
+        device = self.trainer.strategy.root_device
+        self._losses = (sums[self.trainer.global_rank] if is_as_before else sums.mean()).to(device)
+        restore_ranks(self.model, checkpoint.get("ranks", {}), device)
 
     def on_validation_start(self) -> None:
         self._losses_of_all = self._gather_losses()  # now, since processes do not communicate during validation

