@@ -24,6 +24,7 @@ def preserve_process_state() -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         with warnings.catch_warnings(), _preserve_random_state():
+            warnings.filterwarnings("ignore", message="IProgress not found")  # in a notebook without ipywidgets, when tqdm is imported
             yield
     finally:
         for one, (handlers_before, level, propagate, disabled, filters) in zip(loggers, before, strict=True):

@@ -125,7 +125,7 @@ def test_a_dataset_is_trained_as_its_folder_is(run_dir: Path, shop_overrides: li
 
 
 def test_words_may_not_name_other_data_than_the_dataset(shop_folder: Path) -> None:
-    with pytest.raises(mmrec.ConfigError, match="data=movielens_100k: the data are the dataset that was given"):
+    with pytest.raises(mmrec.ConfigError, match="data=movielens_100k: a dataset is already given as an argument"):
         mmrec.train(mmrec.read_folder(str(shop_folder)), "data=movielens_100k")
 
 

@@ -104,7 +104,7 @@ def test_runs_what_is_not_finished_and_makes_one_table(leaderboard: Leaderboard,
 
     code, out, err = leaderboard("board.models.no_graph=[]", "run=false")  # other settings are other runs, and nothing is lost
     assert code == 0 and "4 runs, 2 of them finished" in err and "done in" not in err
-    assert "Not finished" in (tmp_path / "board" / "leaderboard.md").read_text(encoding="utf-8")
+    assert "Unfinished runs" in (tmp_path / "board" / "leaderboard.md").read_text(encoding="utf-8")
 
 
 def test_tuned_once_later_seeds_take_the_settings_of_the_first(leaderboard: Leaderboard, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_ratios_that_leave_nothing_to_train_on_are_refused_before_data_are_read(
 @pytest.mark.parametrize("override", ["data.text_columns=[title,item_id]", "data.text_columns=[title,title]", "data.image_column=item_id"])
 def test_columns_that_are_no_evidence_are_refused_before_training(override: str, compose: Compose, shop_overrides: list[str]) -> None:
     key = override.partition("=")[0]
-    with pytest.raises(ConfigError, match=rf"^{key}: `(item_id` holds the ids|title` is repeated)"):
+    with pytest.raises(ConfigError, match=rf"^{key}: `(item_id` contains the ids|title` is repeated)"):
         train(compose(*shop_overrides, override))
 
 

@@ -1,7 +1,7 @@
 """Triples of RDF as rows `head, relation, tail, datatype`, parsed by pyoxigraph."""
 
 from collections.abc import Callable, Iterator
-from typing import IO
+from io import BufferedReader
 
 from mmrec.extras import needs
 
@@ -16,12 +16,12 @@ def n_triples(text: str, blank: Callable[[str], str]) -> Iterator[Row]:
     return _rows(text, RdfFormat.N_TRIPLES, blank)
 
 
-def turtle(file: IO[bytes], blank: Callable[[str], str]) -> Iterator[Row]:
+def turtle(file: BufferedReader, blank: Callable[[str], str]) -> Iterator[Row]:
     """The same of a file of Turtle."""
     return _rows(file, RdfFormat.TURTLE, blank)
 
 
-def _rows(source: str | IO[bytes], form: RdfFormat, blank: Callable[[str], str]) -> Iterator[Row]:
+def _rows(source: str | BufferedReader, form: RdfFormat, blank: Callable[[str], str]) -> Iterator[Row]:
     for quad in parse(source, form):
         datatype = quad.object.datatype.value if isinstance(quad.object, Literal) else None
         yield _entity(quad.subject, blank), quad.predicate.value, _entity(quad.object, blank), datatype

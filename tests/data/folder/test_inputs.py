@@ -55,7 +55,7 @@ def test_the_folder_may_say_so_itself(folder: Path) -> None:
             {"reviews": {"text_columns": ["revue"]}},
             "data.inputs.reviews.text_columns: the items have no column `revue`; did you mean `review`",
         ),
-        ({"reviews": {"text_columns": ["item_id"]}}, "data.inputs.reviews.text_columns: `item_id` holds the ids"),
+        ({"reviews": {"text_columns": ["item_id"]}}, "data.inputs.reviews.text_columns: `item_id` contains the ids"),
         ({"back": {"image_column": "behnd"}}, "data.inputs.back.image_column: the items have no column `behnd`; did you mean `behind`"),
         ({"back": {"image_column": "../{item_id}.*"}}, "data.inputs.back.image_column: expected a glob inside the folder"),
     ],

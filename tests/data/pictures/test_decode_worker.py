@@ -86,9 +86,9 @@ SOUND: dict[str, Callable[[], bytes]] = {
 }
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "truncated": (lambda: encoded(colours((400, 300)), "JPEG")[:2000], "damaged"),
-    "zero-byte": (lambda: b"", "no picture"),
-    "text": (lambda: b"not found\n", "no picture"),
-    "page": (lambda: b"<!doctype html><title>404</title>", "no picture"),
+    "zero-byte": (lambda: b"", "not a picture"),
+    "text": (lambda: b"not found\n", "not a picture"),
+    "page": (lambda: b"<!doctype html><title>404</title>", "not a picture"),
     "32-bit": (lambda: encoded(Image.new("F", SMALL), "TIFF"), "32-bit"),
     "bomb in a comment": (lambda: with_chunk(b"zTXt", b"a\0\0" + zlib.compress(b" " * 10**7, 9)), "too large"),
 }

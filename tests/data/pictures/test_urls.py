@@ -140,7 +140,7 @@ def test_whatever_is_beside_the_picture_is_dropped_and_it_trains(tmp_path: Path,
     dataset = Dataset(**{**vars(dataset), "items": dataset.items.with_columns(title=pl.lit("lamp")), "text_columns": ("title",)})
     pairs, (problem,) = read_pairs(dataset, 8, tmp_path / "cache")
     assert pairs.texts == [b"lamp"] and pairs.pictures.shape == (1, 3, 8, 8)
-    assert problem.position == 1 and "no picture" in problem.reason
+    assert problem.position == 1 and "not a picture" in problem.reason
 
 
 def test_without_urls_nothing_changes(tmp_path: Path) -> None:

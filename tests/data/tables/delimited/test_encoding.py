@@ -125,5 +125,5 @@ def test_what_is_no_encoding_of_text(name: str) -> None:
 
 def test_a_file_that_looks_like_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(bytes(range(256)) * 40)
-    with pytest.raises(DataError, match=r"x.csv: expected text, found bytes that are none in any known encoding"):
+    with pytest.raises(DataError, match=r"x.csv: expected text, found bytes that are invalid in all known encodings"):
         TextEncoding([tmp_path / "x.csv"]).of(tmp_path / "x.csv")
