@@ -134,7 +134,7 @@ def test_resumed_equals_uninterrupted_to_the_bit(
         patch.setattr(RankingTask, "loss_of", until_the_seventh)
         with pytest.raises(RuntimeError, match="power cut"):
             train(stopped)
-    train(compose(f"resume={tmp_path / 'stopped'}"))
+    train(compose(f"resume={tmp_path / 'stopped'}", f"paths.cache={tmp_path / 'cache'}"))
     expected, found = state_of(whole), state_of(tmp_path / "stopped")
     assert expected.keys() == found.keys() and all(value.equal(found[name]) for name, value in expected.items())
     assert expected["model.encoders.text.counts"].any()
@@ -187,10 +187,10 @@ def test_what_cannot_be_is_refused_by_name(asked: list[str], message: str, compo
         train(compose(*words, *asked, f"run_dir={tmp_path / 'run'}"))
 
 
-def test_a_checkpoint_of_another_adapter_is_refused(run: Path, compose: Compose, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_adapter_is_refused(run: Path, compose: Compose, words: list[str], tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(run, other)
     config = (other / "config.yaml").read_text()
     (other / "config.yaml").write_text(config.replace("text: lora", "text: adapters"))
     with pytest.raises(DamagedCheckpoint, match="it holds no weights of this model"):
-        evaluate(compose(f"run={other}", "trust_run=true", name="evaluate"))
+        evaluate(compose(f"run={other}", f"paths.cache={cache_of(words)}", "trust_run=true", name="evaluate"))
