@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmrec.data.features.item_inputs import TextInputs
 from mmrec.errors import ConfigError
-from mmrec.experiment.encoders import make_tuned_encoder
+from mmrec.experiment.encoders.tuned import make_tuned_encoder
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.nn.encoders.text import BertTextEncoder
 from mmrec.nn.encoders.tuned import TunedEncoder
