@@ -19,7 +19,7 @@ from mmrec.cli.evaluate import evaluate
 from mmrec.cli.train import train
 from mmrec.config.settings import evidence_settings
 from mmrec.data.batches.train_batches import TrainBatch
-from mmrec.errors import ConfigError, DamagedCheckpoint
+from mmrec.errors import ConfigError, DamagedCheckpoint, MissingExtra
 from mmrec.experiment.evidence import load_evidence
 from mmrec.experiment.run_folder.files import checkpoint_folder
 from mmrec.files.checkpoint import read_checkpoint
@@ -185,6 +185,18 @@ def test_a_held_encoder_stays_as_it_is(compose: Compose, words: list[str], tmp_p
 def test_what_cannot_be_is_refused_by_name(asked: list[str], message: str, compose: Compose, words: list[str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         train(compose(*words, *asked, f"run_dir={tmp_path / 'run'}"))
+
+
+@pytest.mark.parametrize("method", ["lora", "adalora"])
+def test_without_peft_one_sentence_names_the_extra(
+    method: str, compose: Compose, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)  # as if it were not installed
+    expected = (
+        f"tune.text={method} needs peft, which is not installed: pip install 'mmrec[adapters]', or tune.text=adapters, prefix, last_n"
+    )
+    with pytest.raises(MissingExtra, match=re.escape(expected)):
+        train(compose(*words, f"tune.text={method}", f"run_dir={tmp_path / 'run'}"))
 
 
 def test_a_checkpoint_of_another_adapter_is_refused(run: Path, compose: Compose, words: list[str], tmp_path: Path) -> None:
