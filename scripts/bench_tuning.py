@@ -24,7 +24,7 @@ from torch import Tensor
 from mmrec.config.build import build
 from mmrec.data.features.item_inputs import TextInputs
 from mmrec.data.features.texts import item_texts
-from mmrec.experiment.encoders import make_tuned_encoder
+from mmrec.experiment.encoders.tuned import make_tuned_encoder
 from mmrec.nn.adapters.tuning import METHODS, NONE, EncoderTraining, Tuning
 from mmrec.nn.encoders.tuned import TunedEncoder
 from mmrec.schemas import register_schemas

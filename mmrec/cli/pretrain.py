@@ -9,10 +9,10 @@ from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.config.values import plain
 from mmrec.errors import ConfigError
+from mmrec.experiment.encoders.pretrain_text import pretrain_text
 from mmrec.experiment.evidence import open_features
 from mmrec.experiment.pretrain import Card, Schedule, pretrain
 from mmrec.experiment.pretrain_graph import pretrain_graph
-from mmrec.experiment.pretrain_text import pretrain_text
 from mmrec.experiment.settings import GraphSettings
 from mmrec.files.storage import check_writable
 from mmrec.nn.encoders.text import BertTextEncoder, minilm

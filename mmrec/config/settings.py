@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from mmrec.config.build import build, target
 from mmrec.config.changes import asked_changes, changed_config, composed_changes, find_changes
 from mmrec.config.check import check
+from mmrec.config.evidence import encoder_settings
 from mmrec.config.places import kept_config, open_config
 from mmrec.config.resume import check_resume
 from mmrec.config.run_dir import name_run_dir
@@ -21,7 +22,6 @@ from mmrec.config.saved import saved_config
 from mmrec.config.search import searched_space, with_values
 from mmrec.config.selection import check_selection
 from mmrec.config.task import make_task, selecting_metric, task_metrics
-from mmrec.config.tuning import encoder_settings
 from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
 from mmrec.errors import ConfigError

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from mmrec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from mmrec.experiment.encoders import make_tuned_encoder as make_tuned_encoder
+    from mmrec.experiment.encoders.tuned import make_tuned_encoder as make_tuned_encoder
     from mmrec.experiment.evidence import Evidence as Evidence
     from mmrec.experiment.evidence import load_evidence as load_evidence
     from mmrec.experiment.prepare import Prepared as Prepared
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        ".encoders": "make_tuned_encoder",
+        ".encoders.tuned": "make_tuned_encoder",
         ".evidence": "Evidence load_evidence",
         ".prepare": "Prepared",
         ".run.run": "Run",

@@ -10,7 +10,7 @@ import torch
 from mmrec.argument_errors import name_key_in_errors
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
-from mmrec.experiment.encoders import add_encoders
+from mmrec.experiment.encoders.tuned import add_encoders
 from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.settings import ModelSettings, SplitData, TrainingSettings
 from mmrec.experiment.tuning.lift import holds_out_new_items

@@ -18,7 +18,7 @@ from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
 from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candidate, with_settings_of
-from mmrec.experiment.encoders import describe_encoders, encoders_record, settle_encoders, write_adapters
+from mmrec.experiment.encoders.tuned import describe_encoders, encoders_record, settle_encoders, write_adapters
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure_scorer

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mmrec.errors import DamagedCheckpoint
-from mmrec.experiment.encoders import settle_encoders
+from mmrec.experiment.encoders.tuned import settle_encoders
 from mmrec.experiment.fit import load_best
 from mmrec.experiment.models import make_model
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_index, read_split

@@ -157,6 +157,7 @@ class FusionRecommender(MixedRecommender):
         self.encoders = nn.ModuleDict()
 
     def tune_encoders(self, encoders: Mapping[str, TunedEncoder]) -> None:
+        """Use the vectors of these encoders, trained with the model, instead of the frozen features of their modalities."""
         self.encoders = nn.ModuleDict(encoders)
 
     def _register_evidence(self, spec: DatasetSpec) -> tuple[str, ...]:

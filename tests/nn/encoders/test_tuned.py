@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mmrec.data.features.item_inputs import TextInputs
-from mmrec.experiment.encoders import make_tuned_encoder
+from mmrec.errors import ConfigError
+from mmrec.experiment.encoders.tuned import make_tuned_encoder
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.nn.encoders.text import BertTextEncoder
 from mmrec.nn.encoders.tuned import TunedEncoder
@@ -150,6 +151,15 @@ def test_a_state_has_what_was_trained_alone_and_restores_the_encoder(method: str
     other.load_state_dict(copy.deepcopy(state))
     assert other.catalogue().equal(encoder.catalogue()) and other.encodings == encoder.encodings and other.last.equal(encoder.last)
     assert copy.deepcopy(encoder).catalogue().equal(encoder.catalogue())
+
+
+def test_equal_texts_and_too_long_prefixes_are_refused(encoder: BertTextEncoder, features: Features) -> None:
+    equal = TextInputs(encoder, [b"w1 w2"] * N_ITEMS, torch.ones(N_ITEMS, dtype=torch.bool))
+    with pytest.raises(ConfigError, match=r"tune.text: expected items with different texts, all 9 are the same to tiny"):
+        make(equal, features)
+    different = TextInputs(encoder, [b"w1", b"w2"], torch.ones(2, dtype=torch.bool))
+    with pytest.raises(ConfigError, match=r"tune.n_tokens: expected at most 24 beside texts of 16 tokens, came 25"):
+        make_tuned_encoder(different, features, Tuning("prefix", n_tokens=25))
 
 
 def test_gradient_checkpointing_changes_no_gradient(inputs: TextInputs, features: Features) -> None:

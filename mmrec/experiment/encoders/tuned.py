@@ -44,6 +44,11 @@ def make_tuned_encoder(
     encoder = inputs.encoder
     if not isinstance(encoder, BertTextEncoder) or not isinstance(inputs, TextInputs):
         raise ConfigError(f"tune.text: expected a text encoder of transformers, which {encoder.name} is not; leave it none")
+    having = inputs.usable.nonzero().squeeze(1).tolist()
+    if all(inputs.table[row].equal(inputs.table[having[0]]) for row in having):
+        raise ConfigError(
+            f"tune.text: expected items with different texts, all {len(having):,} are the same to {encoder.name}; leave it none"
+        )
     n_items = len(inputs.present)
     rows = TokenRows.of(inputs.table, torch.arange(n_items) if inputs.order is None else inputs.order, inputs.present)
     network = TunedNetwork(encoder.network(), tuning)

@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 from mmrec.cli.pretrain import pretrain_command
 from mmrec.data.folder.read import read_folder
 from mmrec.errors import ConfigError, DataError
+from mmrec.experiment.encoders.pretrain_text import pretrain_text
 from mmrec.experiment.pretrain import Schedule
-from mmrec.experiment.pretrain_text import pretrain_text
 from mmrec.files.storage import sha256_file
 from mmrec.nn.encoders.text import BertTextEncoder
 from mmrec.types import Dataset

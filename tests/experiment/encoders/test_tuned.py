@@ -19,7 +19,7 @@ from mmrec.cli.evaluate import evaluate
 from mmrec.cli.train import train
 from mmrec.config.settings import evidence_settings
 from mmrec.data.batches.train_batches import TrainBatch
-from mmrec.errors import ConfigError, DamagedCheckpoint
+from mmrec.errors import ConfigError, DamagedCheckpoint, MissingExtra
 from mmrec.experiment.evidence import load_evidence
 from mmrec.experiment.run_folder.files import checkpoint_folder
 from mmrec.files.checkpoint import read_checkpoint
@@ -134,7 +134,7 @@ def test_resumed_equals_uninterrupted_to_the_bit(
         patch.setattr(RankingTask, "loss_of", until_the_seventh)
         with pytest.raises(RuntimeError, match="power cut"):
             train(stopped)
-    train(compose(f"resume={tmp_path / 'stopped'}"))
+    train(compose(f"resume={tmp_path / 'stopped'}", f"paths.cache={tmp_path / 'cache'}"))
     expected, found = state_of(whole), state_of(tmp_path / "stopped")
     assert expected.keys() == found.keys() and all(value.equal(found[name]) for name, value in expected.items())
     assert expected["model.encoders.text.counts"].any()
@@ -187,10 +187,22 @@ def test_what_cannot_be_is_refused_by_name(asked: list[str], message: str, compo
         train(compose(*words, *asked, f"run_dir={tmp_path / 'run'}"))
 
 
-def test_a_checkpoint_of_another_adapter_is_refused(run: Path, compose: Compose, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["lora", "adalora"])
+def test_without_peft_one_sentence_names_the_extra(
+    method: str, compose: Compose, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)  # as if it were not installed
+    expected = (
+        f"tune.text={method} needs peft, which is not installed: pip install 'mmrec[adapters]', or tune.text=adapters, prefix, last_n"
+    )
+    with pytest.raises(MissingExtra, match=re.escape(expected)):
+        train(compose(*words, f"tune.text={method}", f"run_dir={tmp_path / 'run'}"))
+
+
+def test_a_checkpoint_of_another_adapter_is_refused(run: Path, compose: Compose, words: list[str], tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(run, other)
     config = (other / "config.yaml").read_text()
     (other / "config.yaml").write_text(config.replace("text: lora", "text: adapters"))
     with pytest.raises(DamagedCheckpoint, match="it holds no weights of this model"):
-        evaluate(compose(f"run={other}", "trust_run=true", name="evaluate"))
+        evaluate(compose(f"run={other}", f"paths.cache={cache_of(words)}", "trust_run=true", name="evaluate"))
