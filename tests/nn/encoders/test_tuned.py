@@ -158,7 +158,7 @@ def test_equal_texts_and_too_long_prefixes_are_refused(encoder: BertTextEncoder,
     with pytest.raises(ConfigError, match=r"tune.text: expected items with different texts, all 9 are the same to tiny"):
         make(equal, features)
     different = TextInputs(encoder, [b"w1", b"w2"], torch.ones(2, dtype=torch.bool))
-    with pytest.raises(ConfigError, match=r"tune.n_tokens: expected at most 24 beside texts of 16 tokens, came 25"):
+    with pytest.raises(ConfigError, match=r"tune.n_tokens: expected at most 24 beside texts of 16 tokens, found 25"):
         make_tuned_encoder(different, features, Tuning("prefix", n_tokens=25))
 
 
