@@ -58,7 +58,8 @@ def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet,
     find = fit_apart if holds_out_new_items(spec, valid, share=0.5) else _fit_prior
     for name, make in wanted.items():
         prior = refine(name, make)
-        priors[name] = refine(name, lambda: find(prior, spec, valid, k))  # noqa: B023
+        fit = _fit_prior if isinstance(prior, ClosedFormRecommender) else find
+        priors[name] = refine(name, lambda: fit(prior, spec, valid, k))  # noqa: B023
         if chosen := getattr(prior, "chosen", None):
             priors.chosen[name] = chosen
             _log.info(f"{name}: {describe_choices(chosen)}")
@@ -68,7 +69,7 @@ def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet,
 
 
 def _fit_prior(prior: Any, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Any:
-    return prior.fit(spec, valid, k)
+    return prior.fit(spec) if isinstance(prior, ClosedFormRecommender) else prior.fit(spec, valid, k)
 
 
 def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any], seed: int) -> Recommender:

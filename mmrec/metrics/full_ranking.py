@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix, is_member
+from mmrec.metrics.pooled import Pooled
 from mmrec.metrics.ranking import all_metrics
 from mmrec.types import USER_IDX, Scorer
 
@@ -36,6 +37,8 @@ class Evaluated(NamedTuple):
     """None for tasks that do not rank."""
     per_user: pl.DataFrame
     """`user_idx` and one column per metric; null if a metric is undefined for a user."""
+    pooled: Pooled | None = None
+    """For tasks whose metrics are over all rows; these replace the means over users."""
 
     @property
     def lists(self) -> Ranking:
