@@ -120,7 +120,7 @@ class SequenceFusion(GradientRecommender):
         needed = torch.cat([source.flatten(), target, candidates]).unique()
         vectors = self.evidence.encode(visible, needed).items
         source, at, columns = (torch.searchsorted(needed, items) for items in (source, target, candidates))
-        states = self.sequence(vectors[source], read(self.intervals, windows))[real]
+        states: Tensor = self.sequence(vectors[source], read(self.intervals, windows))[real]
         positive, others = (states * vectors[at]).sum(dim=1), states @ vectors[columns].T
         others = others.masked_fill(candidates == target[:, None], -torch.inf)
         if self.objective == "gbce":
