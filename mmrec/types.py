@@ -21,6 +21,8 @@ from mmrec.frames import TITLES, as_table
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
 EVENT, LABEL, POSITION = "event", "label", "position"
 SPLIT, PARTS = "split", ("train", "valid", "test")
+FILE_ROW = "__file_row__"
+"""The position of an interaction in the files, counted from 0; added while data are filtered and split, which changes the order of rows."""
 USER_IDX, ITEM_IDX = "user_idx", "item_idx"
 HEAD, RELATION, TAIL, DATATYPE, ENTITY = "head", "relation", "tail", "datatype", "entity"
 TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
@@ -221,6 +223,13 @@ class Interactions:
         columns = {one.name: getattr(self, one.name) for one in fields(self)}
         changed: dict[str, Any] = {name: change(column) for name, column in columns.items() if isinstance(column, Tensor)}
         return replace(self, **changed)
+
+
+def joined(parts: Sequence[Interactions]) -> Interactions:
+    """Return the rows of all parts, one after the other, with the columns that all of them have."""
+    columns = {one.name: [getattr(part, one.name) for part in parts] for one in fields(Interactions)}
+    tensors = {name: torch.cat(values) for name, values in columns.items() if all(isinstance(value, Tensor) for value in values)}
+    return Interactions(**tensors, events=parts[0].events)
 
 
 @dataclass(frozen=True)

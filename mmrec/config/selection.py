@@ -3,12 +3,14 @@
 from omegaconf import DictConfig
 
 from mmrec.config.evidence import check_evidence
-from mmrec.config.task import set_selection_metric
+from mmrec.config.task import check_prediction, set_selection_metric
 from mmrec.data.interactions.split_rules import check_ratios
 
 
 def check_selection(cfg: DictConfig) -> None:
-    """Raise ConfigError for ratios that leave nothing to train on, invalid evidence, or an invalid selection metric."""
+    """Raise ConfigError for ratios that leave nothing to train on, invalid evidence, a model that does not suit the
+    task, or an invalid selection metric."""
     check_ratios(*(cfg.split.get(name, 0.0) for name in ("valid_ratio", "test_ratio")))
+    check_prediction(cfg)
     set_selection_metric(cfg)
     check_evidence(cfg)

@@ -21,7 +21,7 @@ from mmrec.config.run_dir import name_run_dir
 from mmrec.config.saved import saved_config
 from mmrec.config.search import searched_space, with_values
 from mmrec.config.selection import check_selection
-from mmrec.config.task import make_task, selecting_metric, task_metrics
+from mmrec.config.task import make_task, predicts_of, selecting_metric, task_class, task_metrics
 from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
 from mmrec.errors import ConfigError
@@ -166,6 +166,7 @@ def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> Tra
         candidate=_candidate(cfg, "model", model.name),
         data_module=_called(cfg, "data_module"),
         task=partial(make_task, cfg),
+        task_kind=task_class(cfg),
         trainer=_called(cfg, "trainer"),
         loggers=partial(_make_loggers, cfg),
         selection=SelectionSettings(selecting_metric(cfg), cfg.selection.patience, Path(cfg.paths.cache) / "baselines"),
@@ -201,6 +202,7 @@ def _candidate(cfg: DictConfig, key: str, name: str) -> Candidate:
         tuple(beside.get("capped") or ()),
         tuple(beside.get("first") or ()),
         beside.get("for_new_items", False),
+        predicts_of(target(cfg, key)),
     )
 
 

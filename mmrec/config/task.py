@@ -8,13 +8,13 @@ from mmrec.argument_errors import name_key_in_errors
 from mmrec.config.build import build, target
 from mmrec.config.values import plain
 from mmrec.errors import ConfigError, nearest
-from mmrec.models.recommender import Recommender
+from mmrec.models.recommender import RANKS, Recommender
 from mmrec.tasks.task import Declared, Task, declared_metrics
 
 
 def task_metrics(cfg: DictConfig) -> Declared:
     """Return the metrics of the task in a validated configuration. Raises ConfigError if `task` is not a task."""
-    found = _task_class(cfg)
+    found = task_class(cfg)
     given = {name: value for name, value in plain(cfg)["task"].items() if not name.startswith("_")}
     return name_key_in_errors("task", partial(declared_metrics, found, given))
 
@@ -41,7 +41,7 @@ def set_selection_metric(cfg: DictConfig) -> None:
 def make_task(cfg: DictConfig, model: Recommender) -> Task:
     """Create the task with a model; tasks of packages without a configuration get `cfg.seed`."""
     given = {"model": model, "optimizer": build(cfg, "optimizer")}
-    if _task_class(cfg).takes_loss:
+    if task_class(cfg).takes_loss:
         given["loss"] = build(cfg, "loss")
     if "seed" not in cfg.task:
         given["seed"] = cfg.seed
@@ -49,7 +49,23 @@ def make_task(cfg: DictConfig, model: Recommender) -> Task:
     return task
 
 
-def _task_class(cfg: DictConfig) -> type[Task]:
+def check_prediction(cfg: DictConfig) -> None:
+    """Raise ConfigError if the model's scores are not what the task trains and measures."""
+    kind, task = target(cfg, "model"), task_class(cfg)
+    if (predicts := predicts_of(kind)) != task.predicts:
+        raise ConfigError(
+            f"model: {kind.__name__} predicts {predicts}, and {task.__name__} needs a model that predicts {task.predicts}; leave `model=` "
+            "out for the default model of the task, or choose another task"
+        )
+
+
+def predicts_of(kind: object) -> str:
+    """Return what the scores of a model or baseline stand for, see `Recommender.predicts`."""
+    return str(getattr(kind, "predicts", RANKS))
+
+
+def task_class(cfg: DictConfig) -> type[Task]:
+    """Return the class of the configured task. Raises ConfigError if it is none."""
     found = target(cfg, "task")
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise ConfigError(f"task._target_: expected a class made from mmrec.tasks.task.Task, found `{cfg.task._target_}`")

@@ -13,6 +13,7 @@ from mmrec.experiment.measures import tuned_by
 from mmrec.experiment.run_folder.files import read_entry
 from mmrec.experiment.settings import Candidate, TrainingSettings
 from mmrec.experiment.tuning.choice_cache import tune_cached
+from mmrec.experiment.tuning.held_out import HeldOut
 from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.experiment.tuning.search import Fittable, Tuned, fit_known
 from mmrec.experiment.tuning.space import Search, n_settings, read_space
@@ -29,13 +30,14 @@ EACH = "each"
 """As `modality`, or in `sources`: expands to every one that the data have."""
 
 
-def expand(candidates: Sequence[Candidate], spec: DatasetSpec, valid: EvaluationSet) -> list[Candidate]:
+def expand(candidates: Sequence[Candidate], spec: DatasetSpec, valid: HeldOut) -> list[Candidate]:
     """The baselines of a run.
 
     Candidates that read `each` source of content are expanded to one per source in the data. Those `for_new_items` are left out if the
     split holds out no new items.
     """
-    wanted = [one for one in candidates if not one.for_new_items or holds_out_new_items(spec, valid)]
+    of_new = isinstance(valid, EvaluationSet) and holds_out_new_items(spec, valid)
+    wanted = [one for one in candidates if not one.for_new_items or of_new]
     return [part for one in wanted for part in _each_source(one, spec)]
 
 
@@ -72,7 +74,7 @@ def with_settings_of(run_dir: Path, candidates: Sequence[Candidate]) -> list[Can
     ]
 
 
-def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned | None:
+def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: HeldOut) -> Tuned | None:
     """As `tune_candidate`; None, with a log message, if the data lack what the baseline requires."""
     try:
         return tune_candidate(candidate, training, spec, valid)
@@ -81,7 +83,7 @@ def tune_baseline(candidate: Candidate, training: TrainingSettings, spec: Datase
         return None
 
 
-def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: EvaluationSet) -> Tuned:
+def tune_candidate(candidate: Candidate, training: TrainingSettings, spec: DatasetSpec, valid: HeldOut) -> Tuned:
     """Choose the best setting in a candidate's space, or use its defaults if there is none, and log it. No test row is available.
 
     Raises LackingData as `Fittable.fit` does.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmrec.errors import DataError
-from mmrec.evaluation.measure.evaluate import mean_over_seeds, means
+from mmrec.evaluation.measure.evaluate import mean_over_seeds, values_of
 from mmrec.evaluation.measure.grades import read_grades
 from mmrec.experiment.evidence import Evidence, load_evidence
 from mmrec.experiment.measures import largest_k, measure_scorer
@@ -102,4 +102,4 @@ def _evaluate_one(
     graded = read_grades(settings.run_dir / "split", evidence.index).test if has_grades else None
     evaluated = measure_scorer(training.task(model), model.freeze(), data.test_set, graded, "test/auc" in reported)
     _log.info(f"seed {training.seed}: evaluated")
-    return means(evaluated.per_user, "test")
+    return values_of(evaluated, "test")

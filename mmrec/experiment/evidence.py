@@ -30,6 +30,7 @@ from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
 from mmrec.kg.literals import add_texts, texts_of
 from mmrec.types import (
+    FILE_ROW,
     IMAGE,
     ITEM_ID,
     KG,
@@ -74,7 +75,8 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     """Read the dataset, extract or look up features, and build the graph, for all allowed evidence that the data have."""
     read = settings.dataset()
     _check_names(settings, read)
-    dataset = filter_interactions(read, **asdict(settings.filter))
+    rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))  # the filter sorts them
+    dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter))
     check_item_column(dataset.items, settings.item_column)
     check_catalogue(dataset)
     index = Index.build(dataset, settings.seed)
@@ -102,7 +104,7 @@ def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_
     _log.info(f"split {split.name}: {len(split.train):,} train, {len(split.valid):,} valid, {len(split.test):,} test")
     for note in split.notes:
         _log.info(f"  {note}")
-    parts = {part: getattr(split, part) for part in ("train", "valid", "test")}
+    parts = {part: getattr(split, part).drop(FILE_ROW, strict=False) for part in ("train", "valid", "test")}
     check_parts(split.name, [len(table) for table in parts.values()])
     for part, table in parts.items():
         path = folder / f"{part}.parquet"

@@ -9,7 +9,7 @@ import polars as pl
 
 from mmrec.errors import DataError
 from mmrec.evaluation.compare.leaderboard import MeasuredModel, Section, make_section
-from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_table
+from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_measured, read_table
 from mmrec.experiment.run_folder.find import is_finished
 from mmrec.experiment.run_folder.origin import is_made_here
 from mmrec.files.checkpoint import newest_sound
@@ -107,13 +107,25 @@ def _measured_models(runs: Sequence[BoardRun], first: str) -> Iterator[MeasuredM
 
 def _measured(name: str, baseline: str | None, runs: Sequence[BoardRun]) -> MeasuredModel:
     """The results of a baseline in several runs, or of the model that they trained."""
-    tables, fit_s, lists, tuned = [], {}, {}, {}
+    tables, fit_s, lists, tuned, over_rows = [], {}, {}, {}, {}
     for run in runs:
         metrics, about = read_json(run.folder / "metrics.json"), read_json(run.folder / "run.json")
         inside = baseline or read_entry(run.folder / "run.json", about, ("model",), str)
         if inside in read_entry(run.folder / "metrics.json", metrics, ("models",), dict[str, Any]):
             tables.append(read_table(run.folder / "per_user.parquet", USER_ID, "model").filter(model=inside).drop("model"))
             fit_s[run.seed] = read_entry(run.folder / "run.json", about, ("fit_s", inside), float)
-            lists[run.seed] = read_entry(run.folder / "metrics.json", metrics, ("lists", inside), dict[str, Any])
+            if "over_rows" in metrics:
+                over_rows[run.seed] = _over_rows(run.folder / "metrics.json", metrics, inside)
+            else:
+                lists[run.seed] = read_entry(run.folder / "metrics.json", metrics, ("lists", inside), dict[str, Any])
             tuned[run.seed] = read_entry(run.folder / "metrics.json", metrics, ("tuned",), dict[str, Any]).get(inside, {})
-    return MeasuredModel(name, baseline is not None, pl.concat(tables), fit_s, lists, tuned)
+    return MeasuredModel(name, baseline is not None, pl.concat(tables), fit_s, lists, tuned, over_rows)
+
+
+def _over_rows(path: Path, metrics: dict[str, Any], model: str) -> dict[str, tuple[float, float, float]]:
+    """The metrics over all test rows, each with the ends of its interval."""
+    values, ends = read_measured(path, metrics, model), read_entry(path, metrics, ("confidence", model), dict[str, list[float]])
+    names = [f"test/{name}" for name in read_entry(path, metrics, ("over_rows",), list[str])]
+    if missing := [name for name in names if name not in values or len(ends.get(name, [])) != 2]:
+        raise DataError(f"{path}: expected `models.{model}.{missing[0]}` with its interval, found none")
+    return {name.removeprefix("test/"): (values[name], ends[name][0], ends[name][1]) for name in names}

@@ -23,8 +23,10 @@ def largest_k(measures: Declared) -> int:
 
 
 def tuned_by(metric: str, measures: Declared) -> str:
-    """Return the metric that tunes baselines: the selecting metric if it is a ranking metric, else ndcg at the largest cutoff."""
+    """Return the metric that tunes baselines: the selecting metric; for a ranking task, if it is a ranking metric, else ndcg."""
     name = metric.removeprefix("val/")
+    if not cutoffs(one.name for one in measures.metrics):
+        return name
     return name if name.partition("@")[0] in known_metrics() else f"ndcg@{largest_k(measures)}"
 
 
@@ -36,4 +38,5 @@ def measure_scorer(
     evaluated = task.measure(scorer, rows)
     if evaluated.ranking is None:
         return evaluated
-    return complete(evaluated, scorer, cast("EvaluationSet", rows), graded, with_auc)  # the evaluation set of tasks that rank
+    ranked = cast("EvaluationSet", rows)  # that of tasks that rank
+    return complete(evaluated, task.scorer_on(scorer, rows), ranked, graded, with_auc)

@@ -59,7 +59,8 @@ def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet,
     find = fit_with_holdout if holds_out_new_items(spec, valid, share=0.5) else _fit_prior
     for name, make in wanted.items():
         prior = name_key_in_errors(name, make)
-        priors[name] = name_key_in_errors(name, lambda: find(prior, spec, valid, k))  # noqa: B023
+        fit = _fit_prior if isinstance(prior, ClosedFormRecommender) else find
+        priors[name] = name_key_in_errors(name, lambda: fit(prior, spec, valid, k))  # noqa: B023
         if chosen := getattr(prior, "chosen", None):
             priors.chosen[name] = chosen
             _log.info(f"{name}: {describe_choices(chosen)}")
@@ -69,7 +70,7 @@ def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet,
 
 
 def _fit_prior(prior: Any, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Any:
-    return prior.fit(spec, valid, k)
+    return prior.fit(spec) if isinstance(prior, ClosedFormRecommender) else prior.fit(spec, valid, k)
 
 
 def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any], seed: int) -> Recommender:

@@ -25,7 +25,7 @@ ENCODERS: Mapping[str, Callable[[], FeatureEncoder]] = {
     "image": partial(ClipImageEncoder, "ViT-B-32", "laion2b_s34b_b79k", "1a25a446712ba5ee05982a381eed697ef9b435cf"),
 }
 """As conf/text_encoder/minilm.yaml and conf/image_encoder/clip.yaml."""
-SPLITS = ("cold_item", "cold_user", "given", "global_time", "leave_last_out", "random_ratio", "user_time")
+SPLITS = ("cold_item", "cold_user", "folds", "given", "global_time", "leave_last_out", "random_ratio", "user_time")
 """The functions of `mmrec.data.interactions.split`."""
 
 

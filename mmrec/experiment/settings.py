@@ -18,7 +18,7 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.interactions.split import Split
 from mmrec.experiment.run_folder.changes import Change
 from mmrec.experiment.tuning.search import Fittable
-from mmrec.models.recommender import Recommender
+from mmrec.models.recommender import RANKS, Recommender
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.tasks.task import Declared, Task
 from mmrec.types import MODALITIES, Dataset, FeatureEncoder, Interactions
@@ -161,6 +161,8 @@ class Candidate:
     """Settings to try first."""
     for_new_items: bool = False
     """Whether it is left out if the split holds out no new items."""
+    predicts: str = RANKS
+    """As `Recommender.predicts`."""
     known: Mapping[str, Any] | None = None
     """A setting chosen on the validation part of another run, which replaces the search."""
 
@@ -188,6 +190,7 @@ class TrainingSettings:
     data_module: Callable[..., SplitData]
     """Called with `split` and `index`."""
     task: Callable[[Recommender], Task]
+    task_kind: type[Task]
     trainer: Callable[..., Trainer]
     """Called with the callbacks, plugins and loggers."""
     loggers: Callable[[str], list[Logger]]

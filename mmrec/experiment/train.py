@@ -5,11 +5,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.batches.interaction_batches import HeldOutRows
 from mmrec.data.interactions.split import Split
 from mmrec.errors import ConfigError, Terminated
 from mmrec.evaluation.measure.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
@@ -32,13 +34,15 @@ from mmrec.experiment.run_folder.models import write_fitted
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
 from mmrec.experiment.settings import SplitData, TrainingSettings, TrainSettings
+from mmrec.experiment.tuning.held_out import HeldOut, TaskRows
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.full_ranking import Evaluated
 from mmrec.models.priors.grid import describe_choices
-from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender
+from mmrec.models.rating.predictor import RatingRecommender
+from mmrec.models.recommender import RANKS, ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender
 from mmrec.tasks.lift import describe_lift, holds_new_items
 from mmrec.tasks.mixing import describe_mixture
-from mmrec.tasks.task import Task
+from mmrec.tasks.task import Task, check_columns
 from mmrec.types import DatasetSpec, Scorer
 
 _log = logging.getLogger(__name__)
@@ -56,6 +60,7 @@ def train(settings: TrainSettings) -> Path:
         if not settings.is_resumed and is_finished(run_dir):
             raise ConfigError(f"run_dir: {run_dir} holds a finished run; name another folder, or none for a new one")
         evidence = load_evidence(settings.evidence)
+        check_columns(settings.training(settings.seeds[0]).task_kind, evidence.dataset.interactions.columns)
         split = make_split(settings.evidence, evidence, run_dir / "split", settings.is_resumed)  # invalid data leave no files
         record_changes(run_dir, settings.seeds, settings.changes or {})
         write_text(run_dir / "config.yaml", settings.config)
@@ -70,10 +75,13 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     run_dir, training = settings.run_dir, settings.training(settings.seeds[0])
     results, first, remake = _train_seeds(settings, evidence)
     trained_s = time.perf_counter() - start - evidence.features_s
-    if ranks := results[0].test.ranking is not None:
-        results += _baselines(settings, training, training.task(first), evidence)
-    elif settings.baselines:
-        _log.info("baselines: left out, since they rank and this task does not")
+    ranks, task = results[0].test.ranking is not None, training.task(first)
+    others = [one.name for one in settings.baselines if one.predicts != task.predicts or (one.predicts == RANKS and not ranks)]
+    if others:
+        _log.info(f"baselines left out, for they do not predict what this task measures: {', '.join(others)}")
+    results += _baselines(
+        replace(settings, baselines=[one for one in settings.baselines if one.name not in others]), training, task, evidence
+    )
     data = make_data_module(training, evidence, run_dir / "split")
     data.setup("test")
     has_vectors = write_model(run_dir, evidence, first)
@@ -83,6 +91,8 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     write_results(run_dir, evidence, split, results, data.train, data.test_set(), groups, lower)
     if ranks:
         changed = counterfactuals(first, make_spec(evidence, data), remake, training.seed)
+        rows = cast("EvaluationSet", data.test_set(task))
+        changed = (one._replace(scorer=task.scorer_on(one.scorer, rows)) for one in changed)
         _write_counterfactuals(training, run_dir, changed, results[0], data)
     total_s = time.perf_counter() - start
     times = {
@@ -146,9 +156,11 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
 
 
 def _chosen_in_training(model: Recommender, valid: EvaluationSet) -> dict[str, dict[str, Any]]:
-    """The choices of validation for the trained model: the weights of a mixture, or the offset of new items."""
+    """The choices of validation for the trained model: the weights of a mixture, the spread of ratings, or the offset of new items."""
     if isinstance(model, MixedRecommender):
         return {"mixture": describe_mixture(model)}
+    if isinstance(model, RatingRecommender):
+        return {"ratings": {"weight_of_fitted": round(float(model.weight_of_fitted), 2), "spread": round(float(model.head.spread), 4)}}
     if isinstance(model, GradientRecommender) and model.ranks_new_items and holds_new_items(valid, ~model.known_items):
         return {"new items": describe_lift(float(model.cold_lift))}
     return {}
@@ -164,12 +176,12 @@ def _fit_one(
     """As `_train_one`, for a model in closed form, which is tuned like a baseline."""
     name, spec = training.model.name, make_spec(evidence, data)
     remake: Remake = partial(_make_untrained, training, priors={})
-    remake(spec)  # raises if the model is not applicable
-    best = tune_candidate(training.candidate, training, spec, data.valid_set())
-    model = cast("ClosedFormRecommender", best.fitted)
+    task = training.task(remake(spec))
+    best = tune_candidate(training.candidate, training, spec, _held_out(task, data))
+    scorer, model = task.settled(best.scorer, data.valid_set(task)), cast("ClosedFormRecommender", best.fitted)
     write_fitted(checkpoint_folder(settings.run_dir, training.seed), model, best.parameters)
     data.setup("test")
-    measured = measure(settings, training.task(model), best.scorer, data, read_grades(settings.run_dir / "split", evidence.index))
+    measured = measure(settings, training.task(model), scorer, data, read_grades(settings.run_dir / "split", evidence.index))
     return Result(name, training.seed, *measured, chosen(best), best.fit_s), model, remake
 
 
@@ -188,23 +200,33 @@ def _baselines(settings: TrainSettings, training: TrainingSettings, task: Task, 
     data, ours = make_data_module(training, evidence, settings.run_dir / "split"), training.model.name
     data.setup("fit")
     spec = make_spec(evidence, data)
-    candidates = expand(settings.baselines, spec, data.valid_set())
+    if not settings.baselines:
+        return []
+    valid = _held_out(task, data)
+    candidates = expand(settings.baselines, spec, valid)
     if settings.tuned_in is not None:
         candidates = with_settings_of(settings.tuned_in, candidates)
-    tuned = {one.name: tune_baseline(one, training, spec, data.valid_set()) for one in candidates}
+    tuned = {one.name: tune_baseline(one, training, spec, valid) for one in candidates}
+    scorers = {name: task.settled(best.scorer, data.valid_set(task)) for name, best in tuned.items() if best is not None}
     data.setup("test")
     grades = read_grades(settings.run_dir / "split", evidence.index)
     return [
         Result(
             f"{name} (baseline)" if name == ours else name,
             training.seed,
-            *measure(settings, task, best.scorer, data, grades),
+            *measure(settings, task, scorers[name], data, grades),
             chosen(best),
             best.fit_s,
         )
         for name, best in tuned.items()
         if best is not None
     ]
+
+
+def _held_out(task: Task, data: SplitData) -> HeldOut:
+    """The validation rows that choose hyperparameters: those of the task if they are single rows, else the users to rank for."""
+    rows = data.valid_set(task)
+    return TaskRows(task, rows) if isinstance(rows, HeldOutRows) else data.valid_set()
 
 
 def _write_counterfactuals(

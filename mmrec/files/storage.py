@@ -175,8 +175,8 @@ class FrameDigest:
         return self._digest.hexdigest()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file of a run folder.
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run folder, whose content is not checked.
 
     Raises:
         MissingFile: the file does not exist.
@@ -185,8 +185,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise MissingFile(f"{path}: not found; a run folder has run.json and metrics.json; is {path.parent} one?")
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-        return content
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}:{error.colno}: expected JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:  # not UTF-8, or nested too deeply

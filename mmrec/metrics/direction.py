@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mmrec import plugins
 
-LOWER_IS_BETTER = frozenset({"rmse", "mae", "log_loss", "ece_equal_width", "ece_equal_mass", "loss"})
+LOWER_IS_BETTER = frozenset({"rmse", "mae", "log_loss", "ece_equal_width", "ece_equal_mass", "calibration_error", "loss"})
 """The metrics of mmrec for which lower is better; for all others higher is, unless a task or a package declares otherwise."""
 
 

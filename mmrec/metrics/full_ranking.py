@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.interactions.matrix import InteractionMatrix, is_member
+from mmrec.metrics.pooled import Pooled
 from mmrec.metrics.ranking import all_metrics
 from mmrec.types import USER_IDX, Scorer
 
@@ -18,7 +19,7 @@ _CACHE_BYTES, _CHUNK_BYTES, _LEAST_USERS = 2**20, 64 * 2**20, 64
 LIST_LENGTH = 100
 """The length of the lists that a run stores."""
 _GROUPS, _MANY = 4, 8
-"""In `top_k`, as multiples of k: the number of item groups, and the number of candidates per row above which ties are thinned out."""
+"""In `top_k`, as multiples of k: the number of item groups, and the number of candidates per row above which ties are subsampled out."""
 
 
 class Ranking(NamedTuple):
@@ -36,6 +37,8 @@ class Evaluated(NamedTuple):
     """None for tasks that do not rank."""
     per_user: pl.DataFrame
     """`user_idx` and one column per metric; null if a metric is undefined for a user."""
+    pooled: Pooled | None = None
+    """For tasks whose metrics are over all rows; these replace the means over users."""
 
     @property
     def lists(self) -> Ranking:

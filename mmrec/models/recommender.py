@@ -18,6 +18,9 @@ from mmrec.models.fold_in import FoldInByRegression, mean_for_new, occurring
 from mmrec.nn.encoders.pretrained import PretrainedEncoder
 from mmrec.types import DatasetSpec
 
+RANKS = "ranks"
+"""As `Recommender.predicts`: scores have an order for each user, and no other meaning."""
+
 
 class TrainScores(NamedTuple):
     """The scores of a training batch."""
@@ -84,6 +87,16 @@ class FrozenScorer(TrainedScorer):
         return replace(
             self, users=scaled(self.users), items=items, fold_in=None if fold_in is None else lambda histories: scaled(fold_in(histories))
         )
+
+
+class HistoryScorer:
+    """Scores users by given histories instead of those they were trained with."""
+
+    def __init__(self, scorer: TrainedScorer, histories: Histories) -> None:
+        self.scorer, self.histories = scorer, histories
+
+    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return self.scorer.score_histories(self.histories.of(user_idx.to(self.histories.indptr.device)))
 
 
 class LiftedScorer(TrainedScorer):
@@ -163,6 +176,8 @@ class Recommender(nn.Module, ABC):
 
     is_history_based: ClassVar[bool] = False
     """Whether users are represented by their history alone, so that a known user and an equal history have equal scores."""
+    predicts: ClassVar[str] = RANKS
+    """What its scores stand for: `ranks`, or `ratings`. A task trains and compares models that predict what it measures."""
     ranks_new_items: ClassVar[bool] = False
     """Whether it can rank items without training interactions, by content or by a graph."""
     parts_taken: ClassVar[tuple[str, ...]] = ()

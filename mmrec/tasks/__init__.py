@@ -6,6 +6,7 @@ from mmrec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from mmrec.tasks.ranking import RankingTask as RankingTask
+    from mmrec.tasks.rating import RatingTask as RatingTask
     from mmrec.tasks.task import Task as Task
     from mmrec.tasks.task import Validated as Validated
 
@@ -13,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         ".ranking": "RankingTask",
+        ".rating": "RatingTask",
         ".task": "Task Validated",
     },
 )

@@ -1,6 +1,7 @@
 """The ranking task: train positives to score above sampled negatives, and select by full-catalogue ranking on the validation part."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -14,21 +15,31 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.data.batches.loader import StepBatches
 from mmrec.data.batches.ranking_batches import RankingBatches
 from mmrec.data.batches.train_batches import TrainBatch
+from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
 from mmrec.losses import sampled_softmax
 from mmrec.metrics.direction import Metric, sign
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, evaluate_ranking, ndcg_by_item, rank_and_evaluate, rank_users
 from mmrec.metrics.ranking import known_metrics
-from mmrec.models.recommender import GradientRecommender, MixedRecommender, Parts, Recommender, TrainedScorer, Weights
+from mmrec.models.recommender import (
+    GradientRecommender,
+    HistoryScorer,
+    MixedRecommender,
+    Parts,
+    Recommender,
+    TrainedScorer,
+    Weights,
+)
 from mmrec.tasks.lift import climb_lift, holds_new_items
 from mmrec.tasks.mixing import LINEAR_OF_NEW, Judged, climb, closable, toggle, weight_grids
 from mmrec.tasks.parameter_groups import Rates
 from mmrec.tasks.task import GROUPS, Task, Validated, gather_rows
-from mmrec.types import Scorer
+from mmrec.types import Scorer, joined
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 KS = [10, 20]
 """The default cutoffs."""
+HISTORY = ("train", "all")
 _OPTIMIZER = partial(torch.optim.AdamW, lr=0.0005, weight_decay=0.3)
 _MAX_SCORES, _LEAST_USERS = 2**27, 1000
 """The maximal number of user-item scores in the validation of an epoch or of mixture weights, one or two seconds on one core, beyond which
@@ -53,6 +64,8 @@ class RankingTask(Task):
         ks: the cutoffs of metrics.
         seed: of training.
         groups: optimizer settings by role of parameters, see `mmrec.tasks.parameter_groups`.
+        history: what represents a user who is tested: `train`, as trained; or `all`, everything before, so that the items of the validation
+            part are an input of the test, as usual for the next item. Models that take no histories cannot be tested so.
     """
 
     takes_loss: ClassVar[bool] = True
@@ -67,9 +80,12 @@ class RankingTask(Task):
         ks: list[int] = KS,
         seed: int = 0,
         groups: Rates = GROUPS,
+        history: str = HISTORY[0],
     ) -> None:
         super().__init__(model, optimizer, embedding_lr, groups, seed)
-        self.loss, self.ks = loss, ks
+        if history not in HISTORY:
+            raise ValueError(f"history: expected {' or '.join(HISTORY)}, found {history}")
+        self.loss, self.ks, self.history = loss, ks, history
 
     @classmethod
     def metrics(cls, settings: Mapping[str, Any]) -> tuple[Metric, ...]:
@@ -84,7 +100,15 @@ class RankingTask(Task):
         return RankingBatches().train_batches(train, settings, place)
 
     def evaluation_set(self, seen: Sequence[SplitPart], held_out: SplitPart) -> EvaluationSet:
-        return RankingBatches().evaluation_set(seen, held_out)
+        rows = RankingBatches().evaluation_set(seen, held_out)
+        if self.history == HISTORY[0] or len(seen) == 1:
+            return rows
+        return replace(rows, histories=Histories.from_events(joined([part.interactions for part in seen]), held_out.n_users))
+
+    def scorer_on(self, scorer: Scorer, rows: EvaluationSet) -> Scorer:
+        if rows.histories is None or not isinstance(scorer, TrainedScorer):
+            return scorer
+        return HistoryScorer(scorer, rows.histories)
 
     def loss_of(self, batch: TrainBatch, generator: torch.Generator) -> Float[Tensor, ""]:
         if not isinstance(self.model, GradientRecommender):
@@ -108,6 +132,7 @@ class RankingTask(Task):
 
     def measure(self, scorer: Scorer, rows: EvaluationSet) -> Evaluated:
         """Return lists of `LIST_LENGTH` or the largest cutoff, and their metrics."""
+        scorer = self.scorer_on(scorer, rows)
         ranking = rank_users(scorer, rows.user_idx, rows.seen, max(LIST_LENGTH, *self.ks))
         return Evaluated(ranking, evaluate_ranking(ranking, rows.positives, self.ks))
 

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from mmrec.data.batches.batch_factory import BatchSettings, EvaluationRows, Place, SplitPart
 from mmrec.data.batches.loader import StepBatches
-from mmrec.errors import ConfigError
+from mmrec.errors import ConfigError, DataError
 from mmrec.metrics.direction import Metric, lower_of, sign
 from mmrec.metrics.full_ranking import Evaluated
-from mmrec.models.recommender import EpochRecommender, Recommender
+from mmrec.models.recommender import RANKS, EpochRecommender, Recommender, TrainedScorer
 from mmrec.tasks.encoder_training import allocate_ranks, hold_encoders, rank_states, restore_ranks, start_ranks, warm_up
 from mmrec.tasks.parameter_groups import TABLES, Rates, check_rates, parameter_groups
 from mmrec.tasks.sharded import gather_tables, shard_tables
@@ -63,6 +63,10 @@ class Task(LightningModule, ABC):
 
     takes_loss: ClassVar[bool] = False
     """Whether the constructor takes `loss`, given by the configuration group `loss`."""
+    predicts: ClassVar[str] = RANKS
+    """What the scores of its models and baselines stand for, see `Recommender.predicts`."""
+    columns: ClassVar[tuple[str, ...]] = ()
+    """The optional columns of the interactions that it needs, such as `rating`."""
     shown: ClassVar[str] = ""
     """The prefix of metric names that the progress bar shows."""
 
@@ -111,10 +115,20 @@ class Task(LightningModule, ABC):
         """Return the per-user results of a scorer on an evaluation set."""
 
     def validated(self, evaluated: Evaluated) -> Validated:
-        """Return the means over the users of all processes, summed in an order independent of their number."""
+        """Return the means over the users (or the metrics over all rows) of all processes, in an order independent of their number."""
+        if (pooled := evaluated.pooled) is not None:
+            return Validated(pooled.metrics(gather_rows(pooled.columns)))
         frame = evaluated.per_user.drop(USER_IDX)
         values = gather_rows(torch.from_numpy(frame.cast(pl.Float64).to_numpy(writable=True)).to(self.device))
         return Validated(dict(zip(frame.columns, values.mean(dim=0).tolist(), strict=True)))
+
+    def scorer_on(self, scorer: Scorer, rows: Any) -> Scorer:
+        """Return what scores the users of an evaluation set as the task wants them represented; `measure` uses it."""
+        return scorer
+
+    def settled(self, scorer: TrainedScorer, rows: Any) -> TrainedScorer:
+        """Return a fitted scorer with what validation chooses for it besides hyperparameters; `validate` does so for a trained model."""
+        return scorer
 
     def configure_model(self) -> None:
         """Shard the embedding tables if the trainer's strategy requires it."""
@@ -214,6 +228,17 @@ class Declared(NamedTuple):
     def sign(self, name: str) -> int:
         """Return 1 where a higher value of a metric is better, else -1."""
         return sign(name, self.lower_is_better)
+
+
+def check_columns(task: type[Task], columns: Sequence[str]) -> None:
+    """Raise DataError if the interactions lack a column that a task needs."""
+    for name in task.columns:
+        if name not in columns:
+            found = ", ".join(f"`{one}`" for one in columns if not one.startswith("__"))
+            raise DataError(
+                f"{task.__name__} needs a column `{name}`, the interactions have {found}; name the column that holds it with "
+                f"data.columns.{name}=…, or choose another task"
+            )
 
 
 def declared_metrics(task: type[Task], settings: Mapping[str, Any]) -> Declared:

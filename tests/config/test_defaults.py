@@ -20,6 +20,8 @@ MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 GIVEN_LATER = {"spec"}
 CHOSEN_OTHERWISE = {"ablation", "baselines", "board", "experiment", "model"}
 """Folders whose files say otherwise than constructors on purpose; `model` also has tests of its own."""
+OTHERWISE = {"task/next_item.yaml": {"history"}}
+"""Arguments in which a choice differs from the constructor that it shares with another choice."""
 OTHERS = ("lightning.", "torch.")
 """Packages whose constructors are not ours."""
 WITHOUT_DEFAULT = {
@@ -60,6 +62,7 @@ def ours() -> list[Any]:
         if name.parts[0] not in CHOSEN_OTHERWISE:
             for node in nodes(yaml.safe_load(path.read_text(encoding="utf-8"))):
                 if not node["_target_"].startswith(OTHERS):
+                    node = {key: value for key, value in node.items() if key not in OTHERWISE.get(str(name), set())}
                     found.append(pytest.param(node, id=f"{name} {node['_target_'].rpartition('.')[2]}"))
     return found
 

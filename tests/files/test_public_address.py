@@ -55,7 +55,7 @@ class Recorder:
         self.connected.append(host)
         if host in self.dead:
             raise httpcore.ConnectError("refused")
-        return object()
+        return httpcore.NetworkStream()
 
 
 def test_one_bad_address_among_good_ones_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from omegaconf import DictConfig
 from safetensors.torch import load_file, save_file
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from mmrec.cli.train import train
 from mmrec.data.batches.train_batches import PairBatches, TrainBatch
@@ -88,10 +88,11 @@ def test_two_processes_with_half_of_the_rows_each_train_as_one(tmp_path: Path) -
 
 
 def test_what_cannot_be_divided_says_so() -> None:
+    mesh = object.__new__(DeviceMesh)  # refused before it is used
     with pytest.raises(ConfigError, match=r"model\.sparse_gradients"):
-        shard_tables(make_model(sparse=True), None)
+        shard_tables(make_model(sparse=True), mesh)
     with pytest.raises(ConfigError, match="trainer=ddp"):
-        shard_tables(Whole(DatasetSpec(2, 2, Interactions(torch.tensor([0]), torch.tensor([1])))), None)
+        shard_tables(Whole(DatasetSpec(2, 2, Interactions(torch.tensor([0]), torch.tensor([1])))), mesh)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from mmrec.losses import bpr, sampled_softmax
+from mmrec.models.recommender import RANKS
 from mmrec.testing.discovery import find_models
 from mmrec.testing.recommender_contract import RecommenderContract
 from tests.parts import BACKBONES, FUSIONS
@@ -27,7 +28,13 @@ SETTINGS: dict[str, Mapping[str, Any]] = {
     "MGCN": {"embedding_dim": 8, "n_neighbours": 5},
     "MatrixFactorizationRecommender": {"embedding_dim": 8, "sparse_gradients": False},
     "SASRec": {"embedding_dim": 8, "n_layers": 1, "n_heads": 1, "max_length": 20},
+    "MarkovChain": {"window": 60, "decay": 1.0},
     "SLIM": {"l1": 0.5, "l2": 5.0},
+    "SequenceFusion": {
+        "embedding_dim": 8,
+        "transformer": {"n_layers": 1, "n_heads": 1, "dropout": 0.0, "max_length": 20},
+        "dropout": {"modality": 0.4, "feature": 0.0},
+    },
     "VBPR": {"embedding_dim": 8, "content_dim": 8},
 }
 OF_USERS = {"batch_of": "users", "batch_size": 40, "n_negatives": 46}
@@ -35,9 +42,10 @@ TRAINING: dict[str, Mapping[str, Any]] = {
     "FusionRecommender": OF_USERS | {"loss": partial(sampled_softmax, temperature=0.2), "learning_rate": 0.02, "n_epochs": 45},
     "SASRec": OF_USERS | {"loss": partial(bpr, temperature=1.0), "batch_size": 10, "learning_rate": 0.01, "n_epochs": 30},
 }
+TRAINING["SequenceFusion"] = TRAINING["SASRec"]
 WITHOUT_COLOURS = ("Popularity", "Random", "RandomNewItems", "RecentPopularity")
 
-for found in find_models():
+for found in (one for one in find_models() if one.predicts == RANKS):
     named = {"model": found, "settings": SETTINGS.get(found.__name__, {}), "learns_colours": found.__name__ not in WITHOUT_COLOURS}
     own = {"training": TRAINING[found.__name__]} if found.__name__ in TRAINING else {}
     globals()[f"Test{found.__name__}"] = type(f"Test{found.__name__}", (RecommenderContract,), named | own)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 
 
@@ -17,11 +18,13 @@ class EvaluationSet:
     """The users with at least one positive, ascending."""
     seen: InteractionMatrix
     positives: InteractionMatrix
+    histories: Histories | None = None
+    """Everything that users had before, by user, where that represents them instead of what they had in training."""
 
     @classmethod
-    def build(cls, seen: InteractionMatrix, positives: InteractionMatrix) -> "EvaluationSet":
+    def build(cls, seen: InteractionMatrix, positives: InteractionMatrix, histories: Histories | None = None) -> "EvaluationSet":
         """Select all users with at least one positive."""
-        return cls(positives.degree.nonzero().flatten(), seen, positives)
+        return cls(positives.degree.nonzero().flatten(), seen, positives, histories)
 
     def part(self, rank: int, world_size: int) -> "EvaluationSet":
         """The `rank`-th of `world_size` disjoint contiguous parts of the users, which together contain all users."""
@@ -39,4 +42,5 @@ class EvaluationSet:
         return self if step <= 1 else replace(self, user_idx=self.user_idx[self.user_idx % step == 0])
 
     def to(self, device: torch.device) -> "EvaluationSet":
-        return EvaluationSet(self.user_idx.to(device), self.seen.to(device), self.positives.to(device))
+        histories = None if self.histories is None else self.histories.to(device)
+        return EvaluationSet(self.user_idx.to(device), self.seen.to(device), self.positives.to(device), histories)

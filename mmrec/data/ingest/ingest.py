@@ -39,7 +39,7 @@ from mmrec.files.locate import is_inside
 from mmrec.files.progress import progress
 from mmrec.files.storage import sha256_text, write_folder, write_json
 from mmrec.files.store import open_pictures
-from mmrec.types import ITEM_ID, PARTS, SPLIT, USER_ID, Dataset, RowCount
+from mmrec.types import FILE_ROW, ITEM_ID, PARTS, SPLIT, USER_ID, Dataset, RowCount
 
 MANIFEST = "ingest.json"
 _VERSION = 1
@@ -202,11 +202,13 @@ class _Rows:
 
     def begin(self, users: Sample, schema: pl.Schema) -> None:
         """Start reading, or start again. Raises DataError if a column that filter or split need is missing."""
+        if self._rule.needs_file_rows:
+            schema = pl.Schema({**schema, FILE_ROW: pl.Int64()})
         self._rule.check(schema.names())
         self._filter.apply(schema.to_frame(), Tally())
         shutil.rmtree(self._folder, ignore_errors=True)
         self.spill = Spill(self._folder, users.bounds(), pl.Schema({**schema, ITEM_ID: pl.UInt32()}))
-        self._items, self._are_plain = DictionaryEncoder(), True
+        self._items, self._are_plain, self._n_rows = DictionaryEncoder(), True, 0
         self._odd: list[tuple[pl.DataFrame, pl.Series]] = []
 
     def put(self, rows: pl.DataFrame, numbers: pl.Series) -> None:
@@ -216,6 +218,9 @@ class _Rows:
             if is_odd.any():
                 self._odd.append((rows.filter(is_odd), numbers.filter(is_odd)))
                 rows = rows.filter(~is_odd)
+        if self._rule.needs_file_rows:
+            rows = rows.with_columns(pl.int_range(self._n_rows, self._n_rows + len(rows)).alias(FILE_ROW))
+        self._n_rows += len(rows)
         self._are_plain = self._are_plain and are_plain(rows[USER_ID])
         self.spill.add(rows.with_columns(self._items.encode(rows[ITEM_ID])))
 

@@ -44,6 +44,14 @@ class Histories:
         """The number of users."""
         return len(self.indptr) - 1
 
+    def of(self, user_idx: Int64[Tensor, " batch"]) -> Self:
+        """The histories of some users, in that order. Profiles are left out."""
+        counts = self.n_events[user_idx]
+        ends = counts.cumsum(0)
+        place = torch.arange(int(counts.sum()), device=ends.device) + torch.repeat_interleave(self.indptr[user_idx] - ends + counts, counts)
+        timestamp = None if self.timestamp is None else self.timestamp[place]
+        return type(self)(torch.cat([ends.new_zeros(1), ends]), self.item_idx[place], timestamp)
+
     @property
     def n_events(self) -> Int64[Tensor, " n_users"]:
         """The length of each history, with repeated items counted each time."""

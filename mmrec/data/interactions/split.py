@@ -1,4 +1,5 @@
-"""Split interactions into train, valid and test: pure functions of the rows, a seed and ratios, independent of the order of rows.
+"""Split interactions into train, valid and test: pure functions of the rows, a seed and ratios, independent of the order of rows but for
+`folds`, and for ties in time in `leave_last_out`.
 
     random_ratio     random rows: comparable with much published work, but training sees the future
     user_time        each user's oldest rows for training, the newest for testing; the future of other users still leaks
@@ -7,6 +8,7 @@
     cold_item        random items with all their rows are held out: no training interactions with them
     cold_user        random users with all their rows are held out: new users
     given            the parts given by the publisher of the data in the column `split`
+    folds            one of several consecutive blocks of the file for testing: the published folds of MovieLens-100K
 
 Every split reduces repeated (user, item) pairs to one row and keeps all other rows. Only `given` reads the column `split`, and the
 resulting tables do not contain it.
@@ -22,6 +24,7 @@ import polars as pl
 from mmrec.data.interactions.split_rules import (
     ColdItem,
     ColdUser,
+    Folds,
     Given,
     GlobalTime,
     LeaveLastOut,
@@ -33,7 +36,7 @@ from mmrec.data.interactions.split_rules import (
 )
 from mmrec.data.tables.id_codes import gather, text_order
 from mmrec.files.storage import sha256_frame, sha256_text
-from mmrec.types import ITEM_ID, SPLIT, TIMESTAMP, USER_ID
+from mmrec.types import FILE_ROW, ITEM_ID, SPLIT, TIMESTAMP, USER_ID
 
 _ROW, _KEY = "__row__", "__key__"
 
@@ -74,13 +77,18 @@ def global_time(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ra
     return _split(interactions, GlobalTime(valid_ratio, test_ratio))
 
 
-def leave_last_out(interactions: pl.DataFrame) -> Split:
+def leave_last_out(interactions: pl.DataFrame, *, ties: str = "file_order") -> Split:
     """Hold out each user's last row for test and the one before for validation; users with fewer than three rows only train.
+
+    Args:
+        interactions: the rows.
+        ties: of rows of a user at the same time: with `file_order`, the later in the files is the later; with `together`, all rows of the
+            last time are for test and all of the time before for validation, and users with fewer than three times only train.
 
     Raises:
         DataError: there are no timestamps.
     """
-    return _split(interactions, LeaveLastOut())
+    return _split(interactions, LeaveLastOut(ties))
 
 
 def cold_item(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1, seed: int = 0) -> Split:
@@ -102,7 +110,18 @@ def given(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, seed: int = 0
     return _split(interactions, Given(valid_ratio, seed))
 
 
+def folds(interactions: pl.DataFrame, *, n_folds: int = 5, fold: int = 1, valid_ratio: float = 0.05, seed: int = 0) -> Split:
+    """Test on the `fold`-th of `n_folds` consecutive blocks of rows, in the order of the files, and train on all others.
+
+    Row k of n, counted from 0, is in fold ⌊k · n_folds / n⌋ + 1. Of the other folds, `valid_ratio` of the rows are drawn at random for
+    validation. Of a repeated (user, item) pair, the row that stays decides the fold.
+    """
+    return _split(interactions, Folds(n_folds, fold, valid_ratio, seed))
+
+
 def _split(interactions: pl.DataFrame, rule: Rule) -> Split:
+    if rule.needs_file_rows and FILE_ROW not in interactions.columns:
+        interactions = interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))
     rule.check(interactions.columns)
     rule.check_rows(_OneTable(interactions))
     rows, n_removed = deduplicate(interactions, by=rule.by)

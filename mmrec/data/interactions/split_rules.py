@@ -8,20 +8,21 @@ row where rows are drawn at random.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 import polars as pl
 from jaxtyping import Int64
 
 from mmrec.data.interactions.quantiles import order_statistics
+from mmrec.data.interactions.split_draws import FROM_END, N_ROWS, PART, Draw, part_by_ratio
 from mmrec.data.tables.id_codes import Distinct, missing
 from mmrec.errors import ConfigError, DataError
-from mmrec.types import ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
+from mmrec.types import FILE_ROW, ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
 
-PART = "__part__"
-"""The column that a rule adds: the index of a row's part in `PARTS`."""
-_FROM_END, _N = "__from_end__", "__n__"
+_TIMES_FROM_END, _N_TIMES = "__times_from_end__", "__n_times__"
+TIES = ("file_order", "together")
+"""How `leave_last_out` treats rows of a user at the same time: the later in the files is the later, or all are held out together."""
 
 
 class Tables(Protocol):
@@ -38,6 +39,8 @@ class Rule(ABC):
 
     name: ClassVar[str]
     needs_time: ClassVar[bool] = False
+    needs_file_rows: ClassVar[bool] = False
+    """Whether tables must have the column `FILE_ROW`."""
     by: ClassVar[tuple[str, ...]] = (USER_ID, ITEM_ID)
     """The key columns: marked rows are distinct in them."""
 
@@ -48,6 +51,8 @@ class Rule(ABC):
                 f"split={self.name} needs a column `{TIMESTAMP}`, the interactions have {_listed(columns)}; "
                 f"name the column that holds the times with data.columns.{TIMESTAMP}=…, or choose split=random_ratio or split=cold_item"
             )
+        if self.needs_file_rows and FILE_ROW not in columns:
+            raise DataError(f"split={self.name} needs the rows in the order of the files, which the column `{FILE_ROW}` has")
 
     def check_rows(self, tables: Tables) -> None:  # noqa: B027, most rules take any row
         """Raise DataError for rows that cannot be assigned to a part; called before repeated rows are removed."""
@@ -74,7 +79,7 @@ class RandomRatio(_ByRatio):
     name = "random_ratio"
 
     def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
-        draw = _Draw(sum(map(len, tables(USER_ID))), self.seed)
+        draw = Draw(sum(map(len, tables(USER_ID))), self.seed)
         for rows in tables():
             yield rows.with_columns(draw.parts(len(rows), self.valid_ratio, self.test_ratio))
 
@@ -88,7 +93,7 @@ class UserTime(_ByRatio):
 
     def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
         for rows in tables():
-            yield _count_from_newest(rows).with_columns(_part_by_ratio(self.valid_ratio, self.test_ratio)).drop(_FROM_END, _N)
+            yield _count_from_newest(rows).with_columns(part_by_ratio(self.valid_ratio, self.test_ratio)).drop(FROM_END, N_ROWS)
 
 
 @dataclass(frozen=True)
@@ -107,15 +112,30 @@ class GlobalTime(_ByRatio):
 
 @dataclass(frozen=True)
 class LeaveLastOut(Rule):
-    """The last two rows of each user."""
+    """The last two rows of each user, or all rows of the last two times."""
 
+    ties: str = TIES[0]
     name = "leave_last_out"
     needs_time = True
+    needs_file_rows = True
+
+    def __post_init__(self) -> None:
+        if self.ties not in TIES:
+            raise ConfigError(f"split.ties: expected {' or '.join(TIES)}, found {self.ties}")
 
     def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
-        part = pl.when(pl.col(_N) < 3).then(0).otherwise((2 - pl.col(_FROM_END)).clip(lower_bound=0)).alias(PART)
+        n_tied = n_users = 0
+        for rows in tables(USER_ID, TIMESTAMP):
+            last = rows.group_by(USER_ID).agg((pl.col(TIMESTAMP) == pl.col(TIMESTAMP).max()).sum().alias("n"))
+            n_tied, n_users = n_tied + int((last["n"] > 1).sum()), n_users + len(last)
+        if n_tied:
+            how = "the order of the files decides" if self.ties == TIES[0] else "all rows of a time are held out together"
+            notes.append(f"{n_tied:,} of {n_users:,} users have several rows at their last time: {how}")
+        from_end, n = (FROM_END, N_ROWS) if self.ties == TIES[0] else (_TIMES_FROM_END, _N_TIMES)
+        part = pl.when(pl.col(n) < 3).then(0).otherwise((2 - pl.col(from_end)).clip(lower_bound=0)).alias(PART)
         for rows in tables():
-            yield _count_from_newest(rows).with_columns(part).drop(_FROM_END, _N)
+            counted = _count_from_newest(rows, (FILE_ROW,)) if self.ties == TIES[0] else _count_times_from_newest(rows)
+            yield counted.with_columns(part).drop(from_end, n)
 
 
 @dataclass(frozen=True)
@@ -129,7 +149,7 @@ class _HoldOut(_ByRatio):
             known.add(rows[self.key])
         ids = known.ids.sort().alias(self.key).to_frame()
         del known
-        ids = ids.with_columns(_Draw(len(ids), self.seed).parts(len(ids), self.valid_ratio, self.test_ratio))
+        ids = ids.with_columns(Draw(len(ids), self.seed).parts(len(ids), self.valid_ratio, self.test_ratio))
         for rows in tables():
             yield rows.join(ids, on=self.key, maintain_order="left")
 
@@ -190,7 +210,7 @@ class Given(Rule):
         lost = dict(zip(PARTS, (given - kept).tolist(), strict=True))
         notes += [f"{n:,} rows of {name} are left out: an earlier part has their user and item" for name, n in lost.items() if n]
         n_train, n_valid = kept[:2].tolist()
-        draw = None if n_valid else _Draw(n_train, self.seed)
+        draw = None if n_valid else Draw(n_train, self.seed)
         if draw is not None:
             n_drawn = int((draw.all_parts(self.valid_ratio, 0.0) == 1).sum())
             notes.append(f"no rows are given to validate on: {n_drawn:,} of {n_train:,} of train are drawn for that")
@@ -202,7 +222,39 @@ class Given(Rule):
             yield rows.with_columns(pl.Series(PART, part)).filter(pl.Series(is_first))
 
 
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (RandomRatio, UserTime, GlobalTime, LeaveLastOut, ColdItem, ColdUser, Given)}
+@dataclass(frozen=True)
+class Folds(Rule):
+    """Consecutive blocks of the files' rows, one of which is the test part."""
+
+    n_folds: int
+    fold: int
+    valid_ratio: float
+    seed: int
+    name = "folds"
+    needs_file_rows = True
+
+    def __post_init__(self) -> None:
+        check_ratios(self.valid_ratio, 0.0)
+        if self.n_folds < 2:
+            raise ConfigError(f"split.n_folds: expected at least 2, found {self.n_folds}")
+        if not 1 <= self.fold <= self.n_folds:
+            raise ConfigError(f"split.fold: expected a whole number from 1 to {self.n_folds}, found {self.fold}")
+
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        n_rows = 1 + max((cast("int", rows[FILE_ROW].max()) for rows in tables(FILE_ROW) if len(rows)), default=-1)
+        is_test = pl.col(FILE_ROW) * self.n_folds // max(1, n_rows) == self.fold - 1
+        n_others = sum(int((~rows.select(is_test).to_series()).sum()) for rows in tables(FILE_ROW))
+        draw = Draw(n_others, self.seed)
+        for rows in tables():
+            tested = rows.select(is_test).to_series().to_numpy()
+            part = np.full(len(rows), 2)
+            part[~tested] = draw.parts(int((~tested).sum()), self.valid_ratio, 0.0).to_numpy()
+            yield rows.with_columns(pl.Series(PART, part))
+
+
+RULES: dict[str, type[Rule]] = {
+    rule.name: rule for rule in (RandomRatio, UserTime, GlobalTime, LeaveLastOut, ColdItem, ColdUser, Given, Folds)
+}
 """The rules by the name of the split."""
 
 
@@ -246,31 +298,9 @@ class SplitTally:
         )
 
 
-class _Draw:
-    """Random assignment of consecutive rows to parts, without access to the rows."""
-
-    def __init__(self, n: int, seed: int) -> None:
-        self._from_end: Int64[np.ndarray, " n"] = np.random.default_rng(seed).permutation(n)
-        self._start = 0
-
-    def parts(self, n: int, valid_ratio: float, test_ratio: float) -> pl.Series:
-        """The parts of the next `n` rows."""
-        some = self._from_end[self._start : self._start + n]
-        self._start += n
-        return self._parts(some, valid_ratio, test_ratio)
-
-    def all_parts(self, valid_ratio: float, test_ratio: float) -> pl.Series:
-        """The parts of all rows."""
-        return self._parts(self._from_end, valid_ratio, test_ratio)
-
-    def _parts(self, from_end: Int64[np.ndarray, " n"], valid_ratio: float, test_ratio: float) -> pl.Series:
-        rows = pl.LazyFrame({_FROM_END: from_end}).with_columns(pl.lit(len(self._from_end)).alias(_N))
-        return rows.select(_part_by_ratio(valid_ratio, test_ratio).cast(pl.Int64)).collect().to_series()
-
-
 def split_rows(marked: pl.DataFrame) -> list[pl.DataFrame]:
-    """Separate a marked table into train, valid and test, without the columns `PART` and `split`."""
-    columns = [column for column in marked.columns if column not in (PART, SPLIT)]
+    """Separate a marked table into train, valid and test, without the columns `PART`, `split` and `FILE_ROW`."""
+    columns = [column for column in marked.columns if column not in (PART, SPLIT, FILE_ROW)]
     return [marked.select(columns).filter(marked[PART] == part) for part in range(len(PARTS))]
 
 
@@ -293,27 +323,26 @@ def check_ratios(valid_ratio: float, test_ratio: float) -> None:
 
 
 def _listed(columns: Sequence[str]) -> str:
-    return ", ".join(f"`{column}`" for column in columns)
+    return ", ".join(f"`{column}`" for column in columns if column != FILE_ROW)
 
 
-def _count_from_newest(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add each row's distance from its user's newest row (0), ties by item_id, and the user's number of rows. Rows are sorted by ids."""
+def _count_from_newest(rows: pl.DataFrame, then_by: tuple[str, ...] = ()) -> pl.DataFrame:
+    """Add each row's distance from its user's newest row (0), ties by further columns or item_id, and the user's number of rows.
+
+    Rows are sorted by ids.
+    """
     user, n = rows[USER_ID].rle_id(), rows[USER_ID].rle().struct.field("len").cast(pl.Int64)
-    by_time = rows.select(pl.arg_sort_by(user, TIMESTAMP, maintain_order=True)).to_series()  # users keep their range of positions
+    by_time = rows.select(pl.arg_sort_by(user, TIMESTAMP, *then_by, maintain_order=True)).to_series()  # users keep their range of positions
     from_end = np.empty(len(rows), dtype=np.int64)
     from_end[by_time.to_numpy()] = n.cum_sum().gather(user).to_numpy() - 1 - np.arange(len(rows))
-    return rows.with_columns(pl.Series(_FROM_END, from_end), n.gather(user).alias(_N))
+    return rows.with_columns(pl.Series(FROM_END, from_end), n.gather(user).alias(N_ROWS))
 
 
-def _part_by_ratio(valid_ratio: float, test_ratio: float) -> pl.Expr:
-    """An expression for the part of a row: the last round(n * test_ratio) of a user's n rows are test, the last round(n * (valid_ratio +
-    test_ratio)) are held out, and the first always trains.
-    """
-    middle, tolerance = pl.col(_FROM_END) + 0.5, 1e-9  # a row belongs to a part if its midpoint does, which rounds half up
-    is_test = middle <= pl.col(_N) * test_ratio + tolerance
-    is_held_out = middle <= pl.col(_N) * (valid_ratio + test_ratio) + tolerance
-    is_first = pl.col(_FROM_END) == pl.col(_N) - 1
-    return pl.when(is_first | ~is_held_out).then(0).when(is_test).then(2).otherwise(1).alias(PART)
+def _count_times_from_newest(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the number of the user's later times, and of all of the user's times."""
+    time = pl.col(TIMESTAMP)
+    later = time.rank("dense", descending=True).over(USER_ID).cast(pl.Int64) - 1
+    return rows.with_columns(later.alias(_TIMES_FROM_END), time.n_unique().over(USER_ID).cast(pl.Int64).alias(_N_TIMES))
 
 
 def _moments(times: Callable[[], Iterator[pl.Series]], valid_ratio: float, test_ratio: float) -> tuple[float, float]:

@@ -34,6 +34,16 @@ class MeasuredModel:
     """Properties of the lists by seed: `coverage@20` and so on."""
     tuned: dict[int, dict[str, Any]] = field(default_factory=dict)
     """The hyperparameters chosen by tuning, by seed."""
+    over_rows: dict[int, dict[str, tuple[float, float, float]]] = field(default_factory=dict)
+    """By seed, the metrics over all test rows, such as rmse, each with its 95% interval."""
+
+    def has(self, metric: str) -> bool:
+        """Whether a metric was measured."""
+        return metric in self.per_user.columns or self.is_over_rows(metric)
+
+    def is_over_rows(self, metric: str) -> bool:
+        """Whether a metric is over all test rows in every run, rather than a mean over users."""
+        return bool(self.over_rows) and all(metric in values for values in self.over_rows.values())
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ def make_section(
     """
     names = tuple(dict.fromkeys([*columns, metric]))
     for model in models:
-        if missing := [name for name in names if name not in model.per_user.columns]:
+        if missing := [name for name in names if not model.has(name)]:
             raise DataError(f"{data}, {split}: {model.name} was not measured in {', '.join(missing)}")
     tests = [_against(models[0], model, metric, seed) for model in models]
     corrected = iter(holm([test.p_value for test in tests if test is not None]))
@@ -180,6 +190,11 @@ def _against(first: MeasuredModel, model: MeasuredModel, metric: str, seed: int)
 
 
 def _measure(model: MeasuredModel, metric: str, seed: int) -> Measured:
+    if model.is_over_rows(metric):  # the mean of the runs and of their intervals, which is cautious where runs are independent
+        runs = np.array([values[metric] for values in model.over_rows.values()])
+        std = float(runs[:, 0].std(ddof=1)) if len(runs) > 1 else None
+        mean, low, high = runs.mean(axis=0).tolist()
+        return Measured(mean, std, low, high)
     (values,) = _aligned([model], metric)
     by_seed = np.nanmean(values, axis=1)
     low, high = mean_interval(values, seed)

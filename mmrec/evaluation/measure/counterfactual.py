@@ -15,8 +15,8 @@ from mmrec.data.features.counterfactual import change_spec, changes_of
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.evaluation.compare.significance import bootstrap_interval
 from mmrec.metrics.full_ranking import Ranking, evaluate_part, rank_users
-from mmrec.models.recommender import Recommender, TrainedScorer
-from mmrec.types import COLLABORATIVE, DatasetSpec
+from mmrec.models.recommender import Recommender
+from mmrec.types import COLLABORATIVE, DatasetSpec, Scorer
 
 DROPPED, ALONE = "dropped", "all content"
 METRICS = ("recall", "ndcg")
@@ -28,7 +28,7 @@ class Counterfactual(NamedTuple):
     modality: str
     """The changed modality; `ALONE`: all content, so that only the collaborative signal is left."""
     change: str
-    scorer: TrainedScorer
+    scorer: Scorer
 
 
 def counterfactuals(

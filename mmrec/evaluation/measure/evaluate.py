@@ -12,6 +12,7 @@ from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.evaluation.measure.grades import Graded, graded_columns
 from mmrec.metrics.auc import auc_of_users
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, Ranking, evaluate_ranking, rank_users
+from mmrec.metrics.pooled import pooled_intervals
 from mmrec.types import USER_IDX, Scorer
 
 
@@ -74,6 +75,19 @@ def means(per_user: pl.DataFrame, prefix: str) -> dict[str, float]:
 def mean_over_seeds(by_seed: list[dict[str, float]]) -> dict[str, float]:
     """The mean over seeds of each metric."""
     return {name: math.fsum(values[name] for values in by_seed) / len(by_seed) for name in by_seed[0]}
+
+
+def values_of(evaluated: Evaluated, prefix: str) -> dict[str, float]:
+    """As `means`, with the metrics over all rows of a task that has such instead, these first."""
+    pooled = {} if evaluated.pooled is None else {f"{prefix}/{name}": value for name, value in evaluated.pooled.values().items()}
+    return pooled | {name: value for name, value in means(evaluated.per_user, prefix).items() if name not in pooled}
+
+
+def intervals_of(by_seed: list[Evaluated], prefix: str, seed: int) -> dict[str, list[float]]:
+    """As `confidence`; users are resampled for metrics over all rows, too."""
+    found = confidence([one.per_user for one in by_seed], prefix, seed)
+    pooled = [one.pooled for one in by_seed if one.pooled is not None]
+    return found | {f"{prefix}/{name}": list(ends) for name, ends in (pooled_intervals(pooled, seed) if pooled else {}).items()}
 
 
 def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples: int = 1000) -> dict[str, list[float]]:

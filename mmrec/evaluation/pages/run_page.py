@@ -22,6 +22,7 @@ from mmrec.evaluation.measure.counterfactual import describe_worth
 from mmrec.evaluation.pages.examples import UserView, example_users
 from mmrec.evaluation.pages.render import render
 from mmrec.evaluation.pages.run_fairness import calibration_views, fairness_view
+from mmrec.evaluation.pages.run_reliability import reliability_chart
 from mmrec.evaluation.pages.run_slices import describe_slice_tests, slice_views
 from mmrec.files.storage import read_json, write_text
 from mmrec.metrics.direction import sign
@@ -106,6 +107,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
         "for_whom": describe_slice_tests(folder.metrics),
         "fairness": fairness_view(folder.metrics),
         "calibration": calibration_views(folder.metrics),
+        "reliability": reliability_chart(folder.metrics),
         "users": _users(folder, dataset),
         "has_times": folder.split is not None and "timestamp" in folder.split["train"].columns,
         "n_recommendations": N_RECOMMENDATIONS,

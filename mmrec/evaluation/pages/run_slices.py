@@ -12,10 +12,12 @@ from mmrec.evaluation.measure.slices import ITEM_DEGREE, USER_DEGREE
 from mmrec.evaluation.measure.user_groups import RECENCY
 
 CHARTED = ("ndcg", "recall")
+ROW_METRICS = ("rmse", "mae", "auc", "log_loss")
+"""Of tasks that measure rows; the first two of those that a run has are shown."""
 SLICES = {
     ITEM_DEGREE: (
         "item degree",
-        "Only items of the group count as positives; cold items have no training interactions. n: number of positives.",
+        "Only items of the group count; cold items have no training interactions. n: number of held-out rows.",
     ),
     USER_DEGREE: (
         "user degree",
@@ -102,7 +104,8 @@ def caption_of(kind: str, otherwise: str = COLUMN_CAPTION) -> tuple[str, str]:
 def _view(models: dict[str, dict[str, Any]], kind: str, found: dict[str, Any], charted: list[str]) -> SliceView:
     name, caption = caption_of(kind)
     measured = {name for groups in models.values() for bucket in groups.values() for name in bucket}
-    grids = {f"{name}@{k}": slice_grid(models, f"{name}@{k}") for name in CHARTED for k in cutoffs(measured)[-1:]}
+    shown = [f"{name}@{k}" for name in CHARTED for k in cutoffs(measured)[-1:]] or [name for name in ROW_METRICS if name in measured][:2]
+    grids = {metric: slice_grid(models, metric) for metric in shown}
     grids = {metric: grid for metric, grid in grids.items() if any(v is not None for row in grid.values for v in row)}
     charts = [
         grouped_bars(f"{metric} by {name}", grid.of(charted), name, f"test {metric}")

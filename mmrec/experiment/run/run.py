@@ -17,10 +17,11 @@ from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
-from mmrec.experiment.run_folder.files import PARTS, read_entry, read_table
+from mmrec.experiment.run_folder.files import PARTS, RATING_HEAD, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
+from mmrec.nn.heads.rating import head_from
 from mmrec.types import ITEM_ID, USER_ID
 
 Ids = str | int | Sequence[str] | Sequence[int] | pl.Series
@@ -166,6 +167,29 @@ class Run:
                 "score": torch.cat([*scores, torch.zeros(0, len(items))]).flatten().numpy(),
             }
         )
+
+    def rate(self, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
+        """Return the predicted ratings of all pairs of some users and some items: `user_id, item_id, rating, deviation`, user after user.
+
+        `rating` is the mean of the predicted distribution, inside the scale of the training part, and `deviation` its standard deviation.
+
+        Args:
+            user_ids: users of the run.
+            item_ids: items of the run.
+
+        Raises:
+            DataError: for a user or an item that the run does not know.
+            ConfigError: if the run was not trained with `task=rating`.
+        """
+        path = self.folder / RATING_HEAD
+        if not path.is_file():
+            raise ConfigError(f"{self.folder}: its model does not predict ratings; `mmrec train task=rating` trains one that does")
+        head = head_from(read_json(path))
+        scored = self.score(user_ids, item_ids)
+        scores = torch.from_numpy(scored["score"].to_numpy(writable=True))
+        with torch.no_grad():
+            found = {"rating": head.expected(scores).numpy(), "deviation": head.deviation(scores).numpy()}
+        return scored.drop("score").with_columns(**found)
 
     def _recommend_to_histories(
         self, histories: Sequence[Sequence[str]], user_ids: Ids | None, k: int, exclude_seen: bool, inside: Bool[Tensor, " n_items"] | None

@@ -17,6 +17,8 @@ from mmrec.type_hints import fits
 from mmrec.types import ITEM_ID, USER_ID
 
 PARTS = ("train", "valid", "test")
+RATING_HEAD = "rating_head.json"
+"""Of a model of ratings: what its scores stand for, see `mmrec.nn.heads.rating`."""
 
 
 def checkpoint_folder(run_dir: Path, seed: int) -> Path:

@@ -17,17 +17,20 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.interactions.split import Split
 from mmrec.evaluation.compare.against_baselines import best_baseline, cutoffs
 from mmrec.evaluation.measure.calibration import describe_calibration
-from mmrec.evaluation.measure.evaluate import Result, confidence, mean_over_seeds, means
+from mmrec.evaluation.measure.evaluate import Result, intervals_of, mean_over_seeds, values_of
 from mmrec.evaluation.measure.fairness import describe_fairness
 from mmrec.evaluation.measure.item_groups import ItemGroups
 from mmrec.evaluation.measure.list_quality import describe_lists
+from mmrec.evaluation.measure.pooled import pooled_slices, reliability
 from mmrec.evaluation.measure.slices import compare_slices, make_groups, slices
 from mmrec.evaluation.measure.user_groups import sliced_columns, user_groups
 from mmrec.evaluation.pages.terminal import SweepRun
 from mmrec.experiment.evidence import Evidence
+from mmrec.experiment.run_folder.files import RATING_HEAD
 from mmrec.experiment.settings import TrainSettings
 from mmrec.files.storage import read_json, write_json, write_parquet, write_tensors
 from mmrec.metrics.full_ranking import Evaluated
+from mmrec.models.rating.predictor import RatingPredictor
 from mmrec.models.recommender import Recommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
 
@@ -109,12 +112,12 @@ def write_results(
     by_model: dict[str, list[Result]] = {}
     for result in results:
         by_model.setdefault(result.model, []).append(result)
-    values = {name: [means(r.valid.per_user, "val") | means(r.test.per_user, "test") for r in group] for name, group in by_model.items()}
+    values = {name: [values_of(r.valid, "val") | values_of(r.test, "test") for r in group] for name, group in by_model.items()}
     ours, seed = results[0].model, results[0].seed
     metrics: dict[str, Any] = {
         "models": {name: mean_over_seeds(group) for name, group in values.items()},
         "seeds": {str(r.seed): v for r, v in zip(by_model[ours], values[ours], strict=True)},
-        "confidence": {name: confidence([r.test.per_user for r in group], "test", seed) for name, group in by_model.items()},
+        "confidence": {name: intervals_of([r.test for r in group], "test", seed) for name, group in by_model.items()},
         "tuned": {name: group[0].parameters for name, group in by_model.items() if group[0].parameters},
     }
     if lower_is_better:
@@ -122,6 +125,8 @@ def write_results(
     if ranks := results[0].test.ranking is not None:
         first = {name: group[0].test for name, group in by_model.items()}
         metrics |= _describe_lists(metrics, first, train, test, item_groups, evidence, split, seed)
+    elif results[0].test.pooled is not None:
+        metrics |= _describe_rows({name: group[0].test for name, group in by_model.items()}, train, evidence, split, seed)
     write_json(run_dir / "metrics.json", metrics)
     write_parquet(run_dir / "per_user.parquet", pl.concat([_named(r, evidence) for r in results]))
     if ranks:
@@ -158,12 +163,26 @@ def _describe_lists(
     return found
 
 
+def _describe_rows(first: Mapping[str, Evaluated], train: InteractionMatrix, evidence: Evidence, split: Split, seed: int) -> dict[str, Any]:
+    """The entries of metrics.json about what each model predicted for single rows."""
+    groups = make_groups(train, user_groups(evidence.dataset.users, evidence.index.user_ids, split.train, split.test))
+    rows = {name: one.pooled.cpu() for name, one in first.items() if one.pooled is not None}
+    return {
+        "over_rows": list(next(iter(rows.values())).values()),
+        "slices": {name: pooled_slices(one, groups, seed) for name, one in rows.items()},
+        "reliability": {name: reliability(one) for name, one in rows.items()},
+    }
+
+
 def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
-    """Write the files for recommending: attention.parquet and vectors if the model has them, and the ids and titles of their rows.
+    """Write the files for recommending: attention.parquet, vectors and the head of ratings if the model has them, and ids and titles.
 
     The table of users also has the columns for slices. Returns whether the model has vectors.
     """
-    vectors, index, dataset = model.freeze().vectors(), evidence.index, evidence.dataset
+    scorer, index, dataset = model.freeze(), evidence.index, evidence.dataset
+    vectors = scorer.vectors()
+    if isinstance(scorer, RatingPredictor):
+        write_json(run_dir / RATING_HEAD, scorer.head.describe())
     if vectors and model.modalities:
         item, modality = cast("Tensor", model.present).nonzero().unbind(1)
         mass = {

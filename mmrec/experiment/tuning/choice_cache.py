@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.experiment.tuning.held_out import HeldOut, TaskRows
 from mmrec.experiment.tuning.lift import with_lift
 from mmrec.experiment.tuning.search import VERSION, Fittable, Tuned, fit, tune
 from mmrec.experiment.tuning.space import Search
@@ -23,7 +23,7 @@ def tune_cached(
     settings: dict[str, Any],
     search: Search,
     spec: DatasetSpec,
-    valid: EvaluationSet,
+    valid: HeldOut,
     metric: str,
     folder: Path,
 ) -> tuple[Tuned, bool]:
@@ -45,11 +45,14 @@ def tune_cached(
     return tuned, False
 
 
-def _key(settings: dict[str, Any], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> str:
+def _key(settings: dict[str, Any], search: Search, spec: DatasetSpec, valid: HeldOut, metric: str) -> str:
     sampler = [] if is_installed("tune") else ["random"]
     text = json.dumps([version("mmrec"), VERSION, *sampler, settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
     tensors = {"user_idx": spec.train.user_idx, "item_idx": spec.train.item_idx, "timestamp": spec.train.timestamp}
-    tensors |= {"valid_indptr": valid.positives.indptr, "valid_indices": valid.positives.indices}
+    if isinstance(valid, TaskRows):
+        tensors |= {"rating": spec.train.rating} | {f"valid_{name}": values for name, values in valid.tensors().items()}
+    else:
+        tensors |= {"valid_indptr": valid.positives.indptr, "valid_indices": valid.positives.indices}
     reads_all = '"sources"' in text or '"modality"' in text
     for modality, features in spec.features.items():
         if reads_all or json.dumps(modality) in text:

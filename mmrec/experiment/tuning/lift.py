@@ -3,6 +3,7 @@
 from typing import NamedTuple, cast
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.experiment.tuning.held_out import HeldOut, TaskRows
 from mmrec.metrics.direction import sign
 from mmrec.metrics.full_ranking import rank_and_evaluate
 from mmrec.models.fold_in import occurring
@@ -20,8 +21,13 @@ class Lift(NamedTuple):
     """None if there is no choice: no new item is held out, or the scorer cannot rank them."""
 
 
-def choose_lift(scorer: TrainedScorer, spec: DatasetSpec, valid: EvaluationSet, metric: str, start: float | None = None) -> Lift:
-    """The best offset of a scorer on `valid` by hill climbing from `start`; the grid is extended while its maximum is chosen."""
+def choose_lift(scorer: TrainedScorer, spec: DatasetSpec, valid: HeldOut, metric: str, start: float | None = None) -> Lift:
+    """The best offset of a scorer on `valid` by hill climbing from `start`; the grid is extended while its maximum is chosen.
+
+    A task that does not rank has no offset; it measures the scorer itself.
+    """
+    if isinstance(valid, TaskRows):
+        return Lift(valid.measure(scorer, metric), None)
     is_new, k = ~occurring(spec.train.item_idx, spec.n_items), int(metric.rpartition("@")[2])
 
     def measure(cold_lift: float) -> float:

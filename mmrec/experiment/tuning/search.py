@@ -12,10 +12,10 @@ from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
 from mmrec.errors import ConfigError
+from mmrec.experiment.tuning.held_out import HeldOut, direction
 from mmrec.experiment.tuning.lift import choose_lift, with_lift
 from mmrec.experiment.tuning.space import Range, Search, beyond, is_within, n_settings, on_edge, read_space
 from mmrec.extras import is_installed
-from mmrec.metrics.direction import sign
 from mmrec.models.fold_in import occurring
 from mmrec.models.recommender import LackingData, TrainedScorer
 from mmrec.types import DatasetSpec
@@ -75,7 +75,7 @@ class Tuned(NamedTuple):
     """The keys whose chosen value is on the edge of what was tried, so that better ones may exist beyond."""
 
 
-def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
+def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid: HeldOut, metric: str) -> Tuned:
     """Fit `make(**setting)` on `spec` for settings of the space, and return the best one on `valid` in a metric such as `ndcg@20`.
 
     A space with at most `n_trials` settings is searched exhaustively. In larger ones, `n_trials` settings are sampled by the
@@ -88,7 +88,9 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
         LackingData: as in `fit`.
     """
     space = read_space(search.space)
-    trials = _Trials(make, spec, valid.subsampled(max(_MAX_SCORES, _LEAST_USERS * valid.seen.n_items)), metric)
+    if isinstance(valid, EvaluationSet):
+        valid = valid.subsampled(max(_MAX_SCORES, _LEAST_USERS * valid.seen.n_items))
+    trials = _Trials(make, spec, valid, metric)
 
     def is_done() -> bool:
         return trials.hopeless or len(trials.tried) >= search.n_trials
@@ -99,7 +101,7 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
             if is_done():
                 break
     else:
-        draw_settings(trials.measure, space, search, is_done, sign(metric))
+        draw_settings(trials.measure, space, search, is_done, trials.sign)
     edges = () if trials.hopeless else _widen(trials, space, search)
     best = trials.best_of_all_data()
     return best._replace(n_trials=len(trials.tried), edges=edges, scorer=with_lift(best.fitted, spec, best.cold_lift))
@@ -108,8 +110,8 @@ def tune(make: Callable[..., Fittable], search: Search, spec: DatasetSpec, valid
 class _Trials:
     """The fitted settings, and the best of them."""
 
-    def __init__(self, make: Callable[..., Fittable], spec: DatasetSpec, valid: EvaluationSet, metric: str) -> None:
-        self.make, self.spec, self.valid, self.metric = make, spec, valid, metric
+    def __init__(self, make: Callable[..., Fittable], spec: DatasetSpec, valid: HeldOut, metric: str) -> None:
+        self.make, self.spec, self.valid, self.metric, self.sign = make, spec, valid, metric, direction(valid, metric)
         self.best: Tuned | None = None
         self.tried: list[tuple[Setting, float]] = []
         self.hopeless = False
@@ -125,11 +127,11 @@ class _Trials:
             return known
         scorer, fit_s = self._fit(setting)
         value, lift = choose_lift(scorer, self.spec, self.valid, self.metric, self.best.cold_lift if self.best else None)
-        if not self.tried:
+        if not self.tried and isinstance(self.valid, EvaluationSet):
             is_new = ~occurring(self.spec.train.item_idx, self.spec.n_items)
             self.hopeless = bool(is_new[self.valid.positives.indices].all()) and _puts_last(scorer, is_new, self.valid)
         self.tried.append((setting, value))
-        if self.best is None or sign(self.metric) * value > sign(self.metric) * self.best.value:
+        if self.best is None or self.sign * value > self.sign * self.best.value:
             self.best = Tuned(scorer, setting, value, 0, fit_s, scorer, lift)
         return value
 
@@ -206,8 +208,8 @@ def fit(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec) -> t
     return make(**setting).fit(spec), time.perf_counter() - start
 
 
-def fit_known(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec, valid: EvaluationSet, metric: str) -> Tuned:
-    """Fit a model with a setting that was chosen before; only the score offset of new items is chosen on `valid`.
+def fit_known(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec, valid: HeldOut, metric: str) -> Tuned:
+    """Fits a model at a setting that was chosen before; only the lift of new items is chosen on `valid`.
 
     Raises:
         LackingData: as `Fittable.fit`.

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from mmrec.data.interactions.index import Index
 from mmrec.data.interactions.split_rules import RULES, Rule
 from mmrec.data.tables.problems import DataProblems
 from mmrec.errors import ConfigError, DataError, MmrecError
-from mmrec.types import PARTS
+from mmrec.types import FILE_ROW, PARTS
 
 RATIOS = {"valid_ratio": 0.2, "test_ratio": 0.2}
 ARGUMENTS = {
@@ -33,6 +33,7 @@ ARGUMENTS = {
     "cold_item": RATIOS | {"seed": 3},
     "cold_user": RATIOS | {"seed": 3},
     "given": {"valid_ratio": 0.2, "seed": 3},
+    "folds": {"n_folds": 4, "fold": 2, "valid_ratio": 0.2, "seed": 3},
 }
 ALL = Filter(None, "first", 1, 1)
 LIKED_CORE = Filter(2.0, "last", 3, 4)
@@ -84,7 +85,9 @@ def rule(name: str) -> Rule:
 
 
 def in_memory(shop: Path, name: str, wanted: Filter, on_error: str = "stop", aside: Path | None = None) -> tuple:
-    dataset = filter_interactions(read_folder(str(shop), on_error=on_error, quarantine=str(aside)), **asdict(wanted))
+    read = read_folder(str(shop), on_error=on_error, quarantine=str(aside))
+    rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))
+    dataset = filter_interactions(replace(read, interactions=rows), **asdict(wanted))
     found = getattr(split, name)(dataset.interactions, **ARGUMENTS[name])
     if any(getattr(found, part).is_empty() for part in PARTS):
         raise DataError("empty")

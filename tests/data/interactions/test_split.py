@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmrec.data.interactions.split import Split, cold_item, cold_user, deduplicate, global_time, leave_last_out, random_ratio, user_time
+from mmrec.data.interactions.split import (
+    Split,
+    cold_item,
+    cold_user,
+    deduplicate,
+    folds,
+    global_time,
+    leave_last_out,
+    random_ratio,
+    user_time,
+)
 from mmrec.data.interactions.split import given as given_parts
 from mmrec.errors import ConfigError, DataError
 
@@ -18,7 +28,7 @@ SPLITS: dict[str, Callable[[pl.DataFrame], Split]] = {
     "random_ratio": partial(random_ratio, **RATIOS, seed=3),
     "user_time": partial(user_time, **RATIOS),
     "global_time": partial(global_time, **RATIOS),
-    "leave_last_out": leave_last_out,
+    "leave_last_out": partial(leave_last_out, ties="together"),
     "cold_item": partial(cold_item, **RATIOS, seed=3),
     "cold_user": partial(cold_user, **RATIOS, seed=3),
 }
@@ -118,7 +128,7 @@ def test_user_time_by_hand() -> None:
 
 
 def test_equal_times_are_ordered_by_item() -> None:
-    split = leave_last_out(table([(0, item, 5, None) for item in (2, 0, 1)]))
+    split = user_time(table([(0, item, 5, None) for item in (2, 0, 1)]), valid_ratio=0.3, test_ratio=0.3)
     assert [part["item_id"].to_list() for part in (split.train, split.valid, split.test)] == [["i0"], ["i1"], ["i2"]]
 
 
@@ -232,3 +242,44 @@ def test_parts_that_are_not_given(rows: pl.DataFrame, expected: str) -> None:
 @pytest.mark.parametrize("name", SPLITS)
 def test_other_splits_do_as_if_no_part_was_given(name: str) -> None:
     assert SPLITS[name](parted(PARTED)).hash == SPLITS[name](parted(PARTED).drop("split")).hash
+
+
+def test_folds_are_consecutive_blocks_of_the_file_and_partition_it() -> None:
+    draw = [(user, item, 0, 1.0) for user in range(7) for item in range(7)][::-1]
+    rows = table(draw)
+    tested = [folds(rows, n_folds=4, fold=fold, valid_ratio=0.2, seed=1) for fold in range(1, 5)]
+    for number, split in enumerate(tested):
+        block = rows.filter(pl.int_range(pl.len()) * 4 // 49 == number)
+        assert split.test.equals(block.sort("user_id", "item_id"))
+        assert split.train.columns == rows.columns
+        assert pl.concat([split.train, split.valid, split.test]).sort("user_id", "item_id").equals(rows.sort("user_id", "item_id"))
+        assert len(split.valid) == round(0.2 * (49 - len(block)))
+    assert len({one.hash for one in tested}) == 4
+
+
+def test_folds_keep_to_the_rows_of_the_file_after_filtering() -> None:
+    rows = table([(0, 0, 0, 1.0), (0, 1, 0, 1.0), (1, 0, 0, 1.0), (1, 1, 0, 1.0)]).with_columns(pl.Series("__file_row__", [3, 2, 1, 0]))
+    assert folds(rows.filter(pl.col("__file_row__") > 0), n_folds=2, fold=2).test["user_id"].to_list() == ["u0", "u0"]
+
+
+@pytest.mark.parametrize(("n_folds", "fold", "said"), [(1, 1, "at least 2"), (5, 0, "from 1 to 5"), (5, 6, "from 1 to 5")])
+def test_folds_that_there_are_not_are_refused(n_folds: int, fold: int, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        folds(table([(0, 0, 0, 1.0)]), n_folds=n_folds, fold=fold)
+
+
+def test_of_rows_at_one_time_the_later_in_the_file_is_the_later() -> None:
+    rows = table([(0, 3, 1, 1.0), (0, 2, 5, 1.0), (0, 9, 5, 1.0), (0, 1, 5, 1.0)])
+    split = leave_last_out(rows)
+    assert (split.test["item_id"].to_list(), split.valid["item_id"].to_list()) == (["i1"], ["i9"])
+    assert "1 of 1 users have several rows at their last time: the order of the files decides" in split.notes
+
+
+def test_all_rows_of_a_time_can_be_held_out_together() -> None:
+    tied = [(0, 3, 1, 1.0), (0, 4, 2, 1.0), (0, 2, 5, 1.0), (0, 9, 5, 1.0), (0, 1, 3, 1.0)]
+    few = [(1, 0, 1, 1.0), (1, 1, 2, 1.0), (1, 2, 2, 1.0)]
+    split = leave_last_out(table(tied + few), ties="together")
+    assert split.test["item_id"].to_list() == ["i2", "i9"] and split.valid["item_id"].to_list() == ["i1"]
+    assert split.train.filter(user_id="u1").height == 3  # two times are too few
+    with pytest.raises(ConfigError, match=r"split\.ties: expected file_order or together, found rows"):
+        leave_last_out(table(tied), ties="rows")

@@ -93,3 +93,18 @@ def test_the_lowest_stands_first_where_lower_is_better(metric: str, lower: list[
     assert [row.name for row in section.ranked] == ["a", "b", "ours"]
     assert (section.best_baseline.name, section.best(metric)) == ("a", section.rows[1].values[metric].mean)
     assert "; lower is better" in describe_section(section)
+
+
+def test_metrics_over_rows_are_means_of_runs_and_not_of_users() -> None:
+    """One user of many rows decides the error over all rows; tests are of users all the same."""
+    over_rows = {1: {"rmse": (0.9, 0.8, 1.0), "calibration_error": (0.02, 0.01, 0.03)}, 2: {"rmse": (1.1, 0.9, 1.2)}}
+    users = {1: [0.2, 0.4], 2: [0.8, 0.6]}
+    ours = replace(model("ours", users, False), over_rows=over_rows)
+    ours = replace(ours, per_user=ours.per_user.rename({METRIC: "rmse"}), lists={})
+    section = make_section("ml", "folds", [ours], ["rmse"], "rmse", seed=0)
+    value = section.first.values["rmse"]
+    assert (value.mean, value.low, value.high) == (pytest.approx(1.0), pytest.approx(0.85), pytest.approx(1.1))
+    assert value.std == pytest.approx(0.02**0.5)
+    assert section.first.coverage is None
+    with pytest.raises(DataError, match="ours was not measured in calibration_error"):  # of the second run
+        make_section("ml", "folds", [ours], ["calibration_error"], "rmse", seed=0)

@@ -170,12 +170,12 @@ CASES: dict[str, tuple[Damage, str, tuple[str, ...]]] = {
     "best.json cut": (cut("checkpoints/seed_2026/best.json"), "best.json: expected JSON", ("evaluate",)),
     "a path for the best": (
         lambda run: (run / "checkpoints/seed_2026/best.json").write_text(json.dumps({"checkpoint": str(run / "split")})),
-        "best.json: checkpoint: expected one beside it",
+        "best.json: checkpoint: expected one in this folder",
         ("evaluate",),
     ),
     "best.json of a list": (
         lambda run: (run / "checkpoints/seed_2026/best.json").write_text("[]"),
-        "best.json: checkpoint: expected one beside it",
+        "best.json: checkpoint: expected one in this folder",
         ("evaluate",),
     ),
 }
