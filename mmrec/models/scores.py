@@ -19,8 +19,8 @@ class BatchVectors(NamedTuple):
     negatives: Float[Tensor, "pool dim"] | Float[Tensor, "rows pool dim"]
 
     @classmethod
-    def look_up(cls, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], batch: TrainBatch) -> "BatchVectors":
-        """Select the rows of all users' and all items' vectors."""
+    def look_up(cls, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items item_dim"], batch: TrainBatch) -> "BatchVectors":
+        """Select the rows of all users' and all items' vectors, which may be of two lengths if a model adds to them later."""
         return cls(*(look_up(of, idx) for idx, of in ((batch.user_idx, users), (batch.item_idx, items), (batch.negatives, items))))
 
     def scores(self, row: Int64[Tensor, " n"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "rows pool"]]:

@@ -76,4 +76,4 @@ def test_what_a_run_holds(run: Run, tmp_path: Path) -> None:
     assert sum(title in listed for title in TITLES[:3]) >= 2
     assert "reported" in run("evaluate", "run=one")
     assert "two\\x9b2J" in run("compare", "one", f"two{CODE}")
-    assert "knows no" in run("recommend", "run=one", f"user='{ESCAPE}'")
+    assert "is not in the run" in run("recommend", "run=one", f"user='{ESCAPE}'")

@@ -1,9 +1,10 @@
 """Tuned encoders in a training loop: their own learning rates by layer, warmup, and epochs in which they are held."""
 
-from types import SimpleNamespace
+from unittest.mock import NonCallableMagicMock
 
 import pytest
 import torch
+from lightning import Trainer
 from torch import nn
 
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
@@ -42,7 +43,8 @@ def test_warmup_begins_when_the_encoder_is_first_trained() -> None:
     optimizer = torch.optim.AdamW(parameter_groups(model, {}), lr=0.1)
     rates = []
     for step in range(10):  # epochs of three optimizer steps, of two batches each
-        warm_up(optimizer, SimpleNamespace(global_step=step, num_training_batches=6, accumulate_grad_batches=2))  # type: ignore[arg-type]
+        position = {"global_step": step, "num_training_batches": 6, "accumulate_grad_batches": 2}
+        warm_up(optimizer, NonCallableMagicMock(Trainer, **position))
         rates.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[-1]["lr"]))
     assert [other for other, _ in rates] == [0.1] * 10
     assert [rate for _, rate in rates] == pytest.approx([0, 0, 0, 0.2, 0.4, 0.6, 0.8, 0.8, 0.8, 0.8])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from unittest.mock import create_autospec
 
 import pytest
 import torch
@@ -19,8 +19,9 @@ SPEC = DatasetSpec(3, 3, TRAIN)
 
 def settings() -> TrainingSettings:
     """The two parts of a training's settings that are read."""
-    of_ease: Any = SimpleNamespace(model=SimpleNamespace(kind=EASE), candidate=SimpleNamespace(make=EASE))
-    return cast("TrainingSettings", of_ease)
+    parts = {"model": SimpleNamespace(kind=EASE), "candidate": SimpleNamespace(make=EASE)}
+    of_ease: TrainingSettings = create_autospec(TrainingSettings, instance=True, **parts)
+    return of_ease
 
 
 def test_a_fitted_model_comes_back_with_its_settings_and_scores(tmp_path: Path) -> None:
