@@ -82,7 +82,7 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def nearest(name: object, valid: Iterable[str]) -> str:
+def nearest(name: object, valid: Iterable[object]) -> str:
     """A hint for the end of an error message: the closest valid name if one is close, else all names (at most twelve)."""
     names = sorted(str(v) for v in valid)
     close = get_close_matches(str(name), names, n=1, cutoff=0.6)

@@ -10,7 +10,13 @@ from torch import Tensor
 
 
 class Pooled(NamedTuple):
-    """What was predicted for single rows, and how metrics follow from any of them."""
+    """What was predicted for single rows, and how metrics follow from any of them.
+
+    >>> rows = torch.tensor([[1.0], [3.0]])
+    >>> owners = torch.tensor([0, 1])
+    >>> Pooled(owners, owners, rows, lambda columns: {"mean": columns.mean().item()}, lambda columns: (columns, columns)).values()
+    {'mean': 2.0}
+    """
 
     user_idx: Int64[Tensor, " n"]
     item_idx: Int64[Tensor, " n"]

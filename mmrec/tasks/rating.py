@@ -159,5 +159,7 @@ def _by_user(rows: Interactions, columns: Float[Tensor, "n 3"]) -> pl.DataFrame:
 
 def _predictor(scorer: Any) -> RatingPredictor:
     if not isinstance(scorer, RatingPredictor):
-        raise ConfigError(f"task=rating: expected a model that predicts ratings, such as rating_fusion, found {type(scorer).__name__}")
+        raise ConfigError(
+            f"task=rating: expected a model that predicts ratings, such as model=rating_fusion, found {type(scorer).__name__}"
+        )
     return scorer

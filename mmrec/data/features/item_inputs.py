@@ -73,7 +73,7 @@ class TextInputs(_Inputs):
         """The token ids by position in `raw`; empty for unusable texts."""
         return Ragged.of([self._prepared(row) if usable else () for row, usable in enumerate(self.usable.tolist())])
 
-    def take(self, item_idx: Int64[Tensor, " n"]) -> list[Int64[Tensor, " length"]]:
+    def take(self, item_idx: Int64[Tensor, " n"]) -> list[Int64[Tensor, " _length"]]:
         """The token ids of items. Raises ValueError for an item without text."""
         return [self.table[row] for row in self._rows(item_idx)]
 

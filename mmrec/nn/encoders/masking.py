@@ -11,7 +11,7 @@ NOT_MASKED = -100
 _SHARE, _REPLACED_BY_MASK, _REPLACED_BY_OTHER = 0.15, 0.8, 0.1
 
 
-def pad_rows(rows: Sequence[Int64[Tensor, " length"]], pad_token_id: int) -> tuple[Int64[Tensor, "n longest"], Int64[Tensor, "n longest"]]:
+def pad_rows(rows: Sequence[Int64[Tensor, " _length"]], pad_token_id: int) -> tuple[Int64[Tensor, "n longest"], Int64[Tensor, "n longest"]]:
     """Token ids padded to the length of the longest row, and a mask that is 1 at tokens."""
     padded = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=pad_token_id)
     lengths = torch.tensor([len(row) for row in rows])

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmrec.nn.encoders.pretrained import PretrainedEncoder
 
 POOLINGS = ("mean", "cls", "last")
-TokenIds = list[int] | Int64[Tensor, " length"]
+TokenIds = list[int] | Int64[Tensor, " _length"]
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class TunedNetwork(nn.Module):
             adapted.layers.stack[int(at)].register_forward_pre_hook(cast("LayerPrefix", prefix).replace)
         self.ranks = RankSchedule(self.model) if tuning.method == ADALORA else None
 
-    def forward(self, rows: Sequence[Shaped[Tensor, "tokens ..."]]) -> Float[Tensor, "batch feature_dim"]:
+    def forward(self, rows: Sequence[Shaped[Tensor, "_tokens ..."]]) -> Float[Tensor, "batch feature_dim"]:
         """One vector per row: states `(tokens, dim)`, or token ids `(tokens,)` with the method `full`."""
         self.model.eval()
         device = next(self.parameters()).device

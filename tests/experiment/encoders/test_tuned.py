@@ -176,7 +176,7 @@ def test_a_held_encoder_stays_as_it_is(compose: Compose, words: list[str], tmp_p
     [
         (["tune.text=lorra"], "tune.text: `lorra` is no way to tune an encoder; did you mean `lora`"),
         (["tune.text=lora", "evidence.text=false"], "tune.text: lora trains the text encoder, which evidence.text=false leaves out"),
-        (["tune.text=lora", "tune.layer_decay=2"], "tune.layer_decay: expected a factor above 0 and at most 1, found 2.0"),
+        (["tune.text=lora", "tune.layer_decay=2"], "tune.layer_decay: expected above 0 and at most 1, found 2.0"),
         (["tune.text=last_n", "tune.n_layers=4"], "tune.n_layers: the encoder has 3 layers, found 4"),
         (["tune.text=last_n", "model=vbpr"], "tune.text: VBPR does not train encoders, only model=fusion does"),
         (["tune.text=last_n", "data.text_columns=[]"], "tune.text: no item has a text to train on"),
@@ -204,5 +204,5 @@ def test_a_checkpoint_of_another_adapter_is_refused(run: Path, compose: Compose,
     shutil.copytree(run, other)
     config = (other / "config.yaml").read_text()
     (other / "config.yaml").write_text(config.replace("text: lora", "text: adapters"))
-    with pytest.raises(DamagedCheckpoint, match="it holds no weights of this model"):
+    with pytest.raises(DamagedCheckpoint, match="it has no weights of this model"):
         evaluate(compose(f"run={other}", f"paths.cache={cache_of(words)}", "trust_run=true", name="evaluate"))
