@@ -22,6 +22,7 @@ from mmrec.nn.backbones.sequence_encoder import SequenceEncoder, interval_bucket
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
 from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.fusion import Fusion
+from mmrec.nn.look_up import look_up
 from mmrec.types import DatasetSpec
 
 OBJECTIVES = ("softmax", "gbce")
@@ -120,8 +121,8 @@ class SequenceFusion(GradientRecommender):
         needed = torch.cat([source.flatten(), target, candidates]).unique()
         vectors = self.evidence.encode(visible, needed).items
         source, at, columns = (torch.searchsorted(needed, items) for items in (source, target, candidates))
-        states: Tensor = self.sequence(vectors[source], read(self.intervals, windows))[real]
-        positive, others = (states * vectors[at]).sum(dim=1), states @ vectors[columns].T
+        states: Tensor = self.sequence(look_up(vectors, source), read(self.intervals, windows))[real]
+        positive, others = (states * look_up(vectors, at)).sum(dim=1), states @ look_up(vectors, columns).T
         others = others.masked_fill(candidates == target[:, None], -torch.inf)
         if self.objective == "gbce":
             return self._gbce(positive, others)
