@@ -32,15 +32,9 @@ REFUSED: list[tuple[str, list[str]]] = [
 # Run as `python -c WITHOUT`, with what is absent and the commands on stdin, so that packages are imported once for all of them.
 WITHOUT = """
 import contextlib, io, json, sys, traceback
-from importlib.abc import MetaPathFinder
 given = json.load(sys.stdin)
 
-class Absent(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in given["absent"]:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Absent())
+sys.modules.update(dict.fromkeys(given["absent"]))  # as Python does for a package that is not to be imported
 from mmrec.cli.main import main
 ended = []
 for words in given["commands"]:

@@ -45,7 +45,7 @@ def test_verdicts_say_how_much_how_sure_and_what_of_cold_items() -> None:
     assert found == [
         # All eight users alike: 2 of 256 signs reach it, times three; no spread, hence no d.
         f"b is 20.0% above a in ndcg@20 (0.5400 against 0.4500), p = .023 {after}, higher for 100% {many}{cold}",
-        f"c cannot be told from a in ndcg@20 (0.4500 against 0.4500), p = 1.000 {after}, higher for 50% {many}",
+        f"c does not differ significantly from a in ndcg@20 (0.4500 against 0.4500), p = 1.000 {after}, higher for 50% {many}",
         f"d is 10.0% below a in ndcg@20 (0.4050 against 0.4500), p = .023 {after}, higher for 0% {many}",
     ]
 
