@@ -52,6 +52,7 @@ def training(cache: Path, seed: int) -> TrainingSettings:
         candidate=Candidate("mine", make, {}),
         data_module=partial(TabularDataModule, seed=seed, **batches),
         task=partial(make_task, seed=seed),
+        task_kind=RankingTask,
         trainer=partial(Trainer, log_every_n_steps=1, use_distributed_sampler=False, **bare),
         loggers=lambda version: [],
         selection=SelectionSettings("val/ndcg@5", patience=1, cache=cache),

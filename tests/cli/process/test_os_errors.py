@@ -19,6 +19,6 @@ def test_every_refusal_names_the_path_and_a_remedy(number: int, capsys: pytest.C
 
 
 def test_one_without_number_or_path_says_what_it_knows() -> None:
-    assert describe_os_error(OSError("cannot identify image file")).startswith("cannot identify image file; look")
-    assert describe_os_error(TimeoutError()).startswith("TimeoutError; look")
+    assert describe_os_error(OSError("cannot identify image file")).startswith("cannot identify image file; check")
+    assert describe_os_error(TimeoutError()).startswith("TimeoutError; check")
     assert "a -> b; " in describe_os_error(OSError(errno.EXDEV, "Invalid cross-device link", "a", None, "b"))
