@@ -12,9 +12,8 @@ from torch import Tensor
 class Pooled(NamedTuple):
     """What was predicted for single rows, and how metrics follow from any of them.
 
-    >>> rows = torch.tensor([[1.0], [3.0]])
-    >>> owners = torch.tensor([0, 1])
-    >>> Pooled(owners, owners, rows, lambda columns: {"mean": columns.mean().item()}, lambda columns: (columns, columns)).values()
+    >>> owners, columns = torch.tensor([0, 1]), torch.tensor([[1.0], [3.0]])
+    >>> Pooled(owners, owners, columns, lambda rows: {"mean": rows.mean().item()}, lambda rows: (rows, rows)).values()
     {'mean': 2.0}
     """
 
@@ -46,6 +45,11 @@ def pooled_intervals(by_seed: list[Pooled], seed: int, n_resamples: int = 200) -
         by_seed: the same rows, as predicted after trainings with several seeds.
         seed: of the resampling.
         n_resamples: the number of resamples.
+
+    >>> owners, columns = torch.tensor([0, 1]), torch.tensor([[2.0], [2.0]])
+    >>> same = Pooled(owners, owners, columns, lambda rows: {"mean": rows.mean().item()}, lambda rows: (rows, rows))
+    >>> pooled_intervals([same], seed=0)
+    {'mean': (2.0, 2.0)}
     """
     _, user = by_seed[0].user_idx.cpu().unique(return_inverse=True)
     n_users, rng, owner = int(user.max()) + 1 if len(user) else 0, np.random.default_rng(seed), user.numpy()

@@ -215,7 +215,9 @@ def read_settings(folder: Path, known: Mapping[str, Collection[str]], given: Lay
         check_text_columns(one.get("text_columns"), ids, settings.places.get(f"inputs.{name}.text_columns", ""))
     if settings.image_column in ids:
         place = settings.places["image_column"]
-        raise ConfigError(f"{place}: `{settings.image_column}` holds the ids; where pictures are called by them, give '{{item_id}}'")
+        raise ConfigError(
+            f"{place}: `{settings.image_column}` contains the ids of the items; where pictures are named by them, give '{{item_id}}'"
+        )
     return settings
 
 
