@@ -121,7 +121,7 @@ def test_stopped_at_any_batch_in_two_processes(overrides: list[str], evidence: t
     common = ["trainer.strategy=ddp_find_unused_parameters_true", "trainer.devices=2"]
     group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
     group |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
-    run = "import mmrec, sys, two_processes as two; two.main(sys.argv[1], sys.argv[2:])"  # mmrec before Lightning
+    run = "import mmrec._torchvision, sys, two_processes as two; two.main(sys.argv[1], sys.argv[2:])"  # before Lightning
     command = [sys.executable, "-c", run, str(tmp_path), *overrides, *common]
     processes, outputs = [], [tmp_path / f"output_{rank}.txt" for rank in range(2)]  # files: a pipe has no end while a worker lives on
     for rank, output in enumerate(outputs):
