@@ -6,7 +6,7 @@ import torch
 
 from mmrec.data.batches.batch_factory import SplitPart
 from mmrec.data.batches.evaluation_set import EvaluationSet
-from mmrec.experiment.tuning.choice_cache import tune_once
+from mmrec.experiment.tuning.choice_cache import tune_cached
 from mmrec.experiment.tuning.held_out import TaskRows, direction
 from mmrec.experiment.tuning.search import tune
 from mmrec.experiment.tuning.space import Search
@@ -44,8 +44,8 @@ def test_the_direction_is_that_of_the_metric() -> None:
 
 def test_a_choice_is_kept_for_the_same_ratings_alone(tmp_path: Path) -> None:
     given = {"make": item_mean, "settings": {}, "search": SEARCH, "metric": "rmse", "folder": tmp_path}
-    assert tune_once(**given, spec=SPEC, valid=rows(5.0, 5.0, 5.0))[1] is False
-    assert tune_once(**given, spec=SPEC, valid=rows(5.0, 5.0, 5.0))[1] is True
-    assert tune_once(**given, spec=SPEC, valid=rows(1.0, 1.0, 5.0))[1] is False
+    assert tune_cached(**given, spec=SPEC, valid=rows(5.0, 5.0, 5.0))[1] is False
+    assert tune_cached(**given, spec=SPEC, valid=rows(5.0, 5.0, 5.0))[1] is True
+    assert tune_cached(**given, spec=SPEC, valid=rows(1.0, 1.0, 5.0))[1] is False
     other = DatasetSpec(12, 2, Interactions(TRAIN.user_idx, TRAIN.item_idx, rating=TRAIN.rating.clamp(max=4)))
-    assert tune_once(**given, spec=other, valid=rows(5.0, 5.0, 5.0))[1] is False
+    assert tune_cached(**given, spec=other, valid=rows(5.0, 5.0, 5.0))[1] is False
