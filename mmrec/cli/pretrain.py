@@ -1,4 +1,4 @@
-"""`mmrec pretrain`: trains tiny_clip, vectors of entities, or a text encoder on a dataset, and measures it on what was held out."""
+"""The command `mmrec pretrain`: train tiny_clip, entity vectors or a text encoder on a dataset, and evaluate it on held-out data."""
 
 from pathlib import Path
 

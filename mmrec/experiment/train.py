@@ -78,7 +78,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     ranks, task = results[0].test.ranking is not None, training.task(first)
     others = [one.name for one in settings.baselines if one.predicts != task.predicts or (one.predicts == RANKS and not ranks)]
     if others:
-        _log.info(f"baselines left out, for they do not predict what this task measures: {', '.join(others)}")
+        _log.info(f"baselines left out because they do not predict what this task measures: {', '.join(others)}")
     results += _baselines(
         replace(settings, baselines=[one for one in settings.baselines if one.name not in others]), training, task, evidence
     )

@@ -41,7 +41,7 @@ def test_the_configuration_and_the_constructor_agree(compose: Callable[..., Dict
     defaults = {name: one.default for name, one in inspect.signature(RankingTask).parameters.items() if one.default is not one.empty}
     loss, optimizer = defaults.pop("loss"), defaults.pop("optimizer")
     defaults |= {"ks": KS, "groups": GROUPS}  # what stands for None
-    assert own(cfg["task"]) | {"history": "train"} == defaults
+    assert own(cfg["task"]) == defaults
     assert own(cfg["optimizer"]) == optimizer.keywords and cfg["optimizer"]["_target_"] == "torch.optim.AdamW"
     assert optimizer.func is torch.optim.AdamW and cfg["loss"]["_target_"] == f"{loss.__module__}.{loss.__name__}"
     assert all(inspect.signature(loss).parameters[name].default == value for name, value in own(cfg["loss"]).items())

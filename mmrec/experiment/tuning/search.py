@@ -209,7 +209,7 @@ def fit(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec) -> t
 
 
 def fit_known(make: Callable[..., Fittable], setting: Setting, spec: DatasetSpec, valid: HeldOut, metric: str) -> Tuned:
-    """Fits a model at a setting that was chosen before; only the lift of new items is chosen on `valid`.
+    """Fit a model with a setting that was chosen before; only the score offset of new items is chosen on `valid`.
 
     Raises:
         LackingData: as `Fittable.fit`.

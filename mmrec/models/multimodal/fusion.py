@@ -36,9 +36,9 @@ in which all collaborative tokens are hidden (None: chosen by the fraction of ne
 _SHARES: dict[str, float | None] = {"modality": 0.2, "feature": 0.2, "history": 0.5, "collaborative": None}
 _SHARE_OF_NEW, _COLLABORATIVE_DROPOUT = 0.1, 0.5
 """The fraction of new items from which on collaborative tokens are hidden, and in how many steps; below, it would harm known items more."""
-_FUSION = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0)
+DEFAULT_FUSION = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0)
 _BACKBONE = partial(LightGCN, n_layers=2, init_scale=0.1)
-_KG_ENCODER = partial(CompGCNEncoder, n_layers=1, dropout=0.1)
+DEFAULT_KG_ENCODER = partial(CompGCNEncoder, n_layers=1, dropout=0.1)
 
 
 class Encoded(NamedTuple):
@@ -110,9 +110,9 @@ class FusionRecommender(MixedRecommender):
         self,
         spec: DatasetSpec,
         embedding_dim: int = 64,
-        fusion: Callable[..., Fusion] = _FUSION,
+        fusion: Callable[..., Fusion] = DEFAULT_FUSION,
         backbone: Callable[..., Backbone] | None = _BACKBONE,
-        kg_encoder: Callable[..., nn.Module] | None = _KG_ENCODER,
+        kg_encoder: Callable[..., nn.Module] | None = DEFAULT_KG_ENCODER,
         linear: LinearFactors | None = None,
         trend: Tensor | None = None,
         dropout: dict[str, float | None] = _SHARES,

@@ -11,12 +11,10 @@ from torch import Tensor, nn
 
 from mmrec.data.batches.interaction_batches import InteractionBatch
 from mmrec.models.fold_in import mean_for_new
-from mmrec.models.multimodal.fusion import FusionRecommender
+from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER, FusionRecommender
 from mmrec.models.rating.predictor import RatingFactors, RatingRecommender, rated_rows, rated_values
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.backbones.item_table import ItemTable
-from mmrec.nn.encoders.knowledge import CompGCNEncoder
-from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.heads.rating import HEADS
 from mmrec.types import DatasetSpec
@@ -25,9 +23,7 @@ REGULARIZATION = ("modality", "feature", "vector", "length")
 """The fractions hidden in training of tokens, of the numbers of frozen features, and of the numbers of user and item vectors; and the
 weight of the squared lengths of the vectors and biases that predict the rows of a batch."""
 _REGULARIZATION = {"modality": 0.2, "feature": 0.2, "vector": 0.3, "length": 0.02}
-_FUSION = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0)
 _BACKBONE = partial(ItemTable, init_scale=0.1)
-_KG_ENCODER = partial(CompGCNEncoder, n_layers=1, dropout=0.1)
 _INIT_SCALE, _PRIOR_COUNT, _FIRST_SHARE = 0.05, 3.0, 0.3
 
 
@@ -83,9 +79,9 @@ class RatingFusion(RatingRecommender):
         spec: DatasetSpec,
         embedding_dim: int = 32,
         head: str = "gaussian",
-        fusion: Callable[..., Fusion] = _FUSION,
+        fusion: Callable[..., Fusion] = DEFAULT_FUSION,
         backbone: Callable[..., Backbone] | None = _BACKBONE,
-        kg_encoder: Callable[..., nn.Module] | None = _KG_ENCODER,
+        kg_encoder: Callable[..., nn.Module] | None = DEFAULT_KG_ENCODER,
         linear: RatingFactors | None = None,
         regularization: dict[str, float] = _REGULARIZATION,
     ) -> None:

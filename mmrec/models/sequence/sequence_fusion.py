@@ -14,22 +14,18 @@ from mmrec.data.interactions.histories import Histories
 from mmrec.errors import nearest
 from mmrec.models.collaborative.sasrec import Windows, cut, latest, read
 from mmrec.models.fold_in import mean_for_new
-from mmrec.models.multimodal.fusion import FusionRecommender
+from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER, FusionRecommender
 from mmrec.models.recommender import FrozenScorer, GradientRecommender, LackingData, TrainScores
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.backbones.item_table import ItemTable
 from mmrec.nn.backbones.sequence_encoder import SequenceEncoder, interval_buckets
-from mmrec.nn.encoders.knowledge import CompGCNEncoder
-from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.look_up import look_up
 from mmrec.types import DatasetSpec
 
 OBJECTIVES = ("softmax", "gbce")
 _DROPOUT = {"modality": 0.2, "feature": 0.2}
-_FUSION = partial(AttentionFusion, n_layers=1, n_heads=4, dropout=0.0)
 _BACKBONE = partial(ItemTable, init_scale=0.1)
-_KG_ENCODER = partial(CompGCNEncoder, n_layers=1, dropout=0.1)
 _TRANSFORMER = {"n_layers": 2, "n_heads": 2, "dropout": 0.2, "max_length": 50}
 _N_CANDIDATES, _ENCODED_AT_A_TIME, _CALIBRATION = 4096, 1024, 0.75
 
@@ -72,9 +68,9 @@ class SequenceFusion(GradientRecommender):
         self,
         spec: DatasetSpec,
         embedding_dim: int = 64,
-        fusion: Callable[..., Fusion] = _FUSION,
+        fusion: Callable[..., Fusion] = DEFAULT_FUSION,
         backbone: Callable[..., Backbone] | None = _BACKBONE,
-        kg_encoder: Callable[..., nn.Module] | None = _KG_ENCODER,
+        kg_encoder: Callable[..., nn.Module] | None = DEFAULT_KG_ENCODER,
         transformer: dict[str, Any] = _TRANSFORMER,
         objective: str = "softmax",
         dropout: dict[str, float] = _DROPOUT,
