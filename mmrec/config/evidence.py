@@ -46,7 +46,7 @@ def encoder_settings(cfg: DictConfig, model: object) -> EncoderSettings | None:
         ConfigError: a setting is invalid, or the model trains no encoders.
         MissingExtra: the method needs peft, which is not installed.
     """
-    values: dict[str, Any] = plain(cfg)["tune"]  # runs of earlier versions lack most keys
+    values: dict[str, Any] = plain(cfg.tune)  # runs of earlier versions lack most keys
     method = values.get(TEXT, NONE)
     tuning = Tuning(method, **_given(values, Tuning))
     training = EncoderTraining(**_given(values, EncoderTraining))

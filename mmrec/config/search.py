@@ -26,7 +26,7 @@ def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
     kind = target(cfg, "model")
     if isinstance(kind, type) and issubclass(kind, ClosedFormRecommender):
         raise ConfigError(f"tune.minutes: {kind.__qualname__} is fitted in closed form, at the best setting of model.space; leave it null")
-    space: dict[str, Any] = dict(flat(plain(cfg)["tune"]["space"]))
+    space: dict[str, Any] = dict(flat(plain(cfg.tune)["space"]))
     if not space:
         raise ConfigError("tune.space: expected at least one setting, found none")
     known = [key for key, _ in flat(plain(cfg)) if key.split(".")[0] in _NODES and "._" not in key]

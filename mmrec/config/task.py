@@ -15,7 +15,7 @@ from mmrec.tasks.task import Declared, Task, declared_metrics
 def task_metrics(cfg: DictConfig) -> Declared:
     """Return the metrics of the task in a validated configuration. Raises ConfigError if `task` is not a task."""
     found = task_class(cfg)
-    given = {name: value for name, value in plain(cfg)["task"].items() if not name.startswith("_")}
+    given = {name: value for name, value in plain(cfg.task).items() if not name.startswith("_")}
     return name_key_in_errors("task", partial(declared_metrics, found, given))
 
 

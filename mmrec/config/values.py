@@ -37,8 +37,6 @@ def flat(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 def read_model(cfg: DictConfig, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split the node of a model or baseline into its arguments and other keys: `name`, `space`, `n_trials`, …"""
-    node = plain(cfg)
-    for part in key.split("."):
-        node = node[part]
+    node = plain(OmegaConf.select(cfg, key))
     beside = {name: value for name, value in node.items() if name in BESIDE_MODELS}
     return {name: value for name, value in node.items() if name not in beside}, beside

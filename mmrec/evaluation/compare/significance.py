@@ -106,7 +106,7 @@ def mean_interval(values: Values, seed: int, n_resamples: int = N_RESAMPLES) -> 
         times = np.bincount(rng.integers(n_users, size=n_users), minlength=n_users)
         counts = known @ times
         by_seed = (filled @ times)[counts > 0] / counts[counts > 0]
-        means[resample] = _resampled(by_seed, rng) if len(by_seed) else np.nan
+        means[resample] = _mean_of_resampled(by_seed[:, None], rng)[0] if len(by_seed) else np.nan
     low, high = np.nanquantile(means, [0.025, 0.975])
     return float(low), float(high)
 
@@ -129,11 +129,12 @@ def bootstrap_interval(ours: Values, theirs: Values, seed: int, n_resamples: int
     """
     rng = np.random.default_rng(seed)
     together, n_users = np.concatenate([ours, theirs]), ours.shape[1]
-    means = np.empty(n_resamples)
-    for resample in range(n_resamples):
-        by_seed = together[:, rng.integers(n_users, size=n_users)].mean(axis=1)
-        means[resample] = _resampled(by_seed[: len(ours)], rng) - _resampled(by_seed[len(ours) :], rng)
-    low, high = np.quantile(means, [0.025, 0.975])
+    at_once, means = max(1, _SIGNS_AT_ONCE // together.size), []
+    for start in range(0, n_resamples, at_once):
+        size = min(at_once, n_resamples - start)
+        by_seed = together[:, rng.integers(n_users, size=(size, n_users))].mean(axis=2)
+        means.append(_mean_of_resampled(by_seed[: len(ours)], rng) - _mean_of_resampled(by_seed[len(ours) :], rng))
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -207,8 +208,13 @@ def _matrix(wide: pl.DataFrame) -> Values:
     return np.ascontiguousarray(wide.drop(USER_ID).cast(pl.Float64).to_numpy().T, dtype=np.float64)
 
 
-def _resampled(by_seed: Float64[np.ndarray, " n_seeds"], rng: np.random.Generator) -> float:
-    return float(by_seed[rng.integers(len(by_seed), size=len(by_seed))].mean() if len(by_seed) > 1 else by_seed[0])
+def _mean_of_resampled(by_seed: Float64[np.ndarray, "n_seeds n"], rng: np.random.Generator) -> Float64[np.ndarray, " n"]:
+    """The means of columns after each column's seeds have been resampled."""
+    n_seeds, n = by_seed.shape
+    if n_seeds == 1:
+        return by_seed[0]
+    means: np.ndarray = np.take_along_axis(by_seed, rng.integers(n_seeds, size=(n_seeds, n)), axis=0).mean(axis=0)
+    return means
 
 
 def _count_reaching(moved: Differences, reached: float, seed: int, n_permutations: int) -> int:
