@@ -12,30 +12,35 @@ os.environ.setdefault("POLARS_MAX_THREADS", "2")
 import tests.signatures  # noqa: F401  first: it checks the signatures of what is imported later
 
 # isort: split
-import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
+import mmrec._torchvision
 
 # isort: split
 import copy
 import fcntl
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import hydra
+import mmrec.conf
 import numpy as np
 import polars as pl
 import pytest
 import torch
 import transformers
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from mmrec.files.lock import locked
 from mmrec.schemas import register_schemas
 
 torch.set_num_threads(1)
+
+MISSING = object()
 
 N_USERS, N_ITEMS, N_EVENTS = 60, 40, 14
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lamp", "chair", "warm", "light", "soft", "seat", "no", *map(str, range(10))]
@@ -84,7 +89,10 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 
 @pytest.fixture(scope="session")
 def compose() -> Callable[..., DictConfig]:
-    """`compose(*overrides, name="train", searchpath=())`: a verb's configuration, as the command line would make it."""
+    """`compose(*overrides, name="train", searchpath=())`: a verb's configuration, as the command line would make it.
+
+    Values are set last, as Hydra does it, in a copy of the configuration of all other overrides, which is composed once.
+    """
     register_schemas()
 
     @cache
@@ -95,9 +103,23 @@ def compose() -> Callable[..., DictConfig]:
 
     def composed(*overrides: str, name: str = "train", searchpath: tuple[Path, ...] = ()) -> DictConfig:
         paths = [f"hydra.searchpath=[{','.join(f'file://{path}' for path in searchpath)}]"] if searchpath else []
-        return copy.deepcopy(once((*overrides, *paths), name))
+        values = [word for word in overrides if _sets_a_value(word)]
+        cfg = once((*(word for word in overrides if word not in values), *paths), name)
+        if any(OmegaConf.select(cfg, word.partition("=")[0], default=MISSING) is MISSING for word in values):
+            return copy.deepcopy(once((*overrides, *paths), name))  # raises, or the key is one that another value adds
+        cfg = copy.deepcopy(cfg)
+        for override in OverridesParser.create().parse_overrides(values):
+            OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
+        return cfg
 
     return composed
+
+
+def _sets_a_value(override: str) -> bool:
+    """Whether an override neither chooses a file of a group nor adds, removes or sweeps."""
+    key, is_set, _ = override.partition("=")
+    is_key = re.fullmatch(r"[\w.]+", key) is not None and not key.startswith("hydra.")
+    return bool(is_set) and is_key and not (Path(mmrec.conf.__file__).parent / key.replace(".", "/")).is_dir()
 
 
 @pytest.fixture(scope="session")
