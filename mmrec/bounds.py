@@ -40,7 +40,7 @@ _NAMES = {
     "shrinkage independence content_weight contrastive_weight modality_weights time_weight value_power degree_power "
     "smoothing frequency_power content_regularization factor_regularization margin",
     Bounds(0, without=(0,)): "learning_rate temperature init_scale half_life_days time_span tolerance max_gib minutes",
-    Bounds(0, 1): "initial_share share replaced decay",
+    Bounds(0, 1): "initial_share share hidden_share replaced decay",
     Bounds(0, 1, without=(0,)): "layer_decay",
     Bounds(0, 1, without=(1,)): "dropout edge_dropout betas valid_ratio test_ratio",
     Bounds(1, also=-1): "max_epochs max_steps jobs",
