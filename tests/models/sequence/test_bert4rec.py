@@ -26,7 +26,7 @@ def successions() -> DatasetSpec:
 def trained() -> TrainedScorer:
     model = partial(BERT4Rec, embedding_dim=16, n_layers=1, n_heads=2, dropout=0.0, max_length=5)
     loss = partial(bpr, temperature=1.0)
-    return PlainTraining(model, loss, "users", 16, n_negatives=1, learning_rate=0.02, n_epochs=120).fit(successions())
+    return PlainTraining(model, loss, "users", 8, n_negatives=1, learning_rate=0.01, n_epochs=150).fit(successions())
 
 
 def test_a_share_of_each_history_is_hidden_and_never_padding() -> None:
