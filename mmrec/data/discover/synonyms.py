@@ -40,9 +40,8 @@ _BESIDE = {
 }
 """The words that may occur next to them; None: any."""
 FILE_WORDS = {
-    "interactions": """interaction impression rating review order purchase event click view sale transaction log history play listen rental loan
-    basket
-    bestellung bestellungen käufe bewertung bewertungen verlauf""",
+    "interactions": """interaction impression rating review order purchase event click view sale transaction log history play listen rental
+    loan basket bestellung bestellungen käufe bewertung bewertungen verlauf""",
     "items": f"{_ITEMS} meta metadata",
     "users": _USERS,
     "triples": "triple kg graph edge fact relation knowledge ontology",

@@ -100,7 +100,8 @@ def demo_shop(
     if not folder.is_dir():
         _make(folder, sizes | {"seed": seed})
     dataset = read_folder(str(folder), text_columns=TEXT_COLUMNS, image_column=IMAGE_COLUMN)
-    return replace(dataset, name="demo_shop", impressions=pl.read_parquet(folder / IMPRESSIONS, glob=False))
+    notes = tuple(note for note in dataset.notes if IMPRESSIONS not in note)  # that it was not read
+    return replace(dataset, name="demo_shop", impressions=pl.read_parquet(folder / IMPRESSIONS, glob=False), notes=notes)
 
 
 def load_truth(dataset: Dataset) -> dict[str, Tensor]:
