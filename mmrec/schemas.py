@@ -28,6 +28,7 @@ class FilterConfig:
     repeated: str = MISSING
     min_per_user: int = MISSING
     min_per_item: int = MISSING
+    labels: str = MISSING
 
 
 @dataclass

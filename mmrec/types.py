@@ -19,7 +19,7 @@ from mmrec.errors import DataError, nearest
 from mmrec.frames import TITLES, as_table
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
-EVENT, LABEL, POSITION = "event", "label", "position"
+EVENT, LABEL, POSITION, PROPENSITY = "event", "label", "position", "propensity"
 SPLIT, PARTS = "split", ("train", "valid", "test")
 FILE_ROW = "__file_row__"
 """The position of an interaction in the files, counted from 0; added while data are filtered and split, which changes the order of rows."""
@@ -106,8 +106,9 @@ class Dataset:
     root: Path
     """The folder that image paths are relative to."""
     interactions: pl.DataFrame
-    """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64][, event: String][, label: Int64, 0 or
-    1][, position: Int64][, split: String]`; `split` is the part given by the publisher of the data, `train`, `valid` or `test`."""
+    """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64][, event: String][, label: Int64, 0 or 1][,
+    position: Int64][, propensity: Float64, above 0, at most 1][, split: String]`; `split` is the part given by the publisher of the data,
+    `train`, `valid` or `test`."""
     items: pl.DataFrame
     """`item_id: String` and any columns; one row for every item, including those that only interactions contain (with null columns)."""
     text_columns: tuple[str, ...]
@@ -120,6 +121,8 @@ class Dataset:
     item_entities: pl.DataFrame | None = None
     """`item_id, entity`, both String; None: items are entities under their own id."""
     users: pl.DataFrame | None = None
+    impressions: pl.DataFrame | None = None
+    """What users were shown, with `label`, if it is not among the interactions: the same columns. `task=click` uses it instead of them."""
     vectors: dict[str, ItemVectors] = field(default_factory=dict)
     """By modality: `audio`, `video`, …; vectors named `text` or `image` replace the output of an encoder."""
     counts: tuple[RowCount, ...] = ()
@@ -150,7 +153,8 @@ class Dataset:
         """Make a dataset from tables in memory: frames of Polars, pandas, pyarrow or anything that exports an Arrow stream.
 
         Args:
-            interactions: `user_id, item_id[, timestamp][, rating][, event][, label][, position][, split]`; times are dates, or seconds UTC.
+            interactions: `user_id, item_id[, timestamp][, rating][, event][, label][, position][, propensity][, split]`; times are dates,
+                or seconds UTC.
             items: `item_id` and any columns.
             users: `user_id` and any columns.
             triples: `head, relation, tail[, datatype][, timestamp]`.
@@ -205,6 +209,8 @@ class Interactions:
     """The kind of event as a position in `events`; -1 for missing values."""
     position: Int64[Tensor, " n"] | None = None
     """The position in the list in which the item was shown, as counted in the files; -1 for missing values."""
+    propensity: Float32[Tensor, " n"] | None = None
+    """The probability with which the logging policy showed the item; NaN for missing values."""
     events: tuple[str, ...] = ()
     """The kinds of events in the whole dataset, sorted."""
 

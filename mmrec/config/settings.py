@@ -44,7 +44,7 @@ from mmrec.extras import needs
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import is_terminal
-from mmrec.types import COLLABORATIVE
+from mmrec.types import COLLABORATIVE, LABEL
 
 _log = logging.getLogger(__name__)
 _PARTS, _PRIORS = ("fusion", "backbone", "kg_encoder"), ("linear", "trend")  # parts are created in this order, with random initialisation
@@ -146,6 +146,7 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
         graph=GraphSettings(**plain(cfg.graph)),
         item_column=cfg.evaluation.item_column,
         seed=cfg.seed,
+        of_impressions=LABEL in task_class(cfg).columns,
     )
 
 

@@ -15,7 +15,7 @@ from mmrec.data.features.counterfactual import change_features, change_graph, ch
 from mmrec.data.features.extract import Engine, encode_here, extract_features
 from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.data.features.texts import item_texts
-from mmrec.data.interactions.filter import filter_interactions
+from mmrec.data.interactions.filter import INTERACTIONS, filter_interactions
 from mmrec.data.interactions.index import Index, check_catalogue
 from mmrec.data.interactions.leakage import drop_future_triples, flag_columns, flag_relations
 from mmrec.data.interactions.split import Split
@@ -25,7 +25,7 @@ from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.evaluation.measure.item_groups import check_item_column
 from mmrec.experiment.run_folder.files import read_table
 from mmrec.experiment.settings import EvidenceSettings, FeatureSettings
-from mmrec.files.storage import write_parquet
+from mmrec.files.storage import sha256_frame, sha256_text, write_parquet
 from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
 from mmrec.kg.literals import add_texts, texts_of
@@ -43,6 +43,7 @@ from mmrec.types import (
     Graph,
     ItemInputs,
     RawInput,
+    RowCount,
     UnusableInput,
     Words,
 )
@@ -73,7 +74,7 @@ def open_features(url: str | None) -> Store | None:
 
 def load_evidence(settings: EvidenceSettings) -> Evidence:
     """Read the dataset, extract or look up features, and build the graph, for all allowed evidence that the data have."""
-    read = settings.dataset()
+    read = _with_impressions(settings.dataset()) if settings.of_impressions else settings.dataset()
     _check_names(settings, read)
     rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))  # the filter sorts them
     dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter))
@@ -92,6 +93,17 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     return Evidence(
         dataset, index, features, graph, dataset.notes + hindsight + notes + more, features_s, inputs, _load_words(settings, dataset, index)
     )
+
+
+def _with_impressions(dataset: Dataset) -> Dataset:
+    """Replace the interactions by the impressions, if the dataset has any beside them."""
+    shown = dataset.impressions
+    if shown is None:
+        return dataset
+    counts = (RowCount(INTERACTIONS, len(shown)), *(count for count in dataset.counts if count.table != INTERACTIONS))
+    note = f"the rows are the {len(shown):,} impressions, not the {len(dataset.interactions):,} interactions"
+    content_hash = sha256_text(dataset.content_hash, sha256_frame(shown))
+    return replace(dataset, interactions=shown, counts=counts, notes=(*dataset.notes, note), content_hash=content_hash)
 
 
 def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_resumed: bool = False) -> Split:

@@ -107,6 +107,8 @@ class EvidenceSettings:
     seed: int = 0
     further: bool | str = True
     """Likewise, for modalities that are neither in `MODALITIES` nor in `allowed`."""
+    of_impressions: bool = False
+    """Whether the rows are the dataset's impressions, if it has any beside the interactions."""
 
     def allows(self, name: str) -> bool | str:
         """Whether a modality may be used, or how it is changed."""

@@ -37,6 +37,7 @@ from mmrec.experiment.settings import SplitData, TrainingSettings, TrainSettings
 from mmrec.experiment.tuning.held_out import HeldOut, TaskRows
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.full_ranking import Evaluated
+from mmrec.models.click.predictor import ClickRecommender
 from mmrec.models.priors.grid import describe_choices
 from mmrec.models.rating.predictor import RatingRecommender
 from mmrec.models.recommender import RANKS, ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender
@@ -156,11 +157,14 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
 
 
 def _chosen_in_training(model: Recommender, valid: EvaluationSet) -> dict[str, dict[str, Any]]:
-    """The choices of validation for the trained model: the weights of a mixture, the spread of ratings, or the offset of new items."""
+    """The choices of validation: weights of a mixture, spread of ratings, calibration of clicks, or offset of new items."""
     if isinstance(model, MixedRecommender):
         return {"mixture": describe_mixture(model)}
     if isinstance(model, RatingRecommender):
         return {"ratings": {"weight_of_fitted": round(float(model.weight_of_fitted), 2), "spread": round(float(model.head.spread), 4)}}
+    if isinstance(model, ClickRecommender):
+        calibration = {name: round(value, 4) for name, value in model.head.calibration._asdict().items()}
+        return {"clicks": {"weight_of_fitted": round(float(model.weight_of_fitted), 2)} | calibration}
     if isinstance(model, GradientRecommender) and model.ranks_new_items and holds_new_items(valid, ~model.known_items):
         return {"new items": describe_lift(float(model.cold_lift))}
     return {}

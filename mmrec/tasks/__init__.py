@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mmrec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from mmrec.tasks.click import ClickTask as ClickTask
     from mmrec.tasks.ranking import RankingTask as RankingTask
     from mmrec.tasks.rating import RatingTask as RatingTask
     from mmrec.tasks.task import Task as Task
@@ -14,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         ".ranking": "RankingTask",
+        ".click": "ClickTask",
         ".rating": "RatingTask",
         ".task": "Task Validated",
     },

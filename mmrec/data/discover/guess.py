@@ -17,7 +17,10 @@ from mmrec.data.discover.guess_columns import (
     SURE,
     Guess,
     guess_event,
+    guess_label,
     guess_pictures,
+    guess_position,
+    guess_propensity,
     guess_rating,
     guess_texts,
     guess_time,
@@ -25,7 +28,7 @@ from mmrec.data.discover.guess_columns import (
 from mmrec.data.discover.survey import Source, Survey
 from mmrec.data.discover.synonyms import FILE_WORDS, WORDS, is_called, is_file_of
 from mmrec.errors import DataError
-from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID
+from mmrec.types import ENTITY, HEAD, ITEM_ID, LABEL, POSITION, PROPENSITY, RATING, RELATION, TAIL, TIMESTAMP, USER_ID
 
 _TRIPLE = (HEAD, RELATION, TAIL)
 _KEY = 0.9
@@ -215,10 +218,11 @@ def _called(ours: str) -> str:
 
 
 def _content(survey: Survey, tables: dict[str, _Table], item_ids: pl.Series) -> Iterator[tuple[Guess | None, str]]:
-    """The guesses for times, ratings and events of the interactions, and for texts and pictures of the items."""
+    """The guesses for times, labels, ratings and events of the interactions, and for texts and pictures of the items."""
     events = tables["interactions"].source
     free = [name for name in events.columns if name not in tables["interactions"].columns.values()]
-    for guess, ours in ((guess_time, TIMESTAMP), (guess_rating, RATING), (guess_event, "event")):
+    of_impressions = ((guess_label, LABEL), (guess_position, POSITION), (guess_propensity, PROPENSITY))
+    for guess, ours in ((guess_time, TIMESTAMP), *of_impressions, (guess_rating, RATING), (guess_event, "event")):
         found, odd = guess(events, free, f"columns.interactions.{ours}")
         free = [name for name in free if found is None or name != found.value]
         yield found, odd or (f"no {ours} in {events.name}" if found is None and ours == TIMESTAMP else "")

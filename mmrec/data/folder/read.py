@@ -1,6 +1,6 @@
 """Read a dataset from a folder of tables, and report everything that is wrong with it at once.
 
-    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, label: 0 or 1][, position][, split: the part of a row]
+    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, label: 0 or 1][, position][, propensity][, split]
     items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]    (optional, like all below)
     triples.csv        head, relation, tail[, datatype: the tail is a literal][, timestamp: when it became known]; or .nt, .ttl, .graphml
     item_entities.csv  item_id, entity          (default: items are entities under their own id)
@@ -52,6 +52,7 @@ from mmrec.types import (
     LABEL,
     PARTS,
     POSITION,
+    PROPENSITY,
     RATING,
     RELATION,
     SPLIT,
@@ -73,6 +74,7 @@ TABLES = {
         Column(EVENT, "text", optional=True),
         Column(LABEL, "binary", optional=True),
         Column(POSITION, "whole", optional=True),
+        Column(PROPENSITY, "share", optional=True),
         Column(SPLIT, "text", optional=True),
     ),
     "items": (Column(ITEM_ID, "id"),),

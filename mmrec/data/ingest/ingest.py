@@ -27,7 +27,7 @@ from mmrec.data.ingest.spill import Sample, Spill
 from mmrec.data.ingest.stream import Stream
 from mmrec.data.interactions.filter import INTERACTIONS, Filter, Tally, keep_items
 from mmrec.data.interactions.k_core import core_items, in_core, pairs_of
-from mmrec.data.interactions.split import deduplicate
+from mmrec.data.interactions.split import distinct_rows
 from mmrec.data.interactions.split_rules import Rule, SplitTally, check_parts, split_rows
 from mmrec.data.pictures.names import is_pattern, list_pictures
 from mmrec.data.tables.columns import ReadTable
@@ -177,7 +177,7 @@ class Ingest:
         tally = SplitTally()
 
         def change(table: pl.DataFrame) -> pl.DataFrame:
-            once, n_removed = deduplicate(table, by=self.rule.by)
+            once, n_removed = distinct_rows(table, by=self.rule.by)
             tally.n_removed += n_removed
             return once
 

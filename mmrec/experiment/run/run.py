@@ -17,10 +17,11 @@ from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
-from mmrec.experiment.run_folder.files import PARTS, RATING_HEAD, read_entry, read_table
+from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
+from mmrec.nn.heads.click import click_head_from
 from mmrec.nn.heads.rating import head_from
 from mmrec.types import ITEM_ID, USER_ID
 
@@ -190,6 +191,28 @@ class Run:
         with torch.no_grad():
             found = {"rating": head.expected(scores).numpy(), "deviation": head.deviation(scores).numpy()}
         return scored.drop("score").with_columns(**found)
+
+    def click_probability(self, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
+        """Return the predicted probabilities of clicks for all pairs of some users and items: `user_id, item_id, probability`.
+
+        They are those of items shown at the first position of the training data, user after user.
+
+        Args:
+            user_ids: users of the run.
+            item_ids: items of the run.
+
+        Raises:
+            DataError: for a user or an item that the run does not know.
+            ConfigError: if the run was not trained with `task=click`.
+        """
+        path = self.folder / CLICK_HEAD
+        if not path.is_file():
+            raise ConfigError(f"{self.folder}: its model does not predict clicks; `mmrec train task=click` trains one that does")
+        head = click_head_from(read_json(path))
+        scored = self.score(user_ids, item_ids)
+        with torch.no_grad():
+            found = head.calibrated(torch.from_numpy(scored["score"].to_numpy(writable=True))).sigmoid()
+        return scored.drop("score").with_columns(probability=found.numpy())
 
     def _recommend_to_histories(
         self, histories: Sequence[Sequence[str]], user_ids: Ids | None, k: int, exclude_seen: bool, inside: Bool[Tensor, " n_items"] | None

@@ -19,6 +19,8 @@ from mmrec.types import ITEM_ID, USER_ID
 PARTS = ("train", "valid", "test")
 RATING_HEAD = "rating_head.json"
 """Of a model of ratings: what its scores stand for, see `mmrec.nn.heads.rating`."""
+CLICK_HEAD = "click_head.json"
+"""Likewise of a model of clicks, see `mmrec.nn.heads.click`."""
 
 
 def checkpoint_folder(run_dir: Path, seed: int) -> Path:
