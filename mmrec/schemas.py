@@ -257,6 +257,16 @@ class RecommendConfig:
     k: int = MISSING
 
 
+@dataclass
+class SearchConfig:
+    """The top level of `conf/search.yaml`."""
+
+    run: str = MISSING
+    query: str | None = None
+    image: str | None = None
+    k: int = MISSING
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "pretrain": PretrainConfig,
@@ -267,6 +277,7 @@ SCHEMAS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "leaderboard": LeaderboardConfig,
     "recommend": RecommendConfig,
+    "search": SearchConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
 _MAPS = ("encoders", "evidence")

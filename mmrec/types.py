@@ -20,6 +20,7 @@ from mmrec.frames import TITLES, as_table
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
 EVENT, LABEL, POSITION = "event", "label", "position"
+QUERY = "query"
 SPLIT, PARTS = "split", ("train", "valid", "test")
 FILE_ROW = "__file_row__"
 """The position of an interaction in the files, counted from 0; added while data are filtered and split, which changes the order of rows."""
@@ -120,6 +121,8 @@ class Dataset:
     item_entities: pl.DataFrame | None = None
     """`item_id, entity`, both String; None: items are entities under their own id."""
     users: pl.DataFrame | None = None
+    queries: pl.DataFrame | None = None
+    """`query: String, item_id: String[, user_id][, timestamp][, label: 0: shown, not chosen]` and any columns that describe the query."""
     vectors: dict[str, ItemVectors] = field(default_factory=dict)
     """By modality: `audio`, `video`, …; vectors named `text` or `image` replace the output of an encoder."""
     counts: tuple[RowCount, ...] = ()
@@ -312,6 +315,21 @@ class ItemInputs(Protocol):
 
 
 @dataclass(frozen=True)
+class Queries:
+    """What is known to answer search queries; in the interactions of the specification, queries then take the place of users."""
+
+    texts: tuple[str, ...]
+    """The text of each query, by user_idx."""
+    features: Features
+    """The frozen vectors of the texts, by user_idx."""
+    item_texts: tuple[str, ...]
+    """The text of each item; empty if it has none, or if texts may not be used."""
+    behavior: Interactions
+    """The interactions of people with items, apart from those of held-out queries; their user_idx counts people."""
+    n_people: int
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """Everything that a model may use for training: sizes, training interactions and item content, without held-out rows."""
 
@@ -325,6 +343,8 @@ class DatasetSpec:
     """By modality, the inputs of its encoder; nothing is tokenised or decoded before a model requests it."""
     words: Words | None = None
     """The words of the texts, if these are allowed and exist."""
+    queries: Queries | None = None
+    """For models that answer search queries."""
 
 
 class Scorer(Protocol):

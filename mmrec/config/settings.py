@@ -42,6 +42,7 @@ from mmrec.experiment.settings import (
 from mmrec.experiment.tuning.search import Fittable
 from mmrec.extras import needs
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
+from mmrec.models.search.search_model import MATCHES
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import is_terminal
 from mmrec.types import COLLABORATIVE
@@ -146,6 +147,7 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
         graph=GraphSettings(**plain(cfg.graph)),
         item_column=cfg.evaluation.item_column,
         seed=cfg.seed,
+        answers_queries=task_class(cfg).predicts == MATCHES,
     )
 
 
