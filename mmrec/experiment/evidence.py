@@ -11,7 +11,7 @@ import torch
 
 from mmrec.data.features.align import align_vectors
 from mmrec.data.features.bag_of_words import find_words
-from mmrec.data.features.counterfactual import change_features, change_graph, change_inputs, change_words
+from mmrec.data.features.counterfactual import change_features, change_graph, change_inputs, change_texts, change_words
 from mmrec.data.features.extract import Engine, encode_here, extract_features
 from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.data.features.texts import item_texts
@@ -230,14 +230,17 @@ def _load_queries(settings: EvidenceSettings, evidence: Evidence, behavior: pl.D
     texts, engine, store = index.user_ids.to_list(), _engine(settings.features), open_features(settings.features.store)
     raw = [text.encode() for text in texts]
     features, _ = extract_features(encoder, raw, settings.features.cache, settings.features.batch_size, TEXT, engine, store)
-    may_read = settings.allows(TEXT) is True and bool(columns)
-    items = item_texts(index.align(evidence.dataset.items), columns) if may_read else [None] * index.n_items
+    allowed = settings.allows(TEXT) if columns else False
+    items = tuple((text or b"").decode() for text in item_texts(index.align(evidence.dataset.items), columns if allowed else ()))
+    items = items or ("",) * index.n_items
+    if isinstance(allowed, str):
+        items = change_texts(items, allowed, torch.Generator().manual_seed(settings.seed))
     people = behavior[USER_ID].unique().sort()
     pairs = Interactions(
         torch.from_numpy(positions(behavior[USER_ID], people).cast(pl.Int64).to_numpy(writable=True)), index.item_idx(behavior[ITEM_ID])
     )
     all_rows = index.interactions(evidence.dataset.interactions)
-    found = Queries(tuple(texts), features, tuple((text or b"").decode() for text in items), pairs, len(people))
+    found = Queries(tuple(texts), features, items, pairs, len(people))
     return QueryEvidence(found, encoder, all_rows)
 
 

@@ -41,6 +41,7 @@ from mmrec.metrics.full_ranking import Evaluated
 from mmrec.models.priors.grid import describe_choices
 from mmrec.models.rating.predictor import RatingRecommender
 from mmrec.models.recommender import RANKS, ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender
+from mmrec.models.search.search_fusion import SearchFusion
 from mmrec.tasks.lift import describe_lift, holds_new_items
 from mmrec.tasks.mixing import describe_mixture
 from mmrec.tasks.task import Task, check_columns
@@ -163,6 +164,9 @@ def _chosen_in_training(model: Recommender, valid: EvaluationSet) -> dict[str, d
         return {"mixture": describe_mixture(model)}
     if isinstance(model, RatingRecommender):
         return {"ratings": {"weight_of_fitted": round(float(model.weight_of_fitted), 2), "spread": round(float(model.head.spread), 4)}}
+    if isinstance(model, SearchFusion):
+        weight, constant = model.mixture.tolist()
+        return {"search": {"weight_of_bm25": round(weight, 2), "constant": constant}}
     if isinstance(model, GradientRecommender) and model.ranks_new_items and holds_new_items(valid, ~model.known_items):
         return {"new items": describe_lift(float(model.cold_lift))}
     return {}

@@ -126,10 +126,11 @@ class SearchTask(Task):
             for one in tried:
                 parts[one].append(top_k(fuse_ranks(*ranks, *one), k))
         empty = torch.zeros(0, k)
-        return {
-            one: Ranking(user_idx, torch.cat([empty.long(), *(items for _, items in lists)]), torch.cat([empty, *(values for values, _ in lists)]))
-            for one, lists in parts.items()
-        }
+        found = {}
+        for one, lists in parts.items():
+            items, values = [empty.long(), *(items for _, items in lists)], [empty, *(values for values, _ in lists)]
+            found[one] = Ranking(user_idx, torch.cat(items), torch.cat(values))
+        return found
 
     def measure(self, scorer: Scorer, rows: EvaluationSet) -> Evaluated:
         """Return lists of `LIST_LENGTH` or the largest cutoff, and their metrics."""

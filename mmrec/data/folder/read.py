@@ -47,19 +47,12 @@ from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.store import open_pictures
 from mmrec.files.unread_files import name_unread
 from mmrec.types import (
-    DATATYPE,
     ENTITY,
-    EVENT,
     HEAD,
     ITEM_ID,
-    LABEL,
     PARTS,
-    POSITION,
-    RATING,
-    RELATION,
     SPLIT,
     TAIL,
-    TIMESTAMP,
     USER_ID,
     Dataset,
     Hosts,

@@ -11,7 +11,9 @@ from mmrec.types import ITEM_ID, QUERY, Dataset
 PER_ITEM = 5
 MISSPELLED_SHARE, SYNONYM_SHARE = 0.25, 0.4
 SEED = 20
-STOP_WORDS = frozenset("a an and at by for from in into is of on or s the to with his her he she it as that who their its be are".split())
+STOP_WORDS = frozenset(
+    ("a", "an", "and", "as", "at", "by", "for", "from", "he", "her", "his", "in", "into", "is", "it", "of", "on", "s", "she", "the", "to")
+)
 SYNONYMS = {
     "action": ("fights", "explosive"),
     "adventure": ("quest", "expedition"),

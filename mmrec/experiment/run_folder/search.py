@@ -58,7 +58,9 @@ def read_search(run_dir: Path) -> tuple[SearchModel, dict[str, str], tuple[Tenso
         for name in ("query_bytes", "query_lengths", "query_vectors"):
             tensors[name] = tensors["item_lengths"][:0]
         model.load_state_dict(tensors)
-        if lacking := [name for name in (*SearchModel.__annotations__, *kind.__annotations__) if name.islower() and not hasattr(model, name)]:
+        if lacking := [
+            name for name in (*SearchModel.__annotations__, *kind.__annotations__) if name.islower() and not hasattr(model, name)
+        ]:
             raise KeyError(lacking[0])
     except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise DataError(f"{run_dir / _TENSORS}: expected what answers queries, it is damaged or of another version: {error}") from error

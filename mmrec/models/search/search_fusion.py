@@ -1,13 +1,13 @@
 """SearchFusion: queries and items in one space, where items are fused from all evidence."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
@@ -37,10 +37,10 @@ class SearchFusion(GradientRecommender):
     """Scores an item for a query by `cos(q, v_i) + b_i + g₁ cos(e(q), e(i)) + g₂ cos(n(q), n(i))`.
 
     `v_i` and `b_i` are those of `FusionRecommender`: fused from all evidence of the item, so that words can find what only a picture, the
-    graph or the users know, and a new item has a place. `q = W e(q) + Σ_g w_g z_g` is the sum of a projection of the frozen encoder's vector
-    of the query and of trained vectors of its character n-grams, most of which a misspelled word shares with the right one. The two last
-    terms need no training: the similarity of the texts for the encoder, and the similarity of their n-grams. `W`, `z`, `g₁`, `g₂` and the
-    items are trained; the ranking is fused with that of BM25 with a weight that validation chooses (`SearchTask`).
+    graph or the users know, and a new item has a place. `q = W e(q) + Σ_g w_g z_g` is the sum of a projection of the frozen encoder's
+    vector of the query and of trained vectors of its character n-grams, most of which a misspelled word shares with the right one. The
+    last two terms are the similarity of the texts for the encoder, and that of their n-grams. `W`, `z`, `g₁`, `g₂` and the items are
+    trained; the ranking is fused with that of BM25 with a weight that validation chooses (`SearchTask`).
 
     Args:
         spec: the training data, with `queries`.
@@ -76,6 +76,8 @@ class SearchFusion(GradientRecommender):
     ) -> None:
         if set(hidden) != set(HIDDEN):
             raise ValueError(f"hidden: expected {', '.join(HIDDEN)}, found {', '.join(hidden) or 'nothing'}")
+        if not 0 <= hidden["query"] < 1:
+            raise ValueError(f"hidden.query: expected a share from 0 up to, not including, 1, found {hidden['query']}")
         if (queries := spec.queries) is None:
             raise LackingData("there are no queries, only interactions")
         super().__init__(spec)
@@ -97,9 +99,10 @@ class SearchFusion(GradientRecommender):
         grams = ngram_rows(queries.item_texts)
         weights = rarity(grams)
         features = spec.features.get(TEXT)
-        unit = F.normalize(queries.features.values.float(), dim=1)
-        same = features is not None and features.values.shape[1] == unit.shape[1] and any(queries.item_texts)
-        item_text = F.normalize(features.values.float(), dim=1) * features.present[:, None] if same and features else unit.new_zeros(spec.n_items, 0)
+        unit = F.normalize(vectors, dim=1)
+        item_text = unit.new_zeros(spec.n_items, 0)
+        if features is not None and features.values.shape[1] == unit.shape[1] and any(queries.item_texts):
+            item_text = F.normalize(features.values.float(), dim=1) * features.present[:, None]
         trained = vectors[spec.train.user_idx.unique()]
         buffers = {
             "standard": torch.stack([trained.mean(dim=0), trained.std(dim=0, correction=0).clamp(min=1e-6)]),
