@@ -7,6 +7,7 @@ from mmrec.lazy_names import lazy_names
 if TYPE_CHECKING:
     from mmrec.tasks.ranking import RankingTask as RankingTask
     from mmrec.tasks.rating import RatingTask as RatingTask
+    from mmrec.tasks.search import SearchTask as SearchTask
     from mmrec.tasks.task import Task as Task
     from mmrec.tasks.task import Validated as Validated
 
@@ -15,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         ".ranking": "RankingTask",
         ".rating": "RatingTask",
+        ".search": "SearchTask",
         ".task": "Task Validated",
     },
 )

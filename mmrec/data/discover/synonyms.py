@@ -2,7 +2,7 @@
 
 import re
 
-from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID
+from mmrec.types import ENTITY, HEAD, ITEM_ID, QUERY, RATING, RELATION, TAIL, TIMESTAMP, USER_ID
 
 _USERS = """user uid customer cust client member visitor reviewer account buyer shopper person people profile subscriber reader listener
 viewer player guest patient student session username kunde kunden nutzer benutzer besucher käufer kaeufer mitglied cliente
@@ -17,6 +17,7 @@ WORDS = {
     TIMESTAMP: "timestamp ts time date datetime at created when unix epoch zeit zeitpunkt zeitstempel datum bestelldatum kaufdatum fecha",
     RATING: "rating star score overall grade vote bewertung sterne note punkte",
     "event": "event action behavior behaviour interaction ereignis aktion",
+    QUERY: "query search term keyword phrase suchbegriff suchanfrage",
     HEAD: "head subject subj source src from h s",
     RELATION: "relation rel predicate pred property edge type label r p",
     TAIL: "tail object obj target dst to t o",
@@ -29,6 +30,7 @@ _BESIDE = {
     TIMESTAMP: None,
     RATING: "user value given review customer item product",
     "event": "type name kind",
+    QUERY: "text string words term raw user search",
     **dict.fromkeys((HEAD, RELATION, TAIL, ENTITY), f"{_IDS} entity node type"),
     "image": "path file filename url uri link src main small large front name",
 }
@@ -39,6 +41,7 @@ FILE_WORDS = {
     "items": f"{_ITEMS} meta metadata",
     "users": _USERS,
     "triples": "triple kg graph edge fact relation knowledge ontology",
+    "queries": "query search searchlog suchanfrage",
     "item_entities": "link entity mapping map alignment align",
 }
 """The words in file names for each of our tables."""

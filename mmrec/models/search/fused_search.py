@@ -43,13 +43,16 @@ class FusedSearch(SearchModel):
     def learn(self, spec: DatasetSpec) -> None:
         raise NotImplementedError("SearchFusion learns what FusedSearch answers with")
 
-    def fill(self, tensors: Mapping[str, Tensor]) -> "FusedSearch":
-        """Store the tensors named in this class, and return the model."""
-        self.remember(**{name: tensor.detach().cpu() for name, tensor in tensors.items()})
-        return self
+    def filled(self, tensors: Mapping[str, Tensor]) -> "FusedSearch":
+        """Return a model with the texts of this one, and with the tensors named in this class."""
+        made = FusedSearch()
+        made.remember(**dict(self.named_buffers()), **{name: tensor.detach().cpu().clone() for name, tensor in tensors.items()})
+        made.__dict__["words"] = self.words
+        return made
 
     @cached_property
-    def _words(self) -> WordIndex:
+    def words(self) -> WordIndex:
+        """The inverted index of the items' texts."""
         return WordIndex(self.item_texts)
 
     @cached_property
@@ -61,12 +64,12 @@ class FusedSearch(SearchModel):
         dense, (weight, constant) = self.score_dense(texts, vectors), self.mixture.tolist()
         if weight == 0:
             return dense
-        words = self._words.score(texts)
+        words = self.words.score(texts)
         return fuse_ranks(rank_items(dense), rank_items(words), words > 0, weight, constant)
 
     def score_words(self, texts: Sequence[str]) -> Float[Tensor, "n n_items"]:
         """Return the scores of BM25."""
-        return self._words.score(texts)
+        return self.words.score(texts)
 
     @torch.no_grad()
     def score_dense(self, texts: Sequence[str], vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_items"]:

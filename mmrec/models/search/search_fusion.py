@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -85,13 +85,16 @@ class SearchFusion(GradientRecommender):
         shares: dict[str, float | None] = {"modality": hidden["modality"], "feature": hidden["feature"]}
         parts = {"fusion": fusion, "backbone": backbone, "kg_encoder": kg_encoder}
         self.evidence = FusionRecommender(people, embedding_dim, **parts, dropout=shares | {"history": 0.0, "collaborative": 0.0})  # type: ignore[arg-type]  # each part has its own type
-        self.modalities, self.query_hidden, self.spec = self.evidence.modalities, hidden["query"], spec
+        self.modalities, self.query_hidden = self.evidence.modalities, hidden["query"]
         self._register_texts(spec, queries)
         self.grams = embedding_table(N_BUCKETS, embedding_dim, _INIT_SCALE)
         self.project = nn.Linear(queries.features.values.shape[1], embedding_dim, bias=False)
         self.gains = nn.Parameter(torch.full((2,), _GAIN / _GAIN_STEP))
         self.register_buffer("mixture", torch.tensor([0.0, CONSTANT]))
-        self.hard_negatives = _hard_negatives(spec, queries)
+        of_texts = replace(spec, features={}, graph=None, item_inputs={}, words=None)
+        self._texts = _Texts(of_texts, FusedSearch())
+        self._texts.model.remember_texts(of_texts)
+        self.hard_negatives = _hard_negatives(spec, queries, self._texts.model.words)
 
     def _register_texts(self, spec: DatasetSpec, queries: Queries) -> None:
         """Register the vectors and n-grams of all texts as buffers outside of checkpoints."""
@@ -155,27 +158,35 @@ class SearchFusion(GradientRecommender):
         visible = self.evidence.present & torch.tensor([name not in hidden for name in self.modalities], device=self.mixture.device)
         encoded = self.evidence.encode(visible)
         self.train(was_training)
-        frozen = FusedSearch()
-        frozen.remember_texts(_without_texts(self.spec) if TEXT in hidden else self.spec)
-        return frozen.fill(
+        texts = _without_texts(self._texts.spec) if TEXT in hidden else self._texts.model
+        return texts.filled(
             {
                 "items": F.normalize(encoded.items.float(), dim=1),
                 "bias": encoded.bias.float(),
                 "item_text": self.item_text[:, :0] if TEXT in hidden else self.item_text,
                 "weights": self.weights,
-                "table": self.grams.weight.clone(),
-                "projection": self.project.weight.clone(),
+                "table": self.grams.weight,
+                "projection": self.project.weight,
                 "mean": self.standard[0],
                 "deviation": self.standard[1],
                 "gains": self.scaled_gains,
-                "mixture": self.mixture.clone(),
+                "mixture": self.mixture,
             }
         )
 
 
-def _without_texts(spec: DatasetSpec) -> DatasetSpec:
+class _Texts(NamedTuple):
+    """The texts of the specification, and a model that has them; not a module of `SearchFusion`, whose checkpoints do not contain them."""
+
+    spec: DatasetSpec
+    model: FusedSearch
+
+
+def _without_texts(spec: DatasetSpec) -> FusedSearch:
     assert spec.queries is not None  # checked by the constructor
-    return replace(spec, queries=replace(spec.queries, item_texts=("",) * spec.n_items))
+    model = FusedSearch()
+    model.remember_texts(replace(spec, queries=replace(spec.queries, item_texts=("",) * spec.n_items)))
+    return model
 
 
 N_HARD = 10
@@ -183,11 +194,11 @@ N_HARD = 10
 _CHUNK = 256
 
 
-def _hard_negatives(spec: DatasetSpec, queries: Queries) -> Int64[Tensor, "n_queries n_hard"]:
+def _hard_negatives(spec: DatasetSpec, queries: Queries, index: WordIndex) -> Int64[Tensor, "n_queries n_hard"]:
     """The items that BM25 finds first for each training query; those that match no word are arbitrary. Empty without texts."""
     if not any(queries.item_texts):
         return torch.zeros((spec.n_users, 0), dtype=torch.int64)
-    index, n_hard = WordIndex(queries.item_texts), min(N_HARD, spec.n_items)
+    n_hard = min(N_HARD, spec.n_items)
     found = torch.zeros((spec.n_users, n_hard), dtype=torch.int64)
     for idx in spec.train.user_idx.unique().split(_CHUNK):
         found[idx] = index.score([queries.texts[one] for one in idx.tolist()]).topk(n_hard, dim=1).indices

@@ -60,7 +60,7 @@ def test_unusable_queries_are_quarantined(tmp_path: Path) -> None:
 def test_a_column_is_missing(tmp_path: Path) -> None:
     shop = folder(tmp_path)
     (shop / "queries.csv").write_text("text,item_id\nboots,boots\n")
-    with pytest.raises(DataError, match="queries.csv: expected a column `query`, found `text`, `item_id`"):
+    with pytest.raises(DataError, match=r"queries\.csv: expected a column `query`, found `text`, `item_id`"):
         read_folder(str(shop))
     found = read_folder(str(shop), columns={"query": "text"})
     assert found.queries is not None and found.queries["query"].to_list() == ["boots"]

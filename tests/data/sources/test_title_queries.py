@@ -27,27 +27,8 @@ def test_queries_have_words_of_the_item() -> None:
     assert found.columns == ["query", "item_id", "spelling", "wording"]
     assert found["item_id"].to_list() == ["1"] * PER_ITEM + ["2"] * PER_ITEM  # nothing to say of the third
     synonyms = {word for genre in ("thriller", "horror", "animation", "comedy") for one in SYNONYMS[genre] for word in one.split()}
-    known = (
-        set(
-            [
-                "silence",
-                "lambs",
-                "toy",
-                "story",
-                "thriller",
-                "horror",
-                "animation",
-                "comedy",
-                "1991",
-                "1995",
-                "cannibal",
-                "helps",
-                "catch",
-                "murderer",
-            ]
-        )
-        | synonyms
-    )
+    of_lambs, of_toys = "silence lambs thriller horror 1991 cannibal helps catch murderer", "toy story animation comedy 1995"
+    known = {*of_lambs.split(), *of_toys.split(), *synonyms}
     for row in found.filter(spelling="correct").iter_rows(named=True):
         assert set(row["query"].split()) <= known
         assert (row["wording"] == "synonym") <= bool(set(row["query"].split()) & synonyms)
