@@ -258,6 +258,16 @@ class RecommendConfig:
     k: int = MISSING
 
 
+@dataclass
+class SearchConfig:
+    """The top level of `conf/search.yaml`."""
+
+    run: str = MISSING
+    query: str | None = None
+    image: str | None = None
+    k: int = MISSING
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "pretrain": PretrainConfig,
@@ -268,6 +278,7 @@ SCHEMAS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "leaderboard": LeaderboardConfig,
     "recommend": RecommendConfig,
+    "search": SearchConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
 _MAPS = ("encoders", "evidence")

@@ -20,6 +20,7 @@ from mmrec.frames import TITLES, as_table
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
 EVENT, LABEL, POSITION, PROPENSITY = "event", "label", "position", "propensity"
+QUERY = "query"
 SPLIT, PARTS = "split", ("train", "valid", "test")
 FILE_ROW = "__file_row__"
 """The position of an interaction in the files, counted from 0; added while data are filtered and split, which changes the order of rows."""
@@ -123,6 +124,8 @@ class Dataset:
     users: pl.DataFrame | None = None
     impressions: pl.DataFrame | None = None
     """What users were shown, with `label`, if it is not among the interactions: the same columns. `task=click` uses it instead of them."""
+    queries: pl.DataFrame | None = None
+    """`query: String, item_id: String[, user_id][, timestamp][, label: 0: shown, not chosen]` and any columns that describe the query."""
     vectors: dict[str, ItemVectors] = field(default_factory=dict)
     """By modality: `audio`, `video`, …; vectors named `text` or `image` replace the output of an encoder."""
     counts: tuple[RowCount, ...] = ()
@@ -318,6 +321,21 @@ class ItemInputs(Protocol):
 
 
 @dataclass(frozen=True)
+class Queries:
+    """What is known to answer search queries; in the interactions of the specification, queries then take the place of users."""
+
+    texts: tuple[str, ...]
+    """The text of each query, by user_idx."""
+    features: Features
+    """The frozen vectors of the texts, by user_idx."""
+    item_texts: tuple[str, ...]
+    """The text of each item; empty if it has none, or if texts may not be used."""
+    behavior: Interactions
+    """The interactions of people with items, apart from those of held-out queries; their user_idx counts people."""
+    n_people: int
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """Everything that a model may use for training: sizes, training interactions and item content, without held-out rows."""
 
@@ -331,6 +349,8 @@ class DatasetSpec:
     """By modality, the inputs of its encoder; nothing is tokenised or decoded before a model requests it."""
     words: Words | None = None
     """The words of the texts, if these are allowed and exist."""
+    queries: Queries | None = None
+    """For models that answer search queries."""
 
 
 class Scorer(Protocol):

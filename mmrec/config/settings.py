@@ -42,6 +42,7 @@ from mmrec.experiment.settings import (
 from mmrec.experiment.tuning.search import Fittable
 from mmrec.extras import needs
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
+from mmrec.models.search.search_model import MATCHES
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import is_terminal
 from mmrec.types import COLLABORATIVE, LABEL
@@ -147,6 +148,7 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
         item_column=cfg.evaluation.item_column,
         seed=cfg.seed,
         of_impressions=LABEL in task_class(cfg).columns,
+        answers_queries=task_class(cfg).predicts == MATCHES,
     )
 
 

@@ -11,16 +11,18 @@ import torch
 
 from mmrec.data.features.align import align_vectors
 from mmrec.data.features.bag_of_words import find_words
-from mmrec.data.features.counterfactual import change_features, change_graph, change_inputs, change_words
+from mmrec.data.features.counterfactual import change_features, change_graph, change_inputs, change_texts, change_words
 from mmrec.data.features.extract import Engine, encode_here, extract_features
 from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.data.features.texts import item_texts
 from mmrec.data.interactions.filter import INTERACTIONS, filter_interactions
 from mmrec.data.interactions.index import Index, check_catalogue
 from mmrec.data.interactions.leakage import drop_future_triples, flag_columns, flag_relations
+from mmrec.data.interactions.queries import QueryEvidence, queries_as_interactions
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
+from mmrec.data.tables.id_codes import positions
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.evaluation.measure.item_groups import check_item_column
 from mmrec.experiment.run_folder.files import read_table
@@ -37,11 +39,14 @@ from mmrec.types import (
     MODALITIES,
     TEXT,
     TIMESTAMP,
+    USER_ID,
     Dataset,
     FeatureEncoder,
     Features,
     Graph,
+    Interactions,
     ItemInputs,
+    Queries,
     RawInput,
     RowCount,
     UnusableInput,
@@ -65,6 +70,7 @@ class Evidence:
     inputs: Mapping[str, ItemInputs] = field(default_factory=dict)
     """The raw inputs of encoders, by modality."""
     words: Words | None = None
+    queries: QueryEvidence | None = None
 
 
 def open_features(url: str | None) -> Store | None:
@@ -78,6 +84,9 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     _check_names(settings, read)
     rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))  # the filter sorts them
     dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter))
+    behavior = dataset.interactions
+    if settings.answers_queries:
+        dataset = queries_as_interactions(dataset)
     check_item_column(dataset.items, settings.item_column)
     check_catalogue(dataset)
     index = Index.build(dataset, settings.seed)
@@ -90,9 +99,9 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     features_s = time.perf_counter() - start
     encoder = inputs[TEXT].encoder if TEXT in inputs else None
     graph, more = _load_graph(settings, dataset, index, encoder)
-    return Evidence(
-        dataset, index, features, graph, dataset.notes + hindsight + notes + more, features_s, inputs, _load_words(settings, dataset, index)
-    )
+    notes = dataset.notes + hindsight + notes + more
+    found = Evidence(dataset, index, features, graph, notes, features_s, inputs, _load_words(settings, dataset, index))
+    return replace(found, queries=_load_queries(settings, found, behavior)) if settings.answers_queries else found
 
 
 def _with_impressions(dataset: Dataset) -> Dataset:
@@ -224,6 +233,27 @@ def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> W
     if words is not None and isinstance(change := settings.allows(TEXT), str):
         return change_words(words, change, torch.Generator().manual_seed(settings.seed))
     return words
+
+
+def _load_queries(settings: EvidenceSettings, evidence: Evidence, behavior: pl.DataFrame) -> QueryEvidence:
+    """Encode the texts of all queries; texts of items are left out where they are not allowed, or changed."""
+    index, columns = evidence.index, evidence.dataset.text_columns
+    encoder = evidence.inputs[TEXT].encoder if TEXT in evidence.inputs else _Encoders(settings.features.encoders).of(TEXT, RawInput(("",)))
+    texts, engine, store = index.user_ids.to_list(), _engine(settings.features), open_features(settings.features.store)
+    raw = [text.encode() for text in texts]
+    features, _ = extract_features(encoder, raw, settings.features.cache, settings.features.batch_size, TEXT, engine, store)
+    allowed = settings.allows(TEXT) if columns else False
+    items = tuple((text or b"").decode() for text in item_texts(index.align(evidence.dataset.items), columns if allowed else ()))
+    items = items or ("",) * index.n_items
+    if isinstance(allowed, str):
+        items = change_texts(items, allowed, torch.Generator().manual_seed(settings.seed))
+    people = behavior[USER_ID].unique().sort()
+    pairs = Interactions(
+        torch.from_numpy(positions(behavior[USER_ID], people).cast(pl.Int64).to_numpy(writable=True)), index.item_idx(behavior[ITEM_ID])
+    )
+    all_rows = index.interactions(evidence.dataset.interactions)
+    found = Queries(tuple(texts), features, items, pairs, len(people))
+    return QueryEvidence(found, encoder, all_rows)
 
 
 def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:

@@ -105,6 +105,8 @@ class EvidenceSettings:
     item_column: str | None = None
     """The item column whose groups are used to measure exposure."""
     seed: int = 0
+    answers_queries: bool = False
+    """Whether the queries of the data take the place of users."""
     further: bool | str = True
     """Likewise, for modalities that are neither in `MODALITIES` nor in `allowed`."""
     of_impressions: bool = False

@@ -13,7 +13,7 @@ from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.config.evidence import check_evidence
 from mmrec.config.values import plain
-from mmrec.data.folder.read import TABLES
+from mmrec.data.folder.expected_tables import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files
 from mmrec.errors import ConfigError

@@ -59,6 +59,21 @@ def change_words(words: Words, change: str, generator: torch.Generator) -> Words
     return replace(words, indptr=indptr, indices=torch.cat(rows) if rows else words.indices)
 
 
+def change_texts(texts: tuple[str, ...], change: str, generator: torch.Generator) -> tuple[str, ...]:
+    """Change the texts of items, empty where there is none: the items that have one exchange theirs, or get one of a random item.
+
+    Raises ValueError for another change than `shuffled` and `noise`.
+    """
+    if change not in FEATURE_CHANGES:
+        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, found {change}")
+    known = torch.tensor([place for place, text in enumerate(texts) if text], dtype=torch.int64)
+    drawn = _permuted(known, generator)
+    if change == NOISE:
+        drawn = known[torch.randint(max(1, len(known)), known.shape, generator=generator)]
+    source = dict(zip(known.tolist(), drawn.tolist(), strict=True))
+    return tuple(texts[source[place]] if place in source else "" for place in range(len(texts)))
+
+
 def change_inputs(inputs: ItemInputs, change: str, generator: torch.Generator) -> ItemInputs:
     """Change the raw inputs of an encoder.
 
@@ -132,7 +147,10 @@ def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> Dat
     words = spec.words
     if modality == TEXT and words is not None:
         words = change_words(words, change, torch.Generator().manual_seed(seed))
-    return replace(spec, features=features, item_inputs=inputs, words=words)
+    queries = spec.queries
+    if modality == TEXT and queries is not None:
+        queries = replace(queries, item_texts=change_texts(queries.item_texts, change, torch.Generator().manual_seed(seed)))
+    return replace(spec, features=features, item_inputs=inputs, words=words, queries=queries)
 
 
 def _permuted(values: Int64[Tensor, " n"], generator: torch.Generator) -> Int64[Tensor, " n"]:

@@ -19,8 +19,9 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
+from mmrec.data.folder.expected_tables import TABLES
 from mmrec.data.folder.quarantine import report_or_quarantine
-from mmrec.data.folder.read import TABLES, OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables
+from mmrec.data.folder.read import OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables
 from mmrec.data.ingest.dictionary import DictionaryEncoder, TextOrder
 from mmrec.data.ingest.output import PartWriters, write_evidence, write_settings
 from mmrec.data.ingest.spill import Sample, Spill

@@ -143,9 +143,10 @@ def keep_items(dataset: Dataset, kept: pl.Series, tally: Tally) -> Dataset:
     def of_kept(table: pl.DataFrame) -> pl.DataFrame:
         return table.filter(pl.col(ITEM_ID).is_in(kept.implode()))
 
-    items, links, vectors = of_kept(dataset.items), dataset.item_entities, {}
+    items, links, queries, vectors = of_kept(dataset.items), dataset.item_entities, dataset.queries, {}
     for name, one in dataset.vectors.items():
         has = one.item_ids.is_in(kept.implode())
         vectors[name] = replace(one, item_ids=one.item_ids.filter(has), values=one.values[has.to_numpy()])
     tally.n_items_outside = len(dataset.items) - len(items)
-    return replace(dataset, items=items, item_entities=None if links is None else of_kept(links), vectors=vectors)
+    tables = {"item_entities": None if links is None else of_kept(links), "queries": None if queries is None else of_kept(queries)}
+    return replace(dataset, items=items, vectors=vectors, **tables)

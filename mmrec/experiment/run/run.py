@@ -16,6 +16,7 @@ from mmrec.data.tables.id_codes import positions
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
+from mmrec.experiment.run.search import RunSearch
 from mmrec.experiment.run.similarity import similar_items
 from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
@@ -23,7 +24,7 @@ from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
 from mmrec.nn.heads.click import click_head_from
 from mmrec.nn.heads.rating import head_from
-from mmrec.types import ITEM_ID, USER_ID
+from mmrec.types import ITEM_ID, QUERY, USER_ID
 
 Ids = str | int | Sequence[str] | Sequence[int] | pl.Series
 """One or several ids."""
@@ -214,6 +215,29 @@ class Run:
             found = head.calibrated(torch.from_numpy(scored["score"].to_numpy(writable=True))).sigmoid()
         return scored.drop("score").with_columns(probability=found.numpy())
 
+    def search(self, query: str | Sequence[str] | None = None, k: int = 10, image: str | Path | None = None) -> pl.DataFrame:
+        """Find the top-k items for search queries, or the items that look most like a picture.
+
+        Args:
+            query: one or several queries.
+            k: the maximal number of items per query.
+            image: instead of `query`, the file of a picture.
+
+        Returns:
+            A table `query, rank, item_id, score`, best first; ties are in the order of the run's items.
+
+        Raises:
+            ConfigError: the run was not trained with `task=search`, or has no pictures; or a query is blank, too long, or has no known
+                word; or the file is not a picture.
+        """
+        if k < 1:
+            raise ConfigError(f"k: expected at least 1, found {k}")
+        if (query is None) == (image is None):
+            raise ConfigError("search: expected a query or a picture")
+        names = as_ids(str(image) if query is None else query)
+        scores = self._search.score_texts(names.to_list()) if image is None else self._search.score_picture(image)
+        return self._table(names, scores, k).rename({USER_ID: QUERY})
+
     def _recommend_to_histories(
         self, histories: Sequence[Sequence[str]], user_ids: Ids | None, k: int, exclude_seen: bool, inside: Bool[Tensor, " n_items"] | None
     ) -> pl.DataFrame:
@@ -257,6 +281,11 @@ class Run:
                 "score": values[row, place].numpy(),
             }
         )
+
+    @cached_property
+    def _search(self) -> RunSearch:
+        with convert_file_errors(self.folder):
+            return RunSearch(self.folder, self._saved)
 
     @cached_property
     def _scorers(self) -> RunScorers:

@@ -17,6 +17,8 @@ from mmrec.type_hints import fits
 from mmrec.types import ITEM_ID, USER_ID
 
 PARTS = ("train", "valid", "test")
+SEARCH = "search.json"
+"""Of a model that answers search queries: its kind and encoders, see `mmrec.experiment.run_folder.search`."""
 RATING_HEAD = "rating_head.json"
 """Of a model of ratings: what its scores stand for, see `mmrec.nn.heads.rating`."""
 CLICK_HEAD = "click_head.json"

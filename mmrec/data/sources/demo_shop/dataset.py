@@ -30,6 +30,7 @@ from mmrec.data.sources.demo_shop import impressions as impressions_module
 from mmrec.data.sources.demo_shop import world as world_module
 from mmrec.data.sources.demo_shop.impressions import Impressions, position_effect, show
 from mmrec.data.sources.demo_shop.pictures import draw_picture, write_caption
+from mmrec.data.sources.demo_shop.queries import QUERIES_PER_INTERACTION, draw_queries
 from mmrec.data.sources.demo_shop.texts import write_description, write_title
 from mmrec.data.sources.demo_shop.world import GROUPS, N_PERIODS, SHARES, VALUES, Log, World, draw_world, examination, simulate
 from mmrec.errors import ConfigError, MissingFile
@@ -61,6 +62,7 @@ ABSENT_SHARE = {IMAGE: 0.05, TEXT: 0.04, KG: 0.06}
 TRUTH_TENSORS, TRUTH_INFO = "truth.safetensors", "truth.json"
 N_PLACES = 10
 IMPRESSIONS = "impressions.parquet"
+_QUERY_STREAM = 0x71756572
 _CONSTANTS = ("SLATE_SIZE", "CHOICE_SHARPNESS", "POPULARITY_EXPONENT", "TASTE_MEMORY", "N_PERIODS", "PERIOD_SECONDS", "START")
 _CONSTANTS_OF_IMPRESSIONS = ("LIST_SIZE", "CLICK_SHARPNESS", "CLICK_BIAS", "SORTING_NOISE")
 _HOPS = (("made_by", "brand", "designed_by"), ("in_category", "category", "part_of"), ("made_of", "material", "has_property"))
@@ -175,6 +177,7 @@ def _make(folder: Path, arguments: dict[str, int]) -> None:
         (temporary / "images").mkdir()
         _write_tables(temporary, shop, text_rng, shown_rng)
         _write_pictures(temporary, shop, picture_rng)
+        _write_queries(temporary, shop, arguments)
         _write_truth(temporary, shop, arguments)
 
     try:
@@ -256,6 +259,13 @@ def _graph(shop: _Shop, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.Data
             triples.append((f"{kind}-{link:03d}", "comes_from", f"place-{rng.integers(N_PLACES)}"))
     entities = pl.DataFrame({ITEM_ID: [shop.item_ids[i] for i in items], ENTITY: [f"product/{i:05d}" for i in items]})
     return pl.DataFrame(triples, schema=[HEAD, RELATION, TAIL], orient="row"), entities
+
+
+def _write_queries(folder: Path, shop: _Shop, arguments: dict[str, int]) -> None:
+    """Write queries.csv, from random numbers of its own, so that all other files are the same with and without it."""
+    rng = np.random.default_rng([arguments["seed"], _QUERY_STREAM])
+    n = round(QUERIES_PER_INTERACTION * arguments["n_interactions"])
+    draw_queries(shop.world, shop.user_ids, shop.item_ids, n, rng).write_csv(folder / "queries.csv")
 
 
 def _picture_path(item_id: str) -> str:
