@@ -1,5 +1,6 @@
 """Bayesian logistic matrix factorisation of clicks: log odds averaged over samples of the posterior."""
 
+from contextlib import suppress
 from typing import ClassVar, NamedTuple, Self
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from mmrec.data.interactions.histories import Histories
 from mmrec.models.click.predictor import CLICKS, ClickPredictor, clicked_of, labelled_rows, positions_of
-from mmrec.models.content.content_matrix import read_content
+from mmrec.models.content.content_matrix import reached_entities, read_content
 from mmrec.models.fold_in import FoldInByRegression
 from mmrec.models.rating.low_rank import compress_product, principal_components
 from mmrec.models.rating.normal_prior import NormalPrior, sample_prior, sample_slopes
@@ -21,6 +22,9 @@ from mmrec.types import DatasetSpec, Interactions
 _KEPT = 20
 """The number of products that are kept before they are compressed to one."""
 _POSITION_PENALTY = 0.1
+_N_WARM, _START_NOISE = 10, 0.3
+"""The number of first steps with standard normal priors, since the sampled ones of vectors that know nothing yet would shrink them to
+zero; and the deviation of the items' first vectors from a random function of their content."""
 
 
 class BayesianLogisticMF(ClosedFormRecommender, ClickPredictor):
@@ -77,13 +81,14 @@ class BayesianLogisticMF(ClosedFormRecommender, ClickPredictor):
         return self
 
     def _content(self, spec: DatasetSpec) -> Float[Tensor, "n_items n_components"]:
-        none = torch.zeros(spec.n_items, 0, dtype=torch.float64)
-        if not self.n_components:
-            return none
-        try:
-            return principal_components(torch.from_numpy(read_content(spec).dense()).double(), self.n_components)
-        except LackingData:
-            return none
+        """The components of texts, pictures and graph; of the graph, everything within two hops."""
+        blocks = []
+        for read in (lambda: read_content(spec).dense(), lambda: reached_entities(spec).toarray()):
+            with suppress(LackingData):
+                blocks.append(torch.from_numpy(read()).double())
+        if not self.n_components or not blocks:
+            return torch.zeros(spec.n_items, 0, dtype=torch.float64)
+        return principal_components(torch.cat(blocks, dim=1), self.n_components)
 
     def _place(self, rows: Interactions) -> Int64[Tensor, " n"]:
         """The index of each position among those of training, from 1; 0 for missing ones."""
@@ -164,9 +169,12 @@ class _Sampler:
         self.by_user = _Side.build(rows.user_idx, rows.item_idx, spec.n_users)
         self.by_item = _Side.build(rows.item_idx, rows.user_idx, spec.n_items)
         self.slopes = torch.zeros(content.shape[1], embedding_dim + 1, dtype=torch.float64)
-        self.users, self.items = (torch.randn(n, embedding_dim + 1, dtype=torch.float64) * 0.1 for n in (spec.n_users, spec.n_items))
-        for side in (self.users, self.items):
-            side[:, 0] = 0
+        self.users, self.items = (torch.randn(n, embedding_dim + 1, dtype=torch.float64) for n in (spec.n_users, spec.n_items))
+        if n_components := content.shape[1]:
+            directions = torch.randn(n_components, embedding_dim, dtype=torch.float64) * n_components**-0.5
+            self.items[:, 1:] = content @ directions + _START_NOISE * self.items[:, 1:]
+        self.items[:, 0] = 0
+        self.n_steps = 0
         self.effects = torch.full((int(place.max()) + 1,), float(torch.logit(clicked_of(rows).double().mean())), dtype=torch.float64)
 
     def average(self, n_samples: int, n_burn_in: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -185,12 +193,18 @@ class _Sampler:
         return of_users, of_items / n_samples, effects
 
     def _step(self) -> None:
-        self.users = self._sample_side(self.by_user, self.items, self.item_idx, sample_prior(self.users, torch.zeros_like(self.users)))
-        prior = sample_prior(self.items, self.content @ self.slopes)
+        self.users = self._sample_side(self.by_user, self.items, self.item_idx, self._prior(self.users, torch.zeros_like(self.users)))
+        prior = self._prior(self.items, self.content @ self.slopes)
         self.items = self._sample_side(self.by_item, self.users, self.user_idx, prior)
         if self.content.shape[1]:
             self.slopes = sample_slopes(self.content, self.items - (prior.mean - self.content @ self.slopes), prior.precision)
         self._update_effects()
+        self.n_steps += 1
+
+    def _prior(self, rows: Float[Tensor, "n dim"], given: Float[Tensor, "n dim"]) -> NormalPrior:
+        if self.n_steps < _N_WARM:
+            return NormalPrior(given, torch.eye(rows.shape[1], dtype=torch.float64))
+        return sample_prior(rows, given)
 
     def _log_odds(self) -> Float[Tensor, " n"]:
         users, items = self.users.float(), self.items.float()

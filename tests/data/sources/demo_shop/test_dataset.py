@@ -249,7 +249,7 @@ def test_impressions_have_true_probabilities_and_leave_everything_else_as_it_was
     tables = ["interactions.csv", "items.jsonl", "triples.csv", "item_entities.csv", "users.csv"]
     names = tables + sorted(path.relative_to(shop.root).as_posix() for path in shop.root.glob("images/*"))
     found = hashlib.sha256(b"".join(name.encode() + (shop.root / name).read_bytes() for name in names)).hexdigest()
-    assert found == "OLDHASH"
+    assert found == "5d254daf3877bcc89ef83984fb67ce0f6ce4e815c7581f1b264c42183389a269"
     more = demo_shop(str(tmp_path), **SMALL, impressions_per_user=30, seed=5)
     assert more.content_hash == shop.content_hash and len(more.impressions) > len(shop.impressions)
 
