@@ -32,7 +32,7 @@ Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 KS = [10, 20]
 _OPTIMIZER = partial(torch.optim.AdamW, lr=0.001, weight_decay=0.01)
 _LOSS = partial(sampled_softmax, temperature=0.07)
-_WEIGHTS, _CONSTANTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8), (10.0, CONSTANT)
+_WEIGHTS, _CONSTANTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8), (10.0, CONSTANT)
 """What validation tries for the fusion of ranks."""
 _MAX_SCORES, _LEAST_QUERIES, _CHUNK = 2**24, 500, 256
 """The number of scores in the validation of an epoch beyond which a sample of the queries is used, and the least size of that."""
@@ -52,6 +52,7 @@ class SearchTask(Task):
         ks: the cutoffs of metrics.
         seed: of training.
         groups: optimizer settings by role of parameters, see `mmrec.tasks.parameter_groups`.
+        hybrid: whether the ranking is fused with that of BM25.
     """
 
     takes_loss: ClassVar[bool] = True
@@ -67,9 +68,10 @@ class SearchTask(Task):
         ks: list[int] = KS,
         seed: int = 0,
         groups: Rates = GROUPS,
+        hybrid: bool = True,
     ) -> None:
         super().__init__(model, optimizer, embedding_lr, groups, seed)
-        self.loss, self.ks = loss, ks
+        self.loss, self.ks, self.hybrid = loss, ks, hybrid
 
     @classmethod
     def metrics(cls, settings: Mapping[str, Any]) -> tuple[Metric, ...]:
@@ -116,7 +118,8 @@ class SearchTask(Task):
 
     def _fusions(self, frozen: FusedSearch, rows: EvaluationSet) -> dict[tuple[float, float], Ranking]:
         """The rankings of the queries, by the weight and the constant of rank fusion."""
-        tried = [(0.0, CONSTANT), *((weight, constant) for constant in _CONSTANTS for weight in _WEIGHTS if weight)]
+        fused = [(weight, constant) for constant in _CONSTANTS for weight in _WEIGHTS] if self.hybrid else []
+        tried = [(0.0, CONSTANT), *fused]
         k, user_idx = min(max(self.ks), rows.seen.n_items), rows.user_idx.cpu()
         parts: dict[tuple[float, float], list[tuple[Tensor, Tensor]]] = {one: [] for one in tried}
         for some in user_idx.split(_CHUNK):

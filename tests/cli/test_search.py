@@ -1,12 +1,14 @@
 """`mmrec train task=search` and `mmrec search`, from files to a table, and what they refuse."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
+from safetensors.torch import load_file, save_file
 
 import mmrec
 from mmrec.cli.main import main
@@ -122,6 +124,24 @@ def test_what_cannot_be_answered_is_refused_in_one_message(
     code, printed = search(monkeypatch, capsys, f"run={run}", *arguments(tmp_path))
     assert code == 2 and said in printed and "Traceback" not in printed
     assert len(printed) < 1500
+
+
+def test_damaged_files_are_named(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    tensors = load_file(copy / "search.safetensors")
+    save_file({name: one for name, one in tensors.items() if name != "bias"}, copy / "search.safetensors")
+    with pytest.raises(DataError, match=r"search\.safetensors: expected `bias`, found none"):
+        mmrec.open_run(copy).search("lamp")
+    save_file(tensors | {"bias": tensors["bias"][1:].clone()}, copy / "search.safetensors")
+    with pytest.raises(DataError, match=r"search\.safetensors: expected entries of 40 items"):
+        mmrec.open_run(copy).search("lamp")
+    (copy / "search.safetensors").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"search\.safetensors: the file is damaged"):
+        mmrec.open_run(copy).search("lamp")
+    (copy / "search.json").write_text('{"kind": "Other", "encoders": {}}')
+    with pytest.raises(DataError, match="`kind`: expected BM25, FusedSearch, PopularMatches, TextSimilarity, found `Other`"):
+        mmrec.open_run(copy).search("lamp")
 
 
 def test_a_fitted_model_can_be_searched_and_a_run_that_ranks_cannot(shop: Path, shop_overrides: list[str], tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ def test_bm25_outweighs_a_model_that_knows_nothing() -> None:
     assert again == pytest.approx(found.means["ndcg@10"], abs=1e-5)
 
 
+def test_without_a_hybrid_bm25_is_left_out() -> None:
+    model = SearchFusion(search_spec(), embedding_dim=8)
+    model.gains.data.zero_()
+    task = SearchTask(model, hybrid=False)
+    found = task.validate(task.evaluation_set((part("red"),), part("lamp", "chair")))
+    assert found.adopt is not None
+    found.adopt()
+    assert float(model.mixture[0]) == 0
+
+
 def test_a_text_that_is_in_no_query_leaves_bm25_out() -> None:
     torch.manual_seed(0)
     task = SearchTask(SearchFusion(search_spec(with_texts=False), embedding_dim=8))

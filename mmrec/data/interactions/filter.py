@@ -148,5 +148,5 @@ def keep_items(dataset: Dataset, kept: pl.Series, tally: Tally) -> Dataset:
         has = one.item_ids.is_in(kept.implode())
         vectors[name] = replace(one, item_ids=one.item_ids.filter(has), values=one.values[has.to_numpy()])
     tally.n_items_outside = len(dataset.items) - len(items)
-    tables = {"item_entities": None if links is None else of_kept(links), "queries": None if queries is None else of_kept(queries)}
-    return replace(dataset, items=items, vectors=vectors, **tables)
+    links, queries = (None if table is None else of_kept(table) for table in (links, queries))
+    return replace(dataset, items=items, item_entities=links, queries=queries, vectors=vectors)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import polars as pl
 import torch
@@ -16,7 +16,6 @@ from mmrec.data.tables.id_codes import positions
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
-from mmrec.experiment.run.search import RunSearch
 from mmrec.experiment.run.similarity import similar_items
 from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
@@ -25,6 +24,9 @@ from mmrec.metrics.full_ranking import top_k
 from mmrec.nn.heads.click import click_head_from
 from mmrec.nn.heads.rating import head_from
 from mmrec.types import ITEM_ID, QUERY, USER_ID
+
+if TYPE_CHECKING:
+    from mmrec.experiment.run.search import RunSearch
 
 Ids = str | int | Sequence[str] | Sequence[int] | pl.Series
 """One or several ids."""
@@ -283,9 +285,11 @@ class Run:
         )
 
     @cached_property
-    def _search(self) -> RunSearch:
+    def _search(self) -> "RunSearch":
+        from mmrec.experiment.run.search import RunSearch  # imports bm25s and the models of search
+
         with convert_file_errors(self.folder):
-            return RunSearch(self.folder, self._saved)
+            return RunSearch(self.folder, self._saved, len(self.items))
 
     @cached_property
     def _scorers(self) -> RunScorers:

@@ -24,14 +24,15 @@ class RunSearch:
     Args:
         run_dir: a finished run.
         saved: the settings with the run's encoders.
+        n_items: the number of items of the run.
 
     Raises:
         ConfigError: the run does not answer queries.
     """
 
-    def __init__(self, run_dir: Path, saved: SavedSettings) -> None:
+    def __init__(self, run_dir: Path, saved: SavedSettings, n_items: int) -> None:
         self.run_dir, self._saved = run_dir, saved
-        self.model, self._fingerprints, self._pictures = read_search(run_dir)
+        self.model, self._fingerprints, self._pictures = read_search(run_dir, n_items)
         self._encoders: Mapping[str, FeatureEncoder] = {}
 
     def score_texts(self, queries: Sequence[str]) -> Float[Tensor, "n n_items"]:

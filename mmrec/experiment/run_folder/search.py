@@ -1,14 +1,14 @@
 """The file of a run that answers search queries, and what says which encoders read them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from mmrec.errors import ConfigError, DataError
-from mmrec.experiment.evidence import Evidence
-from mmrec.experiment.run_folder.files import SEARCH
+from mmrec.experiment.run_folder.files import SEARCH, read_entry
 from mmrec.files.storage import read_json, write_json, write_tensors
 from mmrec.models.recommender import Recommender
 from mmrec.models.search.bm25 import BM25
@@ -19,17 +19,24 @@ from mmrec.models.search.search_model import SearchModel
 from mmrec.models.search.text_similarity import TextSimilarity
 from mmrec.types import IMAGE, TEXT
 
+if TYPE_CHECKING:
+    from mmrec.experiment.evidence import Evidence
+
 _TENSORS = "search.safetensors"
 _KINDS: dict[str, type[SearchModel]] = {one.__name__: one for one in (BM25, FusedSearch, PopularMatches, TextSimilarity)}
+_OF_QUERIES = ("query_bytes", "query_lengths", "query_vectors")
+"""What a run folder leaves out, since it answers new queries."""
+_BY_ITEM = ("item_lengths", "items", "bias", "item_text", "values", "absent", "counts")
+"""What has an entry for each item."""
 _PICTURES, _PRESENT = "pictures", "pictures_present"
 
 
-def write_search(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
+def write_search(run_dir: Path, evidence: "Evidence", model: Recommender) -> None:
     """Write what answers queries, if the model does, with the vectors of the items' pictures, to compare others with."""
     scorer = model.freeze() if isinstance(model, SearchFusion) else model
     if not isinstance(scorer, SearchModel):
         return
-    tensors = {name: value.contiguous() for name, value in scorer.state_dict().items() if not name.startswith("query_")}
+    tensors = {name: value.contiguous() for name, value in scorer.state_dict().items() if name not in _OF_QUERIES}
     about: dict[str, object] = {"kind": type(scorer).__name__, "encoders": {}}
     encoders = {TEXT: evidence.queries.encoder if evidence.queries else None}
     if IMAGE in evidence.inputs and IMAGE in evidence.features:
@@ -40,7 +47,7 @@ def write_search(run_dir: Path, evidence: Evidence, model: Recommender) -> None:
     write_json(run_dir / SEARCH, about)
 
 
-def read_search(run_dir: Path) -> tuple[SearchModel, dict[str, str], tuple[Tensor, Tensor] | None]:
+def read_search(run_dir: Path, n_items: int) -> tuple[SearchModel, dict[str, str], tuple[Tensor, Tensor] | None]:
     """Read the model that answers queries, the fingerprints of its encoders, and the vectors of pictures with their presence.
 
     Raises:
@@ -49,19 +56,23 @@ def read_search(run_dir: Path) -> tuple[SearchModel, dict[str, str], tuple[Tenso
     """
     if not (run_dir / SEARCH).is_file():
         raise ConfigError(f"{run_dir}: its model does not answer search queries; `mmrec train task=search` trains one that does")
-    about = read_json(run_dir / SEARCH)
+    about, path = read_json(run_dir / SEARCH), run_dir / _TENSORS
+    name = read_entry(run_dir / SEARCH, about, ("kind",), str)
+    fingerprints: dict[str, str] = read_entry(run_dir / SEARCH, about, ("encoders",), dict[str, str])
+    if name not in _KINDS:
+        raise DataError(f"{run_dir / SEARCH}: `kind`: expected {', '.join(_KINDS)}, found `{name}`; it is of another version, train again")
     try:
-        kind, fingerprints = _KINDS[about["kind"]], dict(about["encoders"])
-        tensors = load_file(run_dir / _TENSORS)
-        pictures = (tensors.pop(_PICTURES), tensors.pop(_PRESENT)) if _PICTURES in tensors else None
-        model = kind()
-        for name in ("query_bytes", "query_lengths", "query_vectors"):
-            tensors[name] = tensors["item_lengths"][:0]
-        model.load_state_dict(tensors)
-        if lacking := [
-            name for name in (*SearchModel.__annotations__, *kind.__annotations__) if name.islower() and not hasattr(model, name)
-        ]:
-            raise KeyError(lacking[0])
-    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise DataError(f"{run_dir / _TENSORS}: expected what answers queries, it is damaged or of another version: {error}") from error
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: the file is damaged, truncated or missing: {error}") from error
+    pictures = (tensors.pop(_PICTURES), tensors.pop(_PRESENT)) if {_PICTURES, _PRESENT} <= tensors.keys() else None
+    needed = [*SearchModel.__annotations__, *_KINDS[name].__annotations__]
+    for one in (key for key in needed if key not in (*_OF_QUERIES, *vars(SearchModel))):
+        if one not in tensors:
+            raise DataError(f"{path}: expected `{one}`, found none; it is of another version, train again")
+    of_items = [tensors[one] for one in _BY_ITEM if one in tensors] + list(pictures or ())
+    if any(one.ndim == 0 or len(one) != n_items for one in of_items) or int(tensors["item_lengths"].sum()) != len(tensors["item_bytes"]):
+        raise DataError(f"{path}: expected entries of {n_items:,} items, as items.parquet has rows, found others; were its files changed?")
+    model = _KINDS[name]()
+    model.load_state_dict(tensors | dict.fromkeys(_OF_QUERIES, tensors["item_lengths"][:0]), strict=False)
     return model, fingerprints, pictures

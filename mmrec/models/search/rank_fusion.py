@@ -28,4 +28,5 @@ def fuse_ranks(
     >>> fuse_ranks(ours, words, torch.tensor([[False, True]]), weight=0.5, constant=1.0)
     tensor([[0.2500, 0.4167]])
     """
-    return (1 - weight) / (constant + ours) + weight / (constant + words) * match
+    fused: Tensor = (1 - weight) / (constant + ours) + weight / (constant + words) * match
+    return fused

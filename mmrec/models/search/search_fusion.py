@@ -62,6 +62,7 @@ class SearchFusion(GradientRecommender):
     gram_hashes: Tensor
     item_grams: Tensor
     item_text: Tensor
+    query_raw: Tensor
     query_unit: Tensor
     weights: Tensor
 

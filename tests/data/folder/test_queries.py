@@ -9,7 +9,8 @@ import pytest
 from mmrec.data.folder.queries import MAX_CHARACTERS, query_text
 from mmrec.data.folder.read import read_folder
 from mmrec.data.folder.write import write_dataset
-from mmrec.errors import ConfigError, DataError, DataProblems
+from mmrec.data.tables.problems import DataProblems
+from mmrec.errors import ConfigError, DataError
 
 HEADER = "query,item_id,user_id,timestamp,label,channel\n"
 

@@ -8,7 +8,7 @@ from mmrec.types import DatasetSpec, Features, Interactions, Queries
 N_ITEMS, WIDTH = 24, 16
 WORDS = ("lamp", "chair", "red", "blue")
 VECTORS = F.normalize(torch.randn(len(WORDS), WIDTH, generator=torch.Generator().manual_seed(0)), dim=1)
-QUERIES = ("lamp", "chair", "red lamp", "blue lamp", "red chair", "blue chair", "red", "blue", "lanp", "bleu chair")
+QUERIES = ("lamp", "chair", "red lamp", "blue lamp", "red chair", "blue chair", "red", "blue", "lanp", "bluee chair")
 
 
 def kind_of(item: int) -> int:
@@ -28,7 +28,7 @@ def vector_of(text: str) -> torch.Tensor:
 
 def clicked(query: str) -> list[int]:
     """The items that a query means."""
-    words = query.replace("lanp", "lamp").replace("bleu", "blue").split()
+    words = query.replace("lanp", "lamp").replace("bluee", "blue").split()
     kinds = [kind for kind, word in enumerate(("lamp", "chair")) if word in words] or [0, 1]
     colours = [colour for colour, word in enumerate(("red", "blue")) if word in words] or [0, 1]
     return [item for item in range(N_ITEMS) if kind_of(item) in kinds and colour_of(item) in colours]

@@ -57,7 +57,7 @@ def test_it_learns_colours_that_no_text_names(trained: SearchFusion) -> None:
 
 
 def test_misspelled_words_are_understood(trained: SearchFusion) -> None:
-    scores = trained.freeze().score_queries(["bleu chair"], vector_of("chair")[None])[0]
+    scores = trained.freeze().score_queries(["bluee chair"], vector_of("chair")[None])[0]
     meant = clicked("blue chair")
     assert len(set(scores.topk(len(meant)).indices.tolist()) & set(meant)) >= len(meant) - 2
 

@@ -24,7 +24,7 @@ BEFORE = {  # of the shop of 40 users, 80 items, 400 interactions and seed 5, wh
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return demo_shop(str(tmp_path_factory.mktemp("cache")), n_users=100, n_items=200, n_interactions=5000, seed=3)
+    return demo_shop(str(tmp_path_factory.mktemp("cache")), n_users=100, n_items=200, n_interactions=3000, seed=3)
 
 
 def test_all_other_files_are_the_same_with_queries(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_all_other_files_are_the_same_with_queries(tmp_path: Path) -> None:
 
 def test_there_are_queries_of_every_kind(shop: Dataset) -> None:
     queries = shop.queries
-    assert queries is not None and len(queries) == 1500
+    assert queries is not None and len(queries) == 900
     assert queries.columns == ["query", "item_id", "user_id", "timestamp", "spelling", "wording"]
     assert queries["timestamp"].is_sorted() and queries["timestamp"].min() >= START
     for column, values in (("spelling", {"correct", "misspelled"}), ("wording", {"named", "synonym"})):
@@ -76,7 +76,7 @@ def test_no_text_of_the_shop_has_a_word_that_only_queries_have(shop: Dataset) ->
 
 
 def test_the_queries_are_those_of_the_seed(tmp_path: Path, shop: Dataset) -> None:
-    again = demo_shop(str(tmp_path), n_users=100, n_items=200, n_interactions=5000, seed=4)
+    again = demo_shop(str(tmp_path), n_users=100, n_items=200, n_interactions=3000, seed=4)
     assert again.queries is not None and shop.queries is not None
     assert not again.queries.equals(shop.queries)
     assert pl.read_csv(shop.root / "queries.csv")["query"].to_list() == shop.queries["query"].to_list()
