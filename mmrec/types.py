@@ -25,7 +25,7 @@ FILE_ROW = "__file_row__"
 """The position of an interaction in the files, counted from 0; added while data are filtered and split, which changes the order of rows."""
 USER_IDX, ITEM_IDX = "user_idx", "item_idx"
 HEAD, RELATION, TAIL, DATATYPE, ENTITY = "head", "relation", "tail", "datatype", "entity"
-TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
+TEXT, IMAGE, KG, COLLABORATIVE, USER_TEXT = "text", "image", "kg", "collaborative", "user_text"
 CONTENT = (TEXT, IMAGE, KG)
 MODALITIES = (COLLABORATIVE, *CONTENT)
 
@@ -312,6 +312,23 @@ class ItemInputs(Protocol):
 
 
 @dataclass(frozen=True)
+class UserTexts:
+    """Texts about users, made from the training part. Each user's items are divided into folds, and each fold has a text without it.
+
+    Row `u` is the whole text of user `u`, and row `n_users * (1 + k) + u` the text that leaves out the items of fold `k`.
+    """
+
+    features: Features
+    """The vectors of all rows, by the encoder of the items' texts."""
+    n_folds: int
+    pairs: Int64[Tensor, " n_pairs"]
+    """`user_idx * n_items + item_idx` of the training interactions, distinct, ascending."""
+    fold: Int64[Tensor, " n_pairs"]
+    inputs: ItemInputs | None = None
+    """The inputs of the encoder for all rows."""
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """Everything that a model may use for training: sizes, training interactions and item content, without held-out rows."""
 
@@ -325,6 +342,7 @@ class DatasetSpec:
     """By modality, the inputs of its encoder; nothing is tokenised or decoded before a model requests it."""
     words: Words | None = None
     """The words of the texts, if these are allowed and exist."""
+    user_texts: UserTexts | None = None
 
 
 class Scorer(Protocol):

@@ -39,7 +39,8 @@ def spec_of(evidence: Evidence, train: Interactions) -> DatasetSpec:
     """Everything a model or baseline may know: the rows of a training part, and all allowed evidence."""
     index = evidence.index
     graph = evidence.graph and standardize(evidence.graph, occurring(train.item_idx, index.n_items))
-    return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words)
+    users = evidence.user_texts and evidence.user_texts.make(train)
+    return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words, users)
 
 
 class Priors(dict[str, Any]):
