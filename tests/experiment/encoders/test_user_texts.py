@@ -38,29 +38,28 @@ def without_model(words: list[str]) -> list[str]:
     return [word for word in words if not word.startswith("model.")]
 
 
-def test_fusion_takes_them_and_the_run_says_what_they_are_worth(compose: Compose, words: list[str], tmp_path: Path) -> None:
-    run = train(compose(*words, "evidence.user_text=true", f"run_dir={tmp_path / 'run'}"))
+@pytest.mark.slow
+def test_fusion_takes_them_tunes_their_encoder_and_says_what_they_are_worth(compose: Compose, words: list[str], tmp_path: Path) -> None:
+    run = train(compose(*words, *TUNED, "evidence.user_text=true", "trainer.max_epochs=1", f"run_dir={tmp_path / 'run'}"))
     table = pl.read_parquet(run / "counterfactuals.parquet").filter(pl.col("modality") == "user_text")
     assert set(table["change"]) == {"dropped", "shuffled", "noise"}
+    assert json.loads((run / "run.json").read_text())["tuned_encoders"]["text"]["encoded"] % 24 == 0
     assert evaluate(compose(f"run={run}", words[-1], name="evaluate")) is not None
-    scores = mmrec.open_run(run).recommend("u0", k=3)
-    assert len(scores) == 3
+    assert len(mmrec.open_run(run).recommend("u0", k=3)) == 3
 
 
-@pytest.mark.parametrize("model", [[], ["model=text_cf"]])
-def test_the_encoder_of_the_items_is_tuned_on_them_too_and_a_resumed_run_ends_the_same(
-    model: list[str], compose: Compose, words: list[str], tmp_path: Path
-) -> None:
-    ours = [*(without_model(words) if model else words), *model, *TUNED, "evidence.user_text=true", "evidence.image=false"]
+@pytest.mark.slow
+def test_text_cf_tunes_the_encoder_and_a_resumed_run_ends_the_same(compose: Compose, words: list[str], tmp_path: Path) -> None:
+    ours = [*without_model(words), "model=text_cf", *TUNED]
     whole = train(compose(*ours, "trainer.max_epochs=2", f"run_dir={tmp_path / 'whole'}"))
     short = train(compose(*ours, "trainer.max_epochs=1", f"run_dir={tmp_path / 'short'}"))
     train(compose(f"resume={short}", "trainer.max_epochs=2", words[-1]))
     records = [json.loads((run / "run.json").read_text()) for run in (whole, short)]
     assert records[0]["weights_sha256"] == records[1]["weights_sha256"]
-    assert records[0]["tuned_encoders"]["text"]["encoded"] % 24 == 0
     assert evaluate(compose(f"run={whole}", words[-1], name="evaluate")) is not None
 
 
+@pytest.mark.slow
 def test_zero_shot_is_a_model_and_a_baseline(compose: Compose, words: list[str], tmp_path: Path) -> None:
     alone = train(compose(*without_model(words), "model=zero_shot_text", f"run_dir={tmp_path / 'alone'}"))
     left = [word for word in without_model(words) if word != "~baselines" and not word.startswith("baselines")]
