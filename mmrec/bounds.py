@@ -29,7 +29,7 @@ class Bounds:
 
 
 _NAMES = {
-    Bounds(): "min_rating",
+    Bounds(): "min_rating liked_from disliked_to",
     Bounds(0, 2**32 - 1): "seed seeds",
     Bounds(1): "n_seeds batch_size n_negatives every_n_steps accumulate_grad_batches epochs n_epochs n_iterations max_sweeps k ks "
     "embedding_dim relation_dim content_dim hidden_dim layer_dims rank n_heads n_intents n_triples n_bases n_neighbors n_neighbours "
@@ -41,7 +41,7 @@ _NAMES = {
     "k1 smoothing frequency_power content_regularization factor_regularization margin",
     Bounds(0, without=(0,)): "learning_rate temperature init_scale half_life_days time_span tolerance max_gib minutes",
     Bounds(0, 1): "b initial_share share hidden_share replaced decay",
-    Bounds(0, 1, without=(0,)): "layer_decay",
+    Bounds(0, 1, without=(0,)): "layer_decay train_share",
     Bounds(0, 1, without=(1,)): "dropout edge_dropout hidden betas valid_ratio test_ratio",
     Bounds(1, also=-1): "max_epochs max_steps jobs",
     Bounds(-1): "devices num_sanity_val_steps",

@@ -117,6 +117,8 @@ class TrainConfig:
     optimizer: Node = field(default_factory=dict)
     evidence: dict[str, Union[bool, str]] = field(default_factory=dict)  # noqa: UP007, OmegaConf knows no other spelling
     further_evidence: Union[bool, str] = MISSING  # noqa: UP007
+    user_text: Node = field(default_factory=dict)
+    train_share: float = 1.0
     filter: FilterConfig = field(default_factory=FilterConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mmrec.errors import DataError, nearest
 from mmrec.frames import TITLES, as_table
+from mmrec.row_count import RowCount
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
 EVENT, LABEL, POSITION, PROPENSITY = "event", "label", "position", "propensity"
@@ -26,41 +27,9 @@ FILE_ROW = "__file_row__"
 """The position of an interaction in the files, counted from 0; added while data are filtered and split, which changes the order of rows."""
 USER_IDX, ITEM_IDX = "user_idx", "item_idx"
 HEAD, RELATION, TAIL, DATATYPE, ENTITY = "head", "relation", "tail", "datatype", "entity"
-TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
+TEXT, IMAGE, KG, COLLABORATIVE, USER_TEXT = "text", "image", "kg", "collaborative", "user_text"
 CONTENT = (TEXT, IMAGE, KG)
 MODALITIES = (COLLABORATIVE, *CONTENT)
-
-
-@dataclass(frozen=True)
-class RowCount:
-    """The numbers of rows of one table by outcome: rows in = kept + quarantined + deduplicated + filtered."""
-
-    table: str
-    n_in: int
-    """All rows of the file, including broken lines."""
-    n_quarantined: int = 0
-    n_deduplicated: int = 0
-    n_filtered: int = 0
-
-    @property
-    def n_kept(self) -> int:
-        return self.n_in - self.n_quarantined - self.n_deduplicated - self.n_filtered
-
-    def as_dict(self) -> dict[str, int]:
-        """The numbers by name, JSON-serialisable."""
-        return {
-            "in": self.n_in,
-            "kept": self.n_kept,
-            "quarantined": self.n_quarantined,
-            "deduplicated": self.n_deduplicated,
-            "filtered": self.n_filtered,
-        }
-
-    def __str__(self) -> str:
-        return (
-            f"{self.table}: {self.n_in:,} rows in = {self.n_kept:,} kept + {self.n_quarantined:,} quarantined"
-            f" + {self.n_deduplicated:,} deduplicated + {self.n_filtered:,} filtered"
-        )
 
 
 @dataclass(frozen=True)
@@ -336,6 +305,23 @@ class Queries:
 
 
 @dataclass(frozen=True)
+class UserTexts:
+    """Texts about users, made from the training part. Each user's items are divided into folds, and each fold has a text without it.
+
+    Row `u` is the whole text of user `u`, and row `n_users * (1 + k) + u` the text that leaves out the items of fold `k`.
+    """
+
+    features: Features
+    """The vectors of all rows, by the encoder of the items' texts."""
+    n_folds: int
+    pairs: Int64[Tensor, " n_pairs"]
+    """`user_idx * n_items + item_idx` of the training interactions, distinct, ascending."""
+    fold: Int64[Tensor, " n_pairs"]
+    inputs: ItemInputs | None = None
+    """The inputs of the encoder for all rows."""
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """Everything that a model may use for training: sizes, training interactions and item content, without held-out rows."""
 
@@ -351,6 +337,7 @@ class DatasetSpec:
     """The words of the texts, if these are allowed and exist."""
     queries: Queries | None = None
     """For models that answer search queries."""
+    user_texts: UserTexts | None = None
 
 
 class Scorer(Protocol):

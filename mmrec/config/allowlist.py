@@ -11,6 +11,7 @@ from mmrec.plugins import trusted_packages
 _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
 ALLOWED = (
     "mmrec.data.sources.",
+    "mmrec.data.features.user_template.",
     "mmrec.data.folder.read.",
     "mmrec.files.limits.",
     "mmrec.data.interactions.split.",

@@ -15,6 +15,8 @@ from mmrec.data.features.counterfactual import change_features, change_graph, ch
 from mmrec.data.features.extract import Engine, encode_here, extract_features
 from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.data.features.texts import item_texts
+from mmrec.data.features.user_template import UserTemplate
+from mmrec.data.features.user_texts import UserTextMaker
 from mmrec.data.interactions.filter import INTERACTIONS, filter_interactions
 from mmrec.data.interactions.index import Index, check_catalogue
 from mmrec.data.interactions.leakage import drop_future_triples, flag_columns, flag_relations
@@ -31,6 +33,7 @@ from mmrec.files.storage import sha256_frame, sha256_text, write_parquet
 from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
 from mmrec.kg.literals import add_texts, texts_of
+from mmrec.row_count import RowCount
 from mmrec.types import (
     FILE_ROW,
     IMAGE,
@@ -40,6 +43,7 @@ from mmrec.types import (
     TEXT,
     TIMESTAMP,
     USER_ID,
+    USER_TEXT,
     Dataset,
     FeatureEncoder,
     Features,
@@ -48,7 +52,6 @@ from mmrec.types import (
     ItemInputs,
     Queries,
     RawInput,
-    RowCount,
     UnusableInput,
     Words,
 )
@@ -71,6 +74,8 @@ class Evidence:
     """The raw inputs of encoders, by modality."""
     words: Words | None = None
     queries: QueryEvidence | None = None
+    user_texts: UserTextMaker | None = None
+    """Makes the texts about users, which depend on the training part."""
 
 
 def open_features(url: str | None) -> Store | None:
@@ -94,13 +99,14 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     for note in (*dataset.counts, *dataset.notes):
         _log.info(f"  {note}")
     dataset, hindsight = _drop_future_evidence(settings, dataset)
-    start = time.perf_counter()
+    template, start = _user_template(settings, dataset), time.perf_counter()
     features, inputs, notes = _load_features(settings, dataset, index)
     features_s = time.perf_counter() - start
     encoder = inputs[TEXT].encoder if TEXT in inputs else None
     graph, more = _load_graph(settings, dataset, index, encoder)
-    notes = dataset.notes + hindsight + notes + more
-    found = Evidence(dataset, index, features, graph, notes, features_s, inputs, _load_words(settings, dataset, index))
+    notes, words = dataset.notes + hindsight + notes + more, _load_words(settings, dataset, index)
+    users = None if template is None else _user_text_maker(settings, template, dataset, index, encoder)
+    found = Evidence(dataset, index, features, graph, notes, features_s, inputs, words, user_texts=users)
     return replace(found, queries=_load_queries(settings, found, behavior)) if settings.answers_queries else found
 
 
@@ -225,6 +231,39 @@ def _tell(features: Mapping[str, Features], notes: Sequence[str], n_items: int) 
         _log.info(f"  … and {len(notes) - 20:,} more; run.json has all of them")
 
 
+def _user_template(settings: EvidenceSettings, dataset: Dataset) -> UserTemplate | None:
+    """The template of texts about users, checked against the data; None if there are to be none."""
+    if not settings.allows(USER_TEXT):
+        return None
+    if settings.user_text is None:
+        raise ConfigError(f"evidence.{USER_TEXT}: expected a template, `user_text`; choose user_text=english or write one")
+    template = settings.user_text()
+    template.check_columns([name for name in ([] if dataset.users is None else dataset.users.columns) if name != USER_ID])
+    if not dataset.text_columns:
+        raise ConfigError(f"evidence.{USER_TEXT}: expected items with titles, and {dataset.name} has no text columns; leave it false")
+    return template
+
+
+def _user_text_maker(
+    settings: EvidenceSettings, template: UserTemplate, dataset: Dataset, index: Index, encoder: FeatureEncoder | None
+) -> UserTextMaker:
+    """What describes users, and encodes the texts with the encoder of the items' texts."""
+    features = settings.features
+    if encoder is None and TEXT not in features.encoders:
+        raise ConfigError(f"evidence.{USER_TEXT}: expected a text encoder, `encoders.text`, found none")
+
+    def encode(by: FeatureEncoder, texts: list[bytes | None]) -> Features:
+        found, _ = extract_features(
+            by, texts, features.cache, features.batch_size, USER_TEXT, _engine(features), open_features(features.store)
+        )
+        _log.info(f"{USER_TEXT} features ({found.encoder}): {int(found.present[: index.n_users].sum()):,} of {index.n_users:,} users")
+        return found
+
+    change = settings.allows(USER_TEXT)
+    made_by = features.encoders[TEXT]() if encoder is None else encoder
+    return UserTextMaker(template, dataset, index, made_by, encode, change if isinstance(change, str) else None, settings.seed)
+
+
 def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Words | None:
     """The words of the texts, if allowed, changed as their vectors are."""
     if not settings.allows(TEXT) or not dataset.text_columns:
@@ -263,7 +302,7 @@ def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:
         if hasattr(torch.nn.ModuleDict(), name):
             key = "features" if name in dataset.vectors else "inputs"
             raise ConfigError(f"data.{key}.{name}: this name is reserved by torch; choose another")
-    known = (*MODALITIES, *further)
+    known = (*MODALITIES, USER_TEXT, *further)
     for name in settings.allowed:
         if name not in known:
             raise ConfigError(f"evidence.{name}: the data have no such evidence; {nearest(name, known)}")

@@ -40,7 +40,8 @@ def spec_of(evidence: Evidence, train: Interactions) -> DatasetSpec:
     index = evidence.index
     graph = evidence.graph and standardize(evidence.graph, occurring(train.item_idx, index.n_items))
     queries = evidence.queries and evidence.queries.of_part(train)
-    return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words, queries)
+    users = evidence.user_texts and evidence.user_texts.make(train)
+    return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words, queries, users)
 
 
 class Priors(dict[str, Any]):

@@ -46,19 +46,8 @@ from mmrec.files.locate import files_of, missing_file, user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.store import open_pictures
 from mmrec.files.unread_files import name_unread
-from mmrec.types import (
-    ENTITY,
-    HEAD,
-    ITEM_ID,
-    PARTS,
-    SPLIT,
-    TAIL,
-    USER_ID,
-    Dataset,
-    Hosts,
-    ItemVectors,
-    RowCount,
-)
+from mmrec.row_count import RowCount
+from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, SPLIT, TAIL, USER_ID, Dataset, Hosts, ItemVectors
 
 ON_ERROR = ("stop", "quarantine")
 

@@ -40,7 +40,8 @@ from mmrec.files.locate import is_inside
 from mmrec.files.progress import progress
 from mmrec.files.storage import sha256_text, write_folder, write_json
 from mmrec.files.store import open_pictures
-from mmrec.types import FILE_ROW, ITEM_ID, PARTS, SPLIT, USER_ID, Dataset, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import FILE_ROW, ITEM_ID, PARTS, SPLIT, USER_ID, Dataset
 
 MANIFEST = "ingest.json"
 _VERSION = 1

@@ -8,7 +8,8 @@ import polars as pl
 from mmrec.data.interactions.k_core import k_core
 from mmrec.data.interactions.split import distinct_rows
 from mmrec.errors import ConfigError, DataError
-from mmrec.types import ITEM_ID, LABEL, RATING, SPLIT, USER_ID, Dataset, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import ITEM_ID, LABEL, RATING, SPLIT, USER_ID, Dataset
 
 INTERACTIONS = "interactions"
 REPEATED = ("first", "last")

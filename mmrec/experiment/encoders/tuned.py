@@ -4,7 +4,6 @@ import logging
 import warnings
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -13,20 +12,26 @@ from mmrec.data.features.item_inputs import TextInputs
 from mmrec.errors import ConfigError, printable
 from mmrec.experiment.settings import EncoderSettings
 from mmrec.files.storage import sha256_tensors, sha256_text, write_tensors
-from mmrec.models.recommender import Recommender, TunesEncoders
+from mmrec.models.recommender import Recommender
+from mmrec.models.tunes_encoders import TunesEncoders
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.nn.encoders.hidden_states import TokenRows
 from mmrec.nn.encoders.text import BertTextEncoder
 from mmrec.nn.encoders.tuned import TunedEncoder
 from mmrec.nn.encoders.tuned_network import TunedNetwork
 from mmrec.tasks.encoder_training import tuned_encoders
-from mmrec.types import DatasetSpec, Features, ItemInputs
+from mmrec.types import TEXT, DatasetSpec, Features, ItemInputs, UserTexts
 
 _log = logging.getLogger(__name__)
 
 
 def make_tuned_encoder(
-    inputs: ItemInputs, features: Features, tuning: Tuning, training: EncoderTraining | None = None, cache: Path | None = None
+    inputs: ItemInputs,
+    features: Features,
+    tuning: Tuning,
+    training: EncoderTraining | None = None,
+    cache: Path | None = None,
+    users: UserTexts | None = None,
 ) -> TunedEncoder:
     """Make a text encoder that is trained with a model; `FusionRecommender.tune_encoders` takes it.
 
@@ -36,6 +41,7 @@ def make_tuned_encoder(
         tuning: what is trained.
         training: how it is trained. None: the defaults.
         cache: the folder in which the states of frozen layers are kept; None: they are computed each time.
+        users: the texts about users, which the encoder encodes too.
 
     Raises:
         ConfigError: the encoder cannot be tuned, or a setting does not fit it.
@@ -49,8 +55,8 @@ def make_tuned_encoder(
         raise ConfigError(
             f"tune.text: expected items with different texts, all {len(having):,} are the same to {encoder.name}; leave it none"
         )
-    n_items = len(inputs.present)
-    rows = TokenRows.of(inputs.table, torch.arange(n_items) if inputs.order is None else inputs.order, inputs.present)
+    of_users = None if users is None else users.inputs
+    rows = TokenRows.joined([one for one in (inputs, of_users) if isinstance(one, TextInputs)])
     network = TunedNetwork(encoder.network(), tuning)
     limit = getattr(encoder.config, "max_position_embeddings", None)
     if network.n_prefix and limit is not None and encoder.max_length + network.n_prefix > limit:
@@ -58,7 +64,8 @@ def make_tuned_encoder(
         raise ConfigError(f"tune.n_tokens: expected at most {most} beside texts of {encoder.max_length} tokens, found {network.n_prefix}")
     if network.first is not None:
         rows = rows.through(lambda: encoder.frozen, encoder.fingerprint, network.first, cache)
-    return TunedEncoder(network, rows, features, training or EncoderTraining())
+    with_users = users if len(rows.present) > len(inputs.present) else None
+    return TunedEncoder(network, rows, features, training or EncoderTraining(), with_users)
 
 
 def add_encoders(model: Recommender, settings: EncoderSettings, spec: DatasetSpec) -> None:
@@ -68,12 +75,14 @@ def add_encoders(model: Recommender, settings: EncoderSettings, spec: DatasetSpe
         ConfigError: the model trains no encoders, or the data have no such input.
     """
     if not isinstance(model, TunesEncoders):
-        raise ConfigError(f"tune.text: {type(model).__name__} does not train encoders, only model=fusion does; leave it none")
+        name = type(model).__name__
+        raise ConfigError(f"tune.text: {name} does not train encoders, only model=fusion and model=text_cf do; leave it none")
     encoders = {}
     for name, tuning in settings.tunings.items():
         if name not in spec.item_inputs or name not in spec.features:
             raise ConfigError(f"tune.{name}: no item has a {name} to train on, or evidence.{name} is false; tune.{name}=none does without")
-        encoders[name] = make_tuned_encoder(spec.item_inputs[name], spec.features[name], tuning, settings.training, settings.cache)
+        users = spec.user_texts if name == TEXT else None
+        encoders[name] = make_tuned_encoder(spec.item_inputs[name], spec.features[name], tuning, settings.training, settings.cache, users)
     model.tune_encoders(encoders)
 
 
@@ -125,7 +134,7 @@ def write_adapters(model: Recommender, folder: Path) -> None:
         modality, counts = name.rpartition(".")[2], encoder.encodings
         encoder.network.save(folder / modality)
         _log.info(
-            f"{modality} encoder: {counts.n_encoded:,} items were encoded in training steps up to the best epoch, "
+            f"{modality} encoder: {counts.n_encoded:,} texts were encoded in training steps up to the best epoch, "
             f"{counts.n_kept:,} kept their last vectors; its weights: {folder / modality}"
         )
 
@@ -145,8 +154,9 @@ def _read(path: Path, encoder: TunedEncoder) -> Tensor | None:
         return None
     try:
         values = load_file(path)["values"]
-        if values.shape != encoder.frozen.shape or not values.isfinite().all():
-            raise ValueError(f"expected finite numbers of shape {list(encoder.frozen.shape)}, found shape {list(values.shape)}")
+        shape = [encoder.n_catalogue, encoder.frozen.shape[1]]
+        if list(values.shape) != shape or not values.isfinite().all():
+            raise ValueError(f"expected finite numbers of shape {shape}, found shape {list(values.shape)}")
         return values
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         warnings.warn(printable(f"{path}: damaged features of a tuned encoder dropped ({error}); they are computed again"), stacklevel=3)

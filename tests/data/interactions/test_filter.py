@@ -14,7 +14,8 @@ from mmrec.data.interactions.filter import filter_interactions
 from mmrec.data.interactions.index import Index
 from mmrec.data.interactions.split import random_ratio
 from mmrec.errors import ConfigError, DataError
-from mmrec.types import Dataset, ItemVectors, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import Dataset, ItemVectors
 
 ALL = {"min_rating": None, "repeated": "first", "min_per_user": 1, "min_per_item": 1}
 ROWS = [("u", "a", 3, 5.0), ("u", "b", 2, 2.0), ("u", "a", 1, 4.0), ("v", "a", 1, 4.0), ("v", "b", 5, None), ("w", "c", 1, 3.0)]
