@@ -16,7 +16,7 @@ from mmrec.nn.heads.click import Calibration, ClickHead
 from mmrec.tasks.click import ClickTask
 from mmrec.tasks.task import check_columns, declared_metrics
 from mmrec.types import Interactions
-from tests.models.click.shop import N_ITEMS, N_USERS, impressions, spec, truth
+from tests.models.click.shop import N_ITEMS, N_USERS, fitted, impressions, spec, truth
 
 NAN = float("nan")
 
@@ -95,7 +95,7 @@ def test_what_does_not_predict_clicks_is_refused() -> None:
 
 def test_validation_chooses_the_weight_of_the_fitted_model_and_the_calibration() -> None:
     """The fitted model knows twice the truth, and the untrained one nothing."""
-    oracle = FrozenScorer(2 * truth(), torch.eye(N_ITEMS), torch.zeros(N_ITEMS, 0))
+    oracle = fitted(2 * truth(), torch.eye(N_ITEMS))
     model = ClickFusion(spec(), embedding_dim=8, linear=oracle)
     click_task = task(model)
     rows = click_task.evaluation_set((), SplitPart(impressions(4000, 3), N_USERS, N_ITEMS))

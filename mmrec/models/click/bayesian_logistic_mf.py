@@ -1,21 +1,18 @@
 """Bayesian logistic matrix factorisation of clicks: log odds averaged over samples of the posterior."""
 
 from contextlib import suppress
-from typing import ClassVar, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mmrec.data.interactions.histories import Histories
-from mmrec.models.click.predictor import CLICKS, ClickPredictor, clicked_of, labelled_rows, positions_of
+from mmrec.models.click.predictor import ClickFactors, clicked_of
 from mmrec.models.content.content_matrix import reached_entities, read_content
-from mmrec.models.fold_in import FoldInByRegression
 from mmrec.models.rating.low_rank import compress_product, principal_components
 from mmrec.models.rating.normal_prior import NormalPrior, sample_prior, sample_slopes
-from mmrec.models.recommender import ClosedFormRecommender, FrozenScorer, LackingData
-from mmrec.nn.heads.click import Calibration, ClickHead
+from mmrec.models.recommender import LackingData
 from mmrec.nn.propagation import assemble_csr
 from mmrec.types import DatasetSpec, Interactions
 
@@ -27,7 +24,7 @@ _N_WARM, _START_NOISE = 10, 0.3
 zero; and the deviation of the items' first vectors from a random function of their content."""
 
 
-class BayesianLogisticMF(ClosedFormRecommender, ClickPredictor):
+class BayesianLogisticMF(ClickFactors):
     """Predicts the posterior mean of the log odds `b_u + b_i + p_u·q_i + e(position)` by Gibbs sampling.
 
     With Pólya-Gamma variables (Polson et al. 2013), the posterior of the vectors of a side is normal given those of the other. Here the
@@ -45,15 +42,8 @@ class BayesianLogisticMF(ClosedFormRecommender, ClickPredictor):
         seed: of the sampler.
     """
 
-    predicts: ClassVar[str] = CLICKS
-    users: Float[Tensor, "n_users rank"]
-    items: Float[Tensor, "n_items rank"]
-    positions: Int64[Tensor, " n_positions"]
-    effects: Float[Tensor, " n_effects"]
-    calibration: Float[Tensor, " 2"]
-
     def __init__(
-        self, embedding_dim: int = 20, n_samples: int = 40, n_burn_in: int = 20, n_components: int = 64, rank: int = 64, seed: int = 0
+        self, embedding_dim: int = 20, n_samples: int = 30, n_burn_in: int = 25, n_components: int = 128, rank: int = 64, seed: int = 0
     ) -> None:
         super().__init__()
         if embedding_dim < 1 or n_samples < 1 or rank < 1:
@@ -63,22 +53,13 @@ class BayesianLogisticMF(ClosedFormRecommender, ClickPredictor):
         self.embedding_dim, self.n_samples, self.n_burn_in = embedding_dim, n_samples, n_burn_in
         self.n_components, self.rank, self.seed = n_components, rank, seed
 
-    def fit(self, spec: DatasetSpec) -> Self:
-        rows = labelled_rows(spec.train)
-        self.remember_interactions(spec)
-        self.remember(positions=positions_of(rows), calibration=torch.tensor(Calibration()))
+    def factors(
+        self, rows: Interactions, place: Int64[Tensor, " n"], spec: DatasetSpec
+    ) -> tuple[Float[Tensor, "n_users rank"], Float[Tensor, "n_items rank"], Float[Tensor, " n_effects"]]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            users, items, effects = _Sampler(rows, spec, self._content(spec), self._place(rows), self.embedding_dim).average(
-                self.n_samples, self.n_burn_in, self.rank
-            )
-        reference = effects[min(1, len(self.positions))].clone()
-        if not (self._place(rows) == 0).any():
-            effects[0] = reference  # a missing position counts as the reference
-        users = torch.cat([users, torch.full_like(users[:, :1], float(reference))], dim=1)
-        items = F.pad(items, (0, 1), value=1.0)
-        self.remember(users=users.float(), items=items.float(), effects=(effects - reference).float())
-        return self
+            sampler = _Sampler(rows, spec, self._content(spec), place, self.embedding_dim)
+            return sampler.average(self.n_samples, self.n_burn_in, self.rank)
 
     def _content(self, spec: DatasetSpec) -> Float[Tensor, "n_items n_components"]:
         """The components of texts, pictures and graph; of the graph, everything within two hops."""
@@ -89,37 +70,6 @@ class BayesianLogisticMF(ClosedFormRecommender, ClickPredictor):
         if not self.n_components or not blocks:
             return torch.zeros(spec.n_items, 0, dtype=torch.float64)
         return principal_components(torch.cat(blocks, dim=1), self.n_components)
-
-    def _place(self, rows: Interactions) -> Int64[Tensor, " n"]:
-        """The index of each position among those of training, from 1; 0 for missing ones."""
-        if rows.position is None or not len(self.positions):
-            return torch.zeros_like(rows.user_idx)
-        return torch.searchsorted(self.positions, rows.position, right=True)
-
-    @property
-    def head(self) -> ClickHead:
-        head = ClickHead(self.positions)
-        head.effects.data.copy_(self.effects[2:])
-        return head.with_calibration(Calibration(*self.calibration.tolist()))
-
-    def logits(self, rows: Interactions) -> Float[Tensor, " n"]:
-        scores = (self.users[rows.user_idx] * self.items[rows.item_idx]).sum(dim=1)
-        return scores + self.effects[self._place(rows)]
-
-    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return self.users[user_idx] @ self.items.T
-
-    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
-        user_idx = torch.repeat_interleave(torch.arange(self.interactions.n_users), self.interactions.degree)
-        train = Interactions(user_idx, self.interactions.indices)
-        return FoldInByRegression(self.users, self.items, train)(histories) @ self.items.T
-
-    def vectors(self) -> FrozenScorer:
-        return FrozenScorer(self.users, self.items, self.items.new_zeros(len(self.items), 0))
-
-    def with_calibration(self, calibration: Calibration) -> Self:
-        self.remember(calibration=torch.tensor(calibration))
-        return self
 
 
 class _Side(NamedTuple):

@@ -9,10 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mmrec.data.batches.interaction_batches import InteractionBatch
-from mmrec.models.click.predictor import ClickRecommender, clicked_of, labelled_rows
+from mmrec.models.click.predictor import ClickFactors, ClickRecommender, clicked_of, labelled_rows
 from mmrec.models.fold_in import mean_for_new
 from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER, FusionRecommender
-from mmrec.models.recommender import FrozenScorer
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.backbones.item_table import ItemTable
 from mmrec.nn.fusion.fusion import Fusion
@@ -21,7 +20,7 @@ from mmrec.types import DatasetSpec
 REGULARIZATION = ("modality", "feature", "vector", "length")
 """The fractions hidden in training of tokens, of the numbers of frozen features, and of the numbers of user and item vectors; and the
 weight of the squared lengths of the vectors and biases that predict the rows of a batch."""
-_REGULARIZATION = {"modality": 0.1, "feature": 0.1, "vector": 0.0, "length": 0.003}
+_REGULARIZATION = {"modality": 0.05, "feature": 0.05, "vector": 0.0, "length": 0.008}
 _BACKBONE = partial(ItemTable, init_scale=0.1)
 _INIT_SCALE = 0.1
 
@@ -58,7 +57,7 @@ class ClickFusion(ClickRecommender):
         fusion: Callable[..., Fusion] = DEFAULT_FUSION,
         backbone: Callable[..., Backbone] | None = _BACKBONE,
         kg_encoder: Callable[..., nn.Module] | None = DEFAULT_KG_ENCODER,
-        linear: FrozenScorer | None = None,
+        linear: ClickFactors | None = None,
         regularization: dict[str, float] = _REGULARIZATION,
     ) -> None:
         if set(regularization) != set(REGULARIZATION):

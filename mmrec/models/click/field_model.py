@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
-from mmrec.models.click.predictor import CLICKS, ClickPredictor, clicked_of, labelled_rows, positions_of
+from mmrec.models.click.predictor import CLICKS, ClickPredictor, clicked_of, labelled_rows, place_of, positions_of
 from mmrec.models.content.content_matrix import read_content
 from mmrec.models.rating.low_rank import principal_components
 from mmrec.models.recommender import ClosedFormRecommender, LackingData
@@ -131,12 +131,7 @@ class FieldModel(ClosedFormRecommender, ClickPredictor):
 
     def fields_of(self, rows: Interactions) -> Fields:
         """Return the fields of impressions."""
-        return self._fields(rows.user_idx, rows.item_idx, self._place(rows))
-
-    def _place(self, rows: Interactions) -> Int64[Tensor, " n"]:
-        if rows.position is None or not len(self.positions):
-            return torch.zeros_like(rows.user_idx)
-        return torch.searchsorted(self.positions, rows.position, right=True)
+        return self._fields(rows.user_idx, rows.item_idx, place_of(rows, self.positions))
 
     def _fields(self, user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"], place: Int64[Tensor, " n"]) -> Fields:
         return Fields(user_idx, item_idx, self.content.index_select(0, item_idx), place)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -12,7 +12,8 @@ from torch import Tensor
 from mmrec.data.batches.interaction_batches import InteractionBatch
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
-from mmrec.models.recommender import FrozenScorer, GradientRecommender, LackingData, TrainedScorer, TrainScores
+from mmrec.models.fold_in import FoldInByRegression
+from mmrec.models.recommender import ClosedFormRecommender, FrozenScorer, GradientRecommender, LackingData, TrainedScorer, TrainScores
 from mmrec.nn.heads.click import Calibration, ClickHead
 from mmrec.types import DatasetSpec, Interactions
 
@@ -66,6 +67,65 @@ class ClickScorer(TrainedScorer, ClickPredictor):
         return ClickScorer(self.factors, self.click_head.with_calibration(calibration))
 
 
+class ClickFactors(ClosedFormRecommender, ClickPredictor):
+    """The base class of click models that are fitted once: two matrices, whose inner products are logits, and effects of positions."""
+
+    predicts: ClassVar[str] = CLICKS
+    users: Float[Tensor, "n_users dim"]
+    items: Float[Tensor, "n_items dim"]
+    positions: Int64[Tensor, " n_positions"]
+    effects: Float[Tensor, " n_effects"]
+    calibration: Float[Tensor, " 2"]
+
+    @abstractmethod
+    def factors(
+        self, rows: Interactions, place: Int64[Tensor, " n"], spec: DatasetSpec
+    ) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"], Float[Tensor, " n_effects"]]:
+        """Return the vectors of users and items, and what is added at each place, given the training rows that have a label.
+
+        `place` is the index of the position of each row among those of training, from 1; 0 for missing ones.
+        """
+
+    def fit(self, spec: DatasetSpec) -> Self:
+        rows = labelled_rows(spec.train)
+        self.remember_interactions(spec)
+        self.remember(positions=positions_of(rows), calibration=torch.tensor(Calibration()))
+        place = place_of(rows, self.positions)
+        users, items, effects = self.factors(rows, place, spec)
+        reference = effects[min(1, len(self.positions))].clone()
+        if not (place == 0).any():
+            effects[0] = reference  # a missing position counts as the reference
+        users = torch.cat([users, torch.full_like(users[:, :1], float(reference))], dim=1)
+        items = torch.cat([items, torch.ones_like(items[:, :1])], dim=1)
+        self.remember(users=users.float(), items=items.float(), effects=(effects - reference).float())
+        return self
+
+    @property
+    def head(self) -> ClickHead:
+        head = ClickHead(self.positions)
+        head.effects.data.copy_(self.effects[2:])
+        return head.with_calibration(Calibration(*self.calibration.tolist()))
+
+    def logits(self, rows: Interactions) -> Float[Tensor, " n"]:
+        scores = (self.users[rows.user_idx] * self.items[rows.item_idx]).sum(dim=1)
+        return scores + self.effects[place_of(rows, self.positions)]
+
+    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
+        return self.users[user_idx] @ self.items.T
+
+    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
+        user_idx = torch.repeat_interleave(torch.arange(self.interactions.n_users), self.interactions.degree)
+        train = Interactions(user_idx, self.interactions.indices)
+        return FoldInByRegression(self.users, self.items, train)(histories) @ self.items.T
+
+    def vectors(self) -> FrozenScorer:
+        return FrozenScorer(self.users, self.items, self.items.new_zeros(len(self.items), 0))
+
+    def with_calibration(self, calibration: Calibration) -> Self:
+        self.remember(calibration=torch.tensor(calibration))
+        return self
+
+
 class ClickRecommender(GradientRecommender):
     """A model of clicks that is trained by gradient descent, optionally mixed with one that was fitted before.
 
@@ -73,7 +133,7 @@ class ClickRecommender(GradientRecommender):
 
     Args:
         spec: the training data, with labels.
-        fitted: the fitted model as two matrices. None: w is 0.
+        fitted: the fitted model. None: w is 0.
 
     Raises:
         LackingData: no training interaction has a label.
@@ -84,7 +144,7 @@ class ClickRecommender(GradientRecommender):
     fitted_users: Float[Tensor, "n_users rank"]
     fitted_items: Float[Tensor, "n_items rank"]
 
-    def __init__(self, spec: DatasetSpec, fitted: FrozenScorer | None = None) -> None:
+    def __init__(self, spec: DatasetSpec, fitted: ClickFactors | None = None) -> None:
         super().__init__(spec)
         self.head = ClickHead(positions_of(labelled_rows(spec.train)))
         self.has_fitted = fitted is not None
@@ -126,6 +186,13 @@ def clicked_of(labelled: Interactions) -> Bool[Tensor, " n"]:
     """Return whether rows that have a label are clicked."""
     assert labelled.label is not None  # of `labelled_rows`
     return labelled.label > 0
+
+
+def place_of(rows: Interactions, positions: Int64[Tensor, " n_positions"]) -> Int64[Tensor, " n"]:
+    """Return the index of each row's position among those of training, from 1; 0 for missing ones."""
+    if rows.position is None or not len(positions):
+        return torch.zeros_like(rows.user_idx)
+    return torch.searchsorted(positions, rows.position, right=True)
 
 
 def positions_of(labelled: Interactions) -> Int64[Tensor, " n_positions"]:

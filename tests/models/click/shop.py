@@ -4,6 +4,7 @@ from functools import cache
 
 import torch
 
+from mmrec.models.click.bayesian_logistic_mf import BayesianLogisticMF
 from mmrec.testing.checkerboard import colours, entities_of_colours
 from mmrec.types import TEXT, DatasetSpec, Interactions
 
@@ -29,6 +30,13 @@ def impressions(n: int, seed: int) -> Interactions:
     probability = (truth()[user_idx, item_idx] + EFFECTS[position]).sigmoid()
     label = (torch.rand(n, generator=draw) < probability).float()
     return Interactions(user_idx, item_idx, label=label, position=position + 1)
+
+
+def fitted(users: torch.Tensor, items: torch.Tensor) -> BayesianLogisticMF:
+    """A fitted model with these matrices."""
+    model = BayesianLogisticMF(embedding_dim=2, n_samples=1, n_burn_in=0, n_components=0).fit(spec())
+    model.remember(users=users, items=items)
+    return model
 
 
 @cache

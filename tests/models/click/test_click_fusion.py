@@ -7,10 +7,9 @@ from mmrec.data.batches.interaction_batches import InteractionBatch
 from mmrec.metrics.click import click_auc
 from mmrec.models.click.click_fusion import ClickFusion
 from mmrec.models.click.predictor import clicked_of
-from mmrec.models.recommender import FrozenScorer
 from mmrec.tasks.click import ClickTask
 from mmrec.types import COLLABORATIVE, TEXT
-from tests.models.click.shop import EFFECTS, N_ITEMS, N_USERS, impressions, spec, truth
+from tests.models.click.shop import EFFECTS, N_ITEMS, N_USERS, fitted, impressions, spec, truth
 
 HELD_OUT = impressions(4000, 2)
 
@@ -61,10 +60,10 @@ def test_hidden_modalities_change_the_vectors(trained: ClickFusion) -> None:
 
 
 def test_the_mixture_is_a_weighted_sum_of_scores() -> None:
-    fitted = FrozenScorer(torch.randn(N_USERS, 3), torch.randn(N_ITEMS, 3), torch.zeros(N_ITEMS, 0))
-    model = ClickFusion(spec(), embedding_dim=8, linear=fitted)
+    linear = fitted(torch.randn(N_USERS, 3), torch.randn(N_ITEMS, 3))
+    model = ClickFusion(spec(), embedding_dim=8, linear=linear)
     own, theirs, mixed = (model.mixed(*model.vectors(), weight).score_users(torch.arange(4)) for weight in (0.0, 1.0, 0.25))
-    assert torch.allclose(theirs, fitted.score_users(torch.arange(4)), atol=1e-5)
+    assert torch.allclose(theirs, linear.score_users(torch.arange(4)), atol=1e-5)
     assert torch.allclose(mixed, 0.75 * own + 0.25 * theirs, atol=1e-5)
 
 
