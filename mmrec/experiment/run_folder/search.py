@@ -15,7 +15,7 @@ from mmrec.models.search.bm25 import BM25
 from mmrec.models.search.fused_search import FusedSearch
 from mmrec.models.search.popular_matches import PopularMatches
 from mmrec.models.search.search_fusion import SearchFusion
-from mmrec.models.search.search_model import SearchModel
+from mmrec.models.search.search_model import SearchScorer
 from mmrec.models.search.text_similarity import TextSimilarity
 from mmrec.types import IMAGE, TEXT
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mmrec.experiment.evidence import Evidence
 
 _TENSORS = "search.safetensors"
-_KINDS: dict[str, type[SearchModel]] = {one.__name__: one for one in (BM25, FusedSearch, PopularMatches, TextSimilarity)}
+_KINDS: dict[str, type[SearchScorer]] = {one.__name__: one for one in (BM25, FusedSearch, PopularMatches, TextSimilarity)}
 _OF_QUERIES = ("query_bytes", "query_lengths", "query_vectors")
 """What a run folder leaves out, since it answers new queries."""
 _BY_ITEM = ("item_lengths", "items", "bias", "item_text", "values", "absent", "counts")
@@ -34,7 +34,7 @@ _PICTURES, _PRESENT = "pictures", "pictures_present"
 def write_search(run_dir: Path, evidence: "Evidence", model: Recommender) -> None:
     """Write what answers queries, if the model does, with the vectors of the items' pictures, to compare others with."""
     scorer = model.freeze() if isinstance(model, SearchFusion) else model
-    if not isinstance(scorer, SearchModel):
+    if not isinstance(scorer, SearchScorer):
         return
     tensors = {name: value.contiguous() for name, value in scorer.state_dict().items() if name not in _OF_QUERIES}
     about: dict[str, object] = {"kind": type(scorer).__name__, "encoders": {}}
@@ -47,7 +47,7 @@ def write_search(run_dir: Path, evidence: "Evidence", model: Recommender) -> Non
     write_json(run_dir / SEARCH, about)
 
 
-def read_search(run_dir: Path, n_items: int) -> tuple[SearchModel, dict[str, str], tuple[Tensor, Tensor] | None]:
+def read_search(run_dir: Path, n_items: int) -> tuple[SearchScorer, dict[str, str], tuple[Tensor, Tensor] | None]:
     """Read the model that answers queries, the fingerprints of its encoders, and the vectors of pictures with their presence.
 
     Raises:
@@ -66,13 +66,15 @@ def read_search(run_dir: Path, n_items: int) -> tuple[SearchModel, dict[str, str
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: the file is damaged, truncated or missing: {error}") from error
     pictures = (tensors.pop(_PICTURES), tensors.pop(_PRESENT)) if {_PICTURES, _PRESENT} <= tensors.keys() else None
-    needed = [*SearchModel.__annotations__, *_KINDS[name].__annotations__]
-    for one in (key for key in needed if key not in (*_OF_QUERIES, *vars(SearchModel))):
+    found = [*SearchScorer.__annotations__, *_KINDS[name].__annotations__]
+    needed = [one for one in found if one not in (*_OF_QUERIES, *vars(SearchScorer))]
+    for one in needed:
         if one not in tensors:
             raise DataError(f"{path}: expected `{one}`, found none; it is of another version, train again")
     of_items = [tensors[one] for one in _BY_ITEM if one in tensors] + list(pictures or ())
     if any(one.ndim == 0 or len(one) != n_items for one in of_items) or int(tensors["item_lengths"].sum()) != len(tensors["item_bytes"]):
         raise DataError(f"{path}: expected entries of {n_items:,} items, as items.parquet has rows, found others; were its files changed?")
     model = _KINDS[name]()
-    model.load_state_dict(tensors | dict.fromkeys(_OF_QUERIES, tensors["item_lengths"][:0]), strict=False)
+    for one in needed:
+        model.register_buffer(one, tensors[one])
     return model, fingerprints, pictures

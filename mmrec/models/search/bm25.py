@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import bm25s
 import numpy as np
@@ -33,15 +34,15 @@ class WordIndex:
     def __init__(self, texts: Sequence[str], k1: float = K1, b: float = B) -> None:
         self.n_items = len(texts)
         words = [all_words(text) for text in texts]
-        self._index = bm25s.BM25(method="lucene", k1=k1, b=b) if any(words) else None
+        self._index: Any = bm25s.BM25(method="lucene", k1=k1, b=b) if any(words) else None
         if self._index is not None:
             self._index.index(words, show_progress=False)
 
     def score(self, texts: Sequence[str]) -> Float[Tensor, "n n_items"]:
         """Return the scores of all items for queries."""
         scores = np.zeros((len(texts), self.n_items), np.float32)
-        for row, text in enumerate(texts):
-            codes = self._index.get_tokens_ids(all_words(text)) if self._index is not None else []
+        for row, text in enumerate(texts if self._index is not None else ()):
+            codes = self._index.get_tokens_ids(all_words(text))
             if codes:
                 scores[row] = self._index.get_scores_from_ids(codes)[: self.n_items]
         return torch.from_numpy(scores)

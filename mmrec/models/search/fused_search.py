@@ -12,14 +12,13 @@ from mmrec.data.features.ngrams import ngram_rows
 from mmrec.models.search.bm25 import WordIndex
 from mmrec.models.search.ngram_space import bucket, ngram_vectors
 from mmrec.models.search.rank_fusion import fuse_ranks, rank_items
-from mmrec.models.search.search_model import SearchModel
-from mmrec.types import DatasetSpec
+from mmrec.models.search.search_model import SearchScorer
 
 CONSTANT = 60.0
 """Of reciprocal rank fusion, until validation has chosen one."""
 
 
-class FusedSearch(SearchModel):
+class FusedSearch(SearchScorer):
     """Scores items as `SearchFusion`, which makes it, has learned. It has everything that it needs in its `state_dict`."""
 
     reads_vectors = True
@@ -40,13 +39,11 @@ class FusedSearch(SearchModel):
     mixture: Tensor
     """The weight of BM25 in the fusion of ranks, and its constant."""
 
-    def learn(self, spec: DatasetSpec) -> None:
-        raise NotImplementedError("SearchFusion learns what FusedSearch answers with")
-
     def filled(self, tensors: Mapping[str, Tensor]) -> "FusedSearch":
         """Return a model with the texts of this one, and with the tensors named in this class."""
         made = FusedSearch()
-        made.remember(**dict(self.named_buffers()), **{name: tensor.detach().cpu().clone() for name, tensor in tensors.items()})
+        for name, tensor in (dict(self.named_buffers()) | {name: one.detach().cpu().clone() for name, one in tensors.items()}).items():
+            made.register_buffer(name, tensor)
         made.__dict__["words"] = self.words
         return made
 
@@ -59,6 +56,9 @@ class FusedSearch(SearchModel):
     def _item_grams(self) -> Float[Tensor, "n_items dims"]:
         grams = ngram_rows(self.item_texts)
         return ngram_vectors(*grams.rows(torch.arange(grams.n_users)), grams.n_users, self.weights)
+
+    def vectors(self) -> None:
+        return None
 
     def score_queries(self, texts: Sequence[str], vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_items"]:
         dense, (weight, constant) = self.score_dense(texts, vectors), self.mixture.tolist()

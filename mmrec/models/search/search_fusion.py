@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
@@ -26,11 +26,13 @@ from mmrec.nn.look_up import rows_of
 from mmrec.types import TEXT, DatasetSpec, Queries
 
 HIDDEN = ("modality", "feature", "query")
-"""The fractions hidden in training of tokens, of the numbers of frozen features, and of the numbers of a query's vectors."""
+"""The fractions hidden in training: of tokens; of the numbers of frozen features; of the n-grams and the encoded vectors of queries."""
 _HIDDEN = {"modality": 0.1, "feature": 0.1, "query": 0.2}
 _BACKBONE = partial(ItemTable, init_scale=0.1)
-_INIT_SCALE, _GAIN, _GAIN_STEP = 0.1, 0.5, 5.0
-"""The scale of the n-grams' vectors at the start; the first gains; and how many times faster than other parameters they change."""
+_INIT_SCALE = 0.01
+"""The scale of the n-grams' vectors at the start; small, since n-grams that training lacks keep theirs."""
+_GAIN, _GAIN_STEP = 0.5, 5.0
+"""The gains at the start, and how many times faster they change than other parameters."""
 
 
 class SearchFusion(GradientRecommender):
@@ -132,9 +134,12 @@ class SearchFusion(GradientRecommender):
         row, hashes = InteractionMatrix(self.gram_starts, self.gram_hashes, 2**32).rows(batch.user_idx)
         n = len(batch.user_idx)
         vectors = (self.query_raw[batch.user_idx] - self.standard[0]) / self.standard[1]
-        asked = query_vectors(row, hashes, F.dropout(vectors, self.query_hidden), self.project.weight, self.grams.weight, self.weights)
-        asked = F.normalize(F.dropout(asked, self.query_hidden), dim=1)
         grams = ngram_vectors(row, hashes, n, self.weights)
+        if self.training:
+            kept = self._draw_kept(len(hashes), generator)
+            row, hashes, vectors = row[kept], hashes[kept], vectors * self._draw_kept(n, generator)[:, None]
+        asked = query_vectors(row, hashes, vectors, self.project.weight, self.grams.weight, self.weights)
+        asked = F.normalize(asked, dim=1)
         texts = self.query_unit[batch.user_idx]
         items, bias = F.normalize(encoded.items.float(), dim=1), encoded.bias.float()
         gains = self.scaled_gains
@@ -151,6 +156,9 @@ class SearchFusion(GradientRecommender):
             alike = alike + gains[0] * (texts @ self.item_text[pool].T)
         negative = asked @ F.embedding(places, items).T + rows_of(bias, places) + alike
         return TrainScores(positive, negative, positive.new_zeros(()))
+
+    def _draw_kept(self, n: int, generator: torch.Generator) -> Bool[Tensor, " n"]:
+        return (torch.rand(n, generator=generator) >= self.query_hidden).to(self.mixture.device)
 
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FusedSearch:

@@ -1,4 +1,4 @@
-"""The base class of models that answer search queries: texts in, scores of all items out."""
+"""The base classes of what answers search queries: texts in, scores of all items out."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import ClassVar, Self
 
 import torch
 from jaxtyping import Float, Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmrec.data.features.ngrams import ngram_hashes, ngram_rows
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
-from mmrec.models.recommender import ClosedFormRecommender, LackingData
+from mmrec.models.recommender import ClosedFormRecommender, LackingData, TrainedScorer
 from mmrec.types import DatasetSpec
 
 MATCHES = "matches"
@@ -20,13 +20,12 @@ MATCHES = "matches"
 _LEAST_KNOWN = 0.5
 
 
-class SearchModel(ClosedFormRecommender):
-    """Scores items for the texts of queries. Its tensors contain the texts of the items, so that a `state_dict` answers any query.
+class SearchScorer(nn.Module, TrainedScorer):
+    """Scores items for the texts of queries. Its buffers contain the texts of the items, so that they answer any query.
 
     In the interactions of its specification, queries take the place of users. `score_users` answers these queries, and `score_queries` any.
     """
 
-    predicts: ClassVar[str] = MATCHES
     reads_vectors: ClassVar[bool] = False
     """Whether it needs the vectors of queries from the text encoder."""
     item_bytes: Tensor
@@ -35,15 +34,6 @@ class SearchModel(ClosedFormRecommender):
     query_lengths: Tensor
     query_vectors: Tensor
     known: Tensor
-
-    def fit(self, spec: DatasetSpec) -> Self:
-        self.remember_texts(spec)
-        self.learn(spec)
-        return self
-
-    @abstractmethod
-    def learn(self, spec: DatasetSpec) -> None:
-        """Learn from the specification, and remember what scoring needs. Raises LackingData as `fit` does."""
 
     @abstractmethod
     def score_queries(self, texts: Sequence[str], vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_items"]:
@@ -59,10 +49,12 @@ class SearchModel(ClosedFormRecommender):
         if (queries := spec.queries) is None:
             raise LackingData("there are no queries, only interactions")
         trained = [queries.texts[idx] for idx in spec.train.user_idx.unique().tolist()]
-        known = ngram_rows([*queries.item_texts, *trained]).indices.unique()
         items, asked = pack_texts(queries.item_texts), pack_texts(queries.texts)
-        self.remember(item_bytes=items[0], item_lengths=items[1], query_bytes=asked[0], query_lengths=asked[1], known=known)
-        self.remember(query_vectors=queries.features.values.float() if self.reads_vectors else torch.zeros(len(queries.texts), 0))
+        tensors = {"item_bytes": items[0], "item_lengths": items[1], "query_bytes": asked[0], "query_lengths": asked[1]}
+        tensors["known"] = ngram_rows([*queries.item_texts, *trained]).indices.unique()
+        tensors["query_vectors"] = queries.features.values.float() if self.reads_vectors else torch.zeros(len(queries.texts), 0)
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor)
 
     @cached_property
     def item_texts(self) -> tuple[str, ...]:
@@ -88,6 +80,21 @@ class SearchModel(ClosedFormRecommender):
 
     def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
         raise ConfigError("this model answers search queries, and cannot score histories; use `run.search`")
+
+
+class SearchModel(SearchScorer, ClosedFormRecommender):
+    """A model that is fitted without gradients, and then answers queries."""
+
+    predicts: ClassVar[str] = MATCHES
+
+    def fit(self, spec: DatasetSpec) -> Self:
+        self.remember_texts(spec)
+        self.learn(spec)
+        return self
+
+    @abstractmethod
+    def learn(self, spec: DatasetSpec) -> None:
+        """Learn from the specification, and remember what scoring needs. Raises LackingData as `fit` does."""
 
 
 def pack_texts(texts: Sequence[str]) -> tuple[UInt8[Tensor, " n_bytes"], Int64[Tensor, " n_texts"]]:

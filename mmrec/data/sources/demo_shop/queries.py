@@ -113,7 +113,7 @@ def _gumbel_argmax(logits: Float[np.ndarray, "batch n_items"], rng: np.random.Ge
 
 def _write(item: np.ndarray, named: np.ndarray, rng: np.random.Generator) -> tuple[str, str, str]:
     """The text of a query for the named attributes of an item, and whether it is misspelled and has a synonym."""
-    words, has_synonym = [], False
+    words, has_synonym = list[str](), False
     for group, value, is_named in zip(NAMED, item, named, strict=True):
         if not is_named:
             continue
