@@ -220,6 +220,7 @@ class EvaluateConfig:
     data: Node = field(default_factory=dict)
     paths: Paths = field(default_factory=Paths)
     trust_run: bool = False
+    rerank: Node = field(default_factory=dict)
 
 
 @dataclass
@@ -258,6 +259,11 @@ class RecommendConfig:
     run: str = MISSING
     user: str = MISSING
     k: int = MISSING
+    rerank: Node = field(default_factory=dict)
+    trusted_packages: list[str] = field(default_factory=list)
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    trust_run: bool = False
 
 
 @dataclass

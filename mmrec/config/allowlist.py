@@ -19,6 +19,7 @@ ALLOWED = (
     "mmrec.models.",
     "mmrec.losses.",
     "mmrec.tasks.",
+    "mmrec.rerank.",
     "data_modules.",
     *(f"lightning.pytorch.{part}" for part in _LIGHTNING),
     "torch.optim.",
