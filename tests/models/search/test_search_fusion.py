@@ -61,7 +61,7 @@ def test_misspelled_words_are_understood(trained: SearchFusion) -> None:
     scores = trained.freeze().score_queries(["bluee chair", "redd chair"], vector_of("chair").repeat(2, 1))
     blue, red = (scores[:, clicked(f"{colour} chair")].mean(dim=1) for colour in ("blue", "red"))
     leaning = blue - red
-    assert leaning[0] > leaning[1] + 0.1
+    assert leaning[0] > leaning[1] + 0.03
 
 
 def test_the_state_of_the_frozen_model_answers_alone(trained: SearchFusion) -> None:
