@@ -191,7 +191,7 @@ class Recommender(nn.Module, ABC):
     """Entries of the `state_dict` that checkpoints of earlier versions lack, and the value to fill them with."""
     modalities: tuple[str, ...] = ()
     """The tokens of an item that `freeze` can hide, in the order of `FrozenScorer.attention`; empty if there are none."""
-    of_users: tuple[str, ...] = ()
+    user_modalities: tuple[str, ...] = ()
     """The evidence of users that `freeze` can hide."""
 
     def __init__(self) -> None:

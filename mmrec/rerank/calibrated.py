@@ -76,7 +76,8 @@ class _Calibration:
     def _agreement(self, n_known: Float64[Tensor, " n_users"]) -> Float64[Tensor, " n_users"]:
         """Σ p log of the list's smoothed distribution if its categories were divided by this number of items."""
         smoothed = (1 - SMOOTHING) * self.listed / n_known.clamp(min=1)[:, None] + SMOOTHING * self.taste
-        return torch.special.xlogy(self.taste, smoothed).sum(dim=1)
+        agreement: Tensor = torch.special.xlogy(self.taste, smoothed).sum(dim=1)
+        return agreement
 
 
 def look_up_categories(

@@ -101,7 +101,9 @@ class UserTemplate:
         values = {
             "titles": list(titles),
             "liked": [title for title, rating in pairs if rating is None or self.liked_from is None or rating >= self.liked_from],
-            "disliked": [title for title, rating in pairs if None not in (rating, self.disliked_to) and rating <= self.disliked_to],
+            "disliked": [
+                title for title, rating in pairs if rating is not None and self.disliked_to is not None and rating <= self.disliked_to
+            ],
             "history": [dict(zip(_OF_ITEM, pair, strict=True)) for pair in pairs],
             "profile": known,
             "user": dict(profile),

@@ -75,7 +75,7 @@ class RunContent:
         return self._categories[column]
 
     def _read(self, modality: str) -> Features:
-        known = (FUSED, *_modalities(self._items.dataset, self._settings.evidence.graph.item_columns))
+        known = (FUSED, *_modalities(self._items.dataset, list(self._settings.evidence.graph.item_columns)))
         if modality not in known:
             raise ConfigError(f"rerank: expected a similarity that the items have, found `{modality}`; {nearest(modality, known)}")
         evidence = self._open(modality)

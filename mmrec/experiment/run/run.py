@@ -246,7 +246,7 @@ class Run:
             raise ConfigError("search: expected a query or a picture")
         names = as_ids(str(image) if query is None else query)
         scores = self._search.score_texts(names.to_list()) if image is None else self._search.score_picture(image)
-        return self._table(names, scores, k).rename({USER_ID: QUERY})
+        return self._best(names, scores, k).rename({USER_ID: QUERY})
 
     def _recommend_to_histories(
         self,

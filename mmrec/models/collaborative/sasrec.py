@@ -98,7 +98,8 @@ class SASRec(GradientRecommender):
     def score_next(self, events: Int64[Tensor, " n_events"], windows: Windows) -> Float[Tensor, "n n_items"]:
         """The scores of all items after each window."""
         last = torch.arange(len(windows.start), device=events.device), windows.length - 1
-        return self.transformer(read(events, windows))[last] @ self.transformer.items.weight.T
+        states: Tensor = self.transformer(read(events, windows))[last]
+        return states @ self.transformer.items.weight.T
 
     def freeze(self, hidden: Collection[str] = ()) -> "SequenceScorer":
         self.eval()

@@ -145,7 +145,7 @@ class FusionRecommender(MixedRecommender):
             }
         )
         self.user_part = None if spec.user_texts is None else UserPart(spec, spec.user_texts, embedding_dim, feature)
-        self.of_users = () if spec.user_texts is None else (USER_TEXT,)
+        self.user_modalities = () if spec.user_texts is None else (USER_TEXT,)
         self.history = CsrBuffer(_history(spec))
         self.bias = nn.Parameter(_popularity(spec)) if backbone else None
         self.content_bias = nn.Linear(embedding_dim, 1, bias=False)

@@ -129,7 +129,7 @@ class SearchFusion(GradientRecommender):
         return self.gains * _GAIN_STEP
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        encoded = self.evidence.encode(self.evidence.draw_visible(generator), batch.distinct, generator)
+        encoded = self.evidence.encode(self.evidence.draw_visible(generator), batch.distinct)
         small = batch.renumbered()
         row, hashes = InteractionMatrix(self.gram_starts, self.gram_hashes, 2**32).rows(batch.user_idx)
         n = len(batch.user_idx)

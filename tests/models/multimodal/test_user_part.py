@@ -49,7 +49,7 @@ def test_positives_are_scored_by_the_text_without_them_and_users_without_text_by
 
 def test_the_model_scores_users_by_their_texts_too_and_can_hide_them() -> None:
     model, plain = make_model(), make_model(with_texts=False)
-    assert model.of_users == (USER_TEXT,) and plain.of_users == ()
+    assert model.user_modalities == (USER_TEXT,) and plain.user_modalities == ()
     scores, hidden = model.freeze().score_users(USERS), model.freeze([USER_TEXT]).score_users(USERS)
     assert not torch.allclose(scores[:2], hidden[:2], atol=1e-3)
     torch.testing.assert_close(scores[2], hidden[2])  # user 2 has no text

@@ -54,7 +54,7 @@ from mmrec.types import (
     Dataset,
 )
 
-VERSION = 2
+VERSION = 3
 """Version of the generator, part of the cache key. Increase it with every change of what is generated."""
 TEXT_COLUMNS, IMAGE_COLUMN = ["title", "description"], "image"
 ABSENT_SHARE = {IMAGE: 0.05, TEXT: 0.04, KG: 0.06}

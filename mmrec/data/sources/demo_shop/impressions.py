@@ -80,7 +80,8 @@ def _list_counts(n_users: int, n_items: int, impressions_per_user: int, rng: np.
     """Draw the number of lists of each user."""
     activity = rng.lognormal(sigma=_ACTIVITY_SIGMA, size=n_users)
     wanted = np.rint(activity / activity.mean() * impressions_per_user / LIST_SIZE).astype(np.int64)
-    return wanted.clip(1, max(1, n_items // 3 // LIST_SIZE))
+    counts: np.ndarray = wanted.clip(1, max(1, n_items // 3 // LIST_SIZE))
+    return counts
 
 
 def _draw_items(
