@@ -30,7 +30,7 @@ def test_scores_are_logits_at_the_first_position(model: BayesianLogisticMF) -> N
     rows = Interactions(torch.arange(4), torch.arange(4), position=torch.tensor([1, 1, 2, -1]))
     first = model.score_users(torch.arange(4))[torch.arange(4), torch.arange(4)]
     difference = model.logits(rows) - first
-    assert difference.tolist() == pytest.approx([0.0, 0.0, float(model.head.effects[0]), 0.0], abs=1e-5)
+    assert difference.tolist() == pytest.approx([0.0, 0.0, model.head.effects.tolist()[0], 0.0], abs=1e-5)
 
 
 def test_a_new_item_is_predicted_from_content(model: BayesianLogisticMF) -> None:
