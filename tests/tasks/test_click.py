@@ -116,5 +116,5 @@ def test_the_calibration_of_a_baseline_is_chosen_on_validation() -> None:
     model = LogisticRegression(n_epochs=2, n_components=0).fit(spec()).with_calibration(Calibration(0.1, 3.0))
     before = task().measure(model, rows).pooled.values()
     after = task().measure(task().settled(model, rows), rows).pooled.values()
-    assert after["log_loss"] < before["log_loss"] - 0.1 and after["auc"] == pytest.approx(before["auc"])
+    assert after["log_loss"] < before["log_loss"] - 0.05 and after["auc"] == pytest.approx(before["auc"])
     assert after["calibration_error"] < 0.05
