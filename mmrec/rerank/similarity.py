@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from mmrec.nn.propagation import csr_matrix
 from mmrec.types import Features, Graph
 
 FUSED = "fused"
@@ -50,8 +51,8 @@ def graph_features(graph: Graph, n_items: int) -> Features:
 def _principal(row: Int64[Tensor, " n"], column: Int64[Tensor, " n"], shape: tuple[int, int], dim: int) -> Float[Tensor, "n_rows dim"]:
     """The rows of a sparse matrix of inverse document frequencies in their `dim` principal directions."""
     weight = (1 + shape[0] / torch.bincount(column)).log()[column]
-    matrix = torch.sparse_coo_tensor(torch.stack([row, column]), weight.double(), shape, check_invariants=True).coalesce()
-    with torch.random.fork_rng(devices=[]):
+    matrix = csr_matrix(row, column, weight.double(), shape)
+    with torch.random.fork_rng(devices=[]), torch.sparse.check_sparse_tensor_invariants(enable=False):  # the decomposition transposes it
         torch.manual_seed(0)
         left, values, _ = torch.svd_lowrank(matrix, q=dim)
     return (left * values).float()

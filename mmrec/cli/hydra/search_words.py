@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from mmrec.config.hydra.quoting import quoted
-from mmrec.query_text import query_text
+from mmrec.data.interactions.query_text import query_text
 
 _OVERRIDE = re.compile(r"(-|\+{0,2}~?[\w./@]+=)")
 _QUERY = "query="

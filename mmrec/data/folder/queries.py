@@ -2,9 +2,9 @@
 
 import polars as pl
 
+from mmrec.data.interactions.query_text import MAX_CHARACTERS, describe_overlong
 from mmrec.data.tables.columns import ReadTable
 from mmrec.data.tables.problems import Problems
-from mmrec.query_text import MAX_CHARACTERS, describe_overlong
 from mmrec.types import QUERY
 
 
