@@ -14,7 +14,7 @@ from mmrec.extras import needs
 from mmrec.models.recommender import TunesEncoders
 from mmrec.nn.adapters.tuning import ADALORA, LORA, NONE, EncoderTraining, Tuning
 from mmrec.renames import renamed_key
-from mmrec.types import MODALITIES, TEXT
+from mmrec.types import IMAGE, MODALITIES, TEXT
 
 _FIXED = "mmrec.data.sources."
 """Sources whose configuration determines all of their evidence; for others it is known once the data are read."""
@@ -40,27 +40,39 @@ def check_evidence(cfg: DictConfig) -> None:
 
 
 def encoder_settings(cfg: DictConfig, model: object) -> EncoderSettings | None:
-    """The encoders to train with a model of class `model`; None if `tune.text` is none.
+    """The encoders to train with a model of class `model`; None if both `tune.text` and `tune.image` are none.
 
     Raises:
         ConfigError: a setting is invalid, or the model trains no encoders.
         MissingExtra: the method needs peft, which is not installed.
     """
     values: dict[str, Any] = plain(cfg.tune)  # runs of earlier versions lack most keys
-    method = values.get(TEXT, NONE)
-    tuning = Tuning(method, **_given(values, Tuning))
+    sizes = _given(values, Tuning)
+    of_pictures = sizes | {"modules": values.get("image_modules")}
+    asked = {
+        TEXT: Tuning(values.get(TEXT, NONE), **sizes if values.get(TEXT, NONE) != NONE else {}),
+        IMAGE: Tuning(values.get(IMAGE, NONE), **of_pictures if values.get(IMAGE, NONE) != NONE else {}, of=IMAGE),
+    }
     training = EncoderTraining(**_given(values, EncoderTraining))
-    if method == NONE:
-        return None
+    tunings = {name: tuning for name, tuning in asked.items() if tuning.method != NONE}
+    for name, tuning in tunings.items():
+        _check_tuning(name, tuning, cfg, model)
+    return EncoderSettings(tunings, training, Path(cfg.paths.cache)) if tunings else None
+
+
+def _check_tuning(name: str, tuning: Tuning, cfg: DictConfig, model: object) -> None:
+    """Raise ConfigError if the model trains no encoders or evidence lacks the modality, and MissingExtra without peft."""
     if not (isinstance(model, type) and issubclass(model, TunesEncoders)):
-        name = getattr(model, "__name__", model)
-        raise ConfigError(f"tune.text: {name} does not train encoders, only model=fusion does; leave it none")
-    if cfg.evidence.get(TEXT, True) is False:
-        raise ConfigError(f"tune.text: {method} trains the text encoder, which evidence.text=false leaves out; set one of them otherwise")
-    if method in (LORA, ADALORA):
-        with needs("adapters", f"tune.text={method}", "tune.text=adapters, prefix, last_n and full need no further package"):
+        raise ConfigError(
+            f"{tuning.key}: {getattr(model, '__name__', model)} does not train encoders, only model=fusion does; leave it none"
+        )
+    if cfg.evidence.get(name, True) is False:
+        raise ConfigError(
+            f"{tuning.key}: {tuning.method} trains the {name} encoder, which evidence.{name}=false leaves out; set one of them otherwise"
+        )
+    if tuning.method in (LORA, ADALORA):
+        with needs("adapters", f"{tuning.key}={tuning.method}", f"{tuning.key}=adapters, prefix, last_n and full need no further package"):
             import peft  # noqa: F401  (without it nothing is to begin)
-    return EncoderSettings({TEXT: tuning}, training, Path(cfg.paths.cache))
 
 
 def _given(values: dict[str, Any], kind: type) -> dict[str, Any]:

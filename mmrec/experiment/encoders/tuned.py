@@ -9,8 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmrec.data.features.item_inputs import TextInputs
+from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.errors import ConfigError, printable
+from mmrec.experiment.encoders.tuned_pictures import make_picture_encoder
 from mmrec.experiment.settings import EncoderSettings
 from mmrec.files.storage import sha256_tensors, sha256_text, write_tensors
 from mmrec.models.recommender import Recommender, TunesEncoders
@@ -20,7 +21,7 @@ from mmrec.nn.encoders.text import BertTextEncoder
 from mmrec.nn.encoders.tuned import TunedEncoder
 from mmrec.nn.encoders.tuned_network import TunedNetwork
 from mmrec.tasks.encoder_training import tuned_encoders
-from mmrec.types import DatasetSpec, Features, ItemInputs
+from mmrec.types import IMAGE, DatasetSpec, Features, ItemInputs
 
 _log = logging.getLogger(__name__)
 
@@ -28,19 +29,21 @@ _log = logging.getLogger(__name__)
 def make_tuned_encoder(
     inputs: ItemInputs, features: Features, tuning: Tuning, training: EncoderTraining | None = None, cache: Path | None = None
 ) -> TunedEncoder:
-    """Make a text encoder that is trained with a model; `FusionRecommender.tune_encoders` takes it.
+    """Make a text or image encoder that is trained with a model; `FusionRecommender.tune_encoders` takes it.
 
     Args:
-        inputs: the texts of the items with their encoder, `spec.item_inputs["text"]`.
-        features: the frozen features, `spec.features["text"]`.
+        inputs: the texts or pictures of the items with their encoder, `spec.item_inputs["text"]` or `["image"]`.
+        features: the frozen features, `spec.features["text"]` or `["image"]`.
         tuning: what is trained.
         training: how it is trained. None: the defaults.
-        cache: the folder in which the states of frozen layers are kept; None: they are computed each time.
+        cache: the folder in which the states of frozen layers and decoded pictures are kept; None: they are made each time.
 
     Raises:
         ConfigError: the encoder cannot be tuned, or a setting does not fit it.
         MissingExtra: the method needs peft, which is not installed.
     """
+    if isinstance(inputs, PictureInputs):
+        return make_picture_encoder(inputs, features, tuning, training or EncoderTraining(), cache)
     encoder = inputs.encoder
     if not isinstance(encoder, BertTextEncoder) or not isinstance(inputs, TextInputs):
         raise ConfigError(f"tune.text: expected a text encoder of transformers, which {encoder.name} is not; leave it none")
@@ -68,11 +71,13 @@ def add_encoders(model: Recommender, settings: EncoderSettings, spec: DatasetSpe
         ConfigError: the model trains no encoders, or the data have no such input.
     """
     if not isinstance(model, TunesEncoders):
-        raise ConfigError(f"tune.text: {type(model).__name__} does not train encoders, only model=fusion does; leave it none")
+        key = f"tune.{next(iter(settings.tunings))}"
+        raise ConfigError(f"{key}: {type(model).__name__} does not train encoders, only model=fusion does; leave it none")
     encoders = {}
     for name, tuning in settings.tunings.items():
         if name not in spec.item_inputs or name not in spec.features:
-            raise ConfigError(f"tune.{name}: no item has a {name} to train on, or evidence.{name} is false; tune.{name}=none does without")
+            what = "picture" if name == IMAGE else name
+            raise ConfigError(f"tune.{name}: no item has a {what} to train on, or evidence.{name} is false; tune.{name}=none does without")
         encoders[name] = make_tuned_encoder(spec.item_inputs[name], spec.features[name], tuning, settings.training, settings.cache)
     model.tune_encoders(encoders)
 
