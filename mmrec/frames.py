@@ -8,7 +8,8 @@ from mmrec.errors import DataError, nearest
 
 _IDS = {"interactions": ("user_id", "item_id"), "items": ("item_id",), "users": ("user_id",)}
 _IDS |= {"triples": ("head", "relation", "tail"), "item_entities": ("item_id", "entity")}
-_TYPES = {"rating": pl.Float64, "label": pl.Int64, "position": pl.Int64, "event": pl.String, "split": pl.String, "datatype": pl.String}
+_TYPES: dict[str, type[pl.DataType]] = {"rating": pl.Float64, "label": pl.Int64, "position": pl.Int64, "propensity": pl.Float64}
+_TYPES |= {"event": pl.String, "split": pl.String, "datatype": pl.String}
 TITLES = ("title", "name")
 """What a column of titles is called."""
 _OF_EVENTS = ("interactions", "triples")

@@ -28,6 +28,7 @@ class FilterConfig:
     repeated: str = MISSING
     min_per_user: int = MISSING
     min_per_item: int = MISSING
+    labels: str = MISSING
 
 
 @dataclass
@@ -130,6 +131,8 @@ class TrainConfig:
     optimizer: Node = field(default_factory=dict)
     evidence: dict[str, Union[bool, str]] = field(default_factory=dict)  # noqa: UP007, OmegaConf knows no other spelling
     further_evidence: Union[bool, str] = MISSING  # noqa: UP007
+    user_text: Node = field(default_factory=dict)
+    train_share: float = 1.0
     filter: FilterConfig = field(default_factory=FilterConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
@@ -232,6 +235,7 @@ class EvaluateConfig:
     data: Node = field(default_factory=dict)
     paths: Paths = field(default_factory=Paths)
     trust_run: bool = False
+    rerank: Node = field(default_factory=dict)
 
 
 @dataclass
@@ -270,6 +274,21 @@ class RecommendConfig:
     run: str = MISSING
     user: str = MISSING
     k: int = MISSING
+    rerank: Node = field(default_factory=dict)
+    trusted_packages: list[str] = field(default_factory=list)
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    trust_run: bool = False
+
+
+@dataclass
+class SearchConfig:
+    """The top level of `conf/search.yaml`."""
+
+    run: str = MISSING
+    query: str | None = None
+    image: str | None = None
+    k: int = MISSING
 
 
 SCHEMAS: dict[str, type] = {
@@ -282,6 +301,7 @@ SCHEMAS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "leaderboard": LeaderboardConfig,
     "recommend": RecommendConfig,
+    "search": SearchConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
 _MAPS = ("encoders", "evidence")

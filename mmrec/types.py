@@ -17,49 +17,19 @@ from torch import Tensor
 
 from mmrec.errors import DataError, nearest
 from mmrec.frames import TITLES, as_table
+from mmrec.row_count import RowCount
 
 USER_ID, ITEM_ID, RATING, TIMESTAMP = "user_id", "item_id", "rating", "timestamp"
-EVENT, LABEL, POSITION = "event", "label", "position"
+EVENT, LABEL, POSITION, PROPENSITY = "event", "label", "position", "propensity"
+QUERY = "query"
 SPLIT, PARTS = "split", ("train", "valid", "test")
 FILE_ROW = "__file_row__"
 """The position of an interaction in the files, counted from 0; added while data are filtered and split, which changes the order of rows."""
 USER_IDX, ITEM_IDX = "user_idx", "item_idx"
 HEAD, RELATION, TAIL, DATATYPE, ENTITY = "head", "relation", "tail", "datatype", "entity"
-TEXT, IMAGE, KG, COLLABORATIVE = "text", "image", "kg", "collaborative"
+TEXT, IMAGE, KG, COLLABORATIVE, USER_TEXT = "text", "image", "kg", "collaborative", "user_text"
 CONTENT = (TEXT, IMAGE, KG)
 MODALITIES = (COLLABORATIVE, *CONTENT)
-
-
-@dataclass(frozen=True)
-class RowCount:
-    """The numbers of rows of one table by outcome: rows in = kept + quarantined + deduplicated + filtered."""
-
-    table: str
-    n_in: int
-    """All rows of the file, including broken lines."""
-    n_quarantined: int = 0
-    n_deduplicated: int = 0
-    n_filtered: int = 0
-
-    @property
-    def n_kept(self) -> int:
-        return self.n_in - self.n_quarantined - self.n_deduplicated - self.n_filtered
-
-    def as_dict(self) -> dict[str, int]:
-        """The numbers by name, JSON-serialisable."""
-        return {
-            "in": self.n_in,
-            "kept": self.n_kept,
-            "quarantined": self.n_quarantined,
-            "deduplicated": self.n_deduplicated,
-            "filtered": self.n_filtered,
-        }
-
-    def __str__(self) -> str:
-        return (
-            f"{self.table}: {self.n_in:,} rows in = {self.n_kept:,} kept + {self.n_quarantined:,} quarantined"
-            f" + {self.n_deduplicated:,} deduplicated + {self.n_filtered:,} filtered"
-        )
 
 
 @dataclass(frozen=True)
@@ -106,8 +76,9 @@ class Dataset:
     root: Path
     """The folder that image paths are relative to."""
     interactions: pl.DataFrame
-    """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64][, event: String][, label: Int64, 0 or
-    1][, position: Int64][, split: String]`; `split` is the part given by the publisher of the data, `train`, `valid` or `test`."""
+    """`user_id: String, item_id: String[, timestamp: Int64 seconds UTC][, rating: Float64][, event: String][, label: Int64, 0 or 1][,
+    position: Int64][, propensity: Float64, above 0, at most 1][, split: String]`; `split` is the part given by the publisher of the data,
+    `train`, `valid` or `test`."""
     items: pl.DataFrame
     """`item_id: String` and any columns; one row for every item, including those that only interactions contain (with null columns)."""
     text_columns: tuple[str, ...]
@@ -120,6 +91,10 @@ class Dataset:
     item_entities: pl.DataFrame | None = None
     """`item_id, entity`, both String; None: items are entities under their own id."""
     users: pl.DataFrame | None = None
+    impressions: pl.DataFrame | None = None
+    """What users were shown, with `label`, if it is not among the interactions: the same columns. `task=click` uses it instead of them."""
+    queries: pl.DataFrame | None = None
+    """`query: String, item_id: String[, user_id][, timestamp][, label: 0: shown, not chosen]` and any columns that describe the query."""
     vectors: dict[str, ItemVectors] = field(default_factory=dict)
     """By modality: `audio`, `video`, …; vectors named `text` or `image` replace the output of an encoder."""
     counts: tuple[RowCount, ...] = ()
@@ -150,7 +125,8 @@ class Dataset:
         """Make a dataset from tables in memory: frames of Polars, pandas, pyarrow or anything that exports an Arrow stream.
 
         Args:
-            interactions: `user_id, item_id[, timestamp][, rating][, event][, label][, position][, split]`; times are dates, or seconds UTC.
+            interactions: `user_id, item_id[, timestamp][, rating][, event][, label][, position][, propensity][, split]`; times are dates,
+                or seconds UTC.
             items: `item_id` and any columns.
             users: `user_id` and any columns.
             triples: `head, relation, tail[, datatype][, timestamp]`.
@@ -205,6 +181,8 @@ class Interactions:
     """The kind of event as a position in `events`; -1 for missing values."""
     position: Int64[Tensor, " n"] | None = None
     """The position in the list in which the item was shown, as counted in the files; -1 for missing values."""
+    propensity: Float32[Tensor, " n"] | None = None
+    """The probability with which the logging policy showed the item; NaN for missing values."""
     events: tuple[str, ...] = ()
     """The kinds of events in the whole dataset, sorted."""
 
@@ -312,6 +290,38 @@ class ItemInputs(Protocol):
 
 
 @dataclass(frozen=True)
+class Queries:
+    """What is known to answer search queries; in the interactions of the specification, queries then take the place of users."""
+
+    texts: tuple[str, ...]
+    """The text of each query, by user_idx."""
+    features: Features
+    """The frozen vectors of the texts, by user_idx."""
+    item_texts: tuple[str, ...]
+    """The text of each item; empty if it has none, or if texts may not be used."""
+    behavior: Interactions
+    """The interactions of people with items, apart from those of held-out queries; their user_idx counts people."""
+    n_people: int
+
+
+@dataclass(frozen=True)
+class UserTexts:
+    """Texts about users, made from the training part. Each user's items are divided into folds, and each fold has a text without it.
+
+    Row `u` is the whole text of user `u`, and row `n_users * (1 + k) + u` the text that leaves out the items of fold `k`.
+    """
+
+    features: Features
+    """The vectors of all rows, by the encoder of the items' texts."""
+    n_folds: int
+    pairs: Int64[Tensor, " n_pairs"]
+    """`user_idx * n_items + item_idx` of the training interactions, distinct, ascending."""
+    fold: Int64[Tensor, " n_pairs"]
+    inputs: ItemInputs | None = None
+    """The inputs of the encoder for all rows."""
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """Everything that a model may use for training: sizes, training interactions and item content, without held-out rows."""
 
@@ -325,6 +335,9 @@ class DatasetSpec:
     """By modality, the inputs of its encoder; nothing is tokenised or decoded before a model requests it."""
     words: Words | None = None
     """The words of the texts, if these are allowed and exist."""
+    queries: Queries | None = None
+    """For models that answer search queries."""
+    user_texts: UserTexts | None = None
 
 
 class Scorer(Protocol):

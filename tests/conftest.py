@@ -24,6 +24,7 @@ from functools import cache
 from pathlib import Path
 
 import hydra
+import jaxtyping
 import mmrec.conf
 import numpy as np
 import polars as pl
@@ -41,6 +42,7 @@ from mmrec.schemas import register_schemas
 torch.set_num_threads(1)
 
 MISSING = object()
+WHOLE_RUNS = [Path(__file__).parent / name for name in ("api", "cli", "docs")]
 
 N_USERS, N_ITEMS, N_EVENTS = 60, 40, 14
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lamp", "chair", "warm", "light", "soft", "seat", "no", *map(str, range(10))]
@@ -49,6 +51,12 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lamp", "chair", "warm", 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts what takes longest first, so that the processes that share the tests end together."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leaves signatures unchecked in tests of whole runs, of which that takes a quarter of the time; tests of the parts check them."""
+    is_whole = any(folder in item.path.parents for folder in WHOLE_RUNS) or item.get_closest_marker("slow") is not None
+    jaxtyping.config.update("jaxtyping_disable", is_whole)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmrec.config.hydra.from_overrides import evaluate_settings_of, saved_settings, to_overrides
+from mmrec.config.hydra.from_overrides import evaluate_settings_of, frontier_of, saved_settings, to_overrides
 from mmrec.config.hydra.quoting import quoted
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def evaluate(run: "Run | str | Path", *words: str, predictions: Any = None, **se
         settings: the same as keywords.
 
     Returns:
-        Without `predictions`, a table `model, metric, mean, reported`. With `predictions`, a table `model, metric, mean, low, high` as
+        With `"rerank=[mmr,dpp]"`, a table with a row per method and trade-off, see `mmrec.experiment.run.frontier`. Without it and
+        without `predictions`, a table `model, metric, mean, reported`. With `predictions`, a table `model, metric, mean, low, high` as
         `Run.metrics`, in which the predictions, named `predictions` or by their file, come before the models of the run.
 
     Raises:
@@ -61,7 +62,12 @@ def evaluate(run: "Run | str | Path", *words: str, predictions: Any = None, **se
 
 
 def _measure_again(folder: Path, words: list[str]) -> "pl.DataFrame":
-    settings = evaluate_settings_of([f"run={quoted(str(folder))}", *words])
+    words = [f"run={quoted(str(folder))}", *words]
+    if any(word.startswith("rerank=") for word in words) and (asked := frontier_of(words)) is not None:
+        from mmrec.experiment.run.frontier import measure_frontier
+
+        return measure_frontier(open_run(folder, *asked[1]), asked[0]).table
+    settings = evaluate_settings_of(words)
     import polars as pl
 
     from mmrec.experiment.evaluate import check_reported

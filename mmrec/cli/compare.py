@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmrec.api.console import console_output
-from mmrec.cli.arguments import parse_arguments, unknown_option_error
+from mmrec.cli.process.arguments import parse_arguments, unknown_option_error
 from mmrec.config.saved import saved_config
 from mmrec.config.values import flat, literal
 from mmrec.errors import ConfigError

@@ -1,15 +1,20 @@
 """The command `mmrec evaluate run=…`: recompute the test metrics of a run from its checkpoints, and compare them with those reported."""
 
 from omegaconf import DictConfig
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from mmrec.api.console import console_output
+from mmrec.api.runs import open_run
 from mmrec.config.check import check
+from mmrec.config.hydra.from_overrides import places_of
 from mmrec.config.settings import evaluate_settings
+from mmrec.config.verbs.rerank import frontier_settings, rerankers
 from mmrec.evaluation.pages.terminal import console_table
 from mmrec.experiment.evaluate import Reevaluation, check_reported
 from mmrec.experiment.evaluate import evaluate as run
 from mmrec.experiment.predictions import BESIDE, PredictionsMeasured, evaluate_predictions
+from mmrec.experiment.run.frontier import measure_frontier
 from mmrec.schemas import EvaluateConfig
 from mmrec.terminal import say, show
 
@@ -17,6 +22,8 @@ from mmrec.terminal import say, show
 @console_output()
 def evaluate(cfg: DictConfig) -> dict[str, float]:
     """Return the test metrics of a run on its stored split, means over seeds, or those of the file `predictions`.
+
+    With `rerank`, those of the reranked lists at the trade-off that validation chooses, as `<method>/<metric>`.
 
     Raises:
         MissingFile: the run does not exist.
@@ -27,11 +34,30 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         measured = evaluate_predictions(cfg.run, cfg.predictions)
         _show_predictions(measured)
         return measured.found
+    if rerankers(cfg):
+        return _measure_frontier(cfg)
     settings = evaluate_settings(cfg)
     measured_again = run(settings)
     show(_table(measured_again))
     check_reported(measured_again, settings.run_dir)
     return measured_again.found
+
+
+def _measure_frontier(cfg: DictConfig) -> dict[str, float]:
+    """Measure the grid of trade-offs, print it, and write it to `rerank.csv` in the run folder."""
+    frontier = measure_frontier(open_run(cfg.run, *places_of(cfg)), frontier_settings(cfg))
+    end, accuracy = f"@{cfg.rerank.k}", f"val/ndcg@{cfg.rerank.k}"
+    columns = ["method", "trade_off", accuracy, *(name for name in frontier.table.columns if name.startswith("test/"))]
+    names = [name.removesuffix(end).replace("_", " ") for name in columns]
+    table = Table(*names, title=f"lists of {cfg.rerank.k} items", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for row in frontier.table.iter_rows(named=True):
+        cells = [f"{row[name]:.4f}" if "@" in name and row[name] is not None else str(row[name]) for name in columns]
+        table.add_row(*cells, style="bold" if row["is_chosen"] else "")
+    show(table)
+    say(f"bold: the largest trade-off that loses at most {cfg.rerank.max_loss:.1%} of ndcg on the validation part")
+    say(f"table: {frontier.write()}")
+    chosen = frontier.table.filter("is_chosen").select("method", r"^test/.*$")
+    return {f"{row['method']}/{name}": value for row in chosen.iter_rows(named=True) for name, value in row.items() if name != "method"}
 
 
 def _table(measured: Reevaluation) -> Table:

@@ -18,9 +18,10 @@ from mmrec.data.interactions.filter import Filter
 from mmrec.data.interactions.split_rules import RULES, Rule
 from mmrec.errors import ConfigError, StorageError, nearest
 from mmrec.files.locate import user_path
+from mmrec.row_count import RowCount
 from mmrec.schemas import IngestCommandConfig
 from mmrec.terminal import say
-from mmrec.types import PARTS, RowCount
+from mmrec.types import PARTS
 
 _READER, _SPLITS = "mmrec.data.folder.read.read_folder", "mmrec.data.interactions.split."
 

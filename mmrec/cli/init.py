@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmrec.api.console import console_output
-from mmrec.cli.arguments import parse_arguments, unknown_option_error
+from mmrec.cli.process.arguments import parse_arguments, unknown_option_error
 from mmrec.data.discover.guess import Guesses, guess_settings
 from mmrec.data.discover.guess_columns import DOUBTFUL, Guess
 from mmrec.data.discover.survey import SAMPLE_ROWS, survey_folder

@@ -7,6 +7,8 @@ from rich.table import Table
 from mmrec.api.console import console_output
 from mmrec.api.runs import open_run
 from mmrec.config.check import check
+from mmrec.config.hydra.from_overrides import places_of
+from mmrec.config.verbs.rerank import rerankers
 from mmrec.schemas import RecommendConfig
 from mmrec.terminal import say, show
 from mmrec.types import ITEM_ID
@@ -20,10 +22,11 @@ def recommend(cfg: DictConfig) -> pl.DataFrame:
 
     Raises:
         DataError: the user is not in the run.
+        ConfigError: a value is invalid, or the items lack what `rerank` needs.
     """
     check(cfg, RecommendConfig)
-    run = open_run(cfg.run)
-    found = run.recommend(str(cfg.user), cfg.k)
+    run = open_run(cfg.run, *places_of(cfg))
+    found = run.recommend(str(cfg.user), cfg.k, rerank=rerankers(cfg) or None)
     best = found.join(run.items, on=ITEM_ID, how="left", maintain_order="left").select("rank", *run.items.columns, "score")
     if best.is_empty():
         say(f"user {cfg.user} has interacted with every item of the run in training, validation or test; nothing to recommend")

@@ -11,6 +11,7 @@ from mmrec.plugins import trusted_packages
 _LIGHTNING = ("Trainer", "trainer.trainer.", "callbacks.", "loggers.", "plugins.", "profilers.", "strategies.")  # others read pickles
 ALLOWED = (
     "mmrec.data.sources.",
+    "mmrec.data.features.user_template.",
     "mmrec.data.folder.read.",
     "mmrec.files.limits.",
     "mmrec.data.interactions.split.",
@@ -18,6 +19,7 @@ ALLOWED = (
     "mmrec.models.",
     "mmrec.losses.",
     "mmrec.tasks.",
+    "mmrec.rerank.",
     "data_modules.",
     *(f"lightning.pytorch.{part}" for part in _LIGHTNING),
     "torch.optim.",

@@ -28,12 +28,14 @@ def check(cfg: DictConfig, schema: type) -> None:
     not by its name), accept the given arguments by name and simple type, and occur where an object is allowed rather than a literal.
     Besides `ALLOWED`, targets may come from installed packages with entry points (`mmrec.plugins`) and from those in `trusted_packages`.
     """
-    problems = [f"{key}: {problem}" for key, problem in _unknown_keys(literal(cfg), schema, "")]
+    written = literal(cfg)
+    problems = [f"{key}: {problem}" for key, problem in _unknown_keys(written, schema, "")]
     try:
-        problems += [f"{key}: a value is required; set it as `{key}=…`" for key in sorted(OmegaConf.missing_keys(cfg))]
+        missing = OmegaConf.missing_keys(cfg) if MISSING in repr(written) else ()  # it resolves all values, which takes long
+        problems += [f"{key}: a value is required; set it as `{key}=…`" for key in sorted(missing)]
         values, allowed = plain(cfg), allowed_prefixes(cfg)
         problems += [f"{key}: {problem}" for key, problem in (*_schema_problems(values, schema, ""), *_problems(values, "", allowed))]
-        problems += [f"{key}: {problem}" for key, problem in out_of_bounds(literal(cfg))]  # interpolations are reported at their origin
+        problems += [f"{key}: {problem}" for key, problem in out_of_bounds(written)]  # interpolations are reported at their origin
     except InterpolationResolutionError as error:
         remedy = "; set HOME or paths.cache=FOLDER" if "'HOME'" in str(error) else ""
         problems.append(f"{error.full_key}: {str(error).splitlines()[0]}{remedy}")

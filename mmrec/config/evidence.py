@@ -6,15 +6,17 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from mmrec.config.build import build, target
 from mmrec.config.values import plain
 from mmrec.data.features.counterfactual import changes_of
 from mmrec.errors import ConfigError, nearest
 from mmrec.experiment.settings import EncoderSettings
 from mmrec.extras import needs
-from mmrec.models.recommender import TunesEncoders
+from mmrec.models.recommender import REQUIRED, UNUSED
+from mmrec.models.tunes_encoders import check_tunes
 from mmrec.nn.adapters.tuning import ADALORA, LORA, NONE, EncoderTraining, Tuning
 from mmrec.renames import renamed_key
-from mmrec.types import IMAGE, MODALITIES, TEXT
+from mmrec.types import IMAGE, MODALITIES, TEXT, USER_TEXT
 
 _FIXED = "mmrec.data.sources."
 """Sources whose configuration determines all of their evidence; for others it is known once the data are read."""
@@ -31,8 +33,9 @@ def check_evidence(cfg: DictConfig) -> None:
     data = values["data"]
     if str(data.get("_target_")).startswith(_FIXED) and not {"features", "inputs"} & data.keys():
         for key in ("evidence", "encoders"):
-            if unknown := [name for name in values[key] if name not in MODALITIES]:
-                known = [f"{key}.{name}" for name in MODALITIES]
+            names = (*MODALITIES, USER_TEXT) if key == "evidence" else MODALITIES
+            if unknown := [name for name in values[key] if name not in names]:
+                known = [f"{key}.{name}" for name in names]
                 raise ConfigError(f"{key}.{unknown[0]}: there is no such key; {nearest(f'{key}.{unknown[0]}', known)}")
     for name, node in values["encoders"].items():
         if not (isinstance(node, dict) and "_target_" in node):
@@ -61,11 +64,8 @@ def encoder_settings(cfg: DictConfig, model: object) -> EncoderSettings | None:
 
 
 def _check_tuning(name: str, tuning: Tuning, cfg: DictConfig, model: object) -> None:
-    """Raise ConfigError if the model trains no encoders or evidence lacks the modality, and MissingExtra without peft."""
-    if not (isinstance(model, type) and issubclass(model, TunesEncoders)):
-        raise ConfigError(
-            f"{tuning.key}: {getattr(model, '__name__', model)} does not train encoders, only model=fusion does; leave it none"
-        )
+    """Raise ConfigError if the model does not train such an encoder or evidence lacks the modality, and MissingExtra without peft."""
+    check_tunes(model, name)
     if cfg.evidence.get(name, True) is False:
         raise ConfigError(
             f"{tuning.key}: {tuning.method} trains the {name} encoder, which evidence.{name}=false leaves out; set one of them otherwise"
@@ -73,6 +73,23 @@ def _check_tuning(name: str, tuning: Tuning, cfg: DictConfig, model: object) -> 
     if tuning.method in (LORA, ADALORA):
         with needs("adapters", f"{tuning.key}={tuning.method}", f"{tuning.key}=adapters, prefix, last_n and full need no further package"):
             import peft  # noqa: F401  (without it nothing is to begin)
+
+
+def check_user_text(cfg: DictConfig) -> None:
+    """Raise ConfigError if texts about users are allowed and nothing uses them, or the template is invalid, or if the model lacks them."""
+    kinds = [target(cfg, key) for key in ("model", *(f"baselines.{name}" for name in cfg.baselines))]
+    uses = [getattr(kind, "user_texts", UNUSED) for kind in kinds]
+    if not cfg.evidence.get(USER_TEXT, False):
+        if uses[0] == REQUIRED:
+            raise ConfigError(f"evidence.{USER_TEXT}: {kinds[0].__name__} needs texts about users; set it to true, or choose another model")
+        return
+    if set(uses) == {UNUSED}:
+        raise ConfigError(
+            f"evidence.{USER_TEXT}: {kinds[0].__name__} does not use texts about users, only model=fusion, text_cf and zero_shot_text do; "
+            "leave it false"
+        )
+    if cfg.user_text:
+        build(cfg, USER_TEXT)
 
 
 def _given(values: dict[str, Any], kind: type) -> dict[str, Any]:

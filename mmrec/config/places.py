@@ -32,7 +32,7 @@ _FOLDERS = {"archive", "cache", "folder", "path", "pictures", "quarantine", "res
 _IF_THERE = {"path_or_name", "pretrained"}
 """Keys whose values may be paths or other names."""
 _PLACES = _FOLDERS | _IF_THERE | {"allow_hosts", "allow_private", "base_url", "default_root_dir", "dirpath", "filename", "url", "_args_"}
-_NO_PLACES = ("selection.metric", "data.tables.", "data.columns.", "data.features.", "data.inputs.")
+_NO_PLACES = ("selection.metric", "data.tables.", "data.columns.", "data.features.", "data.inputs.", "user_text.template")
 """Keys that are not places, or that are inside the data folder, which the reader ensures."""
 _OF_CALLER = ("paths", "logger", "features.store", "run_dir")
 _SHOWN = 10

@@ -14,7 +14,7 @@ _BEFORE: dict[str, Any] = {
     "linear": None,
     "trend": None,
     "further_evidence": True,
-    "filter": {"min_rating": None, "repeated": "first", "min_per_user": 1, "min_per_item": 1},
+    "filter": {"min_rating": None, "repeated": "first", "min_per_user": 1, "min_per_item": 1, "labels": "ignore"},
     "features": {"engine": "local", "n_workers": 1, "store": None},
     "evaluation": {"auc": False, "item_column": None},
     "checkpoint": {"every_n_steps": None},

@@ -9,12 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
 from mmrec.config.build import build, target
 from mmrec.config.changes import asked_changes, changed_config, composed_changes, find_changes
 from mmrec.config.check import check
-from mmrec.config.evidence import encoder_settings
+from mmrec.config.evidence import check_user_text, encoder_settings
 from mmrec.config.places import kept_config, open_config
 from mmrec.config.resume import check_resume
 from mmrec.config.run_dir import name_run_dir
@@ -24,6 +25,8 @@ from mmrec.config.selection import check_selection
 from mmrec.config.task import make_task, predicts_of, selecting_metric, task_class, task_metrics
 from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
+from mmrec.data.interactions.split import Split
+from mmrec.data.interactions.train_share import keep_train_share
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.changes import Change, describe_changes
 from mmrec.experiment.run_folder.find import find_run
@@ -43,9 +46,10 @@ from mmrec.experiment.tuning.search import Fittable
 from mmrec.extras import needs
 from mmrec.models.auxiliary import Auxiliary
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
+from mmrec.models.search.search_model import MATCHES
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import is_terminal
-from mmrec.types import COLLABORATIVE
+from mmrec.types import COLLABORATIVE, LABEL, USER_TEXT
 
 _log = logging.getLogger(__name__)
 _PARTS, _PRIORS = ("fusion", "backbone", "kg_encoder"), ("linear", "trend")  # parts are created in this order, with random initialisation
@@ -64,6 +68,7 @@ def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> T
     check(cfg, TrainConfig)
     check_selection(cfg)
     encoder_settings(cfg, target(cfg, "model"))
+    check_user_text(cfg)
     _check_loggers(cfg)
     run_dir = name_run_dir(cfg)
     ours = _searched(cfg, "model")
@@ -139,7 +144,7 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
     )
     return EvidenceSettings(
         dataset=partial(build, cfg, "data"),
-        split=_called(cfg, "split"),
+        split=_split(cfg),
         filter=Filter(**plain(cfg.filter)),
         allowed=plain(cfg.evidence),
         further=cfg.further_evidence,
@@ -147,7 +152,16 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
         graph=GraphSettings(**plain(cfg.graph)),
         item_column=cfg.evaluation.item_column,
         seed=cfg.seed,
+        of_impressions=LABEL in task_class(cfg).columns,
+        answers_queries=task_class(cfg).predicts == MATCHES,
+        user_text=partial(build, cfg, USER_TEXT) if cfg.user_text else None,
     )
+
+
+def _split(cfg: DictConfig) -> Callable[[pl.DataFrame], Split]:
+    """The configured split, with a fraction of its training part."""
+    split, share, seed = _called(cfg, "split"), cfg.train_share, cfg.seed
+    return lambda interactions: keep_train_share(split(interactions), share, seed)
 
 
 def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> TrainingSettings:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mmrec.data.batches.batch_factory import SplitPart as SplitPart
     from mmrec.data.batches.evaluation_set import EvaluationSet as EvaluationSet
     from mmrec.data.batches.train_batches import TrainBatch as TrainBatch
+    from mmrec.data.features.user_template import UserTemplate as UserTemplate
     from mmrec.data.folder.read import read_folder as read_folder
     from mmrec.data.folder.write import write_dataset as write_dataset
     from mmrec.data.interactions.histories import Histories as Histories
@@ -33,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         ".batches.batch_factory": "BatchSettings EvaluationRows Place SplitPart",
         ".batches.evaluation_set": "EvaluationSet",
         ".batches.train_batches": "TrainBatch",
+        ".features.user_template": "UserTemplate",
         ".folder.read": "read_folder",
         ".folder.write": "write_dataset",
         ".interactions.histories": "Histories",

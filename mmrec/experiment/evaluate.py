@@ -1,6 +1,7 @@
 """Recompute the test metrics of a run from its checkpoints, and compare them with the reported ones."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from mmrec.experiment.run_folder.models import load_model
 from mmrec.experiment.settings import EvaluateSettings, SplitData, TrainingSettings
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import Recommender, TrainedScorer
+from mmrec.types import MODALITIES
 
 TOLERANCE = 1e-4
 _log = logging.getLogger(__name__)
@@ -75,6 +77,27 @@ def open_trained(settings: EvaluateSettings) -> TrainedScorer:
         read_split(run_dir, recorded)
     model, _ = _trained(settings, settings.training(seed), _same_evidence(settings, data_hash))
     return model.freeze()
+
+
+def open_items(settings: EvaluateSettings, modality: str | None = None) -> Evidence:
+    """Read the data of a run with the features or the graph of one modality, or with neither.
+
+    Unchanged evidence is read, whatever the model of the run was allowed to use.
+
+    Args:
+        settings: the settings of the run.
+        modality: such as `text`.
+
+    Raises:
+        DataError: the data have changed, or a file of the run is invalid.
+    """
+    record = settings.run_dir / "run.json"
+    with convert_file_errors(settings.run_dir):
+        data_hash = read_entry(record, read_json(record), ("data", "hash"), str)
+    allowed: dict[str, bool | str] = dict.fromkeys((*MODALITIES, *settings.evidence.allowed), False)
+    allowed |= {} if modality is None else {modality: True}
+    evidence = replace(settings.evidence, allowed=allowed, further=False)
+    return _same_evidence(replace(settings, evidence=evidence), data_hash)
 
 
 def _same_evidence(settings: EvaluateSettings, data_hash: str) -> Evidence:

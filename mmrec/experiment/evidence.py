@@ -11,24 +11,29 @@ import torch
 
 from mmrec.data.features.align import align_vectors
 from mmrec.data.features.bag_of_words import find_words
-from mmrec.data.features.counterfactual import change_features, change_graph, change_inputs, change_words
+from mmrec.data.features.counterfactual import change_features, change_graph, change_inputs, change_texts, change_words
 from mmrec.data.features.extract import Engine, encode_here, extract_features
 from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.data.features.texts import item_texts
-from mmrec.data.interactions.filter import filter_interactions
+from mmrec.data.features.user_template import UserTemplate
+from mmrec.data.features.user_texts import UserTextMaker
+from mmrec.data.interactions.filter import INTERACTIONS, filter_interactions
 from mmrec.data.interactions.index import Index, check_catalogue
 from mmrec.data.interactions.leakage import drop_future_triples, flag_columns, flag_relations
+from mmrec.data.interactions.queries import QueryEvidence, queries_as_interactions
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
+from mmrec.data.tables.id_codes import positions
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.evaluation.measure.item_groups import check_item_column
 from mmrec.experiment.run_folder.files import read_table
 from mmrec.experiment.settings import EvidenceSettings, FeatureSettings
-from mmrec.files.storage import write_parquet
+from mmrec.files.storage import sha256_frame, sha256_text, write_parquet
 from mmrec.files.store import Store, open_store
 from mmrec.kg.graph import build_graph, drop_inverse_relations, prune, to_tensors
 from mmrec.kg.literals import add_texts, texts_of
+from mmrec.row_count import RowCount
 from mmrec.types import (
     FILE_ROW,
     IMAGE,
@@ -37,11 +42,15 @@ from mmrec.types import (
     MODALITIES,
     TEXT,
     TIMESTAMP,
+    USER_ID,
+    USER_TEXT,
     Dataset,
     FeatureEncoder,
     Features,
     Graph,
+    Interactions,
     ItemInputs,
+    Queries,
     RawInput,
     UnusableInput,
     Words,
@@ -64,6 +73,9 @@ class Evidence:
     inputs: Mapping[str, ItemInputs] = field(default_factory=dict)
     """The raw inputs of encoders, by modality."""
     words: Words | None = None
+    queries: QueryEvidence | None = None
+    user_texts: UserTextMaker | None = None
+    """Makes the texts about users, which depend on the training part."""
 
 
 def open_features(url: str | None) -> Store | None:
@@ -73,10 +85,13 @@ def open_features(url: str | None) -> Store | None:
 
 def load_evidence(settings: EvidenceSettings) -> Evidence:
     """Read the dataset, extract or look up features, and build the graph, for all allowed evidence that the data have."""
-    read = settings.dataset()
+    read = _with_impressions(settings.dataset()) if settings.of_impressions else settings.dataset()
     _check_names(settings, read)
     rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))  # the filter sorts them
     dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter))
+    behavior = dataset.interactions
+    if settings.answers_queries:
+        dataset = queries_as_interactions(dataset)
     check_item_column(dataset.items, settings.item_column)
     check_catalogue(dataset)
     index = Index.build(dataset, settings.seed)
@@ -84,14 +99,26 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     for note in (*dataset.counts, *dataset.notes):
         _log.info(f"  {note}")
     dataset, hindsight = _drop_future_evidence(settings, dataset)
-    start = time.perf_counter()
+    template, start = _user_template(settings, dataset), time.perf_counter()
     features, inputs, notes = _load_features(settings, dataset, index)
     features_s = time.perf_counter() - start
     encoder = inputs[TEXT].encoder if TEXT in inputs else None
     graph, more = _load_graph(settings, dataset, index, encoder)
-    return Evidence(
-        dataset, index, features, graph, dataset.notes + hindsight + notes + more, features_s, inputs, _load_words(settings, dataset, index)
-    )
+    notes, words = dataset.notes + hindsight + notes + more, _load_words(settings, dataset, index)
+    users = None if template is None else _user_text_maker(settings, template, dataset, index, encoder)
+    found = Evidence(dataset, index, features, graph, notes, features_s, inputs, words, user_texts=users)
+    return replace(found, queries=_load_queries(settings, found, behavior)) if settings.answers_queries else found
+
+
+def _with_impressions(dataset: Dataset) -> Dataset:
+    """Replace the interactions by the impressions, if the dataset has any beside them."""
+    shown = dataset.impressions
+    if shown is None:
+        return dataset
+    counts = (RowCount(INTERACTIONS, len(shown)), *(count for count in dataset.counts if count.table != INTERACTIONS))
+    note = f"the rows are the {len(shown):,} impressions, not the {len(dataset.interactions):,} interactions"
+    content_hash = sha256_text(dataset.content_hash, sha256_frame(shown))
+    return replace(dataset, interactions=shown, counts=counts, notes=(*dataset.notes, note), content_hash=content_hash)
 
 
 def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_resumed: bool = False) -> Split:
@@ -204,6 +231,39 @@ def _tell(features: Mapping[str, Features], notes: Sequence[str], n_items: int) 
         _log.info(f"  … and {len(notes) - 20:,} more; run.json has all of them")
 
 
+def _user_template(settings: EvidenceSettings, dataset: Dataset) -> UserTemplate | None:
+    """The template of texts about users, checked against the data; None if there are to be none."""
+    if not settings.allows(USER_TEXT):
+        return None
+    if settings.user_text is None:
+        raise ConfigError(f"evidence.{USER_TEXT}: expected a template, `user_text`; choose user_text=english or write one")
+    template = settings.user_text()
+    template.check_columns([name for name in ([] if dataset.users is None else dataset.users.columns) if name != USER_ID])
+    if not dataset.text_columns:
+        raise ConfigError(f"evidence.{USER_TEXT}: expected items with titles, and {dataset.name} has no text columns; leave it false")
+    return template
+
+
+def _user_text_maker(
+    settings: EvidenceSettings, template: UserTemplate, dataset: Dataset, index: Index, encoder: FeatureEncoder | None
+) -> UserTextMaker:
+    """What describes users, and encodes the texts with the encoder of the items' texts."""
+    features = settings.features
+    if encoder is None and TEXT not in features.encoders:
+        raise ConfigError(f"evidence.{USER_TEXT}: expected a text encoder, `encoders.text`, found none")
+
+    def encode(by: FeatureEncoder, texts: list[bytes | None]) -> Features:
+        found, _ = extract_features(
+            by, texts, features.cache, features.batch_size, USER_TEXT, _engine(features), open_features(features.store)
+        )
+        _log.info(f"{USER_TEXT} features ({found.encoder}): {int(found.present[: index.n_users].sum()):,} of {index.n_users:,} users")
+        return found
+
+    change = settings.allows(USER_TEXT)
+    made_by = features.encoders[TEXT]() if encoder is None else encoder
+    return UserTextMaker(template, dataset, index, made_by, encode, change if isinstance(change, str) else None, settings.seed)
+
+
 def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Words | None:
     """The words of the texts, if allowed, changed as their vectors are."""
     if not settings.allows(TEXT) or not dataset.text_columns:
@@ -214,6 +274,27 @@ def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> W
     return words
 
 
+def _load_queries(settings: EvidenceSettings, evidence: Evidence, behavior: pl.DataFrame) -> QueryEvidence:
+    """Encode the texts of all queries; texts of items are left out where they are not allowed, or changed."""
+    index, columns = evidence.index, evidence.dataset.text_columns
+    encoder = evidence.inputs[TEXT].encoder if TEXT in evidence.inputs else _Encoders(settings.features.encoders).of(TEXT, RawInput(("",)))
+    texts, engine, store = index.user_ids.to_list(), _engine(settings.features), open_features(settings.features.store)
+    raw = [text.encode() for text in texts]
+    features, _ = extract_features(encoder, raw, settings.features.cache, settings.features.batch_size, TEXT, engine, store)
+    allowed = settings.allows(TEXT) if columns else False
+    items = tuple((text or b"").decode() for text in item_texts(index.align(evidence.dataset.items), columns if allowed else ()))
+    items = items or ("",) * index.n_items
+    if isinstance(allowed, str):
+        items = change_texts(items, allowed, torch.Generator().manual_seed(settings.seed))
+    people = behavior[USER_ID].unique().sort()
+    pairs = Interactions(
+        torch.from_numpy(positions(behavior[USER_ID], people).cast(pl.Int64).to_numpy(writable=True)), index.item_idx(behavior[ITEM_ID])
+    )
+    all_rows = index.interactions(evidence.dataset.interactions)
+    found = Queries(tuple(texts), features, items, pairs, len(people))
+    return QueryEvidence(found, encoder, all_rows)
+
+
 def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:
     """Raise ConfigError for configured evidence and encoders that the data do not have."""
     further = dict.fromkeys(name for name in (*dataset.vectors, *dataset.further_inputs) if name not in MODALITIES)
@@ -221,7 +302,7 @@ def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:
         if hasattr(torch.nn.ModuleDict(), name):
             key = "features" if name in dataset.vectors else "inputs"
             raise ConfigError(f"data.{key}.{name}: this name is reserved by torch; choose another")
-    known = (*MODALITIES, *further)
+    known = (*MODALITIES, USER_TEXT, *further)
     for name in settings.allowed:
         if name not in known:
             raise ConfigError(f"evidence.{name}: the data have no such evidence; {nearest(name, known)}")

@@ -36,8 +36,8 @@ from mmrec.tasks.checkpoints import (
     replace_best,
     seconds_trained,
 )
-from mmrec.tasks.finite import FiniteCheck
 from mmrec.tasks.task import Task
+from mmrec.tasks.training.finite import FiniteCheck
 from mmrec.terminal import messages_are_shown, show_messages
 
 _log = logging.getLogger(__name__)

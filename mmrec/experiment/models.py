@@ -40,7 +40,9 @@ def spec_of(evidence: Evidence, train: Interactions) -> DatasetSpec:
     """Everything a model or baseline may know: the rows of a training part, and all allowed evidence."""
     index = evidence.index
     graph = evidence.graph and standardize(evidence.graph, occurring(train.item_idx, index.n_items))
-    return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words)
+    queries = None if evidence.queries is None else evidence.queries.of_part(train)
+    users = None if evidence.user_texts is None else evidence.user_texts.make(train)
+    return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words, queries, users)
 
 
 class Priors(dict[str, Any]):

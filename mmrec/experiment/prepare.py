@@ -6,6 +6,7 @@ from functools import partial
 
 import polars as pl
 
+from mmrec.data.features.user_template import UserTemplate
 from mmrec.data.interactions import split as splits
 from mmrec.data.interactions.filter import Filter
 from mmrec.data.interactions.index import Index
@@ -49,6 +50,7 @@ def prepare(
     graph_columns: tuple[str, ...] = (),
     cache: str | None = None,
     seed: int = 0,
+    user_text: UserTemplate | None = None,
 ) -> Prepared:
     """Split a dataset, encode its texts and pictures, and build its graph.
 
@@ -64,6 +66,7 @@ def prepare(
         graph_columns: columns of the items that become relations of the graph.
         cache: the folder of cached features; None: see `mmrec.files.locate.cache_folder`.
         seed: the seed for the order of users and items.
+        user_text: the template of texts about users, for `evidence={"user_text": True}`; None: the default one.
 
     Raises:
         ConfigError: the split does not exist, or the data do not have the evidence.
@@ -81,6 +84,7 @@ def prepare(
         features=features,
         graph=GraphSettings(graph_columns),
         seed=seed,
+        user_text=UserTemplate if user_text is None else lambda: user_text,
     )
     found = load_evidence(settings)
     parts = divide(found.dataset.interactions)

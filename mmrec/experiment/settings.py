@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import Logger
 
 from mmrec.data.batches.batch_factory import BatchFactory, EvaluationRows
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.features.user_template import UserTemplate
 from mmrec.data.interactions.filter import Filter
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.interactions.split import Split
@@ -22,7 +23,7 @@ from mmrec.models.auxiliary import Auxiliary
 from mmrec.models.recommender import RANKS, Recommender
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.tasks.task import Declared, Task
-from mmrec.types import MODALITIES, Dataset, FeatureEncoder, Interactions
+from mmrec.types import MODALITIES, USER_TEXT, Dataset, FeatureEncoder, Interactions
 
 
 class SplitData(Protocol):
@@ -106,12 +107,18 @@ class EvidenceSettings:
     item_column: str | None = None
     """The item column whose groups are used to measure exposure."""
     seed: int = 0
+    answers_queries: bool = False
+    """Whether the queries of the data take the place of users."""
     further: bool | str = True
     """Likewise, for modalities that are neither in `MODALITIES` nor in `allowed`."""
+    of_impressions: bool = False
+    """Whether the rows are the dataset's impressions, if it has any beside the interactions."""
+    user_text: Callable[[], UserTemplate] | None = None
+    """Makes the template of the texts about users."""
 
     def allows(self, name: str) -> bool | str:
         """Whether a modality may be used, or how it is changed."""
-        return self.allowed.get(name, True if name in MODALITIES else self.further)
+        return self.allowed.get(name, name in MODALITIES if name in (*MODALITIES, USER_TEXT) else self.further)
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,16 @@ from mmrec.experiment.run_folder.lock import lock_run
 from mmrec.experiment.run_folder.models import write_fitted
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
+from mmrec.experiment.run_folder.search import write_search
 from mmrec.experiment.settings import SplitData, TrainingSettings, TrainSettings
 from mmrec.experiment.tuning.held_out import HeldOut, TaskRows
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
 from mmrec.metrics.full_ranking import Evaluated
+from mmrec.models.click.predictor import ClickRecommender
 from mmrec.models.priors.grid import describe_choices
 from mmrec.models.rating.predictor import RatingRecommender
 from mmrec.models.recommender import RANKS, ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender
+from mmrec.models.search.search_fusion import SearchFusion
 from mmrec.tasks.lift import describe_lift, holds_new_items
 from mmrec.tasks.mixing import describe_mixture
 from mmrec.tasks.task import Task, check_columns
@@ -85,6 +88,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     data = make_data_module(training, evidence, run_dir / "split")
     data.setup("test")
     has_vectors = write_model(run_dir, evidence, first)
+    write_search(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, settings.evidence.item_column, settings.evidence.graph.separator
     groups, lower = make_item_groups(data.train, *grouping), training.measures.lower_is_better
@@ -156,11 +160,17 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
 
 
 def _chosen_in_training(model: Recommender, valid: EvaluationSet) -> dict[str, dict[str, Any]]:
-    """The choices of validation for the trained model: the weights of a mixture, the spread of ratings, or the offset of new items."""
+    """The choices of validation: weights of a mixture, spread of ratings, calibration of clicks, or offset of new items."""
     if isinstance(model, MixedRecommender):
         return {"mixture": describe_mixture(model)}
     if isinstance(model, RatingRecommender):
         return {"ratings": {"weight_of_fitted": round(float(model.weight_of_fitted), 2), "spread": round(float(model.head.spread), 4)}}
+    if isinstance(model, ClickRecommender):
+        calibration = {name: round(value, 4) for name, value in model.head.calibration._asdict().items()}
+        return {"clicks": {"weight_of_fitted": round(float(model.weight_of_fitted), 2)} | calibration}
+    if isinstance(model, SearchFusion):
+        weight, constant = model.mixture.tolist()
+        return {"search": {"weight_of_bm25": round(weight, 2), "constant": constant}}
     if isinstance(model, GradientRecommender) and model.ranks_new_items and holds_new_items(valid, ~model.known_items):
         return {"new items": describe_lift(float(model.cold_lift))}
     return {}
@@ -224,9 +234,11 @@ def _baselines(settings: TrainSettings, training: TrainingSettings, task: Task, 
 
 
 def _held_out(task: Task, data: SplitData) -> HeldOut:
-    """The validation rows that choose hyperparameters: those of the task if they are single rows, else the users to rank for."""
+    """The validation rows that choose hyperparameters: those of the task if they are single rows or users to rank for."""
     rows = data.valid_set(task)
-    return TaskRows(task, rows) if isinstance(rows, HeldOutRows) else data.valid_set()
+    if isinstance(rows, HeldOutRows):
+        return TaskRows(task, rows)
+    return rows if isinstance(rows, EvaluationSet) else data.valid_set()
 
 
 def _write_counterfactuals(

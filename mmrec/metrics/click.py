@@ -20,6 +20,30 @@ def click_auc(scores: Float[Tensor, " n"], clicked: Clicked) -> float:
     return auc(scores[None], clicked[None], torch.ones_like(clicked)[None]).item()
 
 
+def auc_by_user(
+    user_idx: Int64[Tensor, " n"], scores: Float[Tensor, " n"], clicked: Clicked
+) -> tuple[Int64[Tensor, " n_users"], Float64[Tensor, " n_users"]]:
+    """Return the users of some rows, ascending, and `click_auc` of the rows of each; NaN for users who clicked on all of them or none.
+
+    >>> auc_by_user(torch.tensor([7, 4, 7, 4]), torch.tensor([0.9, 0.5, 0.1, 0.5]), torch.tensor([True, False, False, True]))
+    (tensor([4, 7]), tensor([0.5000, 1.0000], dtype=torch.float64))
+    """
+    users, row, counts = user_idx.unique(return_inverse=True, return_counts=True)
+    by_score = scores.argsort(stable=True)
+    order = by_score[row[by_score].argsort(stable=True)]
+    row, score, is_clicked = row[order], scores[order], clicked[order]
+    start = counts.cumsum(0) - counts
+    rank = torch.arange(1, len(order) + 1, device=order.device) - start[row]
+    is_new = torch.ones_like(is_clicked)
+    is_new[1:] = (row[1:] != row[:-1]) | (score[1:] != score[:-1])
+    tie = is_new.cumsum(0) - 1
+    n_ties = tie.bincount()
+    midrank = rank.new_zeros(len(n_ties), dtype=torch.float64).index_add(0, tie, rank.double()) / n_ties
+    n_clicked = torch.zeros(len(users), dtype=torch.float64, device=row.device).index_add(0, row, is_clicked.double())
+    sums = torch.zeros_like(n_clicked).index_add(0, row, midrank[tie] * is_clicked)
+    return users, (sums - n_clicked * (n_clicked + 1) / 2) / (n_clicked * (counts - n_clicked))
+
+
 def log_loss(logits: Float[Tensor, " n"], clicked: Clicked) -> float:
     """Mean of −log σ(logit) over clicked and −log(1 − σ(logit)) over other rows, in nats (Good 1952). NaN without rows.
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Protocol, Self, cast, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +15,9 @@ from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
 from mmrec.models.fold_in import FoldInByRegression, mean_for_new, occurring
-from mmrec.nn.encoders.pretrained import PretrainedEncoder
 from mmrec.types import DatasetSpec
 
+UNUSED, OPTIONAL, REQUIRED = "unused", "optional", "required"
 RANKS = "ranks"
 """As `Recommender.predicts`: scores have an order for each user, and no other meaning."""
 
@@ -185,10 +185,14 @@ class Recommender(nn.Module, ABC):
 
     `encoders` are `mmrec.nn.encoders.pretrained.PretrainedEncoder`s by modality, trained with the model on inputs from `spec.item_inputs`.
     """
+    user_texts: ClassVar[str] = UNUSED
+    """Whether texts about users, `spec.user_texts`, are unused, optional or required."""
     later_state: ClassVar[Mapping[str, bool | float]] = {}
     """Entries of the `state_dict` that checkpoints of earlier versions lack, and the value to fill them with."""
     modalities: tuple[str, ...] = ()
     """The tokens of an item that `freeze` can hide, in the order of `FrozenScorer.attention`; empty if there are none."""
+    user_modalities: tuple[str, ...] = ()
+    """The evidence of users that `freeze` can hide."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -339,15 +343,6 @@ class EpochRecommender(GradientRecommender):
 
         It is not called when training is resumed within an epoch, so its results must be part of the `state_dict`.
         """
-
-
-@runtime_checkable
-class TunesEncoders(Protocol):
-    """A model that can train encoders of items; they are given to it after its construction."""
-
-    def tune_encoders(self, encoders: Mapping[str, PretrainedEncoder]) -> None:
-        """Replace the frozen features of these modalities by vectors of `mmrec.nn.encoders.tuned.TunedEncoder`s."""
-        ...
 
 
 class Closed(NamedTuple):

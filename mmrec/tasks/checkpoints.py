@@ -28,8 +28,8 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from mmrec.errors import DamagedCheckpoint, DivergedError, MissingFile, Terminated
 from mmrec.files.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
 from mmrec.files.storage import write_json
-from mmrec.tasks.finite import FiniteCheck, first_bad_value
-from mmrec.tasks.position import Position, position_between_epochs, position_in_epoch, restore_position
+from mmrec.tasks.training.finite import FiniteCheck, first_bad_value
+from mmrec.tasks.training.position import Position, position_between_epochs, position_in_epoch, restore_position
 
 BEST, SECONDS = "best.json", "seconds.json"
 _N_KEPT = 2
@@ -55,8 +55,8 @@ class CheckpointKeeper(Checkpoint):
     """Writes a checkpoint after each epoch and optionally every `every_n_steps` optimizer steps; keeps the two newest and the best.
 
     The best checkpoint is that of the epoch with the best `metric`, the first one in case of a tie. Checkpoints are taken between optimizer
-    steps, never while gradients are accumulated, and contain the position (`mmrec.tasks.position`), the model, the optimizer, the state of
-    early stopping, and the best epoch so far.
+    steps, never while gradients are accumulated, and contain the position (`mmrec.tasks.training.position`), the model, the optimizer, the
+    state of early stopping, and the best epoch so far.
 
     SIGTERM or SIGINT stops the training with a checkpoint after the next optimizer step, or immediately during validation, by raising
     Terminated. All processes stop after the same step. A second SIGINT stops at once.

@@ -15,11 +15,12 @@ from torch import Tensor
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.losses import bpr
-from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender, TrainedScorer
+from mmrec.models.recommender import REQUIRED, ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender, TrainedScorer
 from mmrec.tasks.plain_training import PlainTraining
 from mmrec.testing.checkerboard import N_USERS, N_WARM, all_warm_of_ones_colour, most_of_ones_colour, own_colour_first, spec_of_colours
 from mmrec.testing.components import spec_of_components
 from mmrec.testing.discovery import Model
+from mmrec.testing.user_texts import with_user_texts
 from mmrec.types import DatasetSpec, Features, Graph, Interactions, Words
 
 TRAINING: Mapping[str, Any] = {"loss": partial(bpr, temperature=1.0), "batch_size": 400, "learning_rate": 0.02, "n_epochs": 40}
@@ -43,6 +44,7 @@ class RecommenderContract:
     @classmethod
     def train(cls, spec: DatasetSpec, **changed: Any) -> Recommender:
         """Fit or train the model; `changed` overrides training arguments and is ignored by models in closed form."""
+        spec = with_user_texts(spec) if cls.model.user_texts == REQUIRED else spec
         if issubclass(cls.model, ClosedFormRecommender):
             return cls.model(**cls.settings).fit(spec)
         training = {**cls.training, **changed}
@@ -53,6 +55,7 @@ class RecommenderContract:
     @classmethod
     def untrained(cls, spec: DatasetSpec) -> Recommender:
         """The untrained model, initialised with another seed."""
+        spec = with_user_texts(spec) if cls.model.user_texts == REQUIRED else spec
         if issubclass(cls.model, ClosedFormRecommender):
             return cls.model(**cls.settings)
         with torch.random.fork_rng(devices=[]):

@@ -13,11 +13,11 @@ from mmrec.config.build import build
 from mmrec.config.check import check
 from mmrec.config.evidence import check_evidence
 from mmrec.config.values import plain
-from mmrec.data.folder.read import TABLES
+from mmrec.data.folder.expected_tables import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files
 from mmrec.errors import ConfigError
-from mmrec.schemas import SCHEMAS, PretrainConfig, TrainConfig
+from mmrec.schemas import SCHEMAS, PretrainConfig, RecommendConfig, TrainConfig
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 CHOICES = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))
@@ -30,9 +30,11 @@ VERBS = {
     "ingest": ["data.path=here", "output=there"],
     "evaluate": ["run=runs/one"],
     "recommend": ["run=runs/one", "user=42"],
+    "search": ["run=runs/one", "query=lamp"],
     "leaderboard": [],
 }
 OF_LEADERBOARD = "board/"
+OF_OTHER_VERBS = {"pretrain": ("pretrain", PretrainConfig), "rerank": ("recommend", RecommendConfig)}
 OPTIONAL = {"logger/wandb": "wandb", "logger/mlflow": "mlflow"}
 Compose = Callable[..., DictConfig]
 
@@ -70,7 +72,7 @@ def test_every_choice_composes_and_binds(choice: str, compose: Compose) -> None:
     group, name = choice.split("/")
     if choice in OPTIONAL and importlib.util.find_spec(OPTIONAL[choice]) is None:
         pytest.skip(f"{OPTIONAL[choice]} is not installed")
-    verb, schema = ("pretrain", PretrainConfig) if group == "pretrain" else ("train", TrainConfig)
+    verb, schema = OF_OTHER_VERBS.get(group, ("train", TrainConfig))
     cfg = compose(f"{group}=[{name}]" if group in ("ablation", "baselines") else f"{group}={name}", name=verb)
     for key in OmegaConf.missing_keys(cfg):
         OmegaConf.update(cfg, key, "here")

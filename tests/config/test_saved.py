@@ -29,7 +29,7 @@ def save(folder: Path, text: str) -> Path:
 def test_what_is_there_stays_and_what_is_not_is_as_it_was(tmp_path: Path) -> None:
     saved = saved_config(save(tmp_path, "seed: 7\nfeatures: {store: there}\nfilter: {min_rating: 4, min_per_user: 5}\n"))
     assert (saved.seed, saved.features.store, saved.features.engine) == (7, "there", "local")
-    assert saved.filter == {"min_rating": 4, "min_per_user": 5, "repeated": "first", "min_per_item": 1}
+    assert saved.filter == {"min_rating": 4, "min_per_user": 5, "repeated": "first", "min_per_item": 1, "labels": "ignore"}
     assert saved.linear is None and saved.trend is None  # their defaults are none
     assert list(saved)[:3] == ["seed", "features", "filter"]
 

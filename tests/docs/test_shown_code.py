@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from mmrec.cli import compare, init
+from mmrec.cli.hydra.search_words import expand_query
 from mmrec.cli.hydra.shorthand import expand_shorthand
 from mmrec.cli.main import VERBS
 from mmrec.config.check import check
@@ -58,6 +59,8 @@ def test_every_command_composes_and_binds(command: str, compose: Callable[..., D
         return
     verb = " ".join(words[:2]) if words[0] == "data" else words[0]
     rest = words[len(verb.split()) :]
+    if verb == "search":
+        rest = expand_query(rest)
     if verb in PARSERS:
         assert PARSERS[verb]().parse_known_args(rest)[1] == []
         return

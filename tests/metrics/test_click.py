@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mmrec.metrics.click import click_auc, ece_equal_mass, ece_equal_width, log_loss
+from mmrec.metrics.click import auc_by_user, click_auc, ece_equal_mass, ece_equal_width, log_loss
 
 
 def draw(seed: int, n: int = 300) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,3 +54,13 @@ def test_the_order_of_rows_changes_nothing() -> None:
     order = torch.randperm(len(clicked), generator=torch.Generator().manual_seed(0))
     for metric in (lambda p, c: ece_equal_mass(p, c, 7), lambda p, c: ece_equal_width(p, c, 7), click_auc, log_loss):
         assert metric(probabilities[order], clicked[order]) == pytest.approx(metric(probabilities, clicked), abs=1e-12)
+
+
+def test_the_auc_of_users_is_that_of_their_rows() -> None:
+    scores, clicked = draw(3)
+    users = torch.randint(0, 40, (len(scores),), generator=torch.Generator().manual_seed(1)) * 2
+    found, values = auc_by_user(users, scores, clicked)
+    assert found.tolist() == sorted(set(users.tolist()))
+    for user, value in zip(found.tolist(), values.tolist(), strict=True):
+        assert value == pytest.approx(click_auc(scores[users == user], clicked[users == user]), nan_ok=True)
+    assert values.isnan().any() and not values.isnan().all()

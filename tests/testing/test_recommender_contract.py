@@ -28,6 +28,7 @@ SETTINGS: dict[str, Mapping[str, Any]] = {
     "MGCN": {"embedding_dim": 8, "n_neighbours": 5},
     "MatrixFactorizationRecommender": {"embedding_dim": 8, "sparse_gradients": False},
     "SASRec": {"embedding_dim": 8, "n_layers": 1, "n_heads": 1, "max_length": 20},
+    "BERT4Rec": {"embedding_dim": 8, "n_layers": 1, "n_heads": 1, "dropout": 0.0, "max_length": 20},
     "MarkovChain": {"window": 60, "decay": 1.0},
     "SLIM": {"l1": 0.5, "l2": 5.0},
     "SequenceFusion": {
@@ -43,6 +44,7 @@ TRAINING: dict[str, Mapping[str, Any]] = {
     "SASRec": OF_USERS | {"loss": partial(bpr, temperature=1.0), "batch_size": 10, "learning_rate": 0.01, "n_epochs": 30},
 }
 TRAINING["SequenceFusion"] = TRAINING["SASRec"]
+TRAINING["BERT4Rec"] = TRAINING["SASRec"] | {"n_epochs": 60}
 WITHOUT_COLOURS = ("Popularity", "Random", "RandomNewItems", "RecentPopularity")
 
 for found in (one for one in find_models() if one.predicts == RANKS):

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from mmrec.cli.hydra.search_words import expand_query
 from mmrec.cli.hydra.shorthand import expand_shorthand
 from mmrec.cli.hydra.sweep import add_run, finish_sweep, run_member, start_sweep
 from mmrec.cli.process.messages import errors_as_messages
@@ -31,6 +32,8 @@ class Verb(NamedTuple):
 
 def run_verb(name: str, verb: Verb, words: list[str]) -> None:
     """Run a subcommand with its arguments. Raises the exceptions of its function and of Hydra."""
+    if name == "search":
+        words = expand_query(words)
     words = prepare_overrides(expand_shorthand(name, words) if name.startswith("data ") else words)
     # Argparse requires -m before or after all overrides.
     sys.argv = [f"mmrec {name}", *sorted(words, key=lambda word: word not in ("-m", "--multirun"))]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from mmrec.config.hydra.compose import compose_overrides
 from mmrec.config.hydra.quoting import quoted
@@ -14,6 +14,7 @@ from mmrec.errors import ConfigError
 from mmrec.schemas import EvaluateConfig
 
 if TYPE_CHECKING:
+    from mmrec.experiment.run.frontier import FrontierSettings
     from mmrec.experiment.run.scorers import SavedSettings
     from mmrec.experiment.settings import EvaluateSettings, TrainSettings
 
@@ -76,6 +77,28 @@ def evaluate_settings_of(words: Sequence[str]) -> "EvaluateSettings":
 
     check(cfg, EvaluateConfig)
     return evaluate_settings(cfg)
+
+
+def places_of(cfg: DictConfig) -> list[str]:
+    """Return the overrides of `mmrec evaluate` with which a command was told where the data of a run are, and what it may use."""
+    data = {name: value for name, value in cfg.data.items() if value is not None}
+    places: dict[str, Any] = {"paths": OmegaConf.to_container(cfg.paths, resolve=True), "trust_run": cfg.trust_run} | (
+        {"data": data} if data else {}
+    )
+    return to_overrides(places | {"trusted_packages": list(cfg.trusted_packages)})
+
+
+def frontier_of(words: Sequence[str]) -> "tuple[FrontierSettings, list[str]] | None":
+    """Return the settings of `mmrec evaluate rerank=…` with overrides, and the overrides of its places; None if there is no method.
+
+    Raises ConfigError as the command does.
+    """
+    cfg = compose_overrides("evaluate", words).cfg
+    from mmrec.config.check import check
+    from mmrec.config.verbs.rerank import frontier_settings, rerankers
+
+    check(cfg, EvaluateConfig)
+    return (frontier_settings(cfg), places_of(cfg)) if rerankers(cfg) else None
 
 
 def saved_settings(words: Sequence[str] = ()) -> "SavedSettings":

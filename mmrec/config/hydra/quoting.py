@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from mmrec.files.locate import user_path
 
 _PATHS = re.compile(
-    r"\+{0,2}(run|run_dir|resume|output|predictions|json|store|features\.store|paths\.(cache|runs)"
+    r"\+{0,2}(run|image|run_dir|resume|output|predictions|json|store|features\.store|paths\.(cache|runs)"
     r"|data\.(path|pictures|quarantine|archive|cache|files\.folder|(tables|features)\..+))"
 )
 """Keys whose value is a path."""

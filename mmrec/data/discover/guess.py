@@ -17,7 +17,10 @@ from mmrec.data.discover.guess_columns import (
     SURE,
     Guess,
     guess_event,
+    guess_label,
     guess_pictures,
+    guess_position,
+    guess_propensity,
     guess_rating,
     guess_texts,
     guess_time,
@@ -25,7 +28,7 @@ from mmrec.data.discover.guess_columns import (
 from mmrec.data.discover.survey import Source, Survey
 from mmrec.data.discover.synonyms import FILE_WORDS, WORDS, is_called, is_file_of
 from mmrec.errors import DataError
-from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID
+from mmrec.types import ENTITY, HEAD, ITEM_ID, LABEL, POSITION, PROPENSITY, QUERY, RATING, RELATION, TAIL, TIMESTAMP, USER_ID
 
 _TRIPLE = (HEAD, RELATION, TAIL)
 _KEY = 0.9
@@ -60,9 +63,14 @@ def guess_settings(survey: Survey) -> Guesses:
     tables: dict[str, _Table] = {}
     rest = list(survey.sources)
     _take(tables, rest, "triples", _named_triples([source for source in rest if not source.parts]))
+    queries = _queries(rest)
+    if queries is not None:
+        rest.remove(queries.source)
     _take(tables, rest, "interactions", _interactions(rest))
     if "interactions" not in tables:
         raise DataError(_nothing_found(survey))
+    if queries is not None:
+        tables["queries"] = queries
     in_parts = [source for source in rest if source.parts]  # other tables cannot be given in parts
     rest = [source for source in rest if not source.parts]
     if "triples" in tables:
@@ -98,6 +106,16 @@ def _named_triples(sources: Sequence[Source]) -> _Table | None:
         named = {ours: name for ours, name in called if name is not None}
         if len(set(named.values())) == 3 and not any(is_called(name, USER_ID) for name in source.columns):
             return _Table(source, named, SURE, "its columns are named like those of triples")
+    return None
+
+
+def _queries(sources: Sequence[Source]) -> _Table | None:
+    """Find search queries with the items that were clicked: by the name of the file and of both columns."""
+    for source in sources:
+        called = ((ours, next((name for name in source.columns if is_called(name, ours)), None)) for ours in (QUERY, ITEM_ID, USER_ID))
+        named = {ours: name for ours, name in called if name is not None}
+        if is_file_of(source.name, "queries") and not source.parts and {QUERY, ITEM_ID} <= named.keys():
+            return _Table(source, named, SURE, "queries and items, side by side")
     return None
 
 
@@ -211,14 +229,15 @@ def _table_guesses(table: str, found: _Table) -> Iterator[Guess]:
 
 
 def _called(ours: str) -> str:
-    return {USER_ID: "users", ITEM_ID: "items", ENTITY: "entities"}.get(ours, f"the {ours} of triples")
+    return {USER_ID: "users", ITEM_ID: "items", ENTITY: "entities", QUERY: "queries"}.get(ours, f"the {ours} of triples")
 
 
 def _content(survey: Survey, tables: dict[str, _Table], item_ids: pl.Series) -> Iterator[tuple[Guess | None, str]]:
-    """The guesses for times, ratings and events of the interactions, and for texts and pictures of the items."""
+    """The guesses for times, labels, ratings and events of the interactions, and for texts and pictures of the items."""
     events = tables["interactions"].source
     free = [name for name in events.columns if name not in tables["interactions"].columns.values()]
-    for guess, ours in ((guess_time, TIMESTAMP), (guess_rating, RATING), (guess_event, "event")):
+    of_impressions = ((guess_label, LABEL), (guess_position, POSITION), (guess_propensity, PROPENSITY))
+    for guess, ours in ((guess_time, TIMESTAMP), *of_impressions, (guess_rating, RATING), (guess_event, "event")):
         found, odd = guess(events, free, f"columns.interactions.{ours}")
         free = [name for name in free if found is None or name != found.value]
         yield found, odd or (f"no {ours} in {events.name}" if found is None and ours == TIMESTAMP else "")
@@ -243,7 +262,7 @@ def _missing_tables(tables: dict[str, _Table], item_ids: pl.Series) -> Iterator[
 
 
 def _item_ids(tables: dict[str, _Table]) -> pl.Series:
-    found = [table.source.ids(table.columns[ITEM_ID]) for table in tables.values() if ITEM_ID in table.columns]
+    found = [table.source.ids(table.columns[ITEM_ID]) for name, table in tables.items() if ITEM_ID in table.columns and name != "queries"]
     return pl.concat(found).unique(maintain_order=True)
 
 

@@ -1,4 +1,4 @@
-"""Guess which columns hold times, ratings, events, pictures and texts, by their names and values."""
+"""Guess which columns hold times, ratings, labels of impressions, events, pictures and texts, by their names and values."""
 
 import os
 import re
@@ -12,16 +12,22 @@ import polars as pl
 from mmrec.data.discover.survey import Source, Survey
 from mmrec.data.discover.synonyms import is_called, words_of
 from mmrec.data.tables.aggregates import maximum, mean, minimum
-from mmrec.data.tables.columns import ReadTable
+from mmrec.data.tables.columns import Kind, ReadTable
 from mmrec.data.tables.time_units import EARLIEST, LATEST, SHEET_DAYS, YEARS
 from mmrec.errors import DataError
-from mmrec.types import RATING, TIMESTAMP
+from mmrec.types import LABEL, POSITION, PROPENSITY, RATING, TIMESTAMP
 
 SURE, LIKELY, DOUBTFUL = "sure", "likely", "please check"
 _N_CHECKED = 1_000
 _AMOUNTS = {"quantity", "qty", "count", "amount", "price", "cost", "total", "n", "menge", "anzahl", "preis", "betrag", "age", "year"}
 _TITLES = {"title", "name", "titel", "bezeichnung", "label", "headline", "nom", "nombre"}
 _LONG = 120
+_ODD = {
+    LABEL: "not one of the two values 0 and 1, or the other does not occur",
+    POSITION: "not a whole number",
+    PROPENSITY: "not a probability above 0",
+}
+"""What is wrong with a column that is named like one of ours."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,32 @@ def guess_rating(source: Source, free: Iterable[str], key: str) -> Found:
 
 def _looks_rated(values: pl.Series, n_rows: int) -> bool:
     return len(values) >= 0.95 * n_rows and minimum(values) >= 0 and maximum(values) <= 10 and 3 <= values.n_unique() <= 21
+
+
+def guess_label(source: Source, free: Iterable[str], key: str) -> Found:
+    """Guess the column that says whether an item was clicked: one with such a name that holds both 0 and 1."""
+    return _guess_called(source, free, key, LABEL, "binary", n_least=2)
+
+
+def guess_position(source: Source, free: Iterable[str], key: str) -> Found:
+    """Guess the column of positions in a list: one with such a name that holds whole numbers."""
+    return _guess_called(source, free, key, POSITION, "whole")
+
+
+def guess_propensity(source: Source, free: Iterable[str], key: str) -> Found:
+    """Guess the column of the probabilities of being shown: one with such a name that holds probabilities above 0."""
+    return _guess_called(source, free, key, PROPENSITY, "share")
+
+
+def _guess_called(source: Source, free: Iterable[str], key: str, ours: str, kind: Kind, n_least: int = 1) -> Found:
+    """Guess a column by its name, if at least 95% of its values are of a kind; `n_least` different values are required."""
+    odd = ""
+    for column in (name for name in free if is_called(name, ours)):
+        values = source.read(column, kind).frame["value"].drop_nulls()
+        if len(values) >= 0.95 * len(source) and values.n_unique() >= n_least:
+            return Guess(key, column, SURE, f"{values.n_unique():,} different values from {minimum(values):g} to {maximum(values):g}"), ""
+        odd = f"`{column}` is named like a {ours}, but `{_example(source, column)}` is {_ODD[ours]}"
+    return None, odd
 
 
 def guess_event(source: Source, free: Iterable[str], key: str) -> Found:

@@ -2,7 +2,7 @@
 
 import re
 
-from mmrec.types import ENTITY, HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID
+from mmrec.types import ENTITY, HEAD, ITEM_ID, LABEL, POSITION, PROPENSITY, QUERY, RATING, RELATION, TAIL, TIMESTAMP, USER_ID
 
 _USERS = """user uid customer cust client member visitor reviewer account buyer shopper person people profile subscriber reader listener
 viewer player guest patient student session username kunde kunden nutzer benutzer besucher käufer kaeufer mitglied cliente
@@ -17,6 +17,10 @@ WORDS = {
     TIMESTAMP: "timestamp ts time date datetime at created when unix epoch zeit zeitpunkt zeitstempel datum bestelldatum kaufdatum fecha",
     RATING: "rating star score overall grade vote bewertung sterne note punkte",
     "event": "event action behavior behaviour interaction ereignis aktion",
+    LABEL: "label click clicked clk",
+    POSITION: "position pos rank slot",
+    PROPENSITY: "propensity pscore",
+    QUERY: "query search term keyword phrase suchbegriff suchanfrage",
     HEAD: "head subject subj source src from h s",
     RELATION: "relation rel predicate pred property edge type label r p",
     TAIL: "tail object obj target dst to t o",
@@ -29,16 +33,21 @@ _BESIDE = {
     TIMESTAMP: None,
     RATING: "user value given review customer item product",
     "event": "type name kind",
+    LABEL: "is was has item user",
+    POSITION: "item display shown list",
+    PROPENSITY: "score item position",
+    QUERY: "text string words term raw user search",
     **dict.fromkeys((HEAD, RELATION, TAIL, ENTITY), f"{_IDS} entity node type"),
     "image": "path file filename url uri link src main small large front name",
 }
 """The words that may occur next to them; None: any."""
 FILE_WORDS = {
-    "interactions": """interaction rating review order purchase event click view sale transaction log history play listen rental loan basket
-    bestellung bestellungen käufe bewertung bewertungen verlauf""",
+    "interactions": """interaction impression rating review order purchase event click view sale transaction log history play listen rental
+    loan basket bestellung bestellungen käufe bewertung bewertungen verlauf""",
     "items": f"{_ITEMS} meta metadata",
     "users": _USERS,
     "triples": "triple kg graph edge fact relation knowledge ontology",
+    "queries": "query search searchlog suchanfrage",
     "item_entities": "link entity mapping map alignment align",
 }
 """The words in file names for each of our tables."""

@@ -26,17 +26,22 @@ _LETTERS = _Letters()
 
 
 def split_words(text: str) -> list[str]:
-    """The distinct words of a text, in the order of first occurrence.
+    """The distinct words of a text, in the order of first occurrence; see `all_words`."""
+    return list(dict.fromkeys(all_words(text)))
+
+
+def all_words(text: str) -> list[str]:
+    """The words of a text, in order.
 
     Words are runs of letters, marks and numbers, after NFKC normalisation and case folding. In scripts without spaces between words, every
     pair of adjacent characters is a word.
     """
-    found: dict[str, None] = {}
+    found: list[str] = []
     for run in unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS).split():
         for place, part in enumerate(_UNSPACED.split(run)):
             pairs = [part[start : start + 2] for start in range(max(1, len(part) - 1))]
-            found |= dict.fromkeys(pairs if place % 2 else [part] if part else [])
-    return list(found)
+            found += pairs if place % 2 else [part] if part else []
+    return found
 
 
 def find_words(texts: Sequence[bytes | None], min_items: int = _MIN_ITEMS) -> Words | None:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from mmrec.types import COLLABORATIVE, KG, TEXT, DatasetSpec, Features, Graph, ItemInputs, Literals, Words
+from mmrec.types import COLLABORATIVE, KG, TEXT, USER_TEXT, DatasetSpec, Features, Graph, ItemInputs, Literals, UserTexts, Words
 
 SHUFFLED, NOISE, REWIRED = "shuffled", "noise", "rewired"
 FEATURE_CHANGES = (SHUFFLED, NOISE)
@@ -59,6 +59,21 @@ def change_words(words: Words, change: str, generator: torch.Generator) -> Words
     return replace(words, indptr=indptr, indices=torch.cat(rows) if rows else words.indices)
 
 
+def change_texts(texts: tuple[str, ...], change: str, generator: torch.Generator) -> tuple[str, ...]:
+    """Change the texts of items, empty where there is none: the items that have one exchange theirs, or get one of a random item.
+
+    Raises ValueError for another change than `shuffled` and `noise`.
+    """
+    if change not in FEATURE_CHANGES:
+        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, found {change}")
+    known = torch.tensor([place for place, text in enumerate(texts) if text], dtype=torch.int64)
+    drawn = _permuted(known, generator)
+    if change == NOISE:
+        drawn = known[torch.randint(max(1, len(known)), known.shape, generator=generator)]
+    source = dict(zip(known.tolist(), drawn.tolist(), strict=True))
+    return tuple(texts[source[place]] if place in source else "" for place in range(len(texts)))
+
+
 def change_inputs(inputs: ItemInputs, change: str, generator: torch.Generator) -> ItemInputs:
     """Change the raw inputs of an encoder.
 
@@ -74,6 +89,25 @@ def change_inputs(inputs: ItemInputs, change: str, generator: torch.Generator) -
     else:
         raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, found {change}")
     return inputs.reordered(order)
+
+
+def change_user_texts(texts: UserTexts, change: str, generator: torch.Generator) -> UserTexts:
+    """Change the texts about users.
+
+    `shuffled`: the users who have a text exchange it, with those of all folds. `noise`: as for other features and inputs. Raises
+    ValueError for another change.
+    """
+    if change == NOISE:
+        inputs = texts.inputs and change_inputs(texts.inputs, change, generator)
+        return replace(texts, features=change_features(texts.features, change, generator), inputs=inputs)
+    if change != SHUFFLED:
+        raise ValueError(f"expected one of {', '.join(FEATURE_CHANGES)}, found {change}")
+    n_users = len(texts.features.present) // (1 + texts.n_folds)
+    having, users = texts.features.present[:n_users].nonzero().flatten(), torch.arange(n_users)
+    users[having] = _permuted(having, generator)
+    order = (torch.arange(1 + texts.n_folds)[:, None] * n_users + users).flatten()
+    features = Features(texts.features.values[order], texts.features.present[order], f"{texts.features.encoder}, {change}")
+    return replace(texts, features=features, inputs=texts.inputs and texts.inputs.reordered(order))
 
 
 def change_graph(graph: Graph, change: str, generator: torch.Generator) -> Graph:
@@ -125,6 +159,10 @@ def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> Dat
         if spec.graph is None:
             raise ValueError("expected a dataset with a graph, found one without")
         return replace(spec, graph=change_graph(spec.graph, change, generator))
+    if modality == USER_TEXT:
+        if spec.user_texts is None:
+            raise ValueError("expected a dataset with texts about users, found one without")
+        return replace(spec, user_texts=change_user_texts(spec.user_texts, change, generator))
     features = spec.features | {modality: change_features(spec.features[modality], change, generator)}
     inputs = dict(spec.item_inputs)
     if modality in inputs:
@@ -132,7 +170,10 @@ def change_spec(spec: DatasetSpec, modality: str, change: str, seed: int) -> Dat
     words = spec.words
     if modality == TEXT and words is not None:
         words = change_words(words, change, torch.Generator().manual_seed(seed))
-    return replace(spec, features=features, item_inputs=inputs, words=words)
+    queries = spec.queries
+    if modality == TEXT and queries is not None:
+        queries = replace(queries, item_texts=change_texts(queries.item_texts, change, torch.Generator().manual_seed(seed)))
+    return replace(spec, features=features, item_inputs=inputs, words=words, queries=queries)
 
 
 def _permuted(values: Int64[Tensor, " n"], generator: torch.Generator) -> Int64[Tensor, " n"]:

@@ -1,10 +1,11 @@
 """Read a dataset from a folder of tables, and report everything that is wrong with it at once.
 
-    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, label: 0 or 1][, position][, split: the part of a row]
+    interactions.csv   user_id, item_id[, timestamp][, rating][, event][, label: 0 or 1][, position][, propensity][, split]
     items.csv          item_id, any columns[, image: a path relative to the folder, or a URL]    (optional, like all below)
     triples.csv        head, relation, tail[, datatype: the tail is a literal][, timestamp: when it became known]; or .nt, .ttl, .graphml
     item_entities.csv  item_id, entity          (default: items are entities under their own id)
     users.csv          user_id, any columns
+    queries.csv        query, item_id[, user_id][, timestamp][, label: 0 or 1], any columns
     audio.npy, …       vectors of a modality, named in `data.features`: see `mmrec.data.folder.vectors`
 
 Each may be .csv, .tsv, .txt, .jsonl or .parquet, optionally compressed with .gz or .zst, or a folder of that name with such files, whose
@@ -21,9 +22,11 @@ from typing import NamedTuple, Unpack, cast
 
 import polars as pl
 
+from mmrec.data.folder.expected_tables import JOINED, KEYS, TABLES, WITH_OTHERS
 from mmrec.data.folder.inputs import Input, find_inputs, named_columns
 from mmrec.data.folder.item_columns import IMAGE_COLUMN, choose_image, choose_texts
 from mmrec.data.folder.quarantine import report_or_quarantine
+from mmrec.data.folder.queries import check_queries
 from mmrec.data.folder.settings import FILE, Layout, Settings, read_settings
 from mmrec.data.folder.vectors import VectorFiles, find_vectors, read_vectors
 from mmrec.data.pictures.names import find_pictures, is_pattern
@@ -43,54 +46,10 @@ from mmrec.files.locate import files_of, missing_file, user_path
 from mmrec.files.storage import sha256_file, sha256_text
 from mmrec.files.store import open_pictures
 from mmrec.files.unread_files import name_unread
-from mmrec.types import (
-    DATATYPE,
-    ENTITY,
-    EVENT,
-    HEAD,
-    ITEM_ID,
-    LABEL,
-    PARTS,
-    POSITION,
-    RATING,
-    RELATION,
-    SPLIT,
-    TAIL,
-    TIMESTAMP,
-    USER_ID,
-    Dataset,
-    Hosts,
-    ItemVectors,
-    RowCount,
-)
+from mmrec.row_count import RowCount
+from mmrec.types import ENTITY, HEAD, ITEM_ID, PARTS, SPLIT, TAIL, USER_ID, Dataset, Hosts, ItemVectors
 
-TABLES = {
-    "interactions": (
-        Column(USER_ID, "id"),
-        Column(ITEM_ID, "id"),
-        Column(TIMESTAMP, "seconds", optional=True),
-        Column(RATING, "number", optional=True),
-        Column(EVENT, "text", optional=True),
-        Column(LABEL, "binary", optional=True),
-        Column(POSITION, "whole", optional=True),
-        Column(SPLIT, "text", optional=True),
-    ),
-    "items": (Column(ITEM_ID, "id"),),
-    "triples": (
-        Column(HEAD, "id"),
-        Column(RELATION, "id"),
-        Column(TAIL, "id"),
-        Column(DATATYPE, "text", optional=True),
-        Column(TIMESTAMP, "seconds", optional=True, nullable=True),
-    ),
-    "item_entities": (Column(ITEM_ID, "id"), Column(ENTITY, "id")),
-    "users": (Column(USER_ID, "id"),),
-}
-JOINED = ((USER_ID,), (ITEM_ID,), (HEAD, TAIL, ENTITY))
-"""Groups of columns that hold the same ids."""
 ON_ERROR = ("stop", "quarantine")
-_KEYS = {"items": ITEM_ID, "item_entities": ITEM_ID, "users": USER_ID}
-"""The columns whose values must be unique."""
 
 
 def read_folder(
@@ -200,9 +159,11 @@ def read_tables(
     read = {**read, **{stem: read_stem(file, stem, problems, settings.names(stem)) for stem, file in found.items()}}
     settings.check_columns({stem: table.file.columns for stem, table in read.items()})
     opened.encoding.check_ids({stem: table.frame for stem, table in read.items()}, JOINED)
-    if "item_entities" not in read and not files:
+    if not files and not {"item_entities", "queries"} & read.keys():
         return read, {}
     known = _known_items(read)
+    if "queries" in read:
+        read["queries"] = check_queries(read["queries"], known, problems)
     if "item_entities" in read:
         read["item_entities"] = read["item_entities"].known_items(known, problems)
     vectors = {}
@@ -254,16 +215,16 @@ def check_choices(columns: Mapping[str, str | None], on_error: str) -> None:
 def read_stem(
     file: TableFile, stem: str, problems: Problems, names: Mapping[str, str], others: Sequence[Column] | None = None
 ) -> ReadTable:
-    """Read one of `TABLES` with the `others` as further columns (None: all, for items and users), and check its rows individually.
+    """Read one of `TABLES` with the `others` as further columns (None: all, for items, users and queries), and check its rows individually.
 
     Raises DataError if a column is missing, or if the table must not be empty and is.
     """
-    table = read_table(file, (*TABLES[stem], *(others or ())), problems, names, others is None and stem in ("items", "users"))
+    table = read_table(file, (*TABLES[stem], *(others or ())), problems, names, others is None and stem in WITH_OTHERS)
     if not table.n_read and stem not in ("items", "users"):
         raise no_rows(file)
     if SPLIT in table.frame.columns:
         table = known_parts_only(table, problems)
-    return table.once_each(_KEYS[stem], problems) if stem in _KEYS else table
+    return table.once_each(KEYS[stem], problems) if stem in KEYS else table
 
 
 def no_rows(file: TableFile) -> DataError:
@@ -320,6 +281,7 @@ def assemble(
         triples=triples,
         item_entities=frames.get("item_entities"),
         users=frames.get("users"),
+        queries=frames.get("queries"),
         notes=(*near_ids(frames["interactions"][USER_ID]), *near_ids(items[ITEM_ID]), *notes),
         pictures=pictures,
         further_inputs=further,

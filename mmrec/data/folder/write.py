@@ -38,6 +38,7 @@ def _write(dataset: Dataset, folder: Path) -> None:
         "triples": dataset.triples,
         "item_entities": dataset.item_entities,
         "users": dataset.users,
+        "queries": dataset.queries,
     }
     for name, table in tables.items():
         if table is not None:

@@ -19,15 +19,16 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
+from mmrec.data.folder.expected_tables import TABLES
 from mmrec.data.folder.quarantine import report_or_quarantine
-from mmrec.data.folder.read import TABLES, OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables
+from mmrec.data.folder.read import OpenedFolder, known_parts_only, make_dataset, no_rows, open_stem, read_tables
 from mmrec.data.ingest.dictionary import DictionaryEncoder, TextOrder
 from mmrec.data.ingest.output import PartWriters, write_evidence, write_settings
 from mmrec.data.ingest.spill import Sample, Spill
 from mmrec.data.ingest.stream import Stream
 from mmrec.data.interactions.filter import INTERACTIONS, Filter, Tally, keep_items
 from mmrec.data.interactions.k_core import core_items, in_core, pairs_of
-from mmrec.data.interactions.split import deduplicate
+from mmrec.data.interactions.split import distinct_rows
 from mmrec.data.interactions.split_rules import Rule, SplitTally, check_parts, split_rows
 from mmrec.data.pictures.names import is_pattern, list_pictures
 from mmrec.data.tables.columns import ReadTable
@@ -39,7 +40,8 @@ from mmrec.files.locate import is_inside
 from mmrec.files.progress import progress
 from mmrec.files.storage import sha256_text, write_folder, write_json
 from mmrec.files.store import open_pictures
-from mmrec.types import FILE_ROW, ITEM_ID, PARTS, SPLIT, USER_ID, Dataset, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import FILE_ROW, ITEM_ID, PARTS, SPLIT, USER_ID, Dataset
 
 MANIFEST = "ingest.json"
 _VERSION = 1
@@ -177,7 +179,7 @@ class Ingest:
         tally = SplitTally()
 
         def change(table: pl.DataFrame) -> pl.DataFrame:
-            once, n_removed = deduplicate(table, by=self.rule.by)
+            once, n_removed = distinct_rows(table, by=self.rule.by)
             tally.n_removed += n_removed
             return once
 

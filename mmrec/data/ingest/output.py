@@ -77,7 +77,7 @@ def _said_of(one: RawInput) -> dict[str, Any]:
 
 def write_evidence(folder: Path, dataset: Dataset) -> None:
     """Write all tables of a dataset other than the interactions, and its vectors."""
-    for name in ("items", "triples", "item_entities", "users"):
+    for name in ("items", "triples", "item_entities", "users", "queries"):
         frame = getattr(dataset, name)
         if frame is not None:
             write_parquet(folder / f"{name}.parquet", frame)

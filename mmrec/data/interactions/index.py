@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mmrec.data.tables.id_codes import distinct, positions
 from mmrec.errors import DataError, nearest
-from mmrec.types import EVENT, ITEM_ID, LABEL, POSITION, RATING, TIMESTAMP, USER_ID, Dataset, Interactions
+from mmrec.types import EVENT, ITEM_ID, LABEL, POSITION, PROPENSITY, RATING, TIMESTAMP, USER_ID, Dataset, Interactions
 
-_COLUMNS = {TIMESTAMP: (pl.Int64, 0), RATING: (pl.Float32, math.nan), LABEL: (pl.Float32, math.nan), POSITION: (pl.Int64, -1)}
+_COLUMNS = {TIMESTAMP: (pl.Int64, 0), POSITION: (pl.Int64, -1)} | dict.fromkeys((RATING, LABEL, PROPENSITY), (pl.Float32, math.nan))
 """By column, the type as a tensor and the value that encodes null; times are never null."""
 
 
@@ -77,7 +77,7 @@ class Index:
 
         Events are encoded by their position in `events`, and left out if that is empty. Raises DataError for an unknown id.
         """
-        columns = {name: frame[name] for name in (TIMESTAMP, RATING, LABEL, POSITION) if name in frame.columns}
+        columns = {name: frame[name] for name in _COLUMNS if name in frame.columns}
         tensors = {name: _tensor(column, *_COLUMNS[name]) for name, column in columns.items()}
         if self.events and EVENT in frame.columns:
             codes = positions(frame[EVENT], pl.Series(self.events, dtype=pl.String))

@@ -10,7 +10,8 @@
     given            the parts given by the publisher of the data in the column `split`
     folds            one of several consecutive blocks of the file for testing: the published folds of MovieLens-100K
 
-Every split reduces repeated (user, item) pairs to one row and keeps all other rows. Only `given` reads the column `split`, and the
+Every split reduces repeated (user, item) pairs to one row and keeps all other rows; of impressions, which have labels of 0, only rows of
+the same user, item, time and position are one (`distinct_rows`). Only `given` reads the column `split`, and the
 resulting tables do not contain it.
 """
 
@@ -36,7 +37,7 @@ from mmrec.data.interactions.split_rules import (
 )
 from mmrec.data.tables.id_codes import gather, text_order
 from mmrec.files.storage import sha256_frame, sha256_text
-from mmrec.types import FILE_ROW, ITEM_ID, SPLIT, TIMESTAMP, USER_ID
+from mmrec.types import FILE_ROW, ITEM_ID, LABEL, POSITION, SPLIT, TIMESTAMP, USER_ID
 
 _ROW, _KEY = "__row__", "__key__"
 
@@ -124,7 +125,7 @@ def _split(interactions: pl.DataFrame, rule: Rule) -> Split:
         interactions = interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))
     rule.check(interactions.columns)
     rule.check_rows(_OneTable(interactions))
-    rows, n_removed = deduplicate(interactions, by=rule.by)
+    rows, n_removed = distinct_rows(interactions, by=rule.by)
     tally = SplitTally(n_removed)
     (marked,) = rule.mark(_OneTable(rows), tally.odd)
     parts = split_rows(marked)
@@ -141,6 +142,23 @@ class _OneTable:
 
     def __call__(self, *columns: str) -> Iterator[pl.DataFrame]:
         yield self._rows.select(columns) if columns else self._rows
+
+
+def distinct_rows(
+    interactions: pl.DataFrame, keep: Literal["first", "last"] = "first", by: Sequence[str] = (USER_ID, ITEM_ID)
+) -> tuple[pl.DataFrame, int]:
+    """As `deduplicate`, but keep all impressions: rows of a table in which some have label 0.
+
+    Of impressions at the same time and position of the same pair, one stays, the one with the highest label; without a column of times,
+    all stay.
+    """
+    if LABEL not in interactions.columns or not (interactions[LABEL] == 0).any():
+        return deduplicate(interactions, keep, by)
+    rows = interactions if SPLIT in by else interactions.drop(SPLIT, strict=False)
+    more = [name for name in (TIMESTAMP, POSITION) if name in rows.columns]
+    rows = rows.sort(*by, *more, LABEL, descending=[False] * (len(by) + len(more)) + [True], nulls_last=True, maintain_order=True)
+    once = rows.unique([*by, *more], keep="first", maintain_order=True) if TIMESTAMP in more else rows
+    return once, len(rows) - len(once)
 
 
 def deduplicate(

@@ -23,7 +23,8 @@ from mmrec.data.tables.problems import Problems
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.files.download import download_pinned
 from mmrec.files.locate import missing_file, user_path
-from mmrec.types import HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset, Hosts, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import HEAD, ITEM_ID, RATING, RELATION, TAIL, TIMESTAMP, USER_ID, Dataset, Hosts
 
 TERMS = """\
 Amazon's reviews were collected by the McAuley Lab at UC San Diego. They are for research; reviews, texts and pictures belong to their

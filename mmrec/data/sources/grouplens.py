@@ -5,12 +5,14 @@ they are downloaded.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
 from mmrec.data.folder.read import complete_items, hash_files, row_counts
+from mmrec.data.sources.title_queries import title_queries
 from mmrec.data.tables.columns import Column, ReadTable, read_table
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problem, Problems
@@ -194,7 +196,7 @@ def _assemble(
 ) -> Dataset:
     interactions = tables["interactions"].frame
     items, unknown = complete_items(films, interactions)
-    return Dataset(
+    dataset = Dataset(
         name=name,
         root=folder,
         interactions=interactions,
@@ -205,3 +207,4 @@ def _assemble(
         content_hash=hash_files(read.file.path for read in tables.values()),
         notes=notes + unknown,
     )
+    return replace(dataset, queries=title_queries(dataset))

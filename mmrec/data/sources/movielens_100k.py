@@ -13,6 +13,7 @@ from typing import cast
 import polars as pl
 
 from mmrec.data.sources.recbole import read_recbole
+from mmrec.data.sources.title_queries import title_queries
 from mmrec.files.locate import cache_folder
 from mmrec.files.wheels import fetch_wheel
 from mmrec.types import HEAD, ITEM_ID, RELATION, TAIL, Dataset
@@ -47,7 +48,7 @@ def movielens_100k(cache: str | None = None) -> Dataset:
     title, genre, year = pl.col("movie_title").alias("title"), pl.col("class").str.replace_all(" ", ", ").alias("genre"), "release_year"
     users = cast("pl.DataFrame", dataset.users)  # this dataset has users
     items = dataset.items.select(ITEM_ID, title, genre, year)
-    return replace(
+    dataset = replace(
         dataset,
         name="movielens_100k",
         items=items,
@@ -55,6 +56,7 @@ def movielens_100k(cache: str | None = None) -> Dataset:
         text_columns=("title", "genre", year),
         users=users.with_columns(pl.col("age").cast(pl.Float64)),
     )
+    return replace(dataset, queries=title_queries(dataset))
 
 
 def _triples(items: pl.DataFrame) -> pl.DataFrame:

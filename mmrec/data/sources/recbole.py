@@ -15,10 +15,9 @@ from pathlib import Path
 
 import polars as pl
 
+from mmrec.data.folder.expected_tables import JOINED, TABLES
 from mmrec.data.folder.quarantine import report_or_quarantine
 from mmrec.data.folder.read import (
-    JOINED,
-    TABLES,
     assemble,
     check_choices,
     find_folder,
@@ -101,7 +100,7 @@ def _find_files(folder: Path, name: str) -> dict[str, Path]:
 
 
 def _read(path: Path, stem: str, theirs: Mapping[str, str], problems: Problems, limits: Limits, encoding: TextEncoding) -> ReadTable:
-    """Read one of `mmrec.data.folder.read.TABLES`; of items and users, also all other columns, by the types in their headers."""
+    """Read one of `mmrec.data.folder.expected_tables.TABLES`; of items and users, also all other columns, by the types in their headers."""
     file = open_table(path, "\t", None, limits, encoding)
     heads, types = {}, {}
     for head in file.columns:

@@ -22,7 +22,7 @@ from mmrec.data.tables.time_units import in_seconds as time_in_seconds
 from mmrec.errors import DataError, nearest
 from mmrec.types import ITEM_ID
 
-Kind = Literal["id", "text", "seconds", "number", "binary", "whole"]
+Kind = Literal["id", "text", "seconds", "number", "binary", "whole", "share"]
 _EXPECTED = {
     "id": "an id (any text, or a whole number)",
     "text": "text",
@@ -30,8 +30,9 @@ _EXPECTED = {
     "number": "a number",
     "binary": "0 or 1 (or false or true)",
     "whole": "a whole number of at least 0",
+    "share": "a probability above 0 and at most 1",
 }
-_CODES = {"id": "no-id", "text": "no-text", "seconds": "no-time", "number": "no-number", "binary": "no-label", "whole": "no-whole-number"}
+_CODES = dict(zip(_EXPECTED, ["no-id", "no-text", "no-time", "no-number", "no-label", "no-whole-number", "no-probability"], strict=True))
 _REQUIRED_VALUE = ("id", "seconds")
 _ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%dT%H:%M")
 _FIRST_INEXACT: dict[pl.DataType | type[pl.DataType], int] = {pl.Float32: 2**24}
@@ -52,7 +53,7 @@ class Column:
     id is converted to the integer that it represents, '7', if its type represents all integers of that size exactly; otherwise it is a
     problem. `text`: String or null. `seconds`: Int64, never null; other units are detected (see `mmrec.data.tables.time_units`), fractions
     are truncated, and ISO 8601 without an offset is UTC. `number`: finite Float64 or null. `binary`: Int64, 0 or 1, or null. `whole`:
-    non-negative Int64, or null.
+    non-negative Int64, or null. `share`: Float64 above 0 and at most 1, or null.
     """
 
     name: str
@@ -327,6 +328,11 @@ def _floats(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.when(values.is_finite()).then(values)
 
 
+def _shares(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    values = _floats(raw, dtype)
+    return pl.when((values > 0) & (values <= 1)).then(values)
+
+
 def _wholes(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     values = _floats(raw, dtype)
     return pl.when((values >= 0) & (values == values.floor())).then(values).cast(pl.Int64, strict=False)
@@ -391,4 +397,4 @@ def _nothing(dtype: type[pl.DataType]) -> pl.Expr:
     return pl.lit(None, dtype=dtype)
 
 
-_PARSERS = {"id": _ids, "text": _texts, "seconds": _seconds, "number": _floats, "binary": _binary, "whole": _wholes}
+_PARSERS = {"id": _ids, "text": _texts, "seconds": _seconds, "number": _floats, "binary": _binary, "whole": _wholes, "share": _shares}

@@ -17,6 +17,8 @@ REMEDIES = {
     "no-text": "write text, or nothing",
     "repeated-id": "keep one row of each id",
     "unknown-item": "name the item as the items do, or remove the row",
+    "no-query": "write the words that were searched for, or remove the row",
+    "long-query": "shorten the query, or remove the row",
     "repeated-header": "remove the line",
     "broken-quotes": "close the quotes, double those inside of a field",
     "too-many-fields": "put fields that hold the separator in quotes",

@@ -211,9 +211,8 @@ def _matrix(wide: pl.DataFrame) -> Values:
 def _mean_of_resampled(by_seed: Float64[np.ndarray, "n_seeds n"], rng: np.random.Generator) -> Float64[np.ndarray, " n"]:
     """The means of columns after each column's seeds have been resampled."""
     n_seeds, n = by_seed.shape
-    if n_seeds == 1:
-        return by_seed[0]
-    means: np.ndarray = np.take_along_axis(by_seed, rng.integers(n_seeds, size=(n_seeds, n)), axis=0).mean(axis=0)
+    resampled = by_seed if n_seeds == 1 else np.take_along_axis(by_seed, rng.integers(n_seeds, size=(n_seeds, n)), axis=0)
+    means: np.ndarray = resampled.mean(axis=0)
     return means
 
 

@@ -36,12 +36,12 @@ def counterfactuals(
 ) -> Iterator[Counterfactual]:
     """All changes of all modalities of a trained model. `build` creates an untrained copy for a changed specification."""
     content = [name for name in model.modalities if name != COLLABORATIVE]
-    for name in model.modalities if len(model.modalities) > 1 else ():
+    for name in (*(model.modalities if len(model.modalities) > 1 else ()), *model.user_modalities):
         yield Counterfactual(name, DROPPED, model.freeze(hidden=[name]))
     if COLLABORATIVE in model.modalities and len(content) > 1:
         yield Counterfactual(ALONE, DROPPED, model.freeze(hidden=content))
     weights = model.state_dict()
-    for name in content:
+    for name in (*content, *model.user_modalities):
         for change in changes_of(name):
             changed = build(change_spec(spec, name, change, seed))
             changed.load_state_dict(weights)

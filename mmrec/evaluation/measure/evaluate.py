@@ -1,7 +1,6 @@
 """Per-user metrics of a scorer, and their means and confidence intervals for a run."""
 
 import math
-from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -9,6 +8,7 @@ import polars as pl
 from jaxtyping import Float64
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.evaluation.compare.significance import mean_intervals
 from mmrec.evaluation.measure.grades import Graded, graded_columns
 from mmrec.metrics.auc import auc_of_users
 from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, Ranking, evaluate_ranking, rank_users
@@ -91,7 +91,7 @@ def intervals_of(by_seed: list[Evaluated], prefix: str, seed: int) -> dict[str, 
 
 
 def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples: int = 1000) -> dict[str, list[float]]:
-    """The 95% percentile bootstrap interval over users of each mean (Efron & Tibshirani 1993, ch. 13), with users averaged over seeds.
+    """The 95% interval over users of each mean, with users averaged over seeds; by percentile bootstrap, see `mean_intervals`.
 
     Users for whom a metric is undefined are left out.
     """
@@ -100,10 +100,12 @@ def confidence(per_user: list[pl.DataFrame], prefix: str, seed: int, n_resamples
     names, values = [name for name, any_user in zip(per_user[0].drop(USER_IDX).columns, known, strict=True) if any_user], values[:, known]
     if not len(values):
         return {}
-    rng = np.random.default_rng(seed)
-    mean = _mean_of_known if np.isnan(values).any() else partial(np.mean, axis=0)
-    resampled = [mean(values[rng.integers(len(values), size=len(values))]) for _ in range(n_resamples)]
-    low, high = np.nanquantile(resampled, [0.025, 0.975], axis=0)
+    if np.isnan(values).any():
+        rng = np.random.default_rng(seed)
+        resampled = [_mean_of_known(values[rng.integers(len(values), size=len(values))]) for _ in range(n_resamples)]
+        low, high = np.nanquantile(resampled, [0.025, 0.975], axis=0)
+    else:
+        low, high = mean_intervals(values, seed, n_resamples)
     return {f"{prefix}/{name}": [float(a), float(b)] for name, a, b in zip(names, low, high, strict=True)}
 
 

@@ -1,5 +1,6 @@
 """Write a leaderboard as Markdown, as JSON and as a self-contained HTML page."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -7,13 +8,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mmrec.charts.figures import Estimate, forest_plot
+from mmrec.charts.figures import Estimate, Line, forest_plot, line_chart
 from mmrec.evaluation.compare.leaderboard import Row, Section, describe_section
 from mmrec.evaluation.compare.pareto import ParetoView, Standing, view_standings
 from mmrec.evaluation.pages.render import render
 from mmrec.evaluation.pages.terminal import section_cells, section_header, section_markdown
 from mmrec.files.storage import write_json, write_text
 from mmrec.metrics.direction import sign
+
+_NUMBERED = re.compile(r"(\w+?)_(\d+(?:\.\d+)?)")
+"""Names of datasets that are points of a curve."""
 
 
 def write_leaderboard(folder: Path, name: str, sections: Sequence[Section], unfinished: Sequence[str]) -> None:
@@ -43,6 +47,7 @@ def write_leaderboard(folder: Path, name: str, sections: Sequence[Section], unfi
             for section in sections
         ],
         "unfinished": unfinished,
+        "curves": _curves(sections),
     }
     write_text(folder / "leaderboard.html", render("leaderboard.html.j2", context))
 
@@ -69,6 +74,26 @@ def _forest(section: Section) -> Markup:
     estimates = sorted(tested, key=lambda one: -better * one.mean)
     label = f"Difference in {section.metric} to {section.first.name}, with 95% intervals"
     return forest_plot(label, estimates, f"{section.metric}, difference to {section.first.name}")
+
+
+def _curves(sections: Sequence[Section]) -> list[tuple[str, Markup]]:
+    """For each split, the tested metric over the numbers at the end of the names of datasets, such as `percent_1` and `percent_5`.
+
+    Splits with fewer than two such datasets have no curve.
+    """
+    curves = []
+    for split in dict.fromkeys(section.split for section in sections):
+        named = [(match, one) for one in sections if one.split == split and (match := _NUMBERED.fullmatch(one.data))]
+        if len({match[1] for match, _ in named}) != 1 or len(named) < 2:
+            continue
+        points: dict[str, list[tuple[float, float]]] = {}
+        for match, section in sorted(named, key=lambda pair: float(pair[0][2])):
+            for row in section.rows:
+                points.setdefault(row.name, []).append((float(match[2]), row.values[section.metric].mean))
+        metric, what = named[0][1].metric, named[0][0][1]
+        lines = [Line(name, of_model) for name, of_model in points.items()]
+        curves.append((split, line_chart(f"{metric} by {what}, {split}", lines, what, metric)))
+    return curves
 
 
 def _pareto(section: Section) -> ParetoView | None:

@@ -3,8 +3,8 @@
 import logging
 import warnings
 from pathlib import Path
+from typing import cast
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -14,20 +14,26 @@ from mmrec.errors import ConfigError, printable
 from mmrec.experiment.encoders.tuned_pictures import make_picture_encoder
 from mmrec.experiment.settings import EncoderSettings
 from mmrec.files.storage import sha256_tensors, sha256_text, write_tensors
-from mmrec.models.recommender import Recommender, TunesEncoders
+from mmrec.models.recommender import Recommender
+from mmrec.models.tunes_encoders import TunesEncoders, check_tunes
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.nn.encoders.hidden_states import TokenRows
 from mmrec.nn.encoders.text import BertTextEncoder
 from mmrec.nn.encoders.tuned import TunedEncoder
 from mmrec.nn.encoders.tuned_network import TunedNetwork
 from mmrec.tasks.encoder_training import tuned_encoders
-from mmrec.types import IMAGE, DatasetSpec, Features, ItemInputs
+from mmrec.types import IMAGE, TEXT, DatasetSpec, Features, ItemInputs, UserTexts
 
 _log = logging.getLogger(__name__)
 
 
 def make_tuned_encoder(
-    inputs: ItemInputs, features: Features, tuning: Tuning, training: EncoderTraining | None = None, cache: Path | None = None
+    inputs: ItemInputs,
+    features: Features,
+    tuning: Tuning,
+    training: EncoderTraining | None = None,
+    cache: Path | None = None,
+    users: UserTexts | None = None,
 ) -> TunedEncoder:
     """Make a text or image encoder that is trained with a model; `FusionRecommender.tune_encoders` takes it.
 
@@ -37,6 +43,7 @@ def make_tuned_encoder(
         tuning: what is trained.
         training: how it is trained. None: the defaults.
         cache: the folder in which the states of frozen layers and decoded pictures are kept; None: they are made each time.
+        users: the texts about users, which the encoder encodes too.
 
     Raises:
         ConfigError: the encoder cannot be tuned, or a setting does not fit it.
@@ -52,8 +59,8 @@ def make_tuned_encoder(
         raise ConfigError(
             f"tune.text: expected items with different texts, all {len(having):,} are the same to {encoder.name}; leave it none"
         )
-    n_items = len(inputs.present)
-    rows = TokenRows.of(inputs.table, torch.arange(n_items) if inputs.order is None else inputs.order, inputs.present)
+    of_users = None if users is None else users.inputs
+    rows = TokenRows.joined([one for one in (inputs, of_users) if isinstance(one, TextInputs)])
     network = TunedNetwork(encoder.network(), tuning)
     limit = getattr(encoder.config, "max_position_embeddings", None)
     if network.n_prefix and limit is not None and encoder.max_length + network.n_prefix > limit:
@@ -61,7 +68,8 @@ def make_tuned_encoder(
         raise ConfigError(f"tune.n_tokens: expected at most {most} beside texts of {encoder.max_length} tokens, found {network.n_prefix}")
     if network.first is not None:
         rows = rows.through(lambda: encoder.frozen, encoder.fingerprint, network.first, cache)
-    return TunedEncoder(network, rows, features, training or EncoderTraining())
+    with_users = users if len(rows.present) > len(inputs.present) else None
+    return TunedEncoder(network, rows, features, training or EncoderTraining(), with_users)
 
 
 def add_encoders(model: Recommender, settings: EncoderSettings, spec: DatasetSpec) -> None:
@@ -70,16 +78,15 @@ def add_encoders(model: Recommender, settings: EncoderSettings, spec: DatasetSpe
     Raises:
         ConfigError: the model trains no encoders, or the data have no such input.
     """
-    if not isinstance(model, TunesEncoders):
-        key = f"tune.{next(iter(settings.tunings))}"
-        raise ConfigError(f"{key}: {type(model).__name__} does not train encoders, only model=fusion does; leave it none")
     encoders = {}
     for name, tuning in settings.tunings.items():
+        check_tunes(model, name)
         if name not in spec.item_inputs or name not in spec.features:
             what = "picture" if name == IMAGE else name
             raise ConfigError(f"tune.{name}: no item has a {what} to train on, or evidence.{name} is false; tune.{name}=none does without")
-        encoders[name] = make_tuned_encoder(spec.item_inputs[name], spec.features[name], tuning, settings.training, settings.cache)
-    model.tune_encoders(encoders)
+        users = spec.user_texts if name == TEXT else None
+        encoders[name] = make_tuned_encoder(spec.item_inputs[name], spec.features[name], tuning, settings.training, settings.cache, users)
+    cast("TunesEncoders", model).tune_encoders(encoders)
 
 
 def describe_encoders(model: Recommender) -> None:
@@ -128,9 +135,10 @@ def write_adapters(model: Recommender, folder: Path) -> None:
     """Write the trained weights of each encoder to a folder of its name, and log how many items kept their last vectors."""
     for name, encoder in tuned_encoders(model):
         modality, counts = name.rpartition(".")[2], encoder.encodings
+        what = "pictures" if modality == IMAGE else "texts"
         encoder.network.save(folder / modality)
         _log.info(
-            f"{modality} encoder: {counts.n_encoded:,} items were encoded in training steps up to the best epoch, "
+            f"{modality} encoder: {counts.n_encoded:,} {what} were encoded in training steps up to the best epoch, "
             f"{counts.n_kept:,} kept their last vectors; its weights: {folder / modality}"
         )
 
@@ -150,8 +158,9 @@ def _read(path: Path, encoder: TunedEncoder) -> Tensor | None:
         return None
     try:
         values = load_file(path)["values"]
-        if values.shape != encoder.frozen.shape or not values.isfinite().all():
-            raise ValueError(f"expected finite numbers of shape {list(encoder.frozen.shape)}, found shape {list(values.shape)}")
+        shape = [encoder.n_catalogue, encoder.frozen.shape[1]]
+        if list(values.shape) != shape or not values.isfinite().all():
+            raise ValueError(f"expected finite numbers of shape {shape}, found shape {list(values.shape)}")
         return values
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         warnings.warn(printable(f"{path}: damaged features of a tuned encoder dropped ({error}); they are computed again"), stacklevel=3)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import polars as pl
 import torch
@@ -14,15 +14,22 @@ from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.tables.id_codes import positions
 from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.experiment.run.item_content import RunContent
 from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
-from mmrec.experiment.run_folder.files import PARTS, RATING_HEAD, read_entry, read_table
+from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
+from mmrec.models.recommender import TrainedScorer
+from mmrec.nn.heads.click import click_head_from
 from mmrec.nn.heads.rating import head_from
-from mmrec.types import ITEM_ID, USER_ID
+from mmrec.rerank.chain import Reranking, rerank_scores, rows_of_users
+from mmrec.types import ITEM_ID, QUERY, USER_ID
+
+if TYPE_CHECKING:
+    from mmrec.experiment.run.search import RunSearch
 
 Ids = str | int | Sequence[str] | Sequence[int] | pl.Series
 """One or several ids."""
@@ -85,6 +92,7 @@ class Run:
         exclude_seen: bool = True,
         candidates: Ids | None = None,
         histories: Sequence[Sequence[str]] | None = None,
+        rerank: Reranking | None = None,
     ) -> pl.DataFrame:
         """Recommend the top-k items for users.
 
@@ -95,26 +103,30 @@ class Run:
             candidates: the items to rank; None for all items.
             histories: the items of users outside the run, oldest first. Without `user_ids`, their users are named by position, `"0"`,
                 `"1"`, …
+            rerank: a method of `mmrec.rerank` that chooses among the best items, such as `mmrec.rerank.DPP(trade_off=0.3)`, or several
+                of which each takes the list of the one before. The history of a user is that of the training part, or the given one.
 
         Returns:
-            A table `user_id, rank, item_id, score`, best first; ties are in the order of the run's items.
+            A table `user_id, rank, item_id, score`, best first; ties are in the order of the run's items. Scores are those of the model.
 
         Raises:
             DataError: a user or item is not in the run.
-            ConfigError: `k` is below 1, or the model cannot score `histories`.
+            ConfigError: `k` is below 1, the model cannot score `histories`, or the items lack what `rerank` needs.
         """
         if k < 1:
             raise ConfigError(f"k: expected at least 1, found {k}")
         inside = None if candidates is None else self._mask(self._item_idx(candidates, "candidates"))
         if histories is not None:
-            return self._recommend_to_histories(histories, user_ids, k, exclude_seen, inside)
+            return self._recommend_to_histories(histories, user_ids, k, exclude_seen, inside, rerank)
         names = self.users[USER_ID] if user_ids is None else as_ids(user_ids)
         seen = self._seen if exclude_seen else None  # before the users are looked up, since it says which table of the run is damaged
         user_idx, scorer = self._user_idx(names), self._scorers.of_users()
         tables = []
         for rows in self._batches(len(names)):
             scores = scorer.score_users(user_idx[rows])
-            tables.append(self._best(names[rows.tolist()], scores, None if seen is None else seen.rows(user_idx[rows]), inside, k))
+            scores = _masked(scores, None if seen is None else seen.rows(user_idx[rows]), inside)
+            history = rows_of_users(self.train, user_idx[rows]) if rerank else None
+            tables.append(self._best(names[rows.tolist()], scores, k, rerank, history))
         return pl.concat(tables)
 
     def similar(self, item_ids: Ids, k: int = 10) -> pl.DataFrame:
@@ -141,7 +153,7 @@ class Run:
         for rows in self._batches(len(names)):
             scores = similar_items(self._scorers.of_users(), asked[rows], len(self.users), _MAX_SCORES)
             scores[torch.arange(len(rows)), asked[rows]] = -torch.inf
-            tables.append(self._table(names[rows.tolist()], scores, k).rename({ITEM_ID: "neighbour_id", USER_ID: ITEM_ID}))
+            tables.append(self._best(names[rows.tolist()], scores, k).rename({ITEM_ID: "neighbour_id", USER_ID: ITEM_ID}))
         return pl.concat(tables)
 
     def score(self, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
@@ -191,8 +203,59 @@ class Run:
             found = {"rating": head.expected(scores).numpy(), "deviation": head.deviation(scores).numpy()}
         return scored.drop("score").with_columns(**found)
 
+    def click_probability(self, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
+        """Return the predicted probabilities of clicks for all pairs of some users and items: `user_id, item_id, probability`.
+
+        They are those of items shown at the first position of the training data, user after user.
+
+        Args:
+            user_ids: users of the run.
+            item_ids: items of the run.
+
+        Raises:
+            DataError: for a user or an item that the run does not know.
+            ConfigError: if the run was not trained with `task=click`.
+        """
+        path = self.folder / CLICK_HEAD
+        if not path.is_file():
+            raise ConfigError(f"{self.folder}: its model does not predict clicks; `mmrec train task=click` trains one that does")
+        head = click_head_from(read_json(path))
+        scored = self.score(user_ids, item_ids)
+        with torch.no_grad():
+            found = head.calibrated(torch.from_numpy(scored["score"].to_numpy(writable=True))).sigmoid()
+        return scored.drop("score").with_columns(probability=found.numpy())
+
+    def search(self, query: str | Sequence[str] | None = None, k: int = 10, image: str | Path | None = None) -> pl.DataFrame:
+        """Find the top-k items for search queries, or the items that look most like a picture.
+
+        Args:
+            query: one or several queries.
+            k: the maximal number of items per query.
+            image: instead of `query`, the file of a picture.
+
+        Returns:
+            A table `query, rank, item_id, score`, best first; ties are in the order of the run's items.
+
+        Raises:
+            ConfigError: the run was not trained with `task=search`, or has no pictures; or a query is blank, too long, or has no known
+                word; or the file is not a picture.
+        """
+        if k < 1:
+            raise ConfigError(f"k: expected at least 1, found {k}")
+        if (query is None) == (image is None):
+            raise ConfigError("search: expected a query or a picture")
+        names = as_ids(str(image) if query is None else query)
+        scores = self._search.score_texts(names.to_list()) if image is None else self._search.score_picture(image)
+        return self._best(names, scores, k).rename({USER_ID: QUERY})
+
     def _recommend_to_histories(
-        self, histories: Sequence[Sequence[str]], user_ids: Ids | None, k: int, exclude_seen: bool, inside: Bool[Tensor, " n_items"] | None
+        self,
+        histories: Sequence[Sequence[str]],
+        user_ids: Ids | None,
+        k: int,
+        exclude_seen: bool,
+        inside: Bool[Tensor, " n_items"] | None,
+        rerank: Reranking | None,
     ) -> pl.DataFrame:
         names = pl.Series(USER_ID, [str(n) for n in range(len(histories))], pl.String) if user_ids is None else as_ids(user_ids)
         if len(names) != len(histories):
@@ -203,28 +266,28 @@ class Run:
         tables, scorer = [empty_table(USER_ID, ITEM_ID)], self._scorers.of_histories()
         for rows in self._batches(len(names)):
             given = Histories.from_lists([owned[row] for row in rows.tolist()])
-            seen = given.matrix(len(self.items)).rows(torch.arange(len(rows))) if exclude_seen else None
-            tables.append(self._best(names[rows.tolist()], scorer.score_histories(given), seen, inside, k))
+            history = given.matrix(len(self.items))
+            scores = _masked(scorer.score_histories(given), history.rows(torch.arange(len(rows))) if exclude_seen else None, inside)
+            tables.append(self._best(names[rows.tolist()], scores, k, rerank, history))
         return pl.concat(tables)
 
     def _best(
         self,
         names: pl.Series,
         scores: Float[Tensor, "batch n_items"],
-        seen: tuple[Tensor, Tensor] | None,
-        inside: Bool[Tensor, " n_items"] | None,
         k: int,
+        rerank: Reranking | None = None,
+        history: InteractionMatrix | None = None,
     ) -> pl.DataFrame:
-        """The k best items of each row that are unseen and among the candidates `inside`."""
-        if seen is not None:
-            scores[seen] = -torch.inf
-        if inside is not None:
-            scores[:, ~inside] = -torch.inf
-        return self._table(names, scores, k)
+        """The k best items of each row, without items of score -inf; `names` are the names of the rows.
 
-    def _table(self, names: pl.Series, scores: Float[Tensor, "batch n_items"], k: int) -> pl.DataFrame:
-        """The k best items of each row, without items of score -inf; `names` are the names of the rows."""
-        values, items = top_k(scores, min(k, scores.shape[1]))
+        With `rerank`, chosen among the best ones, given what the rows had before.
+        """
+        k = min(k, scores.shape[1])
+        if not rerank or history is None:
+            values, items = top_k(scores, k)
+        else:
+            values, items = rerank_scores(rerank, scores, history, self.content, k)
         row, place = (values > -torch.inf).nonzero().unbind(1)
         return pl.DataFrame(
             {
@@ -236,17 +299,41 @@ class Run:
         )
 
     @cached_property
+    def _search(self) -> "RunSearch":
+        from mmrec.experiment.run.search import RunSearch  # imports bm25s and the models of search
+
+        with convert_file_errors(self.folder):
+            return RunSearch(self.folder, self._saved, len(self.items))
+
+    @cached_property
     def _scorers(self) -> RunScorers:
         return RunScorers(self.folder, self._saved, len(self.users), len(self.items))
 
+    @property
+    def scorer(self) -> TrainedScorer:
+        """The scorer of the users of the run."""
+        return self._scorers.of_users()
+
+    @cached_property
+    def content(self) -> RunContent:
+        """Vectors and categories of the items, which methods of `mmrec.rerank` use; read from the data of the run when needed."""
+        return RunContent(self.folder, self._saved, self._scorers, self.items[ITEM_ID])
+
+    @cached_property
+    def train(self) -> InteractionMatrix:
+        """The interactions of the training part."""
+        return self.interactions("train")
+
     @cached_property
     def _seen(self) -> InteractionMatrix:
-        """The interactions of all parts of the run."""
-        parts = pl.concat(
-            [read_table(self.folder / "split" / f"{part}.parquet", USER_ID, ITEM_ID).select(USER_ID, ITEM_ID) for part in PARTS]
-        )
-        users = _found(parts[USER_ID], self.users[USER_ID], f"{self.folder / 'split'} has other users than users.parquet")
-        items = _found(parts[ITEM_ID], self.items[ITEM_ID], f"{self.folder / 'split'} has other items than items.parquet")
+        return self.interactions(*PARTS)
+
+    def interactions(self, *parts: str) -> InteractionMatrix:
+        """The interactions of some parts of the split: `train`, `valid`, `test`."""
+        tables = [read_table(self.folder / "split" / f"{part}.parquet", USER_ID, ITEM_ID).select(USER_ID, ITEM_ID) for part in parts]
+        rows = pl.concat(tables)
+        users = _found(rows[USER_ID], self.users[USER_ID], f"{self.folder / 'split'} has other users than users.parquet")
+        items = _found(rows[ITEM_ID], self.items[ITEM_ID], f"{self.folder / 'split'} has other items than items.parquet")
         return InteractionMatrix.from_pairs(users, items, len(self.users), len(self.items))
 
     def _batches(self, n: int) -> Iterator[Int64[Tensor, " batch"]]:
@@ -262,6 +349,17 @@ class Run:
         inside = torch.zeros(len(self.items), dtype=torch.bool)
         inside[item_idx] = True
         return inside
+
+
+def _masked(
+    scores: Float[Tensor, "batch n_items"], seen: tuple[Tensor, Tensor] | None, inside: Bool[Tensor, " n_items"] | None
+) -> Float[Tensor, "batch n_items"]:
+    """The scores with -inf for items that are seen or not among the candidates `inside`, in place."""
+    if seen is not None:
+        scores[seen] = -torch.inf
+    if inside is not None:
+        scores[:, ~inside] = -torch.inf
+    return scores
 
 
 def as_ids(ids: Any) -> pl.Series:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
-from mmrec.experiment.run_folder.files import read_vectors
+from mmrec.experiment.run_folder.files import SEARCH, read_vectors
 from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
@@ -76,6 +76,8 @@ class RunScorers:
         if has_vectors:
             users, items = read_vectors(self.run_dir, self.n_users, self.n_items)
             return FrozenScorer(users, items, items.new_zeros(len(items), 0))
+        if (self.run_dir / SEARCH).is_file():
+            raise ConfigError(f"{self.run_dir}: its model answers search queries instead of recommending; use `search`")
         from mmrec.experiment.run_folder.models import open_scorer  # imports lightning
 
         return open_scorer(self.run_dir, self.saved.training(self.run_dir))

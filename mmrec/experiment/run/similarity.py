@@ -5,9 +5,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.models.recommender import TrainedScorer
+from mmrec.types import Features
 
 _LEAST_SHARE = 1e-6
 """Standard deviations below this fraction of the largest one are regarded as rounding errors."""
+_MAX_USERS = 1024
 
 
 def similar_items(scorer: TrainedScorer, asked: Int64[Tensor, " n"], n_users: int, max_scores: int) -> Float[Tensor, "n n_items"]:
@@ -34,6 +36,25 @@ def similar_items(scorer: TrainedScorer, asked: Int64[Tensor, " n"], n_users: in
     correlation = products / (deviations[asked][:, None] * deviations).clamp(min=torch.finfo(torch.float64).tiny)
     varies = (deviations > floor) & (deviations[asked][:, None] > floor)
     return torch.where(varies, correlation, -torch.inf).float()
+
+
+def score_features(scorer: TrainedScorer, n_users: int) -> Features:
+    """Vectors of items whose cosines are the similarities of `similar_items`; absent for items with constant scores.
+
+    Args:
+        scorer: a trained model. If it has no vectors, the scores of at most 1,024 users are used, evenly spaced in their random order.
+        n_users: the number of users of the model.
+    """
+    if vectors := scorer.vectors():
+        centred = (vectors.users - vectors.users.mean(dim=0)).double()
+        values, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
+        found = vectors.items.double() @ (directions * values.clamp(min=0).sqrt())
+    else:
+        users = torch.linspace(0, n_users - 1, min(n_users, _MAX_USERS)).long()
+        scores = scorer.score_users(users).double()
+        found = (scores - scores.mean(dim=0)).T / len(users) ** 0.5
+    deviations = found.square().sum(dim=1).sqrt()
+    return Features(found.float(), deviations > _LEAST_SHARE * deviations.max(), "scores")
 
 
 def _moments(

@@ -17,8 +17,12 @@ from mmrec.type_hints import fits
 from mmrec.types import ITEM_ID, USER_ID
 
 PARTS = ("train", "valid", "test")
+SEARCH = "search.json"
+"""Of a model that answers search queries: its kind and encoders, see `mmrec.experiment.run_folder.search`."""
 RATING_HEAD = "rating_head.json"
 """Of a model of ratings: what its scores stand for, see `mmrec.nn.heads.rating`."""
+CLICK_HEAD = "click_head.json"
+"""Likewise of a model of clicks, see `mmrec.nn.heads.click`."""
 
 
 def checkpoint_folder(run_dir: Path, seed: int) -> Path:

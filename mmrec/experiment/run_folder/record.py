@@ -26,10 +26,11 @@ from mmrec.evaluation.measure.slices import compare_slices, make_groups, slices
 from mmrec.evaluation.measure.user_groups import sliced_columns, user_groups
 from mmrec.evaluation.pages.terminal import SweepRun
 from mmrec.experiment.evidence import Evidence
-from mmrec.experiment.run_folder.files import RATING_HEAD
+from mmrec.experiment.run_folder.files import CLICK_HEAD, RATING_HEAD
 from mmrec.experiment.settings import TrainSettings
 from mmrec.files.storage import read_json, write_json, write_parquet, write_tensors
 from mmrec.metrics.full_ranking import Evaluated
+from mmrec.models.click.predictor import ClickPredictor
 from mmrec.models.rating.predictor import RatingPredictor
 from mmrec.models.recommender import Recommender
 from mmrec.types import ITEM_ID, USER_ID, USER_IDX
@@ -175,7 +176,7 @@ def _describe_rows(first: Mapping[str, Evaluated], train: InteractionMatrix, evi
 
 
 def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
-    """Write the files for recommending: attention.parquet, vectors and the head of ratings if the model has them, and ids and titles.
+    """Write the files for recommending: attention.parquet, vectors and the head of ratings or clicks if it has them, and ids and titles.
 
     The table of users also has the columns for slices. Returns whether the model has vectors.
     """
@@ -183,6 +184,8 @@ def write_model(run_dir: Path, evidence: Evidence, model: Recommender) -> bool:
     vectors = scorer.vectors()
     if isinstance(scorer, RatingPredictor):
         write_json(run_dir / RATING_HEAD, scorer.head.describe())
+    if isinstance(scorer, ClickPredictor):
+        write_json(run_dir / CLICK_HEAD, scorer.head.describe())
     if vectors and model.modalities:
         item, modality = cast("Tensor", model.present).nonzero().unbind(1)
         mass = {

@@ -50,7 +50,8 @@ def _key(settings: dict[str, Any], search: Search, spec: DatasetSpec, valid: Hel
     text = json.dumps([version("mmrec"), VERSION, *sampler, settings, search, metric, spec.n_users, spec.n_items], sort_keys=True)
     tensors = {"user_idx": spec.train.user_idx, "item_idx": spec.train.item_idx, "timestamp": spec.train.timestamp}
     if isinstance(valid, TaskRows):
-        tensors |= {"rating": spec.train.rating} | {f"valid_{name}": values for name, values in valid.tensors().items()}
+        tensors |= {name: getattr(spec.train, name) for name in ("rating", "label", "position")}
+        tensors |= {f"valid_{name}": values for name, values in valid.tensors().items()}
     else:
         tensors |= {"valid_indptr": valid.positives.indptr, "valid_indices": valid.positives.indices}
     reads_all = '"sources"' in text or '"modality"' in text

@@ -1,7 +1,7 @@
 """SASRec: predict the next item from the sequence of a user's latest items."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -95,15 +95,35 @@ class SASRec(GradientRecommender):
         row = torch.arange(len(target), device=target.device)
         return sampled_softmax(positive, row, states @ items.index_select(0, pool).T, pool != target[:, None], temperature=1.0)
 
+    def score_next(self, events: Int64[Tensor, " n_events"], windows: Windows) -> Float[Tensor, "n n_items"]:
+        """The scores of all items after each window."""
+        last = torch.arange(len(windows.start), device=events.device), windows.length - 1
+        states: Tensor = self.transformer(read(events, windows))[last]
+        return states @ self.transformer.items.weight.T
+
     def freeze(self, hidden: Collection[str] = ()) -> "SequenceScorer":
         self.eval()
         return SequenceScorer(self)
 
 
-class SequenceScorer(TrainedScorer):
-    """Scores by the state after a user's latest events. It uses the current weights of the model at each call."""
+class SequenceModel(Protocol):
+    """A model that scores all items after a window of events."""
 
-    def __init__(self, model: SASRec) -> None:
+    max_length: int
+    indptr: Tensor
+    events: Tensor
+    n_events: Tensor
+
+    def score_next(self, events: Int64[Tensor, " n_events"], windows: Windows) -> Float[Tensor, "n n_items"]: ...
+
+
+class SequenceScorer(TrainedScorer):
+    """Scores what comes after a user's latest events. It uses the current weights of the model at each call.
+
+    Users without history get popular items, and items without training interactions are ranked last.
+    """
+
+    def __init__(self, model: SequenceModel) -> None:
         self.model = model
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
@@ -118,14 +138,12 @@ class SequenceScorer(TrainedScorer):
 
     @torch.no_grad()
     def _score(self, indptr: Int64[Tensor, " n"], events: Int64[Tensor, " m"], user_idx: Int64[Tensor, " k"]) -> Float[Tensor, "k n_items"]:
-        transformer, n_events = self.model.transformer, self.model.n_events
+        n_events = self.model.n_events
         scores = n_events.float().repeat(len(user_idx), 1)
         windows = latest(indptr, user_idx.to(indptr.device), self.model.max_length)
         known = (windows.length > 0).nonzero().flatten()
         for place in known.split(_SCORED_AT_A_TIME) if len(known) else ():
-            some = Windows(*(part[place] for part in windows))
-            states = transformer(read(events, some))[torch.arange(len(place), device=place.device), some.length - 1]
-            scores[place] = (states @ transformer.items.weight.T).float()
+            scores[place] = self.model.score_next(events, Windows(*(part[place] for part in windows))).float()
         return put_last(scores, n_events == 0)
 
 

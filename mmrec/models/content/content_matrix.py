@@ -115,6 +115,32 @@ def _neighbours(graph: Graph) -> csr_matrix:
     return reached @ diags((_n_items_of(reached) > 1).astype(np.float32))
 
 
+def reached_entities(spec: DatasetSpec, n_hops: int = 2) -> csr_matrix:
+    """The entities within some hops of each item's own entity that are no items, weighted as graph neighbours, in rows of length 1 or 0.
+
+    Raises LackingData without a graph, or if no training item reaches any.
+    """
+    known, graph = occurring(spec.train.item_idx, spec.n_items), spec.graph
+    if graph is None:
+        raise LackingData("the data have no graph")
+    ends = torch.cat([graph.edge_index, graph.edge_index.flip(0)], dim=1).numpy()
+    ones = np.ones(ends.shape[1], dtype=np.float32)
+    edges = csr_matrix((ones, (ends[0], ends[1])), shape=(graph.n_entities, graph.n_entities))
+    is_open = np.ones(graph.n_entities, dtype=np.float32)
+    is_open[graph.item_entity[graph.item_entity >= 0].numpy()] = 0.0
+    edges = edges @ diags(is_open)  # paths do not lead through other items
+    inside = (graph.item_entity >= 0).numpy().astype(np.float32)
+    near = diags(inside) @ edges[graph.item_entity.clamp(min=0).numpy()]
+    reached = near
+    for _ in range(1, n_hops):
+        near = near @ edges
+        reached = reached + near
+    block = _inverse_frequency(reached, known)
+    if not (_lengths(block)[known.numpy()] > 0).any():
+        raise LackingData("no training item is related to an entity in the graph")
+    return _scaled(block, _inverse(_lengths(block)))
+
+
 def _n_items_of(matrix: csr_matrix) -> np.ndarray:
     """The number of rows with an entry in each column."""
     return np.asarray((matrix > 0).sum(axis=0)).ravel()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import torch
@@ -12,10 +13,13 @@ from torch import Tensor, nn
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.fold_in import mean_for_new, sums_of_items
+from mmrec.models.fold_in import FoldInByRegression, mean_for_new, sums_of_items
+from mmrec.models.multimodal.history_scores import score_with_history as score_with_history
+from mmrec.models.multimodal.linear_part import join_predicted
+from mmrec.models.multimodal.user_part import UserPart
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.priors.new_items import Predicted
-from mmrec.models.recommender import Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
+from mmrec.models.recommender import OPTIONAL, Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -25,7 +29,7 @@ from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.item_features import standardize
 from mmrec.nn.look_up import rows_of
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
-from mmrec.types import COLLABORATIVE, KG, DatasetSpec
+from mmrec.types import COLLABORATIVE, IMAGE, KG, TEXT, USER_TEXT, DatasetSpec
 
 _BIAS_SCALE = 0.15
 """The scale of the logarithm of popularity: with it, the softmax of item biases at the temperature of conf/loss/ is the popularity."""
@@ -71,6 +75,9 @@ class FusionRecommender(MixedRecommender):
     `trend`, the recent popularity, with weights chosen on the validation part (`Weights`). Users without training interactions are
     represented by the average user.
 
+    With texts about users (`spec.user_texts`), a linear projection of the user's text is added to `h`; an item is predicted from the text
+    that does not name it. Of users given by histories, the projection is predicted by ridge regression.
+
     New items are represented by content alone, and are compared with users represented by the content of their items. Their linear vectors
     are predicted from content by ridge regression (`mmrec.models.priors.new_items`).
 
@@ -92,6 +99,8 @@ class FusionRecommender(MixedRecommender):
 
     is_history_based = True
     ranks_new_items = True
+    user_texts = OPTIONAL
+    tuned_modalities = (TEXT, IMAGE)
     parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend")
     later_state = {"open": True, "mixture_of_new": 0.0, "sees_new_by_content": False}  # noqa: RUF012
     linear_users: Float[Tensor, "n_users rank"]
@@ -136,6 +145,8 @@ class FusionRecommender(MixedRecommender):
                 for name, features in spec.features.items()
             }
         )
+        self.user_part = None if spec.user_texts is None else UserPart(spec, spec.user_texts, embedding_dim, feature)
+        self.user_modalities = () if spec.user_texts is None else (USER_TEXT,)
         self.history = CsrBuffer(_history(spec))
         self.bias = nn.Parameter(_popularity(spec)) if backbone else None
         self.content_bias = nn.Linear(embedding_dim, 1, bias=False)
@@ -177,32 +188,44 @@ class FusionRecommender(MixedRecommender):
         return tuple(present)
 
     def tokens(
-        self, item_idx: Int64[Tensor, " n"] | None = None, generator: torch.Generator | None = None
+        self, item_idx: Int64[Tensor, " n"] | None = None, encoded: Mapping[str, Tensor] = MappingProxyType({})
     ) -> Float[Tensor, "n modalities dim"]:
         """The tokens of the given items, or of all, in the order of `modalities`; absent tokens have arbitrary values.
 
-        With a `generator`, encoders are trained on these items, or on those of them that it selects.
+        In training, `encoded` has the vectors of the items by encoders that are trained.
         """
         tokens = [rows_of(self.backbone.items(), item_idx)] if self.backbone else []
-        tokens += [projection(self._features(name, item_idx, generator)) for name, projection in self.projections.items()]
+        for name, projection in self.projections.items():
+            tokens.append(projection(encoded[name] if name in encoded else self._features(name, item_idx)))
         if self.kg_encoder:
             tokens.append(rows_of(self.kg_encoder(), rows_of(self.item_entity, item_idx)))
         return torch.stack([token.float() for token in tokens], dim=1)
 
-    def _features(self, name: str, item_idx: Int64[Tensor, " n"] | None, generator: torch.Generator | None) -> Float[Tensor, "n dim"]:
+    def _features(self, name: str, item_idx: Int64[Tensor, " n"] | None) -> Float[Tensor, "n dim"]:
         if name not in self.encoders:
             return rows_of(getattr(self, f"features_{name}"), item_idx)
-        encoder = cast("TunedEncoder", self.encoders[name])
-        return rows_of(encoder.catalogue(), item_idx) if generator is None else encoder(item_idx, self.known_items, generator)
+        return rows_of(cast("TunedEncoder", self.encoders[name]).catalogue()[: len(self.known_items)], item_idx)
+
+    def _train_encoders(self, batch: TrainBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        """The vectors of the items of a batch, or of those that the generator selects, and of the texts about its users."""
+        found = {}
+        for name, encoder in cast("dict[str, TunedEncoder]", dict(self.encoders.items())).items():
+            if name == TEXT and self.user_part is not None and encoder.n_catalogue > len(self.known_items):
+                vectors = self.user_part.vectors
+                rows = vectors.folds(batch.user_idx).flatten()
+                found[name], found[USER_TEXT] = vectors.encode(encoder, batch.distinct, rows, self.known_items, generator)
+            else:
+                found[name] = encoder(batch.distinct, self.known_items, generator)
+        return found
 
     def encode(
         self,
         visible: Bool[Tensor, "n_items modalities"] | None = None,
         item_idx: Int64[Tensor, " n"] | None = None,
-        generator: torch.Generator | None = None,
+        encoded: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> Encoded:
         """Encode the given distinct items, or the whole catalogue, from their present tokens, restricted to `visible` ones if given."""
-        tokens = self.tokens(item_idx, generator)
+        tokens = self.tokens(item_idx, encoded)
         present = rows_of(self.present if visible is None else self.present & visible, item_idx)
         items, attention = self.fusion(tokens, present)
         bias = self.content_bias(items).squeeze(1)
@@ -229,8 +252,12 @@ class FusionRecommender(MixedRecommender):
         return torch.tensor([name != COLLABORATIVE for name in self.modalities], device=self.present.device)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
-        encoded = self.encode(self.draw_visible(generator), batch.distinct, generator)
+        visible, trained = self.draw_visible(generator), self._train_encoders(batch, generator)
+        encoded = self.encode(visible, batch.distinct, trained)
         positive, negative = score_with_history(encoded.items, encoded.bias.float(), batch.renumbered(), self.history_dropout)
+        if self.user_part is not None:
+            of_positive, of_negative = self.user_part.scores(batch, encoded.items, trained.get(USER_TEXT))
+            positive, negative = positive + of_positive, negative + of_negative
         return TrainScores(positive, negative, positive.new_zeros(()))
 
     @property
@@ -270,13 +297,13 @@ class FusionRecommender(MixedRecommender):
         self.eval()
         is_open = self.open if closed is None else self._open_without(closed)
         visible = is_open & torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
-        views = self._views(visible)
+        views = self._views(visible, None if USER_TEXT in hidden else self._told())
         kept = float(COLLABORATIVE not in hidden)
-        linear = _beside(self.linear_items, self._predicted(hidden), self.known_items)
+        linear = join_predicted(self.linear_items, self._predicted(hidden), self.known_items)
 
         def fold_in(histories: Histories) -> tuple[Tensor, Tensor]:
             owned = histories.matrix(len(self.known_items))
-            fused = torch.cat([view.fold_in(owned) for view in views], dim=1)
+            fused = torch.cat([view.fold_in(histories) for view in views], dim=1)
             return fused, linear.users(sums_of_items(owned, self.linear_of_items))
 
         return Parts(
@@ -291,15 +318,25 @@ class FusionRecommender(MixedRecommender):
             fold_in,
         )
 
-    def _views(self, visible: Bool[Tensor, "2 modalities"]) -> list["_View"]:
+    def _told(self) -> Float[Tensor, "n_users dim"] | None:
+        """What the texts about users add to their vectors."""
+        if self.user_part is None:
+            return None
+        encoder, n_items = cast("TunedEncoder | None", dict(self.encoders.items()).get(TEXT)), len(self.known_items)
+        is_tuned = encoder is not None and encoder.n_catalogue > n_items
+        return self.user_part.of_users(encoder.catalogue()[n_items:] if encoder is not None and is_tuned else None)
+
+    def _views(self, visible: Bool[Tensor, "2 modalities"], told: Float[Tensor, "n_users dim"] | None) -> list["_View"]:
         """One view of all items with all visible tokens; or one of known items, and one of new items by content alone."""
         is_content = self._is_content()
         has_content = (self.present & is_content)[~self.known_items].any()
         if not (self.sees_new_by_content and has_content):
-            return [self._view(visible[(~self.known_items).long()], torch.ones_like(self.known_items))]
-        return [self._view(visible[0], self.known_items), self._view(visible[1] & is_content, ~self.known_items)]
+            return [self._view(visible[(~self.known_items).long()], torch.ones_like(self.known_items), told)]
+        return [self._view(visible[0], self.known_items, told), self._view(visible[1] & is_content, ~self.known_items, told)]
 
-    def _view(self, visible: Bool[Tensor, "*n_items modalities"], scored: Bool[Tensor, " n_items"]) -> "_View":
+    def _view(
+        self, visible: Bool[Tensor, "*n_items modalities"], scored: Bool[Tensor, " n_items"], told: Float[Tensor, "n_users dim"] | None
+    ) -> "_View":
         """Users and items represented by visible tokens; items that are not `scored` get zero vectors."""
         encoded = self.encode(visible.expand_as(self.present))
         vectors = encoded.items.float()
@@ -307,12 +344,14 @@ class FusionRecommender(MixedRecommender):
             liked = F.normalize(self.history.matrix @ vectors, dim=1)
         liked = mean_for_new(liked, self.known_users)
         items, average = torch.cat([F.normalize(vectors, dim=1), encoded.bias.float()[:, None]], dim=1), liked[self.known_users].mean(dim=0)
+        predict = None if told is None else FoldInByRegression(told, vectors, self.train_interactions)
 
-        def fold_in(owned: InteractionMatrix) -> Tensor:
+        def fold_in(histories: Histories) -> Tensor:
+            owned = histories.matrix(len(self.known_items))
             theirs = torch.where(owned.degree[:, None] > 0, F.normalize(sums_of_items(owned, vectors), dim=1), average)
-            return _to_score(theirs, items)
+            return _to_score(theirs if predict is None else theirs + predict(histories), items)
 
-        of_scored = scored[:, None].float()
+        of_scored, liked = scored[:, None].float(), liked if told is None else liked + told
         return _View(_to_score(liked, items), items * of_scored, encoded.attention.float() * of_scored, fold_in)
 
     def _predicted(self, hidden: Collection[str]) -> Float[Tensor, "n_items rank_or_0"]:
@@ -335,53 +374,12 @@ class _View(NamedTuple):
     users: Float[Tensor, "n_users dim_plus_1"]
     items: Float[Tensor, "n_items dim_plus_1"]
     attention: Float[Tensor, "n_items modalities"]
-    fold_in: Callable[[InteractionMatrix], Tensor]
-
-
-class _Linear(NamedTuple):
-    """The linear part: item vectors, and the function that maps user vectors to those that are multiplied with them."""
-
-    items: Float[Tensor, "n_items dim"]
-    users: Callable[[Tensor], Tensor]
-
-
-def _beside(
-    items: Float[Tensor, "n_items rank"], predicted: Float[Tensor, "n_items rank_or_0"], known: Bool[Tensor, " n_items"]
-) -> _Linear:
-    """Concatenate the vectors of known items and, in separate dimensions, the predicted vectors of new ones, each with unit deviation."""
-    if predicted.shape[1] == 0:
-        return _Linear(items, lambda users: to_unit_deviation(users, items))
-    of_known = known[:, None].float()
-    both = torch.cat([items * of_known, predicted * (1 - of_known)], dim=1)
-    return _Linear(both, lambda users: torch.cat([to_unit_deviation(users, items), to_unit_deviation(users, predicted)], dim=1))
+    fold_in: Callable[[Histories], Tensor]
 
 
 def _to_score(liked: Float[Tensor, "n dim"], items: Float[Tensor, "n_items dim_plus_1"]) -> Float[Tensor, "n dim_plus_1"]:
     """Append a 1 for the items' bias to user vectors, and scale them to unit deviation of their scores."""
     return to_unit_deviation(F.pad(liked, (0, 1), value=1.0), items)
-
-
-def score_with_history(
-    items: Float[Tensor, "n_items dim"], bias: Float[Tensor, " n_items"], batch: TrainBatch, history_dropout: float
-) -> tuple[Float[Tensor, " n"], Float[Tensor, "users pool"]]:
-    """The scores of positives and negatives in a training batch, see `FusionRecommender`.
-
-    The history `h` is taken from the batch, which contains all positives of each user, without the scored positive. For a shared pool of
-    negatives, it takes a single matrix product.
-    """
-    items = items.float()
-    liked = F.embedding(batch.item_idx, items)  # its backward is far faster than that of indexing
-    counts = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, torch.ones_like(batch.noise))  # bincount would synchronise
-    kept = (batch.noise >= history_dropout) / (1 - history_dropout)
-    share = (kept * counts.rsqrt()[batch.row])[:, None]
-    users = items.new_zeros(len(batch.user_idx), items.shape[1]).index_add(0, batch.row, share * liked)
-    n_kept = liked.new_zeros(len(batch.user_idx)).index_add(0, batch.row, (kept > 0).float())
-    has_others = (n_kept[batch.row] > (kept > 0))[:, None]  # otherwise rounding errors would be normalised
-    others = torch.where(has_others, F.embedding(batch.row, users) - share * liked, 0.0)
-    positive = (F.normalize(others, dim=1) * F.normalize(liked, dim=1)).sum(dim=1)
-    users, negatives = F.normalize(users, dim=1), F.normalize(F.embedding(batch.negatives, items), dim=-1)
-    negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
-    return (positive + rows_of(bias, batch.item_idx)).float(), (negative + rows_of(bias, batch.negatives)).float()
 
 
 def _popularity(spec: DatasetSpec) -> Float[Tensor, " n_items"]:

@@ -1,7 +1,5 @@
 """Bayesian matrix factorisation of ratings: predictions averaged over samples of the posterior."""
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -10,21 +8,15 @@ from torch import Tensor
 from mmrec.models.content.content_matrix import read_content
 from mmrec.models.rating.biased_mf import product_with_biases
 from mmrec.models.rating.low_rank import compress_product, principal_components
+from mmrec.models.rating.normal_prior import NormalPrior, sample_prior, sample_slopes
 from mmrec.models.rating.predictor import RatingFactors, rated_values
 from mmrec.models.rating.ridge_rows import Cells
 from mmrec.models.recommender import LackingData
 from mmrec.types import DatasetSpec, Interactions
 
-_PRIOR_COUNT, _CONTENT_PENALTY, _NOISE = 2.0, 20.0, 1.5
+_NOISE = 1.5
 _KEPT = 30
 """The number of products that are kept before they are compressed to one."""
-
-
-class _Prior(NamedTuple):
-    """The normal prior of the vectors of one side."""
-
-    mean: Float[Tensor, "n dim"]
-    precision: Float[Tensor, "dim dim"]
 
 
 class BayesianMF(RatingFactors):
@@ -71,11 +63,11 @@ class BayesianMF(RatingFactors):
         users, items = (torch.randn(n, width, dtype=torch.float64) * 0.1 for n in (spec.n_users, spec.n_items))
         noise, kept = torch.tensor(_NOISE, dtype=torch.float64), list[tuple[Tensor, Tensor]]()
         for step in range(self.n_burn_in + self.n_samples):
-            users = _sample_side(by_user, items, _sample_prior(users, torch.zeros_like(users)), noise)
-            prior = _sample_prior(items, content @ slopes)
+            users = _sample_side(by_user, items, sample_prior(users, torch.zeros_like(users)), noise)
+            prior = sample_prior(items, content @ slopes)
             items = _sample_side(by_item, users, prior, noise)
             if content.shape[1]:
-                slopes = _sample_slopes(content, items - (prior.mean - content @ slopes), prior.precision)
+                slopes = sample_slopes(content, items - (prior.mean - content @ slopes), prior.precision)
             noise = _sample_noise(by_user, users, items)
             if step >= self.n_burn_in:
                 kept.append(product_with_biases(users, items, mean))
@@ -100,7 +92,7 @@ class BayesianMF(RatingFactors):
 
 
 def _sample_side(
-    cells: Cells, others: Float[Tensor, "n_columns dim"], prior: _Prior, noise: Float[Tensor, ""]
+    cells: Cells, others: Float[Tensor, "n_columns dim"], prior: NormalPrior, noise: Float[Tensor, ""]
 ) -> Float[Tensor, "n_rows dim"]:
     """Sample the biases and vectors of all rows, given those of the columns; the first column of both is the bias."""
     features = F.pad(others[:, 1:], (1, 0), value=1.0)
@@ -111,39 +103,6 @@ def _sample_side(
     drawn = torch.randn(*target.shape, 1, dtype=torch.float64)
     sampled: Tensor = torch.cholesky_solve(target[:, :, None], root) + torch.linalg.solve_triangular(root.mT, drawn, upper=True)
     return sampled[:, :, 0]
-
-
-def _sample_prior(rows: Float[Tensor, "n dim"], given: Float[Tensor, "n dim"]) -> _Prior:
-    """Sample mean and precision of the prior from their normal-Wishart posterior; `given` is the part of the mean that content gives."""
-    (n, dim), left = rows.shape, rows - given
-    average = left.mean(dim=0)
-    scatter = torch.eye(dim, dtype=torch.float64) + (left - average).T @ (left - average)
-    scatter += _PRIOR_COUNT * n / (_PRIOR_COUNT + n) * torch.outer(average, average)
-    precision = _sample_wishart(torch.linalg.inv(scatter), dim + n)
-    root = torch.linalg.cholesky(torch.linalg.inv(precision * (_PRIOR_COUNT + n)))
-    mean = n * average / (_PRIOR_COUNT + n) + root @ torch.randn(dim, dtype=torch.float64)
-    return _Prior(given + mean, precision)
-
-
-def _sample_wishart(scale: Float[Tensor, "dim dim"], degrees: int) -> Float[Tensor, "dim dim"]:
-    """Sample from the Wishart distribution by the decomposition of Bartlett (1933)."""
-    dim = len(scale)
-    lower = torch.randn(dim, dim, dtype=torch.float64).tril(-1)
-    squares = torch.distributions.Chi2(degrees - torch.arange(dim, dtype=torch.float64)).sample()
-    root: Tensor = torch.linalg.cholesky(scale) @ (lower + squares.sqrt().diag())
-    return root @ root.T
-
-
-def _sample_slopes(
-    content: Float[Tensor, "n_items n_components"], left: Float[Tensor, "n_items dim"], precision: Float[Tensor, "dim dim"]
-) -> Float[Tensor, "n_components dim"]:
-    """Sample the linear function of content in the items' prior, by a regression on noisy targets."""
-    spread = torch.linalg.cholesky(torch.linalg.inv(precision)).T
-    gram = content.T @ content
-    gram.diagonal().add_(_CONTENT_PENALTY)
-    target = content.T @ (left + torch.randn_like(left) @ spread)
-    target += _CONTENT_PENALTY**0.5 * torch.randn(len(gram), left.shape[1], dtype=torch.float64) @ spread
-    return torch.cholesky_solve(target, torch.linalg.cholesky(gram))
 
 
 def _sample_noise(cells: Cells, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Float[Tensor, ""]:

@@ -155,7 +155,9 @@ def _check_effect(parts: nn.ModuleDict, tuning: Tuning, size: int) -> None:
         return
     trained = {name: one for name, one in parts.named_parameters() if one.requires_grad}
     pictures = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    was_training = parts["model"].training
     vectors = parts["model"].eval()(pictures)
+    parts["model"].train(was_training)
     found = torch.autograd.grad(vectors.float().square().sum(), list(trained.values()), allow_unused=True)
     idle = [name for name, gradient in zip(trained, found, strict=True) if gradient is None]
     if idle:

@@ -1,7 +1,7 @@
 """The inputs of tuned layers: token ids, or the states of the frozen layers below, which are computed once and kept on disk."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmrec.data.features.item_inputs import Ragged
+from mmrec.data.features.item_inputs import Ragged, TextInputs
 from mmrec.errors import printable
 from mmrec.files.storage import sha256_tensors, sha256_text, write_tensors
 from mmrec.nn.adapters.layers import Layers, states_before
@@ -37,6 +37,18 @@ class TokenRows:
         """The token ids of items."""
         found = {"ids": tokens.values, "starts": tokens.starts, "row_of": row_of, "present": present}
         return cls(tokens.values, tokens.starts, row_of, present, sha256_tensors(found))
+
+    @classmethod
+    def joined(cls, parts: Sequence[TextInputs]) -> "TokenRows":
+        """The token ids of items, and of further texts after them."""
+        tables, offsets = [part.table for part in parts], [0]
+        starts, row_of = [tables[0].starts[:1]], list[Tensor]()
+        for part, table in zip(parts, tables, strict=True):
+            starts.append(starts[-1][-1] + table.starts[1:])
+            row_of.append(offsets[-1] + (torch.arange(len(part.present)) if part.order is None else part.order))
+            offsets.append(offsets[-1] + len(table.starts) - 1)
+        tokens = Ragged(torch.cat([table.values for table in tables]), torch.cat(starts))
+        return cls.of(tokens, torch.cat(row_of), torch.cat([part.present for part in parts]))
 
     def lengths(self, item_idx: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
         """The number of tokens of items."""

@@ -15,13 +15,13 @@ from mmrec.nn.encoders.pretrained import PretrainedEncoder
 from mmrec.nn.encoders.tuned_network import TrainedNetwork
 from mmrec.nn.item_features import centre_and_scale, standardize
 from mmrec.nn.look_up import rows_of
-from mmrec.types import Features
+from mmrec.types import Features, UserTexts
 
 _CATALOGUE_GROUP = 64
 
 
 class Encodings(NamedTuple):
-    """How many items were encoded in training steps, and how many kept their last vectors."""
+    """How many texts were encoded in training steps, and how many kept their last vectors."""
 
     n_encoded: int
     n_kept: int
@@ -37,11 +37,15 @@ class TunedEncoder(PretrainedEncoder):
     Vectors are centred and scaled by the statistics of the frozen features, so that training starts where the frozen encoder is. Neither
     the encoder's frozen weights nor the inputs are in the `state_dict`.
 
+    Texts about users come after the items, so that row `n_items + r` is row `r` of `UserTexts`, and all that is said of items here holds
+    for them too. The catalogue has only their whole texts.
+
     Args:
         network: the network and its method.
-        rows: the inputs of all items.
-        frozen: the features of the untuned encoder.
+        rows: the inputs of all items, and of all texts about users.
+        frozen: the features of the items by the untuned encoder.
         training: limits of a step, learning rates and schedule.
+        users: the texts about users.
     """
 
     centre: Float[Tensor, " dim"]
@@ -52,11 +56,22 @@ class TunedEncoder(PretrainedEncoder):
     is_held: Bool[Tensor, ""]
     present: Bool[Tensor, " n_items"]
 
-    def __init__(self, network: TrainedNetwork, rows: TokenRows | PictureRows, frozen: Features, training: EncoderTraining) -> None:
+    def __init__(
+        self,
+        network: TrainedNetwork,
+        rows: TokenRows | PictureRows,
+        frozen: Features,
+        training: EncoderTraining,
+        users: UserTexts | None = None,
+    ) -> None:
         super().__init__()
         self.network, self.rows, self.training_plan = network, rows, training
         centre, scale = centre_and_scale(frozen.values, frozen.present)
-        standardized = standardize(frozen.values, frozen.present)
+        standardized, self.n_catalogue = standardize(frozen.values, frozen.present), len(frozen.present)
+        if users is not None:
+            of_users = torch.where(users.features.present[:, None], (users.features.values - centre) / scale, 0.0)
+            standardized = torch.cat([standardized, of_users])
+            self.n_catalogue += len(of_users) // (1 + users.n_folds)
         self.register_buffer("centre", centre)
         self.register_buffer("scale", scale)
         self.register_buffer("frozen", standardized, persistent=False)
@@ -106,21 +121,21 @@ class TunedEncoder(PretrainedEncoder):
         return vectors.index_copy(0, places, fresh)
 
     @torch.no_grad()
-    def catalogue(self) -> Float[Tensor, "n_items dim"]:
-        """The standardised vectors of all items, without gradients."""
+    def catalogue(self) -> Float[Tensor, "n_catalogue dim"]:
+        """The standardised vectors of all items and of the whole texts about users, without gradients."""
         if self.is_held:
-            return self.frozen
+            return self.frozen[: self.n_catalogue]
         weights = self.network.trained().values()
         if self._known is None or not all(map(torch.equal, weights, self._known[0])):
-            items = self.present.nonzero().squeeze(1)
-            vectors = torch.zeros_like(self.frozen)
+            items = self.present[: self.n_catalogue].nonzero().squeeze(1)
+            vectors = torch.zeros_like(self.frozen[: self.n_catalogue])
             if len(items):
                 vectors[items] = self._encode(items, _CATALOGUE_GROUP)
             self.take_catalogue(vectors)
             return vectors
         return self._known[1]
 
-    def take_catalogue(self, vectors: Float[Tensor, "n_items dim"]) -> None:
+    def take_catalogue(self, vectors: Float[Tensor, "n_catalogue dim"]) -> None:
         """Use vectors that `catalogue` gave for the same weights and inputs, instead of computing them."""
         self._known = [one.detach().clone() for one in self.network.trained().values()], vectors.to(self.frozen)
 

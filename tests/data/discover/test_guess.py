@@ -66,6 +66,22 @@ def test_german_names_and_semicolons(tmp_path: Path) -> None:
     assert found.missing == ("no table of triples (optional: no knowledge graph)",)
 
 
+def test_searches_with_clicked_items(tmp_path: Path) -> None:
+    clicks = rows(USERS, ITEMS, SECONDS, header="user_id,item_id,timestamp")
+    searches = rows(["boots"] * 6, ITEMS, USERS, header="search_term,sku,customer_id")
+    write(tmp_path, {"clicks.csv": clicks, "search_queries.csv": searches})
+    assert guess(tmp_path) == {
+        "tables.interactions": "clicks.csv",
+        "tables.queries": "search_queries.csv",
+        "columns.interactions.user_id": "user_id",
+        "columns.interactions.item_id": "item_id",
+        "columns.interactions.timestamp": "timestamp",
+        "columns.queries.query": "search_term",
+        "columns.queries.item_id": "sku",
+        "columns.queries.user_id": "customer_id",
+    }
+
+
 def test_reviews_and_meta_as_lines_of_json(tmp_path: Path) -> None:
     reviews = [
         {
@@ -234,6 +250,30 @@ def test_what_cannot_be_a_time_or_a_rating_is_told_with_an_example(tmp_path: Pat
     missing = guess_settings(survey_folder(tmp_path)).missing
     assert any("`date` is named like a time, but `03.01.2024` cannot be read" in sentence for sentence in missing)
     assert any("`rating` is named like a rating, but `4,5` is not a number" in sentence for sentence in missing)
+
+
+def test_labels_positions_and_propensities_of_impressions(tmp_path: Path) -> None:
+    log = rows(USERS, ITEMS, [0, 1, 0, 0, 1, 0], [1, 2, 3, 4, 5, 6], [0.5, 0.25] * 3, SECONDS, header="uid,sku,clicked,rank,propensity,ts")
+    write(tmp_path, {"impressions.csv": log})
+    found = guess_settings(survey_folder(tmp_path))
+    wanted = {"user_id": "uid", "item_id": "sku", "timestamp": "ts", "label": "clicked", "position": "rank", "propensity": "propensity"}
+    assert guess(tmp_path) == {"tables.interactions": "impressions.csv"} | {
+        f"columns.interactions.{ours}": name for ours, name in wanted.items()
+    }
+    assert confidence(found)["columns.interactions.label"] == SURE
+
+
+@pytest.mark.parametrize(
+    ("labels", "positions", "sentence"),
+    [
+        ([1, 1, 1, 1, 1, 1], [1, 2, 3, 4, 5, 6], "`clicked` is named like a label, but `1` is not one of the two values 0 and 1"),
+        ([0, 3, 0, 1, 1, 2], [1, 2, 3, 4, 5, 6], "`clicked` is named like a label, but `0` is not one of the two values 0 and 1"),
+        ([0, 1, 0, 1, 1, 0], ["a", 2, 3, 4, 5, 6], "`rank` is named like a position, but `a` is not a whole number"),
+    ],
+)
+def test_what_cannot_be_a_label_or_a_position_is_told(tmp_path: Path, labels: list, positions: list, sentence: str) -> None:
+    write(tmp_path, {"log.csv": rows(USERS, ITEMS, labels, positions, header="user,item,clicked,rank")})
+    assert any(sentence in told for told in guess_settings(survey_folder(tmp_path)).missing)
 
 
 def test_small_numbers_may_be_an_order_but_hardly_times(tmp_path: Path) -> None:

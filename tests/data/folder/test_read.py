@@ -7,7 +7,8 @@ import pytest
 
 from mmrec.data.folder.read import read_folder
 from mmrec.errors import ConfigError, DataError, MissingFile
-from mmrec.types import Dataset, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import Dataset
 
 FILES = {
     "interactions.csv": "user_id,item_id,timestamp,event\nu1,a,2024-01-01,buy\nu1,b,2024-01-02,view\nu2,c,2024-01-03,buy\n",

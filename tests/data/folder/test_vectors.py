@@ -15,7 +15,8 @@ from mmrec.data.folder.read import read_folder
 from mmrec.data.interactions.index import Index
 from mmrec.data.tables.problems import DataProblems
 from mmrec.errors import ConfigError, DataError, MissingFile, MmrecError
-from mmrec.types import Dataset, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import Dataset
 
 VALUES = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 IDS = ["a", "c", "b"]

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from mmrec.data.features.align import align_vectors
 from mmrec.data.interactions.filter import filter_interactions
 from mmrec.data.interactions.index import Index
+from mmrec.data.interactions.split import random_ratio
 from mmrec.errors import ConfigError, DataError
-from mmrec.types import Dataset, ItemVectors, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import Dataset, ItemVectors
 
 ALL = {"min_rating": None, "repeated": "first", "min_per_user": 1, "min_per_item": 1}
 ROWS = [("u", "a", 3, 5.0), ("u", "b", 2, 2.0), ("u", "a", 1, 4.0), ("v", "a", 1, 4.0), ("v", "b", 5, None), ("w", "c", 1, 3.0)]
@@ -112,3 +114,40 @@ def test_every_row_is_accounted_for(rows: list, min_rating: float | None, min_pe
     assert count.n_kept == len(found.interactions) == len(set(found.interactions.select("user_id", "item_id").rows()))
     for key, least in (("user_id", min_per_user), ("item_id", min_per_item)):
         assert (found.interactions[key].value_counts()["count"] >= least).all()
+
+
+def shown_rows() -> Dataset:
+    rows = [("u", "a", 1, 0, 1), ("u", "a", 2, 1, 1), ("u", "a", 2, 0, 1), ("u", "b", 2, 0, 2), ("v", "a", 3, None, 1)]
+    names = {"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "label": pl.Int64, "position": pl.Int64}
+    return replace(make(ROWS), interactions=pl.DataFrame(rows, schema=names, orient="row"))
+
+
+def test_of_impressions_those_without_a_click_go_and_are_counted() -> None:
+    found = filter_interactions(shown_rows(), **ALL)
+    assert rows_of(found) == [("u", "a", 2), ("v", "a", 3)]  # one without a label is an interaction
+    assert found.counts == (RowCount("interactions", 5, n_filtered=3),)
+    assert found.notes == ("3 interactions of label 0 are left out (filter.labels=positive; task=click learns from them)",)
+
+
+def test_labels_can_be_ignored() -> None:
+    found = filter_interactions(shown_rows(), **ALL, labels="ignore")
+    assert "label" not in found.interactions.columns and rows_of(found) == [("u", "a", 1), ("u", "b", 2), ("v", "a", 3)]
+
+
+def test_impressions_are_kept_but_for_the_same_one_twice() -> None:
+    found = filter_interactions(shown_rows(), **ALL, labels="keep")
+    assert found.interactions.select("user_id", "item_id", "timestamp", "label").rows() == [
+        ("u", "a", 1, 0),
+        ("u", "a", 2, 1),
+        ("u", "b", 2, 0),
+        ("v", "a", 3, None),
+    ]
+    assert found.counts == (RowCount("interactions", 5, n_deduplicated=1),)
+    split = random_ratio(found.interactions)
+    assert len(split.train) + len(split.valid) + len(split.test) == 4
+
+
+def test_nothing_left_of_impressions_says_why() -> None:
+    shown = replace(shown_rows(), interactions=shown_rows().interactions.filter(label=0))
+    with pytest.raises(DataError, match="nothing is left of 3 interactions; 3 interactions of label 0 are left out"):
+        filter_interactions(shown, **ALL)

@@ -17,7 +17,8 @@ from mmrec.data.sources.amazon import Files, amazon_reviews
 from mmrec.data.tables.problems import DataProblems
 from mmrec.errors import ConfigError, DataError, DownloadError, MissingFile
 from mmrec.files.storage import sha256_file
-from mmrec.types import Dataset, Hosts, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import Dataset, Hosts
 from tests.web import Page, Web, serve
 
 PAIRS = [("A1", "B1"), ("A1", "B2"), ("A2", "B1"), ("A2", "B2"), ("A3", "B2"), ("A4", "B9"), ("A3", "B1")]

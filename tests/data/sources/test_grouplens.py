@@ -13,7 +13,8 @@ from mmrec.data.sources.grouplens import DoubleColonFile, movielens_1m, movielen
 from mmrec.data.tables.problems import DataProblems, Problems
 from mmrec.errors import DownloadError, MissingFile
 from mmrec.files.storage import sha256_file
-from mmrec.types import Dataset, RowCount
+from mmrec.row_count import RowCount
+from mmrec.types import Dataset
 from tests.web import Page, Web, serve
 
 ONE_M = {

@@ -20,6 +20,7 @@ COLUMNS = (
     Column("rating", "number", optional=True),
     Column("label", "binary", optional=True),
     Column("position", "whole", optional=True),
+    Column("propensity", "share", optional=True),
 )
 
 
@@ -95,6 +96,14 @@ def test_times_of_typed_files(tmp_path: Path, value: object, seconds: int) -> No
         ("user_id,item_id,rating\n1,2,3\n1,3,good\n2,3,bad\n", "t.csv:3:rating: expected a number, found `good` [no-number]\n"),
         ("user_id,item_id,label\n1,2,1\n1,3,2\n", "t.csv:3:label: expected 0 or 1 (or false or true), found `2` [no-label]"),
         ("user_id,item_id,label\n1,2,maybe\n", "t.csv:2:label: expected 0 or 1 (or false or true), found `maybe` [no-label]"),
+        (
+            "user_id,item_id,propensity\n1,2,0\n",
+            "t.csv:2:propensity: expected a probability above 0 and at most 1, found `0` [no-probability]",
+        ),
+        (
+            "user_id,item_id,propensity\n1,2,0.5\n1,3,1.01\n",
+            "t.csv:3:propensity: expected a probability above 0 and at most 1, found `1.01` [no-probability]",
+        ),
         ("user_id,item_id,position\n1,2,1.5\n", "t.csv:2:position: expected a whole number of at least 0, found `1.5` [no-whole-number]"),
         ("user_id,item_id,position\n1,2,-1\n", "t.csv:2:position: expected a whole number of at least 0, found `-1`"),
         ("user_id,item_id,rating\n1,2,inf\n", "t.csv:2:rating: expected a number, found `inf` [no-number]"),

@@ -8,7 +8,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from mmrec.data.folder.read import TABLES, read_folder
+from mmrec.data.folder.expected_tables import TABLES
+from mmrec.data.folder.read import read_folder
 from mmrec.data.tables.columns import read_table
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.graphs import node_links

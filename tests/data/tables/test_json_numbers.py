@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrec.data.folder.read import TABLES
+from mmrec.data.folder.expected_tables import TABLES
 from mmrec.data.tables.columns import read_table
 from mmrec.data.tables.formats import open_table
 from mmrec.data.tables.problems import Problems

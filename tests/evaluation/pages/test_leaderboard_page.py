@@ -1,6 +1,7 @@
 """The files of a leaderboard say what its sections hold; the page fetches nothing, and lets no name break out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -62,3 +63,12 @@ def test_the_page_shows_tables_and_charts_and_fetches_nothing(folder: Path) -> N
     assert [(row["name"], round(row["mean"], 9)) for row in forest if "name" in row] == [("ease|" + EVIL, -0.1)]
     assert {row["y"] for row in pareto if row.get("name") == "ours"} == {0.465}
     assert "0.4650" in html and "−0.1000 [−0.1000, −0.1000]" in html and "shop warm ours seed 3" in html
+
+
+def test_data_with_numbered_names_have_a_curve(section: Section, tmp_path: Path) -> None:
+    sections = [replace(section, data=name) for name in ("percent_25", "percent_1", "other")]
+    write_leaderboard(tmp_path, "mine", sections, [])
+    page = (tmp_path / "leaderboard.html").read_text()
+    assert f'aria-label="{section.metric} by percent, {section.split}"' in page
+    write_leaderboard(tmp_path, "mine", sections[1:], [])
+    assert "by percent" not in (tmp_path / "leaderboard.html").read_text()

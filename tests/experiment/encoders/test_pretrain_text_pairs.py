@@ -53,7 +53,7 @@ def test_too_few_pairs_and_foreign_folders_are_refused(shop: Dataset, tiny_bert:
     one = replace(shop, text_columns=("title",))
     with pytest.raises(DataError, match=r"expected at least two text columns, title and others, found \['title'\]"):
         pretrain_text_pairs(one, encoder_of(tiny_bert), tmp_path / "out", SHORT)
-    few = replace(shop, items=shop.items.with_columns(description=pl.lit(None, dtype=pl.String)))
+    few = replace(shop, items=shop.items.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in shop.text_columns[1:]))
     with pytest.raises(DataError, match=r"expected at least 20 items with a title and another text, found 0"):
         pretrain_text_pairs(few, encoder_of(tiny_bert), tmp_path / "out", SHORT)
     (tmp_path / "mine").mkdir()

@@ -130,7 +130,7 @@ def test_resumed_equals_uninterrupted_to_the_bit(
         (["tune.image=lora", "evidence.image=false"], "tune.image: lora trains the image encoder, which evidence.image=false leaves out"),
         (["tune.image=last_n", "model=vbpr"], "tune.image: VBPR does not train encoders, only model=fusion does"),
         (["tune.image=lora", "tune.image_modules=[out_proj]"], "tune.image_modules: an update of `out_proj` alone would have no effect"),
-        (["tune.image=lora", "data.image_column=null"], "tune.image: no item has a picture to train on"),
+        (["tune.image=lora", "data.image_column=photos/{item_id}.png"], "tune.image: no item has a picture to train on"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(asked: list[str], message: str, compose: Compose, words: list[str], tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ pictures; style, use and occasion only in the descriptions; designer, parent cat
 from the item; a common quality and hidden tastes only in the interactions (see `mmrec.data.sources.demo_shop.world`). A test can therefore
 check whether a model uses each kind of evidence, and how far its ranking is from the best possible one.
 
+`impressions.parquet` has what users were shown in the last period and whether they clicked (`mmrec.data.sources.demo_shop.impressions`):
+`task=click` learns from it instead of the interactions.
+
 Besides the tables of any dataset folder there are `truth.safetensors` and `truth.json`, which no model may read. The items' column
 `caption` describes the picture: it serves to pretrain image encoders on image-text pairs and is not one of the text columns.
 """
@@ -23,28 +26,57 @@ from PIL import Image
 from torch import Tensor
 
 from mmrec.data.folder.read import read_folder
+from mmrec.data.sources.demo_shop import impressions as impressions_module
 from mmrec.data.sources.demo_shop import world as world_module
+from mmrec.data.sources.demo_shop.impressions import Impressions, position_effect, show
 from mmrec.data.sources.demo_shop.pictures import draw_picture, write_caption
+from mmrec.data.sources.demo_shop.queries import QUERIES_PER_INTERACTION, draw_queries
 from mmrec.data.sources.demo_shop.texts import write_description, write_title
 from mmrec.data.sources.demo_shop.world import GROUPS, N_PERIODS, SHARES, VALUES, Log, World, draw_world, examination, simulate
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.files.locate import cache_folder
-from mmrec.files.storage import sha256_text, write_folder, write_json, write_tensors
-from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RATING, RELATION, TAIL, TEXT, TIMESTAMP, USER_ID, Dataset
+from mmrec.files.storage import sha256_text, write_folder, write_json, write_parquet, write_tensors
+from mmrec.types import (
+    ENTITY,
+    HEAD,
+    IMAGE,
+    ITEM_ID,
+    KG,
+    LABEL,
+    POSITION,
+    PROPENSITY,
+    RATING,
+    RELATION,
+    TAIL,
+    TEXT,
+    TIMESTAMP,
+    USER_ID,
+    Dataset,
+)
 
-VERSION = 1
+VERSION = 3
 """Version of the generator, part of the cache key. Increase it with every change of what is generated."""
 TEXT_COLUMNS, IMAGE_COLUMN = ["title", "description"], "image"
 ABSENT_SHARE = {IMAGE: 0.05, TEXT: 0.04, KG: 0.06}
 """Share of the items that have no picture, no text, and no entity in the graph, respectively."""
 TRUTH_TENSORS, TRUTH_INFO = "truth.safetensors", "truth.json"
 N_PLACES = 10
+IMPRESSIONS = "impressions.parquet"
+_QUERY_STREAM = 0x71756572
 _CONSTANTS = ("SLATE_SIZE", "CHOICE_SHARPNESS", "POPULARITY_EXPONENT", "TASTE_MEMORY", "N_PERIODS", "PERIOD_SECONDS", "START")
+_CONSTANTS_OF_IMPRESSIONS = ("LIST_SIZE", "CLICK_SHARPNESS", "CLICK_BIAS", "SORTING_NOISE")
 _HOPS = (("made_by", "brand", "designed_by"), ("in_category", "category", "part_of"), ("made_of", "material", "has_property"))
 """For each attribute group of the graph: relation from the item, kind of entity one hop away, relation from there to the attribute."""
 
 
-def demo_shop(cache: str | None = None, n_users: int = 3_000, n_items: int = 2_400, n_interactions: int = 40_000, seed: int = 7) -> Dataset:
+def demo_shop(
+    cache: str | None = None,
+    n_users: int = 3_000,
+    n_items: int = 2_400,
+    n_interactions: int = 40_000,
+    impressions_per_user: int = 200,
+    seed: int = 7,
+) -> Dataset:
     """Generate the synthetic shop under `cache/demo_shop/`, or read it from there if it exists.
 
     Args:
@@ -53,6 +85,8 @@ def demo_shop(cache: str | None = None, n_users: int = 3_000, n_items: int = 2_4
         n_items: number of items, at least 60.
         n_interactions: number of interactions, at least five per user. No user interacts with an item twice, or with more than a third
             of the items.
+        impressions_per_user: the mean number of impressions of a user, at least 10; no user has more than a third of the items, or fewer
+            than 10. Interactions, texts and pictures do not depend on it.
         seed: random seed; the same arguments produce the same bytes.
 
     Returns:
@@ -61,12 +95,15 @@ def demo_shop(cache: str | None = None, n_users: int = 3_000, n_items: int = 2_4
     Raises:
         ConfigError: a size is out of range.
     """
-    _check_sizes(n_users, n_items, n_interactions)
-    key = sha256_text(*(str(value) for value in (VERSION, n_users, n_items, n_interactions, seed)))[:16]
+    _check_sizes(n_users, n_items, n_interactions, impressions_per_user)
+    sizes = {"n_users": n_users, "n_items": n_items, "n_interactions": n_interactions, "impressions_per_user": impressions_per_user}
+    key = sha256_text(*(str(value) for value in (VERSION, *sizes.values(), seed)))[:16]
     folder = cache_folder(cache) / "demo_shop" / key
     if not folder.is_dir():
-        _make(folder, {"n_users": n_users, "n_items": n_items, "n_interactions": n_interactions, "seed": seed})
-    return replace(read_folder(str(folder), text_columns=TEXT_COLUMNS, image_column=IMAGE_COLUMN), name="demo_shop")
+        _make(folder, sizes | {"seed": seed})
+    dataset = read_folder(str(folder), text_columns=TEXT_COLUMNS, image_column=IMAGE_COLUMN)
+    notes = tuple(note for note in dataset.notes if IMPRESSIONS not in note)  # that it was not read
+    return replace(dataset, name="demo_shop", impressions=pl.read_parquet(folder / IMPRESSIONS, glob=False), notes=notes)
 
 
 def load_truth(dataset: Dataset) -> dict[str, Tensor]:
@@ -74,7 +111,7 @@ def load_truth(dataset: Dataset) -> dict[str, Tensor]:
 
     Rows of users and items follow `user_ids` and `item_ids` of `load_truth_info`; rows of events follow `dataset.interactions`.
     Among the tensors are `utility` and `utility_<part>` `(n_users, n_items)` at the end of the log, `event_propensity` `(n,)` and
-    `attribute_<group>` `(n_items,)`.
+    `attribute_<group>` `(n_items,)`; those named `impression_…` follow `dataset.impressions`.
 
     Raises:
         MissingFile: the dataset is not the synthetic shop.
@@ -101,6 +138,7 @@ class _Shop:
 
     world: World
     log: Log
+    impressions: Impressions
     present: dict[str, Bool[np.ndarray, " n_items"]]
     """Mask of the items that have a picture, a text or an entity; keys `image`, `text` and `kg`."""
     user_ids: list[str]
@@ -111,8 +149,9 @@ class _Shop:
         return [VALUES[group][value] for value in self.world.attributes[group]]
 
 
-def _check_sizes(n_users: int, n_items: int, n_interactions: int) -> None:
-    for key, value, least in (("n_users", n_users, 20), ("n_items", n_items, 60)):
+def _check_sizes(n_users: int, n_items: int, n_interactions: int, impressions_per_user: int) -> None:
+    of_list = impressions_module.LIST_SIZE
+    for key, value, least in (("n_users", n_users, 20), ("n_items", n_items, 60), ("impressions_per_user", impressions_per_user, of_list)):
         if value < least:
             raise ConfigError(f"data.{key}: expected at least {least}, found {value}")
     most = n_users * (n_items // 3) // 2
@@ -125,18 +164,20 @@ def _check_sizes(n_users: int, n_items: int, n_interactions: int) -> None:
 
 def _make(folder: Path, arguments: dict[str, int]) -> None:
     """Generate the folder under a temporary name and move it into place, so that a folder that exists is complete."""
-    streams = np.random.SeedSequence(arguments["seed"]).spawn(5)
-    world_rng, log_rng, shown_rng, text_rng, picture_rng = (np.random.default_rng(stream) for stream in streams)
+    streams = np.random.SeedSequence(arguments["seed"]).spawn(6)
+    world_rng, log_rng, shown_rng, text_rng, picture_rng, click_rng = (np.random.default_rng(stream) for stream in streams)
     n_users, n_items = arguments["n_users"], arguments["n_items"]
     world = draw_world(n_users, n_items, world_rng)
     log = simulate(world, arguments["n_interactions"], log_rng)
     present = {part: _draw_present(n_items, share, shown_rng) for part, share in ABSENT_SHARE.items()}
-    shop = _Shop(world, log, present, _ids("u", n_users), _ids("i", n_items))
+    impressions = show(world, log, arguments["impressions_per_user"], click_rng)
+    shop = _Shop(world, log, impressions, present, _ids("u", n_users), _ids("i", n_items))
 
     def write(temporary: Path) -> None:
         (temporary / "images").mkdir()
         _write_tables(temporary, shop, text_rng, shown_rng)
         _write_pictures(temporary, shop, picture_rng)
+        _write_queries(temporary, shop, arguments)
         _write_truth(temporary, shop, arguments)
 
     try:
@@ -157,6 +198,7 @@ def _draw_present(n_items: int, absent_share: float, rng: np.random.Generator) -
 def _write_tables(folder: Path, shop: _Shop, text_rng: np.random.Generator, rng: np.random.Generator) -> None:
     _interactions(shop).write_csv(folder / "interactions.csv")
     _items(shop, text_rng).write_ndjson(folder / "items.jsonl")
+    write_parquet(folder / IMPRESSIONS, _impressions(shop))
     triples, item_entities = _graph(shop, rng)
     triples.write_csv(folder / "triples.csv")
     item_entities.write_csv(folder / "item_entities.csv")
@@ -167,8 +209,19 @@ def _write_tables(folder: Path, shop: _Shop, text_rng: np.random.Generator, rng:
 
 def _interactions(shop: _Shop) -> pl.DataFrame:
     log = shop.log
-    users, items = (pl.Series(ids).gather(idx) for ids, idx in ((shop.user_ids, log.user_idx), (shop.item_ids, log.item_idx)))
-    return pl.DataFrame({USER_ID: users, ITEM_ID: items, TIMESTAMP: log.timestamp, RATING: log.rating})
+    return pl.DataFrame(_of_ids(shop, log) | {TIMESTAMP: log.timestamp, RATING: log.rating})
+
+
+def _impressions(shop: _Shop) -> pl.DataFrame:
+    shown = shop.impressions
+    label = pl.Series(shown.clicked).cast(pl.Int64)
+    columns = {TIMESTAMP: shown.timestamp, POSITION: shown.position, LABEL: label, PROPENSITY: shown.propensity}
+    return pl.DataFrame(_of_ids(shop, shown) | columns)
+
+
+def _of_ids(shop: _Shop, rows: Log | Impressions) -> dict[str, Any]:
+    pairs = {USER_ID: (shop.user_ids, rows.user_idx), ITEM_ID: (shop.item_ids, rows.item_idx)}
+    return {name: pl.Series(ids).gather(idx) for name, (ids, idx) in pairs.items()}
 
 
 def _items(shop: _Shop, rng: np.random.Generator) -> pl.DataFrame:
@@ -208,6 +261,13 @@ def _graph(shop: _Shop, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.Data
     return pl.DataFrame(triples, schema=[HEAD, RELATION, TAIL], orient="row"), entities
 
 
+def _write_queries(folder: Path, shop: _Shop, arguments: dict[str, int]) -> None:
+    """Write queries.csv, from random numbers of its own, so that all other files are the same with and without it."""
+    rng = np.random.default_rng([arguments["seed"], _QUERY_STREAM])
+    n = round(QUERIES_PER_INTERACTION * arguments["n_interactions"])
+    draw_queries(shop.world, shop.user_ids, shop.item_ids, n, rng).write_csv(folder / "queries.csv")
+
+
 def _picture_path(item_id: str) -> str:
     return f"images/{item_id}.jpg"
 
@@ -228,7 +288,8 @@ def _write_truth(folder: Path, shop: _Shop, arguments: dict[str, int]) -> None:
         "arguments": arguments,
         "shares": SHARES,
         "values": VALUES,
-        "constants": {name.lower(): getattr(world_module, name) for name in _CONSTANTS},
+        "constants": {name.lower(): getattr(world_module, name) for name in _CONSTANTS}
+        | {name.lower(): getattr(impressions_module, name) for name in _CONSTANTS_OF_IMPRESSIONS},
         "tensors": {name: meaning for name, (_, meaning) in truth.items()},
         "user_ids": shop.user_ids,
         "item_ids": shop.item_ids,
@@ -258,6 +319,8 @@ def _truth(shop: _Shop) -> dict[str, tuple[np.ndarray, str]]:
         "event_propensity": (log.propensity, "(n,) probability that the chosen item stood on that user's slate at that visit"),
         "event_slot": (log.slot, "(n,) slot of the slate at which the chosen item stood, from 0"),
         "policy": (log.policy, "(n_periods, n_items) probability that a slot is filled with the item, for a user who has nothing yet"),
+        "impression_probability": (shop.impressions.probability, "(n,) probability of the click on each row of the impressions"),
+        "position_effect": (position_effect(), "(list_size,) what each position of a list adds to the log odds of a click"),
         "examination": (examination(), "(slate_size,) factor on the odds of choosing what stands in a slot"),
     }
 

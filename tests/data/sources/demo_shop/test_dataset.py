@@ -241,3 +241,45 @@ def test_another_dataset_has_no_truth(tmp_path: Path) -> None:
     empty = pl.DataFrame({"user_id": ["u"], "item_id": ["i"]})
     with pytest.raises(MissingFile, match=r"truth\.safetensors"):
         load_truth(Dataset("mine", tmp_path, empty, empty.select("item_id"), ()))
+
+
+def test_impressions_have_true_probabilities_and_leave_everything_else_as_it_was(tmp_path: Path) -> None:
+    """The hash is that of the files that the generator wrote before it had impressions."""
+    shop = demo_shop(str(tmp_path), **SMALL, impressions_per_user=20, seed=5)
+    tables = ["interactions.csv", "items.jsonl", "triples.csv", "item_entities.csv", "users.csv"]
+    names = tables + sorted(path.relative_to(shop.root).as_posix() for path in shop.root.glob("images/*"))
+    found = hashlib.sha256(b"".join(name.encode() + (shop.root / name).read_bytes() for name in names)).hexdigest()
+    assert found == "5d254daf3877bcc89ef83984fb67ce0f6ce4e815c7581f1b264c42183389a269"
+    more = demo_shop(str(tmp_path), **SMALL, impressions_per_user=30, seed=5)
+    assert more.content_hash == shop.content_hash and len(more.impressions) > len(shop.impressions)
+
+
+def test_clicks_follow_the_truth(shop: Dataset, truth: dict) -> None:
+    shown, info = shop.impressions, load_truth_info(shop)
+    users, items = ({text: i for i, text in enumerate(info[key])} for key in ("user_ids", "item_ids"))
+    user, item = torch.tensor([users[u] for u in shown["user_id"]]), torch.tensor([items[i] for i in shown["item_id"]])
+    position = torch.from_numpy(shown["position"].to_numpy().copy())
+    constants, effect = info["constants"], truth["position_effect"]
+    expected = constants["click_sharpness"] * truth["utility"][user, item].double() + constants["click_bias"] + effect[position - 1]
+    assert torch.allclose(truth["impression_probability"], expected.sigmoid(), atol=1e-5)
+    clicked = torch.from_numpy(shown["label"].to_numpy().copy()).double()
+    error = (clicked - truth["impression_probability"]).sum() / (expected.sigmoid() * (1 - expected.sigmoid())).sum().sqrt()
+    assert abs(float(error)) < 4
+    assert shown.select("user_id", "item_id").is_duplicated().sum() == 0
+    assert not len(shown.join(shop.interactions, on=["user_id", "item_id"], how="semi"))
+    assert shown["timestamp"].is_sorted() and shown["timestamp"].min() >= START + (N_PERIODS - 1) * PERIOD_SECONDS
+    lists = shown["position"].to_numpy().reshape(-1, constants["list_size"])
+    assert (lists == np.arange(1, constants["list_size"] + 1)).all()
+    assert shown["propensity"].is_between(0, 1, closed="right").all()
+
+
+def test_promoted_items_stand_higher_and_propensities_are_those_of_the_policy(shop: Dataset, truth: dict) -> None:
+    shown, info = shop.impressions, load_truth_info(shop)
+    policy = dict(zip(info["item_ids"], truth["policy"][-1].tolist(), strict=True))
+    share = shown.with_columns(policy=pl.col("item_id").replace_strict(policy, return_dtype=pl.Float64))
+    of_place = share.group_by("position").agg(pl.col("policy").mean()).sort("position")["policy"].to_list()
+    assert of_place[0] > 1.2 * of_place[-1]
+    owned = shop.interactions.with_columns(policy=pl.col("item_id").replace_strict(policy, return_dtype=pl.Float64))
+    left = dict(owned.group_by("user_id").agg(1 - pl.col("policy").sum()).iter_rows())
+    least = share.group_by("user_id").agg((pl.col("propensity") / pl.col("policy")).min())  # of the item drawn first
+    assert np.allclose([ratio * left[user] for user, ratio in least.iter_rows()], 1)

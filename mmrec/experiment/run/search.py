@@ -1,0 +1,82 @@
+"""Answer search queries with a finished run: texts by its model, pictures by their likeness to those of the items."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from mmrec.data.folder.queries import query_text
+from mmrec.errors import ConfigError, DataError, MissingFile
+from mmrec.experiment.run.scorers import SavedSettings
+from mmrec.experiment.run_folder.search import read_search
+from mmrec.files.locate import user_path
+from mmrec.types import IMAGE, TEXT, FeatureEncoder
+
+_MAX_PICTURE_BYTES = 2**26
+
+
+class RunSearch:
+    """Scores the items of a run for queries and pictures. Encoders are loaded when the first one has to be read.
+
+    Args:
+        run_dir: a finished run.
+        saved: the settings with the run's encoders.
+        n_items: the number of items of the run.
+
+    Raises:
+        ConfigError: the run does not answer queries.
+    """
+
+    def __init__(self, run_dir: Path, saved: SavedSettings, n_items: int) -> None:
+        self.run_dir, self._saved = run_dir, saved
+        self.model, self._fingerprints, self._pictures = read_search(run_dir, n_items)
+        self._encoders: Mapping[str, FeatureEncoder] = {}
+
+    def score_texts(self, queries: Sequence[str]) -> Float[Tensor, "n n_items"]:
+        """Return the scores of all items.
+
+        Raises:
+            ConfigError: a query is blank, too long, or has no known word.
+        """
+        texts = [query_text(query) for query in queries]
+        for text in texts:
+            if not self.model.knows(text):
+                raise ConfigError(f"query: expected a word that items or training queries have, found none in `{text}`; use other words")
+        if not self.model.reads_vectors:
+            return self.model.score_queries(texts, torch.zeros(len(texts), 0))
+        encoder = self._encoder(TEXT)
+        vectors = torch.cat([torch.zeros(0, encoder.feature_dim), *(encoder.encode([encoder.prepare(text.encode())]) for text in texts)])
+        return self.model.score_queries(texts, vectors)
+
+    def score_picture(self, path: str | Path) -> Float[Tensor, "1 n_items"]:
+        """Return the cosines of the vectors of a picture and of the items' pictures; -inf for items without one.
+
+        Raises:
+            ConfigError: the run has no pictures, or the file is none.
+            MissingFile: there is no such file.
+        """
+        if self._pictures is None:
+            raise ConfigError(f"image: {self.run_dir} was trained without pictures of items; search with words, or train with pictures")
+        file = user_path(path)
+        if not file.is_file():
+            raise MissingFile(f"image: {file} does not exist, or is no file")
+        if file.stat().st_size > _MAX_PICTURE_BYTES:
+            raise ConfigError(f"image: {file}: expected at most {_MAX_PICTURE_BYTES:,} bytes, found {file.stat().st_size:,}")
+        encoder = self._encoder(IMAGE)
+        try:
+            vector = encoder.encode([encoder.prepare(file.read_bytes())])
+        except ValueError as error:
+            raise ConfigError(f"image: {file}: expected a picture: {error}") from None
+        values, present = self._pictures
+        return (F.normalize(vector, dim=1) @ F.normalize(values.float(), dim=1).T).masked_fill(~present, -torch.inf)
+
+    def _encoder(self, name: str) -> FeatureEncoder:
+        if name not in self._encoders:
+            encoder = self._saved.evaluation(self.run_dir).evidence.features.encoders[name]()
+            if encoder.fingerprint != self._fingerprints.get(name):
+                raise DataError(f"encoders.{name}: it differs from the one that {self.run_dir} was trained with; train again")
+            self._encoders = {**self._encoders, name: encoder}
+        return self._encoders[name]

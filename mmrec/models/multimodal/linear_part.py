@@ -1,0 +1,28 @@
+"""The linear part of a mixture: vectors of known items, and those of new items predicted from content, in separate dimensions."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mmrec.models.recommender import to_unit_deviation
+
+
+class LinearPart(NamedTuple):
+    """The linear part: item vectors, and the function that maps user vectors to those that are multiplied with them."""
+
+    items: Float[Tensor, "n_items dim"]
+    users: Callable[[Tensor], Tensor]
+
+
+def join_predicted(
+    items: Float[Tensor, "n_items rank"], predicted: Float[Tensor, "n_items rank_or_0"], known: Bool[Tensor, " n_items"]
+) -> LinearPart:
+    """Concatenate the vectors of known items and, in separate dimensions, the predicted vectors of new ones, each with unit deviation."""
+    if predicted.shape[1] == 0:
+        return LinearPart(items, lambda users: to_unit_deviation(users, items))
+    of_known = known[:, None].float()
+    both = torch.cat([items * of_known, predicted * (1 - of_known)], dim=1)
+    return LinearPart(both, lambda users: torch.cat([to_unit_deviation(users, items), to_unit_deviation(users, predicted)], dim=1))
