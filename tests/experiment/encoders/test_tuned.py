@@ -178,7 +178,7 @@ def test_a_held_encoder_stays_as_it_is(compose: Compose, words: list[str], tmp_p
         (["tune.text=lora", "evidence.text=false"], "tune.text: lora trains the text encoder, which evidence.text=false leaves out"),
         (["tune.text=lora", "tune.layer_decay=2"], "tune.layer_decay: expected above 0 and at most 1, found 2.0"),
         (["tune.text=last_n", "tune.n_layers=4"], "tune.n_layers: the encoder has 3 layers, found 4"),
-        (["tune.text=last_n", "model=vbpr"], "tune.text: VBPR does not train encoders, only model=fusion does"),
+        (["tune.text=last_n", "model=vbpr"], "tune.text: VBPR does not train encoders, only model=fusion and model=text_cf do"),
         (["tune.text=last_n", "data.text_columns=[]"], "tune.text: no item has a text to train on"),
     ],
 )

@@ -129,6 +129,10 @@ def test_resumed_equals_uninterrupted_to_the_bit(
         (["tune.image=lorra"], "tune.image: `lorra` is no way to tune an encoder; did you mean `lora`"),
         (["tune.image=lora", "evidence.image=false"], "tune.image: lora trains the image encoder, which evidence.image=false leaves out"),
         (["tune.image=last_n", "model=vbpr"], "tune.image: VBPR does not train encoders, only model=fusion does"),
+        (
+            ["tune.image=lora", "model=text_cf", "evidence.user_text=true"],
+            "tune.image: TextCF trains the encoders of text, not of image; leave it none",
+        ),
         (["tune.image=lora", "tune.image_modules=[out_proj]"], "tune.image_modules: an update of `out_proj` alone would have no effect"),
         (["tune.image=lora", "data.image_column=photos/{item_id}.png"], "tune.image: no item has a picture to train on"),
     ],
