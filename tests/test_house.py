@@ -21,7 +21,7 @@ FOLDERS = ("mmrec", "data_modules", "scripts", "tests")
 # The order in which data flows. A room imports from rooms of earlier lines, and from itself.
 ORDER = (
     {"_torchvision", "errors", "lazy_names"},
-    {"frames", "extras", "row_count"},
+    {"frames", "extras", "row_count", "query_text"},
     {"types"},
     {"plugins", "argument_errors", "renames", "terminal", "type_hints"},
     {"files"},

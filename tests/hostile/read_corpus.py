@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import hydra
@@ -158,15 +159,20 @@ def read_wheel(folder: Path) -> str:
 def read_run(folder: Path) -> str:
     with contextlib.suppress(MmrecError):
         compare([str(folder), f"{folder.parent}/vectors without users"])
-    return str(recommend(OmegaConf.create({"run": str(folder), "user": "u", "k": 3})))
+    return str(recommend(OmegaConf.create({"run": str(folder), "user": "u", "k": 3, **own_places()})))
+
+
+def own_places() -> dict[str, Any]:
+    """What someone who received a run says of their own data and folders, as the configuration of the verbs has it."""
+    paths = {"cache": f"{left}/cache", "runs": f"{left}/runs"}
+    return {"data": {"path": str(corpus / "shop")}, "paths": paths, "trust_run": False, "trusted_packages": [], "rerank": {}}
 
 
 def read_received(folder: Path) -> str:
     """Measured again by someone who has the data and a cache of their own; then where it would go on."""
-    own = {"data": {"path": str(corpus / "shop")}, "paths": {"cache": f"{left}/cache", "runs": f"{left}/runs"}, "trust_run": False}
-    own["trusted_packages"] = []
+    own = own_places()
     found = evaluate(OmegaConf.create({"run": str(folder), "predictions": None, **own}))
-    going_on = open_config(folder, OmegaConf.create(own), ["data.path"])
+    going_on = open_config(folder, OmegaConf.create({name: value for name, value in own.items() if name != "rerank"}), ["data.path"])
     assert going_on.run_dir == str(folder) and "victim" not in OmegaConf.to_yaml(going_on)
     return str(found)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from mmrec.config.hydra.quoting import quoted
-from mmrec.data.folder.queries import query_text
+from mmrec.query_text import query_text
 
 _OVERRIDE = re.compile(r"(-|\+{0,2}~?[\w./@]+=)")
 _QUERY = "query="

@@ -4,12 +4,8 @@ import polars as pl
 
 from mmrec.data.tables.columns import ReadTable
 from mmrec.data.tables.problems import Problems
-from mmrec.errors import ConfigError
+from mmrec.query_text import MAX_CHARACTERS, describe_overlong
 from mmrec.types import QUERY
-
-MAX_CHARACTERS = 1000
-"""The longest query that is accepted."""
-_SHOWN = 40
 
 
 def check_queries(table: ReadTable, known: pl.Series, problems: Problems) -> ReadTable:
@@ -17,27 +13,5 @@ def check_queries(table: ReadTable, known: pl.Series, problems: Problems) -> Rea
     texts = table.frame[QUERY].fill_null("").str.strip_chars()
     table = table.without(texts == "", problems, QUERY, "no-query", lambda _: "expected the text of a query, found none")
     texts = table.frame[QUERY].str.strip_chars()
-    table = table.without(texts.str.len_chars() > MAX_CHARACTERS, problems, QUERY, "long-query", _too_long)
+    table = table.without(texts.str.len_chars() > MAX_CHARACTERS, problems, QUERY, "long-query", describe_overlong)
     return table.known_items(known, problems)
-
-
-def query_text(text: str) -> str:
-    """Return a query in lower case with single spaces, which is how equal queries are recognised.
-
-    Raises:
-        ConfigError: the query is blank, or longer than `MAX_CHARACTERS`.
-
-    >>> query_text(" Red  boots")
-    'red boots'
-    """
-    plain = " ".join(text.lower().split())
-    if not plain:
-        raise ConfigError("query: expected some words, found none")
-    if len(plain) > MAX_CHARACTERS:
-        raise ConfigError(f"query: {_too_long(plain)}")
-    return plain
-
-
-def _too_long(value: object) -> str:
-    text = str(value)
-    return f"expected at most {MAX_CHARACTERS:,} characters, found {len(text):,}: `{text[:_SHOWN]}…`"

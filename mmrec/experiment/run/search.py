@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mmrec.data.folder.queries import query_text
 from mmrec.errors import ConfigError, DataError, MissingFile
 from mmrec.experiment.run.scorers import SavedSettings
 from mmrec.experiment.run_folder.search import read_search
 from mmrec.files.locate import user_path
+from mmrec.query_text import query_text
 from mmrec.types import IMAGE, TEXT, FeatureEncoder
 
 _MAX_PICTURE_BYTES = 2**26

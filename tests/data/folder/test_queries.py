@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from mmrec.data.folder.queries import MAX_CHARACTERS, query_text
 from mmrec.data.folder.read import read_folder
 from mmrec.data.folder.write import write_dataset
 from mmrec.data.tables.problems import DataProblems
 from mmrec.errors import ConfigError, DataError
+from mmrec.query_text import MAX_CHARACTERS, query_text
 
 HEADER = "query,item_id,user_id,timestamp,label,channel\n"
 

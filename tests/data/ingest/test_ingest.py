@@ -241,7 +241,7 @@ def test_all_that_is_known_of_the_items_goes_along(tmp_path: Path, size: str) ->
     assert "never bought" not in read_folder(str(tmp_path / "core")).vectors["audio"].item_ids
 
 
-@pytest.mark.parametrize("wanted", [Filter(3.0, "last", 1, 1), Filter(None, "first", 3, 1), Filter(None, "first", 1, 20)])
+@pytest.mark.parametrize("wanted", [Filter(3.0, "last", 1, 1), Filter(None, "first", 3, 1), Filter(None, "first", 1, 10)])
 @pytest.mark.parametrize("name", ["given", "global_time"])
 def test_every_filter(tmp_path: Path, size: str, name: str, wanted: Filter) -> None:
     write(events(has_split=True), tmp_path / "shop" / "interactions.parquet")
