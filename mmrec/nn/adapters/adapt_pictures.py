@@ -83,7 +83,7 @@ def _chosen(model: nn.Module, layers: PictureLayers, first: int, tuning: Tuning)
                 leaf, use = owner.rpartition(".")[2], "lora" if tuning.method == ADALORA else f"`{owner.rpartition('.')[2]}`"
                 raise ConfigError(
                     f"tune.image_modules: an update of `{ending}` alone would have no effect, because the attention `{leaf}` uses its "
-                    f"weights without calling it; take {use}, which updates in_proj and out_proj together"
+                    f"weights without calling it; take {use}, which updates its in_proj"
                 )
             known = sorted({name.rpartition(".")[2] for name in names} | {".".join(name.split(".")[-2:]) for name in names})
             raise ConfigError(f"tune.image_modules: no map of a tuned layer is called `{ending}`; {nearest(ending, known)}")

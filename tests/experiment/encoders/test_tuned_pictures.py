@@ -58,8 +58,7 @@ def run(compose: Compose, words: list[str], tmp_path_factory: pytest.TempPathFac
 
 def test_a_checkpoint_has_the_adapter_and_nothing_else_of_the_encoder(run: Path) -> None:
     names = [name.removeprefix("model.encoders.image.") for name in state_of(run) if "encoders.image" in name]
-    attention = "network.model.base_model.model.transformer.resblocks.2.attn"
-    adapter = [f"{attention}{part}.lora_{factor}.default.weight" for part in ("", ".base_layer.out_proj") for factor in "AB"]
+    adapter = [f"network.model.base_model.model.transformer.resblocks.2.attn.lora_{factor}.default.weight" for factor in "AB"]
     assert sorted(names) == sorted(["centre", "scale", "last", "counts", "is_held", *adapter])
     assert any("encoders.text.network" in name for name in state_of(run))
 
@@ -129,14 +128,17 @@ def test_resumed_equals_uninterrupted_to_the_bit(
         (["tune.image=lorra"], "tune.image: `lorra` is no way to tune an encoder; did you mean `lora`"),
         (["tune.image=lora", "evidence.image=false"], "tune.image: lora trains the image encoder, which evidence.image=false leaves out"),
         (["tune.image=last_n", "model=vbpr"], "tune.image: VBPR does not train encoders, only model=fusion does"),
-        (
-            ["tune.image=lora", "model=text_cf", "evidence.user_text=true"],
-            "tune.image: TextCF trains the encoders of text, not of image; leave it none",
-        ),
         (["tune.image=lora", "tune.image_modules=[out_proj]"], "tune.image_modules: an update of `out_proj` alone would have no effect"),
-        (["tune.image=lora", "data.image_column=photos/{item_id}.png"], "tune.image: no item has a picture to train on"),
+        (["tune.image=lora", 'data.image_column="photos/{item_id}.png"'], "tune.image: no item has a picture to train on"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(asked: list[str], message: str, compose: Compose, words: list[str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         train(compose(*words, *asked, f"run_dir={tmp_path / 'run'}"))
+
+
+def test_a_model_of_texts_alone_refuses_pictures(compose: Compose, words: list[str], tmp_path: Path) -> None:
+    left = [word for word in words if not word.startswith("model.")]
+    more = ["model=text_cf", "evidence.user_text=true", "tune.image=lora", f"run_dir={tmp_path / 'run'}"]
+    with pytest.raises(ConfigError, match=r"tune.image: TextCF trains the encoders of text, not of image; leave it none"):
+        train(compose(*left, *more))

@@ -7,6 +7,7 @@ from pathlib import Path
 import peft
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mmrec.errors import ConfigError
 from mmrec.nn.adapters.tuning import METHODS, NONE, Tuning
@@ -59,7 +60,7 @@ def test_training_starts_at_the_pretrained_encoder_and_all_of_it_has_gradients(m
 @pytest.mark.parametrize(
     ("architecture", "method", "trained"),
     [
-        (NAME, "lora", {f"transformer.resblocks.*.attn{part}" for part in ("", ".base_layer.out_proj")}),
+        (NAME, "lora", {"transformer.resblocks.*.attn"}),
         (NAME, "adalora", {f"transformer.resblocks.*.mlp.{part}" for part in ("c_fc", "c_proj")}),
         (NAME, "adapters", {f"transformer.resblocks.*.{part}.{end}" for part in ("ls_1", "ls_2") for end in ("down", "up")}),
         (RESNET, "lora", {*(f"layer{n}.*.conv{m}" for n in (3, 4) for m in (1, 2, 3)), *(f"layer{n}.*.downsample.*" for n in (3, 4))}),
@@ -93,6 +94,8 @@ def test_merged_equals_adapter_and_peft_reads_it(architecture: str, tmp_path: Pa
     plain.model = plain.model.merge_and_unload()
     torch.testing.assert_close(plain(pictures), expected, atol=1e-5, rtol=1e-5)
     assert not any("lora" in name for name, _ in plain.named_parameters())
+    saved = load_file(tmp_path / "image" / "adapter_model.safetensors")
+    assert not any(value.any() for name, value in saved.items() if "out_proj" in name)  # versions of peft may differ in its scale
 
 
 def test_the_frozen_weights_of_attention_stay_the_same_to_the_bit() -> None:
@@ -114,8 +117,8 @@ def test_the_frozen_weights_of_attention_stay_the_same_to_the_bit() -> None:
         (NAME, {"method": "lora", "n_layers": 4}, "tune.n_layers: the image encoder has 3 layers, found 4"),
         (NAME, {"method": "lora", "modules": ["atn"]}, "tune.image_modules: no map of a tuned layer is called `atn`; did you mean `attn`"),
         (NAME, {"method": "lora", "modules": ["attn.out_proj"]}, "an update of `attn.out_proj` alone would have no effect"),
-        (NAME, {"method": "lora", "modules": ["c_fc", "out_proj"]}, "take `attn`, which updates in_proj and out_proj together"),
-        (NAME, {"method": "adalora", "modules": ["out_proj"]}, "take lora, which updates in_proj and out_proj together"),
+        (NAME, {"method": "lora", "modules": ["c_fc", "out_proj"]}, "take `attn`, which updates its in_proj"),
+        (NAME, {"method": "adalora", "modules": ["out_proj"]}, "take lora, which updates its in_proj"),
         (RESNET, {"method": "lora", "modules": ["q_proj"]}, "tune.image_modules: no map of a tuned layer is called `q_proj`"),
         (NAME, {"method": "adapters", "modules": ["c_fc"]}, "tune.image_modules: adapters follow both sublayers of a block"),
         (NAME, {"method": "last_n", "modules": ["c_fc"]}, "tune.image_modules: only lora, adalora and adapters change single modules"),
