@@ -20,7 +20,7 @@ def keep_frozen_weights(model: nn.Module) -> None:
     for layer in layers:
         if isinstance(layer.base_layer, nn.MultiheadAttention):
             layer.forward = partial(_attend, layer)
-            out = layer.base_layer.out_proj
+            out: Any = layer.base_layer.out_proj
             for parameter in (*out.lora_A.parameters(), *out.lora_B.parameters()):
                 nn.init.zeros_(parameter).requires_grad_(False)
 

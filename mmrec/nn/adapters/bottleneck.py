@@ -22,8 +22,8 @@ class BottleneckAdapter(nn.Module):
     def __init__(self, base: nn.Module, width: int, dim: int | None = None) -> None:
         super().__init__()
         self.base: Any = base
-        dim = self.base.out_features if dim is None else dim
-        self.down, self.up = nn.Linear(dim, width), nn.Linear(width, dim)
+        size: int = self.base.out_features if dim is None else dim
+        self.down, self.up = nn.Linear(size, width), nn.Linear(width, size)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
