@@ -1,6 +1,6 @@
 """Bottleneck adapters (Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", ICML)."""
 
-from typing import Any
+from typing import cast
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -21,8 +21,8 @@ class BottleneckAdapter(nn.Module):
 
     def __init__(self, base: nn.Module, width: int, dim: int | None = None) -> None:
         super().__init__()
-        self.base: Any = base
-        size: int = self.base.out_features if dim is None else dim
+        self.base = base
+        size = cast("nn.Linear", base).out_features if dim is None else dim
         self.down, self.up = nn.Linear(size, width), nn.Linear(width, size)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
