@@ -48,7 +48,7 @@ def test_both_losses_fall_in_training_and_reach_the_tokens() -> None:
     model = make(link_prediction=1.0, contrast=1.0, n_triples=16, n_negatives=3)
     optimizer, values = torch.optim.Adam(model.parameters(), lr=0.02), dict[str, list[float]]()
     for _ in range(60):
-        model.encode(generator=generator())
+        model.encode()
         losses = auxiliary_of_step(model, generator())
         for name, value, _ in losses:
             values.setdefault(name, []).append(value.item())
