@@ -120,18 +120,16 @@ def test_every_table_and_column_of_a_folder_has_a_key(compose: Compose) -> None:
 
 def test_ablations_combine(compose: Compose) -> None:
     cfg = compose("ablation=[no_text,no_kg]")
-    assert plain(cfg)["evidence"] == {"collaborative": True, "text": False, "image": True, "user_text": False, "kg": False}
+    assert plain(cfg)["evidence"] == {"collaborative": True, "text": False, "image": True, "kg": False, "user_text": False}
 
 
 @pytest.mark.parametrize("modality", ["collaborative", "text", "image", "kg", "others"])
 def test_ablations_change_only_the_evidence(modality: str, compose: Compose) -> None:
     full = plain(compose())
     without, alone = (plain(compose(f"ablation=[{kind}_{modality}]")) for kind in ("no", "only"))
-    names = [name for name in full["evidence"] if name != "user_text"]  # which is off unless asked for
-    without_it = {"user_text": False, **{name: name != modality for name in names}}
-    it_alone = {"user_text": False, **{name: name == modality for name in names}}
-    assert without == full | {"evidence": without_it, "further_evidence": modality != "others"}
-    assert alone == full | {"evidence": it_alone, "further_evidence": modality == "others"}
+    kept = {name: value and name != modality for name, value in full["evidence"].items()}
+    assert without == full | {"evidence": kept, "further_evidence": modality != "others"}
+    assert alone == full | {"evidence": {name: name == modality for name in full["evidence"]}, "further_evidence": modality == "others"}
 
 
 def test_an_unknown_argument_is_named_with_the_nearest(compose: Compose) -> None:
