@@ -1,6 +1,6 @@
-"""Ranking losses: pure functions of the scores of positives and sampled negatives.
+"""Ranking losses, pure functions of the scores of positives and sampled negatives; and the contrastive loss of two views of things.
 
-Args common to all losses:
+Args common to all ranking losses:
     positive: `(n,)`, the scores of all positives in a batch of users.
     row: `(n,)`, the position of each positive's user in the batch.
     negative: `(users, pool)`, the scores of each user's negatives.
@@ -71,6 +71,15 @@ def warp(
     tried = counted.cumsum(dim=1).gather(1, first).squeeze(1)
     weight = torch.log1p(counted.sum(dim=1) / tried.clamp(min=1)) * violates.any(dim=1)
     return _mean(weight * hinge.gather(1, first).squeeze(1).clamp(min=0))
+
+
+def contrastive_loss(
+    images: Float[Tensor, "batch dim"], texts: Float[Tensor, "batch dim"], logit_scale: Float[Tensor, ""] | float
+) -> Float[Tensor, ""]:
+    """Symmetric InfoNCE: the mean of the cross-entropies of the matching text per picture, and of the matching picture per text."""
+    logits = logit_scale * images @ texts.T
+    own = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
 def _mean(losses: Float[Tensor, " n"]) -> Float[Tensor, ""]:

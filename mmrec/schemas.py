@@ -71,10 +71,12 @@ class TuneConfig:
     minutes: float | None = None
     space: Node = field(default_factory=dict)
     text: str = "none"
+    image: str = "none"
     n_layers: int | None = 2
     rank: int = 8
     alpha: float = 16.0
     modules: list[str] | None = None
+    image_modules: list[str] | None = None
     width: int = 32
     n_tokens: int = 8
     max_items_per_step: int | None = 256
@@ -85,6 +87,18 @@ class TuneConfig:
     warmup_steps: int = 0
     frozen_epochs: int = 0
     gradient_checkpointing: bool = False
+
+
+@dataclass
+class AuxiliaryConfig:
+    """Losses that are added to that of the task; see `mmrec.models.auxiliary`."""
+
+    link_prediction: float = 0.0
+    contrast: float = 0.0
+    n_triples: int = 1024
+    n_negatives: int = 32
+    n_items: int = 512
+    temperature: float = 0.1
 
 
 @dataclass
@@ -125,6 +139,7 @@ class TrainConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     selection: Selection = field(default_factory=Selection)
     tune: TuneConfig = field(default_factory=TuneConfig)
+    auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     paths: Paths = field(default_factory=Paths)
     seed: int = MISSING

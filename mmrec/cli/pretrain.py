@@ -10,6 +10,7 @@ from mmrec.config.check import check
 from mmrec.config.values import plain
 from mmrec.errors import ConfigError
 from mmrec.experiment.encoders.pretrain_text import pretrain_text
+from mmrec.experiment.encoders.pretrain_text_pairs import pretrain_text_pairs
 from mmrec.experiment.evidence import open_features
 from mmrec.experiment.pretrain import Card, Schedule, pretrain
 from mmrec.experiment.pretrain_graph import pretrain_graph
@@ -27,17 +28,19 @@ def pretrain_command(cfg: DictConfig) -> Card:
     """Train what the key `pretrain` selects, and return the card that was written. CLIP encodes texts with frozen MiniLM features."""
     check(cfg, PretrainConfig)
     check_writable(Path(cfg.output).parent, "output")
-    if cfg.pretrain not in ("clip", "kg", "text"):
-        raise ConfigError(f"pretrain: expected clip, kg or text, found {cfg.pretrain}")
+    if cfg.pretrain not in ("clip", "kg", "text", "text_pairs"):
+        raise ConfigError(f"pretrain: expected clip, kg, text or text_pairs, found {cfg.pretrain}")
     dataset: Dataset = build(cfg, "data")
     schedule = Schedule(cfg.seed, cfg.epochs, cfg.batch_size, cfg.learning_rate)
     if cfg.pretrain == "kg":
         return pretrain_graph(dataset, GraphSettings(**plain(cfg.graph)), cfg.kge, cfg.embedding_dim, Path(cfg.output), schedule)
-    if cfg.pretrain == "text":
+    if cfg.pretrain in ("text", "text_pairs"):
         encoder = build(cfg, f"encoders.{TEXT}")
         if not isinstance(encoder, BertTextEncoder):
-            raise ConfigError(f"encoders.text._target_: pretrain=text needs an encoder of transformers, which {encoder.name} is not")
-        return pretrain_text(dataset, encoder, Path(cfg.output), schedule)
+            raise ConfigError(
+                f"encoders.text._target_: pretrain={cfg.pretrain} needs an encoder of transformers, which {encoder.name} is not"
+            )
+        return (pretrain_text if cfg.pretrain == "text" else pretrain_text_pairs)(dataset, encoder, Path(cfg.output), schedule)
     store = open_features(cfg.features.store)
     cache = Path(cfg.paths.cache)
     return pretrain(dataset, minilm(cfg.paths.cache, _MAX_TEXT_TOKENS), cache, Path(cfg.output), schedule, store)

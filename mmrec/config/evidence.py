@@ -13,10 +13,10 @@ from mmrec.errors import ConfigError, nearest
 from mmrec.experiment.settings import EncoderSettings
 from mmrec.extras import needs
 from mmrec.models.recommender import REQUIRED, UNUSED
-from mmrec.models.tunes_encoders import TunesEncoders
+from mmrec.models.tunes_encoders import check_tunes
 from mmrec.nn.adapters.tuning import ADALORA, LORA, NONE, EncoderTraining, Tuning
 from mmrec.renames import renamed_key
-from mmrec.types import MODALITIES, TEXT, USER_TEXT
+from mmrec.types import IMAGE, MODALITIES, TEXT, USER_TEXT
 
 _FIXED = "mmrec.data.sources."
 """Sources whose configuration determines all of their evidence; for others it is known once the data are read."""
@@ -43,27 +43,36 @@ def check_evidence(cfg: DictConfig) -> None:
 
 
 def encoder_settings(cfg: DictConfig, model: object) -> EncoderSettings | None:
-    """The encoders to train with a model of class `model`; None if `tune.text` is none.
+    """The encoders to train with a model of class `model`; None if both `tune.text` and `tune.image` are none.
 
     Raises:
         ConfigError: a setting is invalid, or the model trains no encoders.
         MissingExtra: the method needs peft, which is not installed.
     """
     values: dict[str, Any] = plain(cfg.tune)  # runs of earlier versions lack most keys
-    method = values.get(TEXT, NONE)
-    tuning = Tuning(method, **_given(values, Tuning))
+    sizes = _given(values, Tuning)
+    of_pictures = sizes | {"modules": values.get("image_modules")}
+    asked = {
+        TEXT: Tuning(values.get(TEXT, NONE), **sizes if values.get(TEXT, NONE) != NONE else {}),
+        IMAGE: Tuning(values.get(IMAGE, NONE), **of_pictures if values.get(IMAGE, NONE) != NONE else {}, of=IMAGE),
+    }
     training = EncoderTraining(**_given(values, EncoderTraining))
-    if method == NONE:
-        return None
-    if not (isinstance(model, type) and issubclass(model, TunesEncoders)):
-        name = getattr(model, "__name__", model)
-        raise ConfigError(f"tune.text: {name} does not train encoders, only model=fusion and model=text_cf do; leave it none")
-    if cfg.evidence.get(TEXT, True) is False:
-        raise ConfigError(f"tune.text: {method} trains the text encoder, which evidence.text=false leaves out; set one of them otherwise")
-    if method in (LORA, ADALORA):
-        with needs("adapters", f"tune.text={method}", "tune.text=adapters, prefix, last_n and full need no further package"):
+    tunings = {name: tuning for name, tuning in asked.items() if tuning.method != NONE}
+    for name, tuning in tunings.items():
+        _check_tuning(name, tuning, cfg, model)
+    return EncoderSettings(tunings, training, Path(cfg.paths.cache)) if tunings else None
+
+
+def _check_tuning(name: str, tuning: Tuning, cfg: DictConfig, model: object) -> None:
+    """Raise ConfigError if the model does not train such an encoder or evidence lacks the modality, and MissingExtra without peft."""
+    check_tunes(model, name)
+    if cfg.evidence.get(name, True) is False:
+        raise ConfigError(
+            f"{tuning.key}: {tuning.method} trains the {name} encoder, which evidence.{name}=false leaves out; set one of them otherwise"
+        )
+    if tuning.method in (LORA, ADALORA):
+        with needs("adapters", f"{tuning.key}={tuning.method}", f"{tuning.key}=adapters, prefix, last_n and full need no further package"):
             import peft  # noqa: F401  (without it nothing is to begin)
-    return EncoderSettings({TEXT: tuning}, training, Path(cfg.paths.cache))
 
 
 def check_user_text(cfg: DictConfig) -> None:

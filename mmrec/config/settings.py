@@ -44,6 +44,7 @@ from mmrec.experiment.settings import (
 )
 from mmrec.experiment.tuning.search import Fittable
 from mmrec.extras import needs
+from mmrec.models.auxiliary import Auxiliary
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
 from mmrec.models.search.search_model import MATCHES
 from mmrec.schemas import TrainConfig
@@ -238,6 +239,7 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
         priors={name: _called(cfg, name) for name in _PRIORS if cfg[name]},
         uses_interactions=cfg.evidence.get(COLLABORATIVE, True),
         encoders=encoder_settings(cfg, kind),
+        auxiliary=Auxiliary(**plain(cfg).get("auxiliary", {})),
     )
 
 

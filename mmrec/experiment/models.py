@@ -15,6 +15,7 @@ from mmrec.experiment.evidence import Evidence
 from mmrec.experiment.settings import ModelSettings, SplitData, TrainingSettings
 from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.kg.literals import standardize
+from mmrec.models.auxiliary import add_auxiliary
 from mmrec.models.fold_in import occurring
 from mmrec.models.priors.grid import describe_choices
 from mmrec.models.priors.held_out import fit_with_holdout
@@ -97,4 +98,5 @@ def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any
     )
     if settings.encoders is not None:
         add_encoders(model, settings.encoders, spec)
+    add_auxiliary(model, settings.auxiliary, spec.graph)
     return model

@@ -20,8 +20,8 @@ from mmrec.experiment.fit import quiet_lightning
 from mmrec.files.storage import write_json, write_tensors
 from mmrec.files.store import Store
 from mmrec.metrics.retrieval import retrieval_chance, retrieval_recall
-from mmrec.nn.encoders.clip import TINY_CLIP, TinyClip, clip_config, import_open_clip
-from mmrec.nn.encoders.image import TRAINED_ON, preprocessing
+from mmrec.nn.encoders.clip import TINY_CLIP, TRAINED_ON, TinyClip, clip_config, import_open_clip
+from mmrec.nn.encoders.image import preprocessing
 from mmrec.tasks.contrastive import ContrastiveTask
 from mmrec.terminal import is_terminal
 from mmrec.types import TEXT, Dataset, FeatureEncoder

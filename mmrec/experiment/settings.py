@@ -19,6 +19,7 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.interactions.split import Split
 from mmrec.experiment.run_folder.changes import Change
 from mmrec.experiment.tuning.search import Fittable
+from mmrec.models.auxiliary import Auxiliary
 from mmrec.models.recommender import RANKS, Recommender
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.tasks.task import Declared, Task
@@ -148,6 +149,8 @@ class ModelSettings:
     """Whether interactions are allowed as evidence."""
     encoders: EncoderSettings | None = None
     """The encoders to train with the model."""
+    auxiliary: Auxiliary | None = None
+    """The auxiliary losses."""
 
 
 @dataclass(frozen=True)

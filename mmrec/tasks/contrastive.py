@@ -6,13 +6,13 @@ from typing import Protocol, cast
 import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Shaped, UInt8
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from mmrec.losses import contrastive_loss
 from mmrec.nn.augment import augment_pictures
 
 MAX_LOGIT_SCALE = 100.0
@@ -108,15 +108,6 @@ class ContrastiveTask(LightningModule):
             for picture, text in zip(pictures.split(batch_size), texts.split(batch_size), strict=True)
         ]
         return torch.cat([image for image, _ in pairs]), torch.cat([text for _, text in pairs])
-
-
-def contrastive_loss(
-    images: Float[Tensor, "batch dim"], texts: Float[Tensor, "batch dim"], logit_scale: Float[Tensor, ""] | float
-) -> Float[Tensor, ""]:
-    """Symmetric InfoNCE: the mean of the cross-entropies of the matching text per picture, and of the matching picture per text."""
-    logits = logit_scale * images @ texts.T
-    own = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
 def warmup_cosine(step: int, n_steps: int, warmup_share: float) -> float:

@@ -19,6 +19,7 @@ from mmrec.data.batches.loader import StepBatches
 from mmrec.errors import ConfigError, DataError
 from mmrec.metrics.direction import Metric, lower_of, sign
 from mmrec.metrics.full_ranking import Evaluated
+from mmrec.models.auxiliary import auxiliary_of_step
 from mmrec.models.recommender import RANKS, EpochRecommender, Recommender, TrainedScorer
 from mmrec.tasks.encoder_training import allocate_ranks, hold_encoders, rank_states, restore_ranks, start_ranks, warm_up
 from mmrec.tasks.parameter_groups import TABLES, Rates, check_rates, parameter_groups
@@ -51,7 +52,7 @@ class Task(LightningModule, ABC):
         measure(scorer, rows)          a table with a row per user and a column per metric, and the ranking, if there is one
 
     The base class provides parameter groups, seeds, exact resumption of the epoch's loss, distributed training, and logging of `train/loss`
-    once per epoch and `val/<metric>` after it.
+    once per epoch, of auxiliary losses beside it, and of `val/<metric>` after it.
 
     Args:
         model: the model to train.
@@ -166,8 +167,12 @@ class Task(LightningModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Float[Tensor, ""]:
         step_seed = (self.seed + 1) * 1_000_003 + self.trainer.fit_loop.epoch_loop.total_batch_idx
         _seed_dropout(step_seed, self.device)  # dropout is a function of (seed, step) too: equal in all processes and after resuming
-        loss: Tensor = self.loss_of(batch, torch.Generator().manual_seed(step_seed)) * batch.weight
+        generator = torch.Generator().manual_seed(step_seed)
+        loss: Tensor = self.loss_of(batch, generator) * batch.weight
         self._losses, self._n_losses = self._losses + loss.detach(), self._n_losses + 1
+        for name, value, weight in auxiliary_of_step(self.model, generator):
+            self.log(f"train/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+            loss = loss + weight * value
         return loss
 
     def on_train_epoch_end(self) -> None:

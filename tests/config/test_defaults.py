@@ -29,6 +29,7 @@ WITHOUT_DEFAULT = {
     "BestLinear": {"models"},
     "BertTextEncoder": {"name", "path_or_name", "revision"},
     "ClipImageEncoder": {"architecture", "pretrained", "revision"},
+    "ClipTextEncoder": {"architecture", "pretrained", "revision"},
     "movielens_1m": {"cache", "url", "sha256"},
     "movielens_latest_small": {"cache", "url", "sha256"},
     "read_folder": {"path"},

@@ -9,8 +9,9 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
+from mmrec.losses import contrastive_loss
 from mmrec.metrics.retrieval import retrieval_recall
-from mmrec.tasks.contrastive import ContrastiveTask, contrastive_loss, warmup_cosine
+from mmrec.tasks.contrastive import ContrastiveTask, warmup_cosine
 
 N, SIZE = 16, 16
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)

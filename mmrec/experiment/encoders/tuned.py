@@ -3,24 +3,26 @@
 import logging
 import warnings
 from pathlib import Path
+from typing import cast
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmrec.data.features.item_inputs import TextInputs
+from mmrec.data.features.item_inputs import PictureInputs, TextInputs
 from mmrec.errors import ConfigError, printable
+from mmrec.experiment.encoders.tuned_pictures import make_picture_encoder
 from mmrec.experiment.settings import EncoderSettings
 from mmrec.files.storage import sha256_tensors, sha256_text, write_tensors
 from mmrec.models.recommender import Recommender
-from mmrec.models.tunes_encoders import TunesEncoders
+from mmrec.models.tunes_encoders import TunesEncoders, check_tunes
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.nn.encoders.hidden_states import TokenRows
 from mmrec.nn.encoders.text import BertTextEncoder
 from mmrec.nn.encoders.tuned import TunedEncoder
 from mmrec.nn.encoders.tuned_network import TunedNetwork
 from mmrec.tasks.encoder_training import tuned_encoders
-from mmrec.types import TEXT, DatasetSpec, Features, ItemInputs, UserTexts
+from mmrec.types import IMAGE, TEXT, DatasetSpec, Features, ItemInputs, UserTexts
 
 _log = logging.getLogger(__name__)
 
@@ -33,20 +35,22 @@ def make_tuned_encoder(
     cache: Path | None = None,
     users: UserTexts | None = None,
 ) -> TunedEncoder:
-    """Make a text encoder that is trained with a model; `FusionRecommender.tune_encoders` takes it.
+    """Make a text or image encoder that is trained with a model; `FusionRecommender.tune_encoders` takes it.
 
     Args:
-        inputs: the texts of the items with their encoder, `spec.item_inputs["text"]`.
-        features: the frozen features, `spec.features["text"]`.
+        inputs: the texts or pictures of the items with their encoder, `spec.item_inputs["text"]` or `["image"]`.
+        features: the frozen features, `spec.features["text"]` or `["image"]`.
         tuning: what is trained.
         training: how it is trained. None: the defaults.
-        cache: the folder in which the states of frozen layers are kept; None: they are computed each time.
+        cache: the folder in which the states of frozen layers and decoded pictures are kept; None: they are made each time.
         users: the texts about users, which the encoder encodes too.
 
     Raises:
         ConfigError: the encoder cannot be tuned, or a setting does not fit it.
         MissingExtra: the method needs peft, which is not installed.
     """
+    if isinstance(inputs, PictureInputs):
+        return make_picture_encoder(inputs, features, tuning, training or EncoderTraining(), cache)
     encoder = inputs.encoder
     if not isinstance(encoder, BertTextEncoder) or not isinstance(inputs, TextInputs):
         raise ConfigError(f"tune.text: expected a text encoder of transformers, which {encoder.name} is not; leave it none")
@@ -74,16 +78,15 @@ def add_encoders(model: Recommender, settings: EncoderSettings, spec: DatasetSpe
     Raises:
         ConfigError: the model trains no encoders, or the data have no such input.
     """
-    if not isinstance(model, TunesEncoders):
-        name = type(model).__name__
-        raise ConfigError(f"tune.text: {name} does not train encoders, only model=fusion and model=text_cf do; leave it none")
     encoders = {}
     for name, tuning in settings.tunings.items():
+        check_tunes(model, name)
         if name not in spec.item_inputs or name not in spec.features:
-            raise ConfigError(f"tune.{name}: no item has a {name} to train on, or evidence.{name} is false; tune.{name}=none does without")
+            what = "picture" if name == IMAGE else name
+            raise ConfigError(f"tune.{name}: no item has a {what} to train on, or evidence.{name} is false; tune.{name}=none does without")
         users = spec.user_texts if name == TEXT else None
         encoders[name] = make_tuned_encoder(spec.item_inputs[name], spec.features[name], tuning, settings.training, settings.cache, users)
-    model.tune_encoders(encoders)
+    cast("TunesEncoders", model).tune_encoders(encoders)
 
 
 def describe_encoders(model: Recommender) -> None:
@@ -132,9 +135,10 @@ def write_adapters(model: Recommender, folder: Path) -> None:
     """Write the trained weights of each encoder to a folder of its name, and log how many items kept their last vectors."""
     for name, encoder in tuned_encoders(model):
         modality, counts = name.rpartition(".")[2], encoder.encodings
+        what = "pictures" if modality == IMAGE else "texts"
         encoder.network.save(folder / modality)
         _log.info(
-            f"{modality} encoder: {counts.n_encoded:,} texts were encoded in training steps up to the best epoch, "
+            f"{modality} encoder: {counts.n_encoded:,} {what} were encoded in training steps up to the best epoch, "
             f"{counts.n_kept:,} kept their last vectors; its weights: {folder / modality}"
         )
 

@@ -29,7 +29,7 @@ from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.item_features import standardize
 from mmrec.nn.look_up import rows_of
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
-from mmrec.types import COLLABORATIVE, KG, TEXT, USER_TEXT, DatasetSpec
+from mmrec.types import COLLABORATIVE, IMAGE, KG, TEXT, USER_TEXT, DatasetSpec
 
 _BIAS_SCALE = 0.15
 """The scale of the logarithm of popularity: with it, the softmax of item biases at the temperature of conf/loss/ is the popularity."""
@@ -100,6 +100,7 @@ class FusionRecommender(MixedRecommender):
     is_history_based = True
     ranks_new_items = True
     user_texts = OPTIONAL
+    tuned_modalities = (TEXT, IMAGE)
     parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend")
     later_state = {"open": True, "mixture_of_new": 0.0, "sees_new_by_content": False}  # noqa: RUF012
     linear_users: Float[Tensor, "n_users rank"]

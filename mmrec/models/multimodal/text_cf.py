@@ -47,6 +47,7 @@ class TextCF(GradientRecommender):
 
     ranks_new_items = True
     user_texts = REQUIRED
+    tuned_modalities = (TEXT,)
     items: Float[Tensor, "n_items dim"]
     has_text: Bool[Tensor, " n_items"]
 

@@ -55,7 +55,7 @@ def adapt(model: nn.Module, tuning: Tuning) -> Adapted:
         for name in _chosen(model, layers, first, tuning.modules, _OUTPUTS):
             parent, _, leaf = name.rpartition(".")
             linear = model.get_submodule(name)
-            setattr(model.get_submodule(parent), leaf, BottleneckAdapter(linear, tuning.width))  # type: ignore[arg-type]
+            setattr(model.get_submodule(parent), leaf, BottleneckAdapter(linear, tuning.width))
     elif tuning.method == PREFIX:
         dim = model.config.hidden_size  # type: ignore[union-attr]
         prefixes = nn.ModuleDict({str(at): LayerPrefix(tuning.n_tokens, dim) for at in range(first, len(layers))})  # type: ignore[arg-type]

@@ -21,9 +21,9 @@ def add_low_rank(model: nn.Module, tuning: Tuning, modules: Sequence[str]) -> nn
     """Wrap a model as a `peft.PeftModel` with low-rank updates, and freeze its own weights.
 
     Args:
-        model: a transformers model.
+        model: a text or image encoder.
         tuning: with the method `lora` or `adalora`.
-        modules: the full names of the linear maps to update.
+        modules: the full names of the modules to update: linear maps and, for `lora`, convolutions and `nn.MultiheadAttention`.
 
     Raises:
         ConfigError: the rank exceeds the width of a module.
@@ -31,11 +31,10 @@ def add_low_rank(model: nn.Module, tuning: Tuning, modules: Sequence[str]) -> nn
     """
     rank = round(_INIT_RANK * tuning.rank) if tuning.method == ADALORA else tuning.rank
     for name in modules:
-        module = model.get_submodule(name)
-        if isinstance(module, nn.Linear) and rank > min(module.in_features, module.out_features):
-            most = min(module.in_features, module.out_features)
+        most = _width(model.get_submodule(name))
+        if most is not None and rank > most:
             raise ConfigError(f"tune.rank: {name} has a width of {most}, which a rank of {rank} exceeds; expected a smaller rank")
-    with needs("adapters", f"tune.text={tuning.method}", "tune.text=adapters, prefix, last_n and full need no further package"):
+    with needs("adapters", f"{tuning.key}={tuning.method}", f"{tuning.key}=adapters, prefix, last_n and full need no further package"):
         import peft
     common: dict[str, Any] = {"target_modules": list(modules), "lora_alpha": tuning.alpha, "bias": "none"}
     if tuning.method == ADALORA:  # the steps are set when training starts
@@ -46,6 +45,15 @@ def add_low_rank(model: nn.Module, tuning: Tuning, modules: Sequence[str]) -> nn
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)  # peft asks for it
         wrapped: nn.Module = peft.PeftModel(model, config)
     return wrapped
+
+
+def _width(module: nn.Module) -> int | None:
+    """The largest rank of an update."""
+    if isinstance(module, nn.Linear):
+        return min(module.in_features, module.out_features)
+    if isinstance(module, nn.Conv2d):
+        return min(module.in_channels, module.out_channels)
+    return module.embed_dim if isinstance(module, nn.MultiheadAttention) else None
 
 
 class RankSchedule:

@@ -1,7 +1,7 @@
 """How a pretrained encoder is trained with the recommender: the method, and the treatment of its weights during training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mmrec.errors import ConfigError, nearest
 
@@ -13,7 +13,7 @@ _LR_OF_ADDED, _LR_OF_OWN = 1e-3, 5e-5
 
 @dataclass(frozen=True)
 class Tuning:
-    """A method to train a pretrained transformer, and its size.
+    """A method to train a pretrained text or image encoder, and its size.
 
     Args:
         method: `last_n`: the weights of the top layers. `full`: all weights. `lora` (Hu et al. 2022) and `adalora` (Zhang et al. 2023):
@@ -22,10 +22,11 @@ class Tuning:
         n_layers: how many of the top layers are tuned; None: all. Ignored by `full`.
         rank: of `lora`; the average final rank of `adalora`.
         alpha: the numerator of the scale of a low-rank update.
-        modules: the linear maps that get an update or adapter, by the last part of their names. None: queries and values for `lora` and
-            `adalora`, the outputs of both sublayers for `adapters`.
+        modules: the maps that get an update or adapter, by the last part of their names. None: queries and values for `lora` and `adalora`,
+            the outputs of both sublayers for `adapters`; in image encoders, see `mmrec.nn.adapters.adapt_pictures`.
         width: the inner dimension of `adapters`.
         n_tokens: the number of vectors of `prefix` in each layer.
+        of: the modality that messages name, `text` or `image`.
 
     Raises:
         ConfigError: an argument is invalid.
@@ -38,10 +39,11 @@ class Tuning:
     modules: Sequence[str] | None = None
     width: int = 32
     n_tokens: int = 8
+    of: str = field(default="text", repr=False)
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ConfigError(f"tune.text: `{self.method}` is no way to tune an encoder; {nearest(self.method, METHODS)}")
+            raise ConfigError(f"{self.key}: `{self.method}` is no way to tune an encoder; {nearest(self.method, METHODS)}")
         sizes = {"n_layers": self.n_layers, "rank": self.rank, "width": self.width, "n_tokens": self.n_tokens}
         for name, value in sizes.items():
             if value is not None and value < 1:
@@ -49,7 +51,13 @@ class Tuning:
         if self.alpha <= 0:
             raise ConfigError(f"tune.alpha: expected more than 0, found {self.alpha}")
         if self.modules is not None and self.method not in (LORA, ADALORA, ADAPTERS):
-            raise ConfigError(f"tune.modules: only lora, adalora and adapters change single modules, not `{self.method}`; leave it null")
+            key = "tune.modules" if self.of == "text" else f"tune.{self.of}_modules"
+            raise ConfigError(f"{key}: only lora, adalora and adapters change single modules, not `{self.method}`; leave it null")
+
+    @property
+    def key(self) -> str:
+        """The configuration key of the method."""
+        return f"tune.{self.of}"
 
     @property
     def default_lr(self) -> float:

@@ -3,33 +3,23 @@
 Weights are loaded when the first picture has to be encoded: if all features of a run are cached, only a file is hashed.
 """
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
-import huggingface_hub
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mmrec.data.pictures.decode import DECODING, decode_picture
 from mmrec.data.pictures.decode_worker import MAX_PIXELS
-from mmrec.errors import ConfigError, DownloadError, MissingFile, nearest
-from mmrec.files.locate import user_path
-from mmrec.files.storage import sha256_file, sha256_text
-from mmrec.nn.encoders.clip import TINY_CLIP, build_image_model, clip_config, import_open_clip
+from mmrec.files.storage import sha256_text
+from mmrec.nn.encoders.clip import TINY_CLIP, ClipWeights, build_image_model, clip_config, import_open_clip
 from mmrec.nn.encoders.pretrained import PretrainedEncoder
 from mmrec.types import default_device
-
-TRAINED_ON = "trained_on"
-"""The metadata key of a weights file for the name of its training data."""
-_HUB_FILE = "open_clip_model.safetensors"
 
 
 class ClipImageEncoder:
@@ -52,13 +42,10 @@ class ClipImageEncoder:
     def __init__(self, architecture: str, pretrained: str | None, revision: str | None) -> None:
         open_clip = import_open_clip()
         config = clip_config(architecture)
-        self.architecture, self.pretrained, self.revision = architecture, pretrained, revision
+        self.architecture, self.weights = architecture, ClipWeights(architecture, pretrained, revision)
         self.feature_dim: int = config["embed_dim"]
-        self.path = user_path(pretrained) if pretrained and pretrained.endswith(".safetensors") else None
-        tag = _check_tag(architecture, pretrained, revision) if pretrained and not self.path else None
-        trained_on = _trained_on(architecture, self.path) if self.path else pretrained
-        self.name = f"{architecture} ({trained_on or 'untrained'})"
-        self.preprocessing = preprocessing(architecture, tag)
+        self.name = self.weights.name
+        self.preprocessing = preprocessing(architecture, self.weights.tag)
         settings = open_clip.transform.PreprocessCfg(**self.preprocessing)
         self._shape = open_clip.transform.image_transform_v2(settings, is_train=False)
         self._shape.transforms = self._shape.transforms[:-2]  # floats come later
@@ -66,9 +53,8 @@ class ClipImageEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of the weights (for a hub model, of its commit hash, which pins them) and the preprocessing."""
-        weights = sha256_file(self.path) if self.path else f"{self.pretrained} {self.revision}"
         settings = repr((clip_config(self.architecture), sorted(self.preprocessing.items()), MAX_PIXELS, DECODING, "unit float32"))
-        return sha256_text("image", self.architecture, weights, settings)
+        return sha256_text("image", self.architecture, self.weights.hash, settings)
 
     @cached_property
     def frozen(self) -> "PictureNetwork":
@@ -77,10 +63,7 @@ class ClipImageEncoder:
 
     def network(self) -> "PictureNetwork":
         """A new copy of the network in training mode on the CPU, with gradients for all parameters."""
-        weights = self.path
-        if weights is None and self.pretrained:
-            weights = _download(self.architecture, self.pretrained, cast("str", self.revision))  # checked in __init__
-        model = build_image_model(self.architecture, weights).requires_grad_(True)
+        model = build_image_model(self.architecture, self.weights.file()).requires_grad_(True)
         return PictureNetwork(model, self.preprocessing["mean"], self.preprocessing["std"]).train()
 
     def prepare(self, raw: bytes) -> UInt8[Tensor, "size size 3"]:
@@ -143,43 +126,3 @@ def preprocessing(architecture: str, tag: str | None) -> dict[str, Any]:
     found = {"resize_mode": "squash"} if architecture == TINY_CLIP else open_clip.get_pretrained_cfg(architecture, tag)
     merged: dict[str, Any] = open_clip.transform.merge_preprocess_dict(open_clip.transform.PreprocessCfg(), found)
     return merged | {"size": size}
-
-
-def _check_tag(architecture: str, tag: str, revision: str | None) -> str:
-    open_clip = import_open_clip()
-    tags = open_clip.list_pretrained_tags_by_model(architecture)
-    if not open_clip.get_pretrained_cfg(architecture, tag):
-        hint = nearest(tag, tags) if tags else "open_clip has no weights for it"
-        raise ConfigError(f"encoders.image.pretrained: `{tag}` is neither a *.safetensors path nor a tag of {architecture}; {hint}")
-    if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
-        hub_id = open_clip.get_pretrained_cfg(architecture, tag)["hf_hub"]
-        raise ConfigError(
-            f"encoders.image.revision: {architecture} {tag} ({hub_id}) needs its full commit hash (40 hex digits), found `{revision}`"
-        )
-    return tag
-
-
-def _trained_on(architecture: str, path: Path) -> str:
-    """The training data according to the metadata of a weights file, else the file name."""
-    if not path.is_file():
-        remedy = "; `mmrec pretrain data=…` writes it" if architecture == TINY_CLIP else ""
-        raise MissingFile(f"encoders.image.pretrained: the weights {path} do not exist{remedy}")
-    try:
-        with safe_open(path, "pt") as weights:
-            data = (weights.metadata() or {}).get(TRAINED_ON)
-    except SafetensorError as error:
-        raise ConfigError(f"encoders.image.pretrained: {path} is not a safetensors file: {error}") from error
-    return f"trained on {data}" if data else path.name
-
-
-def _download(architecture: str, tag: str, revision: str) -> Path:
-    """Download the weights of a tag at `revision` from the Hugging Face hub (or its local cache), as safetensors."""
-    hub_id = "/".join(import_open_clip().get_pretrained_cfg(architecture, tag)["hf_hub"].split("/")[:2])
-    try:
-        return Path(huggingface_hub.hf_hub_download(hub_id, _HUB_FILE, revision=revision))
-    except (OSError, ValueError) as error:  # errors of the hub and of its client are OSErrors
-        reason = str(error).strip().split("\n")[0]
-        raise DownloadError(
-            f"encoders.image: {hub_id}/{_HUB_FILE}@{revision} could not be fetched: {reason}\n"
-            "without a network use `image_encoder=tiny_clip` after `mmrec pretrain data=…`, or no pictures: `evidence.image=false`"
-        ) from error

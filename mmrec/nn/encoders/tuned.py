@@ -1,4 +1,4 @@
-"""A text encoder inside a recommender: a step encodes a bounded number of texts, an evaluation the whole catalogue."""
+"""A text or image encoder inside a recommender: a step encodes a bounded number of items, an evaluation the whole catalogue."""
 
 from typing import Any, NamedTuple
 
@@ -8,10 +8,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmrec.data.pictures.prepared import PictureRows
 from mmrec.nn.adapters.tuning import EncoderTraining
 from mmrec.nn.encoders.hidden_states import TokenRows
 from mmrec.nn.encoders.pretrained import PretrainedEncoder
-from mmrec.nn.encoders.tuned_network import TunedNetwork
+from mmrec.nn.encoders.tuned_network import TrainedNetwork
 from mmrec.nn.item_features import centre_and_scale, standardize
 from mmrec.nn.look_up import rows_of
 from mmrec.types import Features, UserTexts
@@ -56,7 +57,12 @@ class TunedEncoder(PretrainedEncoder):
     present: Bool[Tensor, " n_items"]
 
     def __init__(
-        self, network: TunedNetwork, rows: TokenRows, frozen: Features, training: EncoderTraining, users: UserTexts | None = None
+        self,
+        network: TrainedNetwork,
+        rows: TokenRows | PictureRows,
+        frozen: Features,
+        training: EncoderTraining,
+        users: UserTexts | None = None,
     ) -> None:
         super().__init__()
         self.network, self.rows, self.training_plan = network, rows, training
@@ -97,7 +103,7 @@ class TunedEncoder(PretrainedEncoder):
             generator: selects the items to encode; equal in all processes.
 
         Returns:
-            Vectors `(n, dim)`, with gradients for those that are encoded; zero for items without text.
+            Vectors `(n, dim)`, with gradients for those that are encoded; zero for items without an input.
         """
         if self.is_held:
             return rows_of(self.frozen, item_idx)

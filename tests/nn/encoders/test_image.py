@@ -15,8 +15,8 @@ from PIL import Image
 from mmrec.data.features.extract import extract_features
 from mmrec.errors import ConfigError, DownloadError, MissingFile
 from mmrec.files.storage import write_tensors
-from mmrec.nn.encoders.clip import TinyClip, build_image_model
-from mmrec.nn.encoders.image import TRAINED_ON, ClipImageEncoder
+from mmrec.nn.encoders.clip import TRAINED_ON, TinyClip, build_image_model
+from mmrec.nn.encoders.image import ClipImageEncoder
 
 COMMIT = "1a25a446712ba5ee05982a381eed697ef9b435cf"
 
