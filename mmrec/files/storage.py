@@ -123,8 +123,18 @@ def write_parquet(target: Path, frame: pl.DataFrame) -> None:
 
 
 def write_tensors(target: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors as safetensors atomically, with optional text metadata."""
-    write_atomic(target, lambda path: safetensors.torch.save_file(tensors, path, metadata))
+    """Write tensors as safetensors atomically, with optional text metadata.
+
+    The library writes to a temporary file of its own beside the path that it is given, and is therefore given one in a temporary folder,
+    whose remains are removed if the process is killed.
+    """
+    folder = temporary_beside(target.with_name(f"{target.name}.folder"))
+    try:
+        folder.mkdir()
+        safetensors.torch.save_file(tensors, folder / target.name, metadata)
+        write_atomic(target, lambda path: os.replace(folder / target.name, path))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sha256_file(path: Path) -> str:
