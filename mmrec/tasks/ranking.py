@@ -90,11 +90,7 @@ class RankingTask(Task):
     @classmethod
     def metrics(cls, settings: Mapping[str, Any]) -> tuple[Metric, ...]:
         """Return every ranking metric at every cutoff, starting with ndcg at the largest one."""
-        ks = settings["ks"]
-        if not ks:
-            raise ConfigError("task.ks: expected at least one cutoff, found none")
-        names, first = [f"{name}@{k}" for name in known_metrics() for k in ks], _selecting(ks)
-        return tuple(Metric(name, sign(name) > 0) for name in (first, *(name for name in names if name != first)))
+        return metrics_at(settings["ks"], max)
 
     def train_batches(self, train: SplitPart, settings: BatchSettings, place: Place) -> StepBatches:
         return RankingBatches().train_batches(train, settings, place)
@@ -132,9 +128,7 @@ class RankingTask(Task):
 
     def measure(self, scorer: Scorer, rows: EvaluationSet) -> Evaluated:
         """Return lists of `LIST_LENGTH` or the largest cutoff, and their metrics."""
-        scorer = self.scorer_on(scorer, rows)
-        ranking = rank_users(scorer, rows.user_idx, rows.seen, max(LIST_LENGTH, *self.ks))
-        return Evaluated(ranking, evaluate_ranking(ranking, rows.positives, self.ks))
+        return measure_lists(self.scorer_on(scorer, rows), rows, self.ks)
 
     def _choose_weights(self, model: MixedRecommender, rows: EvaluationSet) -> Validated:
         """Climb from the weights of the epoch before, then close or open parts where this is significantly better."""
@@ -184,3 +178,20 @@ class RankingTask(Task):
 
 def _selecting(ks: Sequence[int]) -> str:
     return f"ndcg@{max(ks)}"
+
+
+def metrics_at(ks: Sequence[int], selecting: Callable[[Sequence[int]], int]) -> tuple[Metric, ...]:
+    """Return every ranking metric at every cutoff, starting with the one that selects: ndcg at the cutoff that `selecting` takes of them.
+
+    Raises ConfigError if there are no cutoffs.
+    """
+    if not ks:
+        raise ConfigError("task.ks: expected at least one cutoff, found none")
+    names, first = [f"{name}@{k}" for name in known_metrics() for k in ks], f"ndcg@{selecting(ks)}"
+    return tuple(Metric(name, sign(name) > 0) for name in (first, *(name for name in names if name != first)))
+
+
+def measure_lists(scorer: Scorer, rows: EvaluationSet, ks: Sequence[int]) -> Evaluated:
+    """Return lists of `LIST_LENGTH` or the largest cutoff, and their metrics."""
+    ranking = rank_users(scorer, rows.user_idx, rows.seen, max(LIST_LENGTH, *ks))
+    return Evaluated(ranking, evaluate_ranking(ranking, rows.positives, list(ks)))

@@ -14,22 +14,19 @@ from mmrec.data.batches.loader import StepBatches
 from mmrec.data.batches.search_batches import SearchBatches
 from mmrec.data.batches.train_batches import TrainBatches
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.errors import ConfigError
 from mmrec.losses import sampled_softmax
-from mmrec.metrics.direction import Metric, sign
-from mmrec.metrics.full_ranking import LIST_LENGTH, Evaluated, Ranking, evaluate_ranking, rank_users, top_k
-from mmrec.metrics.ranking import known_metrics
+from mmrec.metrics.direction import Metric
+from mmrec.metrics.full_ranking import Evaluated, Ranking, evaluate_ranking, top_k
 from mmrec.models.recommender import Recommender
 from mmrec.models.search.fused_search import CONSTANT, FusedSearch
 from mmrec.models.search.rank_fusion import fuse_ranks, rank_items
 from mmrec.models.search.search_fusion import SearchFusion
 from mmrec.models.search.search_model import MATCHES
 from mmrec.tasks.parameter_groups import Rates
+from mmrec.tasks.ranking import KS, Loss, measure_lists, metrics_at
 from mmrec.tasks.task import GROUPS, Task, Validated
 from mmrec.types import Scorer
 
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-KS = [10, 20]
 _OPTIMIZER = partial(torch.optim.AdamW, lr=0.001, weight_decay=0.01)
 _LOSS = partial(sampled_softmax, temperature=0.07)
 _WEIGHTS, _CONSTANTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8), (10.0, CONSTANT)
@@ -76,12 +73,7 @@ class SearchTask(Task):
     @classmethod
     def metrics(cls, settings: Mapping[str, Any]) -> tuple[Metric, ...]:
         """Return every ranking metric at every cutoff, starting with ndcg at the smallest one."""
-        ks = settings["ks"]
-        if not ks:
-            raise ConfigError("task.ks: expected at least one cutoff, found none")
-        first = f"ndcg@{min(ks)}"
-        names = [first, *(name for name in (f"{name}@{k}" for name in known_metrics() for k in ks) if name != first)]
-        return tuple(Metric(name, sign(name) > 0) for name in names)
+        return metrics_at(settings["ks"], min)
 
     def train_batches(self, train: SplitPart, settings: BatchSettings, place: Place) -> StepBatches:
         batches = TrainBatches(train.matrix, settings.batch_size, settings.n_negatives, True, settings.seed, *place)
@@ -137,8 +129,7 @@ class SearchTask(Task):
 
     def measure(self, scorer: Scorer, rows: EvaluationSet) -> Evaluated:
         """Return lists of `LIST_LENGTH` or the largest cutoff, and their metrics."""
-        ranking = rank_users(scorer, rows.user_idx, rows.seen, max(LIST_LENGTH, *self.ks))
-        return Evaluated(ranking, evaluate_ranking(ranking, rows.positives, self.ks))
+        return measure_lists(scorer, rows, self.ks)
 
 
 def _adopt(model: SearchFusion, chosen: Float[Tensor, " 2"]) -> None:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from mmrec.models.click.predictor import ClickFactors, clicked_of
 from mmrec.models.content.content_matrix import reached_entities, read_content
-from mmrec.models.rating.low_rank import compress_product, principal_components
-from mmrec.models.rating.normal_prior import NormalPrior, sample_prior, sample_slopes
+from mmrec.models.rating.biased_mf import product_with_biases
+from mmrec.models.rating.low_rank import compress_products, principal_components
+from mmrec.models.rating.normal_prior import NormalPrior, sample_prior, sample_rows, sample_slopes
 from mmrec.models.recommender import LackingData
 from mmrec.nn.propagation import assemble_csr
 from mmrec.types import DatasetSpec, Interactions
@@ -133,13 +134,11 @@ class _Sampler:
         for step in range(n_burn_in + n_samples):
             self._step()
             if step >= n_burn_in:
-                ones = torch.ones(len(self.users), 1, dtype=torch.float64), torch.ones(len(self.items), 1, dtype=torch.float64)
-                users = torch.cat([self.users[:, 1:], self.users[:, :1], ones[0]], dim=1)
-                kept.append((users, torch.cat([self.items[:, 1:], ones[1], self.items[:, :1]], dim=1)))
+                kept.append(product_with_biases(self.users, self.items, torch.zeros(())))
                 effects += self.effects / n_samples
             if len(kept) > _KEPT:
-                kept = [_compressed(kept, rank)]
-        of_users, of_items = _compressed(kept, rank)
+                kept = [compress_products(kept, rank)]
+        of_users, of_items = compress_products(kept, rank)
         return of_users, of_items / n_samples, effects
 
     def _step(self) -> None:
@@ -170,10 +169,7 @@ class _Sampler:
         rest = others[:, 0][other_idx] + self.effects[self.place]
         precision = side.grams(weights, features) + prior.precision
         target = side.sums(self.half - weights * rest, features) + prior.mean @ prior.precision
-        root = torch.linalg.cholesky(precision)
-        drawn = torch.randn(*target.shape, 1, dtype=torch.float64)
-        sampled: Tensor = torch.cholesky_solve(target[:, :, None], root) + torch.linalg.solve_triangular(root.mT, drawn, upper=True)
-        return sampled[:, :, 0]
+        return sample_rows(precision, target)
 
     def _update_effects(self) -> None:
         """Set the effects of positions to their posterior means."""
@@ -188,9 +184,3 @@ def _weights(log_odds: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """The means of the Pólya-Gamma variables."""
     size = log_odds.abs().clamp(min=1e-4)
     return torch.tanh(size / 2) / (2 * size)
-
-
-def _compressed(products: list[tuple[Tensor, Tensor]], rank: int) -> tuple[Tensor, Tensor]:
-    """The sum of products, compressed."""
-    users, items = (torch.cat(side, dim=1) for side in zip(*products, strict=True))
-    return compress_product(users, items, rank)

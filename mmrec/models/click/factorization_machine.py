@@ -116,13 +116,11 @@ class DeepFM(FieldModel):
 
 
 def _initial_weights(sizes: FieldSizes) -> Parameters:
-    n = {"user": sizes.n_users, "item": sizes.n_items, "content": sizes.n_components, "place": sizes.n_places}
-    return {"mean": torch.zeros(())} | {f"{name}_weights": torch.zeros(size) for name, size in n.items()}
+    return {"mean": torch.zeros(())} | {f"{name}_weights": torch.zeros(size) for name, size in sizes._asdict().items()}
 
 
 def _initial_vectors(sizes: FieldSizes, dim: int) -> Parameters:
-    n = {"user": sizes.n_users, "item": sizes.n_items, "content": sizes.n_components, "place": sizes.n_places}
-    return {f"{name}_vectors": _INIT_SCALE * torch.randn(size, dim) for name, size in n.items()}
+    return {f"{name}_vectors": _INIT_SCALE * torch.randn(size, dim) for name, size in sizes._asdict().items()}
 
 
 def _weighted_sum(parameters: Parameters, fields: Fields) -> tuple[Float[Tensor, " n"], Float[Tensor, ""]]:

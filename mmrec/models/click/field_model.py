@@ -35,10 +35,11 @@ class Fields(NamedTuple):
 class FieldSizes(NamedTuple):
     """The numbers of values of the fields."""
 
-    n_users: int
-    n_items: int
-    n_components: int
-    n_places: int
+    user: int
+    item: int
+    content: int
+    """The number of components."""
+    place: int
 
 
 class FieldModel(ClosedFormRecommender, ClickPredictor):

@@ -1,7 +1,6 @@
 """What predicts clicks: the interface of trained models and baselines of the click task, and its frozen form."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -11,9 +10,8 @@ from torch import Tensor
 
 from mmrec.data.batches.interaction_batches import InteractionBatch
 from mmrec.data.batches.train_batches import TrainBatch
-from mmrec.data.interactions.histories import Histories
-from mmrec.models.fold_in import FoldInByRegression
-from mmrec.models.recommender import ClosedFormRecommender, FrozenScorer, GradientRecommender, LackingData, TrainedScorer, TrainScores
+from mmrec.models.fitted_factors import FactorScorer, FittedFactors, MixedWithFitted
+from mmrec.models.recommender import LackingData, TrainScores
 from mmrec.nn.heads.click import Calibration, ClickHead
 from mmrec.types import DatasetSpec, Interactions
 
@@ -39,10 +37,9 @@ class ClickPredictor(ABC):
 
 
 @dataclass(frozen=True)
-class ClickScorer(TrainedScorer, ClickPredictor):
+class ClickScorer(FactorScorer, ClickPredictor):
     """User and item vectors, whose inner products are logits of clicks at the reference position."""
 
-    factors: FrozenScorer
     click_head: ClickHead
 
     @property
@@ -54,25 +51,14 @@ class ClickScorer(TrainedScorer, ClickPredictor):
         scores = (self.factors.users[rows.user_idx] * self.factors.items[rows.item_idx]).sum(dim=1)
         return self.click_head.logits(scores, rows.position)
 
-    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return self.factors.score_users(user_idx)
-
-    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
-        return self.factors.score_histories(histories)
-
-    def vectors(self) -> FrozenScorer:
-        return self.factors
-
     def with_calibration(self, calibration: Calibration) -> "ClickScorer":
         return ClickScorer(self.factors, self.click_head.with_calibration(calibration))
 
 
-class ClickFactors(ClosedFormRecommender, ClickPredictor):
+class ClickFactors(FittedFactors, ClickPredictor):
     """The base class of click models that are fitted once: two matrices, whose inner products are logits, and effects of positions."""
 
     predicts: ClassVar[str] = CLICKS
-    users: Float[Tensor, "n_users dim"]
-    items: Float[Tensor, "n_items dim"]
     positions: Int64[Tensor, " n_positions"]
     effects: Float[Tensor, " n_effects"]
     calibration: Float[Tensor, " 2"]
@@ -110,23 +96,12 @@ class ClickFactors(ClosedFormRecommender, ClickPredictor):
         scores = (self.users[rows.user_idx] * self.items[rows.item_idx]).sum(dim=1)
         return scores + self.effects[place_of(rows, self.positions)]
 
-    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return self.users[user_idx] @ self.items.T
-
-    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
-        user_idx = torch.repeat_interleave(torch.arange(self.interactions.n_users), self.interactions.degree)
-        train = Interactions(user_idx, self.interactions.indices)
-        return FoldInByRegression(self.users, self.items, train)(histories) @ self.items.T
-
-    def vectors(self) -> FrozenScorer:
-        return FrozenScorer(self.users, self.items, self.items.new_zeros(len(self.items), 0))
-
     def with_calibration(self, calibration: Calibration) -> Self:
         self.remember(calibration=torch.tensor(calibration))
         return self
 
 
-class ClickRecommender(GradientRecommender):
+class ClickRecommender(MixedWithFitted):
     """A model of clicks that is trained by gradient descent, optionally mixed with one that was fitted before.
 
     The logit is `(1 - w) s + w s'` with the score s' of the fitted model. Validation chooses w (`ClickTask`), and checkpoints contain it.
@@ -140,32 +115,13 @@ class ClickRecommender(GradientRecommender):
     """
 
     predicts: ClassVar[str] = CLICKS
-    weight_of_fitted: Float[Tensor, ""]
-    fitted_users: Float[Tensor, "n_users rank"]
-    fitted_items: Float[Tensor, "n_items rank"]
 
     def __init__(self, spec: DatasetSpec, fitted: ClickFactors | None = None) -> None:
-        super().__init__(spec)
+        super().__init__(spec, fitted)
         self.head = ClickHead(positions_of(labelled_rows(spec.train)))
-        self.has_fitted = fitted is not None
-        self.register_buffer("weight_of_fitted", torch.zeros(()))
-        none = torch.zeros(spec.n_users, 0), torch.zeros(spec.n_items, 0)
-        for name, values in zip(("users", "items"), none if fitted is None else (fitted.users, fitted.items), strict=True):
-            self.register_buffer(f"fitted_{name}", values, persistent=False)
-
-    @abstractmethod
-    def vectors(self, hidden: Collection[str] = ()) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """Return vectors whose inner products are the scores s, without gradients, ignoring the modalities in `hidden`."""
-
-    def freeze(self, hidden: Collection[str] = ()) -> ClickScorer:
-        return self.mixed(*self.vectors(hidden), float(self.weight_of_fitted))
 
     def mixed(self, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], weight: float) -> ClickScorer:
-        """Return the scorer of these vectors mixed with the fitted model with a weight from 0 to 1."""
-        if self.has_fitted:
-            users = torch.cat([(1 - weight) * users, weight * self.fitted_users], dim=1)
-            items = torch.cat([items, self.fitted_items], dim=1)
-        return ClickScorer(FrozenScorer(users, items, items.new_zeros((len(items), 0))), self.head)
+        return ClickScorer(self.mixed_factors(users, items, weight), self.head)
 
     @abstractmethod
     def score_clicks(self, batch: InteractionBatch, generator: torch.Generator) -> tuple[Float[Tensor, " n"], Float[Tensor, ""]]:

@@ -1,7 +1,8 @@
 """SASRec: predict the next item from the sequence of a user's latest items."""
 
+from abc import abstractmethod
 from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,44 @@ class Windows(NamedTuple):
     length: Int64[Tensor, " n"]
 
 
-class SASRec(GradientRecommender):
+class SequenceRecommender(GradientRecommender):
+    """The base class of models that score all items after a window of a user's latest events.
+
+    Args:
+        spec: the training data, with timestamps.
+        max_length: the longest window that is scored.
+
+    Raises:
+        LackingData: the interactions have no timestamps.
+    """
+
+    is_history_based = True
+    indptr: Int64[Tensor, " n_users_plus_1"]
+    events: Int64[Tensor, " n"]
+    n_events: Int64[Tensor, " n_items"]
+    warm: Int64[Tensor, " n_warm"]
+
+    def __init__(self, spec: DatasetSpec, max_length: int) -> None:
+        if spec.train.timestamp is None:
+            raise LackingData(f"{type(self).__name__} requires the times of interactions in a column `timestamp`, which does not exist")
+        super().__init__(spec)
+        self.max_length = max_length
+        histories = Histories.from_events(spec.train, spec.n_users)
+        self.register_buffer("indptr", histories.indptr, persistent=False)
+        self.register_buffer("events", histories.item_idx, persistent=False)
+        self.register_buffer("n_events", torch.bincount(spec.train.item_idx, minlength=spec.n_items), persistent=False)
+        self.register_buffer("warm", self.n_events.nonzero().flatten(), persistent=False)
+
+    @abstractmethod
+    def score_next(self, events: Int64[Tensor, " n_events"], windows: Windows) -> Float[Tensor, "n n_items"]:
+        """Return the scores of all items after each window."""
+
+    def freeze(self, hidden: Collection[str] = ()) -> "SequenceScorer":
+        self.eval()
+        return SequenceScorer(self)
+
+
+class SASRec(SequenceRecommender):
     """A causal transformer over a user's latest `max_length` events that scores the next one (Kang & McAuley 2018).
 
     Trained with the softmax cross-entropy at every position, with which it outperforms BERT4Rec (Klenitskiy & Vasilev 2023, "Turning Dross
@@ -48,12 +86,6 @@ class SASRec(GradientRecommender):
         LackingData: the interactions have no timestamps.
     """
 
-    is_history_based = True
-    indptr: Int64[Tensor, " n_users_plus_1"]
-    events: Int64[Tensor, " n"]
-    n_events: Int64[Tensor, " n_items"]
-    warm: Int64[Tensor, " n_warm"]
-
     def __init__(
         self,
         spec: DatasetSpec,
@@ -65,16 +97,8 @@ class SASRec(GradientRecommender):
     ) -> None:
         if embedding_dim % n_heads:
             raise ValueError(f"embedding_dim: expected a multiple of n_heads, {n_heads}, found {embedding_dim}")
-        if spec.train.timestamp is None:
-            raise LackingData("SASRec requires the times of interactions in a column `timestamp`, which does not exist")
-        super().__init__(spec)
-        self.max_length = max_length
+        super().__init__(spec, max_length)
         self.transformer = CausalTransformer(spec.n_items, embedding_dim, n_layers, n_heads, dropout, max_length)
-        histories = Histories.from_events(spec.train, spec.n_users)
-        self.register_buffer("indptr", histories.indptr, persistent=False)
-        self.register_buffer("events", histories.item_idx, persistent=False)
-        self.register_buffer("n_events", torch.bincount(spec.train.item_idx, minlength=spec.n_items), persistent=False)
-        self.register_buffer("warm", self.n_events.nonzero().flatten(), persistent=False)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         windows = cut(self.indptr, batch.user_idx, self.max_length)
@@ -96,25 +120,9 @@ class SASRec(GradientRecommender):
         return sampled_softmax(positive, row, states @ items.index_select(0, pool).T, pool != target[:, None], temperature=1.0)
 
     def score_next(self, events: Int64[Tensor, " n_events"], windows: Windows) -> Float[Tensor, "n n_items"]:
-        """The scores of all items after each window."""
         last = torch.arange(len(windows.start), device=events.device), windows.length - 1
         states: Tensor = self.transformer(read(events, windows))[last]
         return states @ self.transformer.items.weight.T
-
-    def freeze(self, hidden: Collection[str] = ()) -> "SequenceScorer":
-        self.eval()
-        return SequenceScorer(self)
-
-
-class SequenceModel(Protocol):
-    """A model that scores all items after a window of events."""
-
-    max_length: int
-    indptr: Tensor
-    events: Tensor
-    n_events: Tensor
-
-    def score_next(self, events: Int64[Tensor, " n_events"], windows: Windows) -> Float[Tensor, "n n_items"]: ...
 
 
 class SequenceScorer(TrainedScorer):
@@ -123,7 +131,7 @@ class SequenceScorer(TrainedScorer):
     Users without history get popular items, and items without training interactions are ranked last.
     """
 
-    def __init__(self, model: SequenceModel) -> None:
+    def __init__(self, model: SequenceRecommender) -> None:
         self.model = model
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from mmrec.models.content.content_matrix import read_content
 from mmrec.models.rating.biased_mf import product_with_biases
-from mmrec.models.rating.low_rank import compress_product, principal_components
-from mmrec.models.rating.normal_prior import NormalPrior, sample_prior, sample_slopes
+from mmrec.models.rating.low_rank import compress_products, principal_components
+from mmrec.models.rating.normal_prior import NormalPrior, sample_prior, sample_rows, sample_slopes
 from mmrec.models.rating.predictor import RatingFactors, rated_values
 from mmrec.models.rating.ridge_rows import Cells
 from mmrec.models.recommender import LackingData
@@ -72,14 +72,9 @@ class BayesianMF(RatingFactors):
             if step >= self.n_burn_in:
                 kept.append(product_with_biases(users, items, mean))
             if len(kept) > _KEPT:
-                kept = [self._sum(kept)]
-        of_users, of_items = self._sum(kept)
+                kept = [compress_products(kept, self.rank)]
+        of_users, of_items = compress_products(kept, self.rank)
         return of_users, of_items / self.n_samples
-
-    def _sum(self, products: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """The sum of products, compressed."""
-        users, items = (torch.cat(side, dim=1) for side in zip(*products, strict=True))
-        return compress_product(users, items, self.rank)
 
     def _content(self, spec: DatasetSpec) -> Float[Tensor, "n_items n_components"]:
         none = torch.zeros(spec.n_items, 0, dtype=torch.float64)
@@ -99,10 +94,7 @@ def _sample_side(
     left = cells.values - others[cells.column, 0]
     precision = noise * cells.grams(features) + prior.precision
     target = noise * cells.sums(features[cells.column] * left[:, None]) + prior.mean @ prior.precision
-    root = torch.linalg.cholesky(precision)
-    drawn = torch.randn(*target.shape, 1, dtype=torch.float64)
-    sampled: Tensor = torch.cholesky_solve(target[:, :, None], root) + torch.linalg.solve_triangular(root.mT, drawn, upper=True)
-    return sampled[:, :, 0]
+    return sample_rows(precision, target)
 
 
 def _sample_noise(cells: Cells, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Float[Tensor, ""]:

@@ -1,5 +1,7 @@
 """Approximations of low rank: principal components of content, and two matrices for a long sum of products."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,6 +13,12 @@ def principal_components(content: Float[Tensor, "n_items dim"], n_components: in
     left, size, _ = torch.linalg.svd(centred, full_matrices=False)
     components: Tensor = left[:, :n_components] * size[:n_components]
     return components / components.square().mean().sqrt().clamp(min=1e-12)
+
+
+def compress_products(products: Sequence[tuple[Tensor, Tensor]], rank: int) -> tuple[Tensor, Tensor]:
+    """Return the sum of products of two matrices, compressed as by `compress_product`."""
+    users, items = (torch.cat(side, dim=1) for side in zip(*products, strict=True))
+    return compress_product(users, items, rank)
 
 
 def compress_product(

@@ -47,3 +47,11 @@ def sample_slopes(
     target = content.T @ (left + torch.randn_like(left) @ spread)
     target += _CONTENT_PENALTY**0.5 * torch.randn(len(gram), left.shape[1], dtype=torch.float64) @ spread
     return torch.cholesky_solve(target, torch.linalg.cholesky(gram))
+
+
+def sample_rows(precision: Float[Tensor, "n dim dim"], target: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+    """Sample each row from the normal distribution with this precision and the mean `precision⁻¹ target`."""
+    root = torch.linalg.cholesky(precision)
+    drawn = torch.randn(*target.shape, 1, dtype=torch.float64)
+    sampled: Tensor = torch.cholesky_solve(target[:, :, None], root) + torch.linalg.solve_triangular(root.mT, drawn, upper=True)
+    return sampled[:, :, 0]

@@ -1,7 +1,6 @@
 """What predicts ratings: the interface of trained models and baselines of the rating task, and its frozen form."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -11,14 +10,10 @@ from torch import Tensor
 
 from mmrec.data.batches.interaction_batches import InteractionBatch
 from mmrec.data.batches.train_batches import TrainBatch
-from mmrec.data.interactions.histories import Histories
-from mmrec.models.fold_in import FoldInByRegression, mean_for_new, occurring
+from mmrec.models.fitted_factors import FactorScorer, FittedFactors, MixedWithFitted
+from mmrec.models.fold_in import mean_for_new, occurring
 from mmrec.models.recommender import (
-    ClosedFormRecommender,
-    FrozenScorer,
-    GradientRecommender,
     LackingData,
-    TrainedScorer,
     TrainScores,
 )
 from mmrec.nn.heads.rating import GaussianHead, RatingHead
@@ -46,10 +41,9 @@ class RatingPredictor(ABC):
 
 
 @dataclass(frozen=True)
-class RatingScorer(TrainedScorer, RatingPredictor):
+class RatingScorer(FactorScorer, RatingPredictor):
     """User and item vectors, whose inner products the head turns into ratings."""
 
-    factors: FrozenScorer
     rating_head: RatingHead
 
     @property
@@ -59,25 +53,14 @@ class RatingScorer(TrainedScorer, RatingPredictor):
     def score_pairs(self, user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
         return (self.factors.users[user_idx] * self.factors.items[item_idx]).sum(dim=1)
 
-    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return self.factors.score_users(user_idx)
-
-    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
-        return self.factors.score_histories(histories)
-
-    def vectors(self) -> FrozenScorer:
-        return self.factors
-
     def with_spread(self, spread: float) -> "RatingScorer":
         return RatingScorer(self.factors, self.rating_head.with_spread(spread))
 
 
-class RatingFactors(ClosedFormRecommender, RatingPredictor):
+class RatingFactors(FittedFactors, RatingPredictor):
     """The base class of rating models that are fitted once: two matrices, whose inner products are ratings with a normal distribution."""
 
     predicts: ClassVar[str] = RATINGS
-    users: Tensor
-    items: Tensor
     levels: Tensor
     spread: Tensor
 
@@ -103,23 +86,12 @@ class RatingFactors(ClosedFormRecommender, RatingPredictor):
     def score_pairs(self, user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
         return (self.users[user_idx] * self.items[item_idx]).sum(dim=1)
 
-    def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
-        return self.users[user_idx] @ self.items.T
-
-    def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
-        user_idx = torch.repeat_interleave(torch.arange(self.interactions.n_users), self.interactions.degree)
-        train = Interactions(user_idx, self.interactions.indices)
-        return FoldInByRegression(self.users, self.items, train)(histories) @ self.items.T
-
-    def vectors(self) -> FrozenScorer:
-        return FrozenScorer(self.users, self.items, self.items.new_zeros(len(self.items), 0))
-
     def with_spread(self, spread: float) -> Self:
         self.remember(spread=torch.tensor(spread))
         return self
 
 
-class RatingRecommender(GradientRecommender):
+class RatingRecommender(MixedWithFitted):
     """A model of ratings that is trained by gradient descent, optionally mixed with one that was fitted before.
 
     The score is `(1 - w) s + w s'` with the score s' of the fitted model. Validation chooses w (`RatingTask`), and checkpoints contain it.
@@ -135,32 +107,13 @@ class RatingRecommender(GradientRecommender):
     """
 
     predicts: ClassVar[str] = RATINGS
-    weight_of_fitted: Float[Tensor, ""]
-    fitted_users: Float[Tensor, "n_users rank"]
-    fitted_items: Float[Tensor, "n_items rank"]
 
     def __init__(self, spec: DatasetSpec, head: type[RatingHead], fitted: RatingFactors | None = None) -> None:
-        super().__init__(spec)
+        super().__init__(spec, fitted)
         self.head = head(levels_of(rated_rows(spec.train)))
-        self.has_fitted = fitted is not None
-        self.register_buffer("weight_of_fitted", torch.zeros(()))
-        none = torch.zeros(spec.n_users, 0), torch.zeros(spec.n_items, 0)
-        for name, values in zip(("users", "items"), none if fitted is None else (fitted.users, fitted.items), strict=True):
-            self.register_buffer(f"fitted_{name}", values, persistent=False)
-
-    @abstractmethod
-    def vectors(self, hidden: Collection[str] = ()) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        """Return vectors whose inner products are the scores s, without gradients, ignoring the modalities in `hidden`."""
-
-    def freeze(self, hidden: Collection[str] = ()) -> RatingScorer:
-        return self.mixed(*self.vectors(hidden), float(self.weight_of_fitted))
 
     def mixed(self, users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"], weight: float) -> RatingScorer:
-        """Return the scorer of these vectors mixed with the fitted model with a weight from 0 to 1."""
-        if self.has_fitted:
-            users = torch.cat([(1 - weight) * users, weight * self.fitted_users], dim=1)
-            items = torch.cat([items, self.fitted_items], dim=1)
-        return RatingScorer(FrozenScorer(users, items, items.new_zeros((len(items), 0))), self.head)
+        return RatingScorer(self.mixed_factors(users, items, weight), self.head)
 
     @abstractmethod
     def score_ratings(self, batch: InteractionBatch, generator: torch.Generator) -> tuple[Float[Tensor, " n"], Float[Tensor, ""]]:

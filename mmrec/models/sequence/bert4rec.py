@@ -1,16 +1,13 @@
 """BERT4Rec: predict hidden items of a history from those on both sides."""
 
-from collections.abc import Collection
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
-from mmrec.data.interactions.histories import Histories
-from mmrec.models.collaborative.sasrec import SequenceScorer, Windows, latest, read
-from mmrec.models.recommender import GradientRecommender, LackingData, TrainScores
+from mmrec.models.collaborative.sasrec import SequenceRecommender, Windows, latest, read
+from mmrec.models.recommender import TrainScores
 from mmrec.nn.backbones.backbone import embedding_table
 from mmrec.types import DatasetSpec
 
@@ -18,7 +15,7 @@ _INIT_SCALE, _SHARE_OF_ENDS = 0.02, 0.1
 """The share of histories of which only the last item is hidden, as when the next one is asked for."""
 
 
-class BERT4Rec(GradientRecommender):
+class BERT4Rec(SequenceRecommender):
     """A bidirectional transformer over a user's latest items that predicts hidden ones (Sun et al. 2019).
 
     In training, items are replaced by a mask at random and predicted from both sides with the softmax cross-entropy over all training
@@ -41,12 +38,6 @@ class BERT4Rec(GradientRecommender):
         LackingData: the interactions have no timestamps.
     """
 
-    is_history_based = True
-    indptr: Int64[Tensor, " n_users_plus_1"]
-    events: Int64[Tensor, " n"]
-    n_events: Int64[Tensor, " n_items"]
-    warm: Int64[Tensor, " n_warm"]
-
     def __init__(
         self,
         spec: DatasetSpec,
@@ -63,10 +54,8 @@ class BERT4Rec(GradientRecommender):
             raise ValueError(f"max_length: expected at least 2, found {max_length}")
         if not 0 < hidden_share < 1:
             raise ValueError(f"hidden_share: expected a fraction above 0 and below 1, found {hidden_share}")
-        if spec.train.timestamp is None:
-            raise LackingData("BERT4Rec requires the times of interactions in a column `timestamp`, which does not exist")
-        super().__init__(spec)
-        self.max_length, self.hidden_share, self.mask = max_length - 1, hidden_share, spec.n_items
+        super().__init__(spec, max_length - 1)
+        self.hidden_share, self.mask = hidden_share, spec.n_items
         self.items = embedding_table(spec.n_items + 1, embedding_dim, _INIT_SCALE)
         self.positions = embedding_table(max_length, embedding_dim, _INIT_SCALE)
         self.norm, self.dropout = nn.LayerNorm(embedding_dim), nn.Dropout(dropout)
@@ -74,11 +63,6 @@ class BERT4Rec(GradientRecommender):
         self.layers = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
         self.project = nn.Sequential(nn.Linear(embedding_dim, embedding_dim), nn.GELU(), nn.LayerNorm(embedding_dim))
         self.bias = nn.Parameter(torch.zeros(spec.n_items))
-        histories = Histories.from_events(spec.train, spec.n_users)
-        self.register_buffer("indptr", histories.indptr, persistent=False)
-        self.register_buffer("events", histories.item_idx, persistent=False)
-        self.register_buffer("n_events", torch.bincount(spec.train.item_idx, minlength=spec.n_items), persistent=False)
-        self.register_buffer("warm", self.n_events.nonzero().flatten(), persistent=False)
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         windows = latest(self.indptr, batch.user_idx, self.max_length + 1)
@@ -102,16 +86,11 @@ class BERT4Rec(GradientRecommender):
         return states
 
     def score_next(self, events: Int64[Tensor, " n_events"], windows: Windows) -> Float[Tensor, "n n_items"]:
-        """The scores of all items after each window, at a mask that is appended to it."""
-        history = F.pad(read(events, windows), (0, 1), value=self.mask)
+        history = F.pad(read(events, windows), (0, 1), value=self.mask)  # a mask is appended to each window
         end = torch.arange(len(history), device=events.device), windows.length
         history[end] = self.mask
         states = self.states(history, _real(windows.length + 1, history.shape[1]))[end]
         return states @ self.items.weight[:-1].T + self.bias
-
-    def freeze(self, hidden: Collection[str] = ()) -> SequenceScorer:
-        self.eval()
-        return SequenceScorer(self)
 
 
 def draw_hidden(length: Int64[Tensor, " n"], longest: int, share: float, generator: torch.Generator) -> Bool[Tensor, "n longest"]:
