@@ -105,7 +105,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         (["train", "fusion.n_layer=2"], "mmrec: fusion.n_layer: there is no such key; did you mean `fusion.n_layers`?"),
         (["train", "sede=3"], "mmrec: sede: there is no such key; did you mean `seed`?"),
         (["train", "model.embeding_dim=3"], "mmrec: model.embeding_dim: there is no such key; did you mean `model.embedding_dim`?"),
-        (["train", "+bach_size=3"], "mmrec: bach_size: there is no such key; choose from `backbone`, "),
+        (["train", "+bach_size=3"], "mmrec: bach_size: there is no such key; choose from `auxiliary`, "),
         (["train", "evidence.txt=false"], "mmrec: evidence.txt: there is no such key; did you mean `evidence.text`?"),
         (["train", "evidence.others=false"], "mmrec: evidence.others: it has been renamed to `further_evidence`"),
         (["train", "further_evidence=rewired"], "mmrec: further_evidence: `rewired` is not a valid value; choose from `false`, `noise`"),
