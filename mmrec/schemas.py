@@ -47,6 +47,7 @@ class EvaluationConfig:
 
     auc: bool = MISSING
     item_column: str | None = None
+    report: bool = True
 
 
 @dataclass
@@ -282,6 +283,21 @@ class RecommendConfig:
 
 
 @dataclass
+class ExplainConfig:
+    """The top level of `conf/explain.yaml`."""
+
+    run: str = MISSING
+    user: str = MISSING
+    item: str | None = None
+    k: int = MISSING
+    language: str = MISSING
+    trusted_packages: list[str] = field(default_factory=list)
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    trust_run: bool = False
+
+
+@dataclass
 class SearchConfig:
     """The top level of `conf/search.yaml`."""
 
@@ -301,6 +317,7 @@ SCHEMAS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "leaderboard": LeaderboardConfig,
     "recommend": RecommendConfig,
+    "explain": ExplainConfig,
     "search": SearchConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""

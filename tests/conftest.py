@@ -183,6 +183,7 @@ def shop_overrides(shop_folder: Path, tiny_bert: Path, tmp_path_factory: pytest.
         "trainer.enable_progress_bar=false",
         "logger=local",
         "~logger.tensorboard",
+        "evaluation.report=false",
         f"paths.cache={tmp_path_factory.mktemp('cache')}",
     ]
 

@@ -107,7 +107,8 @@ def _show(folder: Path) -> None:
     metrics = read_json(folder / "metrics.json")
     names = (name for name in next(iter(metrics["models"].values())) if name.startswith("test/"))
     show(console_table(metrics, headlines(name.removeprefix("test/") for name in names)))
-    say(f"report: {folder / 'report.html'}")
+    report = folder / "report.html"
+    say(f"report: {report}" if report.is_file() else f"run: {folder}")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ HELP = """mmrec {version}: recommendation from interactions, text, pictures and 
   mmrec leaderboard board=movielens_100k        one table of data × splits × models × seeds; run again to resume
   mmrec recommend run=runs/… user=42 k=10       top-k items for a user
   mmrec recommend run=runs/… user=42 rerank=dpp a diverse list; mmrec evaluate run=runs/… rerank=[mmr,dpp] measures what it costs
+  mmrec explain run=runs/… user=42 item=sku-1   why an item is recommended: evidence, history, paths in the graph, and in words
   mmrec search run=runs/… "red boots" k=10      top-k items for a query, after training with task=search; or image=photo.jpg
   mmrec data init my_shop/                      guess the roles of files and columns, and write them to my_shop/mmrec.yaml
   mmrec data check my_shop/                     report all problems of a dataset; --json FILE
@@ -75,6 +76,7 @@ VERBS = {
     "evaluate": ("mmrec.cli.evaluate", "evaluate", "evaluate"),
     "leaderboard": ("mmrec.cli.leaderboard", "leaderboard", "leaderboard"),
     "recommend": ("mmrec.cli.recommend", "recommend", "recommend"),
+    "explain": ("mmrec.cli.explain", "explain", "explain"),
     "search": ("mmrec.cli.search", "search", "search"),
     "pretrain": ("mmrec.cli.pretrain", "pretrain_command", "pretrain"),
     "data check": ("mmrec.cli.check", "check_command", "check"),

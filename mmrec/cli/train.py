@@ -27,5 +27,5 @@ def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> Path:
     settings = train_settings(cfg, overrides)
     run_dir, measures = run(settings), settings.training(settings.seeds[0]).measures
     show(console_table(read_json(run_dir / "metrics.json"), headlines(metric.name for metric in measures.metrics)))
-    say(f"report: {run_dir / 'report.html'}")
+    say(f"report: {run_dir / 'report.html'}" if settings.report else f"run: {run_dir}")
     return run_dir

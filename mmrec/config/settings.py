@@ -80,6 +80,7 @@ def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> T
         baselines=[candidate(cfg, name) for name in cfg.baselines if _searched(cfg, f"baselines.{name}") != ours],
         tuned_in=None if cfg.tuned_in is None else find_run(cfg.tuned_in, "tuned_in"),
         auc=cfg.evaluation.auc,
+        report=cfg.evaluation.report,
         config=_kept_text(cfg),
         changes=changes,
         search=_model_search(cfg, changes is not None),

@@ -1,6 +1,7 @@
 """Recompute the test metrics of a run from its checkpoints, and compare them with the reported ones."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from mmrec.experiment.run_folder.models import load_model
 from mmrec.experiment.settings import EvaluateSettings, SplitData, TrainingSettings
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import Recommender, TrainedScorer
-from mmrec.types import MODALITIES
+from mmrec.types import MODALITIES, DatasetSpec
 
 TOLERANCE = 1e-4
 _log = logging.getLogger(__name__)
@@ -70,13 +71,31 @@ def open_trained(settings: EvaluateSettings) -> TrainedScorer:
     Raises:
         DataError: the data have changed, or a file of the run is invalid.
     """
+    return open_model(settings).model.freeze()
+
+
+class OpenedModel(NamedTuple):
+    """The trained model of a run's first seed, with what it was trained on."""
+
+    model: Recommender
+    spec: DatasetSpec
+    remake: Callable[[DatasetSpec], Recommender]
+    """Creates a copy of the trained model for a changed specification."""
+
+
+def open_model(settings: EvaluateSettings) -> OpenedModel:
+    """Restore the model of a run's first seed from its data and checkpoint.
+
+    Raises:
+        DataError: the data have changed, or a file of the run is invalid.
+    """
     run_dir, record = settings.run_dir, settings.run_dir / "run.json"
     with convert_file_errors(run_dir):
         recorded = read_json(record)
         data_hash, seed = read_entry(record, recorded, ("data", "hash"), str), read_entry(record, recorded, ("seed",), int)
         read_split(run_dir, recorded)
-    model, _ = _trained(settings, settings.training(seed), _same_evidence(settings, data_hash))
-    return model.freeze()
+    opened, _ = _trained(settings, settings.training(seed), _same_evidence(settings, data_hash))
+    return opened
 
 
 def open_items(settings: EvaluateSettings, modality: str | None = None) -> Evidence:
@@ -107,20 +126,24 @@ def _same_evidence(settings: EvaluateSettings, data_hash: str) -> Evidence:
     return evidence
 
 
-def _trained(settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence) -> tuple[Recommender, SplitData]:
+def _trained(settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence) -> tuple[OpenedModel, SplitData]:
     """The trained model of one seed, and its data module, set up for test."""
     data = make_data_module(training, evidence, settings.run_dir / "split")
     data.setup("test")
     spec = make_spec(evidence, data)
     priors = fit_priors(training.model, spec, data.valid_set(), largest_k(training.measures))
-    return load_model(training, spec, priors, checkpoint_folder(settings.run_dir, training.seed)), data
+
+    def remake(changed: DatasetSpec) -> Recommender:
+        return load_model(training, changed, priors, checkpoint_folder(settings.run_dir, training.seed))
+
+    return OpenedModel(remake(spec), spec, remake), data
 
 
 def _evaluate_one(
     settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence, reported: dict[str, float]
 ) -> dict[str, float]:
     """The test metrics of one seed; graded metrics and AUC only if they were reported."""
-    model, data = _trained(settings, training, evidence)
+    (model, *_), data = _trained(settings, training, evidence)
     has_grades = any(name.startswith("test/graded_ndcg@") for name in reported)
     graded = read_grades(settings.run_dir / "split", evidence.index).test if has_grades else None
     evaluated = measure_scorer(training.task(model), model.freeze(), data.test_set, graded, "test/auc" in reported)

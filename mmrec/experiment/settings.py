@@ -246,6 +246,8 @@ class TrainSettings:
     """A finished run whose settings the baselines take instead of searching for their own."""
     auc: bool = True
     """Whether to compute the area under the ROC curve."""
+    report: bool = True
+    """Whether to write report.html."""
     config: str = ""
     """The content of config.yaml."""
     changes: Mapping[str, Change] | None = None

@@ -111,7 +111,8 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
         about["tuned_encoders"] = tuned
     about["chosen"] = {str(result.seed): result.chosen for result in results if result.chosen}
     write_json(run_dir / "run.json", about | {"weights_sha256": sha256_tensors(first.state_dict()), "has_vectors": has_vectors})
-    write_report(run_dir, evidence.dataset)
+    if settings.report:
+        write_report(run_dir, evidence.dataset)
 
 
 @contextmanager

@@ -38,6 +38,7 @@ def test_a_model_without_vectors_is_trained_evaluated_and_asked_like_any_other(
         "evidence.image=false",
         "baselines=[popularity,ease]",
         "trainer.max_epochs=1",
+        "evaluation.report=true",
         f"run_dir={tmp_path / 'run'}",
     ]
     run = train(compose(*own, f"model={model}"))

@@ -239,7 +239,7 @@ def test_a_split_that_needs_times_says_so(command: Command, tmp_path: Path) -> N
 
 
 def test_a_run_is_trained_evaluated_and_asked(command: Command, shop_overrides: list[str]) -> None:
-    code, out, err = command("train", *shop_overrides, "run_dir=runs/one")
+    code, out, err = command("train", *shop_overrides, "evaluation.report=true", "run_dir=runs/one")
     assert code == 0 and "fusion" in out and "popularity" in out and "report: runs/one/report.html" in err
     code, out, _ = command("evaluate", "run=runs/one")
     assert code == 0 and "test/recall@20" in out

@@ -53,7 +53,7 @@ def overrides(folder: Path, shop_overrides: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def run(compose: Compose, overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(compose(*overrides, f"run_dir={tmp_path_factory.mktemp('run')}"))
+    return train(compose(*overrides, "evaluation.report=true", f"run_dir={tmp_path_factory.mktemp('run')}"))
 
 
 def features(cfg: DictConfig) -> dict[str, Features]:
@@ -214,7 +214,7 @@ def test_any_number_of_encoders_each_a_modality(
     ]
     bert = [f"encoders.reviews.path_or_name={tiny_bert}", "encoders.reviews.revision=null", "encoders.reviews.max_length=32"]
     words = [*shop_overrides, f"data.path={two_texts_and_pictures}", f"+{further[0]}", further[1], *bert, "encoders.reviews.pooling=cls"]
-    run = train(compose(*words, "~baselines", "trainer.max_epochs=1", f"run_dir={tmp_path / 'run'}"))
+    run = train(compose(*words, "~baselines", "trainer.max_epochs=1", "evaluation.report=true", f"run_dir={tmp_path / 'run'}"))
     about = json.loads((run / "run.json").read_text())
     assert list(about["features"]) == ["text", "image", "reviews", "back", "kg"]
     assert [about["features"][name]["present"] for name in ("text", "reviews", "back")] == [40, 30, 31]

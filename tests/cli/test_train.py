@@ -40,7 +40,8 @@ def run_of(compose: Compose, shop_overrides: list[str], tmp_path_factory: pytest
     def run(*overrides: str, again: bool = False) -> Path:
         if again or overrides not in done:
             folder = tmp_path_factory.mktemp("run")
-            done[overrides] = train(compose(*shop_overrides, f"run_dir={folder}", *overrides))
+            report = "evaluation.report=" + ("false" if overrides else "true")
+            done[overrides] = train(compose(*shop_overrides, report, f"run_dir={folder}", *overrides))
         return done[overrides]
 
     return run
@@ -151,7 +152,8 @@ def test_ratings_add_graded_ndcg_and_a_column_of_items_its_groups(
     rows = pl.read_csv(folder / "interactions.csv")
     rows.with_columns(rating=pl.Series([float(i % 3) for i in range(len(rows))])).write_csv(folder / "interactions.csv")
     overrides = [word for word in shop_overrides if not word.startswith("data.path=")]
-    more = f"data.path={folder}", "trainer.max_epochs=1", "evaluation.auc=false", "evaluation.item_column=genre"
+    quick = f"data.path={folder}", "trainer.max_epochs=1", "evaluation.auc=false"
+    more = *quick, "evaluation.item_column=genre", "evaluation.report=true"
     run = train(compose(*overrides, *more, f"run_dir={tmp_path / 'run'}"))
     metrics, per_user = read(run, "metrics.json"), pl.read_parquet(run / "per_user.parquet")
     assert "auc" not in per_user.columns and per_user["graded_ndcg@20"].null_count() == 0
@@ -291,7 +293,7 @@ def test_every_choice_trains(override: str, run_of: Callable[..., Path]) -> None
 
 @pytest.mark.parametrize("split", ["cold_item", "cold_user", "global_time", "leave_last_out", "user_time"])
 def test_every_split_trains_on_what_it_says(split: str, run_of: Callable[..., Path]) -> None:
-    run = run_of(f"split={split}", "trainer.max_epochs=1")
+    run = run_of(f"split={split}", "trainer.max_epochs=1", "evaluation.report=true")
     parts, about = split_of(run), read(run, "run.json")
     held_out = pl.concat([parts["valid"], parts["test"]])
     assert about["split"]["name"] == split and about["split"]["test"] == len(parts["test"]) > 0

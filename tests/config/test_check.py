@@ -30,6 +30,7 @@ VERBS = {
     "ingest": ["data.path=here", "output=there"],
     "evaluate": ["run=runs/one"],
     "recommend": ["run=runs/one", "user=42"],
+    "explain": ["run=runs/one", "user=42"],
     "search": ["run=runs/one", "query=lamp"],
     "leaderboard": [],
 }

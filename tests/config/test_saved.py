@@ -54,7 +54,6 @@ def test_a_run_of_before_the_maps_is_evaluated_and_resumed(compose: Compose, sho
     found = [evaluate(compose(f"run={folder}", name="evaluate")) for folder in (run, older)]
     assert found[0] == found[1]
     assert train(compose(f"resume={older}", f"trainer.max_epochs={saved.trainer.max_epochs + 1}")) == older
-    assert (older / "report.html").is_file()
 
 
 def test_a_task_of_before_the_roles_has_theirs(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def trials_of(run_dir: Path) -> dict[str, Any]:
 
 def test_the_best_of_the_trials_is_trained_and_named(compose: Compose, overrides: list[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    run_dir = train(train_settings(compose(*overrides)))
+    run_dir = train(train_settings(compose(*overrides, "evaluation.report=true")))
     kept = trials_of(run_dir)
     tried = {one["setting"]["task.embedding_lr"]: one["value"] for one in kept["trials"]}
     assert next(iter(tried)) == pytest.approx(0.05) and sorted(tried) == [0.0, 0.05, 0.1]  # what the configuration says comes first

@@ -44,7 +44,8 @@ def test_a_lift_is_reported_and_comes_back_from_the_run_folder(compose: Compose,
 
 
 def test_a_model_that_learns_by_gradient_lifts_new_items_too(compose: Compose, shop_overrides: list[str], tmp_path: Path) -> None:
-    overrides = ["model=vbpr", "split=cold_item", "baselines=[random_new_items]", "trainer.max_epochs=2", f"run_dir={tmp_path / 'run'}"]
+    few = ["baselines=[random_new_items]", "trainer.max_epochs=2", "evaluation.report=true"]
+    overrides = ["model=vbpr", "split=cold_item", *few, f"run_dir={tmp_path / 'run'}"]
     run_dir = train(train_settings(compose(*shop_overrides, *overrides)))
     chosen = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["chosen"]["2026"]
     assert chosen["new items"]["cold_lift"] > 0

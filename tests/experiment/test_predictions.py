@@ -25,7 +25,15 @@ def run_dir(compose: Compose, shop_overrides: list[str], shop_folder: Path, tmp_
     users = [(f"u{i}", ("yes", "no")[i % 2], 10_000 + i) for i in range(60)]
     pl.DataFrame(users, schema=["user_id", "rents", "postcode"], orient="row").write_csv(folder / "users.csv")
     data = [word for word in shop_overrides if not word.startswith("data.path=")]
-    return train(compose(*data, f"data.path={folder}", "trainer.max_epochs=1", f"run_dir={tmp_path_factory.mktemp('run') / 'one'}"))
+    return train(
+        compose(
+            *data,
+            f"data.path={folder}",
+            "trainer.max_epochs=1",
+            "evaluation.report=true",
+            f"run_dir={tmp_path_factory.mktemp('run') / 'one'}",
+        )
+    )
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.data.tables.id_codes import positions
-from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.errors import ConfigError
 from mmrec.experiment.run.item_content import RunContent
 from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
+from mmrec.experiment.run.tables import Ids, as_ids, empty_table, masked, positions_of
 from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
@@ -29,10 +29,10 @@ from mmrec.rerank.chain import Reranking, rerank_scores, rows_of_users
 from mmrec.types import ITEM_ID, QUERY, USER_ID
 
 if TYPE_CHECKING:
+    from mmrec.experiment.run.explain import RunExplainer
     from mmrec.experiment.run.search import RunSearch
+    from mmrec.explain.explanation import Explanation
 
-Ids = str | int | Sequence[str] | Sequence[int] | pl.Series
-"""One or several ids."""
 _MAX_SCORES = 2**24
 """The maximal number of user-item pairs scored at once."""
 
@@ -124,7 +124,7 @@ class Run:
         tables = []
         for rows in self._batches(len(names)):
             scores = scorer.score_users(user_idx[rows])
-            scores = _masked(scores, None if seen is None else seen.rows(user_idx[rows]), inside)
+            scores = masked(scores, None if seen is None else seen.rows(user_idx[rows]), inside)
             history = rows_of_users(self.train, user_idx[rows]) if rerank else None
             tables.append(self._best(names[rows.tolist()], scores, k, rerank, history))
         return pl.concat(tables)
@@ -179,6 +179,30 @@ class Run:
                 "score": torch.cat([*scores, torch.zeros(0, len(items))]).flatten().numpy(),
             }
         )
+
+    def explain(self, user_id: str | int, item_id: str | int | None = None, k: int = 10, language: str = "en") -> "list[Explanation]":
+        """Explain why an item, or each of the k best ones, is recommended to a user.
+
+        The model and all that it was trained on are restored at the first call, which takes as long as the preparation of a training.
+
+        Args:
+            user_id: a user of the run.
+            item_id: an item that the user has not had; None for the k best ones.
+            k: the length of the list that items are in or would drop out of.
+            language: of the sentences, `en` or `zh`.
+
+        Returns:
+            For each item, its evidence (Shapley values), the part of the history it depends on, paths in the graph, and sentences.
+
+        Raises:
+            DataError: the user or item is not in the run, or its data have changed.
+            ConfigError: the user has had the item, or there are no templates in the language.
+        """
+        if k < 1:
+            raise ConfigError(f"k: expected at least 1, found {k}")
+        user_idx = int(self._user_idx(as_ids(user_id)))
+        item_idx = None if item_id is None else self._item_idx(as_ids(item_id), "item").tolist()
+        return self._explainer.explain(str(user_id), user_idx, item_idx, k, language)
 
     def rate(self, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
         """Return the predicted ratings of all pairs of some users and some items: `user_id, item_id, rating, deviation`, user after user.
@@ -267,7 +291,7 @@ class Run:
         for rows in self._batches(len(names)):
             given = Histories.from_lists([owned[row] for row in rows.tolist()])
             history = given.matrix(len(self.items))
-            scores = _masked(scorer.score_histories(given), history.rows(torch.arange(len(rows))) if exclude_seen else None, inside)
+            scores = masked(scorer.score_histories(given), history.rows(torch.arange(len(rows))) if exclude_seen else None, inside)
             tables.append(self._best(names[rows.tolist()], scores, k, rerank, history))
         return pl.concat(tables)
 
@@ -306,6 +330,14 @@ class Run:
             return RunSearch(self.folder, self._saved, len(self.items))
 
     @cached_property
+    def _explainer(self) -> "RunExplainer":
+        from mmrec.experiment.evaluate import open_model  # imports lightning
+        from mmrec.experiment.run.explain import RunExplainer
+
+        self._scorers.of_users()  # raises if the model does not rank
+        return RunExplainer(open_model(self._saved.evaluation(self.folder)), self.items, self.train, self._seen)
+
+    @cached_property
     def _scorers(self) -> RunScorers:
         return RunScorers(self.folder, self._saved, len(self.users), len(self.items))
 
@@ -332,54 +364,20 @@ class Run:
         """The interactions of some parts of the split: `train`, `valid`, `test`."""
         tables = [read_table(self.folder / "split" / f"{part}.parquet", USER_ID, ITEM_ID).select(USER_ID, ITEM_ID) for part in parts]
         rows = pl.concat(tables)
-        users = _found(rows[USER_ID], self.users[USER_ID], f"{self.folder / 'split'} has other users than users.parquet")
-        items = _found(rows[ITEM_ID], self.items[ITEM_ID], f"{self.folder / 'split'} has other items than items.parquet")
+        users = positions_of(rows[USER_ID], self.users[USER_ID], f"{self.folder / 'split'} has other users than users.parquet")
+        items = positions_of(rows[ITEM_ID], self.items[ITEM_ID], f"{self.folder / 'split'} has other items than items.parquet")
         return InteractionMatrix.from_pairs(users, items, len(self.users), len(self.items))
 
     def _batches(self, n: int) -> Iterator[Int64[Tensor, " batch"]]:
         yield from torch.arange(n).split(max(1, _MAX_SCORES // max(1, len(self.items))))
 
     def _user_idx(self, ids: pl.Series) -> Int64[Tensor, " n"]:
-        return _found(ids, self.users[USER_ID], "user")
+        return positions_of(ids, self.users[USER_ID], "user")
 
     def _item_idx(self, ids: Any, key: str) -> Int64[Tensor, " n"]:
-        return _found(as_ids(ids), self.items[ITEM_ID], key)
+        return positions_of(as_ids(ids), self.items[ITEM_ID], key)
 
     def _mask(self, item_idx: Int64[Tensor, " n"]) -> Bool[Tensor, " n_items"]:
         inside = torch.zeros(len(self.items), dtype=torch.bool)
         inside[item_idx] = True
         return inside
-
-
-def _masked(
-    scores: Float[Tensor, "batch n_items"], seen: tuple[Tensor, Tensor] | None, inside: Bool[Tensor, " n_items"] | None
-) -> Float[Tensor, "batch n_items"]:
-    """The scores with -inf for items that are seen or not among the candidates `inside`, in place."""
-    if seen is not None:
-        scores[seen] = -torch.inf
-    if inside is not None:
-        scores[:, ~inside] = -torch.inf
-    return scores
-
-
-def as_ids(ids: Any) -> pl.Series:
-    """Convert one or several ids to a series of texts."""
-    if isinstance(ids, pl.Series):
-        return ids.cast(pl.String)
-    one = [ids] if isinstance(ids, str | int) else ids
-    return pl.Series([str(name) for name in one], dtype=pl.String)
-
-
-def empty_table(first: str, last: str) -> pl.DataFrame:
-    """Return a table of ranked items without rows."""
-    return pl.DataFrame(schema={first: pl.String, "rank": pl.Int64, last: pl.String, "score": pl.Float32})
-
-
-def _found(ids: pl.Series, known: pl.Series, key: str) -> Int64[Tensor, " n"]:
-    """The positions of ids among the known ones. Raises DataError for unknown ids."""
-    places = positions(ids, known)
-    if places.null_count():
-        unknown = ids.filter(places.is_null())
-        more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
-        raise DataError(f"{key}: `{unknown[0]}`{more} is not in the run; {nearest(str(unknown[0]), known)}")
-    return torch.from_numpy(places.cast(pl.Int64).to_numpy(writable=True))

@@ -60,11 +60,11 @@ class RunScorers:
         """
         if self._of_histories is None:
             scorer = self.of_users()
-            if not _takes_histories(scorer):
+            if not takes_histories(scorer):
                 from mmrec.experiment.evaluate import open_trained  # imports lightning
 
                 scorer = open_trained(self.saved.evaluation(self.run_dir))
-            if not _takes_histories(scorer):
+            if not takes_histories(scorer):
                 raise ConfigError(
                     f"histories: the model of {self.run_dir} only scores users of its training part; choose these, or train another model"
                 )
@@ -83,7 +83,8 @@ class RunScorers:
         return open_scorer(self.run_dir, self.saved.training(self.run_dir))
 
 
-def _takes_histories(scorer: TrainedScorer) -> bool:
+def takes_histories(scorer: TrainedScorer) -> bool:
+    """Return whether a scorer scores users given by histories."""
     try:
         scorer.score_histories(Histories.from_lists([[0]]))
     except ConfigError:

@@ -1,0 +1,144 @@
+"""Explain the recommendations of a finished run: what is found by `mmrec.explain`, with ids and titles."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import polars as pl
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.errors import ConfigError
+from mmrec.experiment.evaluate import OpenedModel
+from mmrec.experiment.run.scorers import takes_histories
+from mmrec.explain.evidence import EvidenceExplainer
+from mmrec.explain.explanation import EvidenceReason, Explanation, ItemReason, PathReason
+from mmrec.explain.history import explain_by_history
+from mmrec.explain.paths import GraphPath, PathFinder, without_path
+from mmrec.explain.sentences import check_language, with_sentences
+from mmrec.models.recommender import Recommender
+from mmrec.types import ITEM_ID, KG, Graph
+
+N_SHOWN = 3
+"""The number of items of the history and of paths in an explanation."""
+
+
+class RunExplainer:
+    """Explains the scores of the model of a run's first seed. What it was trained on is in memory.
+
+    Args:
+        opened: the model.
+        items: the items in the order of the model: `item_id`, and the title.
+        train: the training interactions, which are the history of a user.
+        seen: the interactions of all parts, which are never recommended.
+    """
+
+    def __init__(self, opened: OpenedModel, items: pl.DataFrame, train: InteractionMatrix, seen: InteractionMatrix) -> None:
+        self.opened, self.train, self.seen = opened, train, seen
+        self.scorer = opened.model.freeze()
+        self.item_ids: list[str] = items[ITEM_ID].to_list()
+        titles = items[:, 1].cast(pl.String).to_list() if items.width > 1 else [None] * len(items)
+        self.titles = [title or name for title, name in zip(titles, self.item_ids, strict=True)]
+        self._takes_histories = takes_histories(self.scorer)
+
+    def explain(self, user_id: str, user_idx: int, item_idx: Sequence[int] | None, k: int, language: str) -> list[Explanation]:
+        """Explain some items, or the k best ones, for a user.
+
+        Raises:
+            ConfigError: the user has had an item, or there are no templates in the language.
+        """
+        check_language(language)
+        row = torch.tensor([user_idx])
+        excluded = torch.zeros(len(self.item_ids), dtype=torch.bool)
+        excluded[self.seen.rows(row)[1]] = True
+        history = self.train.rows(row)[1].tolist()
+        scores = self.scorer.score_users(row)[0].masked_fill(excluded, -torch.inf)
+        order = scores.argsort(descending=True, stable=True)
+        if item_idx is None:
+            item_idx = order[: min(k, int((~excluded).sum()))].tolist()
+        for one in item_idx:
+            if excluded[one]:
+                raise ConfigError(
+                    f"item: user {user_id} has had `{self.item_ids[one]}`, which is not recommended again; choose another item"
+                )
+        places = torch.empty_like(order)
+        places[order] = torch.arange(len(order))
+        chosen = torch.tensor(item_idx, dtype=torch.int64)
+        found = [
+            Explanation(user_id, self.item_ids[one], self.titles[one], float(scores[one]), int(places[one]) + 1, k=k) for one in item_idx
+        ]
+        evidence = self._evidence(user_idx, chosen)
+        return [
+            with_sentences(
+                replace(one, evidence=reasons, **self._of_history(history, item, excluded, k), paths=self._paths(user_idx, history, item)),
+                language,
+            )
+            for one, item, reasons in zip(found, item_idx, evidence, strict=True)
+        ]
+
+    def _evidence(self, user_idx: int, item_idx: Int64[Tensor, " n"]) -> list[tuple[EvidenceReason, ...]]:
+        if self._explainer is None:
+            return [()] * len(item_idx)
+        shares = self._explainer.shares(torch.full_like(item_idx, user_idx), item_idx)
+        raised = shares.values.clamp(min=0)
+        parts = raised / raised.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        found = []
+        for values, share, attention in zip(shares.values.tolist(), parts.tolist(), shares.attention.tolist(), strict=True):
+            reasons = map(EvidenceReason, shares.modalities, values, share, attention)
+            found.append(tuple(sorted(reasons, key=lambda one: -one.value)))
+        return found
+
+    def _of_history(self, history: Sequence[int], item_idx: int, excluded: Bool[Tensor, " n_items"], k: int) -> dict[str, object]:
+        if not history or not self._takes_histories:
+            return {}
+        found = explain_by_history(self.scorer, history, item_idx, excluded, k)
+        effects = dict(found.effects)
+        return {
+            "history": tuple(self._item(one, effect) for one, effect in found.effects[:N_SHOWN]),
+            "removed": tuple(self._item(one, effects[one]) for one in found.removed),
+            "replacement": None if found.replacement is None else self._item(found.replacement, 0.0),
+        }
+
+    def _item(self, item_idx: int, effect: float) -> ItemReason:
+        return ItemReason(self.item_ids[item_idx], self.titles[item_idx], effect)
+
+    def _paths(self, user_idx: int, history: Sequence[int], item_idx: int) -> tuple[PathReason, ...]:
+        graph = self.opened.spec.graph
+        if graph is None or KG not in self.opened.model.modalities:
+            return ()
+        found = [(path, self._effect(graph, path, user_idx, item_idx)) for path in self._finder.paths(history, item_idx, N_SHOWN)]
+        return tuple(self._path(graph, path, effect) for path, effect in sorted(found, key=lambda one: -one[1]))
+
+    def _effect(self, graph: Graph, path: GraphPath, user_idx: int, item_idx: int) -> float:
+        """How much the lead of the item over the mean of all items falls if the model sees the graph without a path."""
+        changed = self.opened.remake(replace(self.opened.spec, graph=without_path(graph, path)))
+        before, after = (_lead(scorer, user_idx, item_idx) for scorer in (self.opened.model, changed))
+        return before - after
+
+    def _path(self, graph: Graph, path: GraphPath, effect: float) -> PathReason:
+        names = graph.relations
+        relations = tuple(
+            names[edge.relation] if edge.head == source else f"^{names[edge.relation]}"
+            for edge, source in zip(path.edges, path.entities, strict=False)
+        )
+        entities = tuple(graph.entities[one] for one in path.entities)
+        return PathReason(self.item_ids[path.item_idx], self.titles[path.item_idx], entities, relations, effect)
+
+    @cached_property
+    def _explainer(self) -> EvidenceExplainer | None:
+        try:
+            return EvidenceExplainer(self.opened.model)
+        except ConfigError:
+            return None  # one kind of evidence
+
+    @cached_property
+    def _finder(self) -> PathFinder:
+        assert self.opened.spec.graph is not None
+        return PathFinder(self.opened.spec.graph)
+
+
+def _lead(model: Recommender, user_idx: int, item_idx: int) -> float:
+    scores = model.freeze().score_users(torch.tensor([user_idx]))[0]
+    return float(scores[item_idx] - scores.mean())

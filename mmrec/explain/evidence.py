@@ -1,0 +1,71 @@
+"""Which evidence a score rests on: exact Shapley values over the modalities of a trained model."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mmrec.errors import ConfigError
+from mmrec.explain.shapley import Coalition, coalitions, shapley_values
+from mmrec.models.recommender import Recommender, TrainedScorer
+
+MAX_MODALITIES = 8
+"""The largest number of modalities of which all subsets are evaluated: 256 evaluations."""
+
+
+@dataclass(frozen=True)
+class EvidenceShares:
+    """What each kind of evidence contributes to the scores of some user-item pairs."""
+
+    modalities: tuple[str, ...]
+    values: Float[Tensor, "n modalities"]
+    """Shapley values; those of a pair add up to `total`."""
+    total: Float[Tensor, " n"]
+    """The score minus the mean score of all items for the user."""
+    attention: Float[Tensor, "n modalities"]
+    """The mass of attention of each modality in the item, which is not an effect on the score; zero for evidence of users."""
+
+
+class EvidenceExplainer:
+    """Computes Shapley values of the modalities of a model, whose scores without each subset are kept.
+
+    The value of a set of modalities is the score that the model gives if it ignores all others, minus the mean of the scores of all items
+    for this user; that of no modality is 0. A model that hides interactions hides all that it learned from them with each item.
+
+    Args:
+        model: a trained model with modalities.
+
+    Raises:
+        ConfigError: the model has fewer than two modalities, or too many.
+    """
+
+    def __init__(self, model: Recommender) -> None:
+        self.modalities = (*model.modalities, *model.user_modalities)
+        if len(self.modalities) < 2:
+            raise ConfigError(f"explain: {type(model).__name__} uses one kind of evidence only, of which there is nothing to compare")
+        if len(self.modalities) > MAX_MODALITIES:
+            raise ConfigError(f"explain: expected at most {MAX_MODALITIES} kinds of evidence, found {len(self.modalities)}")
+        self.model = model
+        self._scorers: dict[Coalition, TrainedScorer] = {}
+
+    def shares(self, user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"]) -> EvidenceShares:
+        """Return the contributions for pairs of users and items."""
+        values = {one: self._value(one, user_idx, item_idx) for one in coalitions(self.modalities)}
+        attention = torch.zeros(len(item_idx), len(self.modalities))
+        if (full := self._scorer(frozenset(self.modalities)).vectors()) is not None:
+            attention[:, : full.attention.shape[1]] = full.attention[item_idx]
+        total = values[frozenset(self.modalities)]
+        return EvidenceShares(self.modalities, shapley_values(values, self.modalities), total, attention)
+
+    def _value(self, kept: Coalition, user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+        if not kept:
+            return torch.zeros(len(user_idx))
+        users, place = user_idx.unique(return_inverse=True)
+        scores = self._scorer(kept).score_users(users)
+        return scores[place, item_idx] - scores.mean(dim=1)[place]
+
+    def _scorer(self, kept: Coalition) -> TrainedScorer:
+        if kept not in self._scorers:
+            self._scorers[kept] = self.model.freeze(hidden=[one for one in self.modalities if one not in kept])
+        return self._scorers[kept]
