@@ -82,8 +82,9 @@ def test_mistakes_are_one_message(run: Run, compose: Compose) -> None:
         run.explain("u3", "i444")
     with pytest.raises(DataError, match="user: `u333` is not in the run"):
         run.explain("u333")
-    with pytest.raises(ConfigError, match="language: .*found `fr`"):
+    with pytest.raises(ConfigError, match=r"language: .*found `fr`"):
         run.explain("u3", language="fr")
     with pytest.raises(ConfigError, match="k: expected at least 1, found 0"):
         check(compose("run=x", "user=u3", "k=0", name="explain"), ExplainConfig)
+    with pytest.raises(ConfigError, match="k: expected at least 1, found 0"):
         run.explain("u3", k=0)
