@@ -51,14 +51,15 @@ class EvidenceExplainer:
 
     def shares(self, user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"]) -> EvidenceShares:
         """Return the contributions for pairs of users and items."""
-        values = {one: self._value(one, user_idx, item_idx) for one in coalitions(self.modalities)}
+        values = {one: self.value(one, user_idx, item_idx) for one in coalitions(self.modalities)}
         attention = torch.zeros(len(item_idx), len(self.modalities))
         if (full := self._scorer(frozenset(self.modalities)).vectors()) is not None:
             attention[:, : full.attention.shape[1]] = full.attention[item_idx]
         total = values[frozenset(self.modalities)]
         return EvidenceShares(self.modalities, shapley_values(values, self.modalities), total, attention)
 
-    def _value(self, kept: Coalition, user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def value(self, kept: Coalition, user_idx: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Return the value of a set of modalities for pairs of users and items."""
         if not kept:
             return torch.zeros(len(user_idx))
         users, place = user_idx.unique(return_inverse=True)

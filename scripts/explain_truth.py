@@ -1,0 +1,104 @@
+"""How well explanations of a run on the generated shop agree with the truth, and how faithful they are to the model.
+
+    python scripts/explain_truth.py runs/… --users 100            # runs of `mmrec train data=demo_shop`, one line each
+
+`correlation`: between the Shapley value of each kind of evidence and the true part of the utility that only this evidence shows, over the
+recommended items of some users. `deletion`: the mean lead of the item while evidence is removed, the most important first (lower is
+better), by Shapley values, by attention and at random; `insertion`: while it is added (higher is better).
+"""
+
+import argparse
+from pathlib import Path
+
+import mmrec._torchvision
+
+import torch
+from jaxtyping import Float, Int64
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+import mmrec
+from mmrec.config.hydra.from_overrides import saved_settings
+from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
+from mmrec.errors import MmrecError
+from mmrec.experiment.evaluate import open_model
+from mmrec.experiment.run_folder.find import find_run
+from mmrec.explain.evidence import EvidenceExplainer
+from mmrec.explain.shapley import Coalition
+from mmrec.types import ITEM_ID, USER_ID
+
+ORDERS = ("shapley", "attention", "random")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", help="run folders")
+    parser.add_argument("--users", type=int, default=100, help="the number of users")
+    parser.add_argument(
+        "--items", type=int, default=50, help="the number of items for each, drawn at random; deletion takes the ten best of them"
+    )
+    arguments = parser.parse_args()
+    table = Table("run", "correlation", "by modality", *(f"deletion, insertion by {order}" for order in ORDERS))
+    try:
+        for name in arguments.runs:
+            table.add_row(*_row(find_run(name), arguments.users, arguments.items))
+    except MmrecError as error:
+        parser.error(str(error))
+    Console().print(table)
+
+
+def _row(run_dir: Path, n_users: int, n_items: int) -> tuple[str, ...]:
+    run, settings = mmrec.open_run(run_dir), saved_settings().evaluation(run_dir)
+    explainer, generator = EvidenceExplainer(open_model(settings).model), torch.Generator().manual_seed(0)
+    dataset = settings.evidence.dataset()
+    truth, info = load_truth(dataset), load_truth_info(dataset)
+    users = torch.randperm(len(run.users), generator=generator)[:n_users].repeat_interleave(n_items)
+    items = torch.randint(len(run.items), (len(users),), generator=generator)
+    shares = explainer.shares(users, items)
+    places = [_places(info[key], names.to_list()) for key, names in (("user_ids", run.users[USER_ID]), ("item_ids", run.items[ITEM_ID]))]
+    true = torch.stack([truth[f"utility_{name}"][places[0][users], places[1][items]] for name in explainer.modalities], dim=1)
+    by_modality = [f"{name} {_correlation(shares.values[:, m], true[:, m]):.2f}" for m, name in enumerate(explainer.modalities)]
+    best = shares.total.view(n_users, n_items).topk(min(10, n_items), dim=1).indices + n_items * torch.arange(n_users)[:, None]
+    best = best.flatten()
+    keys = {"shapley": shares.values, "attention": shares.attention, "random": torch.rand(shares.values.shape, generator=generator)}
+    areas = [
+        f"{_deletion(explainer, users[best], items[best], key[best]):.3f}, {_insertion(explainer, users[best], items[best], key[best]):.3f}"
+        for key in keys.values()
+    ]
+    return str(run_dir), f"{_correlation(shares.values.flatten(), true.flatten()):.2f}", ", ".join(by_modality), *areas
+
+
+def _places(known: list[str], wanted: list[str]) -> Int64[Tensor, " n"]:
+    place = {name: at for at, name in enumerate(known)}
+    return torch.tensor([place[name] for name in wanted])
+
+
+def _correlation(one: Float[Tensor, " n"], other: Float[Tensor, " n"]) -> float:
+    return float(torch.corrcoef(torch.stack([one.double(), other.double()]))[0, 1])
+
+
+def _deletion(explainer: EvidenceExplainer, users: Tensor, items: Tensor, importance: Float[Tensor, "n modalities"]) -> float:
+    """The mean lead while the modalities are removed, the most important first."""
+    order = importance.argsort(dim=1, descending=True)
+    return _area(explainer, users, items, [[explainer.modalities[m] for m in row] for row in order.tolist()], is_removed=True)
+
+
+def _insertion(explainer: EvidenceExplainer, users: Tensor, items: Tensor, importance: Float[Tensor, "n modalities"]) -> float:
+    """The mean lead while the modalities are added, the most important first."""
+    order = importance.argsort(dim=1, descending=True)
+    return _area(explainer, users, items, [[explainer.modalities[m] for m in row] for row in order.tolist()], is_removed=False)
+
+
+def _area(explainer: EvidenceExplainer, users: Tensor, items: Tensor, orders: list[list[str]], is_removed: bool) -> float:
+    kept_by_size: dict[Coalition, list[int]] = {}
+    for row, order in enumerate(orders):
+        for n in range(len(order) + 1):
+            kept = frozenset(order[n:] if is_removed else order[:n])
+            kept_by_size.setdefault(kept, []).append(row)
+    total = sum(float(explainer.value(kept, users[rows], items[rows]).sum()) for kept, rows in kept_by_size.items())
+    return total / sum(map(len, kept_by_size.values()))
+
+
+if __name__ == "__main__":
+    main()
