@@ -79,15 +79,15 @@ VERBS = {
     "explain": ("mmrec.cli.explain", "explain", "explain"),
     "search": ("mmrec.cli.search", "search", "search"),
     "pretrain": ("mmrec.cli.pretrain", "pretrain_command", "pretrain"),
-    "data check": ("mmrec.cli.check", "check_command", "check"),
-    "data describe": ("mmrec.cli.describe", "describe_command", "describe"),
-    "data ingest": ("mmrec.cli.ingest", "ingest_command", "ingest"),
-    "data graph": ("mmrec.cli.graph", "graph_command", "graph"),
+    "data check": ("mmrec.cli.data.check", "check_command", "check"),
+    "data describe": ("mmrec.cli.data.describe", "describe_command", "describe"),
+    "data ingest": ("mmrec.cli.data.ingest", "ingest_command", "ingest"),
+    "data graph": ("mmrec.cli.data.graph", "graph_command", "graph"),
 }
 """The subcommands that take overrides: module, function, and name of the configuration that it is called with."""
 PLAIN_VERBS = {
     "compare": ("mmrec.cli.compare", "compare"),
-    "data init": ("mmrec.cli.init", "init"),
+    "data init": ("mmrec.cli.data.init", "init"),
     "completion": ("mmrec.cli.completion", "completion"),
 }
 """The subcommands with ordinary arguments and options: module, and function that is called with the arguments."""

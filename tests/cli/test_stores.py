@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from mmrec.cli import main as cli
-from mmrec.cli.check import check_command
+from mmrec.cli.data.check import check_command
 from mmrec.config.settings import evidence_settings
 from mmrec.data.discover.describe import describe
 from mmrec.data.folder.read import read_folder

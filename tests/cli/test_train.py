@@ -40,8 +40,8 @@ def run_of(compose: Compose, shop_overrides: list[str], tmp_path_factory: pytest
     def run(*overrides: str, again: bool = False) -> Path:
         if again or overrides not in done:
             folder = tmp_path_factory.mktemp("run")
-            report = "evaluation.report=" + ("false" if overrides else "true")
-            done[overrides] = train(compose(*shop_overrides, report, f"run_dir={folder}", *overrides))
+            with_page = f"evaluation.report={'false' if overrides else 'true'}"
+            done[overrides] = train(compose(*shop_overrides, with_page, f"run_dir={folder}", *overrides))
         return done[overrides]
 
     return run
@@ -152,9 +152,8 @@ def test_ratings_add_graded_ndcg_and_a_column_of_items_its_groups(
     rows = pl.read_csv(folder / "interactions.csv")
     rows.with_columns(rating=pl.Series([float(i % 3) for i in range(len(rows))])).write_csv(folder / "interactions.csv")
     overrides = [word for word in shop_overrides if not word.startswith("data.path=")]
-    quick = f"data.path={folder}", "trainer.max_epochs=1", "evaluation.auc=false"
-    more = *quick, "evaluation.item_column=genre", "evaluation.report=true"
-    run = train(compose(*overrides, *more, f"run_dir={tmp_path / 'run'}"))
+    measured = [f"evaluation.{one}" for one in ("auc=false", "item_column=genre", "report=true")]
+    run = train(compose(*overrides, f"data.path={folder}", "trainer.max_epochs=1", *measured, f"run_dir={tmp_path / 'run'}"))
     metrics, per_user = read(run, "metrics.json"), pl.read_parquet(run / "per_user.parquet")
     assert "auc" not in per_user.columns and per_user["graded_ndcg@20"].null_count() == 0
     assert 0 < metrics["models"]["fusion"]["val/graded_ndcg@10"] != metrics["models"]["fusion"]["val/ndcg@10"]

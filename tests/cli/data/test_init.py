@@ -7,8 +7,8 @@ import pytest
 import yaml
 from omegaconf import DictConfig
 
-from mmrec.cli.check import check_command
-from mmrec.cli.init import init, settings_text
+from mmrec.cli.data.check import check_command
+from mmrec.cli.data.init import init, settings_text
 from mmrec.data.discover.guess import Guesses
 from mmrec.data.discover.guess_columns import DOUBTFUL, SURE, Guess
 from mmrec.data.folder.read import read_folder

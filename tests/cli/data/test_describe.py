@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig
 
 from mmrec.charts.embed import FIGURE
-from mmrec.cli.describe import describe_command
+from mmrec.cli.data.describe import describe_command
 from mmrec.errors import ConfigError, DataError
 from tests.pages import Page
 

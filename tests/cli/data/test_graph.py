@@ -7,7 +7,7 @@ import networkx as nx
 import pytest
 from omegaconf import DictConfig
 
-from mmrec.cli.graph import graph_command
+from mmrec.cli.data.graph import graph_command
 from mmrec.errors import DataError
 
 Compose = Callable[..., DictConfig]

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from omegaconf import DictConfig
 
+from mmrec.cli.data.ingest import ingest_command
 from mmrec.cli.hydra.shorthand import expand_shorthand
-from mmrec.cli.ingest import ingest_command
 from mmrec.data.folder.read import read_folder
 from mmrec.data.interactions.filter import filter_interactions
 from mmrec.data.interactions.split import leave_last_out

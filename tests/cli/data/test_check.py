@@ -8,7 +8,7 @@ import pytest
 from omegaconf import DictConfig
 from PIL import Image
 
-from mmrec.cli.check import check_command
+from mmrec.cli.data.check import check_command
 from mmrec.errors import ConfigError, DataError, MissingFile
 
 Compose = Callable[..., DictConfig]
