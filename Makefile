@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/ready
 # Extras of pyproject.toml that .venv has: all but ray and wandb, which are large and of which tests need none.
-EXTRAS := adapters,pictures,graph,tune,sweeps,mlflow,docs,dev
+EXTRAS := adapters,pictures,graph,tune,sweeps,mlflow,postgres,docs,dev
 
 .PHONY: help install demo test test-thorough lint format typecheck coverage docs build lock clean
 

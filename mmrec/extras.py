@@ -15,6 +15,7 @@ EXTRAS = {
     "ray": ("ray",),
     "wandb": ("wandb",),
     "mlflow": ("mlflow", "alembic", "sqlalchemy"),
+    "postgres": ("psycopg",),
 }
 """The packages of each extra, under the names by which they are imported."""
 
