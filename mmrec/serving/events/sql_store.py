@@ -208,5 +208,5 @@ def fields_to_text(fields: Mapping[str, Any]) -> str:
 
 def fields_from_text(text: str) -> dict[str, Any]:
     """Return the fields that `fields_to_text` was given."""
-    kept = json.loads(text)
+    kept: dict[str, dict[str, Any]] = json.loads(text)
     return kept["fields"] | {name: base64.b64decode(value) for name, value in kept["bytes"].items()}
