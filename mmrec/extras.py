@@ -16,6 +16,8 @@ EXTRAS = {
     "wandb": ("wandb",),
     "mlflow": ("mlflow", "alembic", "sqlalchemy"),
     "postgres": ("psycopg",),
+    "serve": ("fastapi", "uvicorn"),
+    "ann": ("usearch",),
 }
 """The packages of each extra, under the names by which they are imported."""
 

@@ -291,6 +291,22 @@ class SearchConfig:
     k: int = MISSING
 
 
+@dataclass
+class ServeConfig:
+    """The top level of `conf/serve.yaml`."""
+
+    run: str | None = None
+    host: str = MISSING
+    port: int = MISSING
+    store: str | None = None
+    index: str = MISSING
+    threads: int = MISSING
+    trusted_packages: list[str] = field(default_factory=list)
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    trust_run: bool = False
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "pretrain": PretrainConfig,
@@ -302,6 +318,7 @@ SCHEMAS: dict[str, type] = {
     "leaderboard": LeaderboardConfig,
     "recommend": RecommendConfig,
     "search": SearchConfig,
+    "serve": ServeConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
 _MAPS = ("encoders", "evidence")
