@@ -16,7 +16,7 @@ EXTRAS = {
     "wandb": ("wandb",),
     "mlflow": ("mlflow", "alembic", "sqlalchemy"),
     "postgres": ("psycopg",),
-    "serve": ("fastapi", "uvicorn"),
+    "serve": ("fastapi", "uvicorn", "prometheus_client"),
     "ann": ("usearch",),
 }
 """The packages of each extra, under the names by which they are imported."""

@@ -307,6 +307,25 @@ class ServeConfig:
     trust_run: bool = False
 
 
+@dataclass
+class ExportEventsConfig:
+    """The top level of `conf/export_events.yaml`."""
+
+    store: str = MISSING
+    out: str = MISSING
+    attribution_hours: float = MISSING
+    user_key_file: str | None = None
+
+
+@dataclass
+class KeyConfig:
+    """The top level of `conf/key.yaml`."""
+
+    file: str = MISSING
+    name: str = MISSING
+    scopes: list[str] = MISSING
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "pretrain": PretrainConfig,
@@ -319,6 +338,8 @@ SCHEMAS: dict[str, type] = {
     "recommend": RecommendConfig,
     "search": SearchConfig,
     "serve": ServeConfig,
+    "export_events": ExportEventsConfig,
+    "key": KeyConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
 _MAPS = ("encoders", "evidence")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmrec.errors import ConfigError, nearest
+from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.serving.events.event_store import EventStore
 from mmrec.serving.events.postgres_store import PostgresEventStore
 from mmrec.serving.events.sqlite_store import SQLiteEventStore
@@ -36,3 +36,30 @@ def open_store(url: str, user_key: bytes | None = None) -> EventStore:
         return SQLiteEventStore(Path(path), user_key)
     hint = "" if scheme in SCHEMES else f"; {nearest(scheme, SCHEMES)}"
     raise ConfigError(f"store: expected sqlite:///path or postgresql://…, found {scheme + separator + '…' if separator else url}{hint}")
+
+
+def open_existing_store(url: str, user_key: bytes | None = None) -> EventStore:
+    """Open an event store that is there.
+
+    Raises:
+        MissingFile: where the URL names a file that does not exist; otherwise as `open_store`.
+    """
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not path.exists():
+        raise MissingFile(f"store: {path}: expected a store of events, found none")
+    return open_store(url, user_key)
+
+
+def read_user_key(path: Path) -> bytes:
+    """Return the key in a file, without the white space around it.
+
+    Raises:
+        MissingFile: where there is no such file.
+        ConfigError: where it cannot be read.
+    """
+    try:
+        return path.read_bytes().strip()
+    except FileNotFoundError as error:
+        raise MissingFile(f"{path}: expected a file with the key of user ids, found none") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a file with the key of user ids: {error.strerror}") from error
