@@ -299,6 +299,10 @@ class ServeConfig:
     host: str = MISSING
     port: int = MISSING
     store: str | None = None
+    user_key_file: str | None = None
+    keys: str | None = None
+    rate_per_s: float | None = None
+    request_timeout_s: float = MISSING
     index: str = MISSING
     threads: int = MISSING
     trusted_packages: list[str] = field(default_factory=list)

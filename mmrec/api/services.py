@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
-def make_service(run: "str | Path | Run", words: Sequence[str] = (), store: str | None = None, index: str = "auto") -> "Service":
+def make_service(
+    run: "str | Path | Run", words: Sequence[str] = (), store: str | None = None, index: str = "auto", user_key: bytes | None = None
+) -> "Service":
     """Open a run as a service.
 
     Args:
@@ -24,6 +26,7 @@ def make_service(run: "str | Path | Run", words: Sequence[str] = (), store: str 
         words: as for `open_run`, for these other runs and for a folder.
         store: where events are kept, as `mmrec.serving.open_store` takes it; None: in memory.
         index: `exact`, `usearch`, or `auto`.
+        user_key: where given, user ids are stored as hashes with this key.
 
     Raises:
         MissingFile: there is no finished run.
@@ -48,4 +51,4 @@ def make_service(run: "str | Path | Run", words: Sequence[str] = (), store: str 
             raise DataError(f"{name} is a link")
         return open_model(open_run(folder, *words), index)
 
-    return Service(open_model(first, index), MemoryEventStore() if store is None else open_store(store), time.time, load)
+    return Service(open_model(first, index), MemoryEventStore() if store is None else open_store(store, user_key), time.time, load)

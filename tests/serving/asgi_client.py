@@ -29,6 +29,7 @@ def request(
     headers: dict[str, str] | None = None,
     chunks: Iterable[bytes] | None = None,
     client: str = "127.0.0.1",
+    query: bytes = b"",
 ) -> Answer:
     """Send a request to an application. `chunks`: the parts of its body; after an empty part the sender stops without an end."""
     given = {"host": "localhost:8000", **(headers or {})}
@@ -39,7 +40,7 @@ def request(
         "type": "http",
         "method": method,
         "path": path,
-        "query_string": b"",
+        "query_string": query,
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
         "client": (client, 1234),
     }

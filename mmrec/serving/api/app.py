@@ -32,7 +32,9 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
         app.state.workers.close()
         app.state.slow_workers.close()
 
-    app = FastAPI(title="mmrec", version=__version__, lifespan=lifespan, responses=RESPONSES, redirect_slashes=False)
+    app = FastAPI(
+        title="mmrec", version=__version__, lifespan=lifespan, responses=RESPONSES, redirect_slashes=False, docs_url=None, redoc_url=None
+    )
     app.state.service = service
     app.state.workers, app.state.slow_workers = Workers(n_threads, n_waiting, "lists"), Workers(1, 16, "changes")
     handle_errors(app)

@@ -31,6 +31,9 @@ def service_of(request: Request) -> Service:
 async def call(request: Request, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function that computes a list, in a thread."""
     found: T = await request.app.state.workers.call(function, *arguments)
+    metrics = getattr(request.app.state, "metrics", None)
+    if metrics is not None and isinstance(found, Answer):
+        metrics.add_list([one.score for one in found.items], found.reason)
     return found
 
 

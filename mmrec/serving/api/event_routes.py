@@ -34,5 +34,7 @@ async def add_events(request: Request, body: Annotated[Events, Body()]) -> Respo
         for one in given
     ]
     stored = await call(request, service.add_events, events)
+    if (metrics := getattr(request.app.state, "metrics", None)) is not None:
+        metrics.add_events(stored)
     answer = EventsStored(model=service.model.version, received=len(events), stored=stored)
     return Response(answer.model_dump_json(), 202, media_type="application/json")

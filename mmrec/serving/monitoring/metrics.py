@@ -1,5 +1,6 @@
 """Metrics of a service in the format of Prometheus: requests and latency by route, events, the index, the model, and drift."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, final
@@ -11,6 +12,9 @@ from mmrec.serving.monitoring.drift import Drift
 from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send
 
 PATH = "/metrics"
+_MAX_KINDS = 20
+_NAMES = re.compile(r"^similar to .* by ", re.DOTALL)
+"""What differs from item to item in the reason of a list."""
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -47,8 +51,9 @@ class ServiceMetrics:
         self._model = Gauge("mmrec_model_info", "The version of the model in use.", ["version"], registry=self._registry)
         drift = "population stability index of the latest 5,000 against the first 5,000 of this model; NaN until there are as many"
         self._score_drift = Gauge("mmrec_score_drift", f"Scores of first places: {drift}.", registry=self._registry)
-        self._input_drift = Gauge("mmrec_input_drift", f"Events that lists were computed from: {drift}.", registry=self._registry)
+        self._input_drift = Gauge("mmrec_input_drift", f"What lists were computed from, by kind: {drift}.", registry=self._registry)
         self._scores, self._inputs = Drift(), Drift()
+        self._kinds: dict[str, int] = {}
 
     def add_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -59,11 +64,13 @@ class ServiceMetrics:
         """Count events that were stored."""
         self._events.inc(n_events)
 
-    def add_list(self, scores: Sequence[float], n_events: int | None = None) -> None:
-        """Note a list: the scores of its items, best first, and the number of events that it was computed from, if it is known."""
+    def add_list(self, scores: Sequence[float], reason: str) -> None:
+        """Note a list: the scores of its items, best first, and why they are in it, of which there are few kinds."""
         self._scores.add(scores[:1])
-        if n_events is not None:
-            self._inputs.add([float(n_events)])
+        kind = _NAMES.sub("", reason)
+        if len(self._kinds) < _MAX_KINDS:
+            self._kinds.setdefault(kind, len(self._kinds))
+        self._inputs.add([float(self._kinds.get(kind, _MAX_KINDS))])
 
     def page(self) -> bytes:
         """Return all metrics as text."""

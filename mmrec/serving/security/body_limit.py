@@ -6,7 +6,7 @@ from typing import final
 
 from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send, header, send_problem
 
-JSON, PICTURES = ("application/json",), ("image/jpeg", "image/png", "image/webp", "image/gif", "multipart/form-data")
+JSON, PICTURES = ("application/json",), ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "application/octet-stream")
 _LEFT = "http.disconnect"
 
 

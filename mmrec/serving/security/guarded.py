@@ -32,7 +32,13 @@ class Limits:
     request_timeout_s: float = 30.0
 
 
-def guard(app: App, limits: Limits, keys: ApiKeys | None = None, clock: Callable[[], float] = time.monotonic) -> App:
+def guard(
+    app: App,
+    limits: Limits,
+    keys: ApiKeys | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    around: Callable[[App], App] = lambda app: app,
+) -> App:
     """Put keys, limits and security headers around an application.
 
     Args:
@@ -40,9 +46,10 @@ def guard(app: App, limits: Limits, keys: ApiKeys | None = None, clock: Callable
         limits: of rate, size and time.
         keys: the valid keys; None: none is needed, and only requests to this machine's own names are answered.
         clock: seconds that never go back, for the rate.
+        around: puts something around the application and its limits, but inside of keys, so that it answers only those who have one.
     """
     guarded: App = BodyLimit(TimeLimit(app, limits.request_timeout_s), limits.max_body_bytes, limits.body_timeout_s)
-    guarded = Access(guarded, keys)
+    guarded = Access(around(guarded), keys)
     if limits.rate_per_s is not None:
         guarded = RateLimit(guarded, TokenBuckets(limits.rate_per_s, limits.burst, clock), keys)
     return ResponseHeaders(guarded)
