@@ -4,9 +4,9 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/ready
 # Extras of pyproject.toml that .venv has: all but ray and wandb, which are large and of which tests need none.
-EXTRAS := adapters,pictures,graph,tune,sweeps,mlflow,docs,dev
+EXTRAS := adapters,pictures,graph,tune,sweeps,mlflow,postgres,serve,ann,docs,dev
 
-.PHONY: help install demo test test-thorough lint format typecheck coverage docs build lock clean
+.PHONY: help install demo serve test test-thorough lint format typecheck coverage docs build lock clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -17,6 +17,10 @@ install: $(READY)  ## make .venv with all that the other commands need, which th
 demo: $(READY)  ## train on MovieLens-100K with its texts and knowledge graph, print the table, leave a report under runs/
 	$(BIN)/mmrec train experiment=demo
 	@echo "report: $$(find "$(CURDIR)/runs" -name report.html -exec ls -t {} + | head -n 1)"
+
+serve: $(READY)  ## answer requests with the newest run under runs/, or with the demo if there is none, at http://127.0.0.1:8000
+	@ls runs/*/run.json >/dev/null 2>&1 || $(BIN)/mmrec train experiment=demo n_seeds=1 baselines=none
+	$(BIN)/mmrec serve
 
 # Tests start some twenty processes that import torch and Lightning: 5 seconds each with compiled modules, 14 without. So these are kept, inside
 # .venv, also where the environment says otherwise.

@@ -15,6 +15,9 @@ EXTRAS = {
     "ray": ("ray",),
     "wandb": ("wandb",),
     "mlflow": ("mlflow", "alembic", "sqlalchemy"),
+    "postgres": ("psycopg",),
+    "serve": ("fastapi", "uvicorn", "prometheus_client"),
+    "ann": ("usearch",),
 }
 """The packages of each extra, under the names by which they are imported."""
 

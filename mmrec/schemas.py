@@ -307,6 +307,45 @@ class SearchConfig:
     k: int = MISSING
 
 
+@dataclass
+class ServeConfig:
+    """The top level of `conf/serve.yaml`."""
+
+    run: str | None = None
+    host: str = MISSING
+    port: int = MISSING
+    store: str | None = None
+    user_key_file: str | None = None
+    keys: str | None = None
+    rate_per_s: float | None = None
+    request_timeout_s: float = MISSING
+    index: str = MISSING
+    threads: int = MISSING
+    trusted_packages: list[str] = field(default_factory=list)
+    data: Node = field(default_factory=dict)
+    paths: Paths = field(default_factory=Paths)
+    trust_run: bool = False
+
+
+@dataclass
+class ExportEventsConfig:
+    """The top level of `conf/export_events.yaml`."""
+
+    store: str = MISSING
+    out: str = MISSING
+    attribution_hours: float = MISSING
+    user_key_file: str | None = None
+
+
+@dataclass
+class KeyConfig:
+    """The top level of `conf/key.yaml`."""
+
+    file: str = MISSING
+    name: str = MISSING
+    scopes: list[str] = MISSING
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "pretrain": PretrainConfig,
@@ -319,6 +358,9 @@ SCHEMAS: dict[str, type] = {
     "recommend": RecommendConfig,
     "explain": ExplainConfig,
     "search": SearchConfig,
+    "serve": ServeConfig,
+    "export_events": ExportEventsConfig,
+    "key": KeyConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
 _MAPS = ("encoders", "evidence")

@@ -24,6 +24,9 @@ HELP = """mmrec {version}: recommendation from interactions, text, pictures and 
   mmrec recommend run=runs/… user=42 rerank=dpp a diverse list; mmrec evaluate run=runs/… rerank=[mmr,dpp] measures what it costs
   mmrec explain run=runs/… user=42 item=sku-1   why an item is recommended: evidence, history, paths in the graph, and in words
   mmrec search run=runs/… "red boots" k=10      top-k items for a query, after training with task=search; or image=photo.jpg
+  mmrec serve run=runs/… port=8000              answer requests over HTTP with a run, or without run= with the newest one
+  mmrec key file=keys.jsonl name=shop           make an API key of a service; only its hash is stored
+  mmrec data export-events store=… out=…        the events of a service as interactions.parquet, for the next training
   mmrec data init my_shop/                      guess the roles of files and columns, and write them to my_shop/mmrec.yaml
   mmrec data check my_shop/                     report all problems of a dataset; --json FILE
   mmrec data ingest my_shop/ ready/             check, filter and split millions of rows in bounded memory, for training with split=given
@@ -78,6 +81,9 @@ VERBS = {
     "recommend": ("mmrec.cli.recommend", "recommend", "recommend"),
     "explain": ("mmrec.cli.explain", "explain", "explain"),
     "search": ("mmrec.cli.search", "search", "search"),
+    "serve": ("mmrec.cli.serve", "serve", "serve"),
+    "key": ("mmrec.cli.key", "key", "key"),
+    "data export-events": ("mmrec.cli.data.export_events", "export_events", "export_events"),
     "pretrain": ("mmrec.cli.pretrain", "pretrain_command", "pretrain"),
     "data check": ("mmrec.cli.data.check", "check_command", "check"),
     "data describe": ("mmrec.cli.data.describe", "describe_command", "describe"),

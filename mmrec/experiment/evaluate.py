@@ -1,7 +1,6 @@
 """Recompute the test metrics of a run from its checkpoints, and compare them with the reported ones."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +10,14 @@ from mmrec.evaluation.measure.evaluate import mean_over_seeds, values_of
 from mmrec.evaluation.measure.grades import read_grades
 from mmrec.experiment.evidence import Evidence, load_evidence
 from mmrec.experiment.measures import largest_k, measure_scorer
-from mmrec.experiment.models import fit_priors, make_data_module, make_spec
+from mmrec.experiment.models import Priors, fit_priors, make_data_module, make_spec
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_measured, read_split
 from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.experiment.run_folder.models import load_model
-from mmrec.experiment.settings import EvaluateSettings, SplitData, TrainingSettings
+from mmrec.experiment.run_folder.prior_cache import cached_priors
+from mmrec.experiment.settings import EvaluateSettings, EvidenceSettings, SplitData, TrainingSettings
 from mmrec.files.storage import read_json
-from mmrec.models.recommender import Recommender, TrainedScorer
+from mmrec.models.recommender import Recommender
 from mmrec.types import MODALITIES, DatasetSpec
 
 TOLERANCE = 1e-4
@@ -65,25 +65,24 @@ def check_reported(measured: Reevaluation, run_dir: Path) -> None:
         raise DataError(f"{', '.join(differing)} differ from {path} by more than {TOLERANCE}; were its files changed?")
 
 
-def open_trained(settings: EvaluateSettings) -> TrainedScorer:
-    """Restore the scorer of a run's first seed from its data and checkpoint.
+class Restored(NamedTuple):
+    """The model of a run's first seed, with all that it was made from."""
 
-    Raises:
-        DataError: the data have changed, or a file of the run is invalid.
-    """
-    return open_model(settings).model.freeze()
-
-
-class OpenedModel(NamedTuple):
-    """The trained model of a run's first seed, with what it was trained on."""
-
-    model: Recommender
+    settings: EvidenceSettings
+    training: TrainingSettings
+    evidence: Evidence
     spec: DatasetSpec
-    remake: Callable[[DatasetSpec], Recommender]
-    """Creates a copy of the trained model for a changed specification."""
+    priors: Priors
+    model: Recommender
+    checkpoint: Path
+    """The folder of its checkpoints."""
+
+    def remade(self, spec: DatasetSpec) -> Recommender:
+        """Return a copy of the trained model with its weights for a changed specification, such as another graph."""
+        return load_model(self.training, spec, self.priors, self.checkpoint)
 
 
-def open_model(settings: EvaluateSettings) -> OpenedModel:
+def restore(settings: EvaluateSettings) -> Restored:
     """Restore the model of a run's first seed from its data and checkpoint.
 
     Raises:
@@ -94,8 +93,7 @@ def open_model(settings: EvaluateSettings) -> OpenedModel:
         recorded = read_json(record)
         data_hash, seed = read_entry(record, recorded, ("data", "hash"), str), read_entry(record, recorded, ("seed",), int)
         read_split(run_dir, recorded)
-    opened, _ = _trained(settings, settings.training(seed), _same_evidence(settings, data_hash))
-    return opened
+    return _trained(settings, settings.training(seed), _same_evidence(settings, data_hash), may_be_cached=True)[0]
 
 
 def open_items(settings: EvaluateSettings, modality: str | None = None) -> Evidence:
@@ -126,24 +124,29 @@ def _same_evidence(settings: EvaluateSettings, data_hash: str) -> Evidence:
     return evidence
 
 
-def _trained(settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence) -> tuple[OpenedModel, SplitData]:
-    """The trained model of one seed, and its data module, set up for test."""
+def _trained(
+    settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence, may_be_cached: bool = False
+) -> tuple[Restored, SplitData]:
+    """The trained model of one seed, and its data module, set up for test. Its priors are fitted again unless they may be cached."""
     data = make_data_module(training, evidence, settings.run_dir / "split")
     data.setup("test")
     spec = make_spec(evidence, data)
-    priors = fit_priors(training.model, spec, data.valid_set(), largest_k(training.measures))
 
-    def remake(changed: DatasetSpec) -> Recommender:
-        return load_model(training, changed, priors, checkpoint_folder(settings.run_dir, training.seed))
+    def fit() -> Priors:
+        return fit_priors(training.model, spec, data.valid_set(), largest_k(training.measures))
 
-    return OpenedModel(remake(spec), spec, remake), data
+    cache = settings.evidence.features.cache
+    priors = cached_priors(settings.run_dir, cache, training.seed, fit) if may_be_cached else fit()
+    folder = checkpoint_folder(settings.run_dir, training.seed)
+    return Restored(settings.evidence, training, evidence, spec, priors, load_model(training, spec, priors, folder), folder), data
 
 
 def _evaluate_one(
     settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence, reported: dict[str, float]
 ) -> dict[str, float]:
     """The test metrics of one seed; graded metrics and AUC only if they were reported."""
-    (model, *_), data = _trained(settings, training, evidence)
+    restored, data = _trained(settings, training, evidence)
+    model = restored.model
     has_grades = any(name.startswith("test/graded_ndcg@") for name in reported)
     graded = read_grades(settings.run_dir / "split", evidence.index).test if has_grades else None
     evaluated = measure_scorer(training.task(model), model.freeze(), data.test_set, graded, "test/auc" in reported)

@@ -103,8 +103,8 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     features, inputs, notes = _load_features(settings, dataset, index)
     features_s = time.perf_counter() - start
     encoder = inputs[TEXT].encoder if TEXT in inputs else None
-    graph, more = _load_graph(settings, dataset, index, encoder)
-    notes, words = dataset.notes + hindsight + notes + more, _load_words(settings, dataset, index)
+    graph, more = load_graph(settings, dataset, index, encoder)
+    notes, words = dataset.notes + hindsight + notes + more, load_words(settings, dataset, index)
     users = None if template is None else _user_text_maker(settings, template, dataset, index, encoder)
     found = Evidence(dataset, index, features, graph, notes, features_s, inputs, words, user_texts=users)
     return replace(found, queries=_load_queries(settings, found, behavior)) if settings.answers_queries else found
@@ -264,7 +264,7 @@ def _user_text_maker(
     return UserTextMaker(template, dataset, index, made_by, encode, change if isinstance(change, str) else None, settings.seed)
 
 
-def _load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Words | None:
+def load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Words | None:
     """The words of the texts, if allowed, changed as their vectors are."""
     if not settings.allows(TEXT) or not dataset.text_columns:
         return None
@@ -331,7 +331,7 @@ def _engine(settings: FeatureSettings) -> Engine:
     return ray_engine(settings.n_workers)
 
 
-def _load_graph(
+def load_graph(
     settings: EvidenceSettings, dataset: Dataset, index: Index, encoder: FeatureEncoder | None
 ) -> tuple[Graph | None, tuple[str, ...]]:
     """Build the graph, encode its text literals like item texts, and add a note if these are left out."""

@@ -33,6 +33,8 @@ VERBS = {
     "explain": ["run=runs/one", "user=42"],
     "search": ["run=runs/one", "query=lamp"],
     "leaderboard": [],
+    "export_events": ["store=sqlite:///events.db", "out=interactions.parquet"],
+    "key": ["file=keys.jsonl", "name=shop"],
 }
 OF_LEADERBOARD = "board/"
 OF_OTHER_VERBS = {"pretrain": ("pretrain", PretrainConfig), "rerank": ("recommend", RecommendConfig)}

@@ -8,7 +8,13 @@ from mmrec.cli.verb_help import VERB_HELP
 from mmrec.config.hydra.quoting import quoted, quoted_path
 from mmrec.errors import ConfigError, nearest
 
-_OPTIONS = {"data check": ("--json",), "data describe": ("--output",), "data graph": ("--output",), "data ingest": ()}
+_OPTIONS = {
+    "data check": ("--json",),
+    "data describe": ("--output",),
+    "data graph": ("--output",),
+    "data ingest": (),
+    "data export-events": (),
+}
 _OUTPUT = ("data ingest",)
 """The subcommands whose second positional argument is the output folder."""
 _PATH_STARTS = ("/", "./", "../")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
-from mmrec.experiment.evaluate import OpenedModel
+from mmrec.experiment.evaluate import Restored
 from mmrec.experiment.run.scorers import takes_histories
 from mmrec.explain.evidence import EvidenceExplainer
 from mmrec.explain.explanation import EvidenceReason, Explanation, ItemReason, PathReason
@@ -29,15 +29,15 @@ class RunExplainer:
     """Explains the scores of the model of a run's first seed. What it was trained on is in memory.
 
     Args:
-        opened: the model.
+        restored: the model, with what it was trained on.
         items: the items in the order of the model: `item_id`, and the title.
         train: the training interactions, which are the history of a user.
         seen: the interactions of all parts, which are never recommended.
     """
 
-    def __init__(self, opened: OpenedModel, items: pl.DataFrame, train: InteractionMatrix, seen: InteractionMatrix) -> None:
-        self.opened, self.train, self.seen = opened, train, seen
-        self.scorer = opened.model.freeze()
+    def __init__(self, restored: Restored, items: pl.DataFrame, train: InteractionMatrix, seen: InteractionMatrix) -> None:
+        self.restored, self.train, self.seen = restored, train, seen
+        self.scorer = restored.model.freeze()
         self.item_ids: list[str] = items[ITEM_ID].to_list()
         titles = items[:, 1].cast(pl.String).to_list() if items.width > 1 else [None] * len(items)
         self.titles = [title or name for title, name in zip(titles, self.item_ids, strict=True)]
@@ -105,16 +105,16 @@ class RunExplainer:
         return ItemReason(self.item_ids[item_idx], self.titles[item_idx], effect)
 
     def _paths(self, user_idx: int, history: Sequence[int], item_idx: int) -> tuple[PathReason, ...]:
-        graph = self.opened.spec.graph
-        if graph is None or KG not in self.opened.model.modalities:
+        graph = self.restored.spec.graph
+        if graph is None or KG not in self.restored.model.modalities:
             return ()
         found = [(path, self._effect(graph, path, user_idx, item_idx)) for path in self._finder.paths(history, item_idx, N_SHOWN)]
         return tuple(self._path(graph, path, effect) for path, effect in sorted(found, key=lambda one: -one[1]))
 
     def _effect(self, graph: Graph, path: GraphPath, user_idx: int, item_idx: int) -> float:
         """How much the lead of the item over the mean of all items falls if the model sees the graph without a path."""
-        changed = self.opened.remake(replace(self.opened.spec, graph=without_path(graph, path)))
-        before, after = (_lead(scorer, user_idx, item_idx) for scorer in (self.opened.model, changed))
+        changed = self.restored.remade(replace(self.restored.spec, graph=without_path(graph, path)))
+        before, after = (_lead(scorer, user_idx, item_idx) for scorer in (self.restored.model, changed))
         return before - after
 
     def _path(self, graph: Graph, path: GraphPath, effect: float) -> PathReason:
@@ -129,14 +129,14 @@ class RunExplainer:
     @cached_property
     def _explainer(self) -> EvidenceExplainer | None:
         try:
-            return EvidenceExplainer(self.opened.model)
+            return EvidenceExplainer(self.restored.model)
         except ConfigError:
             return None  # one kind of evidence
 
     @cached_property
     def _finder(self) -> PathFinder:
-        assert self.opened.spec.graph is not None
-        return PathFinder(self.opened.spec.graph)
+        assert self.restored.spec.graph is not None
+        return PathFinder(self.restored.spec.graph)
 
 
 def _lead(model: Recommender, user_idx: int, item_idx: int) -> float:

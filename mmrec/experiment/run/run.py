@@ -120,7 +120,7 @@ class Run:
             return self._recommend_to_histories(histories, user_ids, k, exclude_seen, inside, rerank)
         names = self.users[USER_ID] if user_ids is None else as_ids(user_ids)
         seen = self._seen if exclude_seen else None  # before the users are looked up, since it says which table of the run is damaged
-        user_idx, scorer = self._user_idx(names), self._scorers.of_users()
+        user_idx, scorer = self._user_idx(names), self.scorers.of_users()
         tables = []
         for rows in self._batches(len(names)):
             scores = scorer.score_users(user_idx[rows])
@@ -151,7 +151,7 @@ class Run:
         asked = self._item_idx(names, "item_ids")
         tables = [empty_table(ITEM_ID, "neighbour_id")]
         for rows in self._batches(len(names)):
-            scores = similar_items(self._scorers.of_users(), asked[rows], len(self.users), _MAX_SCORES)
+            scores = similar_items(self.scorers.of_users(), asked[rows], len(self.users), _MAX_SCORES)
             scores[torch.arange(len(rows)), asked[rows]] = -torch.inf
             tables.append(self._best(names[rows.tolist()], scores, k).rename({ITEM_ID: "neighbour_id", USER_ID: ITEM_ID}))
         return pl.concat(tables)
@@ -170,7 +170,7 @@ class Run:
             DataError: a user or item is not in the run.
         """
         users, items = as_ids(user_ids), as_ids(item_ids)
-        user_idx, item_idx, scorer = self._user_idx(users), self._item_idx(items, "item_ids"), self._scorers.of_users()
+        user_idx, item_idx, scorer = self._user_idx(users), self._item_idx(items, "item_ids"), self.scorers.of_users()
         scores = [scorer.score_users(user_idx[rows])[:, item_idx] for rows in self._batches(len(users))]
         return pl.DataFrame(
             {
@@ -287,7 +287,7 @@ class Run:
         if any(isinstance(one, str) for one in histories):
             raise ConfigError('histories: expected a list of items for each user, [["sku-1", "sku-9"]], found a list of texts')
         owned = [self._item_idx(one, "histories").tolist() for one in histories]
-        tables, scorer = [empty_table(USER_ID, ITEM_ID)], self._scorers.of_histories()
+        tables, scorer = [empty_table(USER_ID, ITEM_ID)], self.scorers.of_histories()
         for rows in self._batches(len(names)):
             given = Histories.from_lists([owned[row] for row in rows.tolist()])
             history = given.matrix(len(self.items))
@@ -331,25 +331,25 @@ class Run:
 
     @cached_property
     def _explainer(self) -> "RunExplainer":
-        from mmrec.experiment.evaluate import open_model  # imports lightning
-        from mmrec.experiment.run.explain import RunExplainer
+        from mmrec.experiment.run.explain import RunExplainer  # imports lightning
 
-        self._scorers.of_users()  # raises if the model does not rank
-        return RunExplainer(open_model(self._saved.evaluation(self.folder)), self.items, self.train, self._seen)
+        self.scorers.of_users()  # raises if the model does not rank
+        return RunExplainer(self.scorers.restored(), self.items, self.train, self._seen)
 
     @cached_property
-    def _scorers(self) -> RunScorers:
+    def scorers(self) -> RunScorers:
+        """The scorers of the run: of its users, and of histories."""
         return RunScorers(self.folder, self._saved, len(self.users), len(self.items))
 
     @property
     def scorer(self) -> TrainedScorer:
         """The scorer of the users of the run."""
-        return self._scorers.of_users()
+        return self.scorers.of_users()
 
     @cached_property
     def content(self) -> RunContent:
         """Vectors and categories of the items, which methods of `mmrec.rerank` use; read from the data of the run when needed."""
-        return RunContent(self.folder, self._saved, self._scorers, self.items[ITEM_ID])
+        return RunContent(self.folder, self._saved, self.scorers, self.items[ITEM_ID])
 
     @cached_property
     def train(self) -> InteractionMatrix:

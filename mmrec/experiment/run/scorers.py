@@ -13,6 +13,7 @@ from mmrec.files.storage import read_json
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
 
 if TYPE_CHECKING:
+    from mmrec.experiment.evaluate import Restored
     from mmrec.experiment.settings import EvaluateSettings, TrainingSettings
 
 
@@ -40,6 +41,7 @@ class RunScorers:
         self.run_dir, self.saved, self.n_users, self.n_items = run_dir, saved, n_users, n_items
         self._of_users: TrainedScorer | None = None
         self._of_histories: TrainedScorer | None = None
+        self._restored: Restored | None = None
 
     def of_users(self) -> TrainedScorer:
         """Return the scorer of the users of the run, from its folder alone."""
@@ -61,15 +63,31 @@ class RunScorers:
         if self._of_histories is None:
             scorer = self.of_users()
             if not takes_histories(scorer):
-                from mmrec.experiment.evaluate import open_trained  # imports lightning
-
-                scorer = open_trained(self.saved.evaluation(self.run_dir))
+                scorer = self.restored().model.freeze()
             if not takes_histories(scorer):
                 raise ConfigError(
                     f"histories: the model of {self.run_dir} only scores users of its training part; choose these, or train another model"
                 )
             self._of_histories = scorer
         return self._of_histories
+
+    def of_histories_if_open(self) -> TrainedScorer | None:
+        """Return the scorer of users given as histories if the run folder is enough for it, or it was restored before."""
+        scorer = self._of_histories or self.of_users()
+        return scorer if takes_histories(scorer) else None
+
+    def restored(self) -> "Restored":
+        """Return the model with all that it was made from, which is read from the data of the run at the first call.
+
+        Raises:
+            ConfigError: the run was not made here, and its data are not confirmed.
+            DataError: the data of the run have changed.
+        """
+        if self._restored is None:
+            from mmrec.experiment.evaluate import restore  # imports lightning
+
+            self._restored = restore(self.saved.evaluation(self.run_dir))
+        return self._restored
 
     def _open(self) -> TrainedScorer:
         has_vectors = read_json(self.run_dir / "run.json").get("has_vectors", True)  # always true in earlier versions

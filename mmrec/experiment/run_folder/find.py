@@ -37,6 +37,15 @@ def find_run(path: str | Path, key: str = "run") -> Path:
     return run_dir
 
 
+def newest_run(runs: Path) -> Path:
+    """Return the finished run in a folder that was finished last. Raises MissingFile if there is none."""
+    folder = user_path(runs)
+    found = [path.parent for path in folder.glob("*/run.json") if is_finished(path.parent)]
+    if not found:
+        raise MissingFile(f"run: there is no finished run in {folder}; `mmrec train experiment=demo` makes one, or name one by run=…")
+    return max(found, key=lambda path: (path / "run.json").stat().st_mtime)
+
+
 def check_contents(run_dir: Path) -> None:
     """Raise DataError for links to outside a run folder, pipes and devices, since runs are read and resumed inside their folder.
 

@@ -1,0 +1,54 @@
+"""Make the service of a run: for `mmrec serve`, and for notebooks."""
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmrec.api.runs import open_run
+
+if TYPE_CHECKING:
+    from mmrec.experiment.run.run import Run
+    from mmrec.serving.model.served import ServedModel
+    from mmrec.serving.service import Service
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+
+
+def make_service(
+    run: "str | Path | Run", words: Sequence[str] = (), store: str | None = None, index: str = "auto", user_key: bytes | None = None
+) -> "Service":
+    """Open a run as a service.
+
+    Args:
+        run: a run, or its folder. The service can change to any other finished run beside it.
+        words: as for `open_run`, for these other runs and for a folder.
+        store: where events are kept, as `mmrec.serving.open_store` takes it; None: in memory.
+        index: `exact`, `usearch`, or `auto`.
+        user_key: where given, user ids are stored as hashes with this key.
+
+    Raises:
+        MissingFile: there is no finished run.
+        MmrecError: the run is damaged, or the store cannot be opened.
+    """
+    from mmrec.errors import DataError
+    from mmrec.experiment.run_folder.find import is_finished
+    from mmrec.serving.events.memory_store import MemoryEventStore
+    from mmrec.serving.events.store_urls import open_store
+    from mmrec.serving.model.open_model import open_model
+    from mmrec.serving.refusal import UNKNOWN_RUN, Refused
+    from mmrec.serving.service import Service
+
+    first = open_run(run, *words) if isinstance(run, str | Path) else run
+    beside = first.folder.resolve().parent
+
+    def load(name: str) -> "ServedModel":
+        folder = beside / name
+        if not _NAME.fullmatch(name) or not is_finished(folder):
+            raise Refused(UNKNOWN_RUN, f"run: there is no finished run `{name}` beside the one in use")
+        if folder.is_symlink():
+            raise DataError(f"{name} is a link")
+        return open_model(open_run(folder, *words), index)
+
+    return Service(open_model(first, index), MemoryEventStore() if store is None else open_store(store, user_key), time.time, load)

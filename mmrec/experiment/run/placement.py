@@ -1,0 +1,229 @@
+"""Add items to the catalogue of a trained model by their content alone, without training."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from mmrec.data.features.texts import item_texts
+from mmrec.data.interactions.index import Index
+from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.experiment.evaluate import Restored
+from mmrec.experiment.evidence import Evidence, load_graph, load_words
+from mmrec.experiment.models import Priors, make_model, spec_of
+from mmrec.models.priors.linear import LinearFactors
+from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.types import HEAD, IMAGE, ITEM_ID, KG, RELATION, TAIL, TEXT, Dataset, DatasetSpec, Features, Graph
+
+
+@dataclass(frozen=True)
+class ItemContent:
+    """What is known of an item that is added, or of one whose content changes."""
+
+    item_id: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """Values by column of the items."""
+    picture: bytes | None = None
+    triples: Sequence[tuple[str, str]] = ()
+    """Pairs of relation and tail."""
+
+
+@final
+class ItemPlacer:
+    """Extends a restored model by items that have no interactions.
+
+    An added item gets the scores that it would have as an item of the data without training interactions: the evidence, the specification
+    and the model are made again with it, and all learned tensors are copied. Models in closed form are fitted again.
+
+    Args:
+        restored: the model, with the data that it was trained on.
+
+    Raises:
+        ConfigError: the model cannot rank items without interactions, or not these.
+    """
+
+    def __init__(self, restored: Restored) -> None:
+        model, settings = restored.model, restored.settings
+        name = restored.training.model.name
+        if not model.ranks_new_items:
+            raise ConfigError(f"the model {name} ranks only items with interactions; train one that reads content, such as model=fusion")
+        if restored.training.model.encoders is not None and restored.training.model.encoders.tunings:
+            raise ConfigError(
+                f"the encoders of the model {name} were trained with it, and new items need frozen ones; train with tune=none"
+            )
+        if restored.spec.user_texts is not None or restored.spec.queries is not None:
+            raise ConfigError(f"the model {name} reads texts about users or queries, with which new items cannot be placed")
+        changed = [name for name in (*restored.evidence.features, KG) if isinstance(settings.allows(name), str)]
+        if changed:
+            raise ConfigError(f"the run has changed evidence, {', '.join(changed)}, with which new items cannot be placed")
+        self.restored = restored
+        self._encoded: dict[tuple[str, str], Tensor] = {}
+
+    def check(self, item: ItemContent) -> tuple[str, ...]:
+        """Return the kinds of content that place an item.
+
+        Raises:
+            DataError: a field or a triple is none of the data, or the picture cannot be decoded.
+            ConfigError: the item has no content that the model reads.
+        """
+        restored, has_graph = self.restored, self.restored.evidence.graph is not None
+        rows = _rows([item], restored.evidence.dataset)
+        found = [name for name in restored.evidence.features if self._vector(name, item, rows) is not None]
+        relations = _relations(restored)
+        for relation, _ in item.triples:
+            if relation not in relations:
+                raise DataError(f"triples: the graph has no relation `{relation}`; {nearest(relation, relations)}")
+        columns = restored.settings.graph.item_columns if has_graph else ()
+        if has_graph and (item.triples or any(rows[column][0] is not None for column in columns)):
+            found.append(KG)
+        if not found:
+            reads = [*restored.evidence.features, *([KG] if has_graph else [])]
+            raise ConfigError(f"item `{item.item_id}` has none of the content that the model reads: {', '.join(reads)}")
+        return tuple(found)
+
+    def place(self, items: Sequence[ItemContent]) -> Restored:
+        """Return the model with these items; those that the data do not have come last, in this order.
+
+        Raises:
+            ConfigError: the learned tensors do not fit the extended data.
+        """
+        restored = self.restored
+        evidence = self._extended(items)
+        spec = spec_of(evidence, restored.spec.train)
+        priors = _extended_priors(restored.priors, spec.n_items)
+        model = self._model(spec, priors, evidence.graph)
+        return restored._replace(evidence=evidence, spec=spec, priors=priors, model=model)
+
+    def _extended(self, items: Sequence[ItemContent]) -> Evidence:
+        evidence, settings = self.restored.evidence, self.restored.settings
+        dataset, known = evidence.dataset, set(evidence.index.item_ids)
+        added = [one for one in items if one.item_id not in known]
+        rows = _rows(items, dataset)
+        table = pl.concat([dataset.items.join(rows, on=ITEM_ID, how="anti"), rows])
+        heads = [(_entity(dataset, one.item_id), relation, tail) for one in items for relation, tail in one.triples]
+        triples = dataset.triples
+        if heads:
+            new = pl.DataFrame(heads, schema={HEAD: pl.String, RELATION: pl.String, TAIL: pl.String}, orient="row")
+            triples = new if triples is None else pl.concat([triples, new], how="diagonal").unique(maintain_order=True)
+        entities = dataset.item_entities
+        if entities is not None and added:
+            own = pl.DataFrame({ITEM_ID: [one.item_id for one in added], entities.columns[1]: [one.item_id for one in added]})
+            entities = pl.concat([entities, own])
+        dataset = replace(dataset, items=table, triples=triples, item_entities=entities)
+        ids = pl.concat([evidence.index.item_ids, pl.Series(ITEM_ID, [one.item_id for one in added], dtype=pl.String)])
+        index = Index(evidence.index.user_ids, ids, evidence.index.events)
+        places = index.item_idx([one.item_id for one in items])
+        features = {name: self._features(name, found, items, rows, places, len(ids)) for name, found in evidence.features.items()}
+        encoder = evidence.inputs[TEXT].encoder if TEXT in evidence.inputs else None
+        graph = None if evidence.graph is None else load_graph(settings, dataset, index, encoder)[0]
+        words = None if evidence.words is None else load_words(settings, dataset, index)
+        return replace(evidence, dataset=dataset, index=index, features=features, graph=graph, words=words, inputs={})
+
+    def _features(
+        self, name: str, found: Features, items: Sequence[ItemContent], rows: pl.DataFrame, places: Tensor, n_items: int
+    ) -> Features:
+        """The features of a modality, with those of the items in their places."""
+        values = torch.cat([found.values, found.values.new_zeros(n_items - len(found.values), found.values.shape[1])])
+        present = torch.cat([found.present, found.present.new_zeros(n_items - len(found.present))])
+        for row, (item, place) in enumerate(zip(items, places.tolist(), strict=True)):
+            vector = self._vector(name, item, rows[row])
+            if vector is not None:
+                values[place], present[place] = vector, True
+        return replace(found, values=values, present=present)
+
+    def _vector(self, name: str, item: ItemContent, row: pl.DataFrame) -> Tensor | None:
+        """The vector of an item's input, None if it has none. Raises DataError if it cannot be used."""
+        evidence = self.restored.evidence
+        if name not in evidence.inputs:
+            return None
+        raw = evidence.dataset.inputs[name]
+        content = item_texts(row, raw.text_columns)[0] if raw.text_columns else item.picture if name == IMAGE else None
+        if content is None:
+            return None
+        key = (name, hashlib.sha256(content).hexdigest())
+        if key not in self._encoded:
+            encoder = evidence.inputs[name].encoder
+            try:
+                self._encoded[key] = encoder.encode([encoder.prepare(content)])[0]
+            except ValueError as error:
+                raise DataError(f"{'picture' if name == IMAGE else name}: it cannot be used: {error}") from error
+        return self._encoded[key]
+
+    def _model(self, spec: DatasetSpec, priors: Priors, graph: Graph | None) -> Recommender:
+        before = self.restored
+        if isinstance(before.model, ClosedFormRecommender):
+            return deepcopy(before.model).fit(spec)
+        with torch.random.fork_rng(devices=[]):
+            model = make_model(before.training.model, spec, priors, before.training.seed)
+        state, fresh = before.model.state_dict(), model.state_dict()
+        n_added = spec.n_items - before.spec.n_items
+        names = None if graph is None or before.evidence.graph is None else (before.evidence.graph.entities, graph.entities)
+        model.load_state_dict({name: _extended_tensor(name, state[name], fresh[name], n_added, names) for name in fresh})
+        return model
+
+
+def _extended_tensor(name: str, old: Tensor, fresh: Tensor, n_added: int, entities: tuple[Sequence[str], Sequence[str]] | None) -> Tensor:
+    """The learned values in the shape of the extended model: rows of entities by name, and rows of items or nodes that end with items."""
+    if entities is not None and old.ndim and (len(old), len(fresh)) == (len(entities[0]), len(entities[1])) and "kg_encoder" in name:
+        places = {entity: row for row, entity in enumerate(entities[0])}
+        rows = torch.tensor([places.get(entity, -1) for entity in entities[1]])
+        mean = old.float().mean(dim=0).to(old.dtype)
+        return torch.where((rows >= 0).reshape(-1, *[1] * (old.ndim - 1)), old.index_select(0, rows.clamp(min=0)), mean)
+    if old.shape == fresh.shape:
+        return old
+    if old.ndim and old.shape[1:] == fresh.shape[1:] and len(fresh) - len(old) == n_added:
+        return torch.cat([old, fresh[len(old) :]])
+    raise ConfigError(f"the model cannot take new items: `{name}` has shape {list(old.shape)}, and {list(fresh.shape)} with them")
+
+
+def _extended_priors(priors: Priors, n_items: int) -> Priors:
+    """The priors with items that have no interactions: zero vectors, and the lowest trend."""
+    linear, trend = priors["linear"], priors["trend"]
+    if isinstance(linear, LinearFactors):
+        more = n_items - len(linear.items)
+        pad = [torch.cat([one, one.new_zeros(more, one.shape[1])]) for one in (linear.items, linear.of_items)]
+        linear = LinearFactors(linear.users, *pad)
+    if isinstance(trend, Tensor):
+        trend = torch.cat([trend, trend.min().expand(n_items - len(trend))])
+    return Priors(linear=linear, trend=trend)
+
+
+def _rows(items: Sequence[ItemContent], dataset: Dataset) -> pl.DataFrame:
+    """The rows of items as in the table of the data. Raises DataError if a column is unknown or a value not of its type."""
+    schema = dataset.items.schema
+    known = [name for name in schema if name != ITEM_ID]
+    for item in items:
+        for name in item.fields:
+            if name not in known:
+                raise DataError(f"fields: the items have no column `{name}`; {nearest(name, known)}")
+    columns = [pl.Series(ITEM_ID, [one.item_id for one in items], dtype=pl.String)]
+    for name in known:
+        columns.append(_column(name, [one.fields.get(name) for one in items], schema[name]))
+    return pl.DataFrame(columns).select(dataset.items.columns)
+
+
+def _column(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
+    try:
+        if dtype == pl.String:
+            return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
+        return pl.Series(name, values, strict=False).cast(dtype)
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"fields: {name}: expected {dtype}, found `{next((v for v in values if v is not None), None)}`") from error
+
+
+def _relations(restored: Restored) -> list[str]:
+    triples = restored.evidence.dataset.triples
+    return [] if triples is None or restored.evidence.graph is None else triples[RELATION].unique().sort().to_list()
+
+
+def _entity(dataset: Dataset, item_id: str) -> str:
+    """The entity of an item: that of the data, or its own id."""
+    if dataset.item_entities is None:
+        return item_id
+    found = dataset.item_entities.filter(pl.col(ITEM_ID) == item_id)
+    return str(found.row(0)[1]) if len(found) else item_id

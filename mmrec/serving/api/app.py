@@ -1,0 +1,52 @@
+"""The ASGI application: routes of the service, each a thin layer around one call."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from mmrec import __version__
+from mmrec.serving.api import event_routes, list_routes, model_routes
+from mmrec.serving.api.bodies import Problem
+from mmrec.serving.api.problems import MEDIA_TYPE, handle_errors
+from mmrec.serving.api.workers import Workers
+from mmrec.serving.service import Service
+
+_PROBLEM: dict[str, Any] = {"description": "Problem", "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
+
+
+def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> FastAPI:
+    """Make the application of a service.
+
+    Args:
+        service: what answers.
+        n_threads: threads that compute lists; another one places items and opens runs.
+        n_waiting: requests that may wait for a thread; further ones get 503.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        app.state.workers.close()
+        app.state.slow_workers.close()
+
+    app = FastAPI(
+        title="mmrec", version=__version__, lifespan=lifespan, responses=RESPONSES, redirect_slashes=False, docs_url=None, redoc_url=None
+    )
+    app.state.service = service
+    app.state.workers, app.state.slow_workers = Workers(n_threads, n_waiting, "lists"), Workers(1, 16, "changes")
+    handle_errors(app)
+    for routes in (list_routes, event_routes, model_routes):
+        app.include_router(routes.router)
+    make_document = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = make_document()
+            made["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return make_document()
+
+    app.openapi = document  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,40 @@
+"""Routes that return lists of items."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from mmrec.serving.answer import Answer
+from mmrec.serving.api.bodies import By, Id, RecommendationBody
+from mmrec.serving.api.calls import CursorQuery, FilterQuery, KQuery, call, service_of, wanted_of, written
+from mmrec.serving.model.served import ALL
+
+router = APIRouter(tags=["lists"])
+
+
+@router.get("/v1/users/{user_id}/recommendations", response_model=Answer)
+async def recommend(
+    request: Request, user_id: Annotated[Id, Path()], k: KQuery = 10, cursor: CursorQuery = None, filter: FilterQuery = None
+) -> Response:
+    """Return the best items for a user, without those that the user has had; for an unknown user, what is popular now."""
+    return written(await call(request, service_of(request).recommend, user_id, wanted_of(k, cursor, filter)))
+
+
+@router.post("/v1/recommendations", response_model=Answer)
+async def recommend_to_history(request: Request, body: RecommendationBody) -> Response:
+    """Return the best items for a session, or for a user who is not stored."""
+    return written(await call(request, service_of(request).recommend_to_history, body.past(), body.wanted()))
+
+
+@router.get("/v1/items/{item_id}/similar", response_model=Answer)
+async def similar(
+    request: Request,
+    item_id: Annotated[Id, Path()],
+    by: Annotated[By, Query(description="all, text, image, kg, collaborative, or another modality of the items.")] = ALL,
+    k: KQuery = 10,
+    cursor: CursorQuery = None,
+    filter: FilterQuery = None,
+) -> Response:
+    """Return the items that are most similar to an item."""
+    return written(await call(request, service_of(request).similar, item_id, by, wanted_of(k, cursor, filter)))

@@ -1,0 +1,93 @@
+"""The contract of event stores: durable events of users, and the items that were added or removed while the service ran."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from mmrec.serving.events.event import Event
+
+
+class EventStore(ABC):
+    """Keeps events and items. All methods may be called from several threads, and several processes may open the same store."""
+
+    @abstractmethod
+    def append(self, events: Sequence[Event]) -> int:
+        """Store events. What it has returned for survives the end of the process and a power failure.
+
+        Args:
+            events: one with an `event_id` that is stored already, or that an earlier one of `events` has, is left out.
+
+        Returns:
+            The number of events that are new. All of them are stored, or none where an error is raised.
+
+        Raises:
+            StorageError: where the store cannot be written.
+        """
+
+    @abstractmethod
+    def history(self, user_id: str, limit: int = 1000) -> list[Event]:
+        """Return the latest events of a user, at most `limit`, oldest first; those of one moment in the order in which they came."""
+
+    @abstractmethod
+    def forget(self, user_id: str) -> int:
+        """Remove all events of a user for good, and return how many there were."""
+
+    @abstractmethod
+    def popular(self, since: float, k: int) -> list[tuple[str, float]]:
+        """Return the items that most users had events with, best first, ties by item_id.
+
+        Args:
+            since: seconds since 1970, UTC; earlier events do not count, nor do impressions and dislikes.
+            k: how many items at most; items that `delete_item` has removed are left out.
+
+        Returns:
+            Items and their numbers of users.
+        """
+
+    @abstractmethod
+    def put_item(self, item_id: str, fields: Mapping[str, Any]) -> None:
+        """Store an item durably, in place of what was stored of it before.
+
+        Args:
+            item_id: the item.
+            fields: what is known of it: values that JSON has, and bytes, for example of a picture, at the top level.
+
+        Raises:
+            DataError: where a value cannot be stored; the message names the field.
+            StorageError: where the store cannot be written.
+        """
+
+    @abstractmethod
+    def delete_item(self, item_id: str) -> None:
+        """Note durably that an item is removed, whether or not it was stored; `put_item` brings it back."""
+
+    @abstractmethod
+    def items(self) -> Iterator[tuple[str, dict[str, Any], bool]]:
+        """Return all items that were put or removed, in the order of these changes: item_id, fields, and whether it is removed."""
+
+    @abstractmethod
+    def items_version(self) -> int:
+        """Return a number that grows with every change of items, by whichever process: others see by it that there is something new."""
+
+    @abstractmethod
+    def export(self) -> pl.DataFrame:
+        """Return all events, oldest first, with the columns of `FRAME_SCHEMA`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release files and connections. The store cannot be used afterwards; a second call has no effect."""
+
+
+FRAME_SCHEMA = {
+    "event_id": pl.String(),
+    "user_id": pl.String(),
+    "item_id": pl.String(),
+    "timestamp": pl.Float64(),
+    "event": pl.String(),
+    "position": pl.Int64(),
+    "propensity": pl.Float64(),
+    "model": pl.String(),
+}
+"""The columns of exported events: the fields of `Event`."""

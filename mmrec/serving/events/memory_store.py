@@ -1,0 +1,78 @@
+"""Events in memory: for notebooks and tests. They are gone when the process ends."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, final
+
+import polars as pl
+
+from mmrec.serving.events.event import NOT_POPULAR, Event
+from mmrec.serving.events.event_store import FRAME_SCHEMA, EventStore
+
+
+@final
+class MemoryEventStore(EventStore):
+    """Keeps events and items in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: dict[str, Event] = {}
+        self._items: dict[str, tuple[dict[str, Any], bool]] = {}
+        self._version = 0
+
+    def append(self, events: Sequence[Event]) -> int:
+        with self._lock:
+            before = len(self._events)
+            for one in events:
+                self._events.setdefault(one.event_id, one)
+            return len(self._events) - before
+
+    def history(self, user_id: str, limit: int = 1000) -> list[Event]:
+        with self._lock:
+            found = [one for one in self._events.values() if one.user_id == user_id]
+        return sorted(found, key=lambda one: one.timestamp)[-limit:]
+
+    def forget(self, user_id: str) -> int:
+        with self._lock:
+            theirs = [event_id for event_id, one in self._events.items() if one.user_id == user_id]
+            for event_id in theirs:
+                del self._events[event_id]
+        return len(theirs)
+
+    def popular(self, since: float, k: int) -> list[tuple[str, float]]:
+        users = defaultdict(set)
+        with self._lock:
+            for one in self._events.values():
+                if one.timestamp >= since and one.event not in NOT_POPULAR and not self._items.get(one.item_id, ({}, False))[1]:
+                    users[one.item_id].add(one.user_id)
+        best = sorted(users, key=lambda item_id: (-len(users[item_id]), item_id))
+        return [(item_id, float(len(users[item_id]))) for item_id in best[:k]]
+
+    def put_item(self, item_id: str, fields: Mapping[str, Any]) -> None:
+        self._change(item_id, dict(fields), False)
+
+    def delete_item(self, item_id: str) -> None:
+        self._change(item_id, self._items.get(item_id, ({}, False))[0], True)
+
+    def items(self) -> Iterator[tuple[str, dict[str, Any], bool]]:
+        with self._lock:
+            rows = [(item_id, dict(fields), removed) for item_id, (fields, removed) in self._items.items()]
+        return iter(rows)
+
+    def items_version(self) -> int:
+        return self._version
+
+    def export(self) -> pl.DataFrame:
+        with self._lock:
+            rows = sorted(self._events.values(), key=lambda one: one.timestamp)
+        return pl.DataFrame([tuple(getattr(one, name) for name in FRAME_SCHEMA) for one in rows], schema=FRAME_SCHEMA, orient="row")
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+    def _change(self, item_id: str, fields: dict[str, Any], removed: bool) -> None:
+        with self._lock:
+            self._items.pop(item_id, None)
+            self._items[item_id] = (fields, removed)
+            self._version += 1

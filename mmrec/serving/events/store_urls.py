@@ -1,0 +1,65 @@
+"""Opens the event store that a URL names."""
+
+from pathlib import Path
+
+from mmrec.errors import ConfigError, MissingFile, nearest
+from mmrec.serving.events.event_store import EventStore
+from mmrec.serving.events.postgres_store import PostgresEventStore
+from mmrec.serving.events.sqlite_store import SQLiteEventStore
+
+SCHEMES = ("sqlite", "postgresql")
+MIN_KEY_BYTES = 16
+
+
+def open_store(url: str, user_key: bytes | None = None) -> EventStore:
+    """Open an event store, which is made where there is none.
+
+    Args:
+        url: `sqlite:///events.db` (relative to the working directory), `sqlite:////var/lib/mmrec/events.db`, or
+            `postgresql://user:password@host/database`.
+        user_key: where given, user ids are stored as hashes with this key, of at least 16 bytes; always the same for a store.
+
+    Raises:
+        ConfigError: where the URL is of another form, or `user_key` too short or not the one that the store was made with.
+        MissingExtra: where the store needs a package that is not installed.
+        MissingFile: where a folder does not exist.
+        DataError: where the file is something else than a store of events.
+        StorageError: where the store cannot be opened.
+    """
+    if user_key is not None and len(user_key) < MIN_KEY_BYTES:
+        raise ConfigError(f"user_key: expected at least {MIN_KEY_BYTES} bytes, found {len(user_key)}")
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme in ("postgresql", "postgres"):
+        return PostgresEventStore(url, user_key)
+    path = rest.removeprefix("/")
+    if separator and scheme == "sqlite" and rest.startswith("/") and path and path != ":memory:":
+        return SQLiteEventStore(Path(path), user_key)
+    hint = "" if scheme in SCHEMES else f"; {nearest(scheme, SCHEMES)}"
+    raise ConfigError(f"store: expected sqlite:///path or postgresql://…, found {scheme + separator + '…' if separator else url}{hint}")
+
+
+def open_existing_store(url: str, user_key: bytes | None = None) -> EventStore:
+    """Open an event store that is there.
+
+    Raises:
+        MissingFile: where the URL names a file that does not exist; otherwise as `open_store`.
+    """
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not path.exists():
+        raise MissingFile(f"store: {path}: expected a store of events, found none")
+    return open_store(url, user_key)
+
+
+def read_user_key(path: Path) -> bytes:
+    """Return the key in a file, without the white space around it.
+
+    Raises:
+        MissingFile: where there is no such file.
+        ConfigError: where it cannot be read.
+    """
+    try:
+        return path.read_bytes().strip()
+    except FileNotFoundError as error:
+        raise MissingFile(f"{path}: expected a file with the key of user ids, found none") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a file with the key of user ids: {error.strerror}") from error

@@ -1,0 +1,82 @@
+"""Make the served model of a run folder."""
+
+import hashlib
+import logging
+
+import torch
+
+from mmrec.data.interactions.histories import Histories
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.data.tables.id_codes import positions
+from mmrec.errors import ConfigError, MmrecError
+from mmrec.experiment.run.run import Run
+from mmrec.experiment.run_folder.files import PARTS, read_table
+from mmrec.models.recommender import TrainedScorer
+from mmrec.serving.index.choice import AUTO, choose_index
+from mmrec.serving.model.catalogue import Catalogue
+from mmrec.serving.model.served import Known, ServedModel
+from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID, Interactions
+
+_log = logging.getLogger(__name__)
+
+
+def open_model(run: Run, index: str = AUTO, restore: bool = True) -> ServedModel:
+    """Read a run and make its index.
+
+    Args:
+        run: a finished run.
+        index: see `choose_index`.
+        restore: whether to restore the model from its data too, which new users and items, filters and search need. If that is not
+            possible, the log says why, and the model scores the users of the run.
+
+    Raises:
+        MmrecError: the run is damaged.
+    """
+    scorer, restored, why = run.scorer, None, "the data of the run were not read"
+    if restore:
+        try:
+            restored, why = run.scorers.restored(), ""
+        except MmrecError as error:
+            why = f"the data of the run cannot be used: {error}"
+            _log.warning(f"serve: {why}; new users and items, filters and search are limited")
+    vectors, items = scorer.vectors(), run.items
+    if restored is not None:
+        items = restored.evidence.index.align(restored.evidence.dataset.items)
+    return ServedModel(
+        version=version_of(run),
+        run=run.folder.name,
+        name=run.model,
+        known=_known(run),
+        catalogue=Catalogue(items),
+        scorer=scorer,
+        of_histories=_of_histories(run, restored is not None),
+        index=None if vectors is None else choose_index(index, vectors.users, vectors.items),
+        restored=restored,
+        why_not_restored=why,
+    )
+
+
+def version_of(run: Run) -> str:
+    """Return the name of a run's folder and eight digits of the hash of what was run."""
+    digest = hashlib.sha256((run.folder / "run.json").read_bytes()).hexdigest()
+    return f"{run.folder.name}-{digest[:8]}"
+
+
+def _of_histories(run: Run, is_restored: bool) -> TrainedScorer | None:
+    """What scores histories; restored from the data only if they are there."""
+    try:
+        return run.scorers.of_histories() if is_restored else run.scorers.of_histories_if_open()
+    except ConfigError:
+        return None
+
+
+def _known(run: Run) -> Known:
+    users = {user_id: idx for idx, user_id in enumerate(run.users[USER_ID].to_list())}
+    train = read_table(run.folder / "split" / "train.parquet", USER_ID, ITEM_ID)
+    user_idx, item_idx = (
+        torch.from_numpy(positions(train[key], table[key]).cast(int).to_numpy(writable=True))
+        for key, table in ((USER_ID, run.users), (ITEM_ID, run.items))
+    )
+    times = torch.from_numpy(train[TIMESTAMP].to_numpy(writable=True)) if TIMESTAMP in train.columns else None
+    seen: InteractionMatrix = run.interactions(*PARTS)
+    return Known(users, Histories.from_events(Interactions(user_idx, item_idx, times), len(users)), seen)

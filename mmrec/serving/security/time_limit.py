@@ -1,0 +1,40 @@
+"""A limit of the time that a request may take."""
+
+import asyncio
+from typing import final
+
+from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send, send_problem
+
+
+@final
+class TimeLimit:
+    """Answers 503 with `Retry-After` where the application takes too long, and ends its work.
+
+    Args:
+        app: what comes next.
+        limit_s: how long it may take.
+    """
+
+    def __init__(self, app: App, limit_s: float) -> None:
+        self._app, self._limit_s = app, limit_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        has_begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        limit = asyncio.timeout(self._limit_s)
+        try:
+            async with limit:
+                await self._app(scope, receive, sending)
+        except TimeoutError:
+            if has_begun or not limit.expired():
+                raise
+            await send_problem(send, 503, f"no answer within {self._limit_s:g} s; try again", "timeout", [(b"retry-after", b"1")])
+        return None

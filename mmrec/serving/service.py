@@ -1,0 +1,203 @@
+"""The service: answers from one immutable model and a store of events. It has no network, clock or disk of its own."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, final
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from mmrec.errors import MmrecError
+from mmrec.serving.answer import About, Answer, Listed, Past, Wanted
+from mmrec.serving.cursor import MAX_OFFSET, make_cursor, read_cursor
+from mmrec.serving.events.event import Event
+from mmrec.serving.events.event_store import EventStore
+from mmrec.serving.history import Reading, read_events
+from mmrec.serving.model.served import Found, ServedModel, Taste
+from mmrec.serving.refusal import DAMAGED_RUN, UNKNOWN_ITEM, UNKNOWN_RUN, Refused
+
+_RECENT_S, _N_POPULAR = 7 * 86_400, 1000
+_OF_TRAINING = "from what the user did in the data of the model"
+_OF_EVENTS = "from what the user did, up to their last event"
+_OF_HISTORY = "from the history in the request"
+_POPULAR = "popular now, since nothing is known of the user"
+
+
+class _Models(NamedTuple):
+    """The model in use, and the one before."""
+
+    current: ServedModel
+    before: ServedModel | None = None
+
+
+@final
+class Service:
+    """Recommends, finds similar items, takes events and other models. All methods may be called from several threads.
+
+    Args:
+        model: the model to begin with.
+        store: events and items.
+        clock: the time in seconds since 1970, UTC.
+        load: opens another run by its name, for `swap`; None: there are no others.
+    """
+
+    def __init__(
+        self,
+        model: ServedModel,
+        store: EventStore,
+        clock: Callable[[], float],
+        load: Callable[[str], ServedModel] | None = None,
+    ) -> None:
+        self.store, self.clock = store, clock
+        self._load = load
+        self._models = _Models(model)
+
+    @property
+    def model(self) -> ServedModel:
+        """The model in use. Whoever answers takes it once."""
+        return self._models.current
+
+    def recommend(self, user_id: str, wanted: Wanted) -> Answer:
+        """Return the best items for a user, without those that the user has had.
+
+        Items are compared with what the user did in the data of the model and since then. A user of whom nothing is known gets what is
+        popular now.
+
+        Args:
+            user_id: any user.
+            wanted: what the list is to be like.
+
+        Raises:
+            Refused: a filter or the cursor is invalid.
+        """
+        model = self.model
+        user_idx, events = model.known.users.get(user_id), self.store.history(user_id)
+        earlier = [] if user_idx is None else model.known.past_of(user_idx)
+        reading = read_events(model.catalogue, events, earlier)
+        seen = reading.known if user_idx is None else reading.known | model.known.seen_by(user_idx)
+        if user_idx is not None and (len(reading.known) == len({idx for idx, _ in earlier}) or model.of_histories is None):
+            return _answer(model, model.taste_of_user(user_idx), seen, wanted, _OF_TRAINING)
+        taste, reason = self._taste(model, reading, _OF_EVENTS)
+        return _answer(model, taste, seen, wanted, reason)
+
+    def recommend_to_history(self, history: Sequence[Past], wanted: Wanted) -> Answer:
+        """Return the best items for somebody who is not stored, without those of the history.
+
+        Args:
+            history: events of one user, oldest first where they have no times.
+            wanted: what the list is to be like.
+
+        Raises:
+            Refused: the history has an unknown item, or a filter or the cursor is invalid.
+        """
+        model = self.model
+        for one in history:
+            _check_item(model, one.item_id)
+        if all(one.timestamp is not None for one in history):
+            history = sorted(history, key=lambda one: one.timestamp or 0.0)
+        reading = read_events(model.catalogue, history)
+        taste, reason = self._taste(model, reading, _OF_HISTORY)
+        return _answer(model, taste, reading.known, wanted, reason)
+
+    def similar(self, item_id: str, by: str, wanted: Wanted) -> Answer:
+        """Return the items that are most similar to an item.
+
+        Args:
+            item_id: the item.
+            by: `all`, `collaborative`, `text`, `image`, `kg` or another modality, see `ServedModel.neighbours`.
+            wanted: what the list is to be like.
+
+        Raises:
+            Refused: there is no such item or similarity, or a filter or the cursor is invalid.
+        """
+        model = self.model
+        _check_item(model, item_id)
+        allowed, offset = model.catalogue.allowed(wanted.filters, wanted.candidates), read_cursor(wanted.cursor, model.version)
+        found = model.neighbours(model.catalogue.places[item_id], by, offset + wanted.k + 1, allowed)
+        return _listed(model, found, offset, wanted.k, f"similar to {item_id} by {by}")
+
+    def add_events(self, events: Sequence[Event]) -> int:
+        """Store events durably, and return how many are new; they count from the users' next lists on."""
+        return self.store.append(events)
+
+    def about(self) -> About:
+        """Return what the model in use is and can do."""
+        models = self._models
+        model, before = models
+        return About(
+            model=model.version,
+            run=model.run,
+            name=model.name,
+            n_users=len(model.known.users),
+            n_items=len(model.catalogue) - len(model.catalogue.removed),
+            index="none" if model.index is None else type(model.index).__name__,
+            reads_histories=model.of_histories is not None,
+            places_items=False,
+            similarities=model.similarities,
+            columns=model.catalogue.items.columns,
+            before=None if before is None else before.version,
+            notes=[model.why_not_restored] if model.why_not_restored else [],
+        )
+
+    def swap(self, run: str) -> About:
+        """Serve another run from now on. Every answer is made by the model before or by the new one.
+
+        Raises:
+            Refused: there is no such run, or it is damaged; the model before stays in use.
+        """
+        if self._load is None:
+            raise Refused(UNKNOWN_RUN, "run: this service has one run only")
+        try:
+            model = self._load(run)
+        except Refused:
+            raise
+        except MmrecError as error:
+            raise Refused(DAMAGED_RUN, f"run: {run} cannot be served, {self.model.version} stays in use: {error}") from error
+        self._models = _Models(model, self._models.current)
+        return self.about()
+
+    def rollback(self) -> About:
+        """Serve the model before the last `swap` again. Raises Refused if there is none."""
+        current, before = self._models
+        if before is None:
+            raise Refused(UNKNOWN_RUN, "there is no model before this one")
+        self._models = _Models(before, current)
+        return self.about()
+
+    def _taste(self, model: ServedModel, reading: Reading, reason: str) -> tuple[Taste, str]:
+        if not reading.liked:
+            return self._popular(model), _POPULAR
+        if model.of_histories is None:
+            return model.taste_of_similar(reading.liked), f"{reason}, by similarity to these items: the model reads no histories"
+        return model.taste_of_history(reading.liked, reading.timestamps), reason
+
+    def _popular(self, model: ServedModel) -> Taste:
+        """The number of users of the last week, then of the data of the model."""
+        usual = model.popularity().float()
+        scores = usual / (usual.max() + 1)
+        for item_id, n_users in self.store.popular(self.clock() - _RECENT_S, _N_POPULAR):
+            if item_id in model.catalogue.places:
+                scores[model.catalogue.places[item_id]] += n_users
+        return Taste(None, scores[None])
+
+
+def _answer(model: ServedModel, taste: Taste, seen: frozenset[int], wanted: Wanted, reason: str) -> Answer:
+    allowed: Bool[Tensor, " n_items"] | None = model.catalogue.allowed(wanted.filters, wanted.candidates)
+    offset = read_cursor(wanted.cursor, model.version)
+    excluded = torch.tensor(sorted(seen | {*model.catalogue.idx(wanted.exclude).tolist()}), dtype=torch.int64)
+    return _listed(model, model.best(taste, offset + wanted.k + 1, excluded, allowed), offset, wanted.k, reason)
+
+
+def _listed(model: ServedModel, found: Found, offset: int, k: int, reason: str) -> Answer:
+    scores, items = (one[offset:].tolist() for one in found)
+    catalogue, has_more = model.catalogue, len(items) > k and offset + k <= MAX_OFFSET
+    rows = [
+        Listed(catalogue.item_ids[idx], offset + place + 1, score, catalogue.titles[idx], catalogue.image(idx))
+        for place, (score, idx) in enumerate(zip(scores[:k], items[:k], strict=True))
+    ]
+    return Answer(model.version, rows, reason, make_cursor(model.version, offset + k) if has_more else None)
+
+
+def _check_item(model: ServedModel, item_id: str) -> None:
+    if not model.catalogue.has(item_id):
+        raise Refused(UNKNOWN_ITEM, f"item_id: there is no item `{item_id}`")
