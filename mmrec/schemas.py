@@ -128,6 +128,7 @@ class TrainConfig:
     model: Node = field(default_factory=dict)
     data_module: Node = field(default_factory=dict)
     task: Node = field(default_factory=dict)
+    task_data: Node = field(default_factory=dict)
     optimizer: Node = field(default_factory=dict)
     evidence: dict[str, Union[bool, str]] = field(default_factory=dict)  # noqa: UP007, OmegaConf knows no other spelling
     further_evidence: Union[bool, str] = MISSING  # noqa: UP007

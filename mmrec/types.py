@@ -338,6 +338,8 @@ class DatasetSpec:
     queries: Queries | None = None
     """For models that answer search queries."""
     user_texts: UserTexts | None = None
+    tasks: Mapping[str, "DatasetSpec"] = field(default_factory=dict)
+    """By name, the specifications of several tasks that one model learns, whose items are the same."""
 
 
 class Scorer(Protocol):

@@ -110,6 +110,32 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     return replace(found, queries=_load_queries(settings, found, behavior)) if settings.answers_queries else found
 
 
+def load_query_evidence(settings: EvidenceSettings, people: Evidence) -> Evidence:
+    """Return the evidence with the queries of the data in the place of users, given that of people, with the same items.
+
+    Raises:
+        DataError: the data have no queries.
+    """
+    dataset = queries_as_interactions(people.dataset)
+    index = Index.build(dataset, settings.seed)
+    _log.info(f"{dataset.name}: {len(dataset.interactions):,} clicks after {index.n_users:,} queries")
+    found = replace(people, dataset=dataset, index=index, features_s=0.0, user_texts=None)
+    return replace(found, queries=_load_queries(settings, found, people.dataset.interactions))
+
+
+def load_impression_evidence(settings: EvidenceSettings, people: Evidence) -> Evidence:
+    """Return the evidence with what users were shown in the place of interactions, given that of people, with the same items."""
+    read = _with_impressions(settings.dataset())
+    rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))
+    dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter) | {"labels": "keep"})
+    kept = replace(dataset, triples=people.dataset.triples, content_hash=people.dataset.content_hash)
+    index = Index.build(kept, settings.seed)
+    if not index.item_ids.equals(people.index.item_ids):
+        raise ConfigError("filter: the items of impressions are others than those of interactions; use the filter without a k-core")
+    _log.info(f"{dataset.name}: {len(dataset.interactions):,} rows with and without clicks, {index.n_users:,} users")
+    return replace(people, dataset=kept, index=index, features_s=0.0, user_texts=None)
+
+
 def _with_impressions(dataset: Dataset) -> Dataset:
     """Replace the interactions by the impressions, if the dataset has any beside them."""
     shown = dataset.impressions

@@ -11,6 +11,7 @@ from torch import Tensor
 from mmrec.data.interactions.query_text import query_text
 from mmrec.errors import ConfigError, DataError, MissingFile
 from mmrec.experiment.run.scorers import SavedSettings
+from mmrec.experiment.run_folder.files import SEARCH, folder_with
 from mmrec.experiment.run_folder.search import read_search
 from mmrec.files.locate import user_path
 from mmrec.types import IMAGE, TEXT, FeatureEncoder
@@ -32,7 +33,7 @@ class RunSearch:
 
     def __init__(self, run_dir: Path, saved: SavedSettings, n_items: int) -> None:
         self.run_dir, self._saved = run_dir, saved
-        self.model, self._fingerprints, self._pictures = read_search(run_dir, n_items)
+        self.model, self._fingerprints, self._pictures = read_search(folder_with(run_dir, SEARCH), n_items)
         self._encoders: Mapping[str, FeatureEncoder] = {}
 
     def score_texts(self, queries: Sequence[str]) -> Float[Tensor, "n n_items"]:

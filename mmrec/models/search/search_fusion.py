@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.features.ngrams import ngram_rows
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER, FusionRecommender
+from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER
+from mmrec.models.multimodal.item_evidence import MakesFusion, item_evidence, visible_without
 from mmrec.models.recommender import GradientRecommender, LackingData, TrainScores
 from mmrec.models.search.bm25 import WordIndex
 from mmrec.models.search.fused_search import CONSTANT, FusedSearch, query_vectors
@@ -21,7 +22,6 @@ from mmrec.models.search.ngram_space import N_BUCKETS, ngram_vectors, rarity
 from mmrec.models.search.search_model import MATCHES
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.backbones.item_table import ItemTable
-from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.look_up import rows_of
 from mmrec.types import TEXT, DatasetSpec, Queries
 
@@ -47,7 +47,7 @@ class SearchFusion(GradientRecommender):
     Args:
         spec: the training data, with `queries`.
         embedding_dim: the size of vectors and tokens.
-        fusion: creates the fusion from `n_modalities` and `embedding_dim`.
+        fusion: creates the fusion from `n_modalities` and `embedding_dim`; or the model whose item vectors are shared (`item_evidence`).
         backbone: creates the collaborative token from the interactions of people. None: no such token.
         kg_encoder: creates the encoder from `graph` and `embedding_dim`. None: no entity token.
         hidden: by the names in `HIDDEN`.
@@ -72,7 +72,7 @@ class SearchFusion(GradientRecommender):
         self,
         spec: DatasetSpec,
         embedding_dim: int = 64,
-        fusion: Callable[..., Fusion] = DEFAULT_FUSION,
+        fusion: MakesFusion = DEFAULT_FUSION,
         backbone: Callable[..., Backbone] | None = _BACKBONE,
         kg_encoder: Callable[..., nn.Module] | None = DEFAULT_KG_ENCODER,
         hidden: dict[str, float] = _HIDDEN,
@@ -84,10 +84,7 @@ class SearchFusion(GradientRecommender):
         if (queries := spec.queries) is None:
             raise LackingData("there are no queries, only interactions")
         super().__init__(spec)
-        people = replace(spec, n_users=queries.n_people, train=queries.behavior, queries=None)
-        shares: dict[str, float | None] = {"modality": hidden["modality"], "feature": hidden["feature"]}
-        parts = {"fusion": fusion, "backbone": backbone, "kg_encoder": kg_encoder}
-        self.evidence = FusionRecommender(people, embedding_dim, **parts, dropout=shares | {"history": 0.0, "collaborative": 0.0})  # type: ignore[arg-type]  # each part has its own type
+        self.evidence = item_evidence(spec_of_people(spec), embedding_dim, fusion, backbone, kg_encoder, hidden)
         self.modalities, self.query_hidden = self.evidence.modalities, hidden["query"]
         self._register_texts(spec, queries)
         self.grams = embedding_table(N_BUCKETS, embedding_dim, _INIT_SCALE)
@@ -164,8 +161,7 @@ class SearchFusion(GradientRecommender):
     def freeze(self, hidden: Collection[str] = ()) -> FusedSearch:
         was_training = self.training
         self.eval()
-        visible = self.evidence.present & torch.tensor([name not in hidden for name in self.modalities], device=self.mixture.device)
-        encoded = self.evidence.encode(visible)
+        encoded = self.evidence.encode(visible_without(self.evidence, hidden))
         self.train(was_training)
         texts = _without_texts(self._texts.spec) if TEXT in hidden else self._texts.model
         return texts.filled(
@@ -182,6 +178,13 @@ class SearchFusion(GradientRecommender):
                 "mixture": self.mixture,
             }
         )
+
+
+def spec_of_people(spec: DatasetSpec) -> DatasetSpec:
+    """Return the specification of the people whose interactions a specification with queries has. Raises LackingData without queries."""
+    if (queries := spec.queries) is None:
+        raise LackingData("there are no queries, only interactions")
+    return replace(spec, n_users=queries.n_people, train=queries.behavior, queries=None)
 
 
 class _Texts(NamedTuple):
