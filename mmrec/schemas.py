@@ -289,6 +289,7 @@ class SearchConfig:
     run: str = MISSING
     query: str | None = None
     image: str | None = None
+    user: str | None = None
     k: int = MISSING
 
 

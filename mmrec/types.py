@@ -302,6 +302,8 @@ class Queries:
     behavior: Interactions
     """The interactions of people with items, apart from those of held-out queries; their user_idx counts people."""
     n_people: int
+    person: Int64[Tensor, " n_queries"] | None = None
+    """Who asked each query, counted like people; -1 where nobody is known. None: queries are everyone's."""
 
 
 @dataclass(frozen=True)

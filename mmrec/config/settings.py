@@ -22,7 +22,16 @@ from mmrec.config.run_dir import name_run_dir
 from mmrec.config.saved import saved_config
 from mmrec.config.search import searched_space, with_values
 from mmrec.config.selection import check_selection
-from mmrec.config.task import answers_queries, make_task, part_settings, predicts_of, selecting_metric, task_class, task_metrics
+from mmrec.config.task import (
+    answers_queries,
+    is_personal,
+    make_task,
+    part_settings,
+    predicts_of,
+    selecting_metric,
+    task_class,
+    task_metrics,
+)
 from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
 from mmrec.data.interactions.split import Split
@@ -153,6 +162,7 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
         seed=cfg.seed,
         of_impressions=LABEL in task_class(cfg).columns,
         answers_queries=answers_queries(cfg),
+        personal=is_personal(cfg),
         user_text=partial(build, cfg, USER_TEXT) if cfg.user_text else None,
     )
 

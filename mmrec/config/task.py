@@ -42,7 +42,7 @@ def part_settings(cfg: DictConfig, split: Callable[[str], Callable[[pl.DataFrame
     for name in cfg.task.of:
         make, node, key = _of_several(cfg, name), plain(cfg.task_data).get(name, {}), f"task_data.{name}.split"
         measures = Declared(metrics_of(make))
-        batches = {option: value for option, value in node.items() if option != "split"}
+        batches = {option: value for option, value in node.items() if option not in ("split", "personal")}
         own = split(key) if node.get("split") else None
         found[name] = PartSettings(kind_of(make), measures, measures.default, own, batches)
     return found
@@ -105,6 +105,14 @@ def answers_queries(cfg: DictConfig) -> bool:
     """Return whether queries take the place of users in the run: the task is search, alone or as the only one of several."""
     found = task_class(cfg)
     return found.predicts == MATCHES or (issubclass(found, MultiTask) and list(cfg.task.of) == [SEARCH])
+
+
+def is_personal(cfg: DictConfig) -> bool:
+    """Return whether search knows who asks. Raises ConfigError if `task_data.search.personal` is neither true nor false."""
+    value = plain(cfg.task_data).get(SEARCH, {}).get("personal", False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"task_data.{SEARCH}.personal: expected true or false, found `{value}`")
+    return value
 
 
 def predicts_of(kind: object) -> str:

@@ -67,7 +67,8 @@ def chosen_in_training(model: Recommender, valid: EvaluationSet) -> dict[str, di
         return {"clicks": {"weight_of_fitted": round(float(model.weight_of_fitted), 2)} | calibration}
     if isinstance(model, SearchFusion):
         weight, constant = model.mixture.tolist()
-        return {"search": {"weight_of_bm25": round(weight, 2), "constant": constant}}
+        of_person = {"weight_of_person": round(float(model.person_weight), 2)} if model.is_personal else {}
+        return {"search": {"weight_of_bm25": round(weight, 2), "constant": constant} | of_person}
     if isinstance(model, GradientRecommender) and model.ranks_new_items and holds_new_items(valid, ~model.known_items):
         return {"new items": describe_lift(float(model.cold_lift))}
     return {}

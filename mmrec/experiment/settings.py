@@ -123,6 +123,8 @@ class EvidenceSettings:
     seed: int = 0
     answers_queries: bool = False
     """Whether the queries of the data take the place of users."""
+    personal: bool = False
+    """Whether who asked a query is known to what answers it."""
     further: bool | str = True
     """Likewise, for modalities that are neither in `MODALITIES` nor in `allowed`."""
     of_impressions: bool = False

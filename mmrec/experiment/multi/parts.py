@@ -8,6 +8,7 @@ from typing import cast
 
 import polars as pl
 
+from mmrec.data.interactions.queries import PERSON, split_by_text
 from mmrec.data.interactions.split import Split
 from mmrec.experiment.evidence import Evidence, load_impression_evidence, load_query_evidence, make_split
 from mmrec.experiment.measures import largest_k
@@ -50,7 +51,7 @@ def load_parts(settings: EvidenceSettings, parts: Mapping[str, PartSettings], ru
     for name in sorted(parts, key=lambda one: one != lead):  # stable: otherwise in order
         evidence = base
         if name == SEARCH and not settings.answers_queries:
-            evidence = load_query_evidence(settings, base)
+            evidence = load_query_evidence(settings, replace(base, index=found[0].evidence.index))  # whose people ask
         elif name == CLICK:
             evidence = load_impression_evidence(settings, base)
         check_columns(parts[name].task_kind, evidence.dataset.interactions.columns)
@@ -61,15 +62,15 @@ def load_parts(settings: EvidenceSettings, parts: Mapping[str, PartSettings], ru
 def split_parts(settings: EvidenceSettings, parts: Sequence[Part], is_resumed: bool = False) -> dict[str, Split]:
     """Split the rows of every part, and write the tables.
 
-    Of tasks with rows of their own, such as impressions, no training part has a pair of user and item that another task holds out.
+    Of tasks with rows of their own, such as impressions, no training part of users has a pair of user and item that another task holds
+    out; personal queries are such pairs of who asked and what was clicked.
 
     Raises DataError as `make_split` does.
     """
     splits, people = {part.name: part.settings.split or settings.split for part in parts}, [one for one in parts if one.name != SEARCH]
-    if len({id(part.evidence) for part in people}) > 1:
-        held = {part.name: _held_out(splits[part.name](part.evidence.dataset.interactions)) for part in people}
-        for part in people:
-            others = [held[other.name] for other in people if other.evidence is not part.evidence]
+    held = [(part.evidence, _held_out(part, splits[part.name])) for part in parts if part.name != SEARCH or settings.personal]
+    for part in people:
+        if others := [pairs for evidence, pairs in held if evidence is not part.evidence]:
             splits[part.name] = partial(_split_without, splits[part.name], pl.concat(others))
     return {
         part.name: make_split(replace(settings, split=splits[part.name]), part.evidence, part.folder / "split", is_resumed)
@@ -77,9 +78,14 @@ def split_parts(settings: EvidenceSettings, parts: Sequence[Part], is_resumed: b
     }
 
 
-def _held_out(split: Split) -> pl.DataFrame:
-    """The pairs of a user and an item that are held out."""
-    return pl.concat([table.select(USER_ID, ITEM_ID) for table in (split.valid, split.test)]).unique(maintain_order=True)
+def _held_out(part: Part, split: Callable[[pl.DataFrame], Split]) -> pl.DataFrame:
+    """The pairs of a user and an item that a task holds out; of queries, those of people who asked."""
+    rows, asked = part.evidence.dataset.interactions, None if part.evidence.queries is None else part.evidence.queries.asked
+    found = split(rows) if asked is None else split_by_text(split, asked, rows)
+    held = pl.concat([table.select(USER_ID, ITEM_ID) for table in (found.valid, found.test)])
+    if asked is not None:
+        held = held.join(asked, on=USER_ID).select(pl.col(PERSON).alias(USER_ID), ITEM_ID).drop_nulls()
+    return held.unique(maintain_order=True)
 
 
 def _split_without(split: Callable[[pl.DataFrame], Split], held_out: pl.DataFrame, rows: pl.DataFrame) -> Split:

@@ -225,13 +225,16 @@ class Run:
             found = head.calibrated(torch.from_numpy(scored["score"].to_numpy(writable=True))).sigmoid()
         return scored.drop("score").with_columns(probability=found.numpy())
 
-    def search(self, query: str | Sequence[str] | None = None, k: int = 10, image: str | Path | None = None) -> pl.DataFrame:
+    def search(
+        self, query: str | Sequence[str] | None = None, k: int = 10, image: str | Path | None = None, user: str | int | None = None
+    ) -> pl.DataFrame:
         """Find the top-k items for search queries, or the items that look most like a picture.
 
         Args:
             query: one or several queries.
             k: the maximal number of items per query.
             image: instead of `query`, the file of a picture.
+            user: who asks, if the run was trained to know it (`task_data.search.personal=true`).
 
         Returns:
             A table `query, rank, item_id, score`, best first; ties are in the order of the run's items.
@@ -245,7 +248,8 @@ class Run:
         if (query is None) == (image is None):
             raise ConfigError("search: expected a query or a picture")
         names = as_ids(str(image) if query is None else query)
-        scores = self._search.score_texts(names.to_list()) if image is None else self._search.score_picture(image)
+        asked = None if user is None else str(user)
+        scores = self._search.score_texts(names.to_list(), asked) if image is None else self._search.score_picture(image)
         return self._best(names, scores, k).rename({USER_ID: QUERY})
 
     def _recommend_to_histories(

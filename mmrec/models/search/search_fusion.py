@@ -42,7 +42,8 @@ class SearchFusion(GradientRecommender):
     graph or the users know, and a new item has a place. `q = W e(q) + Σ_g w_g z_g` is the sum of a projection of the frozen encoder's
     vector of the query and of trained vectors of its character n-grams, most of which a misspelled word shares with the right one. The
     last two terms are the similarity of the texts for the encoder, and that of their n-grams. `W`, `z`, `g₁`, `g₂` and the items are
-    trained; the ranking is fused with that of BM25 with a weight that validation chooses (`SearchTask`).
+    trained; the ranking is fused with that of BM25 with a weight that validation chooses (`SearchTask`). If it is known who asks
+    (`Queries.person`), the score that `FusionRecommender` gives the item for this person is added, with another such weight.
 
     Args:
         spec: the training data, with `queries`.
@@ -58,7 +59,9 @@ class SearchFusion(GradientRecommender):
 
     predicts: ClassVar[str] = MATCHES
     parts_taken = ("fusion", "backbone", "kg_encoder")
+    later_state = {"person_weight": 0.0}  # noqa: RUF012
     mixture: Tensor
+    person_weight: Tensor
     standard: Tensor
     gram_starts: Tensor
     gram_hashes: Tensor
@@ -91,6 +94,8 @@ class SearchFusion(GradientRecommender):
         self.project = nn.Linear(queries.features.values.shape[1], embedding_dim, bias=False)
         self.gains = nn.Parameter(torch.full((2,), _GAIN / _GAIN_STEP))
         self.register_buffer("mixture", torch.tensor([0.0, CONSTANT]))
+        self.register_buffer("person_weight", torch.zeros(()))
+        self.is_personal = queries.person is not None
         of_texts = replace(spec, features={}, graph=None, item_inputs={}, words=None)
         self._texts = _Texts(of_texts, FusedSearch())
         self._texts.model.remember_texts(of_texts)
@@ -162,7 +167,9 @@ class SearchFusion(GradientRecommender):
         was_training = self.training
         self.eval()
         encoded = self.evidence.encode(visible_without(self.evidence, hidden))
+        people = self.evidence.freeze(hidden) if self.is_personal else None
         self.train(was_training)
+        none = encoded.items.new_zeros(0, 0)
         texts = _without_texts(self._texts.spec) if TEXT in hidden else self._texts.model
         return texts.filled(
             {
@@ -176,6 +183,9 @@ class SearchFusion(GradientRecommender):
                 "deviation": self.standard[1],
                 "gains": self.scaled_gains,
                 "mixture": self.mixture,
+                "person_users": none if people is None else people.users,
+                "person_items": none if people is None else people.items,
+                "person_weight": self.person_weight,
             }
         )
 
