@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.data.batches.batch_factory import BatchSettings, Place, SplitPart
@@ -122,9 +122,8 @@ class SearchTask(Task):
                 parts.append(top_k(dense + weight * of_people, k))
         value = {}
         for weight, parts in lists.items():
-            items, values = [torch.zeros(0, k).long(), *(one for one, _ in parts)], [torch.zeros(0, k), *(one for _, one in parts)]
-            ranking = Ranking(user_idx, torch.cat(items), torch.cat(values))
-            value[weight] = self.validated(Evaluated(None, evaluate_ranking(ranking, rows.positives, self.ks))).means[name]
+            evaluated = Evaluated(None, evaluate_ranking(_ranking(user_idx, k, parts), rows.positives, self.ks))
+            value[weight] = self.validated(evaluated).means[name]
         return max(value, key=lambda weight: value[weight])
 
     def _fusions(self, frozen: FusedSearch, rows: EvaluationSet) -> dict[tuple[float, float], Ranking]:
@@ -141,16 +140,18 @@ class SearchTask(Task):
             ranks = rank_items(dense), rank_items(words), words > 0
             for one in tried:
                 parts[one].append(top_k(fuse_ranks(*ranks, *one), k))
-        empty = torch.zeros(0, k)
-        found = {}
-        for one, lists in parts.items():
-            items, values = [empty.long(), *(items for _, items in lists)], [empty, *(values for values, _ in lists)]
-            found[one] = Ranking(user_idx, torch.cat(items), torch.cat(values))
-        return found
+        return {one: _ranking(user_idx, k, lists) for one, lists in parts.items()}
 
     def measure(self, scorer: Scorer, rows: EvaluationSet) -> Evaluated:
         """Return lists of `LIST_LENGTH` or the largest cutoff, and their metrics."""
         return measure_lists(scorer, rows, self.ks)
+
+
+def _ranking(user_idx: Int64[Tensor, " n"], k: int, lists: Sequence[tuple[Tensor, Tensor]]) -> Ranking:
+    """The ranking of queries from the scores and the items of their lists of k, chunk by chunk."""
+    empty = torch.zeros(0, k)
+    values, items = [empty, *(values for values, _ in lists)], [empty.long(), *(items for _, items in lists)]
+    return Ranking(user_idx, torch.cat(items), torch.cat(values))
 
 
 def _adopt(model: SearchFusion, chosen: Float[Tensor, " 2"], person_weight: float) -> None:

@@ -18,14 +18,7 @@ from mmrec.experiment.settings import TrainingSettings
 sys.path.insert(0, str(Path(__file__).parent))
 from resumed_training import Kill, Killed
 
-QUICK = [
-    "trainer.max_epochs=2",
-    "evidence.kg=false",
-    "evidence.image=false",
-    "linear=none",
-    "baselines=search",
-    "baselines.bm25.n_trials=2",
-]
+QUICK = ["trainer.max_epochs=2", "evidence.kg=false", "evidence.image=false", "linear=none"]
 PAIRS = {"lamp": 0, "warm light": 0, "lamp no": 0, "light": 0, "chair": 1, "soft seat": 1, "chair no": 1, "seat": 1, "warm": 0, "soft": 1}
 NEW = "i0"
 """Nobody had it, and it was never clicked."""
@@ -55,8 +48,14 @@ def words(shop: Path, shop_overrides: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
+def plain(words: list[str]) -> list[str]:
+    """Without baselines."""
+    return [*words, "baselines=none"]
+
+
+@pytest.fixture(scope="module")
 def run(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return mmrec.train(*words, out=tmp_path_factory.mktemp("runs") / "run").folder
+    return mmrec.train(*words, "baselines=search", "baselines.bm25.n_trials=2", out=tmp_path_factory.mktemp("runs") / "run").folder
 
 
 def test_metrics_of_all_tasks_are_in_one_file(run: Path) -> None:
@@ -118,14 +117,14 @@ def weights_of(run: Path) -> str:
     return str(json.loads((run / "run.json").read_text())["weights_sha256"])
 
 
-@pytest.mark.parametrize("at", [3, 8])
-def test_a_killed_run_is_resumed_to_the_bit(words: list[str], at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    more = [*words, "task.weights=gradnorm", "checkpoint.every_n_steps=2"]
+@pytest.mark.slow
+def test_a_killed_run_is_resumed_to_the_bit(plain: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = [*plain, "task.weights=gradnorm", "checkpoint.every_n_steps=2"]
     whole = mmrec.train(*more, out=tmp_path / "whole").folder
 
     def with_kill(settings: TrainingSettings, folder: Path) -> Trainer:
         trainer = make_trainer(settings, folder)
-        trainer.callbacks.insert(0, Kill(at, signal.SIGKILL, tmp_path / "losses"))
+        trainer.callbacks.insert(0, Kill(3, signal.SIGKILL, tmp_path / "losses"))
         return trainer
 
     with monkeypatch.context() as patch:
@@ -138,15 +137,17 @@ def test_a_killed_run_is_resumed_to_the_bit(words: list[str], at: int, tmp_path:
     assert one == other
 
 
-def test_one_task_is_that_task_alone(words: list[str], shop_overrides: list[str], run: Path, tmp_path: Path) -> None:
-    alone = mmrec.train(*words[1:], out=tmp_path / "alone").metrics
-    several = mmrec.train(*words, "task.of=[ranking]", out=tmp_path / "several").metrics
+@pytest.mark.slow
+def test_one_task_is_that_task_alone(plain: list[str], tmp_path: Path) -> None:
+    alone = mmrec.train(*plain[1:], out=tmp_path / "alone").metrics
+    several = mmrec.train(*plain, "task.of=[ranking]", out=tmp_path / "several").metrics
     for name in ("val/ndcg@20", "test/ndcg@10", "test/recall@20"):
         assert alone.filter(model="fusion", metric=name)["mean"].item() == several.filter(model="multi_fusion", metric=name)["mean"].item()
 
 
-def test_ratings_beside_ranking(words: list[str], tmp_path: Path) -> None:
-    opened = mmrec.train(*words, "task.of=[rating,ranking]", "task.weights=uncertainty", out=tmp_path / "run")
+@pytest.mark.slow
+def test_ratings_beside_ranking(plain: list[str], tmp_path: Path) -> None:
+    opened = mmrec.train(*plain, "task.of=[rating,ranking]", "task.weights=uncertainty", out=tmp_path / "run")
     stars = opened.rate("u3", ["i1", "i21"])
     assert stars["rating"].is_between(1, 5).all() and len(stars) == 2
     tasks = json.loads((opened.folder / "metrics.json").read_text())["tasks"]
@@ -167,9 +168,9 @@ def test_ratings_beside_ranking(words: list[str], tmp_path: Path) -> None:
         (["selection.metric=val/ndcg@10"], "selection.metric: `val/ndcg@10` is not computed on the validation part"),
     ],
 )
-def test_what_cannot_be_several_tasks_is_refused(words: list[str], more: list[str], message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_several_tasks_is_refused(plain: list[str], more: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
-        mmrec.train(*words, *more, out=tmp_path / "run")
+        mmrec.train(*plain, *more, out=tmp_path / "run")
     assert message in str(error.value)
     assert not (tmp_path / "run" / "config.yaml").exists()
 
@@ -184,7 +185,7 @@ def test_what_cannot_be_several_tasks_is_refused(words: list[str], more: list[st
         (["task.of=[rating,search]", "data.tables.queries=null"], "learns from queries, and the data have none"),
     ],
 )
-def test_a_task_without_its_columns_is_refused(words: list[str], more: list[str], message: str, tmp_path: Path) -> None:
+def test_a_task_without_its_columns_is_refused(plain: list[str], more: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises((ConfigError, DataError)) as error:
-        mmrec.train(*words, *more, out=tmp_path / "run")
+        mmrec.train(*plain, *more, out=tmp_path / "run")
     assert message in str(error.value)
