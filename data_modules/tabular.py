@@ -1,6 +1,6 @@
 """A data module for the tables of a split, in memory or in the folder of a run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule, Trainer
 
 from mmrec.data.batches.batch_factory import BatchFactory, BatchSettings, EvaluationRows, Place, SplitPart
-from mmrec.data.batches.loader import BatchLoader
+from mmrec.data.batches.loader import BatchLoader, OneBatch, StepBatches
 from mmrec.data.batches.ranking_batches import RankingBatches
 from mmrec.data.interactions.index import Index
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -88,9 +88,13 @@ class TabularDataModule(LightningDataModule):
         """The batches of an epoch from the trainer's position on: the start, or the step of a checkpoint."""
         parts = self.trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}  # None if tables are sharded
         place = Place(lambda: self.trainer.current_epoch, parts["rank"], parts["num_replicas"])
-        batches = self._task().train_batches(self._train, self._settings(), place)
+        batches = self.train_batches(self._task(), place)
         self._loader = loader = BatchLoader(batches, start=lambda: self.trainer.fit_loop.batch_idx + 1, n_workers=self.n_workers)
         return loader
+
+    def train_batches(self, task: BatchFactory, place: Place) -> StepBatches:
+        """The training batches of a task."""
+        return task.train_batches(self._train, self._settings(), place)
 
     def teardown(self, stage: str) -> None:
         """Stop the processes that build batches."""
@@ -109,7 +113,7 @@ class TabularDataModule(LightningDataModule):
         names = [f"`{name}`" for name in self.index.user_id(users.unique())]
         return f"users {_first(names)}, rows {_first([str(row) for row in rows.tolist()])} of {self._place('train')}"
 
-    def val_dataloader(self) -> "OneBatch":
+    def val_dataloader(self) -> OneBatch:
         """This process's part of the validation set, as a single batch."""
         return OneBatch(self.valid_set(self._task()).part(self.trainer.global_rank, self.trainer.world_size))
 
@@ -163,16 +167,3 @@ class TabularDataModule(LightningDataModule):
 
 def _first(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f", … ({len(names)})" if len(names) > _SHOWN else "")
-
-
-class OneBatch:
-    """A loader with a single batch. A list would not do: Lightning treats it as a collection of loaders."""
-
-    def __init__(self, batch: EvaluationRows) -> None:
-        self.batch = batch
-
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[EvaluationRows]:
-        return iter([self.batch])

@@ -38,12 +38,13 @@ _NAMES = {
     Bounds(0): "n_workers n_layers n_burn_in warmup_steps frozen_epochs damping patience examples k_core min_degree "
     "log_every_n_steps gradient_clip_val lr embedding_lr weight_decay eps momentum regularization alpha beta l1 l2 "
     "shrinkage independence content_weight contrastive_weight modality_weights time_weight value_power degree_power "
-    "k1 smoothing frequency_power content_regularization factor_regularization margin link_prediction contrast",
+    "k1 smoothing frequency_power content_regularization factor_regularization margin link_prediction contrast "
+    "heads.rating heads.click",
     Bounds(0, without=(0,)): "learning_rate temperature init_scale half_life_days time_span tolerance max_gib minutes attribution_hours "
     "rate_per_s request_timeout_s",
     Bounds(0, 1): "b initial_share share hidden_share replaced decay trade_off trade_offs max_loss",
     Bounds(0, 1, without=(0,)): "layer_decay train_share",
-    Bounds(0, 1, without=(1,)): "dropout edge_dropout hidden betas valid_ratio test_ratio",
+    Bounds(0, 1, without=(1,)): "dropout edge_dropout hidden betas valid_ratio test_ratio heads.items heads.search",
     Bounds(0, 65535): "port",
     Bounds(1, 256): "threads",
     Bounds(1, also=-1): "max_epochs max_steps jobs",

@@ -129,6 +129,7 @@ class TrainConfig:
     model: Node = field(default_factory=dict)
     data_module: Node = field(default_factory=dict)
     task: Node = field(default_factory=dict)
+    task_data: Node = field(default_factory=dict)
     optimizer: Node = field(default_factory=dict)
     evidence: dict[str, Union[bool, str]] = field(default_factory=dict)  # noqa: UP007, OmegaConf knows no other spelling
     further_evidence: Union[bool, str] = MISSING  # noqa: UP007
@@ -304,6 +305,7 @@ class SearchConfig:
     run: str = MISSING
     query: str | None = None
     image: str | None = None
+    user: str | None = None
     k: int = MISSING
 
 

@@ -304,6 +304,8 @@ class Queries:
     behavior: Interactions
     """The interactions of people with items, apart from those of held-out queries; their user_idx counts people."""
     n_people: int
+    person: Int64[Tensor, " n_queries"] | None = None
+    """Who asked each query, counted like people; -1 where nobody is known. None: queries are everyone's."""
 
 
 @dataclass(frozen=True)
@@ -340,6 +342,8 @@ class DatasetSpec:
     queries: Queries | None = None
     """For models that answer search queries."""
     user_texts: UserTexts | None = None
+    tasks: Mapping[str, "DatasetSpec"] = field(default_factory=dict)
+    """By name, the specifications of several tasks that one model learns, whose items are the same."""
 
 
 class Scorer(Protocol):

@@ -23,8 +23,10 @@ def search(cfg: DictConfig) -> pl.DataFrame:
     check(cfg, SearchConfig)
     if (cfg.query is None) == (cfg.image is None):
         raise ConfigError('expected a query or a picture: mmrec search run=runs/… "red leather boots", or image=photo.jpg')
+    if cfg.user is not None and cfg.query is None:
+        raise ConfigError("user: a picture is compared for everyone alike; leave it out, or search with words")
     run = open_run(cfg.run)
-    found = run.search(cfg.query, cfg.k) if cfg.image is None else run.search(image=cfg.image, k=cfg.k)
+    found = run.search(cfg.query, cfg.k, user=cfg.user) if cfg.image is None else run.search(image=cfg.image, k=cfg.k)
     best = found.join(run.items, on=ITEM_ID, how="left", maintain_order="left").select("rank", *run.items.columns, "score")
     table = Table(*best.columns, title=f"for {cfg.query or cfg.image}", title_justify="left")
     for row in best.iter_rows():

@@ -25,7 +25,11 @@ def train(cfg: DictConfig, overrides: Sequence[str] | None = None) -> Path:
         MmrecError: a user error (ConfigError, DataError, …), if possible before any long computation.
     """
     settings = train_settings(cfg, overrides)
-    run_dir, measures = run(settings), settings.training(settings.seeds[0]).measures
-    show(console_table(read_json(run_dir / "metrics.json"), headlines(metric.name for metric in measures.metrics)))
+    run_dir, training = run(settings), settings.training(settings.seeds[0])
+    metrics = read_json(run_dir / "metrics.json")
+    if not training.parts:
+        show(console_table(metrics, headlines(metric.name for metric in training.measures.metrics)))
+    for name, part in training.parts.items():
+        show(console_table(metrics["tasks"][name], headlines(metric.name for metric in part.measures.metrics), title=name))
     say(f"report: {run_dir / 'report.html'}" if settings.report else f"run: {run_dir}")
     return run_dir

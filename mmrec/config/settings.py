@@ -22,7 +22,16 @@ from mmrec.config.run_dir import name_run_dir
 from mmrec.config.saved import saved_config
 from mmrec.config.search import searched_space, with_values
 from mmrec.config.selection import check_selection
-from mmrec.config.task import make_task, predicts_of, selecting_metric, task_class, task_metrics
+from mmrec.config.task import (
+    answers_queries,
+    is_personal,
+    make_task,
+    part_settings,
+    predicts_of,
+    selecting_metric,
+    task_class,
+    task_metrics,
+)
 from mmrec.config.values import flat, merged, plain, read_model
 from mmrec.data.interactions.filter import Filter
 from mmrec.data.interactions.split import Split
@@ -46,7 +55,6 @@ from mmrec.experiment.tuning.search import Fittable
 from mmrec.extras import needs
 from mmrec.models.auxiliary import Auxiliary
 from mmrec.models.recommender import ClosedFormRecommender, GradientRecommender
-from mmrec.models.search.search_model import MATCHES
 from mmrec.schemas import TrainConfig
 from mmrec.terminal import is_terminal
 from mmrec.types import COLLABORATIVE, LABEL, USER_TEXT
@@ -154,14 +162,15 @@ def evidence_settings(cfg: DictConfig) -> EvidenceSettings:
         item_column=cfg.evaluation.item_column,
         seed=cfg.seed,
         of_impressions=LABEL in task_class(cfg).columns,
-        answers_queries=task_class(cfg).predicts == MATCHES,
+        answers_queries=answers_queries(cfg),
+        personal=is_personal(cfg),
         user_text=partial(build, cfg, USER_TEXT) if cfg.user_text else None,
     )
 
 
-def _split(cfg: DictConfig) -> Callable[[pl.DataFrame], Split]:
+def _split(cfg: DictConfig, key: str = "split") -> Callable[[pl.DataFrame], Split]:
     """The configured split, with a fraction of its training part."""
-    split, share, seed = _called(cfg, "split"), cfg.train_share, cfg.seed
+    split, share, seed = _called(cfg, key), cfg.train_share, cfg.seed
     return lambda interactions: keep_train_share(split(interactions), share, seed)
 
 
@@ -187,6 +196,7 @@ def training_settings(cfg: DictConfig, seed: int, is_saved: bool = False) -> Tra
         loggers=partial(_make_loggers, cfg),
         selection=SelectionSettings(selecting_metric(cfg), cfg.selection.patience, Path(cfg.paths.cache) / "baselines"),
         measures=task_metrics(cfg),
+        parts=part_settings(cfg, partial(_split, cfg)),
         every_n_steps=cfg.checkpoint.every_n_steps,
         progress_bar=bool(cfg.trainer.enable_progress_bar and is_terminal()),
         resume=None if cfg.resume is None else Path(cfg.resume),

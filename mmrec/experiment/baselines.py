@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
-from mmrec.experiment.measures import tuned_by
+from mmrec.data.batches.interaction_batches import HeldOutRows
+from mmrec.evaluation.measure.evaluate import Result
+from mmrec.evaluation.measure.grades import read_grades
+from mmrec.experiment.evidence import Evidence
+from mmrec.experiment.measures import measure, tuned_by
+from mmrec.experiment.models import make_spec
 from mmrec.experiment.run_folder.files import read_entry
-from mmrec.experiment.settings import Candidate, TrainingSettings
+from mmrec.experiment.settings import Candidate, SplitData, TrainingSettings, TrainSettings
 from mmrec.experiment.tuning.choice_cache import tune_cached
-from mmrec.experiment.tuning.held_out import HeldOut
+from mmrec.experiment.tuning.held_out import HeldOut, TaskRows
 from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.experiment.tuning.search import Fittable, Tuned, fit_known
 from mmrec.experiment.tuning.space import Search, n_settings, read_space
@@ -23,6 +28,7 @@ from mmrec.files.storage import read_json
 from mmrec.models.content.content_matrix import WORDS, sources_of
 from mmrec.models.recommender import LackingData
 from mmrec.tasks.lift import describe_lift
+from mmrec.tasks.task import Task
 from mmrec.types import DatasetSpec
 
 _log = logging.getLogger(__name__)
@@ -142,3 +148,42 @@ def _short(names: Iterable[str]) -> list[str]:
 
 def _short_name(key: str) -> str:
     return key.rpartition(".")[2]
+
+
+def measure_baselines(settings: TrainSettings, training: TrainingSettings, task: Task, evidence: Evidence, data: SplitData) -> list[Result]:
+    """Evaluate every baseline, tuned on the validation part before the test part is read; those that the data do not allow are left out.
+
+    A baseline with the name of the trained model is renamed to `<name> (baseline)`.
+    """
+    if not settings.baselines:
+        return []
+    ours = training.model.name
+    data.setup("fit")
+    spec = make_spec(evidence, data)
+    valid = held_out_of(task, data)
+    candidates = expand(settings.baselines, spec, valid)
+    if settings.tuned_in is not None:
+        candidates = with_settings_of(settings.tuned_in, candidates)
+    tuned = {one.name: tune_baseline(one, training, spec, valid) for one in candidates}
+    scorers = {name: task.settled(best.scorer, data.valid_set(task)) for name, best in tuned.items() if best is not None}
+    data.setup("test")
+    grades = read_grades(settings.run_dir / "split", evidence.index)
+    return [
+        Result(
+            f"{name} (baseline)" if name == ours else name,
+            training.seed,
+            *measure(settings.auc, task, scorers[name], data, grades),
+            chosen(best),
+            best.fit_s,
+        )
+        for name, best in tuned.items()
+        if best is not None
+    ]
+
+
+def held_out_of(task: Task, data: SplitData) -> HeldOut:
+    """The validation rows that choose hyperparameters: those of the task if they are single rows or users to rank for."""
+    rows = data.valid_set(task)
+    if isinstance(rows, HeldOutRows):
+        return TaskRows(task, rows)
+    return rows if isinstance(rows, EvaluationSet) else data.valid_set()

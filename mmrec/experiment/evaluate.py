@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from mmrec.errors import DataError
 from mmrec.evaluation.measure.evaluate import mean_over_seeds, values_of
@@ -11,6 +11,7 @@ from mmrec.evaluation.measure.grades import read_grades
 from mmrec.experiment.evidence import Evidence, load_evidence
 from mmrec.experiment.measures import largest_k, measure_scorer
 from mmrec.experiment.models import Priors, fit_priors, make_data_module, make_spec
+from mmrec.experiment.multi.parts import load_trained
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_measured, read_split
 from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.experiment.run_folder.models import load_model
@@ -18,6 +19,7 @@ from mmrec.experiment.run_folder.prior_cache import cached_priors
 from mmrec.experiment.settings import EvaluateSettings, EvidenceSettings, SplitData, TrainingSettings
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import Recommender
+from mmrec.tasks.multi.multi_task import MultiTask
 from mmrec.types import MODALITIES, DatasetSpec
 
 TOLERANCE = 1e-4
@@ -52,6 +54,8 @@ def evaluate(settings: EvaluateSettings) -> Reevaluation:
     if not seeds:
         raise DataError(f"{record}: `seeds`: expected one or more, found none")
     evidence = _same_evidence(settings, data_hash)
+    if parts := settings.training(seeds[0]).parts:
+        reported |= {key: value for name in parts for key, value in _reported_of_part(run_dir, name, ours).items()}
     found = mean_over_seeds([_evaluate_one(settings, settings.training(seed), evidence, reported) for seed in seeds])
     if missing := found.keys() - reported.keys():
         raise DataError(f"{run_dir / 'metrics.json'}: expected `models.{ours}.{min(missing)}`, found none")
@@ -93,7 +97,11 @@ def restore(settings: EvaluateSettings) -> Restored:
         recorded = read_json(record)
         data_hash, seed = read_entry(record, recorded, ("data", "hash"), str), read_entry(record, recorded, ("seed",), int)
         read_split(run_dir, recorded)
-    return _trained(settings, settings.training(seed), _same_evidence(settings, data_hash), may_be_cached=True)[0]
+    training, evidence = settings.training(seed), _same_evidence(settings, data_hash)
+    if not training.parts:
+        return _trained(settings, training, evidence, may_be_cached=True)[0]
+    model, _, _, spec, priors = load_trained(settings.evidence, run_dir, training, evidence)
+    return Restored(settings.evidence, training, evidence, spec, priors, model, checkpoint_folder(run_dir, seed))
 
 
 def open_items(settings: EvaluateSettings, modality: str | None = None) -> Evidence:
@@ -145,6 +153,8 @@ def _evaluate_one(
     settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence, reported: dict[str, float]
 ) -> dict[str, float]:
     """The test metrics of one seed; graded metrics and AUC only if they were reported."""
+    if training.parts:
+        return _evaluate_parts(settings, training, evidence, reported)
     restored, data = _trained(settings, training, evidence)
     model = restored.model
     has_grades = any(name.startswith("test/graded_ndcg@") for name in reported)
@@ -152,3 +162,37 @@ def _evaluate_one(
     evaluated = measure_scorer(training.task(model), model.freeze(), data.test_set, graded, "test/auc" in reported)
     _log.info(f"seed {training.seed}: evaluated")
     return values_of(evaluated, "test")
+
+
+def _evaluate_parts(
+    settings: EvaluateSettings, training: TrainingSettings, evidence: Evidence, reported: dict[str, float]
+) -> dict[str, float]:
+    """As `_evaluate_one`, of every task of a model of several, by the names of `_of_part`."""
+    model, parts, data, *_ = load_trained(settings.evidence, settings.run_dir, training, evidence)
+    task, found = cast("MultiTask", training.task(model)), dict[str, float]()
+    for part in parts:
+        has = {name for name in reported if name.startswith(_of_part(part.name, "test/"))}
+        has_grades = any("/graded_ndcg@" in name for name in has)
+        graded = read_grades(part.folder / "split", part.evidence.index).test if has_grades else None
+        with_auc = _of_part(part.name, "test/auc") in has
+        measured = measure_scorer(task.parts[part.name], model.head(part.name).freeze(), data[part.name].test_set, graded, with_auc)
+        found |= {_of_part(part.name, name): value for name, value in values_of(measured, "test").items()}
+    _log.info(f"seed {training.seed}: evaluated")
+    return found
+
+
+def _reported_of_part(run_dir: Path, name: str, ours: str) -> dict[str, float]:
+    """The reported metrics of one of several tasks."""
+    path = run_dir / "metrics.json"
+    measured = read_measured(path, read_entry(path, read_json(path), ("tasks", name), dict), ours)
+    return {_of_part(name, metric): value for metric, value in measured.items()}
+
+
+def _of_part(name: str, metric: str) -> str:
+    """The name of a metric of one of several tasks.
+
+    >>> _of_part("search", "test/ndcg@10")
+    'test/search/ndcg@10'
+    """
+    part, _, bare = metric.partition("/")
+    return f"{part}/{name}/{bare}"

@@ -20,11 +20,10 @@ from mmrec.data.features.user_texts import UserTextMaker
 from mmrec.data.interactions.filter import INTERACTIONS, filter_interactions
 from mmrec.data.interactions.index import Index, check_catalogue
 from mmrec.data.interactions.leakage import drop_future_triples, flag_columns, flag_relations
-from mmrec.data.interactions.queries import QueryEvidence, queries_as_interactions
+from mmrec.data.interactions.queries import PERSON, QueryEvidence, asked_by, places_of, queries_as_interactions, split_by_text
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
-from mmrec.data.tables.id_codes import positions
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.evaluation.measure.item_groups import check_item_column
 from mmrec.experiment.run_folder.files import read_table
@@ -40,6 +39,7 @@ from mmrec.types import (
     ITEM_ID,
     KG,
     MODALITIES,
+    QUERY,
     TEXT,
     TIMESTAMP,
     USER_ID,
@@ -91,7 +91,7 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter))
     behavior = dataset.interactions
     if settings.answers_queries:
-        dataset = queries_as_interactions(dataset)
+        dataset = queries_as_interactions(dataset, settings.personal)
     check_item_column(dataset.items, settings.item_column)
     check_catalogue(dataset)
     index = Index.build(dataset, settings.seed)
@@ -108,6 +108,32 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     users = None if template is None else _user_text_maker(settings, template, dataset, index, encoder)
     found = Evidence(dataset, index, features, graph, notes, features_s, inputs, words, user_texts=users)
     return replace(found, queries=_load_queries(settings, found, behavior)) if settings.answers_queries else found
+
+
+def load_query_evidence(settings: EvidenceSettings, people: Evidence) -> Evidence:
+    """Return the evidence with the queries of the data in the place of users, given that of people, with the same items.
+
+    Raises:
+        DataError: the data have no queries.
+    """
+    dataset = queries_as_interactions(people.dataset, settings.personal)
+    index = Index.build(dataset, settings.seed)
+    _log.info(f"{dataset.name}: {len(dataset.interactions):,} clicks after {index.n_users:,} queries")
+    found = replace(people, dataset=dataset, index=index, features_s=0.0, user_texts=None)
+    return replace(found, queries=_load_queries(settings, found, people.dataset.interactions, people.index.user_ids))
+
+
+def load_impression_evidence(settings: EvidenceSettings, people: Evidence) -> Evidence:
+    """Return the evidence with what users were shown in the place of interactions, given that of people, with the same items."""
+    read = _with_impressions(settings.dataset())
+    rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))
+    dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter) | {"labels": "keep"})
+    kept = replace(dataset, triples=people.dataset.triples, content_hash=people.dataset.content_hash)
+    index = Index.build(kept, settings.seed)
+    if not index.item_ids.equals(people.index.item_ids):
+        raise ConfigError("filter: the items of impressions are others than those of interactions; use the filter without a k-core")
+    _log.info(f"{dataset.name}: {len(dataset.interactions):,} rows with and without clicks, {index.n_users:,} users")
+    return replace(people, dataset=kept, index=index, features_s=0.0, user_texts=None)
 
 
 def _with_impressions(dataset: Dataset) -> Dataset:
@@ -127,7 +153,9 @@ def make_split(settings: EvidenceSettings, evidence: Evidence, folder: Path, is_
     Raises:
         DataError: a part is empty, or a resumed run started with other rows; no tables are written.
     """
-    split = settings.split(evidence.dataset.interactions)
+    asked = None if evidence.queries is None else evidence.queries.asked
+    rows = evidence.dataset.interactions
+    split = settings.split(rows) if asked is None else split_by_text(settings.split, asked, rows)
     _log.info(f"split {split.name}: {len(split.train):,} train, {len(split.valid):,} valid, {len(split.test):,} test")
     for note in split.notes:
         _log.info(f"  {note}")
@@ -274,11 +302,14 @@ def load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Wo
     return words
 
 
-def _load_queries(settings: EvidenceSettings, evidence: Evidence, behavior: pl.DataFrame) -> QueryEvidence:
+def _load_queries(settings: EvidenceSettings, evidence: Evidence, behavior: pl.DataFrame, people: pl.Series | None = None) -> QueryEvidence:
     """Encode the texts of all queries; texts of items are left out where they are not allowed, or changed."""
     index, columns = evidence.index, evidence.dataset.text_columns
     encoder = evidence.inputs[TEXT].encoder if TEXT in evidence.inputs else _Encoders(settings.features.encoders).of(TEXT, RawInput(("",)))
-    texts, engine, store = index.user_ids.to_list(), _engine(settings.features), open_features(settings.features.store)
+    asked = asked_by(evidence.dataset) if settings.personal else None
+    named = None if asked is None else index.user_ids.to_frame().join(asked, on=USER_ID, how="left", maintain_order="left")
+    texts = (index.user_ids if named is None else named[QUERY]).to_list()
+    engine, store = _engine(settings.features), open_features(settings.features.store)
     raw = [text.encode() for text in texts]
     features, _ = extract_features(encoder, raw, settings.features.cache, settings.features.batch_size, TEXT, engine, store)
     allowed = settings.allows(TEXT) if columns else False
@@ -286,13 +317,12 @@ def _load_queries(settings: EvidenceSettings, evidence: Evidence, behavior: pl.D
     items = items or ("",) * index.n_items
     if isinstance(allowed, str):
         items = change_texts(items, allowed, torch.Generator().manual_seed(settings.seed))
-    people = behavior[USER_ID].unique().sort()
-    pairs = Interactions(
-        torch.from_numpy(positions(behavior[USER_ID], people).cast(pl.Int64).to_numpy(writable=True)), index.item_idx(behavior[ITEM_ID])
-    )
+    people = behavior[USER_ID].unique().sort() if people is None else people
+    pairs = Interactions(places_of(behavior[USER_ID], people), index.item_idx(behavior[ITEM_ID]))
+    person = None if named is None else places_of(named[PERSON], people)
     all_rows = index.interactions(evidence.dataset.interactions)
-    found = Queries(tuple(texts), features, items, pairs, len(people))
-    return QueryEvidence(found, encoder, all_rows)
+    found = Queries(tuple(texts), features, items, pairs, len(people), person)
+    return QueryEvidence(found, encoder, all_rows, asked, people)
 
 
 def _check_names(settings: EvidenceSettings, dataset: Dataset) -> None:

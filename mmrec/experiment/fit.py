@@ -120,7 +120,7 @@ def load_best(model: Recommender, folder: Path) -> None:
     remedy = f"`mmrec train resume={folder.parent.parent}` sets it aside and finishes the run with the best remaining checkpoint"
     try:
         state = read_checkpoint(best := best_checkpoint(folder))["state_dict"]
-        model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+        model.load_state_dict({name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")})
     except DamagedCheckpoint as error:
         raise DamagedCheckpoint(f"{error}; {remedy}") from error
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:

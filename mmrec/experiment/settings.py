@@ -11,8 +11,9 @@ import polars as pl
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
 
-from mmrec.data.batches.batch_factory import BatchFactory, EvaluationRows
+from mmrec.data.batches.batch_factory import BatchFactory, EvaluationRows, Place
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.batches.loader import StepBatches
 from mmrec.data.features.user_template import UserTemplate
 from mmrec.data.interactions.filter import Filter
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -37,6 +38,19 @@ class SplitData(Protocol):
     @property
     def train(self) -> InteractionMatrix:
         """The binary user-item matrix of the training part."""
+        ...
+
+    @property
+    def n_workers(self) -> int:
+        """The number of processes that build the batches."""
+        ...
+
+    def train_batches(self, task: BatchFactory, place: Place) -> StepBatches:
+        """The training batches of a task."""
+        ...
+
+    def describe_batch(self, batch: Any) -> str:
+        """The users of a batch and its rows in the training part, for messages."""
         ...
 
     def setup(self, stage: str) -> None:
@@ -109,6 +123,8 @@ class EvidenceSettings:
     seed: int = 0
     answers_queries: bool = False
     """Whether the queries of the data take the place of users."""
+    personal: bool = False
+    """Whether who asked a query is known to what answers it."""
     further: bool | str = True
     """Likewise, for modalities that are neither in `MODALITIES` nor in `allowed`."""
     of_impressions: bool = False
@@ -190,6 +206,21 @@ class SelectionSettings:
 
 
 @dataclass(frozen=True)
+class PartSettings:
+    """One of the tasks of a model that learns several."""
+
+    task_kind: type[Task]
+    measures: Declared
+    """The metrics of the task."""
+    metric: str
+    """The metric by which baselines are tuned, such as `val/ndcg@10`."""
+    split: Callable[[pl.DataFrame], Split] | None = None
+    """The split of its rows, if it has rows of its own; None: that of the run."""
+    batches: Mapping[str, Any] = field(default_factory=dict)
+    """What its batches have otherwise than `data_module` says."""
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
     """The settings of one training with a given seed."""
 
@@ -208,6 +239,8 @@ class TrainingSettings:
     selection: SelectionSettings
     measures: Declared
     """The metrics of the task."""
+    parts: Mapping[str, PartSettings] = field(default_factory=dict)
+    """By name, the tasks of a model that learns several."""
     every_n_steps: int | None = None
     """The number of optimizer steps between checkpoints within an epoch."""
     progress_bar: bool = False

@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import Any, cast
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
-from mmrec.data.batches.interaction_batches import HeldOutRows
 from mmrec.data.interactions.split import Split
 from mmrec.errors import ConfigError, Terminated
 from mmrec.evaluation.measure.counterfactual import Counterfactual, counterfactuals, describe_worth, measure_counterfactuals
 from mmrec.evaluation.measure.evaluate import Result
-from mmrec.evaluation.measure.grades import HeldOutGrades, read_grades
+from mmrec.evaluation.measure.grades import read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
-from mmrec.experiment.baselines import chosen, expand, tune_baseline, tune_candidate, with_settings_of
+from mmrec.experiment.baselines import chosen, held_out_of, measure_baselines, tune_candidate
 from mmrec.experiment.encoders.tuned import describe_encoders, encoders_record, settle_encoders, write_adapters
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
-from mmrec.experiment.measures import largest_k, measure_scorer
+from mmrec.experiment.measures import chosen_in_training, largest_k, measure
 from mmrec.experiment.model_search import search_settings
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
+from mmrec.experiment.multi.parts import load_parts, split_parts
+from mmrec.experiment.multi.train import train_parts
 from mmrec.experiment.run_folder.changes import record_changes
 from mmrec.experiment.run_folder.files import checkpoint_folder
 from mmrec.experiment.run_folder.find import is_finished
@@ -35,18 +36,11 @@ from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
 from mmrec.experiment.run_folder.search import write_search
 from mmrec.experiment.settings import SplitData, TrainingSettings, TrainSettings
-from mmrec.experiment.tuning.held_out import HeldOut, TaskRows
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
-from mmrec.metrics.full_ranking import Evaluated
-from mmrec.models.click.predictor import ClickRecommender
 from mmrec.models.priors.grid import describe_choices
-from mmrec.models.rating.predictor import RatingRecommender
-from mmrec.models.recommender import RANKS, ClosedFormRecommender, GradientRecommender, MixedRecommender, Recommender
-from mmrec.models.search.search_fusion import SearchFusion
-from mmrec.tasks.lift import describe_lift, holds_new_items
-from mmrec.tasks.mixing import describe_mixture
-from mmrec.tasks.task import Task, check_columns
-from mmrec.types import DatasetSpec, Scorer
+from mmrec.models.recommender import RANKS, ClosedFormRecommender, Recommender
+from mmrec.tasks.task import check_columns
+from mmrec.types import DatasetSpec
 
 _log = logging.getLogger(__name__)
 Remake = Callable[[DatasetSpec], Recommender]
@@ -63,13 +57,21 @@ def train(settings: TrainSettings) -> Path:
         if not settings.is_resumed and is_finished(run_dir):
             raise ConfigError(f"run_dir: {run_dir} holds a finished run; name another folder, or none for a new one")
         evidence = load_evidence(settings.evidence)
-        check_columns(settings.training(settings.seeds[0]).task_kind, evidence.dataset.interactions.columns)
-        split = make_split(settings.evidence, evidence, run_dir / "split", settings.is_resumed)  # invalid data leave no files
+        training = settings.training(settings.seeds[0])
+        if training.parts:
+            parts = load_parts(settings.evidence, training.parts, run_dir, evidence)
+            splits = split_parts(settings.evidence, parts, settings.is_resumed)
+        else:
+            check_columns(training.task_kind, evidence.dataset.interactions.columns)
+            split = make_split(settings.evidence, evidence, run_dir / "split", settings.is_resumed)  # invalid data leave no files
         record_changes(run_dir, settings.seeds, settings.changes or {})
         write_text(run_dir / "config.yaml", settings.config)
         remember_run(run_dir)
         with _resumable(run_dir):
-            _train_and_measure(search_settings(settings, evidence), evidence, split, start)
+            if training.parts:
+                train_parts(settings, parts, splits, start)
+            else:
+                _train_and_measure(search_settings(settings, evidence), evidence, split, start)
     return run_dir
 
 
@@ -82,10 +84,9 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     others = [one.name for one in settings.baselines if one.predicts != task.predicts or (one.predicts == RANKS and not ranks)]
     if others:
         _log.info(f"baselines left out because they do not predict what this task measures: {', '.join(others)}")
-    results += _baselines(
-        replace(settings, baselines=[one for one in settings.baselines if one.name not in others]), training, task, evidence
-    )
+    kept = replace(settings, baselines=[one for one in settings.baselines if one.name not in others])
     data = make_data_module(training, evidence, run_dir / "split")
+    results += measure_baselines(kept, training, task, evidence, data)
     data.setup("test")
     has_vectors = write_model(run_dir, evidence, first)
     write_search(run_dir, evidence, first)
@@ -152,29 +153,12 @@ def _train_one(settings: TrainSettings, training: TrainingSettings, evidence: Ev
     settle_encoders(model, training.model.encoders, spec)
     write_adapters(model, settings.run_dir / "adapters" / folder.name)
     searched = {"settings": dict(settings.searched)} if settings.searched else {}
-    chosen = _chosen_in_training(model, data.valid_set())
+    chosen = chosen_in_training(model, data.valid_set())
     for name, values in chosen.items():
         _log.info(f"{name}: {describe_choices(values)}")
     data.setup("test")
-    measured = measure(settings, task, model.freeze(), data, read_grades(settings.run_dir / "split", evidence.index))
+    measured = measure(settings.auc, task, model.freeze(), data, read_grades(settings.run_dir / "split", evidence.index))
     return Result(training.model.name, training.seed, *measured, {}, fit_s, searched | priors.chosen | chosen), model, remake
-
-
-def _chosen_in_training(model: Recommender, valid: EvaluationSet) -> dict[str, dict[str, Any]]:
-    """The choices of validation: weights of a mixture, spread of ratings, calibration of clicks, or offset of new items."""
-    if isinstance(model, MixedRecommender):
-        return {"mixture": describe_mixture(model)}
-    if isinstance(model, RatingRecommender):
-        return {"ratings": {"weight_of_fitted": round(float(model.weight_of_fitted), 2), "spread": round(float(model.head.spread), 4)}}
-    if isinstance(model, ClickRecommender):
-        calibration = {name: round(value, 4) for name, value in model.head.calibration._asdict().items()}
-        return {"clicks": {"weight_of_fitted": round(float(model.weight_of_fitted), 2)} | calibration}
-    if isinstance(model, SearchFusion):
-        weight, constant = model.mixture.tolist()
-        return {"search": {"weight_of_bm25": round(weight, 2), "constant": constant}}
-    if isinstance(model, GradientRecommender) and model.ranks_new_items and holds_new_items(valid, ~model.known_items):
-        return {"new items": describe_lift(float(model.cold_lift))}
-    return {}
 
 
 def _make_untrained(training: TrainingSettings, spec: DatasetSpec, priors: dict[str, Any]) -> Recommender:
@@ -188,58 +172,12 @@ def _fit_one(
     name, spec = training.model.name, make_spec(evidence, data)
     remake: Remake = partial(_make_untrained, training, priors={})
     task = training.task(remake(spec))
-    best = tune_candidate(training.candidate, training, spec, _held_out(task, data))
+    best = tune_candidate(training.candidate, training, spec, held_out_of(task, data))
     scorer, model = task.settled(best.scorer, data.valid_set(task)), cast("ClosedFormRecommender", best.fitted)
     write_fitted(checkpoint_folder(settings.run_dir, training.seed), model, best.parameters)
     data.setup("test")
-    measured = measure(settings, training.task(model), scorer, data, read_grades(settings.run_dir / "split", evidence.index))
+    measured = measure(settings.auc, training.task(model), scorer, data, read_grades(settings.run_dir / "split", evidence.index))
     return Result(name, training.seed, *measured, chosen(best), best.fit_s), model, remake
-
-
-def measure(settings: TrainSettings, task: Task, scorer: Scorer, data: SplitData, grades: HeldOutGrades) -> tuple[Evaluated, Evaluated]:
-    """Evaluate a scorer as the task does, on the validation and test users of a data module set up for test."""
-    parts = (data.valid_set, grades.valid), (data.test_set, grades.test)
-    valid, test = (measure_scorer(task, scorer, rows_of, graded, settings.auc) for rows_of, graded in parts)
-    return valid, test
-
-
-def _baselines(settings: TrainSettings, training: TrainingSettings, task: Task, evidence: Evidence) -> list[Result]:
-    """Evaluate every baseline, tuned on the validation part before the test part is read; those that the data do not allow are left out.
-
-    A baseline with the name of the trained model is renamed to `<name> (baseline)`.
-    """
-    data, ours = make_data_module(training, evidence, settings.run_dir / "split"), training.model.name
-    data.setup("fit")
-    spec = make_spec(evidence, data)
-    if not settings.baselines:
-        return []
-    valid = _held_out(task, data)
-    candidates = expand(settings.baselines, spec, valid)
-    if settings.tuned_in is not None:
-        candidates = with_settings_of(settings.tuned_in, candidates)
-    tuned = {one.name: tune_baseline(one, training, spec, valid) for one in candidates}
-    scorers = {name: task.settled(best.scorer, data.valid_set(task)) for name, best in tuned.items() if best is not None}
-    data.setup("test")
-    grades = read_grades(settings.run_dir / "split", evidence.index)
-    return [
-        Result(
-            f"{name} (baseline)" if name == ours else name,
-            training.seed,
-            *measure(settings, task, scorers[name], data, grades),
-            chosen(best),
-            best.fit_s,
-        )
-        for name, best in tuned.items()
-        if best is not None
-    ]
-
-
-def _held_out(task: Task, data: SplitData) -> HeldOut:
-    """The validation rows that choose hyperparameters: those of the task if they are single rows or users to rank for."""
-    rows = data.valid_set(task)
-    if isinstance(rows, HeldOutRows):
-        return TaskRows(task, rows)
-    return rows if isinstance(rows, EvaluationSet) else data.valid_set()
 
 
 def _write_counterfactuals(

@@ -1,5 +1,6 @@
 """Group the parameters of a model by role, with separate optimizer settings for each role."""
 
+from collections.abc import Collection
 from typing import Any, cast
 
 from torch import nn
@@ -31,7 +32,7 @@ def sort_parameters(module: nn.Module) -> dict[str, list[nn.Parameter]]:
     return {role: [one for one in parameters if one.requires_grad] for role, parameters in roles.items()}
 
 
-def parameter_groups(module: nn.Module, rates: Rates) -> list[dict[str, Any]]:
+def parameter_groups(module: nn.Module, rates: Rates, without: Collection[nn.Parameter] = ()) -> list[dict[str, Any]]:
     """Return the parameter groups for an optimizer: tables, networks and, if there are any, encoders.
 
     A `TunedEncoder` has groups of its own, see `mmrec.tasks.encoder_training.encoder_groups`.
@@ -39,11 +40,12 @@ def parameter_groups(module: nn.Module, rates: Rates) -> list[dict[str, Any]]:
     Args:
         module: a model, or the task that contains it.
         rates: `lr` and `weight_decay` by role; missing values are the optimizer's defaults.
+        without: parameters to leave out.
     """
     of_encoders = rates.get(ENCODERS, {})
     tuned = [group for _, encoder in tuned_encoders(module) for group in encoder_groups(encoder, of_encoders)]
-    apart = {id(parameter) for group in tuned for parameter in group["params"]}
-    roles = sort_parameters(module)
+    apart, others = {id(parameter) for group in tuned for parameter in group["params"]}, {id(parameter) for parameter in without}
+    roles = {role: [one for one in found if id(one) not in others] for role, found in sort_parameters(module).items()}
     roles[ENCODERS] = [one for one in roles[ENCODERS] if id(one) not in apart]
     groups = [{"params": parameters, **rates.get(role, {})} for role, parameters in roles.items()]
     return (groups if groups[-1]["params"] else groups[:-1]) + tuned

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.data.batches.batch_factory import BatchSettings, Place, SplitPart
@@ -30,7 +30,8 @@ from mmrec.types import Scorer
 _OPTIMIZER = partial(torch.optim.AdamW, lr=0.001, weight_decay=0.01)
 _LOSS = partial(sampled_softmax, temperature=0.07)
 _WEIGHTS, _CONSTANTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8), (10.0, CONSTANT)
-"""What validation tries for the fusion of ranks."""
+_PERSON_WEIGHTS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
+"""What validation tries for the fusion of ranks, and for the scores of who asks."""
 _MAX_SCORES, _LEAST_QUERIES, _CHUNK = 2**24, 500, 256
 """The number of scores in the validation of an epoch beyond which a sample of the queries is used, and the least size of that."""
 
@@ -98,15 +99,32 @@ class SearchTask(Task):
             return self.validated(self.measure(model.freeze(), rows))
         frozen = model.freeze()
         self.refuse_divergence(frozen.items, frozen.table)
+        name = f"ndcg@{min(self.ks)}"
+        frozen.person_weight.fill_(self._person_weight(frozen, rows, name) if model.is_personal else 0.0)
         best: tuple[Validated, float, float] | None = None
-        name, found = f"ndcg@{min(self.ks)}", self._fusions(frozen, rows)
+        found = self._fusions(frozen, rows)
         for (weight, constant), ranking in found.items():
             measured = self.validated(Evaluated(None, evaluate_ranking(ranking, rows.positives, self.ks)))
             if best is None or measured.means[name] > best[0].means[name]:
                 best = measured, weight, constant
         assert best is not None  # there are weights
-        chosen = torch.tensor(best[1:])
-        return Validated(best[0].means, lambda: _adopt(model, chosen))
+        chosen, person_weight = torch.tensor(best[1:]), float(frozen.person_weight)
+        return Validated(best[0].means, lambda: _adopt(model, chosen, person_weight))
+
+    def _person_weight(self, frozen: FusedSearch, rows: EvaluationSet, name: str) -> float:
+        """The weight of the scores of who asks that gives the best ranking without BM25."""
+        k, user_idx = min(max(self.ks), rows.seen.n_items), rows.user_idx.cpu()
+        lists: dict[float, list[tuple[Tensor, Tensor]]] = {weight: [] for weight in _PERSON_WEIGHTS}
+        for some in user_idx.split(_CHUNK):
+            dense = frozen.score_dense([frozen.query_texts[idx] for idx in some.tolist()], frozen.query_vectors[some])
+            of_people = frozen.score_people(frozen.query_person[some])
+            for weight, parts in lists.items():
+                parts.append(top_k(dense + weight * of_people, k))
+        value = {}
+        for weight, parts in lists.items():
+            evaluated = Evaluated(None, evaluate_ranking(_ranking(user_idx, k, parts), rows.positives, self.ks))
+            value[weight] = self.validated(evaluated).means[name]
+        return max(value, key=lambda weight: value[weight])
 
     def _fusions(self, frozen: FusedSearch, rows: EvaluationSet) -> dict[tuple[float, float], Ranking]:
         """The rankings of the queries, by the weight and the constant of rank fusion."""
@@ -117,20 +135,25 @@ class SearchTask(Task):
         for some in user_idx.split(_CHUNK):
             texts = [frozen.query_texts[idx] for idx in some.tolist()]
             dense, words = frozen.score_dense(texts, frozen.query_vectors[some]), frozen.score_words(texts)
+            if float(frozen.person_weight) > 0:
+                dense = dense + frozen.person_weight * frozen.score_people(frozen.query_person[some])
             ranks = rank_items(dense), rank_items(words), words > 0
             for one in tried:
                 parts[one].append(top_k(fuse_ranks(*ranks, *one), k))
-        empty = torch.zeros(0, k)
-        found = {}
-        for one, lists in parts.items():
-            items, values = [empty.long(), *(items for _, items in lists)], [empty, *(values for values, _ in lists)]
-            found[one] = Ranking(user_idx, torch.cat(items), torch.cat(values))
-        return found
+        return {one: _ranking(user_idx, k, lists) for one, lists in parts.items()}
 
     def measure(self, scorer: Scorer, rows: EvaluationSet) -> Evaluated:
         """Return lists of `LIST_LENGTH` or the largest cutoff, and their metrics."""
         return measure_lists(scorer, rows, self.ks)
 
 
-def _adopt(model: SearchFusion, chosen: Float[Tensor, " 2"]) -> None:
+def _ranking(user_idx: Int64[Tensor, " n"], k: int, lists: Sequence[tuple[Tensor, Tensor]]) -> Ranking:
+    """The ranking of queries from the scores and the items of their lists of k, chunk by chunk."""
+    empty = torch.zeros(0, k)
+    values, items = [empty, *(values for values, _ in lists)], [empty.long(), *(items for _, items in lists)]
+    return Ranking(user_idx, torch.cat(items), torch.cat(values))
+
+
+def _adopt(model: SearchFusion, chosen: Float[Tensor, " 2"], person_weight: float) -> None:
     model.mixture.copy_(chosen)
+    model.person_weight.fill_(person_weight)

@@ -131,6 +131,15 @@ class Task(LightningModule, ABC):
         """Return a fitted scorer with what validation chooses for it besides hyperparameters; `validate` does so for a trained model."""
         return scorer
 
+    @property
+    def rates(self) -> Rates:
+        """The optimizer settings by role, with the learning rate of embedding tables."""
+        return {**self.groups, TABLES: {"lr": self.embedding_lr, **self.groups.get(TABLES, {})}}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the parameter groups for the optimizer."""
+        return parameter_groups(self, self.rates)
+
     def configure_model(self) -> None:
         """Shard the embedding tables if the trainer's strategy requires it."""
         if self.device_mesh is not None:
@@ -140,8 +149,7 @@ class Task(LightningModule, ABC):
         gather_tables(self.model)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        rates = {**self.groups, TABLES: {"lr": self.embedding_lr, **self.groups.get(TABLES, {})}}
-        optimizer = self.optimizer(params=parameter_groups(self, rates))
+        optimizer = self.optimizer(params=self.parameter_groups())
         self._options = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
         return optimizer
 

@@ -81,6 +81,28 @@ def test_the_run_is_measured_again(run: Path) -> None:
     assert one["mean"].item() == pytest.approx(one["reported"].item(), abs=1e-6)
 
 
+@pytest.mark.slow
+def test_who_asks_counts(shop: Path, shop_overrides: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    shutil.copytree(shop, folder)
+    queries = pl.read_csv(folder / "queries.csv")
+    users = pl.format("u{}", pl.col("item_id").str.slice(1).cast(pl.Int64) // 20 * 30 + pl.int_range(pl.len()) % 30)
+    queries.with_columns(user_id=users).write_csv(folder / "queries.csv")
+    plain = words(folder, shop_overrides, *QUICK, "evidence.image=false", "task_data.search.personal=true")
+    found = mmrec.train(*plain, out=tmp_path / "run")
+    assert "weight_of_person" in json.loads((found.folder / "run.json").read_text())["chosen"]["2026"]["search"]
+    assert found.search("warm", k=3, user="u3")["item_id"].len() == 3
+    with pytest.raises(DataError, match="user: `u333` is not in the run; did you mean `u3"):
+        found.search("warm", user="u333")
+    again = mmrec.evaluate(found).filter(metric="test/ndcg@10")
+    assert again["mean"].item() == pytest.approx(again["reported"].item(), abs=1e-6)
+
+
+def test_who_asks_is_refused_by_a_run_that_is_the_same_for_everyone(run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is the same for everyone; `task_data\.search\.personal=true` trains one that knows who asks"):
+        mmrec.open_run(run).search("lamp", user="u3")
+
+
 def test_a_picture_is_a_query(run: Path, shop: Path) -> None:
     """The encoder is untrained, and may find all pictures of lamps alike."""
     found = mmrec.open_run(run).search(image=shop / "i3.jpg", k=100)
@@ -110,6 +132,7 @@ REFUSED: list[tuple[Callable[[Path], list[str]], str]] = [
     (lambda folder: [f"image={folder / 'nothing.jpg'}"], "nothing.jpg does not exist, or is no file"),
     (lambda folder: ["lamp", f"image={folder / 'nothing.jpg'}"], "expected a query or a picture: mmrec search run="),
     (lambda _: [], "expected a query or a picture: mmrec search run="),
+    (lambda folder: [f"image={folder / 'nothing.jpg'}", "user=u3"], "user: a picture is compared for everyone alike"),
     (lambda _: ["lamp", "k=0"], "k: expected at least 1, found 0"),
 ]
 

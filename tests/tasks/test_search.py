@@ -1,5 +1,7 @@
 """mmrec.tasks.search: metrics, what is ranked, and what validation chooses."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -45,6 +47,33 @@ def test_bm25_outweighs_a_model_that_knows_nothing() -> None:
     assert float(model.mixture[0]) > 0
     again = task.measure(model.freeze(), rows).per_user["ndcg@10"].mean()
     assert again == pytest.approx(found.means["ndcg@10"], abs=1e-5)
+
+
+def test_who_asks_counts_as_far_as_validation_says() -> None:
+    """Person 0 had the lamps and person 1 the chairs, and whoever asks for red or blue means these."""
+    spec = search_spec()
+    assert spec.queries is not None
+    behavior = spec.queries.behavior
+    own = behavior.take((behavior.item_idx % 2 == behavior.user_idx).nonzero().flatten())
+    person = torch.tensor([QUERIES.index(query) % 2 for query in QUERIES])
+    torch.manual_seed(0)
+    model = SearchFusion(replace(spec, queries=replace(spec.queries, behavior=own, person=person)), embedding_dim=8, kg_encoder=None)
+    task = SearchTask(model, hybrid=False)
+    wanted = [
+        (idx, item) for idx, query in enumerate(QUERIES) if query in ("red", "blue") for item in clicked(query) if item % 2 == person[idx]
+    ]
+    rows = SplitPart(Interactions(*(torch.tensor(column) for column in zip(*wanted, strict=True))), len(QUERIES), N_ITEMS)
+    before = task.measure(model.freeze(), task.evaluation_set((), rows)).per_user["ndcg@10"].mean()
+    found = task.validate(task.evaluation_set((), rows))
+    assert float(model.person_weight) == 0 and found.adopt is not None
+    found.adopt()
+    assert float(model.person_weight) > 0
+    after = task.measure(model.freeze(), task.evaluation_set((), rows)).per_user["ndcg@10"].mean()
+    assert after == pytest.approx(found.means["ndcg@10"], abs=1e-5) and after > before
+    frozen, texts, vectors = model.freeze(), ["red"], torch.zeros(1, 16)
+    nobody = frozen.score_queries(texts, vectors)
+    assert torch.equal(frozen.score_queries(texts, vectors, torch.tensor([-1])), nobody)
+    assert not torch.equal(frozen.score_queries(texts, vectors, torch.tensor([0])), nobody)
 
 
 def test_without_a_hybrid_bm25_is_left_out() -> None:

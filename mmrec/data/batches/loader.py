@@ -101,3 +101,16 @@ def _start_worker(_: int) -> None:
     """Use one thread, and a new session: on a signal to the process group, the main process decides and still needs its workers."""
     torch.set_num_threads(1)
     os.setsid()
+
+
+class OneBatch:
+    """A loader with a single batch. A list would not do: Lightning treats it as a collection of loaders."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self.batch])

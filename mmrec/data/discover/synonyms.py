@@ -47,7 +47,7 @@ FILE_WORDS = {
     "items": f"{_ITEMS} meta metadata",
     "users": _USERS,
     "triples": "triple kg graph edge fact relation knowledge ontology",
-    "queries": "query search searchlog suchanfrage",
+    "queries": "query search searches searchlog searchlogs suchanfrage suchanfragen",
     "item_entities": "link entity mapping map alignment align",
 }
 """The words in file names for each of our tables."""

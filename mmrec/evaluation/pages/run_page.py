@@ -24,6 +24,7 @@ from mmrec.evaluation.pages.render import render
 from mmrec.evaluation.pages.run_fairness import calibration_views, fairness_view
 from mmrec.evaluation.pages.run_reliability import reliability_chart
 from mmrec.evaluation.pages.run_slices import describe_slice_tests, slice_views
+from mmrec.evaluation.pages.run_tasks import tasks_view, without_tasks
 from mmrec.files.storage import read_json, write_text
 from mmrec.metrics.direction import sign
 from mmrec.models.priors.grid import describe_choices
@@ -95,6 +96,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
         "standings": _standings(folder.metrics, judged_by),
         "paired": _paired(folder, comparison, judged_by),
         "comparison": comparison,
+        "tasks": tasks_view(folder.metrics, folder.run, folder.curves),
         "column_groups": [(name, list(group)) for name, group in groupby(comparison.columns, key=_column_group)],
         "tuned": {model: _settings(values) for model, values in folder.metrics.get("tuned", {}).items()},
         "chosen": _chosen(folder.run.get("chosen") or {}),
@@ -211,7 +213,9 @@ def _curve_charts(curves: pl.DataFrame | None, lower_is_better: Sequence[str]) -
 
 
 def _curves_shown(metrics: list[str]) -> list[str]:
-    """The logged training metrics, and recall and ndcg on the validation part."""
+    """The logged training metrics, and recall and ndcg on the validation part; of several tasks, what selects."""
+    if any(name.count("/") > 1 for name in metrics):
+        return sorted(without_tasks(metrics))
     shown = sorted(name for name in metrics if name.startswith("train/"))
     for name in ("val/ndcg", "val/recall"):
         at = [metric for metric in metrics if metric.startswith(f"{name}@")]

@@ -31,7 +31,9 @@ class SweepRun(NamedTuple):
     split_hash: str
 
 
-def console_table(metrics: dict[str, Any], columns: Sequence[str], difference_label: str = DIFFERENCE_LABEL) -> Table:
+def console_table(
+    metrics: dict[str, Any], columns: Sequence[str], difference_label: str = DIFFERENCE_LABEL, title: str | None = None
+) -> Table:
     """Return a table of models by metrics, with the trained model first and its relative difference to the best baseline last.
 
     The best value of each column is bold; the trained model has the standard deviation over seeds.
@@ -40,9 +42,10 @@ def console_table(metrics: dict[str, Any], columns: Sequence[str], difference_la
         metrics: the content of `metrics.json`.
         columns: names of metrics: `recall@20` on the test part, or `val/recall@20`.
         difference_label: the label of the last row.
+        title: of the table.
     """
     comparison = compare(metrics, columns)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     table.add_column("model", overflow="fold", min_width=12)
     for column in comparison.columns:
         table.add_column(column, justify="right", no_wrap=True)

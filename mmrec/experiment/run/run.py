@@ -18,7 +18,7 @@ from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
 from mmrec.experiment.run.tables import Ids, as_ids, empty_table, masked, positions_of
-from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, read_entry, read_table
+from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, folder_with, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
@@ -217,11 +217,11 @@ class Run:
             DataError: for a user or an item that the run does not know.
             ConfigError: if the run was not trained with `task=rating`.
         """
-        path = self.folder / RATING_HEAD
-        if not path.is_file():
+        run = self._part_with(RATING_HEAD)
+        if run is None:
             raise ConfigError(f"{self.folder}: its model does not predict ratings; `mmrec train task=rating` trains one that does")
-        head = head_from(read_json(path))
-        scored = self.score(user_ids, item_ids)
+        head = head_from(read_json(run.folder / RATING_HEAD))
+        scored = run.score(user_ids, item_ids)
         scores = torch.from_numpy(scored["score"].to_numpy(writable=True))
         with torch.no_grad():
             found = {"rating": head.expected(scores).numpy(), "deviation": head.deviation(scores).numpy()}
@@ -240,22 +240,25 @@ class Run:
             DataError: for a user or an item that the run does not know.
             ConfigError: if the run was not trained with `task=click`.
         """
-        path = self.folder / CLICK_HEAD
-        if not path.is_file():
+        run = self._part_with(CLICK_HEAD)
+        if run is None:
             raise ConfigError(f"{self.folder}: its model does not predict clicks; `mmrec train task=click` trains one that does")
-        head = click_head_from(read_json(path))
-        scored = self.score(user_ids, item_ids)
+        head = click_head_from(read_json(run.folder / CLICK_HEAD))
+        scored = run.score(user_ids, item_ids)
         with torch.no_grad():
             found = head.calibrated(torch.from_numpy(scored["score"].to_numpy(writable=True))).sigmoid()
         return scored.drop("score").with_columns(probability=found.numpy())
 
-    def search(self, query: str | Sequence[str] | None = None, k: int = 10, image: str | Path | None = None) -> pl.DataFrame:
+    def search(
+        self, query: str | Sequence[str] | None = None, k: int = 10, image: str | Path | None = None, user: str | int | None = None
+    ) -> pl.DataFrame:
         """Find the top-k items for search queries, or the items that look most like a picture.
 
         Args:
             query: one or several queries.
             k: the maximal number of items per query.
             image: instead of `query`, the file of a picture.
+            user: who asks, if the run was trained to know it (`task_data.search.personal=true`).
 
         Returns:
             A table `query, rank, item_id, score`, best first; ties are in the order of the run's items.
@@ -269,7 +272,8 @@ class Run:
         if (query is None) == (image is None):
             raise ConfigError("search: expected a query or a picture")
         names = as_ids(str(image) if query is None else query)
-        scores = self._search.score_texts(names.to_list()) if image is None else self._search.score_picture(image)
+        asked = None if user is None else str(user)
+        scores = self._search.score_texts(names.to_list(), asked) if image is None else self._search.score_picture(image)
         return self._best(names, scores, k).rename({USER_ID: QUERY})
 
     def _recommend_to_histories(
@@ -321,6 +325,13 @@ class Run:
                 "score": values[row, place].numpy(),
             }
         )
+
+    def _part_with(self, name: str) -> "Run | None":
+        """This run, or that of one of its tasks, which has a file; None if there is none."""
+        folder = folder_with(self.folder, name)
+        if not (folder / name).is_file():
+            return None
+        return self if folder == self.folder else Run(folder, self._saved)
 
     @cached_property
     def _search(self) -> "RunSearch":

@@ -9,11 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmrec.data.interactions.query_text import query_text
-from mmrec.errors import ConfigError, DataError, MissingFile
+from mmrec.errors import ConfigError, DataError, MissingFile, nearest
 from mmrec.experiment.run.scorers import SavedSettings
-from mmrec.experiment.run_folder.search import read_search
+from mmrec.experiment.run_folder.files import SEARCH, folder_with, read_table
+from mmrec.experiment.run_folder.search import PEOPLE, read_search
 from mmrec.files.locate import user_path
-from mmrec.types import IMAGE, TEXT, FeatureEncoder
+from mmrec.types import IMAGE, TEXT, USER_ID, FeatureEncoder
 
 _MAX_PICTURE_BYTES = 2**26
 
@@ -32,24 +33,39 @@ class RunSearch:
 
     def __init__(self, run_dir: Path, saved: SavedSettings, n_items: int) -> None:
         self.run_dir, self._saved = run_dir, saved
-        self.model, self._fingerprints, self._pictures = read_search(run_dir, n_items)
+        self.model, self._fingerprints, self._pictures = read_search(folder_with(run_dir, SEARCH), n_items)
         self._encoders: Mapping[str, FeatureEncoder] = {}
 
-    def score_texts(self, queries: Sequence[str]) -> Float[Tensor, "n n_items"]:
-        """Return the scores of all items.
+    def score_texts(self, queries: Sequence[str], user: str | None = None) -> Float[Tensor, "n n_items"]:
+        """Return the scores of all items, for a user if one is given.
 
         Raises:
-            ConfigError: a query is blank, too long, or has no known word.
+            ConfigError: a query is blank, too long, or has no known word; or the run does not know who asks.
+            DataError: the user is not in the run.
         """
+        person = None if user is None else torch.full((len(queries),), self._place_of(user))
         texts = [query_text(query) for query in queries]
         for text in texts:
             if not self.model.knows(text):
                 raise ConfigError(f"query: expected a word that items or training queries have, found none in `{text}`; use other words")
         if not self.model.reads_vectors:
-            return self.model.score_queries(texts, torch.zeros(len(texts), 0))
+            return self.model.score_queries(texts, torch.zeros(len(texts), 0), person)
         encoder = self._encoder(TEXT)
         vectors = torch.cat([torch.zeros(0, encoder.feature_dim), *(encoder.encode([encoder.prepare(text.encode())]) for text in texts)])
-        return self.model.score_queries(texts, vectors)
+        return self.model.score_queries(texts, vectors, person)
+
+    def _place_of(self, user: str) -> int:
+        """The place of a user among the people whose scores search adds."""
+        path = folder_with(self.run_dir, SEARCH) / PEOPLE
+        if not path.is_file():
+            raise ConfigError(
+                f"user: search of {self.run_dir} is the same for everyone; `task_data.search.personal=true` trains one that knows who asks"
+            )
+        people = read_table(path, USER_ID)[USER_ID]
+        place = people.index_of(user)
+        if place is None:
+            raise DataError(f"user: `{user}` is not in the run; {nearest(user, people)}")
+        return int(place)
 
     def score_picture(self, path: str | Path) -> Float[Tensor, "1 n_items"]:
         """Return the cosines of the vectors of a picture and of the items' pictures; -inf for items without one.

@@ -25,6 +25,21 @@ CLICK_HEAD = "click_head.json"
 """Likewise of a model of clicks, see `mmrec.nn.heads.click`."""
 
 
+TASKS = "tasks"
+"""The folder of the tasks of a run that has several, other than the leading one, each of which has the files of a run."""
+
+
+def part_folder(run_dir: Path, name: str, lead: str) -> Path:
+    """The folder of the results of one of several tasks: that of the run for the leading one."""
+    return run_dir if name == lead else run_dir / TASKS / name
+
+
+def folder_with(run_dir: Path, name: str) -> Path:
+    """The folder that has a file of this name: that of the run, or of one of its tasks; that of the run if none has."""
+    folders = (run_dir, *sorted(run_dir.glob(f"{TASKS}/*")))
+    return next((folder for folder in folders if (folder / name).is_file()), run_dir)
+
+
 def checkpoint_folder(run_dir: Path, seed: int) -> Path:
     """The folder of a seed's checkpoints."""
     return run_dir / "checkpoints" / f"seed_{seed}"

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.run_folder.files import SEARCH, read_entry
-from mmrec.files.storage import read_json, write_json, write_tensors
+from mmrec.files.storage import read_json, write_json, write_parquet, write_tensors
 from mmrec.models.recommender import Recommender
 from mmrec.models.search.bm25 import BM25
 from mmrec.models.search.fused_search import FusedSearch
@@ -17,18 +18,22 @@ from mmrec.models.search.popular_matches import PopularMatches
 from mmrec.models.search.search_fusion import SearchFusion
 from mmrec.models.search.search_model import SearchScorer
 from mmrec.models.search.text_similarity import TextSimilarity
-from mmrec.types import IMAGE, TEXT
+from mmrec.types import IMAGE, TEXT, USER_ID
 
 if TYPE_CHECKING:
     from mmrec.experiment.evidence import Evidence
 
 _TENSORS = "search.safetensors"
 _KINDS: dict[str, type[SearchScorer]] = {one.__name__: one for one in (BM25, FusedSearch, PopularMatches, TextSimilarity)}
-_OF_QUERIES = ("query_bytes", "query_lengths", "query_vectors")
+_OF_QUERIES = ("query_bytes", "query_lengths", "query_vectors", "query_person")
 """What a run folder leaves out, since it answers new queries."""
 _BY_ITEM = ("item_lengths", "items", "bias", "item_text", "values", "absent", "counts")
 """What has an entry for each item."""
 _PICTURES, _PRESENT = "pictures", "pictures_present"
+_LATER = {"person_users": torch.zeros(0, 0), "person_items": torch.zeros(0, 0), "person_weight": torch.zeros(())}
+"""What runs of earlier versions lack."""
+PEOPLE = "search_people.parquet"
+"""The people whose scores search adds, in the order of their vectors."""
 
 
 def write_search(run_dir: Path, evidence: "Evidence", model: Recommender) -> None:
@@ -44,6 +49,8 @@ def write_search(run_dir: Path, evidence: "Evidence", model: Recommender) -> Non
         tensors |= {_PICTURES: evidence.features[IMAGE].values.contiguous(), _PRESENT: evidence.features[IMAGE].present.contiguous()}
     about["encoders"] = {name: encoder.fingerprint for name, encoder in encoders.items() if encoder is not None}
     write_tensors(run_dir / _TENSORS, tensors)
+    if evidence.queries is not None and evidence.queries.asked is not None and evidence.queries.people is not None:
+        write_parquet(run_dir / PEOPLE, evidence.queries.people.alias(USER_ID).to_frame())
     write_json(run_dir / SEARCH, about)
 
 
@@ -68,6 +75,7 @@ def read_search(run_dir: Path, n_items: int) -> tuple[SearchScorer, dict[str, st
     pictures = (tensors.pop(_PICTURES), tensors.pop(_PRESENT)) if {_PICTURES, _PRESENT} <= tensors.keys() else None
     found = [*SearchScorer.__annotations__, *_KINDS[name].__annotations__]
     needed = [one for one in found if one not in (*_OF_QUERIES, *vars(SearchScorer))]
+    tensors |= {one: value for one, value in _LATER.items() if one in needed and one not in tensors}
     for one in needed:
         if one not in tensors:
             raise DataError(f"{path}: expected `{one}`, found none; it is of another version, train again")

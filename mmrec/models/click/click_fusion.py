@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from mmrec.data.batches.interaction_batches import InteractionBatch
 from mmrec.models.click.predictor import ClickFactors, ClickRecommender, clicked_of, labelled_rows
 from mmrec.models.fold_in import mean_for_new
-from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER, FusionRecommender
+from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER
+from mmrec.models.multimodal.item_evidence import MakesFusion, item_evidence, visible_without
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.backbones.item_table import ItemTable
-from mmrec.nn.fusion.fusion import Fusion
 from mmrec.types import DatasetSpec
 
 REGULARIZATION = ("modality", "feature", "vector", "length")
@@ -39,7 +39,7 @@ class ClickFusion(ClickRecommender):
     Args:
         spec: the training data, with labels.
         embedding_dim: the size of vectors and tokens.
-        fusion: creates the fusion from `n_modalities` and `embedding_dim`.
+        fusion: creates the fusion from `n_modalities` and `embedding_dim`; or the model whose item vectors are shared (`item_evidence`).
         backbone: creates the collaborative token from `spec` and `embedding_dim`. None: no such token.
         kg_encoder: creates the encoder from `graph` and `embedding_dim`. None: no entity token.
         linear: the fitted model of clicks, for the mixture.
@@ -54,7 +54,7 @@ class ClickFusion(ClickRecommender):
         self,
         spec: DatasetSpec,
         embedding_dim: int = 32,
-        fusion: Callable[..., Fusion] = DEFAULT_FUSION,
+        fusion: MakesFusion = DEFAULT_FUSION,
         backbone: Callable[..., Backbone] | None = _BACKBONE,
         kg_encoder: Callable[..., nn.Module] | None = DEFAULT_KG_ENCODER,
         linear: ClickFactors | None = None,
@@ -66,10 +66,7 @@ class ClickFusion(ClickRecommender):
         if embedding_dim < 1:
             raise ValueError(f"embedding_dim: expected at least 1, found {embedding_dim}")
         self.vector_dropout, self.length_weight = regularization["vector"], regularization["length"]
-        hidden: dict[str, float | None] = {name: regularization[name] for name in ("modality", "feature")}
-        hidden |= {"history": 0.0, "collaborative": 0.0}
-        parts = {"fusion": fusion, "backbone": backbone, "kg_encoder": kg_encoder}
-        self.evidence = FusionRecommender(spec, embedding_dim, **parts, dropout=hidden)  # type: ignore[arg-type]  # each part has its own type
+        self.evidence = item_evidence(spec, embedding_dim, fusion, backbone, kg_encoder, regularization)
         self.users = embedding_table(spec.n_users, embedding_dim, _INIT_SCALE)
         self.of_users, self.of_items = nn.Embedding(spec.n_users, 1), nn.Embedding(spec.n_items, 1)
         self.bias_of_content = nn.Linear(embedding_dim, 1, bias=False)
@@ -93,7 +90,7 @@ class ClickFusion(ClickRecommender):
     def vectors(self, hidden: Collection[str] = ()) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
         was_training = self.training
         self.eval()
-        visible = self.evidence.present & torch.tensor([name not in hidden for name in self.evidence.modalities], device=self.mean.device)
+        visible = visible_without(self.evidence, hidden)
         fused = self.evidence.encode(visible).items
         self.train(was_training)
         of_items = self.of_items.weight * self.seen_items[:, None] + self.bias_of_content(fused)

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from mmrec.data.batches.interaction_batches import InteractionBatch
 from mmrec.models.fold_in import mean_for_new
-from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER, FusionRecommender
+from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER
+from mmrec.models.multimodal.item_evidence import MakesFusion, item_evidence, visible_without
 from mmrec.models.rating.predictor import RatingFactors, RatingRecommender, rated_rows, rated_values
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.backbones.item_table import ItemTable
-from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.heads.rating import HEADS
 from mmrec.types import DatasetSpec
 
@@ -60,7 +60,7 @@ class RatingFusion(RatingRecommender):
         spec: the training data, with ratings.
         embedding_dim: the size of vectors and tokens.
         head: `gaussian`, trained by the squared error, or `ordinal`, by the log loss.
-        fusion: creates the fusion from `n_modalities` and `embedding_dim`.
+        fusion: creates the fusion from `n_modalities` and `embedding_dim`; or the model whose item vectors are shared (`item_evidence`).
         backbone: creates the collaborative token from `spec` and `embedding_dim`. None: no such token.
         kg_encoder: creates the encoder from `graph` and `embedding_dim`. None: no entity token.
         linear: the fitted model of ratings, for the mixture.
@@ -79,7 +79,7 @@ class RatingFusion(RatingRecommender):
         spec: DatasetSpec,
         embedding_dim: int = 32,
         head: str = "gaussian",
-        fusion: Callable[..., Fusion] = DEFAULT_FUSION,
+        fusion: MakesFusion = DEFAULT_FUSION,
         backbone: Callable[..., Backbone] | None = _BACKBONE,
         kg_encoder: Callable[..., nn.Module] | None = DEFAULT_KG_ENCODER,
         linear: RatingFactors | None = None,
@@ -93,10 +93,7 @@ class RatingFusion(RatingRecommender):
         if embedding_dim < 1:
             raise ValueError(f"embedding_dim: expected at least 1, found {embedding_dim}")
         self.vector_dropout, self.length_weight = regularization["vector"], regularization["length"]
-        hidden: dict[str, float | None] = {name: regularization[name] for name in ("modality", "feature")}
-        hidden |= {"history": 0.0, "collaborative": 0.0}
-        parts = {"fusion": fusion, "backbone": backbone, "kg_encoder": kg_encoder}
-        self.evidence = FusionRecommender(spec, embedding_dim, **parts, dropout=hidden)  # type: ignore[arg-type]  # each part has its own type
+        self.evidence = item_evidence(spec, embedding_dim, fusion, backbone, kg_encoder, regularization)
         self.users, self.raters = (embedding_table(spec.n_users, embedding_dim, _INIT_SCALE) for _ in range(2))
         self.rated, self.owned = (embedding_table(spec.n_items, embedding_dim, _INIT_SCALE) for _ in range(2))
         self.of_users, self.of_items = nn.Embedding(spec.n_users, 1), nn.Embedding(spec.n_items, 1)
@@ -163,7 +160,7 @@ class RatingFusion(RatingRecommender):
     def vectors(self, hidden: Collection[str] = ()) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
         was_training = self.training
         self.eval()
-        visible = self.evidence.present & torch.tensor([name not in hidden for name in self.evidence.modalities], device=self.mean.device)
+        visible = visible_without(self.evidence, hidden)
         sides = self.sides(visible)
         self.train(was_training)
         users = self._users(self.users.weight * (self.n_of_users > 0)[:, None], sides.given, self.n_of_users)

@@ -8,7 +8,7 @@ from typing import Any
 import bm25s
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.data.features.bag_of_words import all_words
@@ -73,5 +73,7 @@ class BM25(SearchModel):
     def _words(self) -> WordIndex:
         return WordIndex(self.item_texts, *self.constants.tolist())
 
-    def score_queries(self, texts: Sequence[str], vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_items"]:
+    def score_queries(
+        self, texts: Sequence[str], vectors: Float[Tensor, "n dim"], person: Int64[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "n n_items"]:
         return self._words.score(texts)

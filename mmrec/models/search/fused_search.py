@@ -38,6 +38,11 @@ class FusedSearch(SearchScorer):
     """The weights of the similarities of texts and of n-grams."""
     mixture: Tensor
     """The weight of BM25 in the fusion of ranks, and its constant."""
+    person_users: Tensor
+    """The vectors of people, whose inner products with `person_items` are their scores of items; none if it is the same for everyone."""
+    person_items: Tensor
+    person_weight: Tensor
+    """Of the scores of who asks."""
 
     def filled(self, tensors: Mapping[str, Tensor]) -> "FusedSearch":
         """Return a model with the texts of this one, and with the tensors named in this class."""
@@ -60,12 +65,23 @@ class FusedSearch(SearchScorer):
     def vectors(self) -> None:
         return None
 
-    def score_queries(self, texts: Sequence[str], vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_items"]:
+    def score_queries(
+        self, texts: Sequence[str], vectors: Float[Tensor, "n dim"], person: Int64[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "n n_items"]:
         dense, (weight, constant) = self.score_dense(texts, vectors), self.mixture.tolist()
+        if person is not None and float(self.person_weight) > 0:
+            dense = dense + self.person_weight * self.score_people(person)
         if weight == 0:
             return dense
         words = self.words.score(texts)
         return fuse_ranks(rank_items(dense), rank_items(words), words > 0, weight, constant)
+
+    def score_people(self, person: Int64[Tensor, " n"]) -> Float[Tensor, "n n_items"]:
+        """Return what people score items without a query; 0 where nobody is known, and for a model that is the same for everyone."""
+        if not len(self.person_users):
+            return self.items.new_zeros(len(person), len(self.items))
+        known: Tensor = person >= 0
+        return (self.person_users[person.clamp(min=0)] * known[:, None]) @ self.person_items.T
 
     def score_words(self, texts: Sequence[str]) -> Float[Tensor, "n n_items"]:
         """Return the scores of BM25."""

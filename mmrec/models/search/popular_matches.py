@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.models.search.bm25 import WordIndex
@@ -25,6 +25,8 @@ class PopularMatches(SearchModel):
     def _words(self) -> WordIndex:
         return WordIndex(self.item_texts)
 
-    def score_queries(self, texts: Sequence[str], vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_items"]:
+    def score_queries(
+        self, texts: Sequence[str], vectors: Float[Tensor, "n dim"], person: Int64[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "n n_items"]:
         matches = self._words.score(texts) > 0
         return self.counts + matches * (self.counts.max() + 1)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.features.ngrams import ngram_rows
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER, FusionRecommender
+from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER
+from mmrec.models.multimodal.item_evidence import MakesFusion, item_evidence, visible_without
 from mmrec.models.recommender import GradientRecommender, LackingData, TrainScores
 from mmrec.models.search.bm25 import WordIndex
 from mmrec.models.search.fused_search import CONSTANT, FusedSearch, query_vectors
@@ -21,7 +22,6 @@ from mmrec.models.search.ngram_space import N_BUCKETS, ngram_vectors, rarity
 from mmrec.models.search.search_model import MATCHES
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.backbones.item_table import ItemTable
-from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.look_up import rows_of
 from mmrec.types import TEXT, DatasetSpec, Queries
 
@@ -42,12 +42,13 @@ class SearchFusion(GradientRecommender):
     graph or the users know, and a new item has a place. `q = W e(q) + Σ_g w_g z_g` is the sum of a projection of the frozen encoder's
     vector of the query and of trained vectors of its character n-grams, most of which a misspelled word shares with the right one. The
     last two terms are the similarity of the texts for the encoder, and that of their n-grams. `W`, `z`, `g₁`, `g₂` and the items are
-    trained; the ranking is fused with that of BM25 with a weight that validation chooses (`SearchTask`).
+    trained; the ranking is fused with that of BM25 with a weight that validation chooses (`SearchTask`). If it is known who asks
+    (`Queries.person`), the score that `FusionRecommender` gives the item for this person is added, with another such weight.
 
     Args:
         spec: the training data, with `queries`.
         embedding_dim: the size of vectors and tokens.
-        fusion: creates the fusion from `n_modalities` and `embedding_dim`.
+        fusion: creates the fusion from `n_modalities` and `embedding_dim`; or the model whose item vectors are shared (`item_evidence`).
         backbone: creates the collaborative token from the interactions of people. None: no such token.
         kg_encoder: creates the encoder from `graph` and `embedding_dim`. None: no entity token.
         hidden: by the names in `HIDDEN`.
@@ -58,7 +59,9 @@ class SearchFusion(GradientRecommender):
 
     predicts: ClassVar[str] = MATCHES
     parts_taken = ("fusion", "backbone", "kg_encoder")
+    later_state = {"person_weight": 0.0}  # noqa: RUF012
     mixture: Tensor
+    person_weight: Tensor
     standard: Tensor
     gram_starts: Tensor
     gram_hashes: Tensor
@@ -72,7 +75,7 @@ class SearchFusion(GradientRecommender):
         self,
         spec: DatasetSpec,
         embedding_dim: int = 64,
-        fusion: Callable[..., Fusion] = DEFAULT_FUSION,
+        fusion: MakesFusion = DEFAULT_FUSION,
         backbone: Callable[..., Backbone] | None = _BACKBONE,
         kg_encoder: Callable[..., nn.Module] | None = DEFAULT_KG_ENCODER,
         hidden: dict[str, float] = _HIDDEN,
@@ -84,16 +87,15 @@ class SearchFusion(GradientRecommender):
         if (queries := spec.queries) is None:
             raise LackingData("there are no queries, only interactions")
         super().__init__(spec)
-        people = replace(spec, n_users=queries.n_people, train=queries.behavior, queries=None)
-        shares: dict[str, float | None] = {"modality": hidden["modality"], "feature": hidden["feature"]}
-        parts = {"fusion": fusion, "backbone": backbone, "kg_encoder": kg_encoder}
-        self.evidence = FusionRecommender(people, embedding_dim, **parts, dropout=shares | {"history": 0.0, "collaborative": 0.0})  # type: ignore[arg-type]  # each part has its own type
+        self.evidence = item_evidence(spec_of_people(spec), embedding_dim, fusion, backbone, kg_encoder, hidden)
         self.modalities, self.query_hidden = self.evidence.modalities, hidden["query"]
         self._register_texts(spec, queries)
         self.grams = embedding_table(N_BUCKETS, embedding_dim, _INIT_SCALE)
         self.project = nn.Linear(queries.features.values.shape[1], embedding_dim, bias=False)
         self.gains = nn.Parameter(torch.full((2,), _GAIN / _GAIN_STEP))
         self.register_buffer("mixture", torch.tensor([0.0, CONSTANT]))
+        self.register_buffer("person_weight", torch.zeros(()))
+        self.is_personal = queries.person is not None
         of_texts = replace(spec, features={}, graph=None, item_inputs={}, words=None)
         self._texts = _Texts(of_texts, FusedSearch())
         self._texts.model.remember_texts(of_texts)
@@ -164,9 +166,10 @@ class SearchFusion(GradientRecommender):
     def freeze(self, hidden: Collection[str] = ()) -> FusedSearch:
         was_training = self.training
         self.eval()
-        visible = self.evidence.present & torch.tensor([name not in hidden for name in self.modalities], device=self.mixture.device)
-        encoded = self.evidence.encode(visible)
+        encoded = self.evidence.encode(visible_without(self.evidence, hidden))
+        people = self.evidence.freeze(hidden) if self.is_personal else None
         self.train(was_training)
+        none = encoded.items.new_zeros(0, 0)
         texts = _without_texts(self._texts.spec) if TEXT in hidden else self._texts.model
         return texts.filled(
             {
@@ -180,8 +183,18 @@ class SearchFusion(GradientRecommender):
                 "deviation": self.standard[1],
                 "gains": self.scaled_gains,
                 "mixture": self.mixture,
+                "person_users": none if people is None else people.users,
+                "person_items": none if people is None else people.items,
+                "person_weight": self.person_weight,
             }
         )
+
+
+def spec_of_people(spec: DatasetSpec) -> DatasetSpec:
+    """Return the specification of the people whose interactions a specification with queries has. Raises LackingData without queries."""
+    if (queries := spec.queries) is None:
+        raise LackingData("there are no queries, only interactions")
+    return replace(spec, n_users=queries.n_people, train=queries.behavior, queries=None)
 
 
 class _Texts(NamedTuple):

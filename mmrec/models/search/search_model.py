@@ -33,15 +33,19 @@ class SearchScorer(nn.Module, TrainedScorer):
     query_bytes: Tensor
     query_lengths: Tensor
     query_vectors: Tensor
+    query_person: Tensor
     known: Tensor
 
     @abstractmethod
-    def score_queries(self, texts: Sequence[str], vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_items"]:
+    def score_queries(
+        self, texts: Sequence[str], vectors: Float[Tensor, "n dim"], person: Int64[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "n n_items"]:
         """The scores of all items for queries; higher is better.
 
         Args:
             texts: the queries, as `mmrec.data.folder.queries.query_text` returns them.
             vectors: their vectors from the text encoder; without columns for models that do not read them.
+            person: who asks, -1 if nobody is known. Models that are the same for everyone ignore it.
         """
 
     def remember_texts(self, spec: DatasetSpec) -> None:
@@ -53,6 +57,8 @@ class SearchScorer(nn.Module, TrainedScorer):
         tensors = {"item_bytes": items[0], "item_lengths": items[1], "query_bytes": asked[0], "query_lengths": asked[1]}
         tensors["known"] = ngram_rows([*queries.item_texts, *trained]).indices.unique()
         tensors["query_vectors"] = queries.features.values.float() if self.reads_vectors else torch.zeros(len(queries.texts), 0)
+        nobody = torch.full((len(queries.texts),), -1)
+        tensors["query_person"] = nobody if queries.person is None else queries.person
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
 
@@ -76,7 +82,7 @@ class SearchScorer(nn.Module, TrainedScorer):
 
     def score_users(self, user_idx: Int64[Tensor, " batch"]) -> Float[Tensor, "batch n_items"]:
         asked = user_idx.cpu()
-        return self.score_queries([self.query_texts[idx] for idx in asked.tolist()], self.query_vectors[asked])
+        return self.score_queries([self.query_texts[idx] for idx in asked.tolist()], self.query_vectors[asked], self.query_person[asked])
 
     def score_histories(self, histories: Histories) -> Float[Tensor, "n_users n_items"]:
         raise ConfigError("this model answers search queries, and cannot score histories; use `run.search`")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.models.closed_form.interaction_rows import put_last
@@ -25,5 +25,7 @@ class TextSimilarity(SearchModel):
             raise LackingData("the items have no vectors of the text encoder")
         self.remember(values=F.normalize(features.values.float(), dim=1), absent=~features.present)
 
-    def score_queries(self, texts: Sequence[str], vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_items"]:
+    def score_queries(
+        self, texts: Sequence[str], vectors: Float[Tensor, "n dim"], person: Int64[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "n n_items"]:
         return put_last(F.normalize(vectors, dim=1) @ self.values.T, self.absent)

@@ -14,12 +14,12 @@ from mmrec.data.interactions.histories import Histories
 from mmrec.errors import nearest
 from mmrec.models.collaborative.sasrec import Windows, cut, latest, read
 from mmrec.models.fold_in import mean_for_new
-from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER, FusionRecommender
+from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER
+from mmrec.models.multimodal.item_evidence import MakesFusion, item_evidence, visible_without
 from mmrec.models.recommender import FrozenScorer, GradientRecommender, LackingData, TrainScores
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.backbones.item_table import ItemTable
 from mmrec.nn.backbones.sequence_encoder import SequenceEncoder, interval_buckets
-from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.look_up import look_up
 from mmrec.types import DatasetSpec
 
@@ -45,7 +45,7 @@ class SequenceFusion(GradientRecommender):
     Args:
         spec: the training data, with timestamps.
         embedding_dim: the size of vectors and tokens.
-        fusion: creates the fusion from `n_modalities` and `embedding_dim`.
+        fusion: creates the fusion from `n_modalities` and `embedding_dim`; or the model whose item vectors are shared (`item_evidence`).
         backbone: creates the collaborative token from `spec` and `embedding_dim`. None: items are represented by content alone.
         kg_encoder: creates the encoder from `graph` and `embedding_dim`. None: no entity token.
         transformer: the arguments of `SequenceEncoder`: `n_layers`, `n_heads`, `dropout`, `max_length`.
@@ -68,7 +68,7 @@ class SequenceFusion(GradientRecommender):
         self,
         spec: DatasetSpec,
         embedding_dim: int = 64,
-        fusion: Callable[..., Fusion] = DEFAULT_FUSION,
+        fusion: MakesFusion = DEFAULT_FUSION,
         backbone: Callable[..., Backbone] | None = _BACKBONE,
         kg_encoder: Callable[..., nn.Module] | None = DEFAULT_KG_ENCODER,
         transformer: dict[str, Any] = _TRANSFORMER,
@@ -85,8 +85,7 @@ class SequenceFusion(GradientRecommender):
             raise LackingData("SequenceFusion needs the times of interactions, a column `timestamp`, and there is none")
         super().__init__(spec)
         self.objective = objective
-        hidden: dict[str, float | None] = {**dropout, "history": 0.0, "collaborative": 0.0}
-        self.evidence = FusionRecommender(spec, embedding_dim, fusion, backbone, kg_encoder, dropout=hidden)
+        self.evidence = item_evidence(spec, embedding_dim, fusion, backbone, kg_encoder, dropout)
         self.modalities = self.evidence.modalities
         self.sequence = SequenceEncoder(embedding_dim, **transformer)
         histories = Histories.from_events(spec.train, spec.n_users)
@@ -133,8 +132,7 @@ class SequenceFusion(GradientRecommender):
     @torch.no_grad()
     def freeze(self, hidden: Collection[str] = ()) -> FrozenScorer:
         self.eval()
-        visible = self.evidence.present & torch.tensor([name not in hidden for name in self.evidence.modalities], device=self.indptr.device)
-        encoded = self.evidence.encode(visible)
+        encoded = self.evidence.encode(visible_without(self.evidence, hidden))
         items = encoded.items.float()
         users = mean_for_new(self._states(items, self.indptr, self.events, self.intervals), self.known_users)
         average = users[self.known_users].mean(dim=0) if self.known_users.any() else items.new_zeros(items.shape[1])

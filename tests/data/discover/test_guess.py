@@ -66,13 +66,14 @@ def test_german_names_and_semicolons(tmp_path: Path) -> None:
     assert found.missing == ("no table of triples (optional: no knowledge graph)",)
 
 
-def test_searches_with_clicked_items(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["search_queries.csv", "searches.csv"])
+def test_searches_with_clicked_items(tmp_path: Path, file: str) -> None:
     clicks = rows(USERS, ITEMS, SECONDS, header="user_id,item_id,timestamp")
     searches = rows(["boots"] * 6, ITEMS, USERS, header="search_term,sku,customer_id")
-    write(tmp_path, {"clicks.csv": clicks, "search_queries.csv": searches})
+    write(tmp_path, {"clicks.csv": clicks, file: searches})
     assert guess(tmp_path) == {
         "tables.interactions": "clicks.csv",
-        "tables.queries": "search_queries.csv",
+        "tables.queries": file,
         "columns.interactions.user_id": "user_id",
         "columns.interactions.item_id": "item_id",
         "columns.interactions.timestamp": "timestamp",

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import torch
 
-from mmrec.data.interactions.queries import QueryEvidence, queries_as_interactions
+from mmrec.data.interactions.queries import QueryEvidence, asked_by, queries_as_interactions, split_by_text
 from mmrec.data.interactions.split import cold_item, cold_user
 from mmrec.errors import DataError
 from mmrec.types import Dataset, FeatureEncoder, Features, Interactions, Queries
@@ -42,6 +42,37 @@ def test_splits_hold_out_unseen_texts_or_new_items() -> None:
     texts, items = cold_user(clicks, seed=1), cold_item(clicks, seed=1)
     assert not set(texts.test["user_id"]) & set(texts.train["user_id"])
     assert not set(items.test["item_id"]) & set(items.train["item_id"])
+
+
+def test_personal_queries_are_of_who_asked() -> None:
+    rows = {"query": ["Boots", "boots", "boots", "hat"], "item_id": ["a", "a", "b", "c"], "user_id": ["u1", "u2", "u2", None]}
+    shop = dataset(pl.DataFrame(rows))
+    found = queries_as_interactions(shop, personal=True)
+    assert found.interactions.select("user_id", "item_id").rows() == [
+        ("boots | u1", "a"),
+        ("boots | u2", "a"),
+        ("boots | u2", "b"),
+        ("hat", "c"),
+    ]
+    assert asked_by(shop).sort("user_id").rows() == [("boots | u1", "boots", "u1"), ("boots | u2", "boots", "u2"), ("hat", "hat", None)]
+    with pytest.raises(DataError, match="personal search needs a column `user_id` of the queries, which have `query`, `item_id`"):
+        queries_as_interactions(dataset(pl.DataFrame({"query": ["x"], "item_id": ["a"]})), personal=True)
+
+
+def test_a_text_is_in_one_part_whoever_asked_it() -> None:
+    n = 300
+    rows = {
+        "query": [f"q{k % 40}" for k in range(n)],
+        "item_id": [f"i{k % 23}" for k in range(n)],
+        "user_id": [f"u{k % 7}" for k in range(n)],
+    }
+    shop = dataset(pl.DataFrame(rows))
+    clicks, asked = queries_as_interactions(shop, personal=True).interactions, asked_by(shop)
+    found, plain = split_by_text(cold_user, asked, clicks), cold_user(queries_as_interactions(shop).interactions)
+    assert sum(len(part) for part in (found.train, found.valid, found.test)) == len(clicks)
+    for part in ("train", "valid", "test"):
+        texts = getattr(found, part)["user_id"].str.split(" | ").list.first()
+        assert set(texts) == set(getattr(plain, part)["user_id"])  # as without people
 
 
 def test_interactions_with_new_items_are_no_evidence() -> None:
