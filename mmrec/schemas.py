@@ -252,6 +252,8 @@ class Board:
     overrides: list[str] = MISSING
     columns: list[str] = MISSING
     metric: str = MISSING
+    slices: int | None = None
+    updates: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -291,6 +293,24 @@ class SearchConfig:
     k: int = MISSING
 
 
+@dataclass
+class UpdateConfig:
+    """The top level of `conf/update.yaml`."""
+
+    run: str = MISSING
+    out: str = MISSING
+    data: Node = field(default_factory=dict)
+    update: Node = field(default_factory=dict)
+    max_epochs: int = MISSING
+    patience: int = MISSING
+    valid_ratio: float = MISSING
+    test_ratio: float = MISSING
+    allow_older: bool = MISSING
+    trusted_packages: list[str] = field(default_factory=list)
+    paths: Paths = field(default_factory=Paths)
+    trust_run: bool = False
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "pretrain": PretrainConfig,
@@ -302,6 +322,7 @@ SCHEMAS: dict[str, type] = {
     "leaderboard": LeaderboardConfig,
     "recommend": RecommendConfig,
     "search": SearchConfig,
+    "update": UpdateConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
 _MAPS = ("encoders", "evidence")

@@ -246,6 +246,8 @@ class Graph:
     entities: tuple[str, ...] = ()
     """The names of the entities, by which pretrained vectors are found."""
     literals: Literals | None = None
+    relations: tuple[str, ...] = ()
+    """The names of the relations."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def open_features(url: str | None) -> Store | None:
 
 def load_evidence(settings: EvidenceSettings) -> Evidence:
     """Read the dataset, extract or look up features, and build the graph, for all allowed evidence that the data have."""
-    read = _with_impressions(settings.dataset()) if settings.of_impressions else settings.dataset()
+    read = with_impressions(settings.dataset()) if settings.of_impressions else settings.dataset()
     _check_names(settings, read)
     rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))  # the filter sorts them
     dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter))
@@ -110,7 +110,7 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     return replace(found, queries=_load_queries(settings, found, behavior)) if settings.answers_queries else found
 
 
-def _with_impressions(dataset: Dataset) -> Dataset:
+def with_impressions(dataset: Dataset) -> Dataset:
     """Replace the interactions by the impressions, if the dataset has any beside them."""
     shown = dataset.impressions
     if shown is None:

@@ -8,11 +8,14 @@ from typing import Any, Protocol, overload
 import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 import polars as pl
+from jaxtyping import Int64
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
+from torch import Tensor
 
 from mmrec.data.batches.batch_factory import BatchFactory, EvaluationRows
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.batches.loader import StepBatches
 from mmrec.data.features.user_template import UserTemplate
 from mmrec.data.interactions.filter import Filter
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -45,6 +48,14 @@ class SplitData(Protocol):
 
     def teardown(self, stage: str) -> None:
         """Release what was set up for `stage`."""
+        ...
+
+    def learn_from(self, user_idx: Int64[Tensor, " n"]) -> None:
+        """Restrict the training batches to the interactions of these users."""
+        ...
+
+    def batches_of(self, task: BatchFactory) -> StepBatches:
+        """The training batches of the first epoch, without a trainer."""
         ...
 
     @overload

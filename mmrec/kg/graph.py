@@ -179,6 +179,7 @@ def to_tensors(graph: KnowledgeGraph, item_ids: Sequence[str]) -> Graph:
         item_entity=torch.tensor(item_entity, dtype=torch.int64),
         entities=tuple(entity_idx),
         literals=numbers_of(graph.literals, graph.entities),
+        relations=tuple(relation_idx),
     )
 
 

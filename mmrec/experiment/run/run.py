@@ -30,6 +30,7 @@ from mmrec.types import ITEM_ID, QUERY, USER_ID
 
 if TYPE_CHECKING:
     from mmrec.experiment.run.search import RunSearch
+    from mmrec.types import Dataset
 
 Ids = str | int | Sequence[str] | Sequence[int] | pl.Series
 """One or several ids."""
@@ -247,6 +248,20 @@ class Run:
         names = as_ids(str(image) if query is None else query)
         scores = self._search.score_texts(names.to_list()) if image is None else self._search.score_picture(image)
         return self._best(names, scores, k).rename({USER_ID: QUERY})
+
+    def update(self, data: "Dataset | str | Path", out: str | Path, **settings: Any) -> "Run":
+        """Continue the run with new interactions, items, users and triples, and return the updated run.
+
+        Args:
+            data: a dataset, or a folder of one.
+            out: the folder of the updated run, which must not exist.
+            settings: as for `mmrec update`: `update="distill"`, `max_epochs=3`, `allow_older=True`, …
+
+        Raises:
+            ConfigError: a value is invalid, or `out` exists.
+            DataError: the new data do not fit those of the run, or a file of the run is damaged.
+        """
+        return Run(self._saved.update(self.folder, data, out, settings), self._saved)
 
     def _recommend_to_histories(
         self,
