@@ -8,6 +8,7 @@ import mmrec._torchvision  # noqa: F401  first: the imports below may reach torc
 
 import polars as pl
 import torch
+from jaxtyping import Int64
 from lightning.pytorch import LightningDataModule, Trainer
 
 from mmrec.data.batches.batch_factory import BatchFactory, BatchSettings, EvaluationRows, Place, SplitPart
@@ -67,6 +68,7 @@ class TabularDataModule(LightningDataModule):
         self.settings = BatchSettings(batch_of, batch_size or _BATCH_SIZE, n_negatives, shared_negatives, seed)
         self.n_workers, self._may_grow = n_workers, batch_size is None
         self._loader: BatchLoader | None = None
+        self._learnt: torch.Tensor | None = None
 
     def setup(self, stage: str) -> None:
         """Read the tables that `stage` may access. Raises MissingFile if one does not exist."""
@@ -84,6 +86,17 @@ class TabularDataModule(LightningDataModule):
         """The binary user-item matrix of the training part."""
         return self._train.matrix
 
+    def learn_from(self, user_idx: Int64[torch.Tensor, " n"]) -> None:
+        """Restrict the training batches to the interactions of these users; what models know and what is seen stays the same."""
+        self._learnt = user_idx
+
+    @property
+    def _learnt_part(self) -> SplitPart:
+        if self._learnt is None:
+            return self._train
+        rows = torch.isin(self._train.interactions.user_idx, self._learnt).nonzero().flatten()
+        return SplitPart(self._train.interactions.take(rows), self._train.n_users, self._train.n_items)
+
     def train_dataloader(self) -> BatchLoader:
         """The batches of an epoch from the trainer's position on: the start, or the step of a checkpoint."""
         parts = self.trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}  # None if tables are sharded
@@ -94,7 +107,7 @@ class TabularDataModule(LightningDataModule):
 
     def train_batches(self, task: BatchFactory, place: Place) -> StepBatches:
         """The training batches of a task."""
-        return task.train_batches(self._train, self._settings(), place)
+        return task.train_batches(self._learnt_part, self._settings(), place)
 
     def teardown(self, stage: str) -> None:
         """Stop the processes that build batches."""

@@ -254,6 +254,8 @@ class Board:
     overrides: list[str] = MISSING
     columns: list[str] = MISSING
     metric: str = MISSING
+    slices: int | None = None
+    updates: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -330,6 +332,24 @@ class ServeConfig:
 
 
 @dataclass
+class UpdateConfig:
+    """The top level of `conf/update.yaml`."""
+
+    run: str = MISSING
+    out: str = MISSING
+    data: Node = field(default_factory=dict)
+    update: Node = field(default_factory=dict)
+    max_epochs: int = MISSING
+    patience: int = MISSING
+    valid_ratio: float = MISSING
+    test_ratio: float = MISSING
+    allow_older: bool = MISSING
+    trusted_packages: list[str] = field(default_factory=list)
+    paths: Paths = field(default_factory=Paths)
+    trust_run: bool = False
+
+
+@dataclass
 class ExportEventsConfig:
     """The top level of `conf/export_events.yaml`."""
 
@@ -363,6 +383,7 @@ SCHEMAS: dict[str, type] = {
     "serve": ServeConfig,
     "export_events": ExportEventsConfig,
     "key": KeyConfig,
+    "update": UpdateConfig,
 }
 """By the name of the primary configuration, `conf/<name>.yaml`."""
 _MAPS = ("encoders", "evidence")

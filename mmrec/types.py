@@ -245,9 +245,9 @@ class Graph:
     """The entity of each item, -1 for items outside the graph."""
     entities: tuple[str, ...] = ()
     """The names of the entities, by which pretrained vectors are found."""
+    literals: Literals | None = None
     relations: tuple[str, ...] = ()
     """The names of the relations."""
-    literals: Literals | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmrec.api.updates import update_run
 from mmrec.config.hydra.from_overrides import evaluate_settings_of, frontier_of, saved_settings, to_overrides
 from mmrec.config.hydra.quoting import quoted
 
@@ -29,7 +30,7 @@ def open_run(folder: "str | Path", *words: str, **settings: Any) -> "Run":
     """
     from mmrec.experiment.run.run import Run
 
-    return Run(folder, saved_settings([*words, *to_overrides(settings)]))
+    return Run(folder, saved_settings([*words, *to_overrides(settings)], update_run))
 
 
 def evaluate(run: "Run | str | Path", *words: str, predictions: Any = None, **settings: Any) -> "pl.DataFrame":

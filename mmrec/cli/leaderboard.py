@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from mmrec.api.console import console_output
 from mmrec.cli.hydra.board import launch, plan
+from mmrec.cli.training.stream import stream_board
 from mmrec.config.check import check
 from mmrec.config.values import plain
 from mmrec.errors import MmrecError
@@ -23,6 +24,8 @@ from mmrec.terminal import say, show
 def leaderboard(cfg: DictConfig) -> list[Section]:
     """Start or resume the unfinished runs, write leaderboard.md, .html and .json to the board's folder, and return the table's sections.
 
+    A board with `slices` is a stream: stream.md and stream.json are written instead, and there are no sections.
+
     The configurations of all runs are validated before the first one starts.
 
     Raises:
@@ -31,6 +34,10 @@ def leaderboard(cfg: DictConfig) -> list[Section]:
     """
     check(cfg, LeaderboardConfig)
     folder = Path(cfg.output or Path(cfg.paths.runs) / "leaderboard" / cfg.board.name)
+    if cfg.board.slices is not None:
+        check_writable(folder, "paths.runs" if cfg.output is None else "output")
+        stream_board(cfg, folder.absolute())
+        return []
     runs = plan(cfg, folder)
     check_writable(folder, "paths.runs" if cfg.output is None else "output")
     waiting = [run for run in runs if not run.is_finished]

@@ -56,7 +56,7 @@ def open_config(run_dir: Path, caller: DictConfig, named: Collection[str]) -> Di
         if references:
             raise ConfigError(f"run: {run_dir / 'config.yaml'}: {references[0]}: expected a literal, found a reference")
         is_own = is_made_here(run_dir)
-        values = _moved(values, values["run_dir"], str(run_dir))
+        values = move_paths(values, values["run_dir"], str(run_dir))
         if not is_own:
             values = _of_caller(values, run_dir, caller)
     values |= {"run_dir": str(run_dir), "resume": None, "trust_run": False}
@@ -79,7 +79,7 @@ def _of_caller(values: dict[str, Any], run_dir: Path, caller: DictConfig) -> dic
     """Replace caches, feature store and loggers by those of the caller."""
     paths = plain(caller.paths)
     own = plain(merged(caller, {"run_dir": str(run_dir)})) if "run_dir" in caller else {}
-    values = _with_cache(_moved(values, values["paths"]["cache"], paths["cache"]), paths["cache"])
+    values = _with_cache(move_paths(values, values["paths"]["cache"], paths["cache"]), paths["cache"])
     values["features"]["store"] = own.get("features", {}).get("store")
     return values | {"paths": paths, "logger": own.get("logger", {})}
 
@@ -94,12 +94,12 @@ def _with_cache(node: Any, cache: str) -> Any:
     return {key: own[key] if key in own and isinstance(child, str) else _with_cache(child, cache) for key, child in node.items()}
 
 
-def _moved(node: Any, before: object, now: str) -> Any:
+def move_paths(node: Any, before: object, now: str) -> Any:
     """Relocate paths that are equal to or below `before` to `now`."""
     if isinstance(node, list):
-        return [_moved(child, before, now) for child in node]
+        return [move_paths(child, before, now) for child in node]
     if isinstance(node, dict):
-        return {key: _moved(child, before, now) for key, child in node.items()}
+        return {key: move_paths(child, before, now) for key, child in node.items()}
     if isinstance(node, str) and isinstance(before, str) and before and (node == before or node.startswith(f"{before}/")):
         return now + node.removeprefix(before)
     return node

@@ -85,7 +85,7 @@ def open_features(url: str | None) -> Store | None:
 
 def load_evidence(settings: EvidenceSettings) -> Evidence:
     """Read the dataset, extract or look up features, and build the graph, for all allowed evidence that the data have."""
-    read = _with_impressions(settings.dataset()) if settings.of_impressions else settings.dataset()
+    read = with_impressions(settings.dataset()) if settings.of_impressions else settings.dataset()
     _check_names(settings, read)
     rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))  # the filter sorts them
     dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter))
@@ -107,36 +107,10 @@ def load_evidence(settings: EvidenceSettings) -> Evidence:
     notes, words = dataset.notes + hindsight + notes + more, load_words(settings, dataset, index)
     users = None if template is None else _user_text_maker(settings, template, dataset, index, encoder)
     found = Evidence(dataset, index, features, graph, notes, features_s, inputs, words, user_texts=users)
-    return replace(found, queries=_load_queries(settings, found, behavior)) if settings.answers_queries else found
+    return replace(found, queries=load_queries(settings, found, behavior)) if settings.answers_queries else found
 
 
-def load_query_evidence(settings: EvidenceSettings, people: Evidence) -> Evidence:
-    """Return the evidence with the queries of the data in the place of users, given that of people, with the same items.
-
-    Raises:
-        DataError: the data have no queries.
-    """
-    dataset = queries_as_interactions(people.dataset, settings.personal)
-    index = Index.build(dataset, settings.seed)
-    _log.info(f"{dataset.name}: {len(dataset.interactions):,} clicks after {index.n_users:,} queries")
-    found = replace(people, dataset=dataset, index=index, features_s=0.0, user_texts=None)
-    return replace(found, queries=_load_queries(settings, found, people.dataset.interactions, people.index.user_ids))
-
-
-def load_impression_evidence(settings: EvidenceSettings, people: Evidence) -> Evidence:
-    """Return the evidence with what users were shown in the place of interactions, given that of people, with the same items."""
-    read = _with_impressions(settings.dataset())
-    rows = read.interactions.with_columns(pl.int_range(pl.len()).alias(FILE_ROW))
-    dataset = filter_interactions(replace(read, interactions=rows), **asdict(settings.filter) | {"labels": "keep"})
-    kept = replace(dataset, triples=people.dataset.triples, content_hash=people.dataset.content_hash)
-    index = Index.build(kept, settings.seed)
-    if not index.item_ids.equals(people.index.item_ids):
-        raise ConfigError("filter: the items of impressions are others than those of interactions; use the filter without a k-core")
-    _log.info(f"{dataset.name}: {len(dataset.interactions):,} rows with and without clicks, {index.n_users:,} users")
-    return replace(people, dataset=kept, index=index, features_s=0.0, user_texts=None)
-
-
-def _with_impressions(dataset: Dataset) -> Dataset:
+def with_impressions(dataset: Dataset) -> Dataset:
     """Replace the interactions by the impressions, if the dataset has any beside them."""
     shown = dataset.impressions
     if shown is None:
@@ -302,7 +276,7 @@ def load_words(settings: EvidenceSettings, dataset: Dataset, index: Index) -> Wo
     return words
 
 
-def _load_queries(settings: EvidenceSettings, evidence: Evidence, behavior: pl.DataFrame, people: pl.Series | None = None) -> QueryEvidence:
+def load_queries(settings: EvidenceSettings, evidence: Evidence, behavior: pl.DataFrame, people: pl.Series | None = None) -> QueryEvidence:
     """Encode the texts of all queries; texts of items are left out where they are not allowed, or changed."""
     index, columns = evidence.index, evidence.dataset.text_columns
     encoder = evidence.inputs[TEXT].encoder if TEXT in evidence.inputs else _Encoders(settings.features.encoders).of(TEXT, RawInput(("",)))

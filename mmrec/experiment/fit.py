@@ -44,8 +44,15 @@ _log = logging.getLogger(__name__)
 _ERROR = re.compile(r"^mmrec\.errors\.(\w+): (.*)\Z", re.MULTILINE | re.DOTALL)
 
 
-def fit(settings: TrainingSettings, task: Task, data: SplitData, folder: Path) -> float:
+def fit(settings: TrainingSettings, task: Task, data: SplitData, folder: Path, callbacks: Sequence[Callback] = ()) -> float:
     """Train from the start, or for a resumed run from its newest valid checkpoint, until the epoch limit or early stopping.
+
+    Args:
+        settings: the settings of the training.
+        task: the task with its model.
+        data: the data module.
+        folder: the folder of checkpoints.
+        callbacks: further callbacks of the trainer.
 
     Returns:
         The training time in seconds, including that before the checkpoint.
@@ -57,6 +64,7 @@ def fit(settings: TrainingSettings, task: Task, data: SplitData, folder: Path) -
     if settings.resume is None:
         _remove_checkpoints(folder)
     trainer = make_trainer(settings, folder)
+    trainer.callbacks += callbacks  # type: ignore[attr-defined]  # set, but not declared by Lightning
     keeper = next(callback for callback in trainer.checkpoint_callbacks if isinstance(callback, CheckpointKeeper))
     keeper.seconds_before = seconds_trained(start.parent) if start else 0.0
     with _signals_caught(keeper, trainer):

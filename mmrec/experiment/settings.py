@@ -8,8 +8,10 @@ from typing import Any, Protocol, overload
 import mmrec._torchvision  # noqa: F401  first: the imports below may reach torchvision
 
 import polars as pl
+from jaxtyping import Int64
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
+from torch import Tensor
 
 from mmrec.data.batches.batch_factory import BatchFactory, EvaluationRows, Place
 from mmrec.data.batches.evaluation_set import EvaluationSet
@@ -59,6 +61,10 @@ class SplitData(Protocol):
 
     def teardown(self, stage: str) -> None:
         """Release what was set up for `stage`."""
+        ...
+
+    def learn_from(self, user_idx: Int64[Tensor, " n"]) -> None:
+        """Restrict the training batches to the interactions of these users."""
         ...
 
     @overload

@@ -178,8 +178,8 @@ def to_tensors(graph: KnowledgeGraph, item_ids: Sequence[str]) -> Graph:
         n_relations=len(relation_idx),
         item_entity=torch.tensor(item_entity, dtype=torch.int64),
         entities=tuple(entity_idx),
-        relations=tuple(relation_idx),
         literals=numbers_of(graph.literals, graph.entities),
+        relations=tuple(relation_idx),
     )
 
 

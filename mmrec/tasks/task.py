@@ -19,13 +19,15 @@ from mmrec.data.batches.loader import StepBatches
 from mmrec.errors import ConfigError, DataError
 from mmrec.metrics.direction import Metric, lower_of, sign
 from mmrec.metrics.full_ranking import Evaluated
-from mmrec.models.auxiliary import auxiliary_of_step
+from mmrec.models.auxiliary import AuxiliaryLoss, auxiliary_of_step
 from mmrec.models.recommender import RANKS, EpochRecommender, Recommender, TrainedScorer
 from mmrec.tasks.encoder_training import allocate_ranks, hold_encoders, rank_states, restore_ranks, start_ranks, warm_up
 from mmrec.tasks.parameter_groups import TABLES, Rates, check_rates, parameter_groups
 from mmrec.tasks.sharded import gather_tables, shard_tables
 from mmrec.types import USER_IDX, Scorer
 
+StepLosses = Callable[[Any, torch.Generator], Sequence[AuxiliaryLoss]]
+"""Computes losses that are added to that of the task, from the batch of a step and a generator."""
 GROUPS: Rates = {TABLES: {"weight_decay": 0.0}}
 """The default optimizer settings by role of parameters."""
 
@@ -87,6 +89,8 @@ class Task(LightningModule, ABC):
         if "lr" in self.groups.get(TABLES, {}):
             raise ValueError(f"task.groups.{TABLES}.lr: set task.embedding_lr instead")
         self.model, self.optimizer, self.embedding_lr, self.seed = model, optimizer, embedding_lr, seed
+        self.step_losses: list[StepLosses] = []
+        """What is added to the loss of each step, beside the auxiliary losses of the model."""
         self._losses: Tensor | float = 0.0  # of this process in this epoch; not a buffer, as DDP would synchronise it
         self._n_losses = 0
 
@@ -178,7 +182,8 @@ class Task(LightningModule, ABC):
         generator = torch.Generator().manual_seed(step_seed)
         loss: Tensor = self.loss_of(batch, generator) * batch.weight
         self._losses, self._n_losses = self._losses + loss.detach(), self._n_losses + 1
-        for name, value, weight in auxiliary_of_step(self.model, generator):
+        added = [*auxiliary_of_step(self.model, generator), *(one for of_step in self.step_losses for one in of_step(batch, generator))]
+        for name, value, weight in added:
             self.log(f"train/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
             loss = loss + weight * value
         return loss

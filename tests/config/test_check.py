@@ -17,7 +17,7 @@ from mmrec.data.folder.expected_tables import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files
 from mmrec.errors import ConfigError
-from mmrec.schemas import SCHEMAS, PretrainConfig, RecommendConfig, TrainConfig
+from mmrec.schemas import SCHEMAS, PretrainConfig, RecommendConfig, TrainConfig, UpdateConfig
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 CHOICES = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))
@@ -32,12 +32,13 @@ VERBS = {
     "recommend": ["run=runs/one", "user=42"],
     "explain": ["run=runs/one", "user=42"],
     "search": ["run=runs/one", "query=lamp"],
+    "update": ["run=runs/one", "out=runs/two", "data.path=week"],
     "leaderboard": [],
     "export_events": ["store=sqlite:///events.db", "out=interactions.parquet"],
     "key": ["file=keys.jsonl", "name=shop"],
 }
 OF_LEADERBOARD = "board/"
-OF_OTHER_VERBS = {"pretrain": ("pretrain", PretrainConfig), "rerank": ("recommend", RecommendConfig)}
+OF_OTHER_VERBS = {"pretrain": ("pretrain", PretrainConfig), "rerank": ("recommend", RecommendConfig), "update": ("update", UpdateConfig)}
 OPTIONAL = {"logger/wandb": "wandb", "logger/mlflow": "mlflow"}
 Compose = Callable[..., DictConfig]
 

@@ -1,7 +1,7 @@
 """Convert the arguments of a Python call to the settings of an experiment, in the same way as the command line."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,14 @@ from mmrec.config.hydra.compose import compose_overrides
 from mmrec.config.hydra.quoting import quoted
 from mmrec.config.resume import check_resume
 from mmrec.errors import ConfigError
-from mmrec.schemas import EvaluateConfig
+from mmrec.schemas import EvaluateConfig, UpdateConfig
 
 if TYPE_CHECKING:
     from mmrec.experiment.run.frontier import FrontierSettings
     from mmrec.experiment.run.scorers import SavedSettings
     from mmrec.experiment.settings import EvaluateSettings, TrainSettings
+    from mmrec.experiment.updating.settings import UpdateSettings
+    from mmrec.types import Dataset
 
 _PLAIN = re.compile(r"(?!(true|false|null|nan|inf|yes|no|on|off)$)[A-Za-z_][\w./-]*", re.IGNORECASE)
 """Texts that need no quotes in the grammar of overrides."""
@@ -79,6 +81,16 @@ def evaluate_settings_of(words: Sequence[str]) -> "EvaluateSettings":
     return evaluate_settings(cfg)
 
 
+def update_settings_of(words: Sequence[str], new: "Dataset | None" = None) -> "UpdateSettings":
+    """Return the settings of `mmrec update` with overrides, and with new data if they are given. Raises ConfigError as the command does."""
+    cfg = compose_overrides("update", words).cfg
+    from mmrec.config.check import check
+    from mmrec.config.verbs.update import update_settings
+
+    check(cfg, UpdateConfig)
+    return update_settings(cfg, new)
+
+
 def places_of(cfg: DictConfig) -> list[str]:
     """Return the overrides of `mmrec evaluate` with which a command was told where the data of a run are, and what it may use."""
     data = {name: value for name, value in cfg.data.items() if value is not None}
@@ -101,8 +113,11 @@ def frontier_of(words: Sequence[str]) -> "tuple[FrontierSettings, list[str]] | N
     return (frontier_settings(cfg), places_of(cfg)) if rerankers(cfg) else None
 
 
-def saved_settings(words: Sequence[str] = ()) -> "SavedSettings":
-    """Return factories of the settings that restore the model of a run, with overrides of `mmrec evaluate` such as `data.path=…`."""
+def saved_settings(words: Sequence[str], update: "Callable[[Path, Any, Any, Mapping[str, Any]], Path]") -> "SavedSettings":
+    """Return factories of the settings that restore the model of a run, with overrides of `mmrec evaluate` such as `data.path=…`.
+
+    `update` is what `Run.update` calls.
+    """
     from mmrec.experiment.run.scorers import SavedSettings
 
     def training(run_dir: Path) -> Any:
@@ -110,7 +125,7 @@ def saved_settings(words: Sequence[str] = ()) -> "SavedSettings":
 
         return saved_training(run_dir)
 
-    return SavedSettings(training, lambda run_dir: evaluate_settings_of([f"run={quoted(str(run_dir))}", *words]))
+    return SavedSettings(training, lambda run_dir: evaluate_settings_of([f"run={quoted(str(run_dir))}", *words]), update)
 
 
 def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

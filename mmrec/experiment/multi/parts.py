@@ -10,9 +10,10 @@ import polars as pl
 
 from mmrec.data.interactions.queries import PERSON, split_by_text
 from mmrec.data.interactions.split import Split
-from mmrec.experiment.evidence import Evidence, load_impression_evidence, load_query_evidence, make_split
+from mmrec.experiment.evidence import Evidence, make_split
 from mmrec.experiment.measures import largest_k
 from mmrec.experiment.models import Priors, fit_priors, spec_of
+from mmrec.experiment.multi.task_evidence import load_impression_evidence, load_query_evidence
 from mmrec.experiment.run_folder.files import checkpoint_folder, part_folder
 from mmrec.experiment.run_folder.models import load_model
 from mmrec.experiment.settings import EvidenceSettings, PartSettings, SplitData, TrainingSettings

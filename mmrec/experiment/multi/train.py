@@ -59,7 +59,8 @@ def train_parts(settings: TrainSettings, parts: Sequence[Part], splits: Mapping[
         if part is lead:
             _write_together(settings.run_dir, parts, settings.training(settings.seeds[0]))
         write_json(part.folder / "run.json", about)
-        write_report(part.folder, part.evidence.dataset)
+        if settings.report:
+            write_report(part.folder, part.evidence.dataset)
 
 
 def _train_one(settings: TrainSettings, training: TrainingSettings, parts: Sequence[Part]) -> Trained:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mmrec.experiment.run.explain import RunExplainer
     from mmrec.experiment.run.search import RunSearch
     from mmrec.explain.explanation import Explanation
+    from mmrec.types import Dataset
 
 _MAX_SCORES = 2**24
 """The maximal number of user-item pairs scored at once."""
@@ -275,6 +276,20 @@ class Run:
         asked = None if user is None else str(user)
         scores = self._search.score_texts(names.to_list(), asked) if image is None else self._search.score_picture(image)
         return self._best(names, scores, k).rename({USER_ID: QUERY})
+
+    def update(self, data: "Dataset | str | Path", out: str | Path, **settings: Any) -> "Run":
+        """Continue the run with new interactions, items, users and triples, and return the updated run.
+
+        Args:
+            data: a dataset, or a folder of one.
+            out: the folder of the updated run, which must not exist.
+            settings: as for `mmrec update`: `update="distill"`, `max_epochs=3`, `allow_older=True`, …
+
+        Raises:
+            ConfigError: a value is invalid, or `out` exists.
+            DataError: the new data do not fit those of the run, or a file of the run is damaged.
+        """
+        return Run(self._saved.update(self.folder, data, out, settings), self._saved)
 
     def _recommend_to_histories(
         self,

@@ -1,9 +1,9 @@
 """Open the scorer of a finished run from its vectors or fitted model, or restore its model from its data and checkpoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
@@ -25,6 +25,8 @@ class SavedSettings:
     """Return the training settings of the run's first seed; only the run folder is accessed."""
     evaluation: "Callable[[Path], EvaluateSettings]"
     """Return the settings that evaluate the run again, including its data."""
+    update: "Callable[[Path, Any, Any, Mapping[str, Any]], Path]"
+    """Update the run with new data, given where to and further settings, and return the folder of the updated run."""
 
 
 class RunScorers:

@@ -15,6 +15,7 @@ from mmrec.models.multimodal.fusion import DEFAULT_FUSION, DEFAULT_KG_ENCODER
 from mmrec.models.multimodal.item_evidence import MakesFusion, item_evidence, visible_without
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.backbones.item_table import ItemTable
+from mmrec.nn.table_rows import ITEMS, USERS
 from mmrec.types import DatasetSpec
 
 REGULARIZATION = ("modality", "feature", "vector", "length")
@@ -49,6 +50,8 @@ class ClickFusion(ClickRecommender):
     parts_taken = ("fusion", "backbone", "kg_encoder", "linear")
     seen_users: Bool[Tensor, " n_users"]
     seen_items: Bool[Tensor, " n_items"]
+
+    table_rows = {"users.weight": (USERS,), "of_users.weight": (USERS,), "of_items.weight": (ITEMS,)}  # noqa: RUF012
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from torch.distributed.tensor import DTensor
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.models.recommender import FrozenScorer, LookupRecommender, TrainScores
 from mmrec.models.scores import BatchVectors
+from mmrec.nn.table_rows import ITEMS, USERS
 from mmrec.types import DatasetSpec
 
 
@@ -28,6 +29,8 @@ class MatrixFactorizationRecommender(LookupRecommender):
             `torch.optim.SparseAdam`.
         item_bias: whether to add a bias per item, `u·i + b_i`, stored as a further number of the item's vector.
     """
+
+    table_rows = {"users.weight": (USERS,), "items.weight": (ITEMS,)}  # noqa: RUF012
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.item_features import standardize
 from mmrec.nn.look_up import rows_of
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
+from mmrec.nn.table_rows import ITEMS
 from mmrec.types import COLLABORATIVE, IMAGE, KG, TEXT, USER_TEXT, DatasetSpec
 
 _BIAS_SCALE = 0.15
@@ -102,6 +103,7 @@ class FusionRecommender(MixedRecommender):
     user_texts = OPTIONAL
     tuned_modalities = (TEXT, IMAGE)
     parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend")
+    table_rows = {"bias": (ITEMS,)}  # noqa: RUF012
     later_state = {"open": True, "mixture_of_new": 0.0, "sees_new_by_content": False}  # noqa: RUF012
     linear_users: Float[Tensor, "n_users rank"]
     linear_items: Float[Tensor, "n_items rank"]

@@ -12,6 +12,7 @@ from mmrec.models.recommender import FrozenScorer, GradientRecommender, TrainSco
 from mmrec.models.scores import BatchVectors
 from mmrec.nn.backbones.backbone import embedding_table
 from mmrec.nn.item_features import ItemFeatures
+from mmrec.nn.table_rows import ITEMS, USERS
 from mmrec.types import DatasetSpec
 
 
@@ -31,6 +32,8 @@ class VBPR(GradientRecommender):
     """
 
     ranks_new_items = True
+
+    table_rows = {"users.weight": (USERS,), "items.weight": (ITEMS,)}  # noqa: RUF012
 
     def __init__(
         self,

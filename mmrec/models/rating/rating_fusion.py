@@ -17,6 +17,7 @@ from mmrec.models.rating.predictor import RatingFactors, RatingRecommender, rate
 from mmrec.nn.backbones.backbone import Backbone, embedding_table
 from mmrec.nn.backbones.item_table import ItemTable
 from mmrec.nn.heads.rating import HEADS
+from mmrec.nn.table_rows import ITEMS, USERS
 from mmrec.types import DatasetSpec
 
 REGULARIZATION = ("modality", "feature", "vector", "length")
@@ -73,6 +74,11 @@ class RatingFusion(RatingRecommender):
     ratings: Float[Tensor, " n"]
     n_of_users: Float[Tensor, " n_users"]
     n_of_items: Float[Tensor, " n_items"]
+
+    table_rows = {  # noqa: RUF012
+        **dict.fromkeys(("users.weight", "raters.weight", "of_users.weight"), (USERS,)),
+        **dict.fromkeys(("rated.weight", "owned.weight", "of_items.weight"), (ITEMS,)),
+    }
 
     def __init__(
         self,

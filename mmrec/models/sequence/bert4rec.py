@@ -9,6 +9,7 @@ from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.models.collaborative.sasrec import SequenceRecommender, Windows, latest, read
 from mmrec.models.recommender import TrainScores
 from mmrec.nn.backbones.backbone import embedding_table
+from mmrec.nn.table_rows import ITEMS
 from mmrec.types import DatasetSpec
 
 _INIT_SCALE, _SHARE_OF_ENDS = 0.02, 0.1
@@ -37,6 +38,8 @@ class BERT4Rec(SequenceRecommender):
     Raises:
         LackingData: the interactions have no timestamps.
     """
+
+    table_rows = {"items.weight": (ITEMS, 1), "bias": (ITEMS,)}  # noqa: RUF012
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmrec.nn.backbones.backbone import embedding_table
+from mmrec.nn.table_rows import ITEMS
 
 _INIT_SCALE = 0.02
 
@@ -15,6 +16,8 @@ class CausalTransformer(nn.Module):
     Since padding follows all real positions, the causal mask hides it and no further mask is needed. Layers are pre-norm with a final norm.
     Dropout is applied to embeddings and sublayer outputs, but not to attention weights, which fused attention does not materialise.
     """
+
+    table_rows = {"items.weight": (ITEMS,)}  # noqa: RUF012
 
     def __init__(self, n_items: int, embedding_dim: int, n_layers: int, n_heads: int, dropout: float, max_length: int) -> None:
         super().__init__()

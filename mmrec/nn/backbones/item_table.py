@@ -4,11 +4,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmrec.nn.backbones.backbone import Backbone, embedding_table, set_table
+from mmrec.nn.table_rows import ITEMS
 from mmrec.types import DatasetSpec
 
 
 class ItemTable(Backbone):
     """One free vector per item, the output vectors of FISM (Kabbur et al. 2013, eq. 3)."""
+
+    table_rows = {"table.weight": (ITEMS,)}  # noqa: RUF012
 
     def __init__(self, spec: DatasetSpec, embedding_dim: int, init_scale: float = 0.1) -> None:
         super().__init__()

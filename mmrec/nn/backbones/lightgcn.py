@@ -5,6 +5,7 @@ from torch import Tensor
 
 from mmrec.nn.backbones.backbone import Backbone, embedding_table, set_table
 from mmrec.nn.propagation import Propagation, normalized_bipartite
+from mmrec.nn.table_rows import ITEMS, USERS
 from mmrec.types import DatasetSpec
 
 
@@ -13,6 +14,8 @@ class LightGCN(Backbone):
 
     Nodes without training interactions keep `E⁰/(L+1)`.
     """
+
+    table_rows = {"embedding.weight": (USERS, ITEMS)}  # noqa: RUF012
 
     def __init__(self, spec: DatasetSpec, embedding_dim: int, n_layers: int = 2, init_scale: float = 0.1) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mmrec.nn.encoders.entity_vectors import entity_table, literal_vectors, xavier
 from mmrec.nn.propagation import Propagation, csr_matrix
+from mmrec.nn.table_rows import ENTITIES, RELATIONS
 from mmrec.types import Graph
 
 
@@ -38,6 +39,7 @@ class CompGCNEncoder(nn.Module):
     receive messages in a direction; a second sparse product adds up the two rows of each entity.
     """
 
+    table_rows = {"entities": (ENTITIES,), "relations": (RELATIONS, RELATIONS, 1)}  # noqa: RUF012
     is_free: Float[Tensor, "n_entities 1"]
 
     def __init__(self, graph: Graph, embedding_dim: int, n_layers: int = 1, dropout: float = 0.1, pretrained: str | None = None) -> None:
@@ -91,6 +93,7 @@ class RGCNEncoder(nn.Module):
     sorted by relation, so that each W_r multiplies a dense block; a second sparse product adds up the blocks by entity.
     """
 
+    table_rows = {"entities": (ENTITIES,), "relation_embeddings": (RELATIONS,)}  # noqa: RUF012
     is_free: Float[Tensor, "n_entities 1"]
 
     def __init__(
@@ -124,6 +127,8 @@ class RGCNEncoder(nn.Module):
 
 class _RGCNLayer(nn.Module):
     """The matrices of one layer; its forward maps the means of every relation by the matrix of that relation."""
+
+    table_rows = {"coefficients": (RELATIONS, RELATIONS)}  # noqa: RUF012
 
     def __init__(self, dim: int, n_relations: int, n_bases: int) -> None:
         super().__init__()
