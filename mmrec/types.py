@@ -338,6 +338,10 @@ class DatasetSpec:
     queries: Queries | None = None
     """For models that answer search queries."""
     user_texts: UserTexts | None = None
+    user_table: pl.DataFrame | None = None
+    """The columns of the users, one row for each `user_idx`."""
+    item_table: pl.DataFrame | None = None
+    """The columns of the items, one row for each `item_idx`."""
 
 
 class Scorer(Protocol):

@@ -65,7 +65,12 @@ def check_reported(measured: Reevaluation, run_dir: Path) -> None:
 
 
 def open_trained(settings: EvaluateSettings) -> TrainedScorer:
-    """Restore the scorer of a run's first seed from its data and checkpoint.
+    """Restore the scorer of a run's first seed from its data and checkpoint. Raises DataError as `open_model` does."""
+    return open_model(settings).freeze()
+
+
+def open_model(settings: EvaluateSettings) -> Recommender:
+    """Restore the model of a run's first seed from its data and checkpoint.
 
     Raises:
         DataError: the data have changed, or a file of the run is invalid.
@@ -76,7 +81,7 @@ def open_trained(settings: EvaluateSettings) -> TrainedScorer:
         data_hash, seed = read_entry(record, recorded, ("data", "hash"), str), read_entry(record, recorded, ("seed",), int)
         read_split(run_dir, recorded)
     model, _ = _trained(settings, settings.training(seed), _same_evidence(settings, data_hash))
-    return model.freeze()
+    return model
 
 
 def open_items(settings: EvaluateSettings, modality: str | None = None) -> Evidence:

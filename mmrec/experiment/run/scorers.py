@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.files import SEARCH, read_vectors
 from mmrec.experiment.run_folder.find import convert_file_errors
+from mmrec.experiment.run_folder.interest_decay import read_interest_decay
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
 
 if TYPE_CHECKING:
     from mmrec.experiment.settings import EvaluateSettings, TrainingSettings
+    from mmrec.models.multimodal.fusion import FusionRecommender
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class RunScorers:
         self.run_dir, self.saved, self.n_users, self.n_items = run_dir, saved, n_users, n_items
         self._of_users: TrainedScorer | None = None
         self._of_histories: TrainedScorer | None = None
+        self._model: FusionRecommender | None = None
 
     def of_users(self) -> TrainedScorer:
         """Return the scorer of the users of the run, from its folder alone."""
@@ -70,6 +73,22 @@ class RunScorers:
                 )
             self._of_histories = scorer
         return self._of_histories
+
+    def at(self, at_s: int) -> TrainedScorer:
+        """Return the scorer of the users of the run at the time of a request, in seconds UTC.
+
+        The model is restored from the data of the run and its checkpoint.
+
+        Raises:
+            ConfigError: the scores of the model do not depend on the time.
+            DataError: the data of the run have changed.
+        """
+        read_interest_decay(self.run_dir)
+        if self._model is None:
+            from mmrec.experiment.evaluate import open_model  # imports lightning
+
+            self._model = cast("FusionRecommender", open_model(self.saved.evaluation(self.run_dir)))
+        return self._model.freeze_at(at_s)
 
     def _open(self) -> TrainedScorer:
         has_vectors = read_json(self.run_dir / "run.json").get("has_vectors", True)  # always true in earlier versions
