@@ -70,6 +70,8 @@ class TuneConfig:
     """Hyperparameter search for the trained model, and the encoders that are trained with it; see `mmrec.nn.adapters.tuning`."""
 
     minutes: float | None = None
+    fits: int | None = None
+    pruner: str = "none"
     space: Node = field(default_factory=dict)
     text: str = "none"
     image: str = "none"
@@ -121,6 +123,7 @@ class TrainConfig:
     backbone: Node = field(default_factory=dict)
     linear: Node = field(default_factory=dict)
     trend: Node = field(default_factory=dict)
+    time: Node = field(default_factory=dict)
     fusion: Node = field(default_factory=dict)
     loss: Node = field(default_factory=dict)
     baselines: Node = field(default_factory=dict)
@@ -278,6 +281,7 @@ class RecommendConfig:
     run: str = MISSING
     user: str = MISSING
     k: int = MISSING
+    at: str | None = None
     rerank: Node = field(default_factory=dict)
     trusted_packages: list[str] = field(default_factory=list)
     data: Node = field(default_factory=dict)

@@ -344,6 +344,10 @@ class DatasetSpec:
     user_texts: UserTexts | None = None
     tasks: Mapping[str, "DatasetSpec"] = field(default_factory=dict)
     """By name, the specifications of several tasks that one model learns, whose items are the same."""
+    user_table: pl.DataFrame | None = None
+    """The columns of the users, one row for each `user_idx`."""
+    item_table: pl.DataFrame | None = None
+    """The columns of the items, one row for each `item_idx`."""
 
 
 class Scorer(Protocol):

@@ -17,6 +17,7 @@ HELP = """mmrec {version}: recommendation from interactions, text, pictures and 
   mmrec train -m "ablation=[],[no_text]"        one run per ablation
   mmrec train resume=runs/…                     resume an interrupted run, with bitwise identical results
   mmrec update run=runs/a data.path=new_week/ out=runs/b   continue a run with new interactions, items, users and triples
+  mmrec tune budget_minutes=30 data=…           search settings of the model on the validation part, then train with the best; resume=runs/…
   mmrec evaluate run=runs/…                     recompute the test metrics of a run from its checkpoints
   mmrec evaluate run=runs/… predictions=x.csv   evaluate another system's recommendations by the protocol of a run
   mmrec compare runs/a runs/b …                 paired tests against the first run, as text and as an HTML page
@@ -78,6 +79,7 @@ def _run(arguments: list[str]) -> None:
 VERBS = {
     "train": ("mmrec.cli.train", "train", "train"),
     "update": ("mmrec.cli.training.update", "update", "update"),
+    "tune": ("mmrec.cli.train", "train", "train"),
     "evaluate": ("mmrec.cli.evaluate", "evaluate", "evaluate"),
     "leaderboard": ("mmrec.cli.leaderboard", "leaderboard", "leaderboard"),
     "recommend": ("mmrec.cli.recommend", "recommend", "recommend"),

@@ -10,6 +10,7 @@ from mmrec.config.build import target
 from mmrec.config.check import check
 from mmrec.config.values import flat, plain
 from mmrec.errors import ConfigError, nearest
+from mmrec.experiment.tuning.pruning import check_pruner
 from mmrec.experiment.tuning.space import ends, read_space
 from mmrec.extras import needs
 from mmrec.models.recommender import ClosedFormRecommender
@@ -20,9 +21,10 @@ _NODES = ("model", "fusion", "backbone", "kg_encoder", "loss", "task", "optimize
 
 
 def searched_space(cfg: DictConfig) -> dict[str, list[Any]]:
-    """The search space by dotted key, empty if `tune.minutes` is null. Raises ConfigError if it is invalid."""
-    if cfg.tune.minutes is None:
+    """The search space by dotted key, empty if `tune.minutes` and `tune.fits` are null. Raises ConfigError if it is invalid."""
+    if cfg.tune.minutes is None and cfg.tune.get("fits") is None:
         return {}
+    check_pruner(cfg.tune.get("pruner", "none"))
     kind = target(cfg, "model")
     if isinstance(kind, type) and issubclass(kind, ClosedFormRecommender):
         raise ConfigError(f"tune.minutes: {kind.__qualname__} is fitted in closed form, at the best setting of model.space; leave it null")

@@ -60,8 +60,11 @@ from mmrec.terminal import is_terminal
 from mmrec.types import COLLABORATIVE, LABEL, USER_TEXT
 
 _log = logging.getLogger(__name__)
-_PARTS, _PRIORS = ("fusion", "backbone", "kg_encoder"), ("linear", "trend")  # parts are created in this order, with random initialisation
-_SEEDED = ("data_module.seed", "task.seed", "linear.seed", "model.seed")
+_PARTS, _PRIORS = (
+    ("fusion", "backbone", "kg_encoder"),
+    ("linear", "trend", "time"),
+)  # parts are created in this order, with random initialisation
+_SEEDED = ("data_module.seed", "task.seed", "linear.seed", "time.seed", "model.seed")
 
 
 def train_settings(cfg: DictConfig, overrides: Sequence[str] | None = None) -> TrainSettings:
@@ -109,6 +112,8 @@ def _model_search(cfg: DictConfig, is_saved: bool) -> ModelSearch | None:
         start={key: OmegaConf.select(cfg, key) for key in space},
         training=lambda seed, values: training_settings(with_values(cfg, values), seed, is_saved),
         config=lambda values: _kept_text(with_values(cfg, values)),
+        fits=cfg.tune.get("fits"),
+        pruner=cfg.tune.get("pruner", "none"),
     )
 
 
@@ -247,7 +252,7 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
         kind=kind,
         make=_called(settings, "model"),
         parts={name: partial(build, cfg, name) for name in _PARTS},
-        priors={name: _called(cfg, name) for name in _PRIORS if cfg[name]},
+        priors={name: _called(cfg, name) for name in _PRIORS if cfg.get(name)},
         uses_interactions=cfg.evidence.get(COLLABORATIVE, True),
         encoders=encoder_settings(cfg, kind),
         auxiliary=Auxiliary(**plain(cfg).get("auxiliary", {})),

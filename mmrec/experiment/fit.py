@@ -109,7 +109,8 @@ def make_trainer(settings: TrainingSettings, folder: Path) -> Trainer:
 def _shown(settings: TrainingSettings, metric: str) -> list[Callback]:
     """The callback that reports epochs, or, for a trial, the one that limits its time."""
     if settings.trial_seconds is not None:
-        return [Timer(timedelta(seconds=settings.trial_seconds), interval="epoch", verbose=False)]
+        timer = Timer(timedelta(seconds=settings.trial_seconds), interval="epoch", verbose=False)
+        return [timer] if settings.prune is None else [timer, _Pruning(metric, settings.prune)]
     return [RichProgressBar() if settings.progress_bar else _EpochLines(metric)]
 
 
@@ -208,6 +209,18 @@ class _EpochLines(Checkpoint):
             _log.info(
                 f"epoch {trainer.current_epoch}: loss {values['train/loss']:.4f}, {self.metric} {values.get(self.metric, float('nan')):.4f}"
             )
+
+
+class _Pruning(Checkpoint):
+    """Ends the training after an epoch if a rule says so. Lightning calls a Checkpoint after the task has logged."""
+
+    def __init__(self, metric: str, prune: Callable[[float], bool]) -> None:
+        self.metric, self.prune = metric, prune
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        value = trainer.callback_metrics.get(self.metric)
+        if value is not None and self.prune(float(value)):
+            trainer.should_stop = True
 
 
 def _version(settings: TrainingSettings) -> str:

@@ -1,4 +1,4 @@
-"""Hyperparameter search for a trained model on the validation part within a time limit. No test row is read."""
+"""Hyperparameter search for a trained model on the validation part within a budget. No test row is read."""
 
 import json
 import logging
@@ -17,6 +17,7 @@ from mmrec.experiment.measures import largest_k
 from mmrec.experiment.models import Priors, fit_priors, make_data_module, make_model, make_spec
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.experiment.settings import ModelSearch, TrainingSettings, TrainSettings
+from mmrec.experiment.tuning.pruning import is_hopeless
 from mmrec.experiment.tuning.search import Setting, draw_settings, edge_side
 from mmrec.experiment.tuning.space import Search, n_settings, read_space
 from mmrec.files.storage import write_json, write_text
@@ -26,8 +27,9 @@ from mmrec.types import DatasetSpec
 
 _log = logging.getLogger(__name__)
 TRIALS = "trials.json"
+_UNLIMITED_S = 1e8
 _N_TRIALS = 10
-"""Of these, half are random and half are chosen by the estimator; only the time limit ends the search."""
+"""Of these, half are random and half are chosen by the estimator; only the budget ends the search."""
 
 
 def search_settings(settings: TrainSettings, evidence: Evidence) -> TrainSettings:
@@ -96,7 +98,9 @@ class _Trials:
         return self._before + time.perf_counter() - self._begun
 
     def _is_done(self) -> bool:
-        return self._seconds() >= 60 * self.search.minutes or len(self.kept) >= n_settings(self.space)
+        minutes, fits = self.search.minutes, self.search.fits
+        is_over = minutes is not None and self._seconds() >= 60 * minutes
+        return is_over or len(self.kept) >= min(n_settings(self.space), math.inf if fits is None else fits)
 
     def _value(self, trial: Mapping[str, Any]) -> float:
         return -self.sign * math.inf if trial["value"] is None else float(trial["value"])
@@ -106,10 +110,10 @@ class _Trials:
         for trial in self.kept:
             if trial["setting"] == setting:
                 return self._value(trial)
-        found: dict[str, Any] = {"setting": setting, "value": None}
+        found: dict[str, Any] = {"setting": setting, "value": None, "epochs": []}
         start = time.perf_counter()
         try:
-            found["value"] = self._train(self.search.training(self.seed, setting))
+            found["value"] = self._train(self.search.training(self.seed, setting), found)
         except MmrecError as error:  # does not include Terminated
             found["refused"] = str(error)
         self.kept.append(found | {"seconds": time.perf_counter() - start})
@@ -117,24 +121,37 @@ class _Trials:
         self._tell(self.kept[-1])
         return self._value(found)
 
-    def _train(self, training: TrainingSettings) -> float | None:
+    def _train(self, training: TrainingSettings, found: dict[str, Any]) -> float | None:
+        """The best validation metric of a training; `found` gets those of all epochs, and whether the training was stopped early."""
         if self._fitted is None:
             data = make_data_module(self.first, self.evidence, self.run_dir / "split")
             data.setup("fit")
             spec = make_spec(self.evidence, data)
             self._fitted = spec, fit_priors(self.first.model, spec, data.valid_set(), largest_k(self.first.measures))
         spec, priors = self._fitted
-        left = max(1.0, 60 * self.search.minutes - self._seconds())
-        trial = replace(training, loggers=lambda version: [], progress_bar=False, resume=None, every_n_steps=None, trial_seconds=left)
+        left = _UNLIMITED_S if self.search.minutes is None else max(1.0, 60 * self.search.minutes - self._seconds())
+        others = [one["epochs"] for one in self.kept if one.get("epochs")]
+
+        def prune(value: float) -> bool:
+            found["epochs"].append(value)
+            found["pruned"] = is_hopeless(self.search.pruner, found["epochs"], others, self.sign)
+            return bool(found["pruned"])
+
+        limits: dict[str, Any] = {"trial_seconds": left, "prune": prune}
+        trial = replace(training, loggers=lambda version: [], progress_bar=False, resume=None, every_n_steps=None, **limits)
         data = make_data_module(trial, self.evidence, self.run_dir / "split")
         fit(trial, trial.task(make_model(trial.model, spec, priors, trial.seed)), data, self._folder)
         best = read_best(self._folder)
         return None if best is None else float(best["value"])
 
+    def _spent(self) -> str:
+        return f"{self._seconds() / 60:.1f} of {self.search.minutes:g} minutes"
+
     def _tell(self, last: Mapping[str, Any]) -> None:
         """Log the last trial and the best value so far on one line."""
         values = describe_choices({key.rpartition(".")[2]: value for key, value in last["setting"].items()})
         reached = f"left out, {last['refused']}" if "refused" in last else f"{self.metric} {self._value(last):.4f}"
+        reached += f", stopped after {len(last['epochs'])} epochs" if last.get("pruned") else ""
         best = max(self.sign * self._value(one) for one in self.kept) * self.sign
-        spent = f"{self._seconds() / 60:.1f} of {self.search.minutes:g} minutes"
+        spent = f"{self._seconds() / 60:.1f} minutes" if self.search.minutes is None else self._spent()
         _log.info(f"trial {len(self.kept)}: {reached} with {values}; best so far {best:.4f}; {spent}")

@@ -17,9 +17,11 @@ from mmrec.experiment.tuning.lift import holds_out_new_items
 from mmrec.kg.literals import standardize
 from mmrec.models.auxiliary import add_auxiliary
 from mmrec.models.fold_in import occurring
+from mmrec.models.multimodal.fusion import FusionRecommender
 from mmrec.models.priors.grid import describe_choices
 from mmrec.models.priors.held_out import fit_with_holdout
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.models.time.interest_decay import InterestDecay
 from mmrec.nn.encoders.pretrained import TrainableEncoder
 from mmrec.types import DatasetSpec, Interactions
 
@@ -41,12 +43,16 @@ def spec_of(evidence: Evidence, train: Interactions) -> DatasetSpec:
     index = evidence.index
     graph = evidence.graph and standardize(evidence.graph, occurring(train.item_idx, index.n_items))
     queries = None if evidence.queries is None else evidence.queries.of_part(train)
-    users = None if evidence.user_texts is None else evidence.user_texts.make(train)
-    return DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words, queries, users)
+    texts = None if evidence.user_texts is None else evidence.user_texts.make(train)
+    users = None if evidence.dataset.users is None else index.align_users(evidence.dataset.users)
+    items = index.align(evidence.dataset.items)
+    return DatasetSpec(
+        index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words, queries, texts, users, items
+    )
 
 
 class Priors(dict[str, Any]):
-    """The fitted `linear` and `trend`, which initialise a model and are added to its scores.
+    """The fitted `linear` and `trend`, which initialise a model and are added to its scores, and `time`, which weights histories.
 
     None if not configured, if the model does not take them, or if it may not use interactions. `chosen` has the choices made by validation.
     """
@@ -57,16 +63,17 @@ class Priors(dict[str, Any]):
 def fit_priors(settings: ModelSettings, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Priors:
     """Fit the priors in closed form, with hyperparameters chosen on the validation part at cutoff `k`, and log the choices."""
     wanted = {name: make for name, make in settings.priors.items() if name in settings.kind.parts_taken and settings.uses_interactions}
-    start, priors = time.perf_counter(), Priors(linear=None, trend=None)
+    start, priors = time.perf_counter(), Priors(linear=None, trend=None, time=None)
     priors.chosen = {}
     find = fit_with_holdout if holds_out_new_items(spec, valid, share=0.5) else _fit_prior
     for name, make in wanted.items():
         prior = name_key_in_errors(name, make)
-        fit = _fit_prior if isinstance(prior, ClosedFormRecommender) else find
+        fit = _fit_prior if isinstance(prior, ClosedFormRecommender | InterestDecay) else find
         priors[name] = name_key_in_errors(name, lambda: fit(prior, spec, valid, k))  # noqa: B023
         if chosen := getattr(prior, "chosen", None):
             priors.chosen[name] = chosen
-            _log.info(f"{name}: {describe_choices(chosen)}")
+            for line in prior.describe() if isinstance(prior, InterestDecay) else [describe_choices(chosen)]:
+                _log.info(f"{name}: {line}")
     if wanted:
         _log.info(f"{' and '.join(wanted)}: fitted in {time.perf_counter() - start:.0f} s")
     return priors
@@ -93,9 +100,10 @@ def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any
         parts["encoders"] = {
             name: one.encoder.network() for name, one in spec.item_inputs.items() if isinstance(one.encoder, TrainableEncoder)
         }
-    model = name_key_in_errors(
-        "model", lambda: settings.make(spec=spec, **{name: part for name, part in (parts | priors).items() if name in takes})
-    )
+    taken = {name: part for name, part in (parts | priors).items() if name in takes and name != "time"}
+    model = name_key_in_errors("model", lambda: settings.make(spec=spec, **taken))
+    if isinstance(model, FusionRecommender) and priors.get("time") is not None:
+        model.weigh_history(spec, priors["time"])
     if settings.encoders is not None:
         add_encoders(model, settings.encoders, spec)
     add_auxiliary(model, settings.auxiliary, spec.graph)

@@ -254,13 +254,15 @@ class TrainingSettings:
     """The run folder whose newest valid checkpoint is the start."""
     trial_seconds: float | None = None
     """For trials of a search: the time after which training ends with the current epoch; its epochs are not reported."""
+    prune: Callable[[float], bool] | None = None
+    """For trials of a search: called with the validation metric after each epoch; returns whether to end the training."""
 
 
 @dataclass(frozen=True)
 class ModelSearch:
     """The hyperparameter search of a trained model."""
 
-    minutes: float
+    minutes: float | None
     space: Mapping[str, list[Any]]
     """By dotted key of the configuration: choices, or a range (`mmrec.experiment.tuning.space`)."""
     start: Mapping[str, Any]
@@ -269,6 +271,10 @@ class ModelSearch:
     """Returns the settings of a training, given a seed and values of these keys."""
     config: Callable[[Mapping[str, Any]], str]
     """Returns the content of config.yaml, given values of these keys."""
+    fits: int | None = None
+    """The maximal number of settings to train."""
+    pruner: str = "none"
+    """The rule that stops trials early, see `mmrec.experiment.tuning.pruning`."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from mmrec.experiment.multi.train import train_parts
 from mmrec.experiment.run_folder.changes import record_changes
 from mmrec.experiment.run_folder.files import checkpoint_folder
 from mmrec.experiment.run_folder.find import is_finished
+from mmrec.experiment.run_folder.interest_decay import write_interest_decay
 from mmrec.experiment.run_folder.lock import lock_run
 from mmrec.experiment.run_folder.models import write_fitted
 from mmrec.experiment.run_folder.origin import remember_run
@@ -90,6 +91,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     data.setup("test")
     has_vectors = write_model(run_dir, evidence, first)
     write_search(run_dir, evidence, first)
+    write_interest_decay(run_dir, evidence, first)
     write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, settings.evidence.item_column, settings.evidence.graph.separator
     groups, lower = make_item_groups(data.train, *grouping), training.measures.lower_is_better

@@ -31,6 +31,10 @@ class TrainScores(NamedTuple):
     """The scores of each user's negatives."""
     extra: Float[Tensor, ""]
     """The weighted sum of additional losses: regularization, self-supervision, link prediction."""
+    row: Int64[Tensor, " n"] | None = None
+    """The row of `negative` for each positive; None: that of its user."""
+    user: Int64[Tensor, " users"] | None = None
+    """The position in the batch of the user of each row of `negative`; None: one row for each user."""
 
 
 class TrainedScorer(ABC):

@@ -110,8 +110,9 @@ class RankingTask(Task):
         if not isinstance(self.model, GradientRecommender):
             raise TypeError(f"model: expected one that learns by gradient, found {type(self.model).__name__}")
         scores = self.model.score_batch(batch, generator)
-        row = batch.row[: len(scores.positive)]  # empty if the model learns without negatives
-        return self.loss(scores.positive, row, scores.negative, batch.valid) + scores.extra
+        row = batch.row[: len(scores.positive)] if scores.row is None else scores.row  # empty if the model learns without negatives
+        valid = batch.valid if scores.user is None else batch.valid[scores.user]
+        return self.loss(scores.positive, row, scores.negative, valid) + scores.extra
 
     def validate(self, rows: EvaluationSet) -> Validated:
         rows = rows.subsampled(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))

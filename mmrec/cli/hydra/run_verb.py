@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from mmrec.cli.hydra.budget import expand_budget
 from mmrec.cli.hydra.search_words import expand_query
 from mmrec.cli.hydra.shorthand import expand_shorthand
 from mmrec.cli.hydra.sweep import add_run, finish_sweep, run_member, start_sweep
@@ -34,6 +35,8 @@ def run_verb(name: str, verb: Verb, words: list[str]) -> None:
     """Run a subcommand with its arguments. Raises the exceptions of its function and of Hydra."""
     if name == "search":
         words = expand_query(words)
+    if name == "tune":
+        words = expand_budget(words)
     words = prepare_overrides(expand_shorthand(name, words) if name.startswith("data ") else words)
     # Argparse requires -m before or after all overrides.
     sys.argv = [f"mmrec {name}", *sorted(words, key=lambda word: word not in ("-m", "--multirun"))]
@@ -42,7 +45,7 @@ def run_verb(name: str, verb: Verb, words: list[str]) -> None:
     start_sweep()
     check_config_dirs(words, verb.config_name)
     of_run: list[str] = []
-    if name == "train":
+    if verb.config_name == "train":
         sys.argv[1:], of_run = split_resume_overrides(sys.argv[1:])
     hydra.main(version_base="1.3", config_path="pkg://mmrec.conf", config_name=verb.config_name)(_called(verb, of_run))()
     finish_sweep()

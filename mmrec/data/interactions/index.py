@@ -84,6 +84,13 @@ class Index:
             tensors[EVENT] = _tensor(codes, pl.Int64, -1)
         return Interactions(self.user_idx(frame[USER_ID]), self.item_idx(frame[ITEM_ID]), events=self.events, **tensors)
 
+    def align_users(self, users: pl.DataFrame) -> pl.DataFrame:
+        """Reorder `users` by `user_idx`; users without a row have nulls. Raises DataError if a user has several rows."""
+        aligned = self.user_ids.to_frame().join(users, on=USER_ID, how="left", maintain_order="left")
+        if len(aligned) != self.n_users:
+            raise DataError(f"expected at most one row for each of {self.n_users:,} users, some have more")
+        return aligned
+
     def align(self, items: pl.DataFrame) -> pl.DataFrame:
         """Reorder `items` by `item_idx`. Raises DataError if an item has no row, or several."""
         aligned = self.item_ids.to_frame().join(items, on=ITEM_ID, how="left", maintain_order="left")

@@ -15,6 +15,7 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
 from mmrec.experiment.run.item_content import RunContent
 from mmrec.experiment.run.metrics import metrics_table
+from mmrec.experiment.run.request_time import At, seconds_of
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
 from mmrec.experiment.run.tables import Ids, as_ids, empty_table, masked, positions_of
@@ -26,7 +27,7 @@ from mmrec.models.recommender import TrainedScorer
 from mmrec.nn.heads.click import click_head_from
 from mmrec.nn.heads.rating import head_from
 from mmrec.rerank.chain import Reranking, rerank_scores, rows_of_users
-from mmrec.types import ITEM_ID, QUERY, USER_ID
+from mmrec.types import ITEM_ID, QUERY, TIMESTAMP, USER_ID
 
 if TYPE_CHECKING:
     from mmrec.experiment.run.explain import RunExplainer
@@ -94,6 +95,7 @@ class Run:
         candidates: Ids | None = None,
         histories: Sequence[Sequence[str]] | None = None,
         rerank: Reranking | None = None,
+        at: At | None = None,
     ) -> pl.DataFrame:
         """Recommend the top-k items for users.
 
@@ -106,22 +108,29 @@ class Run:
                 `"1"`, …
             rerank: a method of `mmrec.rerank` that chooses among the best items, such as `mmrec.rerank.DPP(trade_off=0.3)`, or several
                 of which each takes the list of the one before. The history of a user is that of the training part, or the given one.
+            at: the time of the request, such as `"2001-03-01"`, for a run with `time=decay`: interests have their weights at that time, and
+                interactions of the training part after it are left out. None: the end of the training part. Restores the model.
 
         Returns:
             A table `user_id, rank, item_id, score`, best first; ties are in the order of the run's items. Scores are those of the model.
 
         Raises:
             DataError: a user or item is not in the run.
-            ConfigError: `k` is below 1, the model cannot score `histories`, or the items lack what `rerank` needs.
+            ConfigError: `k` is below 1, the model cannot score `histories`, the items lack what `rerank` needs, or `at` is not a date or
+                the scores do not depend on it.
         """
         if k < 1:
             raise ConfigError(f"k: expected at least 1, found {k}")
         inside = None if candidates is None else self._mask(self._item_idx(candidates, "candidates"))
         if histories is not None:
+            if at is not None:
+                raise ConfigError("at: histories have no times, so they are those of now; leave it out")
             return self._recommend_to_histories(histories, user_ids, k, exclude_seen, inside, rerank)
         names = self.users[USER_ID] if user_ids is None else as_ids(user_ids)
-        seen = self._seen if exclude_seen else None  # before the users are looked up, since it says which table of the run is damaged
-        user_idx, scorer = self._user_idx(names), self.scorers.of_users()
+        at_s = None if at is None else seconds_of(at)
+        # before the users are looked up, since it says which table of the run is damaged
+        seen = (self._seen if at_s is None else self.interactions(*PARTS, until=at_s)) if exclude_seen else None
+        user_idx, scorer = self._user_idx(names), self.scorers.of_users() if at_s is None else self.scorers.at(at_s)
         tables = []
         for rows in self._batches(len(names)):
             scores = scorer.score_users(user_idx[rows])
@@ -129,6 +138,25 @@ class Run:
             history = rows_of_users(self.train, user_idx[rows]) if rerank else None
             tables.append(self._best(names[rows.tolist()], scores, k, rerank, history))
         return pl.concat(tables)
+
+    def interests(self, user_id: str | int, at: Sequence[At] | None = None) -> pl.DataFrame:
+        """Compute how much each past item counts in a user's interests over time, in a run with `time=decay` or `time=long_short`.
+
+        Args:
+            user_id: a user with training interactions.
+            at: the times; None: 24 evenly spaced times from the user's first interaction to the end of the training part.
+
+        Returns:
+            A table `at, item_id, age_days, weight`, oldest item first, where the weights at each time have the sum 1. Items after that time
+            are left out.
+
+        Raises:
+            ConfigError: the run was trained with `time=none`, or a time is not a date.
+            DataError: the user has no training interactions.
+        """
+        from mmrec.experiment.run.interests import interests_of
+
+        return interests_of(self.folder, str(user_id), at)
 
     def similar(self, item_ids: Ids, k: int = 10) -> pl.DataFrame:
         """Find the items that are most similar to some items according to the model.
@@ -386,10 +414,11 @@ class Run:
     def _seen(self) -> InteractionMatrix:
         return self.interactions(*PARTS)
 
-    def interactions(self, *parts: str) -> InteractionMatrix:
-        """The interactions of some parts of the split: `train`, `valid`, `test`."""
-        tables = [read_table(self.folder / "split" / f"{part}.parquet", USER_ID, ITEM_ID).select(USER_ID, ITEM_ID) for part in parts]
-        rows = pl.concat(tables)
+    def interactions(self, *parts: str, until: int | None = None) -> InteractionMatrix:
+        """The interactions of some parts of the split, `train`, `valid`, `test`, optionally only those until a time in seconds UTC."""
+        names = (USER_ID, ITEM_ID) if until is None else (USER_ID, ITEM_ID, TIMESTAMP)
+        rows = pl.concat([read_table(self.folder / "split" / f"{part}.parquet", *names).select(names) for part in parts])
+        rows = rows if until is None else rows.filter(pl.col(TIMESTAMP) <= until)
         users = positions_of(rows[USER_ID], self.users[USER_ID], f"{self.folder / 'split'} has other users than users.parquet")
         items = positions_of(rows[ITEM_ID], self.items[ITEM_ID], f"{self.folder / 'split'} has other items than items.parquet")
         return InteractionMatrix.from_pairs(users, items, len(self.users), len(self.items))

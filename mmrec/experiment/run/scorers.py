@@ -3,18 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.files import SEARCH, read_vectors
 from mmrec.experiment.run_folder.find import convert_file_errors
+from mmrec.experiment.run_folder.interest_decay import read_interest_decay
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
 
 if TYPE_CHECKING:
     from mmrec.experiment.evaluate import Restored
     from mmrec.experiment.settings import EvaluateSettings, TrainingSettings
+    from mmrec.models.multimodal.fusion import FusionRecommender
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,18 @@ class RunScorers:
 
             self._restored = restore(self.saved.evaluation(self.run_dir))
         return self._restored
+
+    def at(self, at_s: int) -> TrainedScorer:
+        """Return the scorer of the users of the run at the time of a request, in seconds UTC.
+
+        The model is restored from the data of the run and its checkpoint.
+
+        Raises:
+            ConfigError: the scores of the model do not depend on the time.
+            DataError: the data of the run have changed.
+        """
+        read_interest_decay(self.run_dir)
+        return cast("FusionRecommender", self.restored().model).freeze_at(at_s)
 
     def _open(self) -> TrainedScorer:
         has_vectors = read_json(self.run_dir / "run.json").get("has_vectors", True)  # always true in earlier versions

@@ -12,14 +12,18 @@ from torch import Tensor, nn
 
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
-from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.errors import ConfigError
 from mmrec.models.fold_in import FoldInByRegression, mean_for_new, sums_of_items
+from mmrec.models.multimodal.decayed_history import DecayedHistory
 from mmrec.models.multimodal.history_scores import score_with_history as score_with_history
+from mmrec.models.multimodal.item_bias import scaled_log_popularity
 from mmrec.models.multimodal.linear_part import join_predicted
+from mmrec.models.multimodal.user_history import EqualHistory, UserHistory, known_users
 from mmrec.models.multimodal.user_part import UserPart
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.priors.new_items import Predicted
 from mmrec.models.recommender import OPTIONAL, Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
+from mmrec.models.time.interest_decay import Decay
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -28,12 +32,9 @@ from mmrec.nn.fusion.attention import AttentionFusion
 from mmrec.nn.fusion.fusion import Fusion
 from mmrec.nn.item_features import standardize
 from mmrec.nn.look_up import rows_of
-from mmrec.nn.propagation import CsrBuffer, csr_matrix
 from mmrec.nn.table_rows import ITEMS
 from mmrec.types import COLLABORATIVE, IMAGE, KG, TEXT, USER_TEXT, DatasetSpec
 
-_BIAS_SCALE = 0.15
-"""The scale of the logarithm of popularity: with it, the softmax of item biases at the temperature of conf/loss/ is the popularity."""
 DROPOUT = ("modality", "feature", "history", "collaborative")
 """What is hidden in training: fractions of tokens, of the numbers of frozen features, and of a user's history; and the fraction of steps
 in which all collaborative tokens are hidden (None: chosen by the fraction of new items)."""
@@ -102,7 +103,7 @@ class FusionRecommender(MixedRecommender):
     ranks_new_items = True
     user_texts = OPTIONAL
     tuned_modalities = (TEXT, IMAGE)
-    parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend")
+    parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend", "time")
     table_rows = {"bias": (ITEMS,)}  # noqa: RUF012
     later_state = {"open": True, "mixture_of_new": 0.0, "sees_new_by_content": False}  # noqa: RUF012
     linear_users: Float[Tensor, "n_users rank"]
@@ -149,8 +150,8 @@ class FusionRecommender(MixedRecommender):
         )
         self.user_part = None if spec.user_texts is None else UserPart(spec, spec.user_texts, embedding_dim, feature)
         self.user_modalities = () if spec.user_texts is None else (USER_TEXT,)
-        self.history = CsrBuffer(_history(spec))
-        self.bias = nn.Parameter(_popularity(spec)) if backbone else None
+        self.history: UserHistory = EqualHistory(spec)
+        self.bias = nn.Parameter(scaled_log_popularity(spec)) if backbone else None
         self.content_bias = nn.Linear(embedding_dim, 1, bias=False)
         nn.init.zeros_(self.content_bias.weight)
         none = torch.zeros(spec.n_items, 0)
@@ -172,6 +173,23 @@ class FusionRecommender(MixedRecommender):
     def tune_encoders(self, encoders: Mapping[str, TunedEncoder]) -> None:
         """Use the vectors of these encoders, trained with the model, instead of the frozen features of their modalities."""
         self.encoders = nn.ModuleDict(encoders)
+
+    def weigh_history(self, spec: DatasetSpec, decay: Decay) -> None:
+        """Weight the items of histories by age, instead of equally."""
+        self.history = DecayedHistory(spec, decay)
+
+    def freeze_at(self, at_s: int) -> FrozenScorer:
+        """As `freeze`, for requests at a time in seconds UTC: later interactions are left out, ages are relative to it.
+
+        Raises ConfigError if histories have no ages.
+        """
+        if not isinstance(self.history, DecayedHistory):
+            raise ConfigError("at: the model was trained with time=none, so its scores do not depend on the time; train with time=decay")
+        before, self.history.at_s = self.history.at_s, at_s
+        try:
+            return self.freeze()
+        finally:
+            self.history.at_s = before
 
     def _register_evidence(self, spec: DatasetSpec) -> tuple[str, ...]:
         """Register features, entities and presence as buffers outside of checkpoints, and return the names of the tokens in order."""
@@ -256,11 +274,11 @@ class FusionRecommender(MixedRecommender):
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         visible, trained = self.draw_visible(generator), self._train_encoders(batch, generator)
         encoded = self.encode(visible, batch.distinct, trained)
-        positive, negative = score_with_history(encoded.items, encoded.bias.float(), batch.renumbered(), self.history_dropout)
+        positive, negative, row, user = self.history.score(encoded.items, encoded.bias.float(), batch, self.history_dropout)
         if self.user_part is not None:
             of_positive, of_negative = self.user_part.scores(batch, encoded.items, trained.get(USER_TEXT))
-            positive, negative = positive + of_positive, negative + of_negative
-        return TrainScores(positive, negative, positive.new_zeros(()))
+            positive, negative = positive + of_positive, negative + (of_negative if user is None else of_negative[user])
+        return TrainScores(positive, negative, positive.new_zeros(()), row, user)
 
     @property
     def weights(self) -> Weights:
@@ -300,7 +318,7 @@ class FusionRecommender(MixedRecommender):
         is_open = self.open if closed is None else self._open_without(closed)
         visible = is_open & torch.tensor([name not in hidden for name in self.modalities], device=self.present.device)
         views = self._views(visible, None if USER_TEXT in hidden else self._told())
-        kept = float(COLLABORATIVE not in hidden)
+        kept, owned = float(COLLABORATIVE not in hidden), self.history.owned()
         linear = join_predicted(self.linear_items, self._predicted(hidden), self.known_items)
 
         def fold_in(histories: Histories) -> tuple[Tensor, Tensor]:
@@ -311,10 +329,10 @@ class FusionRecommender(MixedRecommender):
         return Parts(
             torch.cat([view.users for view in views], dim=1),
             torch.cat([view.items for view in views], dim=1),
-            linear.users(self.linear_users),
+            linear.users(self.linear_users if owned is None else sums_of_items(owned, self.linear_of_items)),
             linear.items * kept,
             self.trend * kept,
-            self.known_users,
+            known_users(self.history, self.known_users),
             self.known_items,
             torch.stack([view.attention for view in views]).sum(dim=0),
             fold_in,
@@ -343,14 +361,14 @@ class FusionRecommender(MixedRecommender):
         encoded = self.encode(visible.expand_as(self.present))
         vectors = encoded.items.float()
         with torch.autocast(vectors.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
-            liked = F.normalize(self.history.matrix @ vectors, dim=1)
-        liked = mean_for_new(liked, self.known_users)
-        items, average = torch.cat([F.normalize(vectors, dim=1), encoded.bias.float()[:, None]], dim=1), liked[self.known_users].mean(dim=0)
+            liked = self.history.users(vectors)
+        known = known_users(self.history, self.known_users)
+        liked = mean_for_new(liked, known)
+        items, average = torch.cat([F.normalize(vectors, dim=1), encoded.bias.float()[:, None]], dim=1), liked[known].mean(dim=0)
         predict = None if told is None else FoldInByRegression(told, vectors, self.train_interactions)
 
         def fold_in(histories: Histories) -> Tensor:
-            owned = histories.matrix(len(self.known_items))
-            theirs = torch.where(owned.degree[:, None] > 0, F.normalize(sums_of_items(owned, vectors), dim=1), average)
+            theirs = torch.where(histories.n_events[:, None] > 0, self.history.of(histories, vectors), average)
             return _to_score(theirs if predict is None else theirs + predict(histories), items)
 
         of_scored, liked = scored[:, None].float(), liked if told is None else liked + told
@@ -382,17 +400,3 @@ class _View(NamedTuple):
 def _to_score(liked: Float[Tensor, "n dim"], items: Float[Tensor, "n_items dim_plus_1"]) -> Float[Tensor, "n dim_plus_1"]:
     """Append a 1 for the items' bias to user vectors, and scale them to unit deviation of their scores."""
     return to_unit_deviation(F.pad(liked, (0, 1), value=1.0), items)
-
-
-def _popularity(spec: DatasetSpec) -> Float[Tensor, " n_items"]:
-    """The scaled logarithm of item popularity minus its mean; zero for items without interactions."""
-    counts = torch.bincount(spec.train.item_idx, minlength=spec.n_items)
-    logarithm = torch.log1p(counts)
-    return _BIAS_SCALE * torch.where(counts > 0, logarithm - logarithm[counts > 0].mean(), 0.0)
-
-
-def _history(spec: DatasetSpec) -> Tensor:
-    """The user-item matrix, (n_users, n_items) in CSR, with entries 1 / √n for the n distinct items of each user."""
-    owned = InteractionMatrix.from_pairs(spec.train.user_idx, spec.train.item_idx, spec.n_users, spec.n_items)
-    user, item = owned.rows(torch.arange(spec.n_users))
-    return csr_matrix(user, item, owned.degree[user].float().rsqrt(), (spec.n_users, spec.n_items))

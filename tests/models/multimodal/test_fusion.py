@@ -217,7 +217,9 @@ def test_gradients_reach_every_part(fusion: str, backbone: str | None) -> None:
     for _ in range(2):
         optimizer.step()
         optimizer.zero_grad()
-        (model.history.matrix @ model.encode().items @ (model.encode().items + model.encode().bias[:, None]).T * weight).sum().backward()
+        (
+            model.history.shares.matrix @ model.encode().items @ (model.encode().items + model.encode().bias[:, None]).T * weight
+        ).sum().backward()
     unreached = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
     assert unreached <= {"fusion.norm.bias"}
 
@@ -285,7 +287,7 @@ def test_new_items_are_matched_to_the_content_of_what_a_user_had() -> None:
     model = make_model().eval()
     users, is_content = torch.arange(N_USERS), torch.tensor([name != "collaborative" for name in model.modalities])
     encoded = model.encode(is_content.expand_as(model.present))
-    theirs = functional.normalize(model.history.matrix @ encoded.items, dim=1)
+    theirs = functional.normalize(model.history.shares.matrix @ encoded.items, dim=1)
     expected = theirs @ functional.normalize(encoded.items, dim=1).T + encoded.bias
     expected = expected / expected.std(dim=1, keepdim=True)
     torch.testing.assert_close(model.freeze().score_users(users)[:, COLD], expected[:, COLD], atol=1e-5, rtol=1e-4)
@@ -305,7 +307,7 @@ def test_a_user_nobody_has_seen_is_the_average_one() -> None:
     stranger = DatasetSpec(N_USERS + 1, N_ITEMS, TRAIN, make_spec().features)
     model = make_model(spec=stranger).eval()
     encoded, known = model.encode(), model.freeze().users[:, :DIM]
-    directions = functional.normalize(model.history.matrix @ encoded.items)
+    directions = functional.normalize(model.history.shares.matrix @ encoded.items)
     torch.testing.assert_close(functional.normalize(known[:N_USERS]), directions[:N_USERS])
     torch.testing.assert_close(functional.normalize(known[N_USERS], dim=0), functional.normalize(directions[:N_USERS].mean(dim=0), dim=0))
 

@@ -29,6 +29,7 @@ from mmrec.data.folder.read import read_folder
 from mmrec.data.sources.demo_shop import impressions as impressions_module
 from mmrec.data.sources.demo_shop import world as world_module
 from mmrec.data.sources.demo_shop.impressions import Impressions, position_effect, show
+from mmrec.data.sources.demo_shop.interests import Interests
 from mmrec.data.sources.demo_shop.pictures import draw_picture, write_caption
 from mmrec.data.sources.demo_shop.queries import QUERIES_PER_INTERACTION, draw_queries
 from mmrec.data.sources.demo_shop.texts import write_description, write_title
@@ -62,7 +63,7 @@ ABSENT_SHARE = {IMAGE: 0.05, TEXT: 0.04, KG: 0.06}
 TRUTH_TENSORS, TRUTH_INFO = "truth.safetensors", "truth.json"
 N_PLACES = 10
 IMPRESSIONS = "impressions.parquet"
-_QUERY_STREAM = 0x71756572
+_QUERY_STREAM, _INTEREST_STREAM = 0x71756572, 0x696E7472
 _CONSTANTS = ("SLATE_SIZE", "CHOICE_SHARPNESS", "POPULARITY_EXPONENT", "TASTE_MEMORY", "N_PERIODS", "PERIOD_SECONDS", "START")
 _CONSTANTS_OF_IMPRESSIONS = ("LIST_SIZE", "CLICK_SHARPNESS", "CLICK_BIAS", "SORTING_NOISE")
 _HOPS = (("made_by", "brand", "designed_by"), ("in_category", "category", "part_of"), ("made_of", "material", "has_property"))
@@ -76,6 +77,7 @@ def demo_shop(
     n_interactions: int = 40_000,
     impressions_per_user: int = 200,
     seed: int = 7,
+    half_life_days: list[float] | None = None,
 ) -> Dataset:
     """Generate the synthetic shop under `cache/demo_shop/`, or read it from there if it exists.
 
@@ -88,6 +90,8 @@ def demo_shop(
         impressions_per_user: the mean number of impressions of a user, at least 10; no user has more than a third of the items, or fewer
             than 10. Interactions, texts and pictures do not depend on it.
         seed: random seed; the same arguments produce the same bytes.
+        half_life_days: half-lives of interests, one for each of some groups of users, which are drawn at random; users then have a column
+            `pace` with their group, items a column `use`, and choices come in sessions. None: tastes do not depend on what was chosen.
 
     Returns:
         The dataset, named `demo_shop`.
@@ -97,10 +101,11 @@ def demo_shop(
     """
     _check_sizes(n_users, n_items, n_interactions, impressions_per_user)
     sizes = {"n_users": n_users, "n_items": n_items, "n_interactions": n_interactions, "impressions_per_user": impressions_per_user}
-    key = sha256_text(*(str(value) for value in (VERSION, *sizes.values(), seed)))[:16]
+    planted = [] if half_life_days is None else [f"half_life_days={half_life_days}"]
+    key = sha256_text(*(str(value) for value in (VERSION, *sizes.values(), seed, *planted)))[:16]
     folder = cache_folder(cache) / "demo_shop" / key
     if not folder.is_dir():
-        _make(folder, sizes | {"seed": seed})
+        _make(folder, sizes | {"seed": seed}, half_life_days)
     dataset = read_folder(str(folder), text_columns=TEXT_COLUMNS, image_column=IMAGE_COLUMN)
     notes = tuple(note for note in dataset.notes if IMPRESSIONS not in note)  # that it was not read
     return replace(dataset, name="demo_shop", impressions=pl.read_parquet(folder / IMPRESSIONS, glob=False), notes=notes)
@@ -143,6 +148,8 @@ class _Shop:
     """Mask of the items that have a picture, a text or an entity; keys `image`, `text` and `kg`."""
     user_ids: list[str]
     item_ids: list[str]
+    paces: list[str] | None = None
+    """The group of each user whose interests have the same half-life; None if interests do not decay."""
 
     def names(self, group: str) -> list[str]:
         """Return the name of every item's value of an attribute group."""
@@ -162,23 +169,28 @@ def _check_sizes(n_users: int, n_items: int, n_interactions: int, impressions_pe
         )
 
 
-def _make(folder: Path, arguments: dict[str, int]) -> None:
+def _make(folder: Path, arguments: dict[str, int], half_life_days: list[float] | None) -> None:
     """Generate the folder under a temporary name and move it into place, so that a folder that exists is complete."""
     streams = np.random.SeedSequence(arguments["seed"]).spawn(6)
     world_rng, log_rng, shown_rng, text_rng, picture_rng, click_rng = (np.random.default_rng(stream) for stream in streams)
     n_users, n_items = arguments["n_users"], arguments["n_items"]
     world = draw_world(n_users, n_items, world_rng)
-    log = simulate(world, arguments["n_interactions"], log_rng)
+    interests = None
+    if half_life_days is not None:
+        interest_rng = np.random.default_rng([arguments["seed"], _INTEREST_STREAM])
+        interests = Interests(half_life_days, world.attributes["use"], n_users, interest_rng)
+    log = simulate(world, arguments["n_interactions"], log_rng, interests)
     present = {part: _draw_present(n_items, share, shown_rng) for part, share in ABSENT_SHARE.items()}
     impressions = show(world, log, arguments["impressions_per_user"], click_rng)
-    shop = _Shop(world, log, impressions, present, _ids("u", n_users), _ids("i", n_items))
+    paces = None if interests is None else [f"pace-{group}" for group in interests.group]
+    shop = _Shop(world, log, impressions, present, _ids("u", n_users), _ids("i", n_items), paces)
 
     def write(temporary: Path) -> None:
         (temporary / "images").mkdir()
         _write_tables(temporary, shop, text_rng, shown_rng)
         _write_pictures(temporary, shop, picture_rng)
         _write_queries(temporary, shop, arguments)
-        _write_truth(temporary, shop, arguments)
+        _write_truth(temporary, shop, arguments | ({} if half_life_days is None else {"half_life_days": half_life_days}))
 
     try:
         write_folder(folder, write)
@@ -204,7 +216,8 @@ def _write_tables(folder: Path, shop: _Shop, text_rng: np.random.Generator, rng:
     item_entities.write_csv(folder / "item_entities.csv")
     # Independent of taste: a user attribute that carries no information.
     places = [f"place-{place}" for place in rng.integers(N_PLACES, size=len(shop.user_ids))]
-    pl.DataFrame({USER_ID: shop.user_ids, "place": places}).write_csv(folder / "users.csv")
+    paces = {} if shop.paces is None else {"pace": shop.paces}
+    pl.DataFrame({USER_ID: shop.user_ids, "place": places} | paces).write_csv(folder / "users.csv")
 
 
 def _interactions(shop: _Shop) -> pl.DataFrame:
@@ -245,7 +258,8 @@ def _items(shop: _Shop, rng: np.random.Generator) -> pl.DataFrame:
                 "caption": caption if image else None,
             }
         )
-    return pl.DataFrame(rows)
+    items = pl.DataFrame(rows)
+    return items if shop.paces is None else items.with_columns(use=pl.Series(attributes["use"]))
 
 
 def _graph(shop: _Shop, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -280,7 +294,7 @@ def _write_pictures(folder: Path, shop: _Shop, rng: np.random.Generator) -> None
             Image.fromarray(pixels).save(folder / _picture_path(item_id), quality=88)
 
 
-def _write_truth(folder: Path, shop: _Shop, arguments: dict[str, int]) -> None:
+def _write_truth(folder: Path, shop: _Shop, arguments: dict[str, Any]) -> None:
     truth = _truth(shop)
     write_tensors(folder / TRUTH_TENSORS, {name: torch.from_numpy(np.ascontiguousarray(values)) for name, (values, _) in truth.items()})
     info = {

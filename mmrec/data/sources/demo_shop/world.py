@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from mmrec.data.sources.demo_shop.interests import TASTE_SHARE, Interests
 from mmrec.types import COLLABORATIVE, IMAGE, KG, TEXT
 
 SHARES = {COLLABORATIVE: 0.34, TEXT: 0.28, IMAGE: 0.22, KG: 0.16}
@@ -100,16 +101,18 @@ def draw_world(n_users: int, n_items: int, rng: np.random.Generator) -> World:
     return World(attributes, links, owners, factors, tastes, _launch_periods(n_items, rng))
 
 
-def simulate(world: World, n_interactions: int, rng: np.random.Generator) -> Log:
+def simulate(world: World, n_interactions: int, rng: np.random.Generator, interests: Interests | None = None) -> Log:
     """Simulate the log: users arrive at random times, see a slate drawn by the policy, and choose one item that they do not have yet.
 
     Policy: each of `SLATE_SIZE` slots is filled independently, from the launched items that the user does not have, with probability
     proportional to a fixed promotion of the item times (1 + its count before this period / mean count) ** `POPULARITY_EXPONENT`.
     Choice: softmax over the slots of `CHOICE_SHARPNESS` * utility + log examination; examination decreases with the slot like the discount
-    of DCG.
+    of DCG. With `interests`, these take the place of the part of utility that texts show, see `mmrec.data.sources.demo_shop.interests`.
     """
     n_users, n_items = world.tastes[COLLABORATIVE].shape[1], len(world.launch_period)
     user_idx, timestamp = _visits(n_users, n_items, n_interactions, rng)
+    if interests is not None:
+        timestamp = interests.gather(user_idx, timestamp, START + N_PERIODS * PERIOD_SECONDS)
     period = (timestamp - START) // PERIOD_SECONDS
     promotion = np.exp(PRIOR_SIGMA * rng.standard_normal(n_items))
     item_idx, slot, utility, propensity = (np.zeros(n_interactions, dtype) for dtype in (np.int64, np.int64, np.float32, np.float64))
@@ -117,13 +120,16 @@ def simulate(world: World, n_interactions: int, rng: np.random.Generator) -> Log
     policy = np.zeros((N_PERIODS, n_items))
     counts = np.zeros(n_items)
     for p in range(N_PERIODS):
-        total = cast("np.ndarray", sum(world.utility(part, p) for part in SHARES))
+        total = cast("np.ndarray", sum(world.utility(part, p) for part in SHARES if interests is None or part != TEXT))
         weight = promotion * (1 + counts / max(counts.mean(), 1.0)) ** POPULARITY_EXPONENT * (world.launch_period <= p)
         policy[p] = weight / weight.sum()
         for rows in _rounds(user_idx, np.flatnonzero(period == p)):
             users = user_idx[rows]
-            item_idx[rows], slot[rows], propensity[rows] = _choose(policy[p], total[users], owned[users], rng)
-            utility[rows] = total[users, item_idx[rows]]
+            of_users = total[users] if interests is None else TASTE_SHARE * total[users] + interests.utility(rows, users)
+            item_idx[rows], slot[rows], propensity[rows] = _choose(policy[p], of_users, owned[users], rng)
+            utility[rows] = of_users[np.arange(len(rows)), item_idx[rows]]
+            if interests is not None:
+                interests.remember(users, item_idx[rows])
             owned[users, item_idx[rows]] = True
         counts = np.bincount(item_idx[period <= p], minlength=n_items).astype(float)
     rating = _rate(utility, rng)
