@@ -105,7 +105,7 @@ def mark_chosen(table: pl.DataFrame, metric: str, max_loss: float) -> pl.DataFra
 def _measure_part(run: Run, settings: FrontierSettings, data: EvaluationSet) -> dict[str, list[float]]:
     """By metric, the value of each trial."""
     size = max(settings.k, *(one.reranker.candidates for one in settings.trials))
-    best = rank_users(run.scorer, data.user_idx, data.seen, size)
+    best = rank_users(run.scorers.of_users(), data.user_idx, data.seen, size)
     history = rows_of_users(run.train, best.user_idx)
     rows = []
     for trial in settings.trials:

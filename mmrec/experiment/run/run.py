@@ -13,21 +13,20 @@ from torch import Tensor
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
+from mmrec.experiment.run.heads import with_click_probabilities, with_ratings
+from mmrec.experiment.run.ids import Ids, as_ids, mask_of, names_of_histories, positions_of
 from mmrec.experiment.run.item_content import RunContent
 from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.request_time import At, seconds_of
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
-from mmrec.experiment.run.tables import Ids, as_ids, empty_table, masked, positions_of
+from mmrec.experiment.run.tables import empty_table, masked, pairs_table, ranked_table, read_interactions
 from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, folder_with, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
-from mmrec.models.recommender import TrainedScorer
-from mmrec.nn.heads.click import click_head_from
-from mmrec.nn.heads.rating import head_from
 from mmrec.rerank.chain import Reranking, rerank_scores, rows_of_users
-from mmrec.types import ITEM_ID, QUERY, TIMESTAMP, USER_ID
+from mmrec.types import ITEM_ID, QUERY, USER_ID
 
 if TYPE_CHECKING:
     from mmrec.experiment.run.explain import RunExplainer
@@ -121,7 +120,7 @@ class Run:
         """
         if k < 1:
             raise ConfigError(f"k: expected at least 1, found {k}")
-        inside = None if candidates is None else self._mask(self._item_idx(candidates, "candidates"))
+        inside = None if candidates is None else mask_of(self._item_idx(candidates, "candidates"), len(self.items))
         if histories is not None:
             if at is not None:
                 raise ConfigError("at: histories have no times, so they are those of now; leave it out")
@@ -201,13 +200,7 @@ class Run:
         users, items = as_ids(user_ids), as_ids(item_ids)
         user_idx, item_idx, scorer = self._user_idx(users), self._item_idx(items, "item_ids"), self.scorers.of_users()
         scores = [scorer.score_users(user_idx[rows])[:, item_idx] for rows in self._batches(len(users))]
-        return pl.DataFrame(
-            {
-                USER_ID: users.gather([row for row in range(len(users)) for _ in range(len(items))]),
-                ITEM_ID: pl.concat([items] * len(users)) if len(users) else items.clear(),
-                "score": torch.cat([*scores, torch.zeros(0, len(items))]).flatten().numpy(),
-            }
-        )
+        return pairs_table(users, items, torch.cat([*scores, torch.zeros(0, len(items))]))
 
     def explain(self, user_id: str | int, item_id: str | int | None = None, k: int = 10, language: str = "en") -> "list[Explanation]":
         """Explain why an item, or each of the k best ones, is recommended to a user.
@@ -249,12 +242,7 @@ class Run:
         run = self._part_with(RATING_HEAD)
         if run is None:
             raise ConfigError(f"{self.folder}: its model does not predict ratings; `mmrec train task=rating` trains one that does")
-        head = head_from(read_json(run.folder / RATING_HEAD))
-        scored = run.score(user_ids, item_ids)
-        scores = torch.from_numpy(scored["score"].to_numpy(writable=True))
-        with torch.no_grad():
-            found = {"rating": head.expected(scores).numpy(), "deviation": head.deviation(scores).numpy()}
-        return scored.drop("score").with_columns(**found)
+        return with_ratings(run.score(user_ids, item_ids), run.folder)
 
     def click_probability(self, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
         """Return the predicted probabilities of clicks for all pairs of some users and items: `user_id, item_id, probability`.
@@ -272,11 +260,7 @@ class Run:
         run = self._part_with(CLICK_HEAD)
         if run is None:
             raise ConfigError(f"{self.folder}: its model does not predict clicks; `mmrec train task=click` trains one that does")
-        head = click_head_from(read_json(run.folder / CLICK_HEAD))
-        scored = run.score(user_ids, item_ids)
-        with torch.no_grad():
-            found = head.calibrated(torch.from_numpy(scored["score"].to_numpy(writable=True))).sigmoid()
-        return scored.drop("score").with_columns(probability=found.numpy())
+        return with_click_probabilities(run.score(user_ids, item_ids), run.folder)
 
     def search(
         self, query: str | Sequence[str] | None = None, k: int = 10, image: str | Path | None = None, user: str | int | None = None
@@ -328,11 +312,7 @@ class Run:
         inside: Bool[Tensor, " n_items"] | None,
         rerank: Reranking | None,
     ) -> pl.DataFrame:
-        names = pl.Series(USER_ID, [str(n) for n in range(len(histories))], pl.String) if user_ids is None else as_ids(user_ids)
-        if len(names) != len(histories):
-            raise ConfigError(f"user_ids: expected a name for each of {len(histories):,} histories, found {len(names):,}")
-        if any(isinstance(one, str) for one in histories):
-            raise ConfigError('histories: expected a list of items for each user, [["sku-1", "sku-9"]], found a list of texts')
+        names = names_of_histories(histories, user_ids)
         owned = [self._item_idx(one, "histories").tolist() for one in histories]
         tables, scorer = [empty_table(USER_ID, ITEM_ID)], self.scorers.of_histories()
         for rows in self._batches(len(names)):
@@ -359,15 +339,7 @@ class Run:
             values, items = top_k(scores, k)
         else:
             values, items = rerank_scores(rerank, scores, history, self.content, k)
-        row, place = (values > -torch.inf).nonzero().unbind(1)
-        return pl.DataFrame(
-            {
-                USER_ID: names.gather(row.numpy()),
-                "rank": (place + 1).numpy(),
-                ITEM_ID: self.items[ITEM_ID].gather(items[row, place].numpy()),
-                "score": values[row, place].numpy(),
-            }
-        )
+        return ranked_table(names, self.items[ITEM_ID], values, items)
 
     def _part_with(self, name: str) -> "Run | None":
         """This run, or that of one of its tasks, which has a file; None if there is none."""
@@ -395,11 +367,6 @@ class Run:
         """The scorers of the run: of its users, and of histories."""
         return RunScorers(self.folder, self._saved, len(self.users), len(self.items))
 
-    @property
-    def scorer(self) -> TrainedScorer:
-        """The scorer of the users of the run."""
-        return self.scorers.of_users()
-
     @cached_property
     def content(self) -> RunContent:
         """Vectors and categories of the items, which methods of `mmrec.rerank` use; read from the data of the run when needed."""
@@ -416,12 +383,7 @@ class Run:
 
     def interactions(self, *parts: str, until: int | None = None) -> InteractionMatrix:
         """The interactions of some parts of the split, `train`, `valid`, `test`, optionally only those until a time in seconds UTC."""
-        names = (USER_ID, ITEM_ID) if until is None else (USER_ID, ITEM_ID, TIMESTAMP)
-        rows = pl.concat([read_table(self.folder / "split" / f"{part}.parquet", *names).select(names) for part in parts])
-        rows = rows if until is None else rows.filter(pl.col(TIMESTAMP) <= until)
-        users = positions_of(rows[USER_ID], self.users[USER_ID], f"{self.folder / 'split'} has other users than users.parquet")
-        items = positions_of(rows[ITEM_ID], self.items[ITEM_ID], f"{self.folder / 'split'} has other items than items.parquet")
-        return InteractionMatrix.from_pairs(users, items, len(self.users), len(self.items))
+        return read_interactions(self.folder / "split", parts, until, self.users[USER_ID], self.items[ITEM_ID])
 
     def _batches(self, n: int) -> Iterator[Int64[Tensor, " batch"]]:
         yield from torch.arange(n).split(max(1, _MAX_SCORES // max(1, len(self.items))))
@@ -431,8 +393,3 @@ class Run:
 
     def _item_idx(self, ids: Any, key: str) -> Int64[Tensor, " n"]:
         return positions_of(as_ids(ids), self.items[ITEM_ID], key)
-
-    def _mask(self, item_idx: Int64[Tensor, " n"]) -> Bool[Tensor, " n_items"]:
-        inside = torch.zeros(len(self.items), dtype=torch.bool)
-        inside[item_idx] = True
-        return inside

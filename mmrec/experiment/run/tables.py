@@ -1,18 +1,17 @@
-"""Ids as people write them, and the tables and scores of a run."""
+"""The tables that a run reads and gives."""
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import polars as pl
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from mmrec.data.tables.id_codes import positions
-from mmrec.errors import DataError, nearest
-
-Ids = str | int | Sequence[str] | Sequence[int] | pl.Series
-"""One or several ids."""
+from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.experiment.run.ids import positions_of
+from mmrec.experiment.run_folder.files import read_table
+from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
 
 
 def masked(
@@ -26,24 +25,55 @@ def masked(
     return scores
 
 
-def as_ids(ids: Any) -> pl.Series:
-    """Convert one or several ids to a series of texts."""
-    if isinstance(ids, pl.Series):
-        return ids.cast(pl.String)
-    one = [ids] if isinstance(ids, str | int) else ids
-    return pl.Series([str(name) for name in one], dtype=pl.String)
-
-
 def empty_table(first: str, last: str) -> pl.DataFrame:
     """Return a table of ranked items without rows."""
     return pl.DataFrame(schema={first: pl.String, "rank": pl.Int64, last: pl.String, "score": pl.Float32})
 
 
-def positions_of(ids: pl.Series, known: pl.Series, key: str) -> Int64[Tensor, " n"]:
-    """Return the positions of ids among the known ones. Raises DataError, naming `key`, for unknown ids."""
-    places = positions(ids, known)
-    if places.null_count():
-        unknown = ids.filter(places.is_null())
-        more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
-        raise DataError(f"{key}: `{unknown[0]}`{more} is not in the run; {nearest(str(unknown[0]), known)}")
-    return torch.from_numpy(places.cast(pl.Int64).to_numpy(writable=True))
+def ranked_table(names: pl.Series, item_ids: pl.Series, values: Float[Tensor, "n k"], item_idx: Int64[Tensor, "n k"]) -> pl.DataFrame:
+    """Return `user_id, rank, item_id, score` of the items of each row, best first, without those of score -inf.
+
+    Args:
+        names: the names of the rows.
+        item_ids: the ids of all items.
+        values: the scores of the items of each row.
+        item_idx: the items of each row.
+    """
+    row, place = (values > -torch.inf).nonzero().unbind(1)
+    return pl.DataFrame(
+        {
+            USER_ID: names.gather(row.numpy()),
+            "rank": (place + 1).numpy(),
+            ITEM_ID: item_ids.gather(item_idx[row, place].numpy()),
+            "score": values[row, place].numpy(),
+        }
+    )
+
+
+def read_interactions(folder: Path, parts: Sequence[str], until: int | None, user_ids: pl.Series, item_ids: pl.Series) -> InteractionMatrix:
+    """Read the interactions of some parts of a split.
+
+    Args:
+        folder: the folder of the split.
+        parts: the names of the parts.
+        until: the time in seconds UTC until which interactions are read; None for all.
+        user_ids: the users of the run, in order.
+        item_ids: its items, in order.
+    """
+    names = (USER_ID, ITEM_ID) if until is None else (USER_ID, ITEM_ID, TIMESTAMP)
+    rows = pl.concat([read_table(folder / f"{part}.parquet", *names).select(names) for part in parts])
+    rows = rows if until is None else rows.filter(pl.col(TIMESTAMP) <= until)
+    users = positions_of(rows[USER_ID], user_ids, f"{folder} has other users than users.parquet")
+    items = positions_of(rows[ITEM_ID], item_ids, f"{folder} has other items than items.parquet")
+    return InteractionMatrix.from_pairs(users, items, len(user_ids), len(item_ids))
+
+
+def pairs_table(user_ids: pl.Series, item_ids: pl.Series, scores: Float[Tensor, "n_users n_items"]) -> pl.DataFrame:
+    """Return `user_id, item_id, score` of all pairs, user after user."""
+    return pl.DataFrame(
+        {
+            USER_ID: user_ids.gather([row for row in range(len(user_ids)) for _ in range(len(item_ids))]),
+            ITEM_ID: pl.concat([item_ids] * len(user_ids)) if len(user_ids) else item_ids.clear(),
+            "score": scores.flatten().numpy(),
+        }
+    )

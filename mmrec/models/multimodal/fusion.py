@@ -38,7 +38,6 @@ from mmrec.types import COLLABORATIVE, IMAGE, KG, TEXT, USER_TEXT, DatasetSpec
 DROPOUT = ("modality", "feature", "history", "collaborative")
 """What is hidden in training: fractions of tokens, of the numbers of frozen features, and of a user's history; and the fraction of steps
 in which all collaborative tokens are hidden (None: chosen by the fraction of new items)."""
-
 _SHARES: dict[str, float | None] = {"modality": 0.2, "feature": 0.2, "history": 0.5, "collaborative": None}
 _SHARE_OF_NEW, _COLLABORATIVE_DROPOUT = 0.1, 0.5
 """The fraction of new items from which on collaborative tokens are hidden, and in how many steps; below, it would harm known items more."""
@@ -156,9 +155,8 @@ class FusionRecommender(MixedRecommender):
         nn.init.zeros_(self.content_bias.weight)
         none = torch.zeros(spec.n_items, 0)
         users, items, of_items = linear or LinearFactors(torch.zeros(spec.n_users, 0), none, none)
-        self.register_buffer("linear_users", users, persistent=False)
-        self.register_buffer("linear_items", items, persistent=False)
-        self.register_buffer("linear_of_items", of_items, persistent=False)
+        for name, vectors in (("users", users), ("items", items), ("of_items", of_items)):
+            self.register_buffer(f"linear_{name}", vectors, persistent=False)
         self.predicted = Predicted(spec, items)
         self.register_buffer("linear_predicted", self.predicted.without(()), persistent=False)
         self.register_buffer("trend", torch.zeros(spec.n_items) if trend is None else trend, persistent=False)

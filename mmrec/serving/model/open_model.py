@@ -32,7 +32,7 @@ def open_model(run: Run, index: str = AUTO, restore: bool = True) -> ServedModel
     Raises:
         MmrecError: the run is damaged.
     """
-    scorer, restored, why = run.scorer, None, "the data of the run were not read"
+    scorer, restored, why = run.scorers.of_users(), None, "the data of the run were not read"
     if restore:
         try:
             restored, why = run.scorers.restored(), ""
