@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from mmrec.schemas.data_commands import ExportEventsConfig as ExportEventsConfig
     from mmrec.schemas.data_commands import GraphCommandConfig as GraphCommandConfig
     from mmrec.schemas.data_commands import IngestCommandConfig as IngestCommandConfig
-    from mmrec.schemas.register import SCHEMAS as SCHEMAS
     from mmrec.schemas.register import register_schemas as register_schemas
     from mmrec.schemas.run_commands import Board as Board
     from mmrec.schemas.run_commands import EvaluateConfig as EvaluateConfig
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from mmrec.schemas.training import FeaturesConfig as FeaturesConfig
     from mmrec.schemas.training import FilterConfig as FilterConfig
     from mmrec.schemas.training import GraphConfig as GraphConfig
-    from mmrec.schemas.training import Node as Node
     from mmrec.schemas.training import Paths as Paths
     from mmrec.schemas.training import PretrainConfig as PretrainConfig
     from mmrec.schemas.training import PretrainFeaturesConfig as PretrainFeaturesConfig
@@ -39,10 +37,10 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         ".data_commands": "CheckCommandConfig DescribeCommandConfig ExportEventsConfig GraphCommandConfig IngestCommandConfig",
-        ".register": "SCHEMAS register_schemas",
+        ".register": "register_schemas",
         ".run_commands": "Board EvaluateConfig ExplainConfig KeyConfig "
         "LeaderboardConfig RecommendConfig SearchConfig ServeConfig UpdateConfig",
         ".training": "AuxiliaryConfig CheckpointConfig EvaluationConfig FeaturesConfig FilterConfig GraphConfig "
-        "Node Paths PretrainConfig PretrainFeaturesConfig Selection TrainConfig TuneConfig",
+        "Paths PretrainConfig PretrainFeaturesConfig Selection TrainConfig TuneConfig",
     },
 )

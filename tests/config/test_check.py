@@ -17,7 +17,8 @@ from mmrec.data.folder.expected_tables import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files
 from mmrec.errors import ConfigError
-from mmrec.schemas import SCHEMAS, PretrainConfig, RecommendConfig, TrainConfig, UpdateConfig
+from mmrec.schemas import PretrainConfig, RecommendConfig, TrainConfig, UpdateConfig
+from mmrec.schemas.register import SCHEMAS
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 CHOICES = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))

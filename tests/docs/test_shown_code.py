@@ -19,7 +19,7 @@ from mmrec.cli.hydra.search_words import expand_query
 from mmrec.cli.hydra.shorthand import expand_shorthand
 from mmrec.cli.main import VERBS
 from mmrec.config.check import check
-from mmrec.schemas import SCHEMAS
+from mmrec.schemas.register import SCHEMAS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if not page.name.startswith("add_"))]

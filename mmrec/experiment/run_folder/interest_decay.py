@@ -10,7 +10,7 @@ import polars as pl
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.run_folder.files import read_entry, read_table
 from mmrec.files.storage import read_json, write_json, write_parquet
-from mmrec.models.multimodal.decayed_history import DecayedHistory
+from mmrec.models.multimodal.users.decayed_history import DecayedHistory
 from mmrec.models.recommender import Recommender
 from mmrec.nn.time.kernels import KERNELS, Kernel, kernel_named
 from mmrec.types import ITEM_ID, USER_ID

@@ -14,12 +14,12 @@ from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError
 from mmrec.models.fold_in import FoldInByRegression, mean_for_new, sums_of_items
-from mmrec.models.multimodal.decayed_history import DecayedHistory
-from mmrec.models.multimodal.history_scores import score_with_history as score_with_history
 from mmrec.models.multimodal.item_bias import scaled_log_popularity
 from mmrec.models.multimodal.linear_part import join_predicted
-from mmrec.models.multimodal.user_history import EqualHistory, UserHistory, known_users
-from mmrec.models.multimodal.user_part import UserPart
+from mmrec.models.multimodal.users.decayed_history import DecayedHistory
+from mmrec.models.multimodal.users.history_scores import score_with_history as score_with_history
+from mmrec.models.multimodal.users.user_history import EqualHistory, UserHistory, known_users
+from mmrec.models.multimodal.users.user_part import UserPart
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.priors.new_items import Predicted
 from mmrec.models.recommender import OPTIONAL, Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation

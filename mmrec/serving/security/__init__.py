@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from mmrec.serving.security.api_keys import make_key as make_key
     from mmrec.serving.security.guarded import Limits as Limits
     from mmrec.serving.security.guarded import guard as guard
-    from mmrec.serving.security.response_headers import REQUEST_ID as REQUEST_ID
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -18,6 +17,5 @@ __getattr__, __dir__, __all__ = lazy_names(
         ".access": "check_exposure",
         ".api_keys": "ApiKeys make_key",
         ".guarded": "Limits guard",
-        ".response_headers": "REQUEST_ID",
     },
 )

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mmrec.serving.security import REQUEST_ID, ApiKeys, Limits, guard, make_key
+from mmrec.serving.security import ApiKeys, Limits, guard, make_key
 from mmrec.serving.security.body_limit import BodyLimit
 from mmrec.serving.security.rate_limit import RateLimit, TokenBuckets
-from mmrec.serving.security.response_headers import ResponseHeaders
+from mmrec.serving.security.response_headers import REQUEST_ID, ResponseHeaders
 from mmrec.serving.security.time_limit import TimeLimit
 from tests.serving.asgi_client import echo, request
 

@@ -12,7 +12,7 @@ from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.models.fold_in import sums_of_items
-from mmrec.models.multimodal.history_scores import score_with_history
+from mmrec.models.multimodal.users.history_scores import score_with_history
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
 from mmrec.types import DatasetSpec
 

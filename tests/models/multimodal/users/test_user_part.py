@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
 from mmrec.models.multimodal.fusion import FusionRecommender
-from mmrec.models.multimodal.user_part import UserPart
+from mmrec.models.multimodal.users.user_part import UserPart
 from mmrec.types import USER_TEXT
 from tests.models.multimodal.test_text_cf import N_ITEMS, N_USERS, TRAIN, make_batch, make_spec
 

@@ -13,8 +13,8 @@ from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.interactions.sessions import DAY_S, find_sessions
 from mmrec.models.fold_in import sums_of_items
-from mmrec.models.multimodal.history_scores import score_with_history
-from mmrec.models.multimodal.user_history import HistoryScores, UserHistory
+from mmrec.models.multimodal.users.history_scores import score_with_history
+from mmrec.models.multimodal.users.user_history import HistoryScores, UserHistory
 from mmrec.models.time.interest_decay import Decay
 from mmrec.nn.look_up import rows_of
 from mmrec.nn.propagation import csr_matrix, propagate, transpose

@@ -10,8 +10,8 @@ from mmrec.data.batches.train_batches import TrainBatch, TrainBatches
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.interactions.sessions import DAY_S
-from mmrec.models.multimodal.decayed_history import DecayedHistory
-from mmrec.models.multimodal.user_history import EqualHistory
+from mmrec.models.multimodal.users.decayed_history import DecayedHistory
+from mmrec.models.multimodal.users.user_history import EqualHistory
 from mmrec.models.time.interest_decay import Decay
 from mmrec.types import DatasetSpec, Interactions
 
