@@ -15,7 +15,7 @@ from mmrec.config.values import BESIDE_MODELS, literal, plain
 from mmrec.errors import ConfigError, nearest
 from mmrec.experiment.tuning.space import SEARCH, ends, search_problems
 from mmrec.renames import renamed_key
-from mmrec.schemas import Node
+from mmrec.schemas.training import Node
 from mmrec.type_hints import fits, type_name
 
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
