@@ -33,7 +33,7 @@ def serve(cfg: DictConfig) -> None:
         from mmrec.serving.api.front import make_front
         from mmrec.serving.api.server import listen, run_server
     folder = newest_run(Path(cfg.paths.runs)) if cfg.run is None else cfg.run
-    keys = None if cfg.keys is None else ApiKeys(user_path(cfg.keys))
+    keys = None if cfg.api_keys is None else ApiKeys(user_path(cfg.api_keys))
     check_exposure(cfg.host, keys)
     user_key = None if cfg.user_key_file is None else read_user_key(user_path(cfg.user_key_file))
     limits = Limits(cfg.rate_per_s, request_timeout_s=cfg.request_timeout_s)

@@ -101,7 +101,7 @@ class ServeConfig:
     port: int = MISSING
     store: str | None = None
     user_key_file: str | None = None
-    keys: str | None = None
+    api_keys: str | None = None
     rate_per_s: float | None = None
     request_timeout_s: float = MISSING
     index: str = MISSING

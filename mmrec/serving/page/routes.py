@@ -16,7 +16,7 @@ from mmrec.serving.refusal import Refused
 from mmrec.serving.service import Service
 
 FOLDER = Path(__file__).parent
-FILES = {"page.js": "text/javascript", "page.css": "text/css"}
+FILES = {"page.js": "text/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml"}
 N_ITEMS, N_USERS = 12, 50
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

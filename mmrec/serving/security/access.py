@@ -33,7 +33,7 @@ def check_exposure(host: str, keys: ApiKeys | None) -> None:
     if keys is None and not is_loopback(host):
         raise ConfigError(
             f"host: expected a loopback address such as 127.0.0.1, found `{host}`; to listen to a network, make API keys"
-            " (`mmrec key file=keys.jsonl name=shop scopes=[read,write]`) and set `keys=keys.jsonl`"
+            " (`mmrec key file=keys.jsonl name=shop scopes=[read,write]`) and set `api_keys=keys.jsonl`"
         )
 
 
