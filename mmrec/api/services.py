@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmrec.api.runs import open_run
-
 if TYPE_CHECKING:
     from mmrec.experiment.run.run import Run
     from mmrec.serving.model.served import ServedModel
@@ -29,6 +27,7 @@ def make_service(run: "str | Path | Run", words: Sequence[str] = (), store: str 
         MissingFile: there is no finished run.
         MmrecError: the run is damaged, or the store cannot be opened.
     """
+    from mmrec.api.runs import open_run
     from mmrec.errors import DataError
     from mmrec.experiment.run_folder.find import is_finished
     from mmrec.serving.events.memory_store import MemoryEventStore
