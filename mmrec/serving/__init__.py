@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from mmrec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from mmrec.serving.answer import Past as Past
+    from mmrec.serving.answer import Wanted as Wanted
     from mmrec.serving.events.event import Event as Event
     from mmrec.serving.events.event_store import EventStore as EventStore
     from mmrec.serving.events.store_urls import open_store as open_store
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        ".answer": "Past Wanted",
         ".events.event": "Event",
         ".events.event_store": "EventStore",
         ".events.store_urls": "open_store",

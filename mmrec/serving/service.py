@@ -261,9 +261,10 @@ class Service:
 
     def _read(self, model: ServedModel, user_id: str) -> tuple[Reading, int | None, bool]:
         """What a user did, their user_idx in the run, and whether they did anything since then."""
-        user_idx = self._known(model, user_id)
+        user_idx, events = self._known(model, user_id), self.store.history(user_id)
+        if user_idx is not None and not events:
+            return Reading([], None, frozenset()), user_idx, False
         earlier = [] if user_idx is None else model.known.past_of(user_idx)
-        events = self.store.history(user_id)
         reading = read_events(model.catalogue, events, earlier)
         return reading, user_idx, len(reading.liked) != len(earlier) or any(one.event == DISLIKE for one in events)
 

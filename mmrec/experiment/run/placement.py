@@ -114,7 +114,11 @@ class ItemPlacer:
         places = index.item_idx([one.item_id for one in items])
         features = {name: self._features(name, found, items, rows, places, len(ids)) for name, found in evidence.features.items()}
         encoder = evidence.inputs[TEXT].encoder if TEXT in evidence.inputs else None
-        graph = None if evidence.graph is None else load_graph(settings, dataset, index, encoder)[0]
+        graph = evidence.graph
+        if graph is not None and (heads or settings.graph.item_columns or any(aligned.get(one.item_id) in graph.entities for one in items)):
+            graph = load_graph(settings, dataset, index, encoder)[0]
+        elif graph is not None:  # none of the items is in it
+            graph = replace(graph, item_entity=torch.cat([graph.item_entity, torch.full((len(added),), -1)]))
         words = None if evidence.words is None else load_words(settings, dataset, index)
         return replace(evidence, dataset=dataset, index=index, features=features, graph=graph, words=words, inputs={})
 

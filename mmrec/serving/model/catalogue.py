@@ -63,7 +63,7 @@ class Catalogue:
 
     def image(self, item_idx: int) -> str | None:
         """The path of an item's picture in the interface; None if it has none."""
-        if self.has_image is None or not self.has_image[item_idx]:
+        if self.has_image is None or not self._with_image[item_idx]:
             return None
         return f"/v1/items/{quote(self.item_ids[item_idx], safe='')}/image"
 
@@ -97,6 +97,10 @@ class Catalogue:
     def row(self, item_id: str) -> dict[str, Any]:
         """The columns of an item."""
         return self.items.row(self.places[item_id], named=True)
+
+    @cached_property
+    def _with_image(self) -> list[bool]:
+        return [] if self.has_image is None else self.has_image.tolist()
 
     @cached_property
     def _listed(self) -> Bool[Tensor, " n_items"]:

@@ -59,7 +59,7 @@ class Known:
 
     def seen_by(self, user_idx: int) -> frozenset[int]:
         """The items of a user in all parts."""
-        return frozenset(self.seen.rows(torch.tensor([user_idx]))[1].tolist())
+        return frozenset(self.seen.indices[int(self.seen.indptr[user_idx]) : int(self.seen.indptr[user_idx + 1])].tolist())
 
     @cached_property
     def users_of_items(self) -> InteractionMatrix:
