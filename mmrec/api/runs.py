@@ -32,7 +32,7 @@ def open_run(folder: "str | Path", *words: str, **settings: Any) -> "Run":
     from mmrec.experiment.run.run import Run
 
     given = [*words, *to_overrides(settings)]
-    return Run(folder, saved_settings(given), partial(make_service, words=given))
+    return Run(folder, saved_settings(given), partial(make_service, reopen=lambda other: open_run(other, *given)))
 
 
 def evaluate(run: "Run | str | Path", *words: str, predictions: Any = None, **settings: Any) -> "pl.DataFrame":

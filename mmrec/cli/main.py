@@ -77,7 +77,7 @@ VERBS = {
     "leaderboard": ("mmrec.cli.leaderboard", "leaderboard", "leaderboard"),
     "recommend": ("mmrec.cli.recommend", "recommend", "recommend"),
     "search": ("mmrec.cli.search", "search", "search"),
-    "serve": ("mmrec.cli.serve", "serve", "serve"),
+    "serve": ("mmrec.cli.serving.serve", "serve", "serve"),
     "pretrain": ("mmrec.cli.pretrain", "pretrain_command", "pretrain"),
     "data check": ("mmrec.cli.check", "check_command", "check"),
     "data describe": ("mmrec.cli.describe", "describe_command", "describe"),

@@ -10,8 +10,11 @@ from fastapi import FastAPI
 
 from mmrec import __version__
 from mmrec.errors import MmrecError
-from mmrec.serving.api import event_routes, item_routes, list_routes, model_routes
 from mmrec.serving.api.bodies import Problem
+from mmrec.serving.api.event_routes import router as event_routes
+from mmrec.serving.api.item_routes import router as item_routes
+from mmrec.serving.api.list_routes import router as list_routes
+from mmrec.serving.api.model_routes import router as model_routes
 from mmrec.serving.api.problems import MEDIA_TYPE, handle_errors
 from mmrec.serving.api.workers import Overloaded, Workers
 from mmrec.serving.service import Service
@@ -44,7 +47,7 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
     app.state.workers, app.state.slow_workers = Workers(n_threads, n_waiting, "lists"), Workers(1, 16, "changes")
     handle_errors(app)
     for routes in (list_routes, event_routes, item_routes, model_routes):
-        app.include_router(routes.router)
+        app.include_router(routes)
     make_document = app.openapi
 
     def document() -> dict[str, Any]:

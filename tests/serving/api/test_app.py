@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from mmrec.api.services import make_service
+import mmrec
 from mmrec.serving.api.app import make_app
 from mmrec.serving.service import Service
 from tests.serving.made_run import write_run
@@ -19,7 +19,7 @@ PROBLEM = "application/problem+json"
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
     write_run(tmp_path / "b")
-    return make_service(write_run(tmp_path / "a"))
+    return mmrec.open_run(write_run(tmp_path / "a")).service()
 
 
 @pytest.fixture

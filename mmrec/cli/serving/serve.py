@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from mmrec.api.console import console_output
-from mmrec.api.services import make_service
+from mmrec.api.runs import open_run
 from mmrec.config.check import check
 from mmrec.config.hydra.from_overrides import places_of
 from mmrec.experiment.run_folder.find import newest_run
@@ -28,12 +28,12 @@ def serve(cfg: DictConfig) -> None:
         from mmrec.serving.api.app import make_app
         from mmrec.serving.api.server import listen, run_server
     folder = newest_run(Path(cfg.paths.runs)) if cfg.run is None else cfg.run
-    opened = listen(cfg.host, cfg.port)  # before what takes long
-    store = cfg.store or f"sqlite:///{Path(cfg.paths.runs).expanduser().resolve() / 'events.sqlite'}"
-    service = make_service(folder, places_of(cfg), store, cfg.index)
-    host = f"[{cfg.host}]" if ":" in cfg.host else cfg.host
-    say(f"serving {service.model.version} at http://{host}:{opened.getsockname()[1]}, documented at /docs; Ctrl-C ends it")
-    try:
-        run_server(make_app(service, cfg.threads), opened)
-    finally:
-        service.store.close()
+    with listen(cfg.host, cfg.port) as opened:  # before what takes long
+        store = cfg.store or f"sqlite:///{Path(cfg.paths.runs).expanduser().resolve() / 'events.sqlite'}"
+        service = open_run(folder, *places_of(cfg)).service(store, cfg.index)
+        host = f"[{cfg.host}]" if ":" in cfg.host else cfg.host
+        say(f"serving {service.model.version} at http://{host}:{opened.getsockname()[1]}, documented at /docs; Ctrl-C ends it")
+        try:
+            run_server(make_app(service, cfg.threads), opened)
+        finally:
+            service.store.close()

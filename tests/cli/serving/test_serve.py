@@ -14,7 +14,7 @@ import httpx
 import pytest
 from omegaconf import DictConfig
 
-from mmrec.cli.serve import serve
+from mmrec.cli.serving.serve import serve
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.experiment.run_folder.find import newest_run
 from tests.serving.made_run import write_run
