@@ -1,6 +1,6 @@
 """A finished run, with its metrics, and with recommendations, similar items and scores of its model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -47,11 +47,12 @@ class Run:
     Args:
         folder: the folder of a finished run.
         saved: the settings that restore the model of the run.
+        serve: makes the service of a run, see `service`.
     """
 
-    def __init__(self, folder: str | Path, saved: SavedSettings) -> None:
+    def __init__(self, folder: str | Path, saved: SavedSettings, serve: Callable[..., Any] | None = None) -> None:
         self.folder = find_run(folder)
-        self._saved = saved
+        self._saved, self._serve = saved, serve
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -298,10 +299,21 @@ class Run:
             settings: as for `mmrec update`: `update="distill"`, `max_epochs=3`, `allow_older=True`, …
 
         Raises:
-            ConfigError: a value is invalid, or `out` exists.
-            DataError: the new data do not fit those of the run, or a file of the run is damaged.
+            MmrecError: a value is invalid, `out` exists, the data do not fit those of the run, or a file of the run is damaged.
         """
-        return Run(self._saved.update(self.folder, data, out, settings), self._saved)
+        return Run(self._saved.update(self.folder, data, out, settings), self._saved, self._serve)
+
+    def service(self, store: str | None = None, index: str = "auto", user_key: bytes | None = None) -> Any:
+        """Return an `mmrec.serving.Service`: what `mmrec serve` answers with, without a network.
+
+        Args:
+            store: where events are kept, such as `sqlite:///events.db`; None: in memory.
+            index: `exact`, `usearch`, or `auto`: by the number of items.
+            user_key: where given, user ids are stored as hashes with this key.
+        """
+        if self._serve is None:
+            raise ConfigError("this run was opened without what serves it; open it with `mmrec.open_run`")
+        return self._serve(self, store=store, index=index, user_key=user_key)
 
     def _recommend_to_histories(
         self,
@@ -323,17 +335,9 @@ class Run:
         return pl.concat(tables)
 
     def _best(
-        self,
-        names: pl.Series,
-        scores: Float[Tensor, "batch n_items"],
-        k: int,
-        rerank: Reranking | None = None,
-        history: InteractionMatrix | None = None,
+        self, names: pl.Series, scores: Float[Tensor, "batch n_items"], k: int, rerank: Any = None, history: Any = None
     ) -> pl.DataFrame:
-        """The k best items of each row, without items of score -inf; `names` are the names of the rows.
-
-        With `rerank`, chosen among the best ones, given what the rows had before.
-        """
+        """The table of the k best items of each row; with `rerank`, chosen among the best ones, given the histories of the rows."""
         k = min(k, scores.shape[1])
         if not rerank or history is None:
             values, items = top_k(scores, k)
@@ -346,7 +350,7 @@ class Run:
         folder = folder_with(self.folder, name)
         if not (folder / name).is_file():
             return None
-        return self if folder == self.folder else Run(folder, self._saved)
+        return self if folder == self.folder else Run(folder, self._saved, self._serve)
 
     @cached_property
     def _search(self) -> "RunSearch":

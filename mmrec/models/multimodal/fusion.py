@@ -22,8 +22,9 @@ from mmrec.models.multimodal.users.user_history import EqualHistory, UserHistory
 from mmrec.models.multimodal.users.user_part import UserPart
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.priors.new_items import Predicted
-from mmrec.models.recommender import OPTIONAL, Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
+from mmrec.models.recommender import OPTIONAL, Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
 from mmrec.models.time.interest_decay import Decay
+from mmrec.models.unit_deviation import unit_deviation
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -358,19 +359,23 @@ class FusionRecommender(MixedRecommender):
         """Users and items represented by visible tokens; items that are not `scored` get zero vectors."""
         encoded = self.encode(visible.expand_as(self.present))
         vectors = encoded.items.float()
-        with torch.autocast(vectors.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
-            liked = self.history.users(vectors)
         known = known_users(self.history, self.known_users)
-        liked = mean_for_new(liked, known)
+        with torch.autocast(vectors.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU
+            liked = mean_for_new(self.history.users(vectors), known)
         items, average = torch.cat([F.normalize(vectors, dim=1), encoded.bias.float()[:, None]], dim=1), liked[known].mean(dim=0)
         predict = None if told is None else FoldInByRegression(told, vectors, self.train_interactions)
+        scale = unit_deviation(items)
+
+        def to_score(liked: Tensor) -> Tensor:
+            """Append a 1 for the items' bias to user vectors, and scale them to unit deviation of their scores."""
+            return scale(F.pad(liked, (0, 1), value=1.0))
 
         def fold_in(histories: Histories) -> Tensor:
             theirs = torch.where(histories.n_events[:, None] > 0, self.history.of(histories, vectors), average)
-            return _to_score(theirs if predict is None else theirs + predict(histories), items)
+            return to_score(theirs if predict is None else theirs + predict(histories))
 
         of_scored, liked = scored[:, None].float(), liked if told is None else liked + told
-        return _View(_to_score(liked, items), items * of_scored, encoded.attention.float() * of_scored, fold_in)
+        return _View(to_score(liked), items * of_scored, encoded.attention.float() * of_scored, fold_in)
 
     def _predicted(self, hidden: Collection[str]) -> Float[Tensor, "n_items rank_or_0"]:
         if all(name == COLLABORATIVE for name in hidden):
@@ -393,8 +398,3 @@ class _View(NamedTuple):
     items: Float[Tensor, "n_items dim_plus_1"]
     attention: Float[Tensor, "n_items modalities"]
     fold_in: Callable[[Histories], Tensor]
-
-
-def _to_score(liked: Float[Tensor, "n dim"], items: Float[Tensor, "n_items dim_plus_1"]) -> Float[Tensor, "n dim_plus_1"]:
-    """Append a 1 for the items' bias to user vectors, and scale them to unit deviation of their scores."""
-    return to_unit_deviation(F.pad(liked, (0, 1), value=1.0), items)

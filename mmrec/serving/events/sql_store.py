@@ -45,6 +45,7 @@ def tables(identity: str, text: str) -> list[str]:
         "CREATE INDEX mmrec_events_of_user ON mmrec_events (user_id, timestamp, seq)",
         "CREATE INDEX mmrec_events_by_time ON mmrec_events (timestamp)",
         f"CREATE TABLE mmrec_items (item_id {text} PRIMARY KEY, fields {text} NOT NULL, deleted INTEGER NOT NULL, version BIGINT NOT NULL)",
+        f"CREATE TABLE mmrec_forgotten (user_id {text} PRIMARY KEY)",
         "INSERT INTO mmrec_settings VALUES ('items_version', '0')",
     ]
 
@@ -104,9 +105,18 @@ class SQLEventStore(EventStore):
         if not is_id(user_id):
             return 0
         stored = self._stored(user_id)
-        n_removed = self._write(lambda transaction: transaction.change("DELETE FROM mmrec_events WHERE user_id = ?", [(stored,)]))
+
+        def remove(transaction: Transaction) -> int:
+            transaction.change("INSERT INTO mmrec_forgotten VALUES (?) ON CONFLICT DO NOTHING", [(stored,)])
+            return transaction.change("DELETE FROM mmrec_events WHERE user_id = ?", [(stored,)])
+
+        n_removed = self._write(remove)
         self._purge()
         return n_removed
+
+    def is_forgotten(self, user_id: str) -> bool:
+        """Return whether `forget` was called for a user."""
+        return is_id(user_id) and bool(self._read("SELECT 1 FROM mmrec_forgotten WHERE user_id = ?", (self._stored(user_id),)))
 
     def popular(self, since: float, k: int) -> list[tuple[str, float]]:
         """Return the items that most users had events with."""
