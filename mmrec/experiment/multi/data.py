@@ -1,6 +1,6 @@
 """The data of several tasks, a split each, as one data module."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -73,7 +73,8 @@ class TasksData(LightningDataModule):
 
     @staticmethod
     def _move(batch: tuple[Any, ...], device: torch.device) -> tuple[Any, ...]:
-        return type(batch)(*(None if field is None else field.to(device, non_blocking=True) for field in batch))
+        make: Callable[..., tuple[Any, ...]] = type(batch)
+        return make(*(None if field is None else field.to(device, non_blocking=True) for field in batch))
 
     def _task(self) -> MultiTask:
         return cast("MultiTask", self.trainer.lightning_module)

@@ -48,7 +48,7 @@ def load_parts(settings: EvidenceSettings, parts: Mapping[str, PartSettings], ru
     Raises:
         DataError: the data lack what a task needs.
     """
-    lead, found = lead_of(list(parts)), []
+    lead, found = lead_of(list(parts)), list[Part]()
     for name in sorted(parts, key=lambda one: one != lead):  # stable: otherwise in order
         evidence = base
         if name == SEARCH and not settings.answers_queries:
