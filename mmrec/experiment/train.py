@@ -26,6 +26,7 @@ from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure_scorer
 from mmrec.experiment.model_search import search_settings
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
+from mmrec.experiment.run.interests import write_example_interests
 from mmrec.experiment.run_folder.changes import record_changes
 from mmrec.experiment.run_folder.files import checkpoint_folder
 from mmrec.experiment.run_folder.find import is_finished
@@ -91,6 +92,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     has_vectors = write_model(run_dir, evidence, first)
     write_search(run_dir, evidence, first)
     write_interest_decay(run_dir, evidence, first)
+    write_example_interests(run_dir)
     write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, settings.evidence.item_column, settings.evidence.graph.separator
     groups, lower = make_item_groups(data.train, *grouping), training.measures.lower_is_better

@@ -20,7 +20,7 @@ MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 GIVEN_LATER = {"spec"}
 CHOSEN_OTHERWISE = {"ablation", "baselines", "board", "experiment", "model"}
 """Folders whose files say otherwise than constructors on purpose; `model` also has tests of its own."""
-OTHERWISE = {"task/next_item.yaml": {"history"}, "user_text/chinese.yaml": {"template"}}
+OTHERWISE = {"task/next_item.yaml": {"history"}, "time/long_short.yaml": {"long_short"}, "user_text/chinese.yaml": {"template"}}
 """Arguments in which a choice differs from the constructor that it shares with another choice."""
 OTHERS = ("lightning.", "torch.")
 """Packages whose constructors are not ours."""
