@@ -52,7 +52,7 @@ def search_settings(settings: TrainSettings, evidence: Evidence) -> TrainSetting
     config = search.config(best)
     write_text(settings.run_dir / "config.yaml", config)
     remember_run(settings.run_dir)
-    write_json(path, {"trials": trials.kept, "chosen": chosen})
+    write_json(path, {"metric": trials.metric, "trials": trials.kept, "chosen": chosen})
     return replace(settings, config=config, searched=chosen, training=lambda seed: search.training(seed, best))
 
 
@@ -117,7 +117,7 @@ class _Trials:
         except MmrecError as error:  # does not include Terminated
             found["refused"] = str(error)
         self.kept.append(found | {"seconds": time.perf_counter() - start})
-        write_json(self.run_dir / TRIALS, {"trials": self.kept})
+        write_json(self.run_dir / TRIALS, {"metric": self.metric, "trials": self.kept})
         self._tell(self.kept[-1])
         return self._value(found)
 

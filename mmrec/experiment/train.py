@@ -27,6 +27,7 @@ from mmrec.experiment.model_search import search_settings
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.experiment.multi.parts import load_parts, split_parts
 from mmrec.experiment.multi.train import train_parts
+from mmrec.experiment.run.interests import write_example_interests
 from mmrec.experiment.run_folder.changes import record_changes
 from mmrec.experiment.run_folder.files import checkpoint_folder
 from mmrec.experiment.run_folder.find import is_finished
@@ -92,6 +93,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
     has_vectors = write_model(run_dir, evidence, first)
     write_search(run_dir, evidence, first)
     write_interest_decay(run_dir, evidence, first)
+    write_example_interests(run_dir)
     write_curves(run_dir, [result.seed for result in results if result.model == results[0].model])
     grouping = evidence.dataset.items, evidence.index, settings.evidence.item_column, settings.evidence.graph.separator
     groups, lower = make_item_groups(data.train, *grouping), training.measures.lower_is_better

@@ -23,6 +23,7 @@ CHOSEN_OTHERWISE = {"ablation", "baselines", "board", "experiment", "model"}
 OTHERWISE = {
     "task/next_item.yaml": {"history"},
     "task/multi.yaml": {"history", "tasks", "groups", "embedding_lr"},
+    "time/long_short.yaml": {"long_short"},
     "user_text/chinese.yaml": {"template"},
 }
 """Arguments in which a choice differs from the constructor that it shares with another choice."""

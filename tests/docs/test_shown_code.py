@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from mmrec.cli import compare, init
+from mmrec.cli.hydra.budget import expand_budget
 from mmrec.cli.hydra.search_words import expand_query
 from mmrec.cli.hydra.shorthand import expand_shorthand
 from mmrec.cli.main import VERBS
@@ -61,6 +62,8 @@ def test_every_command_composes_and_binds(command: str, compose: Callable[..., D
     rest = words[len(verb.split()) :]
     if verb == "search":
         rest = expand_query(rest)
+    if verb == "tune":
+        rest = expand_budget(rest)
     if verb in PARSERS:
         assert PARSERS[verb]().parse_known_args(rest)[1] == []
         return

@@ -22,9 +22,11 @@ from mmrec.evaluation.measure.counterfactual import describe_worth
 from mmrec.evaluation.pages.examples import UserView, example_users
 from mmrec.evaluation.pages.render import render
 from mmrec.evaluation.pages.run_fairness import calibration_views, fairness_view
+from mmrec.evaluation.pages.run_interests import half_lives, interest_charts
 from mmrec.evaluation.pages.run_reliability import reliability_chart
 from mmrec.evaluation.pages.run_slices import describe_slice_tests, slice_views
 from mmrec.evaluation.pages.run_tasks import tasks_view, without_tasks
+from mmrec.evaluation.pages.run_trials import trials_view
 from mmrec.files.storage import read_json, write_text
 from mmrec.metrics.direction import sign
 from mmrec.models.priors.grid import describe_choices
@@ -49,6 +51,8 @@ class RunFolder:
     curves: pl.DataFrame | None
     attention: pl.DataFrame | None
     counterfactuals: pl.DataFrame | None
+    interests: pl.DataFrame | None
+    trials: dict[str, Any] | None
 
 
 def write_report(run_dir: Path, dataset: Dataset) -> Path:
@@ -80,6 +84,8 @@ def read_run(run_dir: Path) -> RunFolder:
         curves=_read_table(run_dir / "curves.parquet"),
         attention=_read_table(run_dir / "attention.parquet"),
         counterfactuals=_read_table(run_dir / "counterfactuals.parquet"),
+        interests=_read_table(run_dir / "interests.parquet"),
+        trials=read_json(run_dir / "trials.json") if (run_dir / "trials.json").exists() else None,
     )
 
 
@@ -100,6 +106,9 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
         "column_groups": [(name, list(group)) for name, group in groupby(comparison.columns, key=_column_group)],
         "tuned": {model: _settings(values) for model, values in folder.metrics.get("tuned", {}).items()},
         "chosen": _chosen(folder.run.get("chosen") or {}),
+        "half_lives": half_lives(folder.run.get("chosen") or {}),
+        "interests": interest_charts(folder.interests),
+        "trials": trials_view(folder.trials, folder.metrics.get("lower_is_better", ())),
         "curves": _curve_charts(folder.curves, folder.metrics.get("lower_is_better", ())),
         "attention": _attention(folder, comparison.ours),
         "worth": _worth(folder.counterfactuals),

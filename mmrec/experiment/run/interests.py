@@ -13,10 +13,11 @@ from mmrec.data.interactions.sessions import DAY_S, find_sessions
 from mmrec.errors import DataError, nearest
 from mmrec.experiment.run.request_time import At, seconds_of
 from mmrec.experiment.run_folder.files import read_table
-from mmrec.experiment.run_folder.interest_decay import HALF_LIFE, SavedDecay, read_interest_decay
+from mmrec.experiment.run_folder.interest_decay import HALF_LIFE, INTEREST_DECAY, INTERESTS, SavedDecay, read_interest_decay
+from mmrec.files.storage import write_parquet
 from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
 
-_N_MOMENTS = 24
+_N_MOMENTS, _N_EXAMPLES = 24, 3
 
 
 def interests_of(run_dir: Path, user_id: str, at: Sequence[At] | None = None) -> pl.DataFrame:
@@ -52,6 +53,17 @@ def interests_of(run_dir: Path, user_id: str, at: Sequence[At] | None = None) ->
                 )
             )
     return pl.concat(tables)
+
+
+def write_example_interests(run_dir: Path) -> None:
+    """Write `interests.parquet`, the interests over time of some users with interactions on many days; nothing for a run without decay."""
+    if not (run_dir / INTEREST_DECAY).is_file():
+        return
+    train = read_table(run_dir / "split" / "train.parquet", USER_ID, TIMESTAMP)
+    days = train.group_by(USER_ID).agg((pl.col(TIMESTAMP) // DAY_S).n_unique().alias("days"))
+    users = days.sort("days", USER_ID, descending=[True, False])[USER_ID].head(_N_EXAMPLES)
+    tables = [interests_of(run_dir, user).select(pl.lit(user).alias(USER_ID), pl.all()) for user in users]
+    write_parquet(run_dir / INTERESTS, pl.concat(tables))
 
 
 def empty_interests() -> pl.DataFrame:

@@ -18,7 +18,7 @@ from mmrec.types import ITEM_ID, USER_ID
 if TYPE_CHECKING:
     from mmrec.experiment.evidence import Evidence
 
-INTEREST_DECAY, HALF_LIVES = "interest_decay.json", "half_lives.parquet"
+INTEREST_DECAY, HALF_LIVES, INTERESTS = "interest_decay.json", "half_lives.parquet", "interests.parquet"
 HALF_LIFE = "half_life_days"
 
 

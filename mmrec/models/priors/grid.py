@@ -7,7 +7,7 @@ from typing import Any
 
 _MORE = 8
 """The maximal number of values tried beyond an end of a grid."""
-_NOTES = ("on_edge", "left_out", "closed")
+_NOTES = ("on_edge", "left_out", "closed", "half_lives")
 
 
 class Choices:

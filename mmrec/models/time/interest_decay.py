@@ -16,6 +16,7 @@ from mmrec.errors import ConfigError, nearest
 from mmrec.models.recommender import LackingData
 from mmrec.models.time.choice_sets import ChoiceSets, ChoiceSettings, draw_choice_sets
 from mmrec.models.time.half_life import Bounds, ChoiceModel, Estimate, HalfLife, estimate_half_lives
+from mmrec.models.time.shrinkage import shrink_to
 from mmrec.models.time.similarity import similarity_vectors
 from mmrec.nn.time.kernels import kernel_named
 from mmrec.types import ITEM_ID, USER_ID, DatasetSpec
@@ -96,6 +97,7 @@ class InterestDecay:
         self.session_gap_hours, self.long_short, self.similar_by, self.seed = session_gap_hours, long_short, similar_by, seed
         self.table: list[HalfLife] = []
         self.similarity = ""
+        self.spread: float | None = None
 
     def fit(self, spec: DatasetSpec, valid: EvaluationSet, k: int) -> Decay:
         """Estimate the half-lives from the training part of `spec`; the validation part is not used.
@@ -113,7 +115,7 @@ class InterestDecay:
         if self.half_life_days is not None:
             everybody = torch.full((spec.n_users,), self.half_life_days, dtype=torch.float64)
             return Decay(self.kernel_name, self.session_gap_hours, self.long_short, everybody, None, self.half_life_days)
-        n_groups = len(groups) if self.by == USER_GROUP else 1
+        n_groups = len(groups) if self.by in (USER_GROUP, USER) else 1
         settings = ChoiceSettings(self.session_gap_hours, n_choices=_N_CHOICES * n_groups)
         sets = draw_choice_sets(spec, settings, torch.Generator().manual_seed(self.seed))
         if len(sets.user_idx) < _LEAST_CHOICES:
@@ -136,14 +138,15 @@ class InterestDecay:
             return estimate_half_lives(model, bounds, names)
 
         everything = torch.arange(0, len(sets.user_idx), max(1, len(sets.user_idx) // _N_CHOICES))
-        of_all = estimate(everything, one_class, [EVERYBODY]).half_lives[0]
+        of_everybody = estimate(everything, one_class, [EVERYBODY])
+        of_all = of_everybody.half_lives[0]
         overall = _days(of_all)
         of_users = torch.full((spec.n_users,), overall, dtype=torch.float64)
         self.table, of_items = [of_all], None
         if self.by == ITEM_CATEGORY:
             self.table += estimate(everything, classes, groups).half_lives
             of_items = torch.tensor([_days(one) for one in self.table[1:]], dtype=torch.float64)[classes]
-        elif self.by == USER_GROUP:
+        elif self.by == USER_GROUP or (self.by == USER and self.column is not None):
             for at, name in enumerate(groups):
                 rows = (classes[sets.user_idx] == at).nonzero().flatten()
                 if len(rows) < _LEAST_CHOICES:
@@ -151,6 +154,13 @@ class InterestDecay:
                     continue
                 self.table.append(estimate(rows, one_class, [name]).half_lives[0])
                 of_users[classes == at] = _days(self.table[-1])
+        if self.by == USER and of_users.isfinite().any():
+            centre = torch.where(of_users.isfinite(), of_users, bounds.high)
+            model = ChoiceModel(sets, vectors, popularity, one_class, self.kernel)
+            found = shrink_to(model, of_everybody.coefficients, centre, bounds)
+            kept = of_users[found.user_idx].isfinite()  # the interests of a group without decay last
+            of_users[found.user_idx[kept]] = found.days[kept]
+            self.spread = found.spread
         return Decay(self.kernel_name, self.session_gap_hours, self.long_short, of_users, of_items, overall)
 
     def _similarity(self, spec: DatasetSpec, sets: ChoiceSets) -> Float[Tensor, "n_items dim"]:
@@ -180,6 +190,7 @@ class InterestDecay:
         """The estimates as JSON values: by group the half-life, its standard error and its interval."""
         rows = {one.group: _plain(one) for one in self.table}
         known = {} if self.half_life_days is None else {"half_life_days": self.half_life_days}
+        known |= {} if self.spread is None else {"spread_of_users": self.spread}
         return {"kernel": self.kernel_name, "by": self.by, "similarity": self.similarity} | known | ({"half_lives": rows} if rows else {})
 
     def describe(self) -> list[str]:

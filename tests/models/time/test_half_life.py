@@ -12,7 +12,7 @@ from mmrec.models.time.half_life import Bounds, ChoiceModel, HalfLife, estimate_
 from mmrec.nn.time.kernels import KERNELS
 from mmrec.types import DatasetSpec, Interactions
 
-N_USERS, N_ITEMS, N_VALUES, N_EVENTS = 150, 160, 4, 30
+N_USERS, N_ITEMS, N_VALUES, N_EVENTS = 120, 160, 4, 30
 VALUE = np.arange(N_ITEMS) % N_VALUES
 
 
@@ -41,7 +41,7 @@ def simulate(half_life_days: float, seed: int, strength: float = 4.0, kernel: st
 def estimate(
     spec: DatasetSpec, kernel: str = "exponential", kinds: torch.Tensor | None = None, names: tuple[str, ...] = ("all",)
 ) -> list[HalfLife]:
-    sets = draw_choice_sets(spec, ChoiceSettings(n_choices=4000), torch.Generator().manual_seed(0))
+    sets = draw_choice_sets(spec, ChoiceSettings(n_choices=2500), torch.Generator().manual_seed(0))
     vectors = torch.nn.functional.one_hot(torch.from_numpy(VALUE)).float()
     popularity = torch.bincount(spec.train.item_idx, minlength=N_ITEMS)
     kinds = torch.zeros(N_ITEMS, dtype=torch.int64) if kinds is None else kinds

@@ -67,6 +67,20 @@ def test_it_is_made_once_and_never_half(tmp_path: Path, monkeypatch: pytest.Monk
     assert demo_shop(str(tmp_path), **SMALL, seed=5).content_hash == made.content_hash
 
 
+def test_interests_may_decay_in_groups_of_users(tmp_path: Path) -> None:
+    """What users chose lately determines what they choose, in the fast group more than in the slow one."""
+    sizes = {"n_users": 60, "n_items": 160, "n_interactions": 1500}
+    one, other = (demo_shop(str(tmp_path / name), **sizes, seed=5, half_life_days=[3.0, 300.0]) for name in "ab")
+    assert one.content_hash == other.content_hash != demo_shop(str(tmp_path / "a"), **sizes, seed=5).content_hash
+    assert set(one.users["pace"]) == {"pace-0", "pace-1"} and set(one.items["use"]) == set(VALUES["use"])
+    log = one.interactions.join(one.items.select("item_id", "use"), on="item_id").join(one.users, on="user_id").sort("user_id", "timestamp")
+    same = log.with_columns(repeated=(pl.col("use") == pl.col("use").shift(1)).over("user_id"))
+    assert same["repeated"].mean() > 2 / len(VALUES["use"])
+    gaps = log.select(pl.col("timestamp").diff().over("user_id"))["timestamp"]
+    assert 0.15 < (gaps.drop_nulls() <= 180).mean() < 0.5  # choices come in sessions
+    assert load_truth_info(one)["arguments"]["half_life_days"] == [3.0, 300.0]
+
+
 def test_every_row_is_accounted_for(shop: Dataset, truth: dict, events: tuple) -> None:
     log = shop.interactions
     assert shop.name == "demo_shop"
