@@ -86,7 +86,7 @@ def _measure_again(folder: Path, words: list[str]) -> "pl.DataFrame":
 
 def _measure_predictions(folder: Path, predictions: Any) -> "pl.DataFrame":
     from mmrec.experiment.predictions import evaluate_predictions, measure_frame
-    from mmrec.experiment.run.metrics import metrics_table
+    from mmrec.experiment.run.tables import metrics_table
 
     is_file = isinstance(predictions, str | Path)
     measured = evaluate_predictions(str(folder), str(predictions)) if is_file else measure_frame(folder, predictions)

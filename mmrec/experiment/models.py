@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,8 @@ def spec_of(evidence: Evidence, train: Interactions) -> DatasetSpec:
     texts = None if evidence.user_texts is None else evidence.user_texts.make(train)
     users = None if evidence.dataset.users is None else index.align_users(evidence.dataset.users)
     items = index.align(evidence.dataset.items)
-    return DatasetSpec(
-        index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words, queries, texts, users, items
-    )
+    known = DatasetSpec(index.n_users, index.n_items, train, evidence.features, graph, evidence.inputs, evidence.words, queries, texts)
+    return replace(known, user_table=users, item_table=items)
 
 
 class Priors(dict[str, Any]):

@@ -55,7 +55,8 @@ def update_settings(cfg: DictConfig, new: Dataset | None = None) -> UpdateSettin
 def _described(cfg: DictConfig) -> dict[str, Any]:
     values = plain(cfg)["update"]
     name = values.pop("_target_").rpartition(".")[2]
-    return {"name": name} | values | {key: cfg[key] for key in ("max_epochs", "patience", "valid_ratio", "test_ratio")}
+    described: dict[str, Any] = {"name": name} | values
+    return described | {key: cfg[key] for key in ("max_epochs", "patience", "valid_ratio", "test_ratio")}
 
 
 def _updated(saved: DictConfig, cfg: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import polars as pl
 import torch
@@ -90,7 +91,7 @@ class RunExplainer:
             found.append(tuple(sorted(reasons, key=lambda one: -one.value)))
         return found
 
-    def _of_history(self, history: Sequence[int], item_idx: int, excluded: Bool[Tensor, " n_items"], k: int) -> dict[str, object]:
+    def _of_history(self, history: Sequence[int], item_idx: int, excluded: Bool[Tensor, " n_items"], k: int) -> dict[str, Any]:
         if not history or not self._takes_histories:
             return {}
         found = explain_by_history(self.scorer, history, item_idx, excluded, k)

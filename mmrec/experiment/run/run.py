@@ -16,11 +16,10 @@ from mmrec.errors import ConfigError
 from mmrec.experiment.run.heads import with_click_probabilities, with_ratings
 from mmrec.experiment.run.ids import Ids, as_ids, mask_of, names_of_histories, positions_of
 from mmrec.experiment.run.item_content import RunContent
-from mmrec.experiment.run.metrics import metrics_table
 from mmrec.experiment.run.request_time import At, seconds_of
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
-from mmrec.experiment.run.tables import empty_table, masked, pairs_table, ranked_table, read_interactions
+from mmrec.experiment.run.tables import empty_table, masked, metrics_table, pairs_table, ranked_table, read_interactions
 from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, folder_with, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
@@ -9,9 +10,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.errors import DataError
 from mmrec.experiment.run.ids import positions_of
 from mmrec.experiment.run_folder.files import read_table
 from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID
+
+_METRICS = {"model": pl.String, "metric": pl.String, "mean": pl.Float64, "low": pl.Float64, "high": pl.Float64}
 
 
 def masked(
@@ -77,3 +81,17 @@ def pairs_table(user_ids: pl.Series, item_ids: pl.Series, scores: Float[Tensor, 
             "score": scores.flatten().numpy(),
         }
     )
+
+
+def metrics_table(metrics: dict[str, Any]) -> pl.DataFrame:
+    """Return a table `model, metric, mean, low, high` of the content of metrics.json in its order; intervals may be null."""
+    intervals = metrics.get("confidence", {})
+    rows = [
+        (model, metric, mean, *intervals.get(model, {}).get(metric, (None, None)))
+        for model, measured in metrics["models"].items()
+        for metric, mean in measured.items()
+    ]
+    try:
+        return pl.DataFrame(rows, schema=_METRICS, orient="row")
+    except (pl.exceptions.PolarsError, TypeError) as error:
+        raise DataError(f"metrics.json: expected numbers by model and metric: {error}") from error

@@ -22,14 +22,13 @@ from mmrec.experiment.encoders.tuned import settle_encoders, write_adapters
 from mmrec.experiment.evaluate import open_items
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split, with_impressions
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
-from mmrec.experiment.measures import largest_k
+from mmrec.experiment.measures import largest_k, measure
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_index, read_split
 from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
 from mmrec.experiment.settings import EvaluateSettings, SplitData, TrainingSettings, TrainSettings
-from mmrec.experiment.train import measure
 from mmrec.experiment.updating.grown import Grown, Rows, grow_model, write_grown
 from mmrec.experiment.updating.new_data import JoinedData, join_data
 from mmrec.experiment.updating.pictures import copy_pictures
@@ -157,8 +156,8 @@ def _update_one(settings: UpdateSettings, run: TrainSettings, seed: int, evidenc
     _log.info(_verdict(seed, training.selection.metric, value_before, after, is_kept))
     data.setup("test")
     grades = read_grades(run.run_dir / "split", evidence.index)
-    ours = Result(training.model.name, seed, *measure(run, task, model.freeze(), data, grades), {}, fit_s, priors.chosen)
-    old = Result(_BEFORE.format(ours.model), seed, *measure(run, task, before, data, grades), {}, 0.0)
+    ours = Result(training.model.name, seed, *measure(run.auc, task, model.freeze(), data, grades), {}, fit_s, priors.chosen)
+    old = Result(_BEFORE.format(ours.model), seed, *measure(run.auc, task, before, data, grades), {}, 0.0)
     values = {"metric": training.selection.metric, "before": value_before, "after": after}
     return Updated(model, task, (ours, old), is_kept, values, fit_cpu_s)
 
