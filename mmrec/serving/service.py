@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mmrec.errors import MmrecError
 from mmrec.experiment.run.item_source import ItemContent
-from mmrec.serving.answer import About, Answer, ItemChange, Listed, Past, Wanted
-from mmrec.serving.cursor import MAX_OFFSET, make_cursor, read_cursor
+from mmrec.serving.answer import MAX_OFFSET, About, Answer, ItemChange, Listed, Past, Wanted
+from mmrec.serving.cursor import make_cursor, read_cursor
 from mmrec.serving.events.event import Event
 from mmrec.serving.events.event_store import EventStore
 from mmrec.serving.history import DISLIKE, Reading, read_events

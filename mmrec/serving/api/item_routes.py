@@ -1,6 +1,6 @@
 """Routes that change items, show their pictures, and forget users."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +14,7 @@ from mmrec.serving.service import Service
 
 router = APIRouter(tags=["items"])
 _ITEM_AT = Annotated[Id, Path()]
-_JPEG = {200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}
+_JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 @router.put("/v1/items/{item_id}", response_model=ItemChange, responses={201: {"model": ItemChange, "description": "Added"}})
