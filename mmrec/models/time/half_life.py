@@ -141,9 +141,9 @@ def estimate_half_lives(model: ChoiceModel, bounds: Bounds, names: list[str]) ->
         error = float(covariance[_N_TERMS + at, _N_TERMS + at].clamp(min=0).sqrt())
         is_inside = log_days < high - _AT_BOUND * (high - low)
         decays = p_value < SIGNIFICANCE and float(found[0]) > 0 and is_inside and math.isfinite(error)
-        ends = (math.exp(min(max(log_days + side * _NORMAL_95 * error, low), high)) for side in (-1, 1))
+        lower, upper = (math.exp(min(max(log_days + side * _NORMAL_95 * error, low), high)) for side in (-1, 1))
         n_choices = int(((model.kind == at) & model.is_there).any(dim=1).sum())
-        halves.append(HalfLife(name, math.exp(log_days), *ends, math.exp(log_days) * error, p_value, decays, n_choices))
+        halves.append(HalfLife(name, math.exp(log_days), lower, upper, math.exp(log_days) * error, p_value, decays, n_choices))
     return Estimate(halves, found[:_N_TERMS])
 
 
@@ -180,16 +180,16 @@ def _maximise(
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = -model.log_likelihood(bounded(raw)).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     return bounded(raw).detach()
 
 
 def _covariance(model: ChoiceModel, found: Float64[Tensor, " p"]) -> tuple[Float64[Tensor, "p p"], float]:
     """The covariance of the estimates, clustered by user, and the variance of scores relative to the information, on average."""
-    information = -torch.autograd.functional.hessian(lambda one: model.log_likelihood(one).sum(), found)  # type: ignore[no-untyped-call]
+    information = -torch.autograd.functional.hessian(lambda one: model.log_likelihood(one).sum(), found)
     scores = torch.func.jacfwd(model.log_likelihood)(found)
     _, user = torch.unique(model.sets.user_idx, return_inverse=True)
     by_user = scores.new_zeros(int(user.max()) + 1, scores.shape[1]).index_add_(0, user, scores)
