@@ -53,5 +53,5 @@ def interest_charts(table: pl.DataFrame | None) -> list[Markup]:
             )
             for one in latest
         ]
-        charts.append(line_chart(f"Interests of user {user} over time", lines, f"days since {first!s}", "share of the interests"))
+        charts.append(line_chart(f"Interests of user {user} over time", lines, "days since " + str(first), "share of the interests"))
     return charts

@@ -16,7 +16,7 @@ _FIRST_RUNG, _FACTOR = 2, 2
 def check_pruner(pruner: str) -> None:
     """Raise ConfigError, with the nearest valid name, if there is no such rule."""
     if pruner not in PRUNERS:
-        raise ConfigError(f"tune.pruner: expected {', '.join(PRUNERS)}, found `{pruner}`; {nearest(pruner, PRUNERS)}")
+        raise ConfigError(f"tune.pruner: there is no rule `{pruner}`; {nearest(pruner, PRUNERS)}")
 
 
 def is_hopeless(pruner: str, values: Sequence[float], others: Sequence[Sequence[float]], sign: int) -> bool:

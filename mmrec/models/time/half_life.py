@@ -141,9 +141,9 @@ def estimate_half_lives(model: ChoiceModel, bounds: Bounds, names: list[str]) ->
         error = float(covariance[_N_TERMS + at, _N_TERMS + at].clamp(min=0).sqrt())
         is_inside = log_days < high - _AT_BOUND * (high - low)
         decays = p_value < SIGNIFICANCE and float(found[0]) > 0 and is_inside and math.isfinite(error)
-        least, most = (math.exp(min(max(log_days + side * _NORMAL_95 * error, low), high)) for side in (-1, 1))
+        lower, upper = (math.exp(min(max(log_days + side * _NORMAL_95 * error, low), high)) for side in (-1, 1))
         n_choices = int(((model.kind == at) & model.is_there).any(dim=1).sum())
-        halves.append(HalfLife(name, math.exp(log_days), least, most, math.exp(log_days) * error, p_value, decays, n_choices))
+        halves.append(HalfLife(name, math.exp(log_days), lower, upper, math.exp(log_days) * error, p_value, decays, n_choices))
     return Estimate(halves, found[:_N_TERMS])
 
 

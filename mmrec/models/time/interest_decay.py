@@ -81,7 +81,7 @@ class InterestDecay:
     ) -> None:
         self.kernel = kernel_named(kernel)
         if by not in BY:
-            raise ConfigError(f"time.by: expected {', '.join(BY)}, found `{by}`; {nearest(by, BY)}")
+            raise ConfigError(f"time.by: there is no `{by}`; {nearest(by, BY)}")
         if by in (USER_GROUP, ITEM_CATEGORY) and column is None:
             of = "users" if by == USER_GROUP else "items"
             raise ConfigError(f"time.column: expected a column of the {of} for time.by={by}, found none")

@@ -32,8 +32,8 @@ def _leading(vectors: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_items ra
     if vectors.shape[1] <= _RANK:
         return vectors
     covariance = vectors.double().T @ vectors.double()
-    leading: Tensor = torch.linalg.eigh(covariance).eigenvectors[:, -_RANK:]
-    return vectors @ leading.float()
+    components: Tensor = torch.linalg.eigh(covariance).eigenvectors[:, -_RANK:]
+    return vectors @ components.float()
 
 
 def _co_occurrence(spec: DatasetSpec) -> Float[Tensor, "n_items rank"]:

@@ -48,5 +48,5 @@ KERNELS: dict[str, Kernel] = {"exponential": exponential, "hyperbolic": hyperbol
 def kernel_named(name: str) -> Kernel:
     """Return the kernel of this name. Raises ConfigError, naming the nearest one, if there is none."""
     if name not in KERNELS:
-        raise ConfigError(f"time.kernel: expected {', '.join(KERNELS)}, found `{name}`; {nearest(name, KERNELS)}")
+        raise ConfigError(f"time.kernel: there is no kernel `{name}`; {nearest(name, KERNELS)}")
     return KERNELS[name]
