@@ -21,26 +21,24 @@ def stream_board(cfg: DictConfig, folder: Path) -> list[Step]:
         steps = run_stream(settings)
         rows, summary = table_of(steps), summarize(steps)
         columns = list(rows[0])
-        table = Table(*columns, title=name, title_justify="left")
-        cells = [[_cell(row[column]) for column in columns] for row in rows]
+        table = Table(*columns, title=f"{name}: update / full training / no update", title_justify="left")
+        cells = [[row[column] for column in columns] for row in rows]
         for row in cells:
             table.add_row(*row)
         show(table)
         say(_describe(summary))
         lines = [" | ".join(columns), " | ".join(["---"] * len(columns)), *(" | ".join(row) for row in cells)]
-        pages.append("\n".join([f"## {name}", "", *(f"| {line} |" for line in lines), "", _describe(summary), ""]))
+        pages.append(
+            "\n".join(
+                [f"## {name}: update / full training / no update", "", *(f"| {line} |" for line in lines), "", _describe(summary), ""]
+            )
+        )
         told[name] = {"steps": [step._asdict() for step in steps], "summary": summary._asdict()}
         all_steps += steps
     write_text(folder / "stream.md", "\n".join(pages))
     write_json(folder / "stream.json", told)
     say(f"tables: {folder / 'stream.md'}")
     return all_steps
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _describe(summary: Summary) -> str:

@@ -19,15 +19,14 @@ from mmrec.files.storage import check_writable, read_json
 from mmrec.schemas import TrainConfig
 from mmrec.types import Dataset
 
-_PRIORS = ("linear", "trend")
 _CSV = "lightning.pytorch.loggers.CSVLogger"
 
 
 def update_settings(cfg: DictConfig, new: Dataset | None = None) -> UpdateSettings:
     """Return the settings of `mmrec update`, with new data from the configuration or those given.
 
-    The updated run has the configuration of the run, but with the hyperparameters that validation chose for `linear` and `trend`, with its
-    own copy of the data, divided as they are, and without baselines.
+    The updated run has the configuration of the run, but with the hyperparameters that validation chose for `linear`, with its own copy of
+    the data, divided as they are, and without baselines.
 
     Raises:
         MissingFile: there is no finished run.
@@ -62,7 +61,8 @@ def _described(cfg: DictConfig) -> dict[str, Any]:
 def _updated(saved: DictConfig, cfg: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of the updated run, but for its folder and its data."""
     values = plain(saved)
-    values |= {name: _fixed(values[name], chosen[name]) for name in _PRIORS if values.get(name) and isinstance(chosen.get(name), dict)}
+    if values.get("linear") and isinstance(chosen.get("linear"), dict):  # its search takes long; that of the trend does not
+        values["linear"] = _fixed(values["linear"], chosen["linear"])
     values["data"] = {"_target_": "mmrec.data.folder.read.read_folder", "limits": plain(cfg)["data"]["limits"]}
     values["split"] = {"_target_": "mmrec.data.interactions.split.given", "_partial_": True, "seed": saved.seed}
     values["logger"] = {name: node for name, node in values["logger"].items() if node.get("_target_") == _CSV}
@@ -71,7 +71,7 @@ def _updated(saved: DictConfig, cfg: DictConfig, chosen: Mapping[str, Any]) -> d
 
 
 def _fixed(node: dict[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """The node of a linear model or a trend whose lists have the chosen value only."""
+    """The node of a linear model whose lists have the chosen value only."""
     models = node.get("models")
     if isinstance(models, dict) and chosen.get("model") in models:
         node = models[chosen["model"]]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -141,12 +141,19 @@ def summarize(steps: Sequence[Step]) -> Summary:
     return Summary(ratio("ndcg", RETRAINED), ratio("fit_cpu_s", RETRAINED), 1 - ratio("earlier", UNCHANGED))
 
 
-def table_of(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """Return a row for each step, with the values of all ways."""
-    rows = []
-    for step in steps:
-        row: dict[str, Any] = {"slices": step.n_slices, "kept": step.kept}
-        for what, values in (("ndcg", step.ndcg), ("earlier users", step.earlier), ("CPU s", step.fit_cpu_s)):
-            row |= {f"{what}, {name}": value for name, value in values.items() if (what, name) != ("CPU s", UNCHANGED)}
-        rows.append(row)
-    return rows
+def table_of(steps: Sequence[Step]) -> list[dict[str, str]]:
+    """Return a row of texts for each step, with the values of update, full training and no update in each cell."""
+
+    def cell(values: dict[str, float], digits: int) -> str:
+        return " / ".join(f"{values[name]:.{digits}f}" for name in (UPDATED, RETRAINED, UNCHANGED))
+
+    return [
+        {
+            "slices": str(step.n_slices),
+            "kept": "yes" if step.kept else "no",
+            "next slice": cell(step.ndcg, 4),
+            "earlier users": cell(step.earlier, 4),
+            "CPU s": cell(step.fit_cpu_s, 0),
+        }
+        for step in steps
+    ]

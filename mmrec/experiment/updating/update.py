@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,13 +35,15 @@ from mmrec.experiment.updating.new_data import JoinedData, join_data
 from mmrec.experiment.updating.pictures import copy_pictures
 from mmrec.experiment.updating.settings import UpdateSettings
 from mmrec.files.storage import read_json, sha256_tensors, write_folder, write_json, write_text
-from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.models.recommender import ClosedFormRecommender, MixedRecommender, Recommender, Weights
 from mmrec.tasks.checkpoints import read_best
 from mmrec.tasks.task import Task
 from mmrec.tasks.updating.warm_start import WarmOptimizer
 from mmrec.types import KG, Dataset
 
 _log = logging.getLogger(__name__)
+_ROUNDS = 4
+"""The most validations of the model before the update, each of which starts from what the one before has chosen."""
 _BEFORE = "{} (before)"
 """The name in the results of the run's model with grown tables, which the update has not trained."""
 
@@ -138,6 +141,8 @@ def _update_one(settings: UpdateSettings, run: TrainSettings, seed: int, evidenc
     model = make_model(training.model, spec, priors, seed)
     task = training.task(model)
     grown = grow_model(task, checkpoint_folder(settings.parent.run_dir, seed), rows.growth(evidence))
+    if isinstance(model, MixedRecommender):
+        model.weights = Weights()  # as in a new training: from those of before, they would climb with every update
     valid = data.valid_set(task)
     value_before = _validate(task, valid, training)
     before = copy.deepcopy(model).freeze()
@@ -169,11 +174,16 @@ def _verdict(seed: int, metric: str, before: float, after: float | None, is_kept
 
 
 def _validate(task: Task, rows: Any, training: TrainingSettings) -> float:
-    """The selecting metric of the model as it is, after validation has chosen what it chooses in every epoch."""
-    validated = task.validate(rows)
-    if validated.adopt is not None:
+    """The selecting metric of the model as it is, after validation has chosen what it chooses in every epoch, until that does not help."""
+    sign, best = training.measures.sign(training.selection.metric), -math.inf
+    for _ in range(_ROUNDS):
+        validated = task.validate(rows)
+        value = sign * float(validated.means[training.selection.metric.removeprefix("val/")])
+        if value <= best or validated.adopt is None:
+            return sign * max(best, value)
         validated.adopt()
-    return float(validated.means[training.selection.metric.removeprefix("val/")])
+        best = value
+    return sign * best
 
 
 def _learnt(

@@ -22,7 +22,8 @@ def test_the_summary_is_of_means() -> None:
 
 def test_a_row_for_each_step() -> None:
     rows = table_of([step(2, 0.3, 0.4, 1.0), step(3, 0.5, 0.4, 2.0)])
-    assert [row["slices"] for row in rows] == [2, 3] and rows[0]["ndcg, update"] == 0.3 and "CPU s, no update" not in rows[0]
+    assert [row["slices"] for row in rows] == ["2", "3"]
+    assert rows[0]["next slice"] == "0.3000 / 0.4000 / 0.1000" and rows[1]["CPU s"] == "2 / 10 / 0" and rows[1]["kept"] == "yes"
 
 
 @pytest.mark.slow
