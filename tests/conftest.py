@@ -187,6 +187,20 @@ def shop_overrides(shop_folder: Path, tiny_bert: Path, tmp_path_factory: pytest.
     ]
 
 
+@pytest.fixture(scope="session")
+def cold_run(
+    made_once: Callable[[str, Callable[[Path], None]], Path], shop_overrides: list[str], compose: Callable[..., DictConfig]
+) -> Path:
+    """A run on the small shop, of which a part of the items are new: they have no interactions in the training part."""
+    from mmrec.cli.train import train  # imports lightning
+
+    def make(folder: Path) -> None:
+        words = [*shop_overrides, "split=cold_item", "baselines=none", "n_seeds=1", f"run_dir={folder / 'run'}"]
+        train(compose(*words), words)
+
+    return made_once("cold_run", make) / "run"
+
+
 def _interactions(rng: np.random.Generator) -> pl.DataFrame:
     """14 items a user over a year, of which one or two are of the other kind."""
     rows = []

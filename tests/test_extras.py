@@ -27,6 +27,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("ray", ["train", "data.path={texts}", "features.engine=ray"]),
     ("wandb", ["train", "data.path={texts}", "logger=wandb"]),
     ("mlflow", ["train", "data.path={texts}", "logger=mlflow"]),
+    ("serve", ["serve"]),
 ]
 """Commands, and the extra that each needs. `{…}` is a folder. For `adapters`, see tests/experiment/encoders/test_tuned.py."""
 # Run as `python -c WITHOUT`, with what is absent and the commands on stdin, so that packages are imported once for all of them.

@@ -1,5 +1,6 @@
 """The functions `mmrec.open_run` and `mmrec.evaluate` for finished runs."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,11 @@ def open_run(folder: "str | Path", *words: str, **settings: Any) -> "Run":
     Raises:
         MissingFile: there is no finished run; the message names those nearby.
     """
+    from mmrec.api.services import make_service
     from mmrec.experiment.run.run import Run
 
-    return Run(folder, saved_settings([*words, *to_overrides(settings)]))
+    given = [*words, *to_overrides(settings)]
+    return Run(folder, saved_settings(given), partial(make_service, reopen=lambda other: open_run(other, *given)))
 
 
 def evaluate(run: "Run | str | Path", *words: str, predictions: Any = None, **settings: Any) -> "pl.DataFrame":

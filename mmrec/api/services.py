@@ -2,11 +2,9 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from mmrec.api.runs import open_run
 
 if TYPE_CHECKING:
     from mmrec.experiment.run.run import Run
@@ -17,19 +15,18 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 def make_service(
-    run: "str | Path | Run", words: Sequence[str] = (), store: str | None = None, index: str = "auto", user_key: bytes | None = None
+    run: "Run", reopen: "Callable[[Path], Run]", store: str | None = None, index: str = "auto", user_key: bytes | None = None
 ) -> "Service":
-    """Open a run as a service.
+    """Make the service of a run, which can change to any other finished run beside it.
 
     Args:
-        run: a run, or its folder. The service can change to any other finished run beside it.
-        words: as for `open_run`, for these other runs and for a folder.
+        run: the run to begin with.
+        reopen: opens another one.
         store: where events are kept, as `mmrec.serving.open_store` takes it; None: in memory.
-        index: `exact`, `usearch`, or `auto`.
+        index: `exact`, `usearch`, or `auto`: by the number of items.
         user_key: where given, user ids are stored as hashes with this key.
 
     Raises:
-        MissingFile: there is no finished run.
         MmrecError: the run is damaged, or the store cannot be opened.
     """
     from mmrec.errors import DataError
@@ -40,8 +37,7 @@ def make_service(
     from mmrec.serving.refusal import UNKNOWN_RUN, Refused
     from mmrec.serving.service import Service
 
-    first = open_run(run, *words) if isinstance(run, str | Path) else run
-    beside = first.folder.resolve().parent
+    beside = run.folder.resolve().parent
 
     def load(name: str) -> "ServedModel":
         folder = beside / name
@@ -49,6 +45,11 @@ def make_service(
             raise Refused(UNKNOWN_RUN, f"run: there is no finished run `{name}` beside the one in use")
         if folder.is_symlink():
             raise DataError(f"{name} is a link")
-        return open_model(open_run(folder, *words), index)
+        return open_model(reopen(folder), index)
 
-    return Service(open_model(first, index), MemoryEventStore() if store is None else open_store(store, user_key), time.time, load)
+    opened = MemoryEventStore() if store is None else open_store(store, user_key)
+    try:
+        return Service(open_model(run, index), opened, time.time, load)
+    except BaseException:
+        opened.close()
+        raise

@@ -15,6 +15,7 @@ from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
 from mmrec.models.fold_in import FoldInByRegression, mean_for_new, occurring
+from mmrec.models.unit_deviation import unit_deviation
 from mmrec.types import DatasetSpec
 
 UNUSED, OPTIONAL, REQUIRED = "unused", "optional", "required"
@@ -78,10 +79,10 @@ class FrozenScorer(TrainedScorer):
         """The equivalent of `LiftedScorer` as two matrices; unchanged if the offset is 0."""
         if not cold_lift:
             return self
-        fold_in = self.fold_in
+        fold_in, scale = self.fold_in, unit_deviation(self.items)
 
         def scaled(users: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim_plus_1"]:
-            return F.pad(to_unit_deviation(users, self.items), (0, 1), value=1.0)
+            return F.pad(scale(users), (0, 1), value=1.0)
 
         items = torch.cat([self.items, cold_lift * is_new.float()[:, None]], dim=1)
         return replace(
@@ -385,11 +386,3 @@ class MixedRecommender(GradientRecommender):
     @abstractmethod
     def parts(self, hidden: Collection[str] = (), closed: frozenset[Closed] | None = None) -> Parts:
         """The parts of the scores that `freeze` mixes, optionally with other closed modalities."""
-
-
-def to_unit_deviation(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_users dim"]:
-    """Scale user vectors so that their inner products with items have unit deviation: `u / √(uᵀ Cov(i) u)`."""
-    dim = items.shape[1]
-    covariance = items.T.cov().reshape(dim, dim) if len(items) > 1 else items.new_zeros(dim, dim)
-    deviation = torch.einsum("ud,de,ue->u", users, covariance, users).clamp(min=0).sqrt()
-    return users / deviation.clamp(min=1e-12)[:, None]

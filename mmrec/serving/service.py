@@ -1,5 +1,6 @@
 """The service: answers from one immutable model and a store of events. It has no network, clock or disk of its own."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, final
 
@@ -8,11 +9,15 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mmrec.errors import MmrecError
-from mmrec.serving.answer import About, Answer, Listed, Past, Wanted
+from mmrec.experiment.run.item_source import ItemContent
+from mmrec.serving.answer import About, Answer, ItemChange, Listed, Past, Wanted
 from mmrec.serving.cursor import MAX_OFFSET, make_cursor, read_cursor
 from mmrec.serving.events.event import Event
 from mmrec.serving.events.event_store import EventStore
-from mmrec.serving.history import Reading, read_events
+from mmrec.serving.history import DISLIKE, Reading, read_events
+from mmrec.serving.index.exact import best_of
+from mmrec.serving.matches import match_picture, match_text, order_by_taste
+from mmrec.serving.model.changed_items import check_item, stored_fields, with_items, with_stored
 from mmrec.serving.model.served import Found, ServedModel, Taste
 from mmrec.serving.refusal import DAMAGED_RUN, UNKNOWN_ITEM, UNKNOWN_RUN, Refused
 
@@ -50,7 +55,10 @@ class Service:
     ) -> None:
         self.store, self.clock = store, clock
         self._load = load
+        self._changing = threading.Lock()
         self._models = _Models(model)
+        self._items_version = 0  # of a store without items
+        self.refresh()
 
     @property
     def model(self) -> ServedModel:
@@ -71,11 +79,9 @@ class Service:
             Refused: a filter or the cursor is invalid.
         """
         model = self.model
-        user_idx, events = model.known.users.get(user_id), self.store.history(user_id)
-        earlier = [] if user_idx is None else model.known.past_of(user_idx)
-        reading = read_events(model.catalogue, events, earlier)
+        reading, user_idx, is_new = self._read(model, user_id)
         seen = reading.known if user_idx is None else reading.known | model.known.seen_by(user_idx)
-        if user_idx is not None and (len(reading.known) == len({idx for idx, _ in earlier}) or model.of_histories is None):
+        if user_idx is not None and (not is_new or model.of_histories is None):
             return _answer(model, model.taste_of_user(user_idx), seen, wanted, _OF_TRAINING)
         taste, reason = self._taste(model, reading, _OF_EVENTS)
         return _answer(model, taste, seen, wanted, reason)
@@ -116,9 +122,81 @@ class Service:
         found = model.neighbours(model.catalogue.places[item_id], by, offset + wanted.k + 1, allowed)
         return _listed(model, found, offset, wanted.k, f"similar to {item_id} by {by}")
 
+    def search(self, query: str | bytes, wanted: Wanted, user_id: str | None = None) -> Answer:
+        """Return the items that match a text or look like a picture.
+
+        Args:
+            query: a text, or the bytes of a picture.
+            wanted: what the list is to be like.
+            user_id: whose taste orders the best matches; None: nobody's.
+
+        Raises:
+            Refused: the model cannot search by that, the picture cannot be decoded, or a filter or the cursor is invalid.
+        """
+        model = self.model
+        allowed, offset = model.catalogue.allowed(wanted.filters, wanted.candidates), read_cursor(wanted.cursor, model.version)
+        scores = match_picture(model, query) if isinstance(query, bytes) else match_text(model, query)
+        reason = "look like the picture" if isinstance(query, bytes) else "match the query"
+        if user_id is not None and (taste := self._taste_of(model, user_id)) is not None:
+            scores, reason = order_by_taste(scores, model.all_scores(taste)), f"{reason}, in the order of the user's taste"
+        found = best_of(scores, offset + wanted.k + 1, model.catalogue.idx(wanted.exclude), allowed)
+        return _listed(model, found, offset, wanted.k, reason)
+
     def add_events(self, events: Sequence[Event]) -> int:
         """Store events durably, and return how many are new; they count from the users' next lists on."""
         return self.store.append(events)
+
+    def put_item(self, item: ItemContent) -> ItemChange:
+        """Add an item, or change what is known of one. It is listed when this returns, and after a restart.
+
+        Args:
+            item: values of its columns, its picture, and what it is related to. They take the place of all that was put before.
+
+        Raises:
+            Refused: the content is invalid, or the model cannot place new items, or not this one; nothing has changed.
+        """
+        with self._changing:
+            self._take_stored()
+            model = self.model
+            placed_by = check_item(model, item)
+            removed = model.catalogue.removed - {item.item_id}
+            changed = with_items(model, {**model.added, item.item_id: item}, removed)
+            self.store.put_item(item.item_id, stored_fields(item))
+            self._items_version = self.store.items_version()
+            self._models = self._models._replace(current=changed)
+        return ItemChange(model.version, item.item_id, not model.catalogue.has(item.item_id), placed_by)
+
+    def delete_item(self, item_id: str) -> ItemChange:
+        """Remove an item from all lists. Raises Refused if there is none."""
+        with self._changing:
+            self._take_stored()
+            model = self.model
+            _check_item(model, item_id)
+            changed = with_items(model, model.added, model.catalogue.removed | {item_id})
+            self.store.delete_item(item_id)
+            self._items_version = self.store.items_version()
+            self._models = self._models._replace(current=changed)
+        return ItemChange(model.version, item_id, False)
+
+    def delete_user(self, user_id: str) -> int:
+        """Remove a user's events, and forget what the data of the model say of them. Returns the number of events."""
+        return self.store.forget(user_id)
+
+    def refresh(self) -> bool:
+        """Take over the items that other processes have put or removed; return whether there were any."""
+        if self.store.items_version() == self._items_version:
+            return False
+        with self._changing:
+            return self._take_stored()
+
+    def picture(self, item_id: str) -> bytes:
+        """Return the bytes of an item's picture, as they came. Raises Refused if it has none."""
+        model = self.model
+        _check_item(model, item_id)
+        found = model.picture(item_id)
+        if found is None:
+            raise Refused(UNKNOWN_ITEM, f"item_id: item `{item_id}` has no picture")
+        return found
 
     def about(self) -> About:
         """Return what the model in use is and can do."""
@@ -132,7 +210,7 @@ class Service:
             n_items=len(model.catalogue) - len(model.catalogue.removed),
             index="none" if model.index is None else type(model.index).__name__,
             reads_histories=model.of_histories is not None,
-            places_items=False,
+            places_items=model.places_items,
             similarities=model.similarities,
             columns=model.catalogue.items.columns,
             before=None if before is None else before.version,
@@ -153,16 +231,49 @@ class Service:
             raise
         except MmrecError as error:
             raise Refused(DAMAGED_RUN, f"run: {run} cannot be served, {self.model.version} stays in use: {error}") from error
-        self._models = _Models(model, self._models.current)
+        with self._changing:
+            self._items_version = self.store.items_version()
+            self._models = _Models(with_stored(model, self.store.items()), self._models.current)
         return self.about()
 
     def rollback(self) -> About:
         """Serve the model before the last `swap` again. Raises Refused if there is none."""
-        current, before = self._models
-        if before is None:
-            raise Refused(UNKNOWN_RUN, "there is no model before this one")
-        self._models = _Models(before, current)
+        with self._changing:
+            current, before = self._models
+            if before is None:
+                raise Refused(UNKNOWN_RUN, "there is no model before this one")
+            self._items_version = self.store.items_version()
+            self._models = _Models(with_stored(before, self.store.items()), current)
         return self.about()
+
+    def _take_stored(self) -> bool:
+        version = self.store.items_version()
+        if version == self._items_version:
+            return False
+        self._models = self._models._replace(current=with_stored(self.model, self.store.items()))
+        self._items_version = version
+        return True
+
+    def _known(self, model: ServedModel, user_id: str) -> int | None:
+        """The user_idx of a user of the run who was not forgotten."""
+        user_idx = model.known.users.get(user_id)
+        return None if user_idx is None or self.store.is_forgotten(user_id) else user_idx
+
+    def _read(self, model: ServedModel, user_id: str) -> tuple[Reading, int | None, bool]:
+        """What a user did, their user_idx in the run, and whether they did anything since then."""
+        user_idx, events = self._known(model, user_id), self.store.history(user_id)
+        if user_idx is not None and not events:
+            return Reading([], None, frozenset()), user_idx, False
+        earlier = [] if user_idx is None else model.known.past_of(user_idx)
+        reading = read_events(model.catalogue, events, earlier)
+        return reading, user_idx, len(reading.liked) != len(earlier) or any(one.event == DISLIKE for one in events)
+
+    def _taste_of(self, model: ServedModel, user_id: str) -> Taste | None:
+        """What a user likes; None if nothing is known of them."""
+        reading, user_idx, is_new = self._read(model, user_id)
+        if user_idx is not None and (not is_new or model.of_histories is None):
+            return model.taste_of_user(user_idx)
+        return self._taste(model, reading, "")[0] if reading.liked else None
 
     def _taste(self, model: ServedModel, reading: Reading, reason: str) -> tuple[Taste, str]:
         if not reading.liked:

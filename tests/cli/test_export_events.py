@@ -8,8 +8,8 @@ import pytest
 from omegaconf import DictConfig
 
 from mmrec.cli.check import check_command
-from mmrec.cli.export_events import export_events
-from mmrec.cli.key import key
+from mmrec.cli.serving.export_events import export_events
+from mmrec.cli.serving.key import key
 from mmrec.data.folder.read import read_folder
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.serving import Event, open_store

@@ -123,6 +123,13 @@ def test_similar_items_are_those_of_the_run(service: Service, folder: Path) -> N
     assert "data of the run" in refused(CANNOT_ANSWER, lambda: service.similar("w", "text", Wanted()))
 
 
+def test_words_find_titles_where_there_is_no_encoder(service: Service) -> None:
+    assert ids(service.search("a W or y", Wanted())) == ["w", "y"] and ids(service.search("nothing", Wanted())) == []
+    assert ids(service.search("w y", Wanted(), user_id="2")) == ["y", "w"]
+    assert "does not read pictures" in refused(CANNOT_ANSWER, lambda: service.search(b"picture", Wanted()))
+    refused(INVALID, lambda: service.search(" ", Wanted()))
+
+
 def test_another_model_takes_over_and_goes_back(service: Service) -> None:
     before, first = service.model.version, ids(service.recommend("1", Wanted()))
     assert service.swap("b").model.startswith("b-") and service.about().before == before

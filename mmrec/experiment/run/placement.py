@@ -1,9 +1,9 @@
 """Add items to the catalogue of a trained model by their content alone, without training."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, final
 
 import polars as pl
@@ -16,21 +16,10 @@ from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.experiment.evaluate import Restored
 from mmrec.experiment.evidence import Evidence, load_graph, load_words
 from mmrec.experiment.models import Priors, make_model, spec_of
+from mmrec.experiment.run.item_source import ItemContent
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
-from mmrec.types import HEAD, IMAGE, ITEM_ID, KG, RELATION, TAIL, TEXT, Dataset, DatasetSpec, Features, Graph
-
-
-@dataclass(frozen=True)
-class ItemContent:
-    """What is known of an item that is added, or of one whose content changes."""
-
-    item_id: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    """Values by column of the items."""
-    picture: bytes | None = None
-    triples: Sequence[tuple[str, str]] = ()
-    """Pairs of relation and tail."""
+from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RELATION, TAIL, TEXT, Dataset, DatasetSpec, Features, Graph
 
 
 @final
@@ -75,11 +64,14 @@ class ItemPlacer:
         rows = _rows([item], restored.evidence.dataset)
         found = [name for name in restored.evidence.features if self._vector(name, item, rows) is not None]
         relations = _relations(restored)
+        graph = restored.evidence.graph
+        if item.entity is not None and (graph is None or item.entity not in graph.entities):
+            raise DataError(f"entity: the graph has no entity `{item.entity}`; {nearest(item.entity, graph.entities if graph else ())}")
         for relation, _ in item.triples:
             if relation not in relations:
                 raise DataError(f"triples: the graph has no relation `{relation}`; {nearest(relation, relations)}")
         columns = restored.settings.graph.item_columns if has_graph else ()
-        if has_graph and (item.triples or any(rows[column][0] is not None for column in columns)):
+        if has_graph and (item.triples or item.entity or any(rows[column][0] is not None for column in columns)):
             found.append(KG)
         if not found:
             reads = [*restored.evidence.features, *([KG] if has_graph else [])]
@@ -105,22 +97,28 @@ class ItemPlacer:
         added = [one for one in items if one.item_id not in known]
         rows = _rows(items, dataset)
         table = pl.concat([dataset.items.join(rows, on=ITEM_ID, how="anti"), rows])
-        heads = [(_entity(dataset, one.item_id), relation, tail) for one in items for relation, tail in one.triples]
+        aligned = _aligned(dataset, items)
+        heads = [(aligned.get(one.item_id, one.item_id), relation, tail) for one in items for relation, tail in one.triples]
         triples = dataset.triples
         if heads:
             new = pl.DataFrame(heads, schema={HEAD: pl.String, RELATION: pl.String, TAIL: pl.String}, orient="row")
             triples = new if triples is None else pl.concat([triples, new], how="diagonal").unique(maintain_order=True)
         entities = dataset.item_entities
-        if entities is not None and added:
-            own = pl.DataFrame({ITEM_ID: [one.item_id for one in added], entities.columns[1]: [one.item_id for one in added]})
-            entities = pl.concat([entities, own])
+        if entities is not None or any(one.entity is not None for one in items):
+            entities = pl.DataFrame(
+                {ITEM_ID: list(aligned), ENTITY: list(aligned.values())}, schema={ITEM_ID: pl.String, ENTITY: pl.String}
+            )
         dataset = replace(dataset, items=table, triples=triples, item_entities=entities)
         ids = pl.concat([evidence.index.item_ids, pl.Series(ITEM_ID, [one.item_id for one in added], dtype=pl.String)])
         index = Index(evidence.index.user_ids, ids, evidence.index.events)
         places = index.item_idx([one.item_id for one in items])
         features = {name: self._features(name, found, items, rows, places, len(ids)) for name, found in evidence.features.items()}
         encoder = evidence.inputs[TEXT].encoder if TEXT in evidence.inputs else None
-        graph = None if evidence.graph is None else load_graph(settings, dataset, index, encoder)[0]
+        graph = evidence.graph
+        if graph is not None and (heads or settings.graph.item_columns or any(aligned.get(one.item_id) in graph.entities for one in items)):
+            graph = load_graph(settings, dataset, index, encoder)[0]
+        elif graph is not None:  # none of the items is in it
+            graph = replace(graph, item_entity=torch.cat([graph.item_entity, torch.full((len(added),), -1)]))
         words = None if evidence.words is None else load_words(settings, dataset, index)
         return replace(evidence, dataset=dataset, index=index, features=features, graph=graph, words=words, inputs={})
 
@@ -221,9 +219,13 @@ def _relations(restored: Restored) -> list[str]:
     return [] if triples is None or restored.evidence.graph is None else triples[RELATION].unique().sort().to_list()
 
 
-def _entity(dataset: Dataset, item_id: str) -> str:
-    """The entity of an item: that of the data, or its own id."""
-    if dataset.item_entities is None:
-        return item_id
-    found = dataset.item_entities.filter(pl.col(ITEM_ID) == item_id)
-    return str(found.row(0)[1]) if len(found) else item_id
+def _aligned(dataset: Dataset, items: Sequence[ItemContent]) -> dict[str, str]:
+    """By item_id, the entities of the data and of the given items; an added item of which none is told is its own."""
+    table = dataset.item_entities
+    own = dataset.items[ITEM_ID].to_list()
+    found = dict(zip(own, own, strict=True)) if table is None else dict(table.select(ITEM_ID, ENTITY).iter_rows())
+    known = set(own)
+    for one in items:
+        if one.entity is not None or one.item_id not in known:
+            found[one.item_id] = one.entity or one.item_id
+    return found

@@ -1,6 +1,6 @@
 """A finished run, with its metrics, and with recommendations, similar items and scores of its model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -46,11 +46,12 @@ class Run:
     Args:
         folder: the folder of a finished run.
         saved: the settings that restore the model of the run.
+        serve: makes the service of a run, see `service`.
     """
 
-    def __init__(self, folder: str | Path, saved: SavedSettings) -> None:
+    def __init__(self, folder: str | Path, saved: SavedSettings, serve: Callable[..., Any] | None = None) -> None:
         self.folder = find_run(folder)
-        self._saved = saved
+        self._saved, self._serve = saved, serve
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -247,6 +248,18 @@ class Run:
         names = as_ids(str(image) if query is None else query)
         scores = self._search.score_texts(names.to_list()) if image is None else self._search.score_picture(image)
         return self._best(names, scores, k).rename({USER_ID: QUERY})
+
+    def service(self, store: str | None = None, index: str = "auto", user_key: bytes | None = None) -> Any:
+        """Return an `mmrec.serving.Service`: what `mmrec serve` answers with, without a network.
+
+        Args:
+            store: where events are kept, such as `sqlite:///events.db`; None: in memory.
+            index: `exact`, `usearch`, or `auto`: by the number of items.
+            user_key: where given, user ids are stored as hashes with this key.
+        """
+        if self._serve is None:
+            raise ConfigError("this run was opened without what serves it; open it with `mmrec.open_run`")
+        return self._serve(self, store=store, index=index, user_key=user_key)
 
     def _recommend_to_histories(
         self,

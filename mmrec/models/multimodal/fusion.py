@@ -19,7 +19,8 @@ from mmrec.models.multimodal.linear_part import join_predicted
 from mmrec.models.multimodal.user_part import UserPart
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.priors.new_items import Predicted
-from mmrec.models.recommender import OPTIONAL, Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights, to_unit_deviation
+from mmrec.models.recommender import OPTIONAL, Closed, FrozenScorer, MixedRecommender, Parts, TrainScores, Weights
+from mmrec.models.unit_deviation import Scale, unit_deviation
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.backbones.lightgcn import LightGCN
 from mmrec.nn.encoders.knowledge import CompGCNEncoder
@@ -345,14 +346,15 @@ class FusionRecommender(MixedRecommender):
         liked = mean_for_new(liked, self.known_users)
         items, average = torch.cat([F.normalize(vectors, dim=1), encoded.bias.float()[:, None]], dim=1), liked[self.known_users].mean(dim=0)
         predict = None if told is None else FoldInByRegression(told, vectors, self.train_interactions)
+        scale = unit_deviation(items)
 
         def fold_in(histories: Histories) -> Tensor:
             owned = histories.matrix(len(self.known_items))
             theirs = torch.where(owned.degree[:, None] > 0, F.normalize(sums_of_items(owned, vectors), dim=1), average)
-            return _to_score(theirs if predict is None else theirs + predict(histories), items)
+            return _to_score(theirs if predict is None else theirs + predict(histories), scale)
 
         of_scored, liked = scored[:, None].float(), liked if told is None else liked + told
-        return _View(_to_score(liked, items), items * of_scored, encoded.attention.float() * of_scored, fold_in)
+        return _View(_to_score(liked, scale), items * of_scored, encoded.attention.float() * of_scored, fold_in)
 
     def _predicted(self, hidden: Collection[str]) -> Float[Tensor, "n_items rank_or_0"]:
         if all(name == COLLABORATIVE for name in hidden):
@@ -377,9 +379,9 @@ class _View(NamedTuple):
     fold_in: Callable[[Histories], Tensor]
 
 
-def _to_score(liked: Float[Tensor, "n dim"], items: Float[Tensor, "n_items dim_plus_1"]) -> Float[Tensor, "n dim_plus_1"]:
+def _to_score(liked: Float[Tensor, "n dim"], scale: Scale) -> Float[Tensor, "n dim_plus_1"]:
     """Append a 1 for the items' bias to user vectors, and scale them to unit deviation of their scores."""
-    return to_unit_deviation(F.pad(liked, (0, 1), value=1.0), items)
+    return scale(F.pad(liked, (0, 1), value=1.0))
 
 
 def _popularity(spec: DatasetSpec) -> Float[Tensor, " n_items"]:

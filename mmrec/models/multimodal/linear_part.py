@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmrec.models.recommender import to_unit_deviation
+from mmrec.models.unit_deviation import unit_deviation
 
 
 class LinearPart(NamedTuple):
@@ -22,7 +22,8 @@ def join_predicted(
 ) -> LinearPart:
     """Concatenate the vectors of known items and, in separate dimensions, the predicted vectors of new ones, each with unit deviation."""
     if predicted.shape[1] == 0:
-        return LinearPart(items, lambda users: to_unit_deviation(users, items))
+        return LinearPart(items, unit_deviation(items))
     of_known = known[:, None].float()
     both = torch.cat([items * of_known, predicted * (1 - of_known)], dim=1)
-    return LinearPart(both, lambda users: torch.cat([to_unit_deviation(users, items), to_unit_deviation(users, predicted)], dim=1))
+    scale, scale_predicted = unit_deviation(items), unit_deviation(predicted)
+    return LinearPart(both, lambda users: torch.cat([scale(users), scale_predicted(users)], dim=1))

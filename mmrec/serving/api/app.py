@@ -1,5 +1,7 @@
 """The ASGI application: routes of the service, each a thin layer around one call."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -7,12 +9,18 @@ from typing import Any
 from fastapi import FastAPI
 
 from mmrec import __version__
-from mmrec.serving.api import event_routes, list_routes, model_routes
+from mmrec.errors import MmrecError
 from mmrec.serving.api.bodies import Problem
+from mmrec.serving.api.event_routes import router as event_routes
+from mmrec.serving.api.item_routes import router as item_routes
+from mmrec.serving.api.list_routes import router as list_routes
+from mmrec.serving.api.model_routes import router as model_routes
 from mmrec.serving.api.problems import MEDIA_TYPE, handle_errors
-from mmrec.serving.api.workers import Workers
+from mmrec.serving.api.workers import Overloaded, Workers
 from mmrec.serving.service import Service
 
+_REFRESH_S = 0.5
+_log = logging.getLogger(__name__)
 _PROBLEM: dict[str, Any] = {"description": "Problem", "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
 
@@ -28,7 +36,9 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        refreshing = asyncio.create_task(_refresh(app, service))
         yield
+        refreshing.cancel()
         app.state.workers.close()
         app.state.slow_workers.close()
 
@@ -38,8 +48,8 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
     app.state.service = service
     app.state.workers, app.state.slow_workers = Workers(n_threads, n_waiting, "lists"), Workers(1, 16, "changes")
     handle_errors(app)
-    for routes in (list_routes, event_routes, model_routes):
-        app.include_router(routes.router)
+    for routes in (list_routes, event_routes, item_routes, model_routes):
+        app.include_router(routes)
     make_document = app.openapi
 
     def document() -> dict[str, Any]:
@@ -50,3 +60,13 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
 
     app.openapi = document  # type: ignore[method-assign]
     return app
+
+
+async def _refresh(app: FastAPI, service: Service) -> None:
+    """Take over the items that other processes put or remove, within a second."""
+    while True:
+        await asyncio.sleep(_REFRESH_S)
+        try:
+            await app.state.slow_workers.call(service.refresh)
+        except (MmrecError, Overloaded) as error:
+            _log.warning(f"items of other processes are not taken over now: {error}")

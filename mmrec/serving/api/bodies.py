@@ -1,6 +1,6 @@
 """The bodies of requests, with their limits, as OpenAPI describes them."""
 
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -119,6 +119,7 @@ class ItemBody(_Body):
         list[Annotated[list[Id], Field(min_length=2, max_length=2)]],
         Field(max_length=1_000, description="Pairs of relation and tail."),
     ] = []
+    entity: Annotated[Id | None, Field(description="The entity of the graph that the item is.")] = None
 
 
 @final
@@ -128,6 +129,14 @@ class EventsStored(BaseModel):
     model: str
     received: int
     stored: Annotated[int, Field(description="How many were new.")]
+
+
+@final
+class UserForgotten(BaseModel):
+    """What was removed of a user."""
+
+    model: str
+    removed_events: int
 
 
 @final
@@ -142,4 +151,3 @@ class Problem(BaseModel):
 
 
 By = Annotated[str, Field(min_length=1, max_length=100)]
-Health = Literal["ok"]

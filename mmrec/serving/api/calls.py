@@ -9,12 +9,13 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from mmrec.serving.answer import MAX_K, Answer, Wanted
-from mmrec.serving.api.bodies import MAX_FILTERS, Cursor, Text
+from mmrec.serving.api.bodies import MAX_FILTERS, Cursor, Id, Text
 from mmrec.serving.filters import parse_conditions
 from mmrec.serving.service import Service
 
 T = TypeVar("T")
 KQuery = Annotated[int, Query(ge=1, le=MAX_K, description="How many items at most.")]
+UserQuery = Annotated[Id | None, Query(description="Whose taste orders the best matches.")]
 CursorQuery = Annotated[Cursor | None, Query()]
 FilterQuery = Annotated[
     list[Text] | None,

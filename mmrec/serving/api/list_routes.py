@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from mmrec.serving.answer import Answer
-from mmrec.serving.api.bodies import By, Id, RecommendationBody
-from mmrec.serving.api.calls import CursorQuery, FilterQuery, KQuery, call, service_of, wanted_of, written
+from mmrec.serving.api.bodies import By, Id, RecommendationBody, Text
+from mmrec.serving.api.calls import CursorQuery, FilterQuery, KQuery, UserQuery, call, service_of, wanted_of, written
+from mmrec.serving.api.pictures import PICTURE, picture_of
 from mmrec.serving.model.served import ALL
 
 router = APIRouter(tags=["lists"])
@@ -38,3 +39,25 @@ async def similar(
 ) -> Response:
     """Return the items that are most similar to an item."""
     return written(await call(request, service_of(request).similar, item_id, by, wanted_of(k, cursor, filter)))
+
+
+@router.get("/v1/search", response_model=Answer)
+async def search(
+    request: Request,
+    q: Annotated[Text, Query(min_length=1, description="Words, in any language that the encoder of texts reads.")],
+    user_id: UserQuery = None,
+    k: KQuery = 10,
+    cursor: CursorQuery = None,
+    filter: FilterQuery = None,
+) -> Response:
+    """Return the items that match a text."""
+    return written(await call(request, service_of(request).search, q, wanted_of(k, cursor, filter), user_id))
+
+
+@router.post("/v1/search", response_model=Answer, openapi_extra={"requestBody": PICTURE})
+async def search_by_picture(
+    request: Request, user_id: UserQuery = None, k: KQuery = 10, cursor: CursorQuery = None, filter: FilterQuery = None
+) -> Response:
+    """Return the items that look like a picture, which is the body of the request."""
+    picture = await picture_of(request)
+    return written(await call(request, service_of(request).search, picture, wanted_of(k, cursor, filter), user_id))

@@ -42,5 +42,4 @@ def run_server(app: ASGIApp, opened: socket.socket) -> None:
         timeout_graceful_shutdown=_GRACE_S,
         lifespan="on",
     )
-    with opened:
-        uvicorn.Server(config).run([opened])
+    uvicorn.Server(config).run([opened])

@@ -35,6 +35,10 @@ class EventStore(ABC):
         """Remove all events of a user for good, and return how many there were."""
 
     @abstractmethod
+    def is_forgotten(self, user_id: str) -> bool:
+        """Return whether `forget` was called for a user, of whom the data of a model may still know something."""
+
+    @abstractmethod
     def popular(self, since: float, k: int) -> list[tuple[str, float]]:
         """Return the items that most users had events with, best first, ties by item_id.
 

@@ -20,6 +20,7 @@ class MemoryEventStore(EventStore):
         self._events: dict[str, Event] = {}
         self._items: dict[str, tuple[dict[str, Any], bool]] = {}
         self._version = 0
+        self._forgotten: set[str] = set()
 
     def append(self, events: Sequence[Event]) -> int:
         with self._lock:
@@ -35,10 +36,14 @@ class MemoryEventStore(EventStore):
 
     def forget(self, user_id: str) -> int:
         with self._lock:
+            self._forgotten.add(user_id)
             theirs = [event_id for event_id, one in self._events.items() if one.user_id == user_id]
             for event_id in theirs:
                 del self._events[event_id]
         return len(theirs)
+
+    def is_forgotten(self, user_id: str) -> bool:
+        return user_id in self._forgotten
 
     def popular(self, since: float, k: int) -> list[tuple[str, float]]:
         users = defaultdict(set)

@@ -2,11 +2,11 @@
 
 from typing import final
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from mmrec.metrics.full_ranking import top_k
 from mmrec.serving.index.item_index import ItemIndex
 
 
@@ -39,10 +39,16 @@ def best_of(
     scores: Float[Tensor, "1 n_items"], k: int, excluded: Int64[Tensor, " n"], allowed: Bool[Tensor, " n_items"] | None = None
 ) -> tuple[Float[Tensor, " n_found"], Int64[Tensor, " n_found"]]:
     """The `k` best of given scores, which are changed, as `ItemIndex.search` returns them; items of score -inf or NaN are left out."""
-    scores[0, excluded] = -torch.inf
+    row = scores[0].numpy()
+    row[excluded.numpy()] = -np.inf
     if allowed is not None:
-        scores.masked_fill_(~allowed, -torch.inf)
-    k = min(k, scores.shape[1])
-    values, items = (one[0] for one in top_k(scores, k)) if k else (scores[0, :0], excluded[:0])
-    kept = values > -torch.inf
-    return values[kept], items[kept]
+        row[~allowed.numpy()] = -np.inf
+    if len(row) and np.isnan(row.max()):
+        row[np.isnan(row)] = -np.inf
+    k = min(k, len(row))
+    least = np.partition(row, len(row) - k)[len(row) - k] if k else np.inf
+    above = np.flatnonzero(row > least)
+    found = np.concatenate([above, np.flatnonzero(row == least)[: k - len(above)]]) if k else above
+    found = found[row[found] > -np.inf]
+    found = found[np.lexsort((found, -row[found]))]
+    return torch.from_numpy(row[found]), torch.from_numpy(found)

@@ -71,8 +71,8 @@ class UsearchIndex(ItemIndex):
             if len(kept) >= k or n_asked == self.n_items or (allowed is not None and int(allowed.sum()) <= n_asked // _GROWTH):
                 break
             n_asked *= _GROWTH
-        if len(kept) < k and allowed is not None:  # a filter that few items pass: these are compared one by one
-            kept = allowed.nonzero().flatten()
+        if len(kept) < k:  # few items are left, or pass the filter: these are compared one by one
+            kept = torch.arange(self.n_items) if allowed is None else allowed.nonzero().flatten()
             kept = kept[~torch.isin(kept, excluded)]
         kept = kept.sort().values
         scores = self._items[kept] @ vector

@@ -1,9 +1,10 @@
 """The items that are served: their ids, columns, and which of them were removed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
+from urllib.parse import quote
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,9 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from mmrec.data.features.texts import item_texts
 from mmrec.frames import TITLES
+from mmrec.models.search.bm25 import WordIndex
 from mmrec.serving.filters import Condition, fulfilled
 from mmrec.types import ITEM_ID
 
@@ -28,8 +31,8 @@ class Catalogue:
     """`item_id` and any columns."""
     removed: frozenset[str] = frozenset()
     """The items that are not listed."""
-    images: Mapping[str, str] | None = None
-    """The addresses of pictures by item_id."""
+    has_image: Bool[Tensor, " n_items"] | None = None
+    """Which items have a picture; None: none."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -51,9 +54,18 @@ class Catalogue:
         found = next((name for name in texts if name.lower() in TITLES), texts[0] if texts else None)
         return [None] * len(self) if found is None else self.items[found].to_list()
 
+    @cached_property
+    def words(self) -> WordIndex:
+        """The words of all columns of text."""
+        columns = [name for name, kind in self.items.schema.items() if name != ITEM_ID and kind == pl.String]
+        texts = item_texts(self.items, columns) if columns else [None] * len(self)
+        return WordIndex([(text or b"").decode() for text in texts])
+
     def image(self, item_idx: int) -> str | None:
-        """The address of an item's picture; None if it has none."""
-        return None if self.images is None else self.images.get(self.item_ids[item_idx])
+        """The path of an item's picture in the interface; None if it has none."""
+        if self.has_image is None or not self._with_image[item_idx]:
+            return None
+        return f"/v1/items/{quote(self.item_ids[item_idx], safe='')}/image"
 
     def has(self, item_id: str) -> bool:
         """Whether an item is there and was not removed."""
@@ -78,13 +90,17 @@ class Catalogue:
             masks.append(inside)
         return torch.stack(masks).all(dim=0) if masks else None
 
-    def without(self, item_id: str) -> "Catalogue":
-        """The same without an item, whose row remains."""
-        return replace(self, removed=self.removed | {item_id})
+    def without(self, item_ids: Collection[str]) -> "Catalogue":
+        """The same items of which only these are removed; their rows remain."""
+        return replace(self, removed=frozenset(one for one in item_ids if one in self.places))
 
     def row(self, item_id: str) -> dict[str, Any]:
         """The columns of an item."""
         return self.items.row(self.places[item_id], named=True)
+
+    @cached_property
+    def _with_image(self) -> list[bool]:
+        return [] if self.has_image is None else self.has_image.tolist()
 
     @cached_property
     def _listed(self) -> Bool[Tensor, " n_items"]:

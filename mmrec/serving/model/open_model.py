@@ -11,11 +11,12 @@ from mmrec.data.tables.id_codes import positions
 from mmrec.errors import ConfigError, MmrecError
 from mmrec.experiment.run.run import Run
 from mmrec.experiment.run_folder.files import PARTS, read_table
-from mmrec.models.recommender import TrainedScorer
+from mmrec.models.recommender import FrozenScorer, TrainedScorer
 from mmrec.serving.index.choice import AUTO, choose_index
+from mmrec.serving.index.item_index import ItemIndex
 from mmrec.serving.model.catalogue import Catalogue
 from mmrec.serving.model.served import Known, ServedModel
-from mmrec.types import ITEM_ID, TIMESTAMP, USER_ID, Interactions
+from mmrec.types import IMAGE, ITEM_ID, TIMESTAMP, USER_ID, Interactions
 
 _log = logging.getLogger(__name__)
 
@@ -36,21 +37,27 @@ def open_model(run: Run, index: str = AUTO, restore: bool = True) -> ServedModel
     if restore:
         try:
             restored, why = run.scorers.restored(), ""
-        except MmrecError as error:
+        except (MmrecError, OSError) as error:
             why = f"the data of the run cannot be used: {error}"
             _log.warning(f"serve: {why}; new users and items, filters and search are limited")
-    vectors, items = scorer.vectors(), run.items
+    vectors, items, has_image = scorer.vectors(), run.items, None
     if restored is not None:
         items = restored.evidence.index.align(restored.evidence.dataset.items)
+        has_image = restored.evidence.features[IMAGE].present if IMAGE in restored.evidence.inputs else None
+
+    def make_index(found: FrozenScorer) -> ItemIndex:
+        return choose_index(index, found.users, found.items)
+
     return ServedModel(
         version=version_of(run),
         run=run.folder.name,
         name=run.model,
         known=_known(run),
-        catalogue=Catalogue(items),
+        catalogue=Catalogue(items, has_image=has_image),
         scorer=scorer,
         of_histories=_of_histories(run, restored is not None),
-        index=None if vectors is None else choose_index(index, vectors.users, vectors.items),
+        index=None if vectors is None else make_index(vectors),
+        make_index=make_index,
         restored=restored,
         why_not_restored=why,
     )

@@ -1,6 +1,6 @@
 """The model of a run as it is served: one immutable object, of which every answer uses exactly one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, final
@@ -10,19 +10,23 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from mmrec.data.features.item_inputs import PictureInputs
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
+from mmrec.errors import ConfigError
+from mmrec.experiment.run.item_source import ItemContent
 from mmrec.experiment.run.similarity import score_features
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
 from mmrec.rerank.similarity import graph_features
 from mmrec.serving.index.exact import best_of
 from mmrec.serving.index.item_index import ItemIndex
 from mmrec.serving.model.catalogue import Catalogue
-from mmrec.serving.refusal import CANNOT_ANSWER, Refused
-from mmrec.types import COLLABORATIVE, KG, Features
+from mmrec.serving.refusal import CANNOT_ANSWER, CANNOT_PLACE, Refused
+from mmrec.types import COLLABORATIVE, IMAGE, KG, Features
 
 if TYPE_CHECKING:
     from mmrec.experiment.evaluate import Restored
+    from mmrec.experiment.run.placement import ItemPlacer
 
 ALL = "all"
 Found = tuple[Float[Tensor, " n_found"], Int64[Tensor, " n_found"]]
@@ -55,7 +59,7 @@ class Known:
 
     def seen_by(self, user_idx: int) -> frozenset[int]:
         """The items of a user in all parts."""
-        return frozenset(self.seen.rows(torch.tensor([user_idx]))[1].tolist())
+        return frozenset(self.seen.indices[int(self.seen.indptr[user_idx]) : int(self.seen.indptr[user_idx + 1])].tolist())
 
     @cached_property
     def users_of_items(self) -> InteractionMatrix:
@@ -85,8 +89,11 @@ class ServedModel:
     restored: "Restored | None" = None
     """The model with its data; None if these are not there, or not needed."""
     why_not_restored: str = ""
-    generation: int = 0
-    """How many times items were added or removed."""
+    make_index: Callable[[FrozenScorer], ItemIndex] | None = None
+    added: Mapping[str, ItemContent] = field(default_factory=dict)
+    """The items that were put, by item_id: those placed by content, and those of which only the fields changed."""
+    base: "ServedModel | None" = None
+    """The model before any item was put; None: this one."""
     features: dict[str, Float[Tensor, "n_items dim"]] = field(default_factory=dict)
     """Unit vectors by kind of similarity, computed when they are first needed."""
 
@@ -140,6 +147,53 @@ class ServedModel:
         vectors = self.scorer.vectors()
         assert taste.vector is not None and vectors is not None
         return vectors.items[item_idx] @ taste.vector
+
+    @torch.no_grad()
+    def all_scores(self, taste: Taste) -> Float[Tensor, "1 n_items"]:
+        """The scores of all items."""
+        return self.scores(taste, torch.arange(len(self.catalogue)))[None]
+
+    def picture(self, item_id: str) -> bytes | None:
+        """The bytes of an item's picture; None if it has none, or it cannot be read."""
+        if item_id in self.added and self.added[item_id].picture is not None:
+            return self.added[item_id].picture
+        origin = self.origin
+        inputs = None if origin.restored is None else origin.restored.evidence.inputs.get(IMAGE)
+        if not isinstance(inputs, PictureInputs) or item_id not in origin.catalogue.places:
+            return None
+        try:
+            return inputs.raw[origin.catalogue.places[item_id]]
+        except ValueError:
+            return None
+
+    @property
+    def places_items(self) -> bool:
+        """Whether new items can be placed by their content."""
+        try:
+            return self.origin.placer is not None
+        except Refused:
+            return False
+
+    @property
+    def origin(self) -> "ServedModel":
+        """The model before any item was put."""
+        return self.base or self
+
+    @cached_property
+    def placer(self) -> "ItemPlacer":
+        """What places new items.
+
+        Raises:
+            Refused: the model cannot.
+        """
+        if self.restored is None:
+            raise Refused(CANNOT_PLACE, f"the model {self.version} cannot place new items: {self.why_not_restored}")
+        from mmrec.experiment.run.placement import ItemPlacer  # imports lightning
+
+        try:
+            return ItemPlacer(self.restored)
+        except ConfigError as error:
+            raise Refused(CANNOT_PLACE, str(error)) from error
 
     def popularity(self) -> Int64[Tensor, " n_items"]:
         """The number of users of each item in the run."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+import mmrec
 from mmrec.serving.api.app import make_app
-from mmrec.serving.events.memory_store import MemoryEventStore
 from mmrec.serving.service import Service
-from tests.serving.made_run import served, write_run
+from tests.serving.made_run import write_run
 
 PROBLEM = "application/problem+json"
 
@@ -19,7 +19,7 @@ PROBLEM = "application/problem+json"
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
     write_run(tmp_path / "b")
-    return Service(served(write_run(tmp_path / "a")), MemoryEventStore(), lambda: 1.7e9, lambda name: served(tmp_path / name))
+    return mmrec.open_run(write_run(tmp_path / "a")).service()
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_bad_request_is_a_problem(client: TestClient, method: str, path: str, 
 
 
 def test_what_fails_is_a_problem_without_a_traceback(client: TestClient, service: Service) -> None:
-    service.store.history = lambda user_id: 1 / 0
+    service.store.history = lambda user_id, limit=1000: 1 / 0
     answer = client.get("/v1/users/1/recommendations")
     assert answer.status_code == 500 and answer.headers["content-type"] == PROBLEM and "ZeroDivision" not in answer.text
 

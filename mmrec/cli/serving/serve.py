@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from mmrec.api.console import console_output
-from mmrec.api.services import make_service
+from mmrec.api.runs import open_run
 from mmrec.config.check import check
 from mmrec.config.hydra.from_overrides import places_of
 from mmrec.experiment.run_folder.find import newest_run
@@ -37,13 +37,13 @@ def serve(cfg: DictConfig) -> None:
     check_exposure(cfg.host, keys)
     user_key = None if cfg.user_key_file is None else read_user_key(user_path(cfg.user_key_file))
     limits = Limits(cfg.rate_per_s, request_timeout_s=cfg.request_timeout_s)
-    opened = listen(cfg.host, cfg.port)  # before what takes long
-    store = cfg.store or f"sqlite:///{Path(cfg.paths.runs).expanduser().resolve() / 'events.sqlite'}"
-    service = make_service(folder, places_of(cfg), store, cfg.index, user_key)
-    host = f"[{cfg.host}]" if ":" in cfg.host else cfg.host
-    say(f"serving {service.model.version} at http://{host}:{opened.getsockname()[1]}, documented at /docs; Ctrl-C ends it")
-    try:
-        log_as_json(logging.getLogger("mmrec.serving"))
-        run_server(make_front(service, cfg.threads, keys, limits), opened)
-    finally:
-        service.store.close()
+    with listen(cfg.host, cfg.port) as opened:  # before what takes long
+        store = cfg.store or f"sqlite:///{Path(cfg.paths.runs).expanduser().resolve() / 'events.sqlite'}"
+        service = open_run(folder, *places_of(cfg)).service(store, cfg.index, user_key)
+        host = f"[{cfg.host}]" if ":" in cfg.host else cfg.host
+        say(f"serving {service.model.version} at http://{host}:{opened.getsockname()[1]}, documented at /docs; Ctrl-C ends it")
+        try:
+            log_as_json(logging.getLogger("mmrec.serving"))
+            run_server(make_front(service, cfg.threads, keys, limits), opened)
+        finally:
+            service.store.close()

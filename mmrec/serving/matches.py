@@ -1,0 +1,76 @@
+"""How well items match a text or a picture."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mmrec.serving.model.served import ServedModel
+from mmrec.serving.refusal import CANNOT_ANSWER, INVALID, Refused
+from mmrec.types import IMAGE, TEXT, FeatureEncoder
+
+_N_BEST, _TASTE_WEIGHT = 200, 0.5
+"""The matches that a user's taste orders, and how much a deviation of it counts relative to one of the match."""
+
+
+@torch.no_grad()
+def match_text(model: ServedModel, query: str) -> Float[Tensor, "1 n_items"]:
+    """The cosines of the vectors of a query and of the items' texts, or BM25 where there is no encoder of texts; -inf for no match.
+
+    Raises:
+        Refused: the query is blank.
+    """
+    if not query.strip():
+        raise Refused(INVALID, "q: expected words, found none")
+    encoder = _encoder(model, TEXT)
+    if encoder is not None:
+        return _cosines(model, TEXT, _encoded(encoder, query.encode(), "q"))
+    scores = model.catalogue.words.score([query])
+    return torch.where(scores > 0, scores, -torch.inf)
+
+
+@torch.no_grad()
+def match_picture(model: ServedModel, picture: bytes) -> Float[Tensor, "1 n_items"]:
+    """The cosines of the vectors of a picture and of the items' pictures; -inf for items without one.
+
+    Raises:
+        Refused: the model has no encoder of pictures, or this one cannot be decoded.
+    """
+    encoder = _encoder(model, IMAGE)
+    if encoder is None:
+        why = f": {model.why_not_restored}" if model.why_not_restored else ""
+        raise Refused(CANNOT_ANSWER, f"the model {model.version} does not read pictures{why}")
+    return _cosines(model, IMAGE, _encoded(encoder, picture, "picture"))
+
+
+def order_by_taste(matches: Float[Tensor, "1 n_items"], taste: Float[Tensor, "1 n_items"]) -> Float[Tensor, "1 n_items"]:
+    """Add a user's scores to those of the best matches, both in units of their deviation over these; other items keep their order below."""
+    best = matches.topk(min(_N_BEST, matches.shape[1]), dim=1).indices[0]
+    best = best[matches[0, best] > -torch.inf]
+    if not len(best):
+        return matches
+    mixed = _standardized(matches[0, best]) + _TASTE_WEIGHT * _standardized(taste[0, best])
+    found = matches.clone()
+    found[0, best] = mixed - mixed.min() + 1 + matches[matches > -torch.inf].max()
+    return found
+
+
+def _standardized(values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    return (values - values.mean()) / values.std(correction=0).clamp(min=1e-12)
+
+
+def _encoder(model: ServedModel, name: str) -> FeatureEncoder | None:
+    """The encoder of the texts or pictures of the items; None if the model has none."""
+    restored = model.origin.restored
+    return None if restored is None or name not in restored.evidence.inputs else restored.evidence.inputs[name].encoder
+
+
+def _encoded(encoder: FeatureEncoder, content: bytes, key: str) -> Float[Tensor, "1 dim"]:
+    try:
+        return encoder.encode([encoder.prepare(content)])
+    except ValueError as error:
+        raise Refused(INVALID, f"{key}: it cannot be used: {error}") from error
+
+
+def _cosines(model: ServedModel, name: str, vector: Float[Tensor, "1 dim"]) -> Float[Tensor, "1 n_items"]:
+    units = model.unit_vectors(name)
+    return (torch.nn.functional.normalize(vector, dim=1) @ units.T).masked_fill(~units.any(dim=1), -torch.inf)

@@ -1,0 +1,129 @@
+"""Put items into a served model, and remove some: each time another model, made from the one before any change."""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool
+from torch import Tensor
+
+from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.experiment.run.item_source import ItemContent
+from mmrec.serving.model.catalogue import Catalogue
+from mmrec.serving.model.served import ServedModel
+from mmrec.serving.refusal import CANNOT_PLACE, INVALID, Refused
+from mmrec.types import IMAGE, ITEM_ID
+
+_FIELDS, _PICTURE, _TRIPLES, _ENTITY = "fields", "picture", "triples", "entity"
+_log = logging.getLogger(__name__)
+
+
+def check_item(model: ServedModel, item: ItemContent) -> tuple[str, ...]:
+    """Return the kinds of content that decide on the place of an item; none if the model keeps that of an item of its data.
+
+    Raises:
+        Refused: the model cannot place it, or its content is invalid.
+    """
+    origin = model.origin
+    try:
+        if item.item_id in origin.catalogue.places and not origin.places_items:
+            _check_fields(origin, item)
+            return ()
+        return origin.placer.check(item)
+    except DataError as error:
+        raise Refused(INVALID, str(error)) from error
+    except ConfigError as error:
+        raise Refused(CANNOT_PLACE, str(error)) from error
+
+
+def with_items(model: ServedModel, items: Mapping[str, ItemContent], removed: Collection[str]) -> ServedModel:
+    """Return the model with these items in place of those put before, and without those that are removed.
+
+    Raises:
+        Refused: the model cannot place an item.
+    """
+    origin = model.origin
+    if items == model.added:
+        return replace(model, catalogue=model.catalogue.without(removed))
+    if not items:
+        return replace(origin, catalogue=origin.catalogue.without(removed))
+    if not origin.places_items:
+        catalogue = _updated(origin.catalogue, items)
+        return replace(origin, catalogue=catalogue.without(removed), added=dict(items), base=origin)
+    try:
+        restored = origin.placer.place(list(items.values()))
+    except ConfigError as error:
+        raise Refused(CANNOT_PLACE, str(error)) from error
+    scorer = restored.model.freeze()
+    vectors, evidence = scorer.vectors(), restored.evidence
+    catalogue = Catalogue(evidence.index.align(evidence.dataset.items), has_image=_has_image(origin, evidence.index.item_ids, items))
+    return replace(
+        origin,
+        catalogue=catalogue.without(removed),
+        scorer=scorer,
+        of_histories=None if origin.of_histories is None else scorer,
+        index=None if vectors is None or origin.make_index is None else origin.make_index(vectors),
+        restored=restored,
+        added=dict(items),
+        base=origin,
+        features={},
+    )
+
+
+def stored_fields(item: ItemContent) -> dict[str, Any]:
+    """An item as the store keeps it."""
+    found: dict[str, Any] = {_FIELDS: dict(item.fields), _TRIPLES: [list(pair) for pair in item.triples], _ENTITY: item.entity}
+    return found if item.picture is None else found | {_PICTURE: item.picture}
+
+
+def with_stored(model: ServedModel, rows: Iterable[tuple[str, dict[str, Any], bool]]) -> ServedModel:
+    """Return the model with the items of a store. Those that it cannot place are left out, which the log says."""
+    items, removed = dict[str, ItemContent](), set[str]()
+    for item_id, fields, is_removed in rows:
+        if is_removed:
+            removed.add(item_id)
+            continue
+        triples = [(str(relation), str(tail)) for relation, tail in fields.get(_TRIPLES, [])]
+        item = ItemContent(item_id, fields.get(_FIELDS, {}), fields.get(_PICTURE), triples, fields.get(_ENTITY))
+        try:
+            if model.added.get(item_id) != item:
+                check_item(model, item)
+            items[item_id] = item
+        except Refused as error:
+            _log.warning(f"serve: an item of the store is left out: {error}")
+    return with_items(model, items, removed)
+
+
+def _check_fields(origin: ServedModel, item: ItemContent) -> None:
+    columns = [name for name in origin.catalogue.items.columns if name != ITEM_ID]
+    for name in item.fields:
+        if name not in columns:
+            raise DataError(f"fields: the items have no column `{name}`; {nearest(name, columns)}")
+
+
+def _updated(catalogue: Catalogue, items: Mapping[str, ItemContent]) -> Catalogue:
+    """The catalogue with the fields of items that it has, as texts where they do not fit."""
+    rows = {catalogue.places[item_id]: item for item_id, item in items.items()}
+    columns = []
+    for column in catalogue.items.iter_columns():
+        values = column.to_list()
+        for idx, item in rows.items():
+            if column.name in item.fields:
+                values[idx] = item.fields[column.name]
+        columns.append(pl.Series(column.name, values, dtype=column.dtype, strict=False))
+    return replace(catalogue, items=pl.DataFrame(columns))
+
+
+def _has_image(origin: ServedModel, item_ids: pl.Series, items: Mapping[str, ItemContent]) -> Bool[Tensor, " n_items"] | None:
+    before = origin.catalogue.has_image
+    if before is None and (origin.restored is None or IMAGE not in origin.restored.evidence.features):
+        return None
+    found = torch.zeros(len(item_ids), dtype=torch.bool) if before is None else F.pad(before, (0, len(item_ids) - len(before)))
+    for idx, item_id in enumerate(item_ids):
+        if item_id in items and items[item_id].picture is not None:
+            found[idx] = True
+    return found

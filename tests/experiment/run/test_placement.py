@@ -1,0 +1,102 @@
+"""mmrec.experiment.run.placement: an item that is added scores as it would as a new item of the data."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+import mmrec
+from mmrec.data.interactions.index import Index
+from mmrec.errors import ConfigError, DataError
+from mmrec.experiment.evaluate import Restored
+from mmrec.experiment.evidence import load_graph, load_words
+from mmrec.experiment.models import Priors, make_model, spec_of
+from mmrec.experiment.run.item_source import ItemContent
+from mmrec.experiment.run.placement import ItemPlacer
+from mmrec.types import ITEM_ID, Features
+
+USERS = torch.arange(20)
+
+
+@pytest.fixture(scope="session")
+def restored(cold_run: Path) -> Restored:
+    return mmrec.open_run(cold_run, "trust_run=true").scorers.restored()
+
+
+def without(restored: Restored, item: int) -> Restored:
+    """The same model if an item had never been in the data: its rows are cut from all that was learned."""
+    evidence, kept = restored.evidence, torch.arange(restored.spec.n_items) != item
+    item_id = evidence.index.item_ids[item]
+    index = Index(evidence.index.user_ids, evidence.index.item_ids.filter(pl.Series(kept.numpy())), evidence.index.events)
+    entities = evidence.dataset.item_entities.filter(pl.col(ITEM_ID) != item_id)
+    dataset = replace(evidence.dataset, items=evidence.dataset.items.filter(pl.col(ITEM_ID) != item_id), item_entities=entities)
+    features = {name: Features(one.values[kept], one.present[kept], one.encoder) for name, one in evidence.features.items()}
+    cut = replace(evidence, dataset=dataset, index=index, features=features)
+    graph, _ = load_graph(restored.settings, dataset, index, evidence.inputs["text"].encoder)
+    cut = replace(cut, graph=graph, words=load_words(restored.settings, dataset, index))
+    place = kept.cumsum(0) - 1
+    rows = replace(restored.spec.train, item_idx=place[restored.spec.train.item_idx])
+    spec = spec_of(cut, rows)
+    linear = restored.priors["linear"]
+    linear = linear and linear._replace(items=linear.items[kept], of_items=linear.of_items[kept])
+    trend = restored.priors["trend"]
+    priors = Priors(linear=linear, trend=None if trend is None else trend[kept])
+    model = make_model(restored.training.model, spec, priors, restored.training.seed)
+    model.load_state_dict({name: _cut(name, value, kept, model) for name, value in restored.model.state_dict().items()})
+    return restored._replace(evidence=cut, spec=spec, priors=priors, model=model)
+
+
+def _cut(name: str, value: torch.Tensor, kept: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:
+    n = len(model.state_dict()[name]) if value.ndim else 0
+    if value.ndim == 0 or n == len(value):
+        return value
+    assert len(value) - n == 1
+    n_before = len(value) - len(kept)  # users precede items among the nodes of a graph
+    return value[torch.cat([torch.ones(n_before, dtype=torch.bool), kept])]
+
+
+def content_of(restored: Restored, item: int, pictures: Path) -> ItemContent:
+    row = restored.evidence.dataset.items.filter(pl.col(ITEM_ID) == restored.evidence.index.item_ids[item]).row(0, named=True)
+    picture = (pictures / row["image"]).read_bytes() if row["image"] else None
+    fields = {name: value for name, value in row.items() if name != ITEM_ID and value is not None}
+    entities = dict(restored.evidence.dataset.item_entities.iter_rows())
+    return ItemContent(row[ITEM_ID], fields, picture, entity=entities.get(row[ITEM_ID]))
+
+
+@pytest.mark.slow
+def test_an_added_item_scores_as_a_new_item_of_the_data(restored: Restored, shop_folder: Path) -> None:
+    new = (torch.bincount(restored.spec.train.item_idx, minlength=restored.spec.n_items) == 0).nonzero().flatten().tolist()
+    assert len(new) > 2
+    for item in new[:2]:
+        cut = without(restored, item)
+        placed = ItemPlacer(cut).place([content_of(restored, item, shop_folder)])
+        assert placed.evidence.index.item_ids[-1] == restored.evidence.index.item_ids[item]
+        order = restored.evidence.index.item_idx(placed.evidence.index.item_ids)
+        wanted = restored.model.freeze().score_users(USERS)[:, order]
+        found = placed.model.freeze().score_users(USERS)
+        assert torch.allclose(found, wanted, atol=1e-5), (found - wanted).abs().max()
+        before = cut.model.freeze().score_users(USERS)
+        assert before.shape[1] == found.shape[1] - 1
+
+
+def test_content_that_is_none_is_refused_by_name(restored: Restored) -> None:
+    placer = ItemPlacer(restored)
+    with pytest.raises(DataError, match="fields: the items have no column `titel`; did you mean `title`"):
+        placer.check(ItemContent("new", {"titel": "lamp"}))
+    with pytest.raises(DataError, match="triples: the graph has no relation `of_kin`; did you mean `of_kind`"):
+        placer.check(ItemContent("new", {"title": "lamp"}, triples=[("of_kin", "kind0")]))
+    with pytest.raises(DataError, match="picture: it cannot be used"):
+        placer.check(ItemContent("new", picture=b"no picture"))
+    with pytest.raises(ConfigError, match="item `new` has none of the content that the model reads: text, image, kg"):
+        placer.check(ItemContent("new"))
+    with pytest.raises(DataError, match="entity: the graph has no entity `e100`"):
+        placer.check(ItemContent("new", {"title": "lamp"}, entity="e100"))
+    assert placer.check(ItemContent("new", {"title": "warm lamp"}, triples=[("of_kind", "kind0")])) == ("text", "kg")
+
+
+def test_a_model_that_reads_no_content_says_so(restored: Restored, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(restored.model), "ranks_new_items", False)
+    with pytest.raises(ConfigError, match="ranks only items with interactions"):
+        ItemPlacer(restored)
