@@ -223,10 +223,14 @@ def measure_overload(folder: Path, port: int, seconds: float, rate: float) -> No
     """Print the statuses at ten times saturation, the memory, and whether the service answers afterwards."""
     with server("mmrec", folder, port) as process:
         before = memory_mib(process.pid)
-        statuses = Counter(one.status for one in asyncio.run(at_rate(port, 10 * rate, seconds)))
+        replies = asyncio.run(at_rate(port, 10 * rate, seconds))
         after = memory_mib(process.pid)
         recovered = asyncio.run(Client(port).get(path_of(0))).status == 200
-    print(f"overload at {10 * rate:,.0f}/s: {dict(statuses)}; {before:.0f} -> {after:.0f} MiB; answers afterwards: {recovered}")
+    statuses = dict(Counter(one.status for one in replies))
+    untold = sum(one.status in (429, 503) and b"retry-after" not in one.headers for one in replies)
+    print(
+        f"overload at {10 * rate:,.0f}/s: {statuses}, {untold} without Retry-After; {before:.0f} -> {after:.0f} MiB; recovers: {recovered}"
+    )
 
 
 def memory_mib(pid: int) -> float:

@@ -25,6 +25,7 @@ _PUT_ITEM = (
     "INSERT INTO mmrec_items (item_id, fields, deleted, version) VALUES (?, ?, ?, ?) ON CONFLICT (item_id)"
     " DO UPDATE SET fields = excluded.fields, deleted = excluded.deleted, version = excluded.version"
 )
+_IS_FORGOTTEN = "SELECT 1 FROM mmrec_forgotten WHERE user_hash = ?"
 _NEXT_VERSION = (
     "UPDATE mmrec_settings SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'items_version' RETURNING CAST(value AS BIGINT)"
 )
@@ -45,7 +46,7 @@ def tables(identity: str, text: str) -> list[str]:
         "CREATE INDEX mmrec_events_of_user ON mmrec_events (user_id, timestamp, seq)",
         "CREATE INDEX mmrec_events_by_time ON mmrec_events (timestamp)",
         f"CREATE TABLE mmrec_items (item_id {text} PRIMARY KEY, fields {text} NOT NULL, deleted INTEGER NOT NULL, version BIGINT NOT NULL)",
-        f"CREATE TABLE mmrec_forgotten (user_id {text} PRIMARY KEY)",
+        f"CREATE TABLE mmrec_forgotten (user_hash {text} PRIMARY KEY)",
         "INSERT INTO mmrec_settings VALUES ('items_version', '0')",
     ]
 
@@ -107,7 +108,7 @@ class SQLEventStore(EventStore):
         stored = self._stored(user_id)
 
         def remove(transaction: Transaction) -> int:
-            transaction.change("INSERT INTO mmrec_forgotten VALUES (?) ON CONFLICT DO NOTHING", [(stored,)])
+            transaction.change("INSERT INTO mmrec_forgotten VALUES (?) ON CONFLICT DO NOTHING", [(_hash(stored),)])
             return transaction.change("DELETE FROM mmrec_events WHERE user_id = ?", [(stored,)])
 
         n_removed = self._write(remove)
@@ -116,7 +117,7 @@ class SQLEventStore(EventStore):
 
     def is_forgotten(self, user_id: str) -> bool:
         """Return whether `forget` was called for a user."""
-        return is_id(user_id) and bool(self._read("SELECT 1 FROM mmrec_forgotten WHERE user_id = ?", (self._stored(user_id),)))
+        return is_id(user_id) and bool(self._read(_IS_FORGOTTEN, (_hash(self._stored(user_id)),)))
 
     def popular(self, since: float, k: int) -> list[tuple[str, float]]:
         """Return the items that most users had events with."""
@@ -191,6 +192,11 @@ class SQLEventStore(EventStore):
             raise ConfigError(
                 f"{where}: user ids are stored {kept}; expected the key they were stored with, found {_named(self._user_key)}"
             )
+
+
+def _hash(stored: str) -> str:
+    """Of a user who is forgotten, only a hash is kept."""
+    return hashlib.sha256(f"mmrec forgotten user {stored}".encode()).hexdigest()
 
 
 def _named(user_key: bytes | None) -> str:

@@ -143,8 +143,8 @@ def _check_file(path: Path) -> None:
 
 def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
     try:
+        ((n_tables,),) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()  # first: another process may be making them
         ((application_id,),) = connection.execute("PRAGMA application_id").fetchall()
-        ((n_tables,),) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise

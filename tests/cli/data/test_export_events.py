@@ -5,11 +5,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from mmrec.cli.check import check_command
 from omegaconf import DictConfig
 
+from mmrec.cli.data.check import check_command
 from mmrec.cli.data.export_events import export_events
-from mmrec.cli.key import key
+from mmrec.cli.serving.key import key
 from mmrec.data.folder.read import read_folder
 from mmrec.errors import ConfigError, MissingFile
 from mmrec.serving import Event, open_store
