@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -52,7 +52,7 @@ def join_data(before: Dataset, new: Dataset, shares: HeldOutShares, allow_older:
         check_newer(before.interactions[TIMESTAMP], new.interactions[TIMESTAMP])
     old_rows = _bare(before.interactions).with_columns(pl.lit("train").alias(SPLIT))
     new_rows = mark_parts(_bare(new.interactions), shares, seed)
-    interactions = pl.concat([old_rows, new_rows.select(old_rows.columns).cast(dict(old_rows.schema))])
+    interactions = pl.concat([old_rows, new_rows.select(old_rows.columns).cast(old_rows.schema)])
     described = _described(new.items, before.items)
     items = _latest(before.items, described, ITEM_ID)
     joined = replace(
@@ -134,10 +134,10 @@ def _is_kind(ids: pl.Series, kind: str) -> pl.Series:
 
 def check_newer(before: pl.Series, new: pl.Series) -> None:
     """Raise DataError if new rows are older than the newest row before."""
-    newest = before.max()
+    newest = cast("int", before.max())
     n_older = int((new < newest).sum())
     if n_older:
-        times = [f"{datetime.fromtimestamp(int(one), UTC):%Y-%m-%d %H:%M:%S}" for one in (newest, new.min())]  # type: ignore[call-overload]
+        times = [f"{datetime.fromtimestamp(one, UTC):%Y-%m-%d %H:%M:%S}" for one in (newest, cast("int", new.min()))]
         raise DataError(
             f"{TIMESTAMP}: the newest interaction of the run is of {times[0]}, and {n_older:,} of {len(new):,} new ones are older, the "
             f"first is of {times[1]} (UTC); with allow_older=true they are added nevertheless"
@@ -181,13 +181,13 @@ def _latest(before: pl.DataFrame, new: pl.DataFrame | None, key: str) -> pl.Data
         return before
     kept = before.join(new.select(key), on=key, how="anti", maintain_order="left")
     aligned = new.with_columns(pl.lit(None).alias(name) for name in before.columns if name not in new.columns).select(before.columns)
-    return pl.concat([kept, aligned.cast(dict(before.schema))])
+    return pl.concat([kept, aligned.cast(before.schema)])
 
 
 def _union(before: pl.DataFrame | None, new: pl.DataFrame | None) -> pl.DataFrame | None:
     if before is None or new is None:
         return before
-    return pl.concat([before, new.select(before.columns).cast(dict(before.schema))]).unique(maintain_order=True)
+    return pl.concat([before, new.select(before.columns).cast(before.schema)]).unique(maintain_order=True)
 
 
 def _joined_vectors(before: ItemVectors, new: ItemVectors | None) -> ItemVectors:
