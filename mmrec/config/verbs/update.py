@@ -52,7 +52,7 @@ def update_settings(cfg: DictConfig, new: Dataset | None = None) -> UpdateSettin
 
 
 def _described(cfg: DictConfig) -> dict[str, Any]:
-    values = plain(cfg)["update"]
+    values: dict[str, Any] = plain(cfg)["update"]
     name = values.pop("_target_").rpartition(".")[2]
     described: dict[str, Any] = {"name": name} | values
     return described | {key: cfg[key] for key in ("max_epochs", "patience", "valid_ratio", "test_ratio")}

@@ -134,10 +134,10 @@ def _is_kind(ids: pl.Series, kind: str) -> pl.Series:
 
 def check_newer(before: pl.Series, new: pl.Series) -> None:
     """Raise DataError if new rows are older than the newest row before."""
-    newest = before.max()
+    newest = cast("int", before.max())
     n_older = int((new < newest).sum())
     if n_older:
-        times = [f"{datetime.fromtimestamp(one, UTC):%Y-%m-%d %H:%M:%S}" for one in cast("tuple[int, int]", (newest, new.min()))]
+        times = [f"{datetime.fromtimestamp(one, UTC):%Y-%m-%d %H:%M:%S}" for one in (newest, cast("int", new.min()))]
         raise DataError(
             f"{TIMESTAMP}: the newest interaction of the run is of {times[0]}, and {n_older:,} of {len(new):,} new ones are older, the "
             f"first is of {times[1]} (UTC); with allow_older=true they are added nevertheless"

@@ -128,8 +128,8 @@ def ridge(
     centred = inputs - centre
     gram = centred.T @ centred
     gram.diagonal().add_(_RIDGE * float(gram.diagonal().mean()) + 1e-12)
-    slopes: Tensor = torch.linalg.solve(gram, centred.T @ (targets - mean))
-    return mean + (at - centre) @ slopes
+    found: Tensor = mean + (at - centre) @ torch.linalg.solve(gram, centred.T @ (targets - mean))
+    return found
 
 
 def grow_optimizer(

@@ -12,7 +12,7 @@ from mmrec.experiment.updating.slices import divide
 from mmrec.types import Dataset
 
 ROWS = pl.DataFrame(
-    [(f"u{n % 11}", f"i{(n * 7) % 60 if n >= 60 else n % 20}", 1000 - n) for n in range(120)],
+    [(f"u{n % 11}", f"i{n % 20 if n >= 60 else 20 + n % 40}", 1000 - n) for n in range(120)],
     schema=["user_id", "item_id", "timestamp"],
     orient="row",
 )
