@@ -28,7 +28,7 @@ BYTECODE = PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/.venv/bytecod
 # As many processes as cores, four at most: each takes up to 3 GiB. One that has nothing left takes over half of what another still has to run.
 PYTEST = $(BYTECODE) $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --durations=25
 
-test: $(READY)  ## run the test suite (8 minutes at most on two cores)
+test: $(READY)  ## run the test suite (40 minutes on two cores)
 	$(PYTEST)
 
 test-thorough: $(READY)  ## run what `make test` leaves out: the whole kill matrix, mutations, hostile corpus

@@ -36,6 +36,7 @@ VERBS = {
     "update": ["run=runs/one", "out=runs/two", "data.path=week"],
     "leaderboard": [],
     "export_events": ["store=sqlite:///events.db", "out=interactions.parquet"],
+    "serve": [],
     "key": ["file=keys.jsonl", "name=shop"],
 }
 OF_LEADERBOARD = "board/"
