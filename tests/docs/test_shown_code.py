@@ -14,7 +14,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from mmrec.cli import compare, init
+from mmrec.cli import compare
+from mmrec.cli.data import init
 from mmrec.cli.hydra.budget import expand_budget
 from mmrec.cli.hydra.search_words import expand_query
 from mmrec.cli.hydra.shorthand import expand_shorthand
