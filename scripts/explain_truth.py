@@ -19,10 +19,8 @@ from rich.table import Table
 from torch import Tensor
 
 import mmrec
-from mmrec.config.hydra.from_overrides import saved_settings
 from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.errors import MmrecError
-from mmrec.experiment.evaluate import restore
 from mmrec.experiment.run_folder.find import find_run
 from mmrec.explain.evidence import EvidenceExplainer
 from mmrec.explain.shapley import Coalition
@@ -49,9 +47,9 @@ def main() -> None:
 
 
 def _row(run_dir: Path, n_users: int, n_items: int) -> tuple[str, ...]:
-    run, settings = mmrec.open_run(run_dir), saved_settings().evaluation(run_dir)
-    explainer, generator = EvidenceExplainer(restore(settings).model), torch.Generator().manual_seed(0)
-    dataset = settings.evidence.dataset()
+    run, generator = mmrec.open_run(run_dir), torch.Generator().manual_seed(0)
+    restored = run.scorers.restored()
+    explainer, dataset = EvidenceExplainer(restored.model), restored.evidence.dataset
     truth, info = load_truth(dataset), load_truth_info(dataset)
     users = torch.randperm(len(run.users), generator=generator)[:n_users].repeat_interleave(n_items)
     items = torch.randint(len(run.items), (len(users),), generator=generator)

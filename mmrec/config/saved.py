@@ -16,9 +16,13 @@ _BEFORE: dict[str, Any] = {
     "further_evidence": True,
     "filter": {"min_rating": None, "repeated": "first", "min_per_user": 1, "min_per_item": 1, "labels": "ignore"},
     "features": {"engine": "local", "n_workers": 1, "store": None},
-    "evaluation": {"auc": False, "item_column": None},
+    "evaluation": {"auc": False, "item_column": None, "report": True},
     "checkpoint": {"every_n_steps": None},
-    "tune": {"minutes": None, "space": {}},
+    "tune": {"minutes": None, "fits": None, "pruner": "none", "space": {}},
+    "task_data": {},
+    "time": {},
+    "train_share": 1.0,
+    "user_text": {},
     "trust_run": False,
 }
 """The values of keys that earlier versions lacked, which reproduce their behaviour and may differ from the defaults."""
