@@ -22,7 +22,7 @@ class EvidenceShares:
     values: Float[Tensor, "n modalities"]
     """Shapley values; those of a pair add up to `total`."""
     total: Float[Tensor, " n"]
-    """The score minus the mean score of all items for the user."""
+    """The lead of the item: its score minus the mean score of all items for the user, divided by the deviation of these scores."""
     attention: Float[Tensor, "n modalities"]
     """The mass of attention of each modality in the item, which is not an effect on the score; zero for evidence of users."""
 
@@ -30,8 +30,9 @@ class EvidenceShares:
 class EvidenceExplainer:
     """Computes Shapley values of the modalities of a model, whose scores without each subset are kept.
 
-    The value of a set of modalities is the score that the model gives if it ignores all others, minus the mean of the scores of all items
-    for this user; that of no modality is 0. A model that hides interactions hides all that it learned from them with each item.
+    The value of a set of modalities is the lead of the item if the model ignores all others: its score minus the mean score of all items for
+    this user, divided by the deviation of these scores, since the scale of scores has no meaning of its own and changes with what is hidden.
+    That of no modality is 0. A model that hides interactions hides all that it learned from them with each item.
 
     Args:
         model: a trained model with modalities.
@@ -64,7 +65,8 @@ class EvidenceExplainer:
             return torch.zeros(len(user_idx))
         users, place = user_idx.unique(return_inverse=True)
         scores = self._scorer(kept).score_users(users)
-        return scores[place, item_idx] - scores.mean(dim=1)[place]
+        lead = scores[place, item_idx] - scores.mean(dim=1)[place]
+        return lead / scores.std(dim=1, correction=0).clamp(min=1e-12)[place]
 
     def _scorer(self, kept: Coalition) -> TrainedScorer:
         if kept not in self._scorers:

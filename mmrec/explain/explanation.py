@@ -9,9 +9,9 @@ class EvidenceReason:
 
     modality: str
     value: float
-    """Shapley value: its part of the score minus the mean score of all items for the user."""
+    """Shapley value: its part of the lead of the item over the mean item, in deviations of the user's scores."""
     share: float
-    """Its part of all that raises the score, from 0 to 1; 0 if it lowers it."""
+    """Its part of all that raises the lead, from 0 to 1; 0 if it lowers it."""
     attention: float
     """The mass of attention in the item, which is not an effect on the score."""
 

@@ -34,7 +34,7 @@ def test_findings_agree_with_the_model(run: Run, shop_folder: Path) -> None:
     train = pl.read_parquet(run.folder / "split" / "train.parquet").filter(user_id="u3")["item_id"].to_list()
     for one in found:
         assert {reason.modality for reason in one.evidence} == EVIDENCE
-        assert sum(reason.value for reason in one.evidence) == pytest.approx(one.score - scores.mean(), abs=1e-4)
+        assert sum(reason.value for reason in one.evidence) == pytest.approx((one.score - scores.mean()) / scores.std(ddof=0), abs=1e-3)
         assert sum(reason.share for reason in one.evidence) == pytest.approx(1.0)
         assert {reason.item_id for reason in (*one.history, *one.removed)} <= set(train)
         for path in one.paths:

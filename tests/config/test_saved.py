@@ -18,7 +18,7 @@ from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.schemas import TrainConfig
 
 Compose = Callable[..., DictConfig]
-ADDED = [key for key, _ in flat(_BEFORE)]
+ADDED = [*(key for key, _ in flat(_BEFORE)), *(key for key, value in _BEFORE.items() if value == {})]
 
 
 def save(folder: Path, text: str) -> Path:
