@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Where the files of each folder lie in the wheel, and which of them belong there.
 PACKAGED = {"mmrec": "mmrec", "data_modules": "data_modules", "conf": "mmrec/conf"}
-SUFFIXES = (".py", ".yaml", ".j2", ".js", ".typed")
+SUFFIXES = (".py", ".yaml", ".j2", ".js", ".css", ".svg", ".typed")
 
 
 def pip(*arguments: str | Path) -> None:

@@ -30,8 +30,9 @@ class EvidenceShares:
 class EvidenceExplainer:
     """Computes Shapley values of the modalities of a model, whose scores without each subset are kept.
 
-    The value of a set of modalities is the lead of the item if the model ignores all others: its score minus the mean score of all items for
-    this user, divided by the deviation of these scores, since the scale of scores has no meaning of its own and changes with what is hidden.
+    The value of a set of modalities is the lead of the item if the model ignores all others: its score minus the mean score of all items
+    for this user, divided by the deviation of these scores, since the scale of scores has no meaning of its own and changes with what is
+    hidden.
     That of no modality is 0. A model that hides interactions hides all that it learned from them with each item.
 
     Args:

@@ -110,7 +110,7 @@ def split_by_text(split: Callable[[pl.DataFrame], Split], asked: pl.DataFrame, r
     parts = {}
     for name in PARTS:
         keys = getattr(found, name).select(pl.col(USER_ID).alias(QUERY), ITEM_ID)
-        parts[name] = texts.join(keys, on=[QUERY, ITEM_ID], how="semi").drop(QUERY, SPLIT, strict=False).sort(USER_ID, ITEM_ID)
+        parts[name] = texts.join(keys, on=[QUERY, ITEM_ID], how="semi").drop(QUERY, SPLIT, FILE_ROW, strict=False).sort(USER_ID, ITEM_ID)
     return Split(**parts, name=found.name, notes=found.notes)
 
 
