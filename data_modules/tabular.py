@@ -95,7 +95,8 @@ class TabularDataModule(LightningDataModule):
         if self._learnt is None:
             return self._train
         rows = torch.isin(self._train.interactions.user_idx, self._learnt).nonzero().flatten()
-        return SplitPart(self._train.interactions.take(rows), self._train.n_users, self._train.n_items)
+        candidates = self.train.item_degree.nonzero().flatten()
+        return SplitPart(self._train.interactions.take(rows), self._train.n_users, self._train.n_items, candidates)
 
     def train_dataloader(self) -> BatchLoader:
         """The batches of an epoch from the trainer's position on: the start, or the step of a checkpoint."""

@@ -26,7 +26,7 @@ def recommend(cfg: DictConfig) -> pl.DataFrame:
     """
     check(cfg, RecommendConfig)
     run = open_run(cfg.run, *places_of(cfg))
-    found = run.recommend(str(cfg.user), cfg.k, rerank=rerankers(cfg) or None, at=cfg.at)
+    found = run.recommend(str(cfg.user), cfg.k, rerank=rerankers(cfg) or None, at=cfg.get("at"))
     best = found.join(run.items, on=ITEM_ID, how="left", maintain_order="left").select("rank", *run.items.columns, "score")
     if best.is_empty():
         say(f"user {cfg.user} has interacted with every item of the run in training, validation or test; nothing to recommend")

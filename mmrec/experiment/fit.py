@@ -36,6 +36,7 @@ from mmrec.tasks.checkpoints import (
     replace_best,
     seconds_trained,
 )
+from mmrec.tasks.multi.multi_task import STATE
 from mmrec.tasks.task import Task
 from mmrec.tasks.training.finite import FiniteCheck
 from mmrec.terminal import messages_are_shown, show_messages
@@ -129,7 +130,7 @@ def load_best(model: Recommender, folder: Path) -> None:
     remedy = f"`mmrec train resume={folder.parent.parent}` sets it aside and finishes the run with the best remaining checkpoint"
     try:
         state = read_checkpoint(best := best_checkpoint(folder))["state_dict"]
-        model.load_state_dict({name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")})
+        model.load_state_dict({name.removeprefix("model."): value for name, value in state.items() if not name.startswith(STATE)})
     except DamagedCheckpoint as error:
         raise DamagedCheckpoint(f"{error}; {remedy}") from error
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:

@@ -6,7 +6,7 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,15 +132,12 @@ class _Trials:
         left = _UNLIMITED_S if self.search.minutes is None else max(1.0, 60 * self.search.minutes - self._seconds())
         others = [one["epochs"] for one in self.kept if one.get("epochs")]
 
-        def prune(value: float) -> bool:
-            found["epochs"].append(value)
-            found["pruned"] = is_hopeless(self.search.pruner, found["epochs"], others, self.sign)
-            return bool(found["pruned"])
-
-        limits: dict[str, Any] = {"trial_seconds": left, "prune": prune}
+        pruner = _Pruner(self.search.pruner, others, self.sign)
+        limits: dict[str, Any] = {"trial_seconds": left, "prune": pruner}
         trial = replace(training, loggers=lambda version: [], progress_bar=False, resume=None, every_n_steps=None, **limits)
         data = make_data_module(trial, self.evidence, self.run_dir / "split")
         fit(trial, trial.task(make_model(trial.model, spec, priors, trial.seed)), data, self._folder)
+        found |= {"epochs": pruner.epochs, "pruned": pruner.is_pruned}
         best = read_best(self._folder)
         return None if best is None else float(best["value"])
 
@@ -155,3 +152,20 @@ class _Trials:
         best = max(self.sign * self._value(one) for one in self.kept) * self.sign
         spent = f"{self._seconds() / 60:.1f} minutes" if self.search.minutes is None else self._spent()
         _log.info(f"trial {len(self.kept)}: {reached} with {values}; best so far {best:.4f}; {spent}")
+
+
+@dataclass
+class _Pruner:
+    """Decides after each epoch whether a trial is stopped. A class, since spawned processes get a copy of it."""
+
+    rule: str
+    others: list[list[float]]
+    """The values of the trials before, by epoch."""
+    sign: int
+    epochs: list[float] = field(default_factory=list)
+    is_pruned: bool = False
+
+    def __call__(self, value: float) -> bool:
+        self.epochs.append(value)
+        self.is_pruned = is_hopeless(self.rule, self.epochs, self.others, self.sign)
+        return self.is_pruned

@@ -1,7 +1,7 @@
 """Which of a user's items a recommendation rests on: the smallest part of the history without which it would not be made."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -28,7 +28,13 @@ class HistoryReason:
 
 
 def explain_by_history(
-    scorer: TrainedScorer, history: Sequence[int], item_idx: int, excluded: Bool[Tensor, " n_items"], k: int, max_removed: int = MAX_REMOVED
+    scorer: TrainedScorer,
+    history: Sequence[int],
+    item_idx: int,
+    excluded: Bool[Tensor, " n_items"],
+    k: int,
+    max_removed: int = MAX_REMOVED,
+    times: Mapping[int, int] | None = None,
 ) -> HistoryReason:
     """Find a smallest set of items of the history whose removal takes an item out of the list of the k best.
 
@@ -42,8 +48,9 @@ def explain_by_history(
         excluded: the items that are never recommended to the user, such as those of the history.
         k: the length of the list.
         max_removed: the largest number of items to remove.
+        times: the time of each item of the history in seconds UTC; None if they are not known.
     """
-    lead = _Lead(scorer, item_idx, excluded, k)
+    lead = _Lead(scorer, item_idx, excluded, k, times)
     effects = _effects(lead, history)
     if float(lead.of([list(history)])) < 0:
         return HistoryReason(effects, (), None)
@@ -64,7 +71,8 @@ def _effects(lead: "_Lead", history: Sequence[int]) -> tuple[tuple[int, float], 
     if len(history) < 2:
         return tuple((one, 0.0) for one in history)
     whole = lead.of([list(history)])
-    falls = whole - lead.of([[one for one in history if one != gone] for gone in history])
+    without = lead.of([[one for one in history if one != gone] for gone in history])
+    falls = torch.where(whole.isinf(), 0.0, whole - without)  # infinite if the list is longer than what there is to recommend
     found = zip(history, falls.tolist(), strict=True)
     return tuple(sorted(found, key=lambda one: -one[1]))
 
@@ -82,8 +90,10 @@ def _necessary(lead: "_Lead", history: Sequence[int], removed: Sequence[int]) ->
 class _Lead:
     """The lead of an item over the best one that would be outside the list with it: negative if it is not in the list."""
 
-    def __init__(self, scorer: TrainedScorer, item_idx: int, excluded: Bool[Tensor, " n_items"], k: int) -> None:
-        self.scorer, self.item_idx, self.k = scorer, item_idx, k
+    def __init__(
+        self, scorer: TrainedScorer, item_idx: int, excluded: Bool[Tensor, " n_items"], k: int, times: Mapping[int, int] | None
+    ) -> None:
+        self.scorer, self.item_idx, self.k, self.times = scorer, item_idx, k, times
         self.excluded = excluded.clone()
         self.excluded[item_idx] = True
 
@@ -100,5 +110,8 @@ class _Lead:
 
     def _scores(self, histories: Sequence[Sequence[int]]) -> tuple[Float[Tensor, "n n_items"], Float[Tensor, "n n_items"]]:
         """The scores of all items, and those of the items that compete with the recommended one."""
-        scores = self.scorer.score_histories(Histories.from_lists(histories))
+        given = Histories.from_lists(histories)
+        if self.times is not None:
+            given = replace(given, timestamp=torch.tensor([self.times[one] for one in given.item_idx.tolist()], dtype=torch.int64))
+        scores = self.scorer.score_histories(given)
         return scores, scores.masked_fill(self.excluded, -torch.inf)

@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from mmrec.data.batches.loader import StepBatches
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -22,6 +24,8 @@ class SplitPart:
     interactions: Interactions
     n_users: int
     n_items: int
+    candidates: Int64[Tensor, " n_candidates"] | None = None
+    """The items that negatives of a training part are drawn from; None: those with interactions in it."""
 
     @cached_property
     def matrix(self) -> InteractionMatrix:

@@ -15,9 +15,14 @@ class RankingBatches:
     def train_batches(self, train: SplitPart, settings: BatchSettings, place: Place) -> TrainBatches | PairBatches:
         """Return batches of users or of interactions, according to `settings.batch_of`."""
         size, n, seed = settings.batch_size, settings.n_negatives, settings.seed
+        batches: TrainBatches | PairBatches
         if settings.batch_of == "interactions":
-            return PairBatches(train.matrix, size, n, seed, *place)
-        return TrainBatches(train.matrix, size, n, settings.shared_negatives, seed, *place)
+            batches = PairBatches(train.matrix, size, n, seed, *place)
+        else:
+            batches = TrainBatches(train.matrix, size, n, settings.shared_negatives, seed, *place)
+        if train.candidates is not None:
+            batches.draw_from(train.candidates)
+        return batches
 
     def evaluation_set(self, seen: Sequence[SplitPart], held_out: SplitPart) -> EvaluationSet:
         """Return the users of the held-out part with the items of all earlier parts as seen."""

@@ -83,6 +83,10 @@ class TrainBatches:
         self.__dict__.update(state)
         self._column = self._column.clone()
 
+    def draw_from(self, candidates: Int64[Tensor, " n_candidates"]) -> None:
+        """Draw negatives from these items, instead of those with interactions among the positives."""
+        self._candidates = candidates
+
     def __len__(self) -> int:
         """The number of steps per epoch; the last batch may be smaller."""
         return -(-len(self._users) // self.batch_size)
@@ -168,6 +172,10 @@ class PairBatches:
         self._candidates = positives.item_degree.nonzero().flatten()
         self._most = len(self._candidates) - 1 if skip_saturated else positives.n_items
         """Users with more items than this are left out."""
+
+    def draw_from(self, candidates: Int64[Tensor, " n_candidates"]) -> None:
+        """Draw negatives from these items, instead of those with interactions among the positives."""
+        self._candidates = candidates
 
     def __len__(self) -> int:
         """The number of steps per epoch; the last batch may be smaller."""

@@ -48,13 +48,19 @@ class QueryEvidence:
     def of_part(self, train: Interactions) -> Queries:
         """Return what a model may know that trains on some of the rows.
 
-        Items that occur in queries, but in none of the training part, are new: interactions with them are left out.
+        Items that occur in queries, but in none of the training part, are new: interactions with them are left out. So are, of personal
+        queries, those of a person with an item that is held out as what this person clicked.
         """
         n_items = len(self.queries.item_texts)
         asked, trained = (torch.bincount(rows.item_idx, minlength=n_items) > 0 for rows in (self.rows, train))
         is_new = asked & ~trained
-        behavior = self.queries.behavior
-        return replace(self.queries, behavior=behavior.take((~is_new[behavior.item_idx]).nonzero().flatten()))
+        behavior, person = self.queries.behavior, self.queries.person
+        kept = ~is_new[behavior.item_idx]
+        if person is not None:
+            is_held = ~torch.isin(self.rows.user_idx * n_items + self.rows.item_idx, train.user_idx * n_items + train.item_idx)
+            held = (person[self.rows.user_idx] * n_items + self.rows.item_idx)[is_held]
+            kept &= ~torch.isin(behavior.user_idx * n_items + behavior.item_idx, held)
+        return replace(self.queries, behavior=behavior.take(kept.nonzero().flatten()))
 
 
 def plain_queries(texts: pl.Series) -> pl.Series:

@@ -63,16 +63,18 @@ def load_parts(settings: EvidenceSettings, parts: Mapping[str, PartSettings], ru
 def split_parts(settings: EvidenceSettings, parts: Sequence[Part], is_resumed: bool = False) -> dict[str, Split]:
     """Split the rows of every part, and write the tables.
 
-    Of tasks with rows of their own, such as impressions, no training part of users has a pair of user and item that another task holds
-    out; personal queries are such pairs of who asked and what was clicked.
+    Of tasks with rows of their own, such as impressions, or with a split of their own, no training part of users has a pair of user and
+    item that another task holds out; personal queries are such pairs of who asked and what was clicked.
 
     Raises DataError as `make_split` does.
     """
-    splits, people = {part.name: part.settings.split or settings.split for part in parts}, [one for one in parts if one.name != SEARCH]
-    held = [(part.evidence, _held_out(part, splits[part.name])) for part in parts if part.name != SEARCH or settings.personal]
-    for part in people:
-        if others := [pairs for evidence, pairs in held if evidence is not part.evidence]:
-            splits[part.name] = partial(_split_without, splits[part.name], pl.concat(others))
+    own = {part.name: part.settings.split or settings.split for part in parts}
+    held = [(part, _held_out(part, own[part.name])) for part in parts if part.name != SEARCH or settings.personal]
+    splits = dict(own)
+    for part in (one for one in parts if one.name != SEARCH):
+        others = [pairs for one, pairs in held if one.evidence is not part.evidence or own[one.name] is not own[part.name]]
+        if others:
+            splits[part.name] = partial(_split_without, own[part.name], pl.concat(others))
     return {
         part.name: make_split(replace(settings, split=splits[part.name]), part.evidence, part.folder / "split", is_resumed)
         for part in parts

@@ -1,6 +1,6 @@
 """Explain the recommendations of a finished run: what is found by `mmrec.explain`, with ids and titles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
 from mmrec.experiment.evaluate import Restored
@@ -43,6 +44,7 @@ class RunExplainer:
         titles = items[:, 1].cast(pl.String).to_list() if items.width > 1 else [None] * len(items)
         self.titles = [title or name for title, name in zip(titles, self.item_ids, strict=True)]
         self._takes_histories = takes_histories(self.scorer)
+        self._histories = Histories.from_events(restored.spec.train, train.n_users)
 
     def explain(self, user_id: str, user_idx: int, item_idx: Sequence[int] | None, k: int, language: str) -> list[Explanation]:
         """Explain some items, or the k best ones, for a user.
@@ -54,7 +56,7 @@ class RunExplainer:
         row = torch.tensor([user_idx])
         excluded = torch.zeros(len(self.item_ids), dtype=torch.bool)
         excluded[self.seen.rows(row)[1]] = True
-        history = self.train.rows(row)[1].tolist()
+        history = self._history(row)
         scores = self.scorer.score_users(row)[0].masked_fill(excluded, -torch.inf)
         order = scores.argsort(descending=True, stable=True)
         if item_idx is None:
@@ -91,10 +93,19 @@ class RunExplainer:
             found.append(tuple(sorted(reasons, key=lambda one: -one.value)))
         return found
 
-    def _of_history(self, history: Sequence[int], item_idx: int, excluded: Bool[Tensor, " n_items"], k: int) -> dict[str, Any]:
+    def _history(self, user_idx: Int64[Tensor, " 1"]) -> dict[int, int | None]:
+        """The items of a user, oldest first, each at its last time, which is None if times are not known."""
+        found, last = self._histories.of(user_idx), dict[int, int | None]()
+        for at, item in enumerate(found.item_idx.tolist()):
+            last.pop(item, None)
+            last[item] = None if found.timestamp is None else int(found.timestamp[at])
+        return last
+
+    def _of_history(self, history: Mapping[int, int | None], item_idx: int, excluded: Bool[Tensor, " n_items"], k: int) -> dict[str, Any]:
         if not history or not self._takes_histories:
             return {}
-        found = explain_by_history(self.scorer, history, item_idx, excluded, k)
+        times = {item: time for item, time in history.items() if time is not None}
+        found = explain_by_history(self.scorer, list(history), item_idx, excluded, k, times=times or None)
         effects = dict(found.effects)
         return {
             "history": tuple(self._item(one, effect) for one, effect in found.effects[:N_SHOWN]),
@@ -105,11 +116,11 @@ class RunExplainer:
     def _item(self, item_idx: int, effect: float) -> ItemReason:
         return ItemReason(self.item_ids[item_idx], self.titles[item_idx], effect)
 
-    def _paths(self, user_idx: int, history: Sequence[int], item_idx: int) -> tuple[PathReason, ...]:
+    def _paths(self, user_idx: int, history: Mapping[int, int | None], item_idx: int) -> tuple[PathReason, ...]:
         graph = self.restored.spec.graph
         if graph is None or KG not in self.restored.model.modalities:
             return ()
-        found = [(path, self._effect(graph, path, user_idx, item_idx)) for path in self._finder.paths(history, item_idx, N_SHOWN)]
+        found = [(path, self._effect(graph, path, user_idx, item_idx)) for path in self._finder.paths(list(history), item_idx, N_SHOWN)]
         return tuple(self._path(graph, path, effect) for path, effect in sorted(found, key=lambda one: -one[1]))
 
     def _effect(self, graph: Graph, path: GraphPath, user_idx: int, item_idx: int) -> float:

@@ -39,7 +39,7 @@ def interests_of(run_dir: Path, user_id: str, at: Sequence[At] | None = None) ->
     tables = [empty_interests()]
     for moment in moments:
         age = (moment - start).double() / DAY_S
-        there = age >= 0
+        there = times <= moment
         if there.any():
             shares = _shares(saved, age[there], half_life[there])
             tables.append(

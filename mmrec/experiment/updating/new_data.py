@@ -52,7 +52,7 @@ def join_data(before: Dataset, new: Dataset, shares: HeldOutShares, allow_older:
         check_newer(before.interactions[TIMESTAMP], new.interactions[TIMESTAMP])
     old_rows = _bare(before.interactions).with_columns(pl.lit("train").alias(SPLIT))
     new_rows = mark_parts(_bare(new.interactions), shares, seed)
-    interactions = pl.concat([old_rows, new_rows.select(old_rows.columns).cast(old_rows.schema)])
+    interactions = _stacked(old_rows, new_rows.select(old_rows.columns))
     described = _described(new.items, before.items)
     items = _latest(before.items, described, ITEM_ID)
     joined = replace(
@@ -103,7 +103,7 @@ def _check_table(name: str, before: pl.DataFrame, new: pl.DataFrame, may_lack: S
             raise DataError(f"{name}: the data of the run have a column `{column}`, the new data lack it; {nearest(column, new.columns)}")
         found = new.schema[column]
         is_known = pl.Null not in (kind, found) and new[column].null_count() < len(new) and before[column].null_count() < len(before)
-        if is_known and kind != found and not (kind.is_numeric() and found.is_numeric()):
+        if is_known and kind not in (found, pl.String) and not (kind.is_numeric() and found.is_numeric()):
             raise DataError(f"{name}: `{column}`: expected {kind} as in the data of the run, found {found}")
 
 
@@ -175,19 +175,25 @@ def _described(new: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
     return new.filter(~(is_empty & pl.col(ITEM_ID).is_in(before[ITEM_ID].implode())))
 
 
+def _stacked(before: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    """The rows of both tables: columns that were text before are text, and numbers get the type that holds both."""
+    texts = [pl.col(name).cast(pl.String) for name, kind in before.schema.items() if kind == pl.String]
+    return pl.concat([before, new.with_columns(texts)], how="vertical_relaxed")
+
+
 def _latest(before: pl.DataFrame, new: pl.DataFrame | None, key: str) -> pl.DataFrame:
     """The rows of both tables; of those with the same key, the new one."""
     if new is None:
         return before
     kept = before.join(new.select(key), on=key, how="anti", maintain_order="left")
     aligned = new.with_columns(pl.lit(None).alias(name) for name in before.columns if name not in new.columns).select(before.columns)
-    return pl.concat([kept, aligned.cast(before.schema)])
+    return _stacked(kept, aligned)
 
 
 def _union(before: pl.DataFrame | None, new: pl.DataFrame | None) -> pl.DataFrame | None:
     if before is None or new is None:
         return before
-    return pl.concat([before, new.select(before.columns).cast(before.schema)]).unique(maintain_order=True)
+    return _stacked(before, new.select(before.columns)).unique(maintain_order=True)
 
 
 def _joined_vectors(before: ItemVectors, new: ItemVectors | None) -> ItemVectors:

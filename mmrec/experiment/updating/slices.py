@@ -74,6 +74,8 @@ def _slice(dataset: Dataset, rows: pl.DataFrame, items: pl.DataFrame, at: int) -
     links = dataset.item_entities
     of_items = items if links is None else items.join(links, on=ITEM_ID, how="left")
     entities = of_items.filter(slice=at)[ITEM_ID if links is None else "entity"].drop_nulls()
+    if links is not None:
+        links = links.filter(pl.col(ITEM_ID).is_in(new[ITEM_ID].implode()))
     triples = dataset.triples
     if triples is not None:
         triples = triples.filter(pl.col(HEAD).is_in(entities.implode()) | pl.col(TAIL).is_in(entities.implode()))
@@ -82,7 +84,7 @@ def _slice(dataset: Dataset, rows: pl.DataFrame, items: pl.DataFrame, at: int) -
         interactions=rows,
         items=new,
         triples=None if triples is None or triples.is_empty() else triples,
-        item_entities=None if links is None else links.filter(pl.col(ITEM_ID).is_in(new[ITEM_ID].implode())),
+        item_entities=None if links is None or links.is_empty() else links,
         users=None if dataset.users is None else dataset.users.filter(pl.col(USER_ID).is_in(rows[USER_ID].implode())),
         queries=None,
         impressions=None,

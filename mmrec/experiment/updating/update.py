@@ -25,8 +25,10 @@ from mmrec.experiment.evidence import Evidence, load_evidence, make_split, with_
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure
 from mmrec.experiment.models import fit_priors, make_data_module, make_model, make_spec
+from mmrec.experiment.run.interests import write_example_interests
 from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, read_index, read_split
 from mmrec.experiment.run_folder.find import convert_file_errors
+from mmrec.experiment.run_folder.interest_decay import write_interest_decay
 from mmrec.experiment.run_folder.origin import remember_run
 from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
 from mmrec.experiment.settings import EvaluateSettings, SplitData, TrainingSettings, TrainSettings
@@ -82,6 +84,8 @@ def update(settings: UpdateSettings) -> Path:
         raise ConfigError(f"update: {kind.__name__} is fitted in closed form, so that an update would be a new training; use `mmrec train`")
     if parent.evidence.answers_queries:
         raise ConfigError("update: runs of task=search cannot be updated; train again with `mmrec train`")
+    if parent.training(parent.evidence.seed).parts:
+        raise ConfigError("update: runs of task=multi cannot be updated; train again with `mmrec train`")
     with convert_file_errors(parent.run_dir):
         index = read_index(parent.run_dir, read_split(parent.run_dir, recorded))
     before = _read_data(parent, read_entry(parent.run_dir / "run.json", recorded, ("data", "hash"), str))
@@ -235,6 +239,8 @@ def _write_results(
     data = make_data_module(training, evidence, folder / "split")
     data.setup("test")
     has_vectors = write_model(folder, evidence, first.model)
+    write_interest_decay(folder, evidence, first.model)
+    write_example_interests(folder)
     write_curves(folder, run.seeds)
     grouping = evidence.dataset.items, evidence.index, run.evidence.item_column, run.evidence.graph.separator
     groups, lower = make_item_groups(data.train, *grouping), training.measures.lower_is_better

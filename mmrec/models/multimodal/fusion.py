@@ -180,15 +180,12 @@ class FusionRecommender(MixedRecommender):
     def freeze_at(self, at_s: int) -> FrozenScorer:
         """As `freeze`, for requests at a time in seconds UTC: later interactions are left out, ages are relative to it.
 
-        Raises ConfigError if histories have no ages.
+        Raises ConfigError if histories have no ages, or no interaction is from before this time.
         """
         if not isinstance(self.history, DecayedHistory):
             raise ConfigError("at: the model was trained with time=none, so its scores do not depend on the time; train with time=decay")
-        before, self.history.at_s = self.history.at_s, at_s
-        try:
+        with self.history.request_at(at_s):
             return self.freeze()
-        finally:
-            self.history.at_s = before
 
     def _register_evidence(self, spec: DatasetSpec) -> tuple[str, ...]:
         """Register features, entities and presence as buffers outside of checkpoints, and return the names of the tokens in order."""

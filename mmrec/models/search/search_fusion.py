@@ -183,7 +183,7 @@ class SearchFusion(GradientRecommender):
                 "deviation": self.standard[1],
                 "gains": self.scaled_gains,
                 "mixture": self.mixture,
-                "person_users": none if people is None else people.users,
+                "person_users": none if people is None else people.users * self.evidence.known_users[:, None],
                 "person_items": none if people is None else people.items,
                 "person_weight": self.person_weight,
             }

@@ -144,8 +144,11 @@ class InterestDecay:
         of_users = torch.full((spec.n_users,), overall, dtype=torch.float64)
         self.table, of_items = [of_all], None
         if self.by == ITEM_CATEGORY:
-            self.table += estimate(everything, classes, groups).half_lives
-            of_items = torch.tensor([_days(one) for one in self.table[1:]], dtype=torch.float64)[classes]
+            of_each = estimate(everything, classes, groups).half_lives
+            is_enough = [one.n_choices >= _LEAST_CHOICES for one in of_each]
+            self.table += [one for one, enough in zip(of_each, is_enough, strict=True) if enough]
+            days = [_days(one if enough else of_all) for one, enough in zip(of_each, is_enough, strict=True)]
+            of_items = torch.tensor(days, dtype=torch.float64)[classes]
         elif self.by == USER_GROUP or (self.by == USER and self.column is not None):
             for at, name in enumerate(groups):
                 rows = (classes[sets.user_idx] == at).nonzero().flatten()

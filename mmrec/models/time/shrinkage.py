@@ -9,7 +9,8 @@ from torch import Tensor
 
 from mmrec.models.time.half_life import Bounds, ChoiceModel
 
-_GRID = 25
+_GRID = 241
+"""Points over the logarithm of half-lives: they lie closer than the least spread."""
 _SPREADS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 

@@ -43,6 +43,10 @@ _EVERY, _WEIGHT_LR = 10, 0.01
 """The steps between measurements of the gradients, and the learning rate of learned weights of losses."""
 
 
+STATE = ("loss_weights.", "means.", "cosines.")
+"""What the names of the task's own state begin with, which checkpoints contain beside the weights of the model."""
+
+
 class MultiTask(Task):
     """Minimises `Σ w_t L_t`: every step has a batch of every task, and all tasks read the same item vectors (`MultiFusion`).
 
@@ -194,7 +198,9 @@ class _Means(nn.Module):
         self.n += 1
 
     def taken(self) -> dict[str, Tensor]:
-        """Return the means by name, and start again."""
+        """Return the means by name, and start again; nothing if no step was measured."""
+        if not self.n:
+            return {}
         means = self.sums / self.n.clamp(min=1)
         self.sums.zero_()
         self.n.zero_()

@@ -48,11 +48,15 @@ class _Distilled:
 
     def __call__(self, batch: Any, generator: torch.Generator) -> list[AuxiliaryLoss]:
         position = generator.get_state()
-        now = self.now.score_batch(batch, generator).negative
+        scores = self.now.score_batch(batch, generator)
+        if not len(scores.positive) and len(batch.item_idx):
+            raise ConfigError("update: distill needs a model that scores negatives; choose update=replay or update=ewc")
         generator.set_state(position)  # both hide the same evidence
+        self.before.to(scores.negative.device)
         with torch.no_grad():
             before = self.before.train().score_batch(batch, generator).negative
-        return [AuxiliaryLoss("distillation", divergence(before, now, batch.valid, self.temperature), self.weight)]
+        valid = batch.valid if scores.user is None else batch.valid[scores.user]
+        return [AuxiliaryLoss("distillation", divergence(before, scores.negative, valid, self.temperature), self.weight)]
 
 
 def divergence(

@@ -42,6 +42,8 @@ class _Penalty:
 
     def __call__(self, batch: Any, generator: torch.Generator) -> list[AuxiliaryLoss]:
         now = dict(self.task.model.named_parameters())
+        if self.before and next(iter(self.before.values())).device != (device := next(iter(now.values())).device):
+            self.before, self.importance = ({name: one.to(device) for name, one in kept.items()} for kept in (self.before, self.importance))
         terms = [(self.importance[name] * (now[name] - old).square()).sum() for name, old in self.before.items()]
         return [AuxiliaryLoss("elastic_weights", torch.stack(terms).sum() / 2, self.weight)]
 

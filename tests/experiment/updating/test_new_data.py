@@ -69,7 +69,10 @@ def test_older_rows_need_permission() -> None:
             lambda new: replace(new, items=new.items.with_columns(titel=pl.col("title")).drop("title")),
             "did you mean `title`",
         ),
-        (lambda new: replace(new, items=new.items.with_columns(title=1)), "items: `title`: expected String"),
+        (
+            lambda new: replace(new, interactions=new.interactions.with_columns(pl.col("timestamp").cast(pl.String))),
+            "interactions: `timestamp`: expected Int64",
+        ),
         (lambda new: replace(new, users=pl.DataFrame({"user_id": ["4"]})), "users: the data of the run have no such table"),
         (
             lambda new: replace(new, interactions=new.interactions.with_columns(user_id="u" + pl.col("user_id"))),
@@ -84,6 +87,13 @@ def test_older_rows_need_permission() -> None:
 def test_data_of_another_kind_are_refused(change: Callable[[Dataset], Dataset], said: str) -> None:
     with pytest.raises(DataError, match=said):
         join_data(BEFORE, change(NEW), SHARES, False, 0)
+
+
+def test_columns_hold_what_both_files_have() -> None:
+    before, new = (replace(one, items=one.items.with_columns(price=price)) for one, price in ((BEFORE, pl.lit(10)), (NEW, pl.lit(9.99))))
+    items = join_data(before, replace(new, items=new.items.with_columns(title=1)), SHARES, False, 0).dataset.items
+    assert dict(items.select("item_id", "price").iter_rows()) == {"10": 9.99, "11": 9.99, "12": 9.99}
+    assert items["title"].to_list() == ["1", "1", "1"]
 
 
 def test_numbers_among_texts_change_the_kind_only_if_there_were_none() -> None:

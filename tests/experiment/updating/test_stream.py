@@ -32,17 +32,10 @@ def test_a_board_with_slices_is_a_stream(
 ) -> None:
     from mmrec.cli.leaderboard import leaderboard
 
-    words = ",".join(word for word in shop_overrides if not word.startswith(("data=", "data.path=", "paths.")))
-    cfg = compose(
-        "board=stream",
-        f"board.data={{shop: [data=folder, 'data.path={shop_folder}']}}",
-        f"board.overrides=[{words}]",
-        "board.slices=3",
-        "board.updates=[max_epochs=1]",
-        f"output={tmp_path}",
-        shop_overrides[-1],
-        name="leaderboard",
-    )
+    cfg = compose("board=stream", "board.slices=3", f"output={tmp_path}", shop_overrides[-1], name="leaderboard")
+    cfg.board.data = {"shop": ["data=folder", f"data.path={shop_folder}"]}
+    cfg.board.overrides = [word for word in shop_overrides if not word.startswith(("data=", "data.path=", "paths."))]
+    cfg.board.updates = ["max_epochs=1"]
     assert leaderboard(cfg) == []
     told = json.loads((tmp_path / "stream.json").read_text())["shop fusion seed 2026"]
     assert [one["n_slices"] for one in told["steps"]] == [2] and told["summary"].keys() == {"ndcg_ratio", "cpu_ratio", "fall"}

@@ -1,6 +1,8 @@
 """Histories whose items have weights by age: recent interests count more."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -12,6 +14,7 @@ from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.interactions.sessions import DAY_S, find_sessions
+from mmrec.errors import ConfigError
 from mmrec.models.fold_in import sums_of_items
 from mmrec.models.multimodal.users.history_scores import score_with_history
 from mmrec.models.multimodal.users.user_history import HistoryScores, UserHistory
@@ -53,6 +56,7 @@ class DecayedHistory(UserHistory):
     """
 
     key: Int64[Tensor, " nnz"]
+    time_s: Int64[Tensor, " nnz"]
     start_s: Int64[Tensor, " nnz"]
     session: Int64[Tensor, " nnz"]
     half_life_days: Float64[Tensor, " nnz"]
@@ -74,7 +78,8 @@ class DecayedHistory(UserHistory):
         order = torch.argsort(times, stable=True)
         latest[place[order]] = order  # of repeated pairs, the last one in time
         half_lives = decay.of_users[key // spec.n_items] if decay.of_items is None else decay.of_items[key % spec.n_items]
-        columns = {"key": key, "start_s": found.start[latest], "session": found.number[latest], "half_life_days": half_lives}
+        of_session = {"start_s": found.start[latest], "session": found.number[latest]}
+        columns = {"key": key, "time_s": times[latest], **of_session, "half_life_days": half_lives}
         self.decays = self.gate is not None or bool(half_lives.isfinite().any())
         for name, column in columns.items():
             self.register_buffer(name, column, persistent=False)
@@ -83,16 +88,27 @@ class DecayedHistory(UserHistory):
     def _user(self) -> Int64[Tensor, " nnz"]:
         return self.key // self.n_items
 
+    @contextmanager
+    def request_at(self, at_s: int) -> Iterator[None]:
+        """Within the context, requests are at a time in seconds UTC. Raises ConfigError if no interaction is from before it."""
+        if not (self.time_s <= at_s).any():
+            raise ConfigError("at: no interaction of the training part is from before this time; give a later one")
+        before, self.at_s = self.at_s, at_s
+        try:
+            yield
+        finally:
+            self.at_s = before
+
     def owned(self) -> InteractionMatrix | None:
         if self.at_s >= self.end_s:
             return None
-        key = self.key[self.start_s <= self.at_s]
+        key = self.key[self.time_s <= self.at_s]
         return InteractionMatrix.from_pairs(key // self.n_items, key % self.n_items, self.n_users, self.n_items)
 
     def weights(self) -> Float64[Tensor, " nnz"]:
         """The weights of all interactions, in the order of `key`, at the time of the request; the largest one of each user is 1."""
         age = (self.at_s - self.start_s).double() / DAY_S
-        logs = self._log_weights(age, self.half_life_days).masked_fill(age < 0, -math.inf)
+        logs = self._log_weights(age, self.half_life_days).masked_fill(self.time_s > self.at_s, -math.inf)
         return _relative(logs, self._user, self.n_users)[0]
 
     def users(self, items: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_users dim"]:
@@ -100,12 +116,12 @@ class DecayedHistory(UserHistory):
         recent = self._sum(self.weights(), items)
         if self.gate is None:
             return recent
-        pause = torch.full((self.n_users,), math.inf, dtype=torch.float64, device=items.device)
-        pause.scatter_reduce_(0, self._user, (age / self.half_life_days).masked_fill(age < 0, math.inf), "amin")
-        return self._gated(self._sum((age >= 0).double(), items), recent, pause)
+        is_later, pause = self.time_s > self.at_s, torch.full((self.n_users,), math.inf, dtype=torch.float64, device=items.device)
+        pause.scatter_reduce_(0, self._user, (age / self.half_life_days).masked_fill(is_later, math.inf), "amin")
+        return self._gated(self._sum((~is_later).double(), items), recent, pause)
 
     def of(self, histories: Histories, items: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_histories dim"]:
-        """As `users`, with ages relative to the latest event of all histories, or the end of training if that is later.
+        """As `users`, with ages relative to the last session of each history, or the time of the request if that is later.
 
         Without times, all items have equal weights. Users outside the training part have the half-life of all users.
         """
@@ -114,7 +130,8 @@ class DecayedHistory(UserHistory):
             return lasting
         user = torch.repeat_interleave(torch.arange(len(histories), device=items.device), histories.n_events)
         found = find_sessions(user, histories.timestamp, self.decay.session_gap_hours)
-        age = (max(self.at_s, int(found.start.max())) - found.start).double() / DAY_S
+        now = found.start.new_full((len(histories),), self.at_s).scatter_reduce_(0, user, found.start, "amax")
+        age = (now[user] - found.start).double() / DAY_S
         of_items = self.decay.of_items
         half_lives = torch.full_like(age, self.decay.overall) if of_items is None else of_items.to(age.device)[histories.item_idx]
         weight, _ = _relative(self._log_weights(age, half_lives), user, len(histories))
