@@ -60,7 +60,15 @@ def fulfilled(items: pl.DataFrame, condition: Condition, separator: str = ", ") 
     """
     if condition.column not in items.columns:
         raise Refused(INVALID, f"filter: the items have no column `{condition.column}`; {nearest(condition.column, items.columns)}")
-    column, is_kept = items[condition.column], pl.Series([True], dtype=pl.Boolean).new_from_index(0, len(items))
+    try:
+        return _fulfilled(items[condition.column], condition, separator)
+    except pl.exceptions.PolarsError as error:
+        kind = items[condition.column].dtype
+        raise Refused(INVALID, f"filter: column `{condition.column}` of type {kind} cannot be compared like that") from error
+
+
+def _fulfilled(column: pl.Series, condition: Condition, separator: str) -> pl.Series:
+    is_kept = pl.Series([True], dtype=pl.Boolean).new_from_index(0, len(column))
     if condition.one_of:
         is_kept = _has_one_of(column, condition.one_of, separator)
     if condition.low is not None or condition.high is not None:

@@ -1,5 +1,6 @@
 """The service: answers from one immutable model and a store of events. It has no network, clock or disk of its own."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, final
@@ -8,7 +9,6 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from mmrec.errors import MmrecError
 from mmrec.experiment.run.item_source import ItemContent
 from mmrec.serving.answer import MAX_OFFSET, About, Answer, ItemChange, Listed, Past, Wanted
 from mmrec.serving.cursor import make_cursor, read_cursor
@@ -58,6 +58,7 @@ class Service:
         self._changing = threading.Lock()
         self._models = _Models(model)
         self._items_version = 0  # of a store without items
+        self._recent: tuple[list[tuple[str, float]], float] = ([], -math.inf)
         self.refresh()
 
     @property
@@ -161,8 +162,7 @@ class Service:
             placed_by = check_item(model, item)
             removed = model.catalogue.removed - {item.item_id}
             changed = with_items(model, {**model.added, item.item_id: item}, removed)
-            self.store.put_item(item.item_id, stored_fields(item))
-            self._items_version = self.store.items_version()
+            self._written(lambda: self.store.put_item(item.item_id, stored_fields(item)))
             self._models = self._models._replace(current=changed)
         return ItemChange(model.version, item.item_id, not model.catalogue.has(item.item_id), placed_by)
 
@@ -172,9 +172,9 @@ class Service:
             self._take_stored()
             model = self.model
             _check_item(model, item_id)
-            changed = with_items(model, model.added, model.catalogue.removed | {item_id})
-            self.store.delete_item(item_id)
-            self._items_version = self.store.items_version()
+            added = {name: one for name, one in model.added.items() if name != item_id}
+            changed = with_items(model, added, model.catalogue.removed | {item_id})
+            self._written(lambda: self.store.delete_item(item_id))
             self._models = self._models._replace(current=changed)
         return ItemChange(model.version, item_id, False)
 
@@ -229,11 +229,15 @@ class Service:
             model = self._load(run)
         except Refused:
             raise
-        except MmrecError as error:
+        except Exception as error:  # whatever a damaged file leads to, the model before stays
             raise Refused(DAMAGED_RUN, f"run: {run} cannot be served, {self.model.version} stays in use: {error}") from error
         with self._changing:
-            self._items_version = self.store.items_version()
-            self._models = _Models(with_stored(model, self.store.items()), self._models.current)
+            current, before = self._models
+            if current.restored is not None and model.restored is None:
+                raise Refused(DAMAGED_RUN, f"run: {run} cannot be served, {current.version} stays in use: {model.why_not_restored}")
+            version = self.store.items_version()
+            kept = before if current.version == model.version else current  # a repeated request must not lose the one to return to
+            self._models, self._items_version = _Models(with_stored(model, self.store.items()), kept), version
         return self.about()
 
     def rollback(self) -> About:
@@ -242,9 +246,16 @@ class Service:
             current, before = self._models
             if before is None:
                 raise Refused(UNKNOWN_RUN, "there is no model before this one")
-            self._items_version = self.store.items_version()
-            self._models = _Models(with_stored(before, self.store.items()), current)
+            version = self.store.items_version()
+            self._models, self._items_version = _Models(with_stored(before, self.store.items()), current), version
         return self.about()
+
+    def _written(self, write: Callable[[], object]) -> None:
+        """Write a change of an item; if another process has written meanwhile, the next `refresh` reads all items again."""
+        before = self._items_version
+        write()
+        now = self.store.items_version()
+        self._items_version = now if now == before + 1 else before
 
     def _take_stored(self) -> bool:
         version = self.store.items_version()
@@ -286,10 +297,19 @@ class Service:
         """The number of users of the last week, then of the data of the model."""
         usual = model.popularity().float()
         scores = usual / (usual.max() + 1)
-        for item_id, n_users in self.store.popular(self.clock() - _RECENT_S, _N_POPULAR):
+        for item_id, n_users in self._recently_popular():
             if item_id in model.catalogue.places:
                 scores[model.catalogue.places[item_id]] += n_users
         return Taste(None, scores[None])
+
+    def _recently_popular(self) -> list[tuple[str, float]]:
+        """The items of most users of the last week; counted again after twenty times as long as counting took."""
+        now, (rows, until) = self.clock(), self._recent
+        if now >= until:
+            rows = self.store.popular(now - _RECENT_S, _N_POPULAR)
+            after = self.clock()
+            self._recent = rows, after + 20 * (after - now)
+        return rows
 
 
 def _answer(model: ServedModel, taste: Taste, seen: frozenset[int], wanted: Wanted, reason: str) -> Answer:

@@ -43,7 +43,9 @@ def serve(cfg: DictConfig) -> None:
         host = f"[{cfg.host}]" if ":" in cfg.host else cfg.host
         say(f"serving {service.model.version} at http://{host}:{opened.getsockname()[1]}, documented at /docs; Ctrl-C ends it")
         try:
-            log_as_json(logging.getLogger("mmrec.serving"))
+            for name in ("mmrec", "uvicorn"):
+                logging.getLogger(name).handlers.clear()
+                log_as_json(logging.getLogger(name))
             run_server(make_front(service, cfg.threads, keys, limits), opened)
         finally:
             service.store.close()

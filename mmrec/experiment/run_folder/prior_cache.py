@@ -1,5 +1,6 @@
 """Cache the fitted priors of a run, whose hyperparameters are searched again otherwise whenever its model is restored."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mmrec import __version__
+from mmrec.errors import StorageError
 from mmrec.experiment.models import Priors
 from mmrec.files.storage import sha256_file, sha256_text, write_tensors
 from mmrec.models.priors.linear import LinearFactors
 
 _LINEAR, _TREND = "linear", "trend"
+_log = logging.getLogger(__name__)
 
 
 def cached_priors(run_dir: Path, cache: Path, seed: int, fit: Callable[[], Priors]) -> Priors:
@@ -36,8 +39,11 @@ def cached_priors(run_dir: Path, cache: Path, seed: int, fit: Callable[[], Prior
     priors = fit()
     tensors = _to_tensors(priors)
     if tensors:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(path, tensors)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_tensors(path, tensors)
+        except (OSError, StorageError) as error:
+            _log.warning(f"the priors of {run_dir} are not cached: {error}")
     return priors
 
 

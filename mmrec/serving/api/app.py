@@ -9,14 +9,13 @@ from typing import Any
 from fastapi import FastAPI
 
 from mmrec import __version__
-from mmrec.errors import MmrecError
 from mmrec.serving.api.bodies import Problem
 from mmrec.serving.api.event_routes import router as event_routes
 from mmrec.serving.api.item_routes import router as item_routes
 from mmrec.serving.api.list_routes import router as list_routes
 from mmrec.serving.api.model_routes import router as model_routes
 from mmrec.serving.api.problems import MEDIA_TYPE, handle_errors
-from mmrec.serving.api.workers import Overloaded, Workers
+from mmrec.serving.api.workers import Workers
 from mmrec.serving.service import Service
 
 _REFRESH_S = 0.5
@@ -68,5 +67,5 @@ async def _refresh(app: FastAPI, service: Service) -> None:
         await asyncio.sleep(_REFRESH_S)
         try:
             await app.state.slow_workers.call(service.refresh)
-        except (MmrecError, Overloaded) as error:
+        except Exception as error:  # the next round tries again
             _log.warning(f"items of other processes are not taken over now: {error}")

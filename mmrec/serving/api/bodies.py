@@ -11,6 +11,7 @@ from mmrec.serving.filters import Condition
 MAX_EVENTS, MAX_HISTORY, MAX_FILTERS, MAX_NAMES = 1_000, 1_000, 16, 1_000
 MAX_TEXT = 20_000
 _MAX_DEPTH = 4
+_UNREADABLE = "expected text without NUL and without half of a surrogate pair"
 
 
 def _checked_id(value: str) -> str:
@@ -20,8 +21,12 @@ def _checked_id(value: str) -> str:
 
 
 def _checked_text(value: str) -> str:
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("expected text without NUL and without half of a surrogate pair")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(_UNREADABLE) from None
+    if "\0" in value:
+        raise ValueError(_UNREADABLE)
     return value
 
 

@@ -17,7 +17,7 @@ _ITEM_AT = Annotated[Id, Path()]
 _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
-@router.put("/v1/items/{item_id}", response_model=ItemChange, responses={201: {"model": ItemChange, "description": "Added"}})
+@router.put("/v1/items/{item_id:path}", response_model=ItemChange, responses={201: {"model": ItemChange, "description": "Added"}})
 async def put_item(request: Request, item_id: _ITEM_AT, body: ItemBody) -> Response:
     """Add an item, placed by its text, picture and relations without training, or change what is known of one."""
     triples = [(relation, tail) for relation, tail in body.triples]
@@ -26,20 +26,20 @@ async def put_item(request: Request, item_id: _ITEM_AT, body: ItemBody) -> Respo
     return written(change, 201 if change.is_new else 200)
 
 
-@router.delete("/v1/items/{item_id}", response_model=ItemChange)
+@router.delete("/v1/items/{item_id:path}", response_model=ItemChange)
 async def delete_item(request: Request, item_id: _ITEM_AT) -> Response:
     """Remove an item from all lists."""
     return written(await call_slow(request, service_of(request).delete_item, item_id))
 
 
-@router.get("/v1/items/{item_id}/image", response_class=Response, responses=_JPEG)
+@router.get("/v1/items/{item_id:path}/image", response_class=Response, responses=_JPEG)
 async def image(request: Request, item_id: _ITEM_AT) -> Response:
     """Return the picture of an item as a JPEG of at most 512 pixels a side."""
     content = await call(request, _shown, service_of(request), item_id)
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
 
 
-@router.delete("/v1/users/{user_id}", response_model=UserForgotten, tags=["users"])
+@router.delete("/v1/users/{user_id:path}", response_model=UserForgotten, tags=["users"])
 async def delete_user(request: Request, user_id: Annotated[Id, Path()]) -> Response:
     """Remove a user and their events; what the data of the model say of them is not used any more."""
     service = service_of(request)

@@ -14,7 +14,7 @@ from mmrec.serving.model.served import ALL
 router = APIRouter(tags=["lists"])
 
 
-@router.get("/v1/users/{user_id}/recommendations", response_model=Answer)
+@router.get("/v1/users/{user_id:path}/recommendations", response_model=Answer)
 async def recommend(
     request: Request, user_id: Annotated[Id, Path()], k: KQuery = 10, cursor: CursorQuery = None, filter: FilterQuery = None
 ) -> Response:
@@ -28,7 +28,7 @@ async def recommend_to_history(request: Request, body: RecommendationBody) -> Re
     return written(await call(request, service_of(request).recommend_to_history, body.past(), body.wanted()))
 
 
-@router.get("/v1/items/{item_id}/similar", response_model=Answer)
+@router.get("/v1/items/{item_id:path}/similar", response_model=Answer)
 async def similar(
     request: Request,
     item_id: Annotated[Id, Path()],

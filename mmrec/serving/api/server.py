@@ -38,6 +38,7 @@ def run_server(app: ASGIApp, opened: socket.socket) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whoever sends X-Forwarded-For would choose their own rate limit
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
         lifespan="on",

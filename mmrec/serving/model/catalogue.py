@@ -109,14 +109,15 @@ class Catalogue:
         return listed
 
     @cached_property
-    def _masks(self) -> dict[Condition, Bool[Tensor, " n_items"]]:
+    def _masks(self) -> dict[str, Bool[Tensor, " n_items"]]:
         return {}
 
     def _mask(self, condition: Condition) -> Bool[Tensor, " n_items"]:
-        found = self._masks.get(condition)
+        key = repr(condition)  # True equals 1, but is another text
+        found = self._masks.get(key)
         if found is None:
             found = torch.from_numpy(np.array(fulfilled(self.items, condition).to_numpy(), dtype=bool))
             if len(self._masks) >= _KEPT_MASKS:
                 self._masks.clear()
-            self._masks[condition] = found
+            self._masks[key] = found
         return found

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.experiment.run.item_source import ItemContent
+from mmrec.serving.index.exact import ExactIndex
 from mmrec.serving.model.catalogue import Catalogue
 from mmrec.serving.model.served import ServedModel
 from mmrec.serving.refusal import CANNOT_PLACE, INVALID, Refused
@@ -66,7 +67,7 @@ def with_items(model: ServedModel, items: Mapping[str, ItemContent], removed: Co
         catalogue=catalogue.without(removed),
         scorer=scorer,
         of_histories=None if origin.of_histories is None else scorer,
-        index=None if vectors is None or origin.make_index is None else origin.make_index(vectors),
+        index=None if vectors is None else ExactIndex(vectors.items),  # an approximate one takes minutes to build
         restored=restored,
         added=dict(items),
         base=origin,
@@ -103,18 +104,28 @@ def _check_fields(origin: ServedModel, item: ItemContent) -> None:
     for name in item.fields:
         if name not in columns:
             raise DataError(f"fields: the items have no column `{name}`; {nearest(name, columns)}")
+        kind = origin.catalogue.items.schema[name]
+        try:
+            _as_kind(item.fields[name], kind)
+        except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"fields: {name}: expected {kind}, found `{item.fields[name]}`") from error
+
+
+def _as_kind(value: object, kind: pl.DataType) -> object:
+    """A value as one of a column. Raises if it is none."""
+    return pl.Series([value], strict=False).cast(kind)[0]
 
 
 def _updated(catalogue: Catalogue, items: Mapping[str, ItemContent]) -> Catalogue:
-    """The catalogue with the fields of items that it has, as texts where they do not fit."""
+    """The catalogue with the fields of items that it has, whose types fit."""
     rows = {catalogue.places[item_id]: item for item_id, item in items.items()}
     columns = []
     for column in catalogue.items.iter_columns():
         values = column.to_list()
         for idx, item in rows.items():
             if column.name in item.fields:
-                values[idx] = item.fields[column.name]
-        columns.append(pl.Series(column.name, values, dtype=column.dtype, strict=False))
+                values[idx] = _as_kind(item.fields[column.name], column.dtype)
+        columns.append(pl.Series(column.name, values, dtype=column.dtype))
     return replace(catalogue, items=pl.DataFrame(columns))
 
 

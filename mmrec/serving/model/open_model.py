@@ -8,7 +8,7 @@ import torch
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.tables.id_codes import positions
-from mmrec.errors import ConfigError, MmrecError
+from mmrec.errors import ConfigError, DamagedCheckpoint, MmrecError
 from mmrec.experiment.run.run import Run
 from mmrec.experiment.run_folder.files import PARTS, read_table
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
@@ -37,6 +37,8 @@ def open_model(run: Run, index: str = AUTO, restore: bool = True) -> ServedModel
     if restore:
         try:
             restored, why = run.scorers.restored(), ""
+        except DamagedCheckpoint:
+            raise
         except (MmrecError, OSError) as error:
             why = f"the data of the run cannot be used: {error}"
             _log.warning(f"serve: {why}; new users and items, filters and search are limited")

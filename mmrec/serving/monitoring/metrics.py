@@ -135,4 +135,5 @@ class Metered:
 
 def route_of(scope: Scope) -> str:
     """Return the pattern of the route that a request was given to, `other` where there is none."""
-    return str(getattr(scope.get("route"), "path", "other"))
+    route = scope.get("route")
+    return str(getattr(route, "path_format", getattr(route, "path", "other")))

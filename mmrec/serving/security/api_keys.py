@@ -54,6 +54,8 @@ def make_key(path: Path, name: str, scopes: Sequence[str]) -> str:
     key = PREFIX + secrets.token_urlsafe(32)
     line = json.dumps({"name": name, "scopes": sorted(set(scopes)), "sha256": _hash(key)}) + "\n"
     try:
+        if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+            line = "\n" + line  # an editor left the last line open
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(line)

@@ -8,6 +8,8 @@ from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send, head
 
 JSON, PICTURES = ("application/json",), ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "application/octet-stream")
 _LEFT = "http.disconnect"
+_MAX_JSON = 4 * 2**20
+"""Of bodies other than pictures and items, which are read on the event loop."""
 
 
 @final
@@ -35,33 +37,21 @@ class BodyLimit:
         if header(scope, b"content-encoding").lower() not in ("", "identity"):
             return await send_problem(send, 415, "expected a body that is not compressed", headers=[(b"accept-encoding", b"identity")])
         declared = header(scope, b"content-length")
+        is_large = scope["method"] == "PUT" or content_type in PICTURES
+        max_bytes = self._max_bytes if is_large else min(self._max_bytes, _MAX_JSON)
         body: bytes | None = None
-        if not (declared.isdigit() and (len(declared) > 18 or int(declared) > self._max_bytes)):
+        if not (declared.isdigit() and (len(declared) > 18 or int(declared) > max_bytes)):
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    body = await self._read(receive)
+                    body = await _read(receive, max_bytes)
             except TimeoutError:
                 return await send_problem(send, 408, f"expected the body within {self._timeout_s:g} s", headers=[(b"connection", b"close")])
             except _Disconnected:
                 return None
         if body is None:
             close = [(b"connection", b"close")]
-            return await send_problem(send, 413, f"expected at most {self._max_bytes} bytes", headers=close)
+            return await send_problem(send, 413, f"expected at most {max_bytes} bytes", headers=close)
         return await self._app(scope, _replayed(body, receive), send)
-
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The body, None where it is too large."""
-        parts, n_bytes, more = [], 0, True
-        while more:
-            message = await receive()
-            if message["type"] == _LEFT:
-                raise _Disconnected
-            parts.append(message.get("body", b""))
-            n_bytes += len(parts[-1])
-            if n_bytes > self._max_bytes:
-                return None
-            more = message.get("more_body", False)
-        return b"".join(parts)
 
 
 class _Disconnected(Exception):
@@ -82,3 +72,18 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return replay
+
+
+async def _read(receive: Receive, max_bytes: int) -> bytes | None:
+    """The body, None where it is too large."""
+    parts, n_bytes, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == _LEFT:
+            raise _Disconnected
+        parts.append(message.get("body", b""))
+        n_bytes += len(parts[-1])
+        if n_bytes > max_bytes:
+            return None
+        more = message.get("more_body", False)
+    return b"".join(parts)

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import final
 
+from mmrec.errors import ConfigError
 from mmrec.serving.security.access import find_key
 from mmrec.serving.security.api_keys import ApiKeys
 from mmrec.serving.security.asgi import App, Receive, Scope, Send, send_problem
@@ -25,6 +26,8 @@ class TokenBuckets:
     """
 
     def __init__(self, rate_per_s: float, burst: int, clock: Callable[[], float] = time.monotonic, max_names: int = 100_000) -> None:
+        if rate_per_s <= 0:
+            raise ConfigError(f"rate_per_s: expected more than 0, found {rate_per_s}")
         self._rate_per_s, self._burst, self._clock, self._max_names = rate_per_s, burst, clock, max_names
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 

@@ -5,10 +5,13 @@ from typing import final
 
 from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send, send_problem
 
+_SLOW = "/v1/model"
+"""What has no limit: opening a run takes as long as it takes."""
+
 
 @final
 class TimeLimit:
-    """Answers 503 with `Retry-After` where the application takes too long, and ends its work.
+    """Answers 503 with `Retry-After` where the application takes too long; a computation that has begun goes on.
 
     Args:
         app: what comes next.
@@ -20,7 +23,7 @@ class TimeLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(_SLOW):
             return await self._app(scope, receive, send)
         has_begun = False
 
