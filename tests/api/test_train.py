@@ -70,7 +70,7 @@ def test_the_state_of_random_numbers_is_kept(run_dir: Path) -> None:
 
 
 def test_verbose_shows_what_the_verb_shows(run_dir: Path, shop_overrides: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    mmrec.train(*shop_overrides, out=tmp_path / "run", verbose=True, **FAST)
+    mmrec.train(*shop_overrides, "evaluation.report=true", out=tmp_path / "run", verbose=True, **FAST)
     out, err = capsys.readouterr()
     assert "fusion" in out and "ndcg@20" in out and f"report: {tmp_path / 'run' / 'report.html'}" in err
     assert logging.getLogger("mmrec").handlers == []

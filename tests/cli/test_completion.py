@@ -26,7 +26,7 @@ def test_a_line_is_completed(line: str, found: list[str]) -> None:
 
 
 def test_the_data_verbs_are_offered_after_data() -> None:
-    assert complete("mmrec data ") == ["check", "describe", "graph", "ingest", "init"]
+    assert complete("mmrec data ") == ["check", "describe", "export-events", "graph", "ingest", "init"]
     assert {"train", "data", "recommend", "completion"} <= set(complete("mmrec "))
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import final
 
-from mmrec.serving.monitoring.metrics import route_of
-from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send
+from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send, route_of
 from mmrec.serving.security.response_headers import REQUEST_ID
 
 _log = logging.getLogger("mmrec.serving.requests")

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from mmrec.serving.monitoring.drift import Drift
-from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send
+from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send, route_of
 
 PATH = "/metrics"
 _MAX_KINDS = 20
@@ -131,9 +131,3 @@ class Metered:
         headers = [(b"content-type", CONTENT_TYPE_LATEST.encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": self._metrics.page()})
-
-
-def route_of(scope: Scope) -> str:
-    """Return the pattern of the route that a request was given to, `other` where there is none."""
-    route = scope.get("route")
-    return str(getattr(route, "path_format", getattr(route, "path", "other")))

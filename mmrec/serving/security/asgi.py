@@ -40,3 +40,9 @@ async def send_problem(send: Send, status: int, detail: str, kind: str = "", hea
     fixed = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": int(status), "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})
+
+
+def route_of(scope: Scope) -> str:
+    """Return the pattern of the route that a request was given to, `other` where there is none."""
+    route = scope.get("route")
+    return str(getattr(route, "path_format", getattr(route, "path", "other")))

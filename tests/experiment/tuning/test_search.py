@@ -139,8 +139,8 @@ def test_the_same_seed_tries_the_same_settings() -> None:
 def test_what_tunes_is_handed_no_test_row() -> None:
     """By its signature: the training spec, one evaluation set, and nothing else that could hold interactions."""
     assert list(inspect.signature(tune).parameters) == ["make", "search", "spec", "valid", "metric"]
-    of_items = {"features", "graph", "words", "item_inputs"}
-    of_training = {"train", "queries", "user_texts"}  # made of the training part, see the tests of each
+    of_items = {"features", "graph", "words", "item_inputs", "item_table", "user_table"}
+    of_training = {"train", "queries", "user_texts", "tasks"}  # made of the training part, see the tests of each
     assert set(DatasetSpec.__dataclass_fields__) == {"n_users", "n_items"} | of_items | of_training
 
 

@@ -87,7 +87,7 @@ def test_an_answer_that_takes_too_long_is_given_up() -> None:
         finally:
             ended.append("yes")
 
-    refused = request(TimeLimit(slow, 0.02))
+    refused = request(TimeLimit(slow, 0.02), path="/v1/users/1/recommendations")
     assert refused.problem["status"] == 503 and refused.headers["retry-after"] == "1" and ended == ["yes"]
     assert request(TimeLimit(echo, 5.0)).status == 200
 
