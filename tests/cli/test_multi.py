@@ -104,7 +104,7 @@ def test_the_report_shows_all_tasks_and_the_conflict_of_gradients(run: Path) -> 
     assert "cosine" in report and "weight" in report
     curves = pl.read_parquet(run / "curves.parquet")
     cosines = curves.filter(metric="train/cosine_ranking_search")["value"]
-    assert len(cosines) == 2 and cosines.is_between(-1, 1).all()
+    assert len(cosines) and cosines.is_between(-1, 1).all() and (cosines != 0).any()
 
 
 def test_the_run_is_measured_again(run: Path) -> None:
