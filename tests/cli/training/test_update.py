@@ -70,7 +70,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     """The content of all files, but for measured times."""
     found = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     about = json.loads(found["run.json"])
-    found["run.json"] = json.dumps({key: value for key, value in about.items() if key not in ("times", "fit_s")}).encode()
+    found["run.json"] = json.dumps({key: value for key, value in about.items() if key not in ("times", "fit_s", "git")}).encode()
     return {name: content for name, content in found.items() if Path(name).name not in ("report.html", "seconds.json")}
 
 
