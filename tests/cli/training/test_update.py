@@ -150,14 +150,14 @@ def test_an_update_that_was_killed_gives_the_same_bytes_when_it_is_run_again(
 
 
 @pytest.mark.thorough
-def test_ten_kills(compose: Compose, parent: Path, week: Path, cache: str, tmp_path: Path) -> None:
+def test_five_kills(compose: Compose, parent: Path, week: Path, cache: str, tmp_path: Path) -> None:
     """Processes of their own are killed at random moments; what they leave is removed by the next one."""
     words = [f"run={parent}", f"data.path={week}", f"out={tmp_path / 'b'}", cache, "max_epochs=2"]
     command = [sys.executable, "-m", "mmrec.cli.main", "update", *words]
     began = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)
     took, whole = time.monotonic() - began, files_of(tmp_path / "b")
-    for moment in np.random.default_rng(0).uniform(0.2, 1.0, 10):
+    for moment in np.random.default_rng(0).uniform(0.2, 1.0, 5):
         shutil.rmtree(tmp_path / "b")
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
