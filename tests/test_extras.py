@@ -102,7 +102,7 @@ def test_what_needs_an_extra_says_so_and_the_core_trains(shop_folder: Path, shop
     refused = [
         [words[0], *(common if words[0] == "train" else ()), *(word.format(**folders) for word in words[1:])] for _, words in REFUSED
     ]
-    core = ["train", *common, f"data.path={folders['texts']}", "baselines=default"]
+    core = ["train", *common, f"data.path={folders['texts']}", "baselines=default", "evaluation.report=true"]
     *ended, trained = without_extras(tmp_path, [*refused, core])
     for (extra, words), (code, out, err) in zip(REFUSED, ended, strict=True):
         assert code == 2, (words, code, err)

@@ -178,7 +178,7 @@ def test_sigterm_elsewhere_ends_with_a_line(
     trained: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the baselines, the features, the report: anything but training is simply left."""
-    monkeypatch.setattr(mmrec.experiment.train, "_baselines", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(mmrec.experiment.train, "measure_baselines", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as end, errors_as_messages("train"), end_on_sigterm():
         trained()
