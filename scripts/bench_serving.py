@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -167,7 +168,9 @@ async def saturate(port: int, seconds: float, n_connections: int) -> list[Reply]
     return replies
 
 
-async def at_rate(port: int, rate: float, seconds: float, during=None) -> list[Reply]:
+async def at_rate(
+    port: int, rate: float, seconds: float, during: Callable[[Client], Coroutine[Any, Any, None]] | None = None
+) -> list[Reply]:
     """Send requests at a constant rate, whether or not earlier ones were answered; `during(client)` runs beside them."""
     client, tasks, began = Client(port), [], time.perf_counter()
     beside = asyncio.create_task(during(client)) if during else None

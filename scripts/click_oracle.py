@@ -17,13 +17,14 @@ import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
 import polars as pl
 import torch
 from jaxtyping import Float, Int64
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from mmrec.config.check import check
+from mmrec.config.saved import saved_config
 from mmrec.config.settings import evidence_settings
+from mmrec.data.interactions.index import indices_of
 from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.errors import DataError, MmrecError
 from mmrec.experiment.run_folder.find import find_run
@@ -40,7 +41,7 @@ _NEWTON_STEPS = 12
 
 def oracle(run_dir: Path) -> dict[str, float]:
     """AUC, log loss and calibration error of the true probabilities on the test part of a run, and the AUC of known items."""
-    saved = OmegaConf.load(run_dir / "config.yaml")
+    saved = saved_config(run_dir)
     check(saved, TrainConfig)
     dataset = evidence_settings(saved).dataset()
     if dataset.impressions is None:
@@ -69,10 +70,7 @@ def _known_items(train: pl.DataFrame, test: pl.DataFrame, truth: dict[str, Tenso
     mean, precision = last.mean(dim=0), torch.linalg.inv(last.T.cov() + 1e-6 * torch.eye(last.shape[1]).double())
 
     def rows(table: pl.DataFrame) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"], Float[Tensor, " n"]]:
-        user, item = (
-            torch.tensor(table[column].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_list())
-            for column, names in ((USER_ID, info["user_ids"]), (ITEM_ID, info["item_ids"]))
-        )
+        user, item = indices_of(table[USER_ID], info["user_ids"]), indices_of(table[ITEM_ID], info["item_ids"])
         effect = truth["position_effect"].double()[torch.tensor(table[POSITION].to_list()).long() - 1]
         return user, item, constants["click_bias"] + effect
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import mmrec._torchvision
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 import mmrec
+from mmrec.data.interactions.index import indices_of
 from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.errors import MmrecError
 from mmrec.experiment.run_folder.find import find_run
@@ -54,48 +55,32 @@ def _row(run_dir: Path, n_users: int, n_items: int) -> tuple[str, ...]:
     users = torch.randperm(len(run.users), generator=generator)[:n_users].repeat_interleave(n_items)
     items = torch.randint(len(run.items), (len(users),), generator=generator)
     shares = explainer.shares(users, items)
-    places = [_places(info[key], names.to_list()) for key, names in (("user_ids", run.users[USER_ID]), ("item_ids", run.items[ITEM_ID]))]
+    places = [indices_of(names, info[key]) for key, names in (("user_ids", run.users[USER_ID]), ("item_ids", run.items[ITEM_ID]))]
     true = torch.stack([truth[f"utility_{name}"][places[0][users], places[1][items]] for name in explainer.modalities], dim=1)
     by_modality = [f"{name} {_correlation(shares.values[:, m], true[:, m]):.2f}" for m, name in enumerate(explainer.modalities)]
     best = shares.total.view(n_users, n_items).topk(min(10, n_items), dim=1).indices + n_items * torch.arange(n_users)[:, None]
     best = best.flatten()
     keys = {"shapley": shares.values, "attention": shares.attention, "random": torch.rand(shares.values.shape, generator=generator)}
     areas = [
-        f"{_deletion(explainer, users[best], items[best], key[best]):.3f}, {_insertion(explainer, users[best], items[best], key[best]):.3f}"
+        ", ".join(f"{_area(explainer, users[best], items[best], key[best], is_removed):.3f}" for is_removed in (True, False))
         for key in keys.values()
     ]
     return str(run_dir), f"{_correlation(shares.values.flatten(), true.flatten()):.2f}", ", ".join(by_modality), *areas
-
-
-def _places(known: list[str], wanted: list[str]) -> Int64[Tensor, " n"]:
-    place = {name: at for at, name in enumerate(known)}
-    return torch.tensor([place[name] for name in wanted])
 
 
 def _correlation(one: Float[Tensor, " n"], other: Float[Tensor, " n"]) -> float:
     return float(torch.corrcoef(torch.stack([one.double(), other.double()]))[0, 1])
 
 
-def _deletion(explainer: EvidenceExplainer, users: Tensor, items: Tensor, importance: Float[Tensor, "n modalities"]) -> float:
-    """The mean lead while the modalities are removed, the most important first."""
-    order = importance.argsort(dim=1, descending=True)
-    return _area(explainer, users, items, [[explainer.modalities[m] for m in row] for row in order.tolist()], is_removed=True)
-
-
-def _insertion(explainer: EvidenceExplainer, users: Tensor, items: Tensor, importance: Float[Tensor, "n modalities"]) -> float:
-    """The mean lead while the modalities are added, the most important first."""
-    order = importance.argsort(dim=1, descending=True)
-    return _area(explainer, users, items, [[explainer.modalities[m] for m in row] for row in order.tolist()], is_removed=False)
-
-
-def _area(explainer: EvidenceExplainer, users: Tensor, items: Tensor, orders: list[list[str]], is_removed: bool) -> float:
-    kept_by_size: dict[Coalition, list[int]] = {}
-    for row, order in enumerate(orders):
-        for n in range(len(order) + 1):
-            kept = frozenset(order[n:] if is_removed else order[:n])
-            kept_by_size.setdefault(kept, []).append(row)
-    total = sum(float(explainer.value(kept, users[rows], items[rows]).sum()) for kept, rows in kept_by_size.items())
-    return total / sum(map(len, kept_by_size.values()))
+def _area(explainer: EvidenceExplainer, users: Tensor, items: Tensor, importance: Float[Tensor, "n modalities"], is_removed: bool) -> float:
+    """The mean lead while the modalities are removed, or added, the most important first."""
+    rows_by_kept: dict[Coalition, list[int]] = {}
+    for row, order in enumerate(importance.argsort(dim=1, descending=True).tolist()):
+        names = [explainer.modalities[m] for m in order]
+        for n in range(len(names) + 1):
+            rows_by_kept.setdefault(frozenset(names[n:] if is_removed else names[:n]), []).append(row)
+    total = sum(float(explainer.value(kept, users[rows], items[rows]).sum()) for kept, rows in rows_by_kept.items())
+    return total / sum(map(len, rows_by_kept.values()))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import mmrec._torchvision  # noqa: F401  before all that may reach torchvision
 
-import polars as pl
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from mmrec.config.check import check
+from mmrec.config.saved import saved_config
 from mmrec.config.settings import evidence_settings, training_settings
+from mmrec.data.interactions.index import indices_of
 from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.errors import DataError, MmrecError
 from mmrec.experiment.evidence import load_evidence
@@ -37,11 +37,13 @@ K = 20
 
 def oracle_ndcg(run_dir: Path) -> tuple[float, float]:
     """ndcg@20 of the true utilities on the test part of a run: of all there is, and of the parts that are in some content."""
-    saved = OmegaConf.load(run_dir / "config.yaml")
+    saved = saved_config(run_dir)
     check(saved, TrainConfig)
     evidence = load_evidence(evidence_settings(saved))
     truth, info = load_truth(evidence.dataset), load_truth_info(evidence.dataset)
-    users, items = (_places(info[key], ids) for key, ids in (("user_ids", evidence.index.user_ids), ("item_ids", evidence.index.item_ids)))
+    users, items = (
+        indices_of(ids, info[key]) for key, ids in (("user_ids", evidence.index.user_ids), ("item_ids", evidence.index.item_ids))
+    )
     data = make_data_module(training_settings(saved, saved.seed), evidence, run_dir / "split")
     data.setup("test")
 
@@ -51,12 +53,6 @@ def oracle_ndcg(run_dir: Path) -> tuple[float, float]:
         return float(rank_and_evaluate(scorer, data.test_set(), [K])[f"ndcg@{K}"].mean())
 
     return ndcg(truth["utility"]), ndcg(truth["utility"] - truth[f"utility_{COLLABORATIVE}"])
-
-
-def _places(names: list[str], wanted: pl.Series) -> list[int]:
-    """Where in `names` each wanted one is."""
-    place = {name: at for at, name in enumerate(names)}
-    return [place[name] for name in wanted.to_list()]
 
 
 def main() -> None:

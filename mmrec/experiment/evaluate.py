@@ -20,7 +20,7 @@ from mmrec.experiment.settings import EvaluateSettings, EvidenceSettings, SplitD
 from mmrec.files.storage import read_json
 from mmrec.models.recommender import Recommender
 from mmrec.tasks.multi.multi_task import MultiTask
-from mmrec.types import MODALITIES, DatasetSpec
+from mmrec.types import MODALITIES, Dataset, DatasetSpec
 
 TOLERANCE = 1e-4
 _log = logging.getLogger(__name__)
@@ -127,9 +127,14 @@ def open_items(settings: EvaluateSettings, modality: str | None = None) -> Evide
 
 def _same_evidence(settings: EvaluateSettings, data_hash: str) -> Evidence:
     evidence = load_evidence(settings.evidence)
-    if evidence.dataset.content_hash != data_hash:
-        raise DataError(f"the data of {evidence.dataset.name} have changed since {settings.run_dir} was made; train again")
+    check_unchanged(evidence.dataset, data_hash, settings.run_dir)
     return evidence
+
+
+def check_unchanged(dataset: Dataset, data_hash: str, run_dir: Path) -> None:
+    """Raise DataError if a dataset is not the one of a run."""
+    if dataset.content_hash != data_hash:
+        raise DataError(f"the data of {dataset.name} have changed since {run_dir} was made; train again")
 
 
 def _trained(

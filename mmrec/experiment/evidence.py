@@ -18,9 +18,9 @@ from mmrec.data.features.texts import item_texts
 from mmrec.data.features.user_template import UserTemplate
 from mmrec.data.features.user_texts import UserTextMaker
 from mmrec.data.interactions.filter import INTERACTIONS, filter_interactions
-from mmrec.data.interactions.index import Index, check_catalogue
+from mmrec.data.interactions.index import Index, check_catalogue, indices_of
 from mmrec.data.interactions.leakage import drop_future_triples, flag_columns, flag_relations
-from mmrec.data.interactions.queries import PERSON, QueryEvidence, asked_by, places_of, queries_as_interactions, split_by_text
+from mmrec.data.interactions.queries import PERSON, QueryEvidence, asked_by, queries_as_interactions, split_by_text
 from mmrec.data.interactions.split import Split
 from mmrec.data.interactions.split_rules import check_parts
 from mmrec.data.pictures.urls import read_all_pictures
@@ -292,8 +292,8 @@ def load_queries(settings: EvidenceSettings, evidence: Evidence, behavior: pl.Da
     if isinstance(allowed, str):
         items = change_texts(items, allowed, torch.Generator().manual_seed(settings.seed))
     people = behavior[USER_ID].unique().sort() if people is None else people
-    pairs = Interactions(places_of(behavior[USER_ID], people), index.item_idx(behavior[ITEM_ID]))
-    person = None if named is None else places_of(named[PERSON], people)
+    pairs = Interactions(indices_of(behavior[USER_ID], people), index.item_idx(behavior[ITEM_ID]))
+    person = None if named is None else indices_of(named[PERSON], people)
     all_rows = index.interactions(evidence.dataset.interactions)
     found = Queries(tuple(texts), features, items, pairs, len(people), person)
     return QueryEvidence(found, encoder, all_rows, asked, people)

@@ -35,7 +35,7 @@ from mmrec.experiment.run_folder.interest_decay import write_interest_decay
 from mmrec.experiment.run_folder.lock import lock_run
 from mmrec.experiment.run_folder.models import write_fitted
 from mmrec.experiment.run_folder.origin import remember_run
-from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
+from mmrec.experiment.run_folder.record import describe_run, times_of_run, write_curves, write_model, write_results
 from mmrec.experiment.run_folder.search import write_search
 from mmrec.experiment.settings import SplitData, TrainingSettings, TrainSettings
 from mmrec.files.storage import sha256_tensors, write_json, write_parquet, write_text
@@ -103,13 +103,7 @@ def _train_and_measure(settings: TrainSettings, evidence: Evidence, split: Split
         rows = cast("EvaluationSet", data.test_set(task))
         changed = (one._replace(scorer=task.scorer_on(one.scorer, rows)) for one in changed)
         _write_counterfactuals(training, run_dir, changed, results[0], data)
-    total_s = time.perf_counter() - start
-    times = {
-        "features_s": evidence.features_s,
-        "fit_s": trained_s,
-        "evaluate_s": total_s - trained_s - evidence.features_s,
-        "total_s": total_s,
-    }
+    times = times_of_run(start, evidence.features_s, trained_s)
     fit_s = {result.model: result.fit_s for result in reversed(results)}  # the first seed's
     about = describe_run(settings, evidence, split, times, sum(p.numel() for p in first.parameters()), fit_s)
     if tuned := encoders_record(first):

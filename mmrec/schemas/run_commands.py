@@ -8,15 +8,21 @@ from mmrec.schemas.training import Node, Paths
 
 
 @dataclass
-class EvaluateConfig:
-    """The top level of `conf/evaluate.yaml`."""
+class FromRun:
+    """What the commands that restore a run from its data have in common: where these are, and what is trusted."""
 
-    run: str = MISSING
-    predictions: str | None = None
     trusted_packages: list[str] = field(default_factory=list)
     data: Node = field(default_factory=dict)
     paths: Paths = field(default_factory=Paths)
     trust_run: bool = False
+
+
+@dataclass
+class EvaluateConfig(FromRun):
+    """The top level of `conf/evaluate.yaml`."""
+
+    run: str = MISSING
+    predictions: str | None = None
     rerank: Node = field(default_factory=dict)
 
 
@@ -52,7 +58,7 @@ class LeaderboardConfig:
 
 
 @dataclass
-class RecommendConfig:
+class RecommendConfig(FromRun):
     """The top level of `conf/recommend.yaml`."""
 
     run: str = MISSING
@@ -60,14 +66,10 @@ class RecommendConfig:
     k: int = MISSING
     at: str | None = None
     rerank: Node = field(default_factory=dict)
-    trusted_packages: list[str] = field(default_factory=list)
-    data: Node = field(default_factory=dict)
-    paths: Paths = field(default_factory=Paths)
-    trust_run: bool = False
 
 
 @dataclass
-class ExplainConfig:
+class ExplainConfig(FromRun):
     """The top level of `conf/explain.yaml`."""
 
     run: str = MISSING
@@ -75,10 +77,6 @@ class ExplainConfig:
     item: str | None = None
     k: int = MISSING
     language: str = MISSING
-    trusted_packages: list[str] = field(default_factory=list)
-    data: Node = field(default_factory=dict)
-    paths: Paths = field(default_factory=Paths)
-    trust_run: bool = False
 
 
 @dataclass
@@ -93,7 +91,7 @@ class SearchConfig:
 
 
 @dataclass
-class ServeConfig:
+class ServeConfig(FromRun):
     """The top level of `conf/serve.yaml`."""
 
     run: str | None = None
@@ -106,28 +104,20 @@ class ServeConfig:
     request_timeout_s: float = MISSING
     index: str = MISSING
     threads: int = MISSING
-    trusted_packages: list[str] = field(default_factory=list)
-    data: Node = field(default_factory=dict)
-    paths: Paths = field(default_factory=Paths)
-    trust_run: bool = False
 
 
 @dataclass
-class UpdateConfig:
+class UpdateConfig(FromRun):
     """The top level of `conf/update.yaml`."""
 
     run: str = MISSING
     out: str = MISSING
-    data: Node = field(default_factory=dict)
     update: Node = field(default_factory=dict)
     max_epochs: int = MISSING
     patience: int = MISSING
     valid_ratio: float = MISSING
     test_ratio: float = MISSING
     allow_older: bool = MISSING
-    trusted_packages: list[str] = field(default_factory=list)
-    paths: Paths = field(default_factory=Paths)
-    trust_run: bool = False
 
 
 @dataclass

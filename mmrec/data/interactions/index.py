@@ -101,6 +101,11 @@ class Index:
         return aligned
 
 
+def indices_of(ids: pl.Series, known: Sequence[str] | pl.Series) -> Int64[Tensor, " n"]:
+    """Return the positions of ids among the known ones, -1 for others."""
+    return _tensor(positions(ids, pl.Series(known, dtype=pl.String)), pl.Int64, -1)
+
+
 def _tensor(column: pl.Series, dtype: type[pl.DataType], missing: int | float) -> Tensor:
     return torch.from_numpy(column.cast(dtype).fill_null(missing).to_numpy(writable=True))
 

@@ -5,11 +5,8 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 import torch
-from jaxtyping import Int64
-from torch import Tensor
 
 from mmrec.data.interactions.split import Split, deduplicate
-from mmrec.data.tables.id_codes import positions
 from mmrec.errors import DataError
 from mmrec.types import (
     FILE_ROW,
@@ -95,11 +92,6 @@ def queries_as_interactions(dataset: Dataset, personal: bool = False) -> Dataset
 def asked_by(dataset: Dataset) -> pl.DataFrame:
     """Return the personal queries of a dataset: `user_id` as in `queries_as_interactions`, `query`, and `person`, null if unknown."""
     return _clicks(dataset, personal=True).select(USER_ID, QUERY, PERSON).unique(USER_ID, keep="first", maintain_order=True)
-
-
-def places_of(ids: pl.Series, known: pl.Series) -> Int64[Tensor, " n"]:
-    """Return the positions of ids among the known ones, -1 for others."""
-    return torch.from_numpy(positions(ids, known).cast(pl.Int64).fill_null(-1).to_numpy(writable=True))
 
 
 def split_by_text(split: Callable[[pl.DataFrame], Split], asked: pl.DataFrame, rows: pl.DataFrame) -> Split:

@@ -20,7 +20,7 @@ from mmrec.experiment.models import make_model
 from mmrec.experiment.multi.data import TasksData
 from mmrec.experiment.multi.parts import Part, fit_part_priors, spec_of_parts
 from mmrec.experiment.run_folder.files import checkpoint_folder
-from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
+from mmrec.experiment.run_folder.record import describe_run, times_of_run, write_curves, write_model, write_results
 from mmrec.experiment.run_folder.search import write_search
 from mmrec.experiment.settings import SplitData, TrainingSettings, TrainSettings
 from mmrec.files.storage import read_json, sha256_tensors, write_json
@@ -115,8 +115,8 @@ def _write_part(
     grouping = part.evidence.dataset.items, part.evidence.index, settings.evidence.item_column, settings.evidence.graph.separator
     groups = make_item_groups(data.train, *grouping)
     write_results(part.folder, part.evidence, split, results, data.train, data.test_set(), groups, measures.lower_is_better)
-    total_s, features_s = time.perf_counter() - start, part.evidence.features_s
-    times = {"features_s": features_s, "fit_s": fitted_s - features_s, "evaluate_s": total_s - fitted_s, "total_s": total_s}
+    features_s = part.evidence.features_s
+    times = times_of_run(start, features_s, fitted_s - features_s)
     fit_s = {result.model: result.fit_s for result in reversed(results)}
     about = describe_run(inside, part.evidence, split, times, sum(p.numel() for p in first.model.parameters()), fit_s)
     about["chosen"] = {str(result.seed): result.chosen for result in results if result.chosen}

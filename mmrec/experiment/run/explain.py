@@ -20,7 +20,7 @@ from mmrec.explain.explanation import EvidenceReason, Explanation, ItemReason, P
 from mmrec.explain.history import explain_by_history
 from mmrec.explain.paths import GraphPath, PathFinder, without_path
 from mmrec.explain.sentences import check_language, with_sentences
-from mmrec.models.recommender import Recommender
+from mmrec.models.recommender import TrainedScorer
 from mmrec.types import ITEM_ID, KG, Graph
 
 N_SHOWN = 3
@@ -33,18 +33,17 @@ class RunExplainer:
     Args:
         restored: the model, with what it was trained on.
         items: the items in the order of the model: `item_id`, and the title.
-        train: the training interactions, which are the history of a user.
         seen: the interactions of all parts, which are never recommended.
     """
 
-    def __init__(self, restored: Restored, items: pl.DataFrame, train: InteractionMatrix, seen: InteractionMatrix) -> None:
-        self.restored, self.train, self.seen = restored, train, seen
+    def __init__(self, restored: Restored, items: pl.DataFrame, seen: InteractionMatrix) -> None:
+        self.restored, self.seen = restored, seen
         self.scorer = restored.model.freeze()
         self.item_ids: list[str] = items[ITEM_ID].to_list()
         titles = items[:, 1].cast(pl.String).to_list() if items.width > 1 else [None] * len(items)
         self.titles = [title or name for title, name in zip(titles, self.item_ids, strict=True)]
         self._takes_histories = takes_histories(self.scorer)
-        self._histories = Histories.from_events(restored.spec.train, train.n_users)
+        self._histories = Histories.from_events(restored.spec.train, restored.spec.n_users)
 
     def explain(self, user_id: str, user_idx: int, item_idx: Sequence[int] | None, k: int, language: str) -> list[Explanation]:
         """Explain some items, or the k best ones, for a user.
@@ -125,8 +124,8 @@ class RunExplainer:
 
     def _effect(self, graph: Graph, path: GraphPath, user_idx: int, item_idx: int) -> float:
         """How much the lead of the item over the mean of all items falls if the model sees the graph without a path."""
-        changed = self.restored.remade(replace(self.restored.spec, graph=without_path(graph, path)))
-        before, after = (_lead(scorer, user_idx, item_idx) for scorer in (self.restored.model, changed))
+        changed = self.restored.remade(replace(self.restored.spec, graph=without_path(graph, path))).freeze()
+        before, after = (_lead(scorer, user_idx, item_idx) for scorer in (self.scorer, changed))
         return before - after
 
     def _path(self, graph: Graph, path: GraphPath, effect: float) -> PathReason:
@@ -151,6 +150,6 @@ class RunExplainer:
         return PathFinder(self.restored.spec.graph)
 
 
-def _lead(model: Recommender, user_idx: int, item_idx: int) -> float:
-    scores = model.freeze().score_users(torch.tensor([user_idx]))[0]
+def _lead(scorer: TrainedScorer, user_idx: int, item_idx: int) -> float:
+    scores = scorer.score_users(torch.tensor([user_idx]))[0]
     return float(scores[item_idx] - scores.mean())

@@ -363,7 +363,7 @@ class Run:
         from mmrec.experiment.run.explain import RunExplainer  # imports lightning
 
         self.scorers.of_users()  # raises if the model does not rank
-        return RunExplainer(self.scorers.restored(), self.items, self.train, self._seen)
+        return RunExplainer(self.scorers.restored(), self.items, self._seen)
 
     @cached_property
     def scorers(self) -> RunScorers:

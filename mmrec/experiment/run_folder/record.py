@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -49,6 +50,12 @@ _PACKAGES = (
     "numpy",
     "polars",
 )
+
+
+def times_of_run(start: float, features_s: float, fit_s: float) -> dict[str, float]:
+    """Return the times of run.json: of features, fitting, evaluating, which is the rest, and the total since `start`, all in seconds."""
+    total_s = time.perf_counter() - start
+    return {"features_s": features_s, "fit_s": fit_s, "evaluate_s": total_s - fit_s - features_s, "total_s": total_s}
 
 
 def describe_run(

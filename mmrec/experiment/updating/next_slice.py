@@ -9,9 +9,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.data.batches.evaluation_set import EvaluationSet
+from mmrec.data.interactions.index import indices_of
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.data.tables.aggregates import mean
-from mmrec.data.tables.id_codes import positions
 from mmrec.errors import ConfigError
 from mmrec.experiment.run_folder.files import read_table, read_vectors
 from mmrec.metrics.full_ranking import rank_and_evaluate
@@ -66,18 +66,14 @@ def measure_rows(vectors: Vectors, items: pl.Series, seen: pl.DataFrame, rows: p
 
 
 def _matrix(rows: pl.DataFrame, users: pl.Series, items: pl.Series) -> InteractionMatrix:
-    return InteractionMatrix.from_pairs(_places(rows[USER_ID], users), _places(rows[ITEM_ID], items), len(users), len(items))
-
-
-def _places(ids: pl.Series, known: pl.Series) -> Int64[Tensor, " n"]:
-    return torch.from_numpy(positions(ids, known).cast(pl.Int64).fill_null(-1).to_numpy(writable=True))
+    return InteractionMatrix.from_pairs(indices_of(rows[USER_ID], users), indices_of(rows[ITEM_ID], items), len(users), len(items))
 
 
 class _Placed:
     """Scores some users for a catalogue of which the vectors may know a part only."""
 
     def __init__(self, vectors: Vectors, users: pl.Series, items: pl.Series) -> None:
-        at, self.columns = _places(users, vectors.users), _places(items, vectors.items)
+        at, self.columns = indices_of(users, vectors.users), indices_of(items, vectors.items)
         self.of_users = torch.where((at >= 0)[:, None], vectors.of_users[at.clamp(min=0)], vectors.of_users.mean(dim=0))
         self.of_items = vectors.of_items[self.columns.clamp(min=0)]
 

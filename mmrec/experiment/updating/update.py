@@ -14,13 +14,13 @@ import torch
 from mmrec.data.batches.batch_factory import Place
 from mmrec.data.folder.write import folder_keys, write_dataset
 from mmrec.data.interactions.split import Split
-from mmrec.errors import ConfigError, DataError, StorageError
+from mmrec.errors import ConfigError, StorageError
 from mmrec.evaluation.measure.evaluate import Result
 from mmrec.evaluation.measure.grades import read_grades
 from mmrec.evaluation.measure.item_groups import make_item_groups
 from mmrec.evaluation.pages.run_page import write_report
 from mmrec.experiment.encoders.tuned import settle_encoders, write_adapters
-from mmrec.experiment.evaluate import open_items
+from mmrec.experiment.evaluate import check_unchanged, open_items
 from mmrec.experiment.evidence import Evidence, load_evidence, make_split, with_impressions
 from mmrec.experiment.fit import fit, load_best, quiet_lightning
 from mmrec.experiment.measures import largest_k, measure
@@ -30,7 +30,7 @@ from mmrec.experiment.run_folder.files import checkpoint_folder, read_entry, rea
 from mmrec.experiment.run_folder.find import convert_file_errors
 from mmrec.experiment.run_folder.interest_decay import write_interest_decay
 from mmrec.experiment.run_folder.origin import remember_run
-from mmrec.experiment.run_folder.record import describe_run, write_curves, write_model, write_results
+from mmrec.experiment.run_folder.record import describe_run, times_of_run, write_curves, write_model, write_results
 from mmrec.experiment.settings import EvaluateSettings, SplitData, TrainingSettings, TrainSettings
 from mmrec.experiment.updating.grown import Grown, Rows, grow_model, write_grown
 from mmrec.experiment.updating.new_data import JoinedData, join_data
@@ -112,8 +112,7 @@ def _read_data(parent: EvaluateSettings, data_hash: str) -> Dataset:
     """The data of the run as read, before any filter."""
     read = parent.evidence.dataset()
     dataset = with_impressions(read) if parent.evidence.of_impressions else read
-    if dataset.content_hash != data_hash:
-        raise DataError(f"the data of {dataset.name} have changed since {parent.run_dir} was made; train again")
+    check_unchanged(dataset, data_hash, parent.run_dir)
     return dataset
 
 
@@ -246,14 +245,7 @@ def _write_results(
     groups, lower = make_item_groups(data.train, *grouping), training.measures.lower_is_better
     results = [one.results[place] for place in (0, 1) for one in updated]
     write_results(folder, evidence, split, results, data.train, data.test_set(), groups, lower)
-    total_s, fit_s = time.perf_counter() - start, first.results[0].fit_s
-    times = {
-        "features_s": evidence.features_s,
-        "fit_s": fit_s,
-        "evaluate_s": total_s - fit_s - evidence.features_s,
-        "total_s": total_s,
-        "fit_cpu_s": first.fit_cpu_s,
-    }
+    times = times_of_run(start, evidence.features_s, first.results[0].fit_s) | {"fit_cpu_s": first.fit_cpu_s}
     about = describe_run(
         run, evidence, split, times, sum(p.numel() for p in first.model.parameters()), {one.model: one.fit_s for one in first.results}
     )

@@ -3,20 +3,16 @@
 import hashlib
 import logging
 
-import torch
-
 from mmrec.data.interactions.histories import Histories
-from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.data.tables.id_codes import positions
 from mmrec.errors import ConfigError, DamagedCheckpoint, MmrecError
 from mmrec.experiment.run.run import Run
-from mmrec.experiment.run_folder.files import PARTS, read_table
+from mmrec.experiment.run_folder.files import PARTS, read_index, read_table
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
 from mmrec.serving.index.choice import AUTO, choose_index
 from mmrec.serving.index.item_index import ItemIndex
 from mmrec.serving.model.catalogue import Catalogue
 from mmrec.serving.model.served import Known, ServedModel
-from mmrec.types import IMAGE, ITEM_ID, TIMESTAMP, USER_ID, Interactions
+from mmrec.types import IMAGE, ITEM_ID, USER_ID
 
 _log = logging.getLogger(__name__)
 
@@ -80,12 +76,7 @@ def _of_histories(run: Run, is_restored: bool) -> TrainedScorer | None:
 
 
 def _known(run: Run) -> Known:
-    users = {user_id: idx for idx, user_id in enumerate(run.users[USER_ID].to_list())}
-    train = read_table(run.folder / "split" / "train.parquet", USER_ID, ITEM_ID)
-    user_idx, item_idx = (
-        torch.from_numpy(positions(train[key], table[key]).cast(int).to_numpy(writable=True))
-        for key, table in ((USER_ID, run.users), (ITEM_ID, run.items))
-    )
-    times = torch.from_numpy(train[TIMESTAMP].to_numpy(writable=True)) if TIMESTAMP in train.columns else None
-    seen: InteractionMatrix = run.interactions(*PARTS)
-    return Known(users, Histories.from_events(Interactions(user_idx, item_idx, times), len(users)), seen)
+    train = {"train": read_table(run.folder / "split" / "train.parquet", USER_ID, ITEM_ID)}
+    index = read_index(run.folder, train)
+    users = {user_id: idx for idx, user_id in enumerate(index.user_ids.to_list())}
+    return Known(users, Histories.from_events(index.interactions(train["train"]), index.n_users), run.interactions(*PARTS))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import final
 
-from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send, route_of
+from mmrec.serving.security.asgi import App, Receive, Scope, Send, WatchedSend, route_of
 from mmrec.serving.security.response_headers import REQUEST_ID
 
 _log = logging.getLogger("mmrec.serving.requests")
@@ -68,18 +68,11 @@ class RequestLog:
         """Answer a request."""
         if scope["type"] != "http" or not _log.isEnabledFor(logging.INFO):
             return await self._app(scope, receive, send)
-        started, status = self._clock(), 500
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started, watched = self._clock(), WatchedSend(send)
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, watched)
         finally:
             latency_ms = round((self._clock() - started) * 1000, 3)
-            fields = {"method": scope["method"], "route": route_of(scope), "status": status, "latency_ms": latency_ms}
+            fields = {"method": scope["method"], "route": route_of(scope), "status": watched.status or 500, "latency_ms": latency_ms}
             _log.info("request", extra={_FIELD: fields})
         return None

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from mmrec.serving.monitoring.drift import Drift
-from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send, route_of
+from mmrec.serving.security.asgi import App, Receive, Scope, Send, WatchedSend, route_of
 
 PATH = "/metrics"
 _MAX_KINDS = 20
@@ -111,20 +111,13 @@ class Metered:
             return await self._app(scope, receive, send)
         if scope["path"] == PATH and scope["method"] == "GET":
             return await self._answer(send)
-        started, status = self._clock(), 500
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started, watched = self._clock(), WatchedSend(send)
         with self._metrics.track_running().track_inprogress():
             try:
-                await self._app(scope, receive, sending)
+                await self._app(scope, receive, watched)
             finally:
                 method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "PUT", "DELETE") else "other"
-                self._metrics.add_request(method, route_of(scope), status, self._clock() - started)
+                self._metrics.add_request(method, route_of(scope), watched.status or 500, self._clock() - started)
         return None
 
     async def _answer(self, send: Send) -> None:

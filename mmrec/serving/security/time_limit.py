@@ -3,7 +3,7 @@
 import asyncio
 from typing import final
 
-from mmrec.serving.security.asgi import App, Message, Receive, Scope, Send, send_problem
+from mmrec.serving.security.asgi import App, Receive, Scope, Send, WatchedSend, send_problem
 
 _SLOW = "/v1/model"
 """What has no limit: opening a run takes as long as it takes."""
@@ -25,19 +25,12 @@ class TimeLimit:
         """Answer a request."""
         if scope["type"] != "http" or scope["path"].startswith(_SLOW):
             return await self._app(scope, receive, send)
-        has_begun = False
-
-        async def sending(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        limit = asyncio.timeout(self._limit_s)
+        watched, limit = WatchedSend(send), asyncio.timeout(self._limit_s)
         try:
             async with limit:
-                await self._app(scope, receive, sending)
+                await self._app(scope, receive, watched)
         except TimeoutError:
-            if has_begun or not limit.expired():
+            if watched.status is not None or not limit.expired():
                 raise
             await send_problem(send, 503, f"no answer within {self._limit_s:g} s; try again", "timeout", [(b"retry-after", b"1")])
         return None

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from mmrec.data.tables.id_codes import positions
+from mmrec.data.interactions.index import indices_of
 from mmrec.errors import ConfigError
 from mmrec.nn.table_rows import ITEMS, USERS, Rows
 
@@ -29,11 +29,8 @@ class Growth(NamedTuple):
     @classmethod
     def of_names(cls, names: Mapping[str, tuple[pl.Series, pl.Series]]) -> "Growth":
         """Compare the names of the rows before and now, by kind."""
-        rows = {kind: positions(now, before).cast(pl.Int64).fill_null(-1) for kind, (before, now) in names.items()}
-        return cls(
-            {kind: torch.from_numpy(found.to_numpy(writable=True)) for kind, found in rows.items()},
-            {kind: len(before) for kind, (before, _) in names.items()},
-        )
+        rows = {kind: indices_of(now, before) for kind, (before, now) in names.items()}
+        return cls(rows, {kind: len(before) for kind, (before, _) in names.items()})
 
     def of_table(self, rows: Rows) -> "TableGrowth":
         """Return the rows of a table with several blocks."""
