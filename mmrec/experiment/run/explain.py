@@ -14,6 +14,7 @@ from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
 from mmrec.experiment.evaluate import Restored
+from mmrec.experiment.run.ids import mask_of
 from mmrec.experiment.run.scorers import takes_histories
 from mmrec.explain.evidence import EvidenceExplainer
 from mmrec.explain.explanation import EvidenceReason, Explanation, ItemReason, PathReason
@@ -53,8 +54,7 @@ class RunExplainer:
         """
         check_language(language)
         row = torch.tensor([user_idx])
-        excluded = torch.zeros(len(self.item_ids), dtype=torch.bool)
-        excluded[self.seen.rows(row)[1]] = True
+        excluded = mask_of(self.seen.rows(row)[1], len(self.item_ids))
         history = self._history(row)
         scores = self.scorer.score_users(row)[0].masked_fill(excluded, -torch.inf)
         order = scores.argsort(descending=True, stable=True)

@@ -27,8 +27,14 @@ def interests_of(run_dir: Path, user_id: str, at: Sequence[At] | None = None) ->
         ConfigError: the run was trained without decay, or a time is not a date.
         DataError: the user has no training interactions.
     """
-    saved = read_interest_decay(run_dir)
-    train = read_table(run_dir / "split" / "train.parquet", USER_ID, ITEM_ID, TIMESTAMP)
+    return _interests(read_interest_decay(run_dir), _read_train(run_dir), user_id, at)
+
+
+def _read_train(run_dir: Path) -> pl.DataFrame:
+    return read_table(run_dir / "split" / "train.parquet", USER_ID, ITEM_ID, TIMESTAMP)
+
+
+def _interests(saved: SavedDecay, train: pl.DataFrame, user_id: str, at: Sequence[At] | None = None) -> pl.DataFrame:
     rows = train.filter(pl.col(USER_ID) == user_id).sort(TIMESTAMP, ITEM_ID)
     if rows.is_empty():
         raise DataError(f"user_id: `{user_id}` has no interactions in the training part; {nearest(user_id, train[USER_ID].unique())}")
@@ -59,10 +65,10 @@ def write_example_interests(run_dir: Path) -> None:
     """Write `interests.parquet`, the interests over time of some users with interactions on many days; nothing for a run without decay."""
     if not (run_dir / INTEREST_DECAY).is_file():
         return
-    train = read_table(run_dir / "split" / "train.parquet", USER_ID, TIMESTAMP)
+    saved, train = read_interest_decay(run_dir), _read_train(run_dir)
     days = train.group_by(USER_ID).agg((pl.col(TIMESTAMP) // DAY_S).n_unique().alias("days"))
     users = days.sort("days", USER_ID, descending=[True, False])[USER_ID].head(_N_EXAMPLES)
-    tables = [interests_of(run_dir, user).select(pl.lit(user).alias(USER_ID), pl.all()) for user in users]
+    tables = [_interests(saved, train, user).select(pl.lit(user).alias(USER_ID), pl.all()) for user in users]
     write_parquet(run_dir / INTERESTS, pl.concat(tables))
 
 
@@ -83,8 +89,6 @@ def _shares(saved: SavedDecay, age: Tensor, half_life: Tensor) -> Tensor:
 
 def _half_lives(saved: SavedDecay, rows: pl.DataFrame) -> Tensor:
     """The half-life of each row in days."""
-    if saved.half_lives is None:
-        return torch.full((len(rows),), saved.overall, dtype=torch.float64)
     key = USER_ID if USER_ID in saved.half_lives.columns else ITEM_ID
     known = saved.half_lives.with_columns(pl.col(HALF_LIFE).fill_null(math.inf))
     joined = rows.join(known, on=key, how="left", maintain_order="left")[HALF_LIFE].fill_null(saved.overall)

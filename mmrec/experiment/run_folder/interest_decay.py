@@ -1,4 +1,4 @@
-"""The files of a run with interests that decay: `interest_decay.json`, and `half_lives.parquet` if half-lives differ."""
+"""The files of a run with interests that decay: `interest_decay.json`, and `half_lives.parquet`."""
 
 import math
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class SavedDecay:
     """The half-life in days of users and items that are not in `half_lives`; infinite without decay."""
     gate: tuple[float, float] | None
     """The level and the slope of the gate between long-term and short-term interests."""
-    half_lives: pl.DataFrame | None
+    half_lives: pl.DataFrame
     """`user_id` or `item_id`, and `half_life_days`, null without decay."""
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from mmrec.data.features.texts import item_texts
+from mmrec.experiment.run.ids import mask_of
 from mmrec.frames import TITLES
 from mmrec.models.search.bm25 import WordIndex
 from mmrec.serving.filters import Condition, fulfilled
@@ -85,9 +86,7 @@ class Catalogue:
         if self.removed:
             masks.append(self._listed)
         if candidates is not None:
-            inside = torch.zeros(len(self), dtype=torch.bool)
-            inside[self.idx(candidates)] = True
-            masks.append(inside)
+            masks.append(mask_of(self.idx(candidates), len(self)))
         return torch.stack(masks).all(dim=0) if masks else None
 
     def without(self, item_ids: Collection[str]) -> "Catalogue":
@@ -104,9 +103,7 @@ class Catalogue:
 
     @cached_property
     def _listed(self) -> Bool[Tensor, " n_items"]:
-        listed = torch.ones(len(self), dtype=torch.bool)
-        listed[self.idx(self.removed)] = False
-        return listed
+        return ~mask_of(self.idx(self.removed), len(self))
 
     @cached_property
     def _masks(self) -> dict[str, Bool[Tensor, " n_items"]]:

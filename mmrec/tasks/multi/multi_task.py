@@ -41,8 +41,6 @@ TASKS: dict[str, Callable[..., Task]] = {
 _OPTIMIZER = partial(torch.optim.AdamW, lr=0.0005, weight_decay=0.3)
 _EVERY, _WEIGHT_LR = 10, 0.01
 """The steps between measurements of the gradients, and the learning rate of learned weights of losses."""
-
-
 STATE = ("loss_weights.", "means.", "cosines.")
 """What the names of the task's own state begin with, which checkpoints contain beside the weights of the model."""
 
@@ -201,7 +199,7 @@ class _Means(nn.Module):
         """Return the means by name, and start again; nothing if no step was measured."""
         if not self.n:
             return {}
-        means = self.sums / self.n.clamp(min=1)
+        means = self.sums / self.n
         self.sums.zero_()
         self.n.zero_()
         return dict(zip(self.names, means, strict=True))
