@@ -38,8 +38,10 @@ from PIL import Image
 
 from mmrec.files.lock import locked
 from mmrec.schemas import register_schemas
+from tests.composition import compose_once
 
 torch.set_num_threads(1)
+compose_once()
 
 MISSING = object()
 WHOLE_RUNS = [Path(__file__).parent / name for name in ("api", "cli", "docs")]

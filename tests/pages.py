@@ -85,4 +85,4 @@ def check_self_contained(html: str) -> None:
     for label, spec in page.charts.items():
         assert label and spec["description"] == label
         assert '"url"' not in json.dumps(spec) and all(spec["datasets"].values())
-        alt.LayerChart.from_dict(spec)  # raises where the schema is not kept
+        alt.LayerChart.validate(spec)  # raises where the schema is not kept

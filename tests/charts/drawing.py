@@ -14,7 +14,7 @@ TEXT = "{http://www.w3.org/2000/svg}text"
 def spec_of(figure: str) -> dict[str, Any]:
     """The only chart of a figure, which the schema of Vega-Lite allows."""
     (spec,) = Page(figure).charts.values()
-    alt.LayerChart.from_dict(spec)
+    alt.LayerChart.validate(spec)
     return spec
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,11 @@ def leaderboard(board: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[s
 
 @pytest.fixture(scope="module")
 def finished_once(board: list[str], made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
-    """The folder of the board, all four runs finished. It is only read."""
+    """The folder of the board, all four runs finished, and beside it what the command said, out.txt and err.txt. It is only read."""
 
     def run(folder: Path) -> None:
-        assert run_board(board, folder / "board") == 0
+        with (folder / "out.txt").open("w") as out, (folder / "err.txt").open("w") as err, redirect_stdout(out), redirect_stderr(err):
+            assert run_board(board, folder / "board") == 0
 
     return made_once("finished_board", run) / "board"
 
@@ -76,9 +78,11 @@ def finished(finished_once: Path, tmp_path: Path) -> Path:
     return shutil.copytree(finished_once, tmp_path / "board")
 
 
-def test_runs_what_is_not_finished_and_makes_one_table(leaderboard: Leaderboard, tmp_path: Path) -> None:
-    code, out, err = leaderboard()
-    assert code == 0 and "shop, random_ratio" in out
+def test_runs_what_is_not_finished_and_makes_one_table(
+    leaderboard: Leaderboard, finished_once: Path, finished: Path, tmp_path: Path
+) -> None:
+    out, err = ((finished_once.parent / name).read_text(encoding="utf-8") for name in ("out.txt", "err.txt"))
+    assert "shop, random_ratio" in out
     assert "4 runs, 0 of them finished" in err and "4 of 4 are finished" in err and "best of" not in err
     assert "epoch 0" in next((tmp_path / "board").rglob("log.txt")).read_text(encoding="utf-8")
     assert "epoch 0" not in err  # the runs' own words are in their logs
@@ -144,22 +148,25 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(leaderboard: Leaderb
 
 
 def test_processes_side_by_side_give_the_numbers_of_one(leaderboard: Leaderboard, finished_once: Path, tmp_path: Path) -> None:
-    def metrics(folder: Path) -> dict:
-        found = json.loads((folder / "leaderboard.json").read_text(encoding="utf-8"))
-        return {name: row["metrics"] for name, row in found["sections"][0]["models"].items()}
+    def metrics(folder: Path) -> dict[str, dict]:
+        runs = folder.glob("*/*/*/1-*/metrics.json")
+        return {path.parts[-3]: json.loads(path.read_text(encoding="utf-8"))["models"] for path in runs}
 
-    code, _, err = leaderboard("jobs=2")
-    assert code == 0 and "4 runs, 0 of them finished" in err, err
-    assert metrics(tmp_path / "board") == metrics(finished_once)
+    code, _, err = leaderboard("jobs=2", "board.seeds=[1]")
+    assert code == 0 and "2 runs, 0 of them finished" in err, err
+    found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
+    assert list(found["sections"][0]["models"]) == ["fusion", "no_graph", "popularity"] and not found["unfinished"]
+    assert metrics(tmp_path / "board") == metrics(finished_once) and set(metrics(finished_once)) == {"fusion", "no_graph"}
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_kept(leaderboard: Leaderboard, tmp_path: Path) -> None:
-    code, _, err = leaderboard(f"board.models.no_graph={listed(['split.test_ratio=0.0001'])}", "hydra/launcher=basic")
+    fails = f"board.models.fusion={listed(['split.test_ratio=0.0001'])}"  # the first to be run
+    code, _, err = leaderboard(fails, "board.seeds=[1]", "hydra/launcher=basic")
     assert code == 2 and "Traceback" not in err
-    assert "mmrec: shop random_ratio no_graph seed 1: split random_ratio: the test part" in err
+    assert "mmrec: shop random_ratio fusion seed 1: split random_ratio: the test part" in err
     found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
-    assert list(found["sections"][0]["models"]) == ["fusion", "popularity"]
-    assert found["unfinished"] == ["shop random_ratio no_graph seed 1", "shop random_ratio no_graph seed 2"]
+    assert list(found["sections"][0]["models"]) == ["no_graph", "popularity"]
+    assert found["unfinished"] == ["shop random_ratio fusion seed 1"]
 
 
 def test_a_model_that_lacks_a_seed_waits_for_it_and_data_that_changed_are_refused(leaderboard: Leaderboard, finished: Path) -> None:
@@ -189,9 +196,9 @@ def test_a_crash_is_in_the_log_and_costs_no_other_run(leaderboard: Leaderboard, 
 
     monkeypatch.setattr(mmrec.cli.hydra.board, "train", crash)
     with pytest.raises(RuntimeError, match="out of memory"):
-        leaderboard()
+        leaderboard("board.seeds=[1]")
     found = json.loads((tmp_path / "board" / "leaderboard.json").read_text(encoding="utf-8"))
-    assert list(found["sections"][0]["models"]) == ["fusion", "popularity"] and len(found["unfinished"]) == 2
+    assert list(found["sections"][0]["models"]) == ["fusion", "popularity"] and len(found["unfinished"]) == 1
     log = next((tmp_path / "board").glob("*/*/no_graph/1-*/log.txt")).read_text(encoding="utf-8")
     assert "Traceback" in log and "out of memory" in log
 

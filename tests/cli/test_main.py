@@ -239,7 +239,7 @@ def test_a_split_that_needs_times_says_so(command: Command, tmp_path: Path) -> N
 
 
 def test_a_run_is_trained_evaluated_and_asked(command: Command, shop_overrides: list[str]) -> None:
-    code, out, err = command("train", *shop_overrides, "evaluation.report=true", "run_dir=runs/one")
+    code, out, err = command("train", *shop_overrides, "baselines=[popularity,ease]", "evaluation.report=true", "run_dir=runs/one")
     assert code == 0 and "fusion" in out and "popularity" in out and "report: runs/one/report.html" in err
     code, out, _ = command("evaluate", "run=runs/one")
     assert code == 0 and "test/recall@20" in out
@@ -256,7 +256,8 @@ def test_a_run_is_trained_evaluated_and_asked(command: Command, shop_overrides: 
 
 
 def test_a_sweep_gives_one_run_each(command: Command, shop_overrides: list[str], tmp_path: Path) -> None:
-    code, _, err = command("train", "-m", *shop_overrides, "trainer.max_epochs=1", "ablation=[],[no_text]")
+    words = [*shop_overrides, "baselines=none", "trainer.max_epochs=1"]
+    code, _, err = command("train", "-m", *words, "ablation=[],[no_text]")
     assert code == 0, err
     kept = sorted((tmp_path / "runs").glob("*/"), key=lambda run: run.stat().st_mtime_ns)
     assert len(kept) == 2 and not (tmp_path / "multirun.yaml").exists()

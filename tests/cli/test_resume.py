@@ -22,8 +22,10 @@ from resumed_training import Kill, ended, losses_of, train_in
 
 N_BATCHES = 12
 """Three epochs of four."""
-BATCHES = [at if at in (0, 3, 6, 11) else pytest.param(at, marks=pytest.mark.thorough) for at in range(N_BATCHES)]
-"""All of them; without `thorough` the first, the last, the last of an epoch and one amidst."""
+MOST_UNLIKE = (0, 3, 6, 11)
+"""The first, the last, the last of an epoch and one amidst."""
+BATCHES = [pytest.param(at, marks=[] if at in MOST_UNLIKE else pytest.mark.thorough) for at in range(N_BATCHES)]
+"""All of them; without `thorough` only those."""
 Compose = Callable[..., DictConfig]
 
 
@@ -87,8 +89,9 @@ def killed(
     return run
 
 
-@pytest.mark.parametrize("accumulated", [1, 3])
-@pytest.mark.parametrize("at", BATCHES)
+@pytest.mark.parametrize(
+    ("at", "accumulated"), [*((at, 1) for at in MOST_UNLIKE), *(pytest.param(*at.values, 3, marks=at.marks) for at in BATCHES)]
+)
 def test_stopped_at_any_batch(at: int, accumulated: int, killed: Callable, whole: Callable) -> None:
     common = f"trainer.accumulate_grad_batches={accumulated}"
     found = killed([(at, signal.SIGTERM, "batch")], common)

@@ -99,7 +99,7 @@ def test_counterfactuals_of_every_modality_are_measured(run_of: Callable[..., Pa
 
 
 def test_evidence_can_be_trained_on_changed(run_of: Callable[..., Path]) -> None:
-    run, intact = run_of("evidence.text=shuffled", "evidence.kg=rewired"), run_of()
+    run, intact = run_of("evidence.text=shuffled", "evidence.kg=rewired", "~baselines"), run_of()
     assert tokens_of(run) == tokens_of(intact)
     assert read(run, "run.json")["features"]["text"]["encoder"].endswith(", shuffled")
     assert load_file(run / "vectors.safetensors")["items"].ne(load_file(intact / "vectors.safetensors")["items"]).any()
@@ -153,7 +153,8 @@ def test_ratings_add_graded_ndcg_and_a_column_of_items_its_groups(
     rows.with_columns(rating=pl.Series([float(i % 3) for i in range(len(rows))])).write_csv(folder / "interactions.csv")
     overrides = [word for word in shop_overrides if not word.startswith("data.path=")]
     measured = [f"evaluation.{one}" for one in ("auc=false", "item_column=genre", "report=true")]
-    run = train(compose(*overrides, f"data.path={folder}", "trainer.max_epochs=1", *measured, f"run_dir={tmp_path / 'run'}"))
+    words = [*overrides, f"data.path={folder}", "trainer.max_epochs=1", "baselines=[popularity,ease]", *measured]
+    run = train(compose(*words, f"run_dir={tmp_path / 'run'}"))
     metrics, per_user = read(run, "metrics.json"), pl.read_parquet(run / "per_user.parquet")
     assert "auc" not in per_user.columns and per_user["graded_ndcg@20"].null_count() == 0
     assert 0 < metrics["models"]["fusion"]["val/graded_ndcg@10"] != metrics["models"]["fusion"]["val/ndcg@10"]
@@ -221,8 +222,10 @@ def test_the_report_fetches_nothing(run_of: Callable[..., Path]) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(run_of: Callable[..., Path]) -> None:
-    one, two, other = run_of(), run_of(again=True), run_of("seed=7")
-    for name in ("metrics.json", "vectors.safetensors", "recommendations.parquet", "split/test.parquet"):
+    one, two, other = run_of(), run_of(again=True), run_of("seed=7", "~baselines")
+    assert (one / "metrics.json").read_bytes() == (two / "metrics.json").read_bytes()
+    assert read(one, "metrics.json")["models"]["fusion"] != read(other, "metrics.json")["models"]["fusion"]
+    for name in ("vectors.safetensors", "recommendations.parquet", "split/test.parquet"):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
         assert (one / name).read_bytes() != (other / name).read_bytes(), name
 
@@ -256,7 +259,7 @@ def test_no_folder_of_a_run_is_taken_for_a_glob(compose: Compose, shop_overrides
     shutil.copytree(shop_folder, data)
     (tmp_path / "shop1xx").mkdir()
     words = [f"data.path={data}", f"run_dir={run_dir}", f"paths.cache={cache}", "trainer.max_epochs=1", "evidence.text=false"]
-    run = train(compose(*shop_overrides, *quote_paths(words)))
+    run = train(compose(*shop_overrides, "baselines=[ease]", *quote_paths(words)))
     asked = quote_paths([f"run={run}"])
     assert evaluate(compose(*asked, name="evaluate")) and len(recommend(compose(*asked, "user=u3", "k=7", name="recommend"))) == 7
 
@@ -292,7 +295,8 @@ def test_every_choice_trains(override: str, run_of: Callable[..., Path]) -> None
 
 @pytest.mark.parametrize("split", ["cold_item", "cold_user", "global_time", "leave_last_out", "user_time"])
 def test_every_split_trains_on_what_it_says(split: str, run_of: Callable[..., Path]) -> None:
-    run = run_of(f"split={split}", "trainer.max_epochs=1", "evaluation.report=true")
+    baselines = [] if split.startswith("cold") else ["baselines=[recent_popularity,ease]"]  # of the cold ones, content has a say in each
+    run = run_of(f"split={split}", "trainer.max_epochs=1", "evaluation.report=true", *baselines)
     parts, about = split_of(run), read(run, "run.json")
     held_out = pl.concat([parts["valid"], parts["test"]])
     assert about["split"]["name"] == split and about["split"]["test"] == len(parts["test"]) > 0
@@ -311,7 +315,7 @@ def test_every_split_trains_on_what_it_says(split: str, run_of: Callable[..., Pa
 
 
 def test_two_seeds_are_averaged(run_of: Callable[..., Path]) -> None:
-    run = run_of("n_seeds=2", "trainer.max_epochs=1")
+    run = run_of("n_seeds=2", "trainer.max_epochs=1", "baselines=[ease]")
     metrics, per_user = read(run, "metrics.json"), pl.read_parquet(run / "per_user.parquet")
     first, second = metrics["seeds"]["2026"], metrics["seeds"]["2027"]
     assert first != second and read(run, "run.json")["seeds"] == [2026, 2027]
@@ -354,7 +358,8 @@ def test_checkpoints_hold_tensors_and_plain_values_only(run_of: Callable[..., Pa
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_of: Callable[..., Path], compose: Compose) -> None:
-    whole, run = run_of("trainer.max_epochs=4", "selection.patience=9"), run_of("trainer.max_epochs=2", "selection.patience=9")
+    words = ["selection.patience=9", "baselines=[recent_popularity,ease]"]
+    whole, run = run_of("trainer.max_epochs=4", *words), run_of("trainer.max_epochs=2", *words)
     before = pl.read_parquet(run / "curves.parquet").sort("metric", "epoch")
     overrides = [f"resume={run}", "trainer.max_epochs=4"]
     assert train(compose(*overrides), overrides) == run
@@ -372,9 +377,9 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_of: Callable[...
     "override", ["trainer.precision=bf16-mixed", "trainer.accumulate_grad_batches=2", "data_module.shared_negatives=false"]
 )
 def test_another_way_of_training_gives_other_weights_that_work(override: str, run_of: Callable[..., Path]) -> None:
-    changed, plain = (load_file(run / "vectors.safetensors") for run in (run_of(override), run_of()))
+    changed, plain = (load_file(run / "vectors.safetensors") for run in (run_of(override, "~baselines"), run_of()))
     assert not torch.equal(changed["items"], plain["items"]) and changed["items"].dtype == torch.float32
-    value = read(run_of(override), "metrics.json")["models"]["fusion"]["test/ndcg@20"]
+    value = read(run_of(override, "~baselines"), "metrics.json")["models"]["fusion"]["test/ndcg@20"]
     assert math.isfinite(value) and value > 0.15
 
 

@@ -120,8 +120,9 @@ def test_no_accident_is_a_traceback_and_no_row_is_lost(files: dict[str, bytes]) 
     event(check(files))
 
 
+@pytest.mark.slow  # without a check of every signature, which the test above has
 @pytest.mark.thorough
-@thorough(2000)
+@thorough(1000)
 @given(folders())
 def test_no_accident_is_a_traceback_and_no_row_is_lost_at_length(files: dict[str, bytes]) -> None:
     check(files)
