@@ -21,6 +21,8 @@ _BEFORE: dict[str, Any] = {
     "tune": {"minutes": None, "fits": None, "pruner": "none", "space": {}},
     "task_data": {},
     "time": {},
+    "few_shot": {},
+    "schedule": {},
     "train_share": 1.0,
     "user_text": {},
     "trust_run": False,

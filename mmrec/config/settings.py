@@ -256,6 +256,7 @@ def _model_settings(cfg: DictConfig) -> ModelSettings:
         uses_interactions=cfg.evidence.get(COLLABORATIVE, True),
         encoders=encoder_settings(cfg, kind),
         auxiliary=Auxiliary(**plain(cfg).get("auxiliary", {})),
+        few_shot=_called(cfg, "few_shot") if cfg.get("few_shot") else None,
     )
 
 

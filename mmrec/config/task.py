@@ -88,6 +88,8 @@ def make_task(cfg: DictConfig, model: Recommender) -> Task:
     if "seed" not in cfg.task:
         given["seed"] = cfg.seed
     task: Task = build(cfg, "task")(**given)
+    if cfg.get("schedule"):
+        task.schedule = build(cfg, "schedule")
     return task
 
 

@@ -19,6 +19,7 @@ from mmrec.kg.literals import standardize
 from mmrec.models.auxiliary import add_auxiliary
 from mmrec.models.fold_in import occurring
 from mmrec.models.multimodal.fusion import FusionRecommender
+from mmrec.models.multimodal.users.adapted_history import AdaptedHistory
 from mmrec.models.priors.grid import describe_choices
 from mmrec.models.priors.held_out import fit_with_holdout
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
@@ -104,6 +105,8 @@ def make_model(settings: ModelSettings, spec: DatasetSpec, priors: dict[str, Any
     model = name_key_in_errors("model", lambda: settings.make(spec=spec, **taken))
     if isinstance(model, FusionRecommender) and priors.get("time") is not None:
         model.weigh_history(spec, priors["time"])
+    if isinstance(model, FusionRecommender) and (few_shot := settings.few_shot) is not None:
+        model.history = AdaptedHistory(spec, name_key_in_errors("few_shot", lambda: few_shot(embedding_dim=model.embedding_dim)), seed)
     if settings.encoders is not None:
         add_encoders(model, settings.encoders, spec)
     add_auxiliary(model, settings.auxiliary, spec.graph)

@@ -173,6 +173,8 @@ class ModelSettings:
     """The encoders to train with the model."""
     auxiliary: Auxiliary | None = None
     """The auxiliary losses."""
+    few_shot: Callable[..., Any] | None = None
+    """Creates what computes users from few items, from `embedding_dim`."""
 
 
 @dataclass(frozen=True)

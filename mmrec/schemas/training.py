@@ -121,6 +121,7 @@ class TrainConfig:
     linear: Node = field(default_factory=dict)
     trend: Node = field(default_factory=dict)
     time: Node = field(default_factory=dict)
+    few_shot: Node = field(default_factory=dict)
     fusion: Node = field(default_factory=dict)
     loss: Node = field(default_factory=dict)
     baselines: Node = field(default_factory=dict)
@@ -131,6 +132,7 @@ class TrainConfig:
     task: Node = field(default_factory=dict)
     task_data: Node = field(default_factory=dict)
     optimizer: Node = field(default_factory=dict)
+    schedule: Node = field(default_factory=dict)
     evidence: dict[str, Union[bool, str]] = field(default_factory=dict)  # noqa: UP007, OmegaConf knows no other spelling
     further_evidence: Union[bool, str] = MISSING  # noqa: UP007
     user_text: Node = field(default_factory=dict)

@@ -24,6 +24,8 @@ from mmrec.models.recommender import RANKS, EpochRecommender, Recommender, Train
 from mmrec.tasks.encoder_training import allocate_ranks, hold_encoders, rank_states, restore_ranks, start_ranks, warm_up
 from mmrec.tasks.parameter_groups import TABLES, Rates, check_rates, parameter_groups
 from mmrec.tasks.sharded import gather_tables, shard_tables
+from mmrec.tasks.training.rates import judged_value, planned_steps, set_rates
+from mmrec.tasks.training.schedules import ConstantRate, PlateauRate, Schedule
 from mmrec.types import USER_IDX, Scorer
 
 StepLosses = Callable[[Any, torch.Generator], Sequence[AuxiliaryLoss]]
@@ -91,6 +93,8 @@ class Task(LightningModule, ABC):
         self.model, self.optimizer, self.embedding_lr, self.seed = model, optimizer, embedding_lr, seed
         self.step_losses: list[StepLosses] = []
         """What is added to the loss of each step, beside the auxiliary losses of the model."""
+        self.schedule: Schedule = ConstantRate()
+        """The factor of all learning rates."""
         self._losses: Tensor | float = 0.0  # of this process in this epoch; not a buffer, as DDP would synchronise it
         self._n_losses = 0
 
@@ -161,13 +165,15 @@ class Task(LightningModule, ABC):
         """Replace the optimizer options restored from a checkpoint by the current settings, for example another learning rate."""
         for group, options in zip(self.trainer.optimizers[0].param_groups, self._options, strict=True):
             group.update(options)
+        self._n_steps = planned_steps(self.schedule, self.trainer)
         start_ranks(self.model, self.trainer)
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer | LightningOptimizer, optimizer_closure: Any = None
     ) -> None:
-        """Make an optimizer step with the learning rates of tuned encoders, and let AdaLoRA reallocate ranks after it."""
+        """Make an optimizer step with the learning rates of the schedule, and let AdaLoRA reallocate ranks after it."""
         warm_up(self.trainer.optimizers[0], self.trainer)
+        set_rates(self.trainer.optimizers[0], self._options, self.schedule.factor(self.trainer.global_step, self._n_steps))
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         allocate_ranks(self.model, self.trainer)
 
@@ -197,6 +203,8 @@ class Task(LightningModule, ABC):
         sums = self._losses_of_all if self.trainer.validating else self._gather_losses()
         checkpoint["epoch_loss"] = {"sums": sums, "n": self._n_losses}
         checkpoint["ranks"] = rank_states(self.model)
+        if isinstance(self.schedule, PlateauRate):
+            checkpoint["schedule"] = self.schedule.state
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         sums, self._n_losses = checkpoint["epoch_loss"]["sums"], checkpoint["epoch_loss"]["n"]
@@ -204,6 +212,8 @@ class Task(LightningModule, ABC):
         device = self.trainer.strategy.root_device
         self._losses = (sums[self.trainer.global_rank] if is_as_before else sums.mean()).to(device)
         restore_ranks(self.model, checkpoint.get("ranks", {}), device)
+        if isinstance(self.schedule, PlateauRate) and "schedule" in checkpoint:
+            self.schedule.restore(checkpoint["schedule"])
 
     def on_validation_start(self) -> None:
         self._losses_of_all = self._gather_losses()  # now, since processes do not communicate during validation
@@ -217,6 +227,8 @@ class Task(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         if self._validated.adopt is not None:
             self._validated.adopt()
+        if isinstance(self.schedule, PlateauRate) and not self.trainer.sanity_checking:
+            self.schedule.observe(judged_value(self._validated.means, self.trainer))
         for name, value in self._validated.means.items():
             self.log(f"val/{name}", value, prog_bar=name.startswith(self.shown), rank_zero_only=False)
 

@@ -163,6 +163,24 @@ def test_stopped_twice_in_one_epoch_and_gone_in_the_next(killed: Callable, whole
     assert killed(kills, "checkpoint.every_n_steps=1") == whole()
 
 
+SCHEDULES = {
+    "constant": ["schedule.warmup_steps=5"],
+    "cosine": ["schedule.warmup_steps=2"],
+    "linear": ["schedule.final=0.1"],
+    "one_cycle": [],
+    "plateau": ["schedule.plateau_epochs=0", "optimizer.lr=0", "task.embedding_lr=0.000001"],  # reduced after the second epoch
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_continue(schedule: str, killed: Callable, whole: Callable) -> None:
+    """Stopped within the first epoch after its validation, and in the last one."""
+    common = [f"schedule={schedule}", *SCHEDULES[schedule]]
+    found = whole(*common)
+    assert killed([(5, signal.SIGTERM, "batch"), (9, signal.SIGTERM, "batch")], *common) == found
+    assert found != whole()
+
+
 def test_early_stopping_counts_on(killed: Callable, whole: Callable) -> None:
     """A metric that is best after the first epoch: with a patience of 1 the second is the last, however often one resumes."""
     common = ["selection.patience=1", "optimizer.lr=0", "task.embedding_lr=0"]

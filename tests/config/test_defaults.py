@@ -23,6 +23,7 @@ CHOSEN_OTHERWISE = {"ablation", "baselines", "board", "experiment", "model"}
 OTHERWISE = {
     "task/next_item.yaml": {"history"},
     "task/multi.yaml": {"history", "tasks", "groups", "embedding_lr"},
+    "few_shot/fomaml.yaml": {"first_order"},
     "time/long_short.yaml": {"long_short"},
     "user_text/chinese.yaml": {"template"},
 }

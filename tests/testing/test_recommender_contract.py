@@ -25,6 +25,7 @@ SETTINGS: dict[str, Mapping[str, Any]] = {
     "KGINRecommender": {"embedding_dim": 8, "n_layers": 2, "n_intents": 2, "dropout": 0.0},
     "LATTICE": {"embedding_dim": 8, "content_dim": 8, "n_neighbours": 5},
     "LightGCNRecommender": {"embedding_dim": 8},
+    "MeLU": {"embedding_dim": 8, "hidden_dim": 16, "n_steps": 2, "inner_lr": 1.0},
     "MGCN": {"embedding_dim": 8, "n_neighbours": 5},
     "MatrixFactorizationRecommender": {"embedding_dim": 8, "sparse_gradients": False},
     "SASRec": {"embedding_dim": 8, "n_layers": 1, "n_heads": 1, "max_length": 20},
@@ -43,6 +44,7 @@ TRAINING: dict[str, Mapping[str, Any]] = {
     "FusionRecommender": OF_USERS | {"loss": partial(sampled_softmax, temperature=0.2), "learning_rate": 0.02, "n_epochs": 45},
     "SASRec": OF_USERS | {"loss": partial(bpr, temperature=1.0), "batch_size": 10, "learning_rate": 0.01, "n_epochs": 30},
 }
+TRAINING["MeLU"] = OF_USERS | {"loss": partial(bpr, temperature=1.0), "batch_size": 10, "learning_rate": 0.01, "n_epochs": 40}
 TRAINING["SequenceFusion"] = TRAINING["SASRec"]
 TRAINING["BERT4Rec"] = TRAINING["SASRec"] | {"n_epochs": 60}
 WITHOUT_COLOURS = ("Popularity", "Random", "RandomNewItems", "RecentPopularity")

@@ -6,7 +6,7 @@
     global_time      two cuts in time for all rows: the situation of a deployed service
     leave_last_out   each user's last row for testing, the one before for validation
     cold_item        random items with all their rows are held out: no training interactions with them
-    cold_user        random users with all their rows are held out: new users
+    cold_user        random users with all their rows are held out, but for the first `n_given`: new users, or users with few interactions
     given            the parts given by the publisher of the data in the column `split`
     folds            one of several consecutive blocks of the file for testing: the published folds of MovieLens-100K
 
@@ -36,6 +36,7 @@ from mmrec.data.interactions.split_rules import (
     split_rows,
 )
 from mmrec.data.tables.id_codes import gather, text_order
+from mmrec.errors import ConfigError
 from mmrec.files.storage import sha256_frame, sha256_text
 from mmrec.types import FILE_ROW, ITEM_ID, LABEL, POSITION, SPLIT, TIMESTAMP, USER_ID
 
@@ -97,9 +98,25 @@ def cold_item(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_rati
     return _split(interactions, ColdItem(valid_ratio, test_ratio, seed))
 
 
-def cold_user(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1, seed: int = 0) -> Split:
-    """Hold out random users with all of their rows; the ratios count users. Measures the quality for new users."""
-    return _split(interactions, ColdUser(valid_ratio, test_ratio, seed))
+def cold_user(
+    interactions: pl.DataFrame, *, valid_ratio: float = 0.1, test_ratio: float = 0.1, seed: int = 0, n_given: int | None = None
+) -> Split:
+    """Hold out random users with all of their rows, or all but the first; the ratios count users.
+
+    Args:
+        interactions: the rows.
+        valid_ratio: the fraction of users whose rows are for validation.
+        test_ratio: the fraction of users whose rows are for testing.
+        seed: of the selection of users, and of the order of rows at the same time or without times.
+        n_given: how many of the first rows of each of these users train, so that every model knows the same of them; None: 0.
+            Users without more rows are not tested.
+
+    Raises:
+        ConfigError: a ratio or `n_given` is invalid.
+    """
+    if n_given is not None and n_given < 0:
+        raise ConfigError(f"split.n_given: expected at least 0, found {n_given}")
+    return _split(interactions, ColdUser(valid_ratio, test_ratio, seed, n_given))
 
 
 def given(interactions: pl.DataFrame, *, valid_ratio: float = 0.1, seed: int = 0) -> Split:

@@ -2,7 +2,9 @@
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
+
+from mmrec.types import TIMESTAMP, USER_ID
 
 PART = "__part__"
 """The column that a rule adds: the index of a row's part in `PARTS`."""
@@ -41,3 +43,14 @@ def part_by_ratio(valid_ratio: float, test_ratio: float) -> pl.Expr:
     is_held_out = middle <= pl.col(N_ROWS) * (valid_ratio + test_ratio) + tolerance
     is_first = pl.col(FROM_END) == pl.col(N_ROWS) - 1
     return pl.when(is_first | ~is_held_out).then(0).when(is_test).then(2).otherwise(1).alias(PART)
+
+
+def give_first(marked: pl.DataFrame, n_given: int, ties: Float[np.ndarray, " n"]) -> pl.DataFrame:
+    """Move the first rows of each user to train: the oldest, ties and rows without times in a random order."""
+    user = marked[USER_ID].rle_id()
+    keys = [user, *([marked[TIMESTAMP]] if TIMESTAMP in marked.columns else []), pl.Series(ties)]
+    order = marked.select(pl.arg_sort_by(*keys, nulls_last=True)).to_series().to_numpy()
+    n = marked[USER_ID].rle().struct.field("len").cast(pl.Int64)
+    place = np.empty(len(marked), dtype=np.int64)
+    place[order] = np.arange(len(marked)) - (n.cum_sum() - n).gather(user).to_numpy()  # users keep their range of positions
+    return marked.with_columns(pl.when(pl.Series(place) < n_given).then(0).otherwise(pl.col(PART)).alias(PART))

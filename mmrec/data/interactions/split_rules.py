@@ -15,7 +15,7 @@ import polars as pl
 from jaxtyping import Int64
 
 from mmrec.data.interactions.quantiles import order_statistics
-from mmrec.data.interactions.split_draws import FROM_END, N_ROWS, PART, Draw, part_by_ratio
+from mmrec.data.interactions.split_draws import FROM_END, N_ROWS, PART, Draw, give_first, part_by_ratio
 from mmrec.data.tables.id_codes import Distinct, missing
 from mmrec.errors import ConfigError, DataError
 from mmrec.types import FILE_ROW, ITEM_ID, PARTS, SPLIT, TIMESTAMP, USER_ID
@@ -139,35 +139,48 @@ class LeaveLastOut(Rule):
 
 
 @dataclass(frozen=True)
-class _HoldOut(_ByRatio):
-    seed: int
-    key: ClassVar[str]
-
-    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
-        known = Distinct()
-        for rows in tables(self.key):
-            known.add(rows[self.key])
-        ids = known.ids.sort().alias(self.key).to_frame()
-        del known
-        ids = ids.with_columns(Draw(len(ids), self.seed).parts(len(ids), self.valid_ratio, self.test_ratio))
-        for rows in tables():
-            yield rows.join(ids, on=self.key, maintain_order="left")
-
-
-@dataclass(frozen=True)
-class ColdItem(_HoldOut):
+class ColdItem(_ByRatio):
     """Random items."""
 
+    seed: int
     name = "cold_item"
-    key = ITEM_ID
+
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        ids = _drawn_ids(tables, ITEM_ID, self, self.seed)
+        for rows in tables():
+            yield rows.join(ids, on=ITEM_ID, maintain_order="left")
 
 
 @dataclass(frozen=True)
-class ColdUser(_HoldOut):
-    """Random users."""
+class ColdUser(_ByRatio):
+    """Random users, but for the first `n_given` rows of each."""
 
+    seed: int
+    n_given: int | None = None
     name = "cold_user"
-    key = USER_ID
+
+    def mark(self, tables: Tables, notes: list[str]) -> Iterator[pl.DataFrame]:
+        ids = _drawn_ids(tables, USER_ID, self, self.seed)
+        if self.n_given:
+            held_out = ids.filter(pl.col(PART) > 0).select(USER_ID)
+            counts = [rows.join(held_out, on=USER_ID, how="semi")[USER_ID].value_counts()["count"] for rows in tables(USER_ID)]
+            n_users, n_all = len(held_out), sum(int((some <= self.n_given).sum()) for some in counts)
+            notes.append(f"the first {self.n_given} interactions of {n_users:,} held-out users are in train")
+            notes += [f"{n_all:,} of them have no others, so they are not tested"] if n_all else []
+        ties = np.random.default_rng((self.seed, 1))
+        for rows in tables():
+            marked = rows.join(ids, on=USER_ID, maintain_order="left")
+            yield give_first(marked, self.n_given, ties.random(len(rows))) if self.n_given else marked
+
+
+def _drawn_ids(tables: Tables, key: str, rule: _ByRatio, seed: int) -> pl.DataFrame:
+    """The distinct ids of a column, each with the part that is drawn for it."""
+    known = Distinct()
+    for rows in tables(key):
+        known.add(rows[key])
+    ids = known.ids.sort().alias(key).to_frame()
+    del known
+    return ids.with_columns(Draw(len(ids), seed).parts(len(ids), rule.valid_ratio, rule.test_ratio))
 
 
 @dataclass(frozen=True)

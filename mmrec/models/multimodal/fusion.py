@@ -103,7 +103,7 @@ class FusionRecommender(MixedRecommender):
     ranks_new_items = True
     user_texts = OPTIONAL
     tuned_modalities = (TEXT, IMAGE)
-    parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend", "time")
+    parts_taken = ("fusion", "backbone", "kg_encoder", "linear", "trend", "time", "few_shot")
     table_rows = {"bias": (ITEMS,)}  # noqa: RUF012
     later_state = {"open": True, "mixture_of_new": 0.0, "sees_new_by_content": False}  # noqa: RUF012
     linear_users: Float[Tensor, "n_users rank"]
@@ -135,6 +135,7 @@ class FusionRecommender(MixedRecommender):
         dropout = {"collaborative": 0.0, **dropout}  # missing in earlier configurations
         if set(dropout) != set(DROPOUT):
             raise ValueError(f"dropout: expected {', '.join(DROPOUT)}, found {', '.join(dropout) or 'nothing'}")
+        self.embedding_dim = embedding_dim
         is_for_new = float((~self.known_items).float().mean()) >= _SHARE_OF_NEW
         self.collaborative_dropout = _share(dropout, "collaborative", _COLLABORATIVE_DROPOUT if is_for_new else 0.0)
         self.modality_dropout, feature, self.history_dropout = (_share(dropout, name) for name in DROPOUT[:3])

@@ -283,3 +283,26 @@ def test_all_rows_of_a_time_can_be_held_out_together() -> None:
     assert split.train.filter(user_id="u1").height == 3  # two times are too few
     with pytest.raises(ConfigError, match=r"split\.ties: expected file_order or together, found rows"):
         leave_last_out(table(tied), ties="rows")
+
+
+@pytest.mark.parametrize("has_times", [True, False])
+def test_the_first_interactions_of_a_new_user_are_given_and_the_others_held_out(has_times: bool) -> None:
+    """Of 20 users with 4 rows, two of them at the first moment; one user has only two."""
+    rows = table([(n // 4, n % 4, max(1, 3 - n % 4), None) for n in range(78)])
+    rows = rows if has_times else rows.drop("timestamp")
+    plain, split = (cold_user(rows, **RATIOS, seed=3, n_given=n) for n in (None, 3))
+    assert plain.hash == cold_user(rows, **RATIOS, seed=3).hash
+    for part, other in ((plain.test, split.test), (plain.valid, split.valid)):
+        given = part.join(other, on=["user_id", "item_id"], how="anti")
+        n_rows = part["user_id"].value_counts().rename({"count": "n"}).with_columns(pl.col("n").clip(upper_bound=3))
+        assert given["user_id"].value_counts().rename({"count": "n"}).sort("user_id").equals(n_rows.sort("user_id"))
+        assert given.join(split.train, on=["user_id", "item_id"], how="semi").equals(given)
+        if has_times:
+            latest = given.group_by("user_id").agg(pl.col("timestamp").max())
+            assert (other.join(latest, on="user_id")["timestamp"] >= other.join(latest, on="user_id")["timestamp_right"]).all()
+    assert len(split.train) + len(split.valid) + len(split.test) == len(rows)
+    assert split.notes[0] == "the first 3 interactions of 6 held-out users are in train"
+    one = cold_user(rows, **RATIOS, seed=3, n_given=1)
+    assert one.train.join(split.train, on=["user_id", "item_id"], how="anti").is_empty()  # fewer are among more
+    with pytest.raises(ConfigError, match=r"split.n_given: expected at least 0, found -1"):
+        cold_user(rows, n_given=-1)

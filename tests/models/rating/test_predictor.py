@@ -12,6 +12,7 @@ from mmrec.models.rating.biased_mf import BiasedMF
 from mmrec.models.rating.mean_rating import MeanRating
 from mmrec.models.rating.predictor import RatingFactors
 from mmrec.models.rating.ridge_fold_in import RidgeFoldIn
+from mmrec.models.rating.self_trained_ratings import SelfTrainedRatings
 from mmrec.models.rating.svd_plus_plus import SVDPlusPlus
 from mmrec.models.recommender import LackingData
 from mmrec.testing.discovery import find_models
@@ -24,8 +25,10 @@ MODELS: dict[type[RatingFactors], dict[str, object]] = {
     SVDPlusPlus: {"embedding_dim": 4, "n_epochs": 30, "batch_size": 100, "learning_rate": 0.02, "regularization": 0.02},
     BayesianMF: {"embedding_dim": 4, "n_samples": 30, "n_burn_in": 20, "rank": 16},
     RidgeFoldIn: {"n_components": 4},
+    SelfTrainedRatings: {"of": "biased_mf", "threshold": 0.3},
 }
-WITHOUT_COLOURS = (MeanRating,)
+WITHOUT_COLOURS = (MeanRating, SelfTrainedRatings)
+"""The latter as the default regularization of `biased_mf` is too strong for so few ratings."""
 
 
 @cache
