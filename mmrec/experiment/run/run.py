@@ -20,7 +20,7 @@ from mmrec.experiment.run.request_time import At, seconds_of
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
 from mmrec.experiment.run.tables import empty_table, masked, metrics_table, pairs_table, ranked_table, read_interactions
-from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, folder_with, read_entry, read_table
+from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, SEARCH, folder_with, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
@@ -286,7 +286,7 @@ class Run:
             raise ConfigError("search: expected a query or a picture")
         names = as_ids(str(image) if query is None else query)
         asked = None if user is None else str(user)
-        scores = self._search.score_texts(names.to_list(), asked) if image is None else self._search.score_picture(image)
+        scores = self.searcher.score_texts(names.to_list(), asked) if image is None else self.searcher.score_picture(image)
         return self._best(names, scores, k).rename({USER_ID: QUERY})
 
     def update(self, data: "Dataset | str | Path", out: str | Path, **settings: Any) -> "Run":
@@ -351,8 +351,19 @@ class Run:
             return None
         return self if folder == self.folder else Run(folder, self._saved, self._serve)
 
+    @property
+    def answers_queries(self) -> bool:
+        """Whether it, or one of its tasks, was trained with `task=search`."""
+        return (folder_with(self.folder, SEARCH) / SEARCH).is_file()
+
+    @property
+    def ranks(self) -> bool:
+        """Whether its model scores items for users; that of `task=search` alone does for queries."""
+        return not (self.folder / SEARCH).is_file()
+
     @cached_property
-    def _search(self) -> "RunSearch":
+    def searcher(self) -> "RunSearch":
+        """What `search` answers with. Raises ConfigError if the run was not trained with `task=search`."""
         from mmrec.experiment.run.search import RunSearch  # imports bm25s and the models of search
 
         with convert_file_errors(self.folder):

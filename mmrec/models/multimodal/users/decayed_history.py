@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from copy import copy
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -98,6 +99,12 @@ class DecayedHistory(UserHistory):
             yield
         finally:
             self.at_s = before
+
+    def extended(self, n_items: int) -> Self:
+        made = copy(self)
+        made.__dict__["_buffers"] = {**self._buffers, "key": self.key // self.n_items * n_items + self.key % self.n_items}
+        made.n_items, made.decay = n_items, self.decay.extended(n_items)
+        return made
 
     def owned(self) -> InteractionMatrix | None:
         if self.at_s >= self.end_s:
