@@ -32,16 +32,16 @@ class AddedWords:
         """Return the words of the first texts and of these; None if no word is left."""
         columns, owners = dict[str, int](), dict[str, list[int]]()
         pairs = list[tuple[int, int]]()
-        for row, text in enumerate(texts, self._n_texts):
+        for at, text in enumerate(texts, self._n_texts):
             for word in split_words(text.decode()) if text else []:
                 if word in self._columns:
-                    pairs.append((row, self._columns[word]))
+                    pairs.append((at, self._columns[word]))
                 else:
-                    owners.setdefault(word, [self._owners[word]] if word in self._owners else []).append(row)
-        for word, rows in owners.items():
-            if len(rows) > 1:
+                    owners.setdefault(word, [self._owners[word]] if word in self._owners else []).append(at)
+        for word, those in owners.items():
+            if len(those) > 1:
                 columns[word] = len(self._columns) + len(columns)
-                pairs += [(row, columns[word]) for row in rows]
+                pairs += [(at, columns[word]) for at in those]
         n_words, n_texts = len(self._columns) + len(columns), self._n_texts + len(texts)
         if not n_words:
             return None

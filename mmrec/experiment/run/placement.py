@@ -27,6 +27,9 @@ from mmrec.models.recommender import ClosedFormRecommender, Recommender
 from mmrec.models.time.interest_decay import Decay
 from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RELATION, TAIL, TEXT, Dataset, DatasetSpec, Features, Graph
 
+_SPARE = 1000
+"""Vectors of content that no item has any more."""
+
 
 @final
 class ItemPlacer:
@@ -61,6 +64,8 @@ class ItemPlacer:
         self.restored = restored
         self._base: tuple[list[ItemContent], _Base] | None = None
         self._encoded: dict[tuple[str, str], Tensor] = {}
+        self._read = set[tuple[str, str]]()
+        self._is_prepared = False
 
     def check(self, item: ItemContent) -> tuple[str, ...]:
         """Return the kinds of content that place an item.
@@ -98,10 +103,17 @@ class ItemPlacer:
         known = set(self.restored.evidence.index.item_ids)
         base = self._base_with([one for one in items if one.item_id in known])
         added = [one for one in items if one.item_id not in known]
-        return base.extended(added) if added else base.restored
+        placed = base.extended(added) if added else base.restored
+        if len(self._encoded) > 2 * len(self._read) + _SPARE:
+            self._encoded = {key: self._encoded[key] for key in self._read}
+        self._read.clear()
+        return placed
 
     def prepare(self) -> None:
         """Load what reads the content of items, and solve what all new items have in common, so that the first one waits no longer."""
+        if self._is_prepared:
+            return
+        self._is_prepared = True
         if isinstance(self.restored.model, FusionRecommender):
             self._base_with([]).prepare()
         for inputs in self.restored.evidence.inputs.values():
@@ -188,6 +200,7 @@ class ItemPlacer:
         if content is None:
             return None
         key = (name, content.digest)
+        self._read.add(key)
         if key not in self._encoded:
             encoder = evidence.inputs[name].encoder
             try:

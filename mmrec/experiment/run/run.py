@@ -20,7 +20,7 @@ from mmrec.experiment.run.request_time import At, seconds_of
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
 from mmrec.experiment.run.tables import empty_table, masked, metrics_table, pairs_table, ranked_table, read_interactions
-from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, SEARCH, folder_with, read_entry, read_table
+from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, folder_with, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
@@ -350,16 +350,6 @@ class Run:
         if not (folder / name).is_file():
             return None
         return self if folder == self.folder else Run(folder, self._saved, self._serve)
-
-    @property
-    def answers_queries(self) -> bool:
-        """Whether it, or one of its tasks, was trained with `task=search`."""
-        return (folder_with(self.folder, SEARCH) / SEARCH).is_file()
-
-    @property
-    def ranks(self) -> bool:
-        """Whether its model scores items for users; that of `task=search` alone does for queries."""
-        return not (self.folder / SEARCH).is_file()
 
     @cached_property
     def searcher(self) -> "RunSearch":

@@ -1,8 +1,7 @@
 """Extend a trained fusion model by items without training interactions, at the cost of these items."""
 
 from collections.abc import Callable
-from copy import copy
-from typing import TypeVar, final
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +13,11 @@ from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.priors.new_items import AddedItems, Predicted
 from mmrec.nn.backbones.backbone import Backbone
 from mmrec.nn.item_features import centre_and_scale
+from mmrec.nn.shallow_copy import shallow_copy
 from mmrec.types import COLLABORATIVE, KG, DatasetSpec
 
 _KEPT = 4
 _TOLERANCE = 1e-6
-M = TypeVar("M", bound=nn.Module)
 
 
 @final
@@ -53,7 +52,7 @@ class FusionWithAddedItems:
             trend: the trend with that of the items.
             kg_encoder: the encoder of their graph with the learned tensors.
         """
-        before, made = self._model, _shallow_copy(self._model)
+        before, made = self._model, shallow_copy(self._model)
         none = torch.zeros(spec.n_items, 0)
         made.known_items = F.pad(before.known_items, (0, spec.n_items - self._spec.n_items))
         made.linear_items, made.linear_of_items = (none, none) if linear is None else (linear.items, linear.of_items)
@@ -139,10 +138,3 @@ def _replaced(old: Float[Tensor, "n_old ..."], rows: Int64[Tensor, " n"], new: F
     """Old values with these in the place of some, or after them."""
     n_items = max(len(old), int(rows.max()) + 1 if len(rows) else 0)
     return torch.cat([old, old.new_zeros(n_items - len(old), *old.shape[1:])]).index_copy(0, rows, new)
-
-
-def _shallow_copy(module: M) -> M:
-    """A copy that shares the tensors and modules, of which each can be replaced."""
-    made = copy(module)
-    made.__dict__ |= {name: dict(module.__dict__[name]) for name in ("_parameters", "_buffers", "_modules")}
-    return made

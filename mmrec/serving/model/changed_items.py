@@ -8,13 +8,15 @@ from typing import Any
 import polars as pl
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.experiment.run.item_source import ItemContent, Picture
 from mmrec.serving.events.event_store import EventStore
 from mmrec.serving.index.exact import ExactIndex
+from mmrec.serving.index.extended_index import extend_index
+from mmrec.serving.index.item_index import ItemIndex
 from mmrec.serving.model.catalogue import Catalogue
 from mmrec.serving.model.served import ServedModel
 from mmrec.serving.refusal import CANNOT_PLACE, INVALID, Refused
@@ -68,12 +70,20 @@ def with_items(model: ServedModel, items: Mapping[str, ItemContent], removed: Co
         catalogue=catalogue.without(removed),
         scorer=scorer,
         of_histories=None if origin.of_histories is None else scorer,
-        index=None if vectors is None else ExactIndex(vectors.items),  # an approximate one takes minutes to build
+        index=None if vectors is None else _index(origin, vectors.items),
         restored=restored,
         added=dict(items),
         base=origin,
         features={},
     )
+
+
+def _index(origin: ServedModel, items: Float[Tensor, "n_items dim"]) -> ItemIndex:
+    """The index with the items that were put; an approximate one, which takes minutes to build, is kept as far as items are as before."""
+    before = origin.scorer.vectors()
+    if origin.index is None or before is None or isinstance(origin.index, ExactIndex):
+        return ExactIndex(items)
+    return extend_index(origin.index, before.items, items) or ExactIndex(items)
 
 
 def stored_fields(item: ItemContent) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError, DamagedCheckpoint, MmrecError
 from mmrec.experiment.run.run import Run
-from mmrec.experiment.run_folder.files import PARTS, read_index, read_table
+from mmrec.experiment.run_folder.files import PARTS, SEARCH, folder_with, read_index, read_table
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
 from mmrec.serving.index.choice import AUTO, choose_index
 from mmrec.serving.index.item_index import ItemIndex
@@ -29,8 +29,8 @@ def open_model(run: Run, index: str = AUTO, restore: bool = True) -> ServedModel
     Raises:
         MmrecError: the run is damaged.
     """
-    search = run.searcher if run.answers_queries else None
-    ranks = search is None or run.ranks
+    search = run.searcher if (folder_with(run.folder, SEARCH) / SEARCH).is_file() else None
+    ranks = not (run.folder / SEARCH).is_file()  # in a run of several tasks, the file is in the folder of one of them
     scorer: TrainedScorer = run.scorers.of_users() if ranks or search is None else search.model
     restored, why = None, "the data of the run were not read"
     if restore:

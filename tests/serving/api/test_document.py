@@ -7,12 +7,14 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 from starlette.testclient import TestClient
@@ -61,14 +63,12 @@ def send_drawn(client: TestClient, n_cases: int, number: int) -> Counter[int]:
     n_each = -(-n_cases // (2 * len(operations)))
     for operation in operations:
         for mode in GenerationMode:
-            try:
-                drawn = operation.as_strategy(generation_mode=mode)
-            except Exception:  # nothing about this route can be invalid
-                continue
             quiet = settings(
                 max_examples=n_each, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
             )
-            seed(number)(quiet(given(case=drawn)(lambda case: send(case))))()
+            drawn = operation.as_strategy(generation_mode=mode)
+            with suppress(Unsatisfiable):  # nothing about a route without parameters can be invalid
+                seed(number)(quiet(given(case=drawn)(lambda case: send(case))))()
     return statuses
 
 
@@ -158,7 +158,6 @@ def test_hostile_bodies_are_refused(client: TestClient, service: Service) -> Non
 def test_hostile_queries_are_refused(client: TestClient) -> None:
     for path in (
         "/v1/users/" + "a" * 50_000 + "/recommendations",
-        "/v1/users/%ed%a0%80/recommendations",
         "/v1/users/%00/recommendations",
         "/v1/items/..%2f..%2fetc%2fpasswd/image",
         "/v1/users/1/recommendations?k=NaN",

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import copy
 from typing import NamedTuple, Self
 
 import torch
@@ -22,6 +21,7 @@ from mmrec.models.multimodal.users.user_history import HistoryScores, UserHistor
 from mmrec.models.time.interest_decay import Decay
 from mmrec.nn.look_up import rows_of
 from mmrec.nn.propagation import csr_matrix, propagate, transpose
+from mmrec.nn.shallow_copy import shallow_copy
 from mmrec.nn.time.gate import InterestGate
 from mmrec.nn.time.kernels import kernel_named
 from mmrec.types import DatasetSpec
@@ -101,8 +101,8 @@ class DecayedHistory(UserHistory):
             self.at_s = before
 
     def extended(self, n_items: int) -> Self:
-        made = copy(self)
-        made.__dict__["_buffers"] = {**self._buffers, "key": self.key // self.n_items * n_items + self.key % self.n_items}
+        made = shallow_copy(self)
+        made.key = self.key // self.n_items * n_items + self.key % self.n_items
         made.n_items, made.decay = n_items, self.decay.extended(n_items)
         return made
 

@@ -1,7 +1,6 @@
 """How the fusion model represents users by their items: equally, or with weights by age."""
 
 from abc import ABC, abstractmethod
-from copy import copy
 from typing import NamedTuple, Self
 
 import torch
@@ -15,6 +14,7 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.models.fold_in import sums_of_items
 from mmrec.models.multimodal.users.history_scores import score_with_history
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
+from mmrec.nn.shallow_copy import shallow_copy
 from mmrec.types import DatasetSpec
 
 
@@ -85,9 +85,9 @@ class EqualHistory(UserHistory):
         return HistoryScores(*score_with_history(items, bias, batch.renumbered(), dropout))
 
     def extended(self, n_items: int) -> Self:
-        made, shares = copy(self), copy(self.shares)
-        shares.shape = (shares.shape[0], n_items)
-        made.__dict__["_modules"] = {**self._modules, "shares": shares}
+        made, made_shares = shallow_copy(self), shallow_copy(self.shares)
+        made_shares.shape = (made_shares.shape[0], n_items)
+        made.shares = made_shares
         return made
 
     def owned(self) -> None:
