@@ -1,9 +1,12 @@
 """How well items match a text or a picture."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from mmrec.errors import ConfigError, MmrecError
+from mmrec.experiment.run.search import cosines
 from mmrec.serving.model.served import ServedModel
 from mmrec.serving.refusal import CANNOT_ANSWER, INVALID, Refused
 from mmrec.types import IMAGE, TEXT, FeatureEncoder
@@ -13,14 +16,29 @@ _N_BEST, _TASTE_WEIGHT = 200, 0.5
 
 
 @torch.no_grad()
-def match_text(model: ServedModel, query: str) -> Float[Tensor, "1 n_items"]:
-    """The cosines of the vectors of a query and of the items' texts, or BM25 where there is no encoder of texts; -inf for no match.
+def match_text(model: ServedModel, query: str, user_id: str | None = None) -> Float[Tensor, "1 n_items"]:
+    """How well the items match a query; -inf for no match.
+
+    A run of `task=search` says, as `Run.search` does. For other runs, these are the cosines of the vectors of the query and of the items'
+    texts, or BM25 where there is no encoder of texts.
+
+    Args:
+        model: a served model.
+        query: words.
+        user_id: who asks, if `knows_who_asks`.
 
     Raises:
-        Refused: the query is blank.
+        Refused: the query is blank, or longer than the model reads.
     """
     if not query.strip():
         raise Refused(INVALID, "q: expected words, found none")
+    if model.search is not None:
+        try:
+            if not model.search.knows(query):
+                return torch.full((1, len(model.catalogue)), -torch.inf)
+            return _with_added(model, model.search.score_texts([query], user_id))
+        except ConfigError as error:
+            raise Refused(INVALID, str(error).replace("query:", "q:", 1)) from error
     encoder = _encoder(model, TEXT)
     if encoder is not None:
         return _cosines(model, TEXT, _encoded(encoder, query.encode(), "q"))
@@ -36,10 +54,22 @@ def match_picture(model: ServedModel, picture: bytes) -> Float[Tensor, "1 n_item
         Refused: the model has no encoder of pictures, or this one cannot be decoded.
     """
     encoder = _encoder(model, IMAGE)
-    if encoder is None:
-        why = f": {model.why_not_restored}" if model.why_not_restored else ""
-        raise Refused(CANNOT_ANSWER, f"the model {model.version} does not read pictures{why}")
-    return _cosines(model, IMAGE, _encoded(encoder, picture, "picture"))
+    if encoder is not None:
+        return _cosines(model, IMAGE, _encoded(encoder, picture, "picture"))
+    if model.search is not None:
+        try:
+            return _with_added(model, model.search.score_picture_bytes(picture))
+        except ValueError as error:
+            raise Refused(INVALID, f"picture: it cannot be used: {error}") from error
+        except MmrecError as error:
+            raise Refused(CANNOT_ANSWER, str(error)) from error
+    why = f": {model.why_not_restored}" if model.why_not_restored else ""
+    raise Refused(CANNOT_ANSWER, f"the model {model.version} does not read pictures{why}")
+
+
+def knows_who_asks(model: ServedModel, user_id: str) -> bool:
+    """Return whether the search of a model is personal, and knows a user."""
+    return model.search is not None and model.search.knows_user(user_id)
 
 
 def order_by_taste(matches: Float[Tensor, "1 n_items"], taste: Float[Tensor, "1 n_items"]) -> Float[Tensor, "1 n_items"]:
@@ -73,4 +103,9 @@ def _encoded(encoder: FeatureEncoder, content: bytes, key: str) -> Float[Tensor,
 
 def _cosines(model: ServedModel, name: str, vector: Float[Tensor, "1 dim"]) -> Float[Tensor, "1 n_items"]:
     units = model.unit_vectors(name)
-    return (torch.nn.functional.normalize(vector, dim=1) @ units.T).masked_fill(~units.any(dim=1), -torch.inf)
+    return cosines(vector, units, units.any(dim=1))
+
+
+def _with_added(model: ServedModel, scores: Float[Tensor, "1 n_before"]) -> Float[Tensor, "1 n_items"]:
+    """The scores of the items of a run, and no match for those that were put since."""
+    return F.pad(scores, (0, len(model.catalogue) - scores.shape[1]), value=-torch.inf)

@@ -16,8 +16,8 @@ from mmrec.serving.events.event import Event
 from mmrec.serving.events.event_store import EventStore
 from mmrec.serving.history import DISLIKE, Reading, read_events
 from mmrec.serving.index.exact import best_of
-from mmrec.serving.matches import match_picture, match_text, order_by_taste
-from mmrec.serving.model.changed_items import check_item, stored_fields, with_items, with_stored
+from mmrec.serving.matches import knows_who_asks, match_picture, match_text, order_by_taste
+from mmrec.serving.model.changed_items import check_item, stored_fields, with_items, with_stored, with_stored_picture
 from mmrec.serving.model.served import Found, ServedModel, Taste
 from mmrec.serving.refusal import DAMAGED_RUN, UNKNOWN_ITEM, UNKNOWN_RUN, Refused
 
@@ -25,6 +25,7 @@ _RECENT_S, _N_POPULAR = 7 * 86_400, 1000
 _OF_TRAINING = "from what the user did in the data of the model"
 _OF_EVENTS = "from what the user did, up to their last event"
 _OF_HISTORY = "from the history in the request"
+_OF_QUERIES = "popular now, since the model only answers queries"
 _POPULAR = "popular now, since nothing is known of the user"
 
 
@@ -136,9 +137,10 @@ class Service:
         """
         model = self.model
         allowed, offset = model.catalogue.allowed(wanted.filters, wanted.candidates), read_cursor(wanted.cursor, model.version)
-        scores = match_picture(model, query) if isinstance(query, bytes) else match_text(model, query)
-        reason = "look like the picture" if isinstance(query, bytes) else "match the query"
-        if user_id is not None and (taste := self._taste_of(model, user_id)) is not None:
+        is_asking = user_id is not None and isinstance(query, str) and knows_who_asks(model, user_id)
+        scores = match_picture(model, query) if isinstance(query, bytes) else match_text(model, query, user_id if is_asking else None)
+        reason = "look like the picture" if isinstance(query, bytes) else f"match the query{' of this user' if is_asking else ''}"
+        if user_id is not None and not is_asking and model.ranks and (taste := self._taste_of(model, user_id)) is not None:
             scores, reason = order_by_taste(scores, model.all_scores(taste)), f"{reason}, in the order of the user's taste"
         found = best_of(scores, offset + wanted.k + 1, model.catalogue.idx(wanted.exclude), allowed)
         return _listed(model, found, offset, wanted.k, reason)
@@ -146,6 +148,12 @@ class Service:
     def add_events(self, events: Sequence[Event]) -> int:
         """Store events durably, and return how many are new; they count from the users' next lists on."""
         return self.store.append(events)
+
+    def prepare(self) -> None:
+        """Load and compute what placing items needs, if the model can place any; otherwise the first `put_item` does, and takes longer."""
+        model = self.model.origin
+        if model.places_items:
+            model.placer.prepare()
 
     def put_item(self, item: ItemContent) -> ItemChange:
         """Add an item, or change what is known of one. It is listed when this returns, and after a restart.
@@ -155,14 +163,16 @@ class Service:
 
         Raises:
             Refused: the content is invalid, or the model cannot place new items, or not this one; nothing has changed.
+            StoreFull: the store has no room for its picture; nothing has changed.
         """
         with self._changing:
             self._take_stored()
             model = self.model
             placed_by = check_item(model, item)
             removed = model.catalogue.removed - {item.item_id}
-            changed = with_items(model, {**model.added, item.item_id: item}, removed)
-            self._written(lambda: self.store.put_item(item.item_id, stored_fields(item)))
+            changed = with_items(model, {**model.added, item.item_id: with_stored_picture(item, self.store)}, removed)
+            picture = None if item.shown is None else item.shown.read()
+            self._written(lambda: self.store.put_item(item.item_id, stored_fields(item), picture))
             self._models = self._models._replace(current=changed)
         return ItemChange(model.version, item.item_id, not model.catalogue.has(item.item_id), placed_by)
 
@@ -237,7 +247,7 @@ class Service:
                 raise Refused(DAMAGED_RUN, f"run: {run} cannot be served, {current.version} stays in use: {model.why_not_restored}")
             version = self.store.items_version()
             kept = before if current.version == model.version else current  # a repeated request must not lose the one to return to
-            self._models, self._items_version = _Models(with_stored(model, self.store.items()), kept), version
+            self._models, self._items_version = _Models(with_stored(model, self.store), kept), version
         return self.about()
 
     def rollback(self) -> About:
@@ -247,7 +257,7 @@ class Service:
             if before is None:
                 raise Refused(UNKNOWN_RUN, "there is no model before this one")
             version = self.store.items_version()
-            self._models, self._items_version = _Models(with_stored(before, self.store.items()), current), version
+            self._models, self._items_version = _Models(with_stored(before, self.store), current), version
         return self.about()
 
     def _written(self, write: Callable[[], object]) -> None:
@@ -261,7 +271,7 @@ class Service:
         version = self.store.items_version()
         if version == self._items_version:
             return False
-        self._models = self._models._replace(current=with_stored(self.model, self.store.items()))
+        self._models = self._models._replace(current=with_stored(self.model, self.store))
         self._items_version = version
         return True
 
@@ -289,6 +299,8 @@ class Service:
     def _taste(self, model: ServedModel, reading: Reading, reason: str) -> tuple[Taste, str]:
         if not reading.liked:
             return self._popular(model), _POPULAR
+        if not model.ranks:
+            return self._popular(model), _OF_QUERIES
         if model.of_histories is None:
             return model.taste_of_similar(reading.liked), f"{reason}, by similarity to these items: the model reads no histories"
         return model.taste_of_history(reading.liked, reading.timestamps), reason

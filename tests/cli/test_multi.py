@@ -14,6 +14,7 @@ import mmrec.experiment.fit
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.fit import make_trainer
 from mmrec.experiment.settings import TrainingSettings
+from mmrec.serving.answer import Wanted
 
 sys.path.insert(0, str(Path(__file__).parent))
 from resumed_training import Kill, Killed
@@ -57,6 +58,17 @@ def plain(words: list[str]) -> list[str]:
 def run(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     more = ["baselines=search", "baselines.bm25.n_trials=2", "evaluation.report=true"]
     return mmrec.train(*words, *more, out=tmp_path_factory.mktemp("runs") / "run").folder
+
+
+def test_the_service_recommends_and_searches(run: Path) -> None:
+    opened = mmrec.open_run(run)
+    service, wanted = opened.service(), opened.recommend("u1", k=5)
+    assert [one.item_id for one in service.recommend("u1", Wanted(k=5)).items] == wanted["item_id"].to_list()
+    wanted, found = opened.search("warm light", k=5), service.search("warm light", Wanted(k=5))
+    assert [one.item_id for one in found.items] == wanted["item_id"].to_list()
+    assert [one.score for one in found.items] == pytest.approx(wanted["score"].to_list(), abs=1e-5)
+    assert "taste" in service.search("warm light", Wanted(k=5), "u1").reason
+    assert service.similar("i3", "all", Wanted(k=3)).items
 
 
 def test_metrics_of_all_tasks_are_in_one_file(run: Path) -> None:

@@ -13,6 +13,9 @@ from safetensors.torch import load_file, save_file
 import mmrec
 from mmrec.cli.main import main
 from mmrec.errors import ConfigError, DataError
+from mmrec.serving.answer import Past, Wanted
+from mmrec.serving.filters import Condition
+from mmrec.serving.refusal import Refused
 
 QUICK = ["trainer.max_epochs=2", "evidence.kg=false", "baselines.bm25.n_trials=2"]
 PAIRS = {"lamp": 0, "warm light": 0, "lamp no": 0, "light": 0, "chair": 1, "soft seat": 1, "chair no": 1, "seat": 1, "warm": 0, "soft": 1}
@@ -92,6 +95,12 @@ def test_who_asks_counts(shop: Path, shop_overrides: list[str], tmp_path: Path) 
     found = mmrec.train(*plain, out=tmp_path / "run")
     assert "weight_of_person" in json.loads((found.folder / "run.json").read_text())["chosen"]["2026"]["search"]
     assert found.search("warm", k=3, user="u3")["item_id"].len() == 3
+    service = found.service()
+    for user in ("u3", "u333"):  # the second is unknown, and gets what everyone gets
+        answer = service.search("warm", Wanted(k=3), user)
+        wanted = found.search("warm", k=3, **({"user": user} if user == "u3" else {}))
+        assert [one.item_id for one in answer.items] == wanted["item_id"].to_list()
+        assert ("of this user" in answer.reason) == (user == "u3")
     with pytest.raises(DataError, match="user: `u333` is not in the run; did you mean `u3"):
         found.search("warm", user="u333")
     again = mmrec.evaluate(found).filter(metric="test/ndcg@10")
@@ -109,6 +118,27 @@ def test_a_picture_is_a_query(run: Path, shop: Path) -> None:
     assert found.filter(item_id="i3")["score"].item() == pytest.approx(1, abs=1e-4) and found["score"].max() < 1 + 1e-4
     assert found["query"].unique().to_list() == [str(shop / "i3.jpg")]
     assert set(found["item_id"]) == {f"i{item}" for item in range(40) if item % 10 != 8}  # the others have no picture
+
+
+def test_the_service_searches_as_the_run_does(run: Path, shop: Path) -> None:
+    opened = mmrec.open_run(run)
+    service, picture = opened.service(), (shop / "i3.jpg").read_bytes()
+    wanted, found = opened.search("lamp with warm  light", k=5), service.search("lamp with warm  light", Wanted(k=5))
+    assert [one.item_id for one in found.items] == wanted["item_id"].to_list() and found.items[0].title
+    assert [one.score for one in found.items] == pytest.approx(wanted["score"].to_list(), abs=1e-5)
+    alike, wanted = service.search(picture, Wanted(k=40)), opened.search(image=shop / "i3.jpg", k=40)
+    assert {one.item_id: one.score for one in alike.items} == pytest.approx(dict(wanted.select("item_id", "score").iter_rows()), abs=1e-4)
+    chairs = service.search("lamp with warm light", Wanted(k=5, filters=[Condition("genre", ("chair",))]))
+    assert len(chairs.items) == 5 and all(one.title.startswith("chair") for one in chairs.items)
+    assert service.search("xqzvwk pqj", Wanted()).items == []
+    with pytest.raises(Refused, match="q: expected at most 1,000 characters, found 10,000"):
+        service.search("a" * 10_000, Wanted())
+    with pytest.raises(Refused, match="cannot be used"):
+        service.search(b"no picture", Wanted())
+    popular = service.recommend_to_history([Past("i1")], Wanted(k=3))
+    assert popular.reason == "popular now, since the model only answers queries" and len(popular.items) == 3
+    assert service.recommend("lamp", Wanted(k=3)).reason.startswith("popular now")  # a query is no user
+    assert "all" not in service.about().similarities and not service.about().places_items
 
 
 def test_the_command_prints_a_table(run: Path, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from PIL import Image
@@ -14,6 +15,7 @@ import mmrec
 from mmrec.experiment.run.item_source import ItemContent
 from mmrec.serving.answer import Answer, Wanted
 from mmrec.serving.api.app import make_app
+from mmrec.serving.events import event_store
 from mmrec.serving.refusal import CANNOT_PLACE, INVALID, Refused
 from mmrec.serving.service import Service
 from tests.serving.made_run import write_run
@@ -127,6 +129,65 @@ def test_pictures_are_put_searched_and_shown(client: TestClient, service: Servic
         assert client.post("/v1/search", content=content, headers={"content-type": kind}).status_code == status
     assert client.put("/v1/items/x", json={"picture": "no base64!"}).status_code == 422
     assert client.delete("/v1/items/new").status_code == 200 and client.delete("/v1/items/new").status_code == 404
+
+
+def test_pictures_that_were_put_are_read_from_the_store(run: mmrec.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    service = run.service(url)
+    raw, other = service.picture("i1"), service.picture("i25")
+    service.put_item(ItemContent("new", {"title": "lamp"}, raw))
+    assert not isinstance(service.model.added["new"].picture, bytes) and service.picture("new") == raw
+    wanted = scores(service.recommend("u1", Wanted(k=100)))
+    monkeypatch.setattr(event_store, "MAX_PICTURE_BYTES", len(raw))
+    with TestClient(make_app(service)) as client:
+        full = client.put("/v1/items/more", json={"picture": base64.b64encode(other).decode()})
+        assert full.status_code == 409 and full.json()["type"] == "urn:mmrec:problem:store-full"
+        assert client.get("/v1/items/new/image").status_code == 200
+    again = run.service(url)
+    assert scores(again.recommend("u1", Wanted(k=100))) == pytest.approx(wanted, abs=1e-5) and again.picture("new") == raw
+    again.delete_item("new")
+    assert service.model.picture("new") is None  # removed by another process, not yet known here
+    for one in (service, again):
+        one.store.close()
+
+
+def cold_recall(lists: dict[str, list[str]], test: dict[str, set[str]], is_cold: set[str], k: int) -> float:
+    """The recall of cold items in lists of cold items, over users who have any."""
+    found = []
+    for user, positives in test.items():
+        wanted, ranked = positives & is_cold, [one for one in lists[user] if one in is_cold]
+        if wanted:
+            found.append(len(wanted & set(ranked[:k])) / min(k, len(wanted)))
+    return sum(found) / len(found)
+
+
+def test_recall_of_cold_items_over_http_is_that_of_the_run(run: mmrec.Run, service: Service) -> None:
+    """All cold items are removed and put again under other ids, by their content alone."""
+    split = {part: pl.read_parquet(run.folder / "split" / f"{part}.parquet") for part in ("train", "valid", "test")}
+    known = set(split["train"]["item_id"])
+    cold = set(service.model.catalogue.item_ids) - known
+    test: dict[str, set[str]] = {}
+    for user, item in split["test"].select("user_id", "item_id").iter_rows():
+        test.setdefault(user, set()).add(item)
+    before = pl.concat([split["train"], split["valid"]], how="diagonal")
+    seen = {user: set(items) for user, items in before.group_by("user_id").agg("item_id").iter_rows()}
+    table = run.recommend(list(test), k=len(service.model.catalogue), exclude_seen=False)
+    offline = dict(table.group_by("user_id", maintain_order=True).agg("item_id").iter_rows())
+    with TestClient(make_app(service)) as client:
+        for item_id in sorted(cold):
+            content = copied(service, item_id, f"put {item_id}")
+            body = {"fields": content.fields, "entity": content.entity}
+            body |= {} if content.picture is None else {"picture": base64.b64encode(content.picture).decode()}
+            assert client.put(f"/v1/items/{content.item_id}", json=body).status_code == 201
+            assert client.delete(f"/v1/items/{item_id}").status_code == 200
+        found = {}
+        for user in test:
+            items = client.get(f"/v1/users/{user}/recommendations", params={"k": 1000}).json()["items"]
+            names = [one["item_id"].removeprefix("put ") for one in items]
+            found[user] = [one for one in names if one not in seen.get(user, set())]
+    offline = {user: [one for one in items if one not in seen.get(user, set())] for user, items in offline.items()}
+    wanted = cold_recall(offline, test, cold, 3)
+    assert 0 < wanted < 1 and cold_recall(found, test, cold, 3) == pytest.approx(wanted, abs=1e-9)
 
 
 def test_words_find_items_and_taste_orders_them(client: TestClient) -> None:

@@ -1,33 +1,44 @@
 """Add items to the catalogue of a trained model by their content alone, without training."""
 
-import hashlib
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, final
 
 import polars as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmrec.data.features.added_words import AddedWords
+from mmrec.data.features.item_inputs import TextInputs
 from mmrec.data.features.texts import item_texts
 from mmrec.data.interactions.index import Index
 from mmrec.errors import ConfigError, DataError, nearest
 from mmrec.experiment.evaluate import Restored
 from mmrec.experiment.evidence import Evidence, load_graph, load_words
 from mmrec.experiment.models import Priors, make_model, spec_of
-from mmrec.experiment.run.item_source import ItemContent
+from mmrec.experiment.run.item_source import ItemContent, Picture
+from mmrec.kg.graph_growth import GraphGrowth
+from mmrec.models.multimodal.added_items import FusionWithAddedItems, keep_scales
+from mmrec.models.multimodal.fusion import FusionRecommender
 from mmrec.models.priors.linear import LinearFactors
 from mmrec.models.recommender import ClosedFormRecommender, Recommender
+from mmrec.models.time.interest_decay import Decay
 from mmrec.types import ENTITY, HEAD, IMAGE, ITEM_ID, KG, RELATION, TAIL, TEXT, Dataset, DatasetSpec, Features, Graph
+
+_SPARE = 1000
+"""Vectors of content that no item has any more."""
 
 
 @final
 class ItemPlacer:
     """Extends a restored model by items that have no interactions.
 
-    An added item gets the scores that it would have as an item of the data without training interactions: the evidence, the specification
-    and the model are made again with it, and all learned tensors are copied. Models in closed form are fitted again.
+    An added item gets the scores that it would have as an item of the data without training interactions, where features are centred and
+    scaled as before. A fusion model is extended by the item alone, see `FusionWithAddedItems`. Other models, and those of which items of
+    the data have other content now, are made again from the extended data, and all learned tensors are copied; models in closed form are
+    fitted again.
 
     Args:
         restored: the model, with the data that it was trained on.
@@ -51,7 +62,10 @@ class ItemPlacer:
         if changed:
             raise ConfigError(f"the run has changed evidence, {', '.join(changed)}, with which new items cannot be placed")
         self.restored = restored
+        self._base: tuple[list[ItemContent], _Base] | None = None
         self._encoded: dict[tuple[str, str], Tensor] = {}
+        self._read = set[tuple[str, str]]()
+        self._is_prepared = False
 
     def check(self, item: ItemContent) -> tuple[str, ...]:
         """Return the kinds of content that place an item.
@@ -84,16 +98,52 @@ class ItemPlacer:
         Raises:
             ConfigError: the learned tensors do not fit the extended data.
         """
-        restored = self.restored
-        evidence = self._extended(items)
-        spec = spec_of(evidence, restored.spec.train)
-        priors = _extended_priors(restored.priors, spec.n_items)
-        model = self._model(spec, priors, evidence.graph)
-        return restored._replace(evidence=evidence, spec=spec, priors=priors, model=model)
+        if not isinstance(self.restored.model, FusionRecommender):
+            return self.made_again(items)
+        known = set(self.restored.evidence.index.item_ids)
+        base = self._base_with([one for one in items if one.item_id in known])
+        added = [one for one in items if one.item_id not in known]
+        placed = base.extended(added) if added else base.restored
+        if len(self._encoded) > 2 * len(self._read) + _SPARE:
+            self._encoded = {key: self._encoded[key] for key in self._read}
+        self._read.clear()
+        return placed
 
-    def _extended(self, items: Sequence[ItemContent]) -> Evidence:
-        evidence, settings = self.restored.evidence, self.restored.settings
-        dataset, known = evidence.dataset, set(evidence.index.item_ids)
+    def prepare(self) -> None:
+        """Load what reads the content of items, and solve what all new items have in common, so that the first one waits no longer."""
+        if self._is_prepared:
+            return
+        self._is_prepared = True
+        if isinstance(self.restored.model, FusionRecommender):
+            self._base_with([]).prepare()
+        for inputs in self.restored.evidence.inputs.values():
+            if isinstance(inputs, TextInputs):
+                inputs.encoder.encode([inputs.encoder.prepare(b"-")])
+
+    def _base_with(self, changed: list[ItemContent]) -> "_Base":
+        """The model with other content of items of the data; that of the last call is kept."""
+        if self._base is None or self._base[0] != changed:
+            restored = self.made_again(changed) if changed else self.restored
+            self._base = changed, _Base(self, restored)
+        return self._base[1]
+
+    def made_again(self, items: Sequence[ItemContent]) -> Restored:
+        """Return the model with these items as `place` does, from all of the data."""
+        restored, evidence = self.restored, self.extended(self.restored.evidence, items, None, None)
+        spec = spec_of(evidence, restored.spec.train)
+        priors = extended_priors(restored.priors, spec.n_items)
+        return restored._replace(evidence=evidence, spec=spec, priors=priors, model=self._model(spec, priors, evidence.graph))
+
+    def extended(self, evidence: Evidence, items: Sequence[ItemContent], words: AddedWords | None, growth: GraphGrowth | None) -> Evidence:
+        """Return evidence with further items, and with other content of its own.
+
+        Args:
+            evidence: that of the model.
+            items: what is known of the items.
+            words: extends the words if no item of the evidence changes; None: they are found again.
+            growth: likewise, the graph.
+        """
+        settings, dataset, known = self.restored.settings, evidence.dataset, set(evidence.index.item_ids)
         added = [one for one in items if one.item_id not in known]
         rows = _rows(items, dataset)
         table = pl.concat([dataset.items.join(rows, on=ITEM_ID, how="anti"), rows])
@@ -113,14 +163,16 @@ class ItemPlacer:
         index = Index(evidence.index.user_ids, ids, evidence.index.events)
         places = index.item_idx([one.item_id for one in items])
         features = {name: self._features(name, found, items, rows, places, len(ids)) for name, found in evidence.features.items()}
-        encoder = evidence.inputs[TEXT].encoder if TEXT in evidence.inputs else None
-        graph = evidence.graph
-        if graph is not None and (heads or settings.graph.item_columns or any(aligned.get(one.item_id) in graph.entities for one in items)):
+        graph = None if evidence.graph is None or growth is None else growth.extended(rows, aligned, heads)
+        if evidence.graph is not None and graph is None:
+            encoder = self.restored.evidence.inputs[TEXT].encoder if TEXT in self.restored.evidence.inputs else None
             graph = load_graph(settings, dataset, index, encoder)[0]
-        elif graph is not None:  # none of the items is in it
-            graph = replace(graph, item_entity=torch.cat([graph.item_entity, torch.full((len(added),), -1)]))
-        words = None if evidence.words is None else load_words(settings, dataset, index)
-        return replace(evidence, dataset=dataset, index=index, features=features, graph=graph, words=words, inputs={})
+        found = None
+        if words is not None:
+            found = words.extended(item_texts(rows, dataset.text_columns))
+        elif evidence.words is not None:
+            found = load_words(settings, dataset, index)
+        return replace(evidence, dataset=dataset, index=index, features=features, graph=graph, words=found, inputs={})
 
     def _features(
         self, name: str, found: Features, items: Sequence[ItemContent], rows: pl.DataFrame, places: Tensor, n_items: int
@@ -140,14 +192,19 @@ class ItemPlacer:
         if name not in evidence.inputs:
             return None
         raw = evidence.dataset.inputs[name]
-        content = item_texts(row, raw.text_columns)[0] if raw.text_columns else item.picture if name == IMAGE else None
+        if raw.text_columns:
+            text = item_texts(row, raw.text_columns)[0]
+            content = None if text is None else Picture.of(text)
+        else:
+            content = item.shown if name == IMAGE else None
         if content is None:
             return None
-        key = (name, hashlib.sha256(content).hexdigest())
+        key = (name, content.digest)
+        self._read.add(key)
         if key not in self._encoded:
             encoder = evidence.inputs[name].encoder
             try:
-                self._encoded[key] = encoder.encode([encoder.prepare(content)])[0]
+                self._encoded[key] = encoder.encode([encoder.prepare(content.read())])[0]
             except ValueError as error:
                 raise DataError(f"{'picture' if name == IMAGE else name}: it cannot be used: {error}") from error
         return self._encoded[key]
@@ -162,7 +219,68 @@ class ItemPlacer:
         n_added = spec.n_items - before.spec.n_items
         names = None if graph is None or before.evidence.graph is None else (before.evidence.graph.entities, graph.entities)
         model.load_state_dict({name: _extended_tensor(name, state[name], fresh[name], n_added, names) for name in fresh})
+        if isinstance(model, FusionRecommender):
+            keep_scales(model, before.spec, spec)
         return model
+
+
+class _Base:
+    """A model that items are added to, with what all of them have in common, computed when it is first needed.
+
+    Args:
+        placer: of the original model.
+        restored: this model.
+    """
+
+    def __init__(self, placer: ItemPlacer, restored: Restored) -> None:
+        self._placer, self.restored = placer, restored
+
+    def extended(self, added: Sequence[ItemContent]) -> Restored:
+        """Return the model with items that its data do not have."""
+        restored = self.restored
+        evidence = self._placer.extended(restored.evidence, added, self._words, self._graph)
+        spec = spec_of(evidence, restored.spec.train)
+        priors = extended_priors(restored.priors, spec.n_items)
+        model = self._model.extended(spec, priors["linear"], priors["trend"], self._kg_encoder(spec.graph))
+        return restored._replace(evidence=evidence, spec=spec, priors=priors, model=model)
+
+    def prepare(self) -> None:
+        """Compute what all items have in common."""
+        _ = self._words, self._graph, self._model
+
+    @cached_property
+    def _words(self) -> AddedWords | None:
+        dataset, settings = self.restored.evidence.dataset, self.restored.settings
+        if not settings.allows(TEXT) or not dataset.text_columns:
+            return None
+        return AddedWords(item_texts(self.restored.evidence.index.align(dataset.items), dataset.text_columns))
+
+    @cached_property
+    def _graph(self) -> GraphGrowth | None:
+        graph, settings = self.restored.evidence.graph, self.restored.settings.graph
+        if graph is None:
+            return None
+        return GraphGrowth(self.restored.evidence.dataset, settings.item_columns, settings.separator, settings.min_degree, graph)
+
+    @cached_property
+    def _model(self) -> FusionWithAddedItems:
+        assert isinstance(self.restored.model, FusionRecommender)
+        return FusionWithAddedItems(self.restored.model, self.restored.spec, self._placer.restored.spec)
+
+    def _kg_encoder(self, graph: Graph | None) -> nn.Module | None:
+        """The encoder with the learned tensors for an extended graph."""
+        before, old = self.restored.model, self.restored.evidence.graph
+        assert isinstance(before, FusionRecommender)
+        if before.kg_encoder is None or graph is None or old is None:
+            return None
+        if graph.edge_type.equal(old.edge_type) and not (graph.item_entity[len(old.item_entity) :] >= 0).any():
+            return before.kg_encoder
+        with torch.random.fork_rng(devices=[]):
+            made: nn.Module = self.restored.training.model.parts["kg_encoder"]()(graph=graph, embedding_dim=before.content_bias.in_features)
+        state, fresh = before.kg_encoder.state_dict(), made.state_dict()
+        names = old.entities, graph.entities
+        made.load_state_dict({name: _extended_tensor(f"kg_encoder.{name}", state[name], fresh[name], 0, names) for name in fresh})
+        return made.eval()
 
 
 def _extended_tensor(name: str, old: Tensor, fresh: Tensor, n_added: int, entities: tuple[Sequence[str], Sequence[str]] | None) -> Tensor:
@@ -179,16 +297,16 @@ def _extended_tensor(name: str, old: Tensor, fresh: Tensor, n_added: int, entiti
     raise ConfigError(f"the model cannot take new items: `{name}` has shape {list(old.shape)}, and {list(fresh.shape)} with them")
 
 
-def _extended_priors(priors: Priors, n_items: int) -> Priors:
-    """The priors with items that have no interactions: zero vectors, and the lowest trend."""
-    linear, trend = priors["linear"], priors["trend"]
+def extended_priors(priors: Priors, n_items: int) -> Priors:
+    """The priors with items that have no interactions: zero vectors, the lowest trend, and the half-life of all."""
+    linear, trend, time = priors["linear"], priors["trend"], priors.get("time")
     if isinstance(linear, LinearFactors):
         more = n_items - len(linear.items)
         pad = [torch.cat([one, one.new_zeros(more, one.shape[1])]) for one in (linear.items, linear.of_items)]
         linear = LinearFactors(linear.users, *pad)
     if isinstance(trend, Tensor):
         trend = torch.cat([trend, trend.min().expand(n_items - len(trend))])
-    return Priors(linear=linear, trend=trend)
+    return Priors(linear=linear, trend=trend, time=time.extended(n_items) if isinstance(time, Decay) else time)
 
 
 def _rows(items: Sequence[ItemContent], dataset: Dataset) -> pl.DataFrame:

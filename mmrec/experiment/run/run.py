@@ -286,7 +286,7 @@ class Run:
             raise ConfigError("search: expected a query or a picture")
         names = as_ids(str(image) if query is None else query)
         asked = None if user is None else str(user)
-        scores = self._search.score_texts(names.to_list(), asked) if image is None else self._search.score_picture(image)
+        scores = self.searcher.score_texts(names.to_list(), asked) if image is None else self.searcher.score_picture(image)
         return self._best(names, scores, k).rename({USER_ID: QUERY})
 
     def update(self, data: "Dataset | str | Path", out: str | Path, **settings: Any) -> "Run":
@@ -352,7 +352,8 @@ class Run:
         return self if folder == self.folder else Run(folder, self._saved, self._serve)
 
     @cached_property
-    def _search(self) -> "RunSearch":
+    def searcher(self) -> "RunSearch":
+        """What `search` answers with. Raises ConfigError if the run was not trained with `task=search`."""
         from mmrec.experiment.run.search import RunSearch  # imports bm25s and the models of search
 
         with convert_file_errors(self.folder):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmrec.data.interactions.query_text import query_text
@@ -54,6 +54,15 @@ class RunSearch:
         vectors = torch.cat([torch.zeros(0, encoder.feature_dim), *(encoder.encode([encoder.prepare(text.encode())]) for text in texts)])
         return self.model.score_queries(texts, vectors, person)
 
+    def knows(self, query: str) -> bool:
+        """Return whether a query has a word that items or training queries have. Raises ConfigError if it is blank or too long."""
+        return self.model.knows(query_text(query))
+
+    def knows_user(self, user: str) -> bool:
+        """Return whether search adds the scores of a user."""
+        path = folder_with(self.run_dir, SEARCH) / PEOPLE
+        return path.is_file() and bool(read_table(path, USER_ID)[USER_ID].eq(user).any())
+
     def _place_of(self, user: str) -> int:
         """The place of a user among the people whose scores search adds."""
         path = folder_with(self.run_dir, SEARCH) / PEOPLE
@@ -74,20 +83,32 @@ class RunSearch:
             ConfigError: the run has no pictures, or the file is none.
             MissingFile: there is no such file.
         """
-        if self._pictures is None:
-            raise ConfigError(f"image: {self.run_dir} was trained without pictures of items; search with words, or train with pictures")
+        self._check_pictures()
         file = user_path(path)
         if not file.is_file():
             raise MissingFile(f"image: {file} does not exist, or is no file")
         if file.stat().st_size > _MAX_PICTURE_BYTES:
             raise ConfigError(f"image: {file}: expected at most {_MAX_PICTURE_BYTES:,} bytes, found {file.stat().st_size:,}")
-        encoder = self._encoder(IMAGE)
         try:
-            vector = encoder.encode([encoder.prepare(file.read_bytes())])
+            return self.score_picture_bytes(file.read_bytes())
         except ValueError as error:
             raise ConfigError(f"image: {file}: expected a picture: {error}") from None
-        values, present = self._pictures
-        return (F.normalize(vector, dim=1) @ F.normalize(values.float(), dim=1).T).masked_fill(~present, -torch.inf)
+
+    def score_picture_bytes(self, content: bytes) -> Float[Tensor, "1 n_items"]:
+        """As `score_picture`, of the bytes of a picture.
+
+        Raises:
+            ConfigError: the run has no pictures.
+            ValueError: the picture cannot be decoded.
+        """
+        values, present = self._check_pictures()
+        encoder = self._encoder(IMAGE)
+        return cosines(encoder.encode([encoder.prepare(content)]), F.normalize(values.float(), dim=1), present)
+
+    def _check_pictures(self) -> tuple[Tensor, Tensor]:
+        if self._pictures is None:
+            raise ConfigError(f"image: {self.run_dir} was trained without pictures of items; search with words, or train with pictures")
+        return self._pictures
 
     def _encoder(self, name: str) -> FeatureEncoder:
         if name not in self._encoders:
@@ -96,3 +117,10 @@ class RunSearch:
                 raise DataError(f"encoders.{name}: it differs from the one that {self.run_dir} was trained with; train again")
             self._encoders = {**self._encoders, name: encoder}
         return self._encoders[name]
+
+
+def cosines(
+    vector: Float[Tensor, "1 dim"], units: Float[Tensor, "n_items dim"], present: Bool[Tensor, " n_items"]
+) -> Float[Tensor, "1 n_items"]:
+    """Return the cosines of a vector with those of the items, which have unit length; -inf for items without one."""
+    return (F.normalize(vector, dim=1) @ units.T).masked_fill(~present, -torch.inf)

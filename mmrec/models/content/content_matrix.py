@@ -1,8 +1,8 @@
 """Item content as feature rows whose inner products are cosines: vectors, graph neighbours and words together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +19,13 @@ _ROWS = 1024
 Block: TypeAlias = np.ndarray | csr_matrix
 
 
+class _Columns(NamedTuple):
+    """A block, and the column of the source that each of its columns is."""
+
+    block: Block
+    columns: np.ndarray
+
+
 @dataclass(frozen=True)
 class Content:
     """The features of all items in one block of columns per source: dense for vectors, sparse for words and graph neighbours.
@@ -32,6 +39,8 @@ class Content:
     """The items with training interactions. Means, standard deviations and document frequencies are computed on them alone."""
     present: Bool[Tensor, " n_items"]
     """The items with any content."""
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    """By source, the column of the source, such as a word or an entity, that each column of the block is."""
 
     @property
     def dim(self) -> int:
@@ -65,18 +74,20 @@ def read_content(spec: DatasetSpec, sources: Sequence[str] | None = None) -> Con
     (Salton & Buckley 1988). Raises LackingData if no training item has any of the sources.
     """
     known = occurring(spec.train.item_idx, spec.n_items)
-    blocks = _blocks(spec, sources, known)
+    found = _blocks(spec, sources, known)
+    blocks = {name: one.block for name, one in found.items()}
     if not blocks:
         raise LackingData(f"the data have no {' or '.join(sources) if sources else 'content'} of training items")
     has = {name: _lengths(block) > 0 for name, block in blocks.items()}
     n_shown = sum(shown.astype(np.float32) for shown in has.values())
     scale = np.where(n_shown > 0, 1 / np.sqrt(np.maximum(n_shown, 1)), 0.0).astype(np.float32)
-    return Content({name: _scaled(block, scale) for name, block in blocks.items()}, known, torch.from_numpy(n_shown > 0))
+    columns = {name: one.columns for name, one in found.items()}
+    return Content({name: _scaled(block, scale) for name, block in blocks.items()}, known, torch.from_numpy(n_shown > 0), columns)
 
 
-def _blocks(spec: DatasetSpec, sources: Sequence[str] | None, known: Bool[Tensor, " n_items"]) -> dict[str, Block]:
+def _blocks(spec: DatasetSpec, sources: Sequence[str] | None, known: Bool[Tensor, " n_items"]) -> dict[str, _Columns]:
     """The blocks of the sources that any training item has, with rows of length 1 or 0."""
-    found: dict[str, Block] = {}
+    found: dict[str, _Columns] = {}
     for name in [*spec.features, KG, WORDS] if sources is None else sources:
         if name == KG:
             block = None if spec.graph is None else _inverse_frequency(_neighbours(spec.graph), known)
@@ -85,19 +96,19 @@ def _blocks(spec: DatasetSpec, sources: Sequence[str] | None, known: Bool[Tensor
         else:
             features = spec.features.get(name)
             block = None if features is None else _standardized(features, known)
-        if block is not None and (_lengths(block)[known.numpy()] > 0).any():
-            found[name] = _scaled(block, _inverse(_lengths(block)))
+        if block is not None and (_lengths(block.block)[known.numpy()] > 0).any():
+            found[name] = block._replace(block=_scaled(block.block, _inverse(_lengths(block.block))))
     return found
 
 
-def _standardized(features: Features, known: Bool[Tensor, " n_items"]) -> Block | None:
+def _standardized(features: Features, known: Bool[Tensor, " n_items"]) -> _Columns | None:
     """Standardise columns by mean and standard deviation over training items; constant columns and absent rows are zero."""
     shown = features.values[features.present & known]
     if not len(shown):
         return None
     mean, deviation = shown.mean(dim=0), shown.std(dim=0, correction=0)
     values = (features.values - mean) / torch.where(deviation > 1e-6 * mean.abs(), deviation, torch.inf)
-    return torch.where(features.present[:, None], values, 0.0).float().numpy()
+    return _Columns(torch.where(features.present[:, None], values, 0.0).float().numpy(), np.arange(values.shape[1]))
 
 
 def _neighbours(graph: Graph) -> csr_matrix:
@@ -135,7 +146,7 @@ def reached_entities(spec: DatasetSpec, n_hops: int = 2) -> csr_matrix:
     for _ in range(1, n_hops):
         near = near @ edges
         reached = reached + near
-    block = _inverse_frequency(reached, known)
+    block = _inverse_frequency(reached, known).block
     if not (_lengths(block)[known.numpy()] > 0).any():
         raise LackingData("no training item is related to an entity in the graph")
     return _scaled(block, _inverse(_lengths(block)))
@@ -152,7 +163,7 @@ def _word_matrix(words: Words) -> csr_matrix:
     return csr_matrix((ones, words.indices.numpy(), words.indptr.numpy()), shape=shape)
 
 
-def _inverse_frequency(matrix: csr_matrix, known: Bool[Tensor, " n_items"]) -> csr_matrix:
+def _inverse_frequency(matrix: csr_matrix, known: Bool[Tensor, " n_items"]) -> _Columns:
     """Binary columns that training items have, weighted by `ln(1 + n / df)`; other columns are dropped."""
     matrix = matrix.tocsr()
     matrix.sum_duplicates()
@@ -162,7 +173,7 @@ def _inverse_frequency(matrix: csr_matrix, known: Bool[Tensor, " n_items"]) -> c
     frequency = np.bincount(shown.indices, minlength=matrix.shape[1])
     kept = np.flatnonzero(frequency)
     weights = np.log1p(int(known.sum()) / np.maximum(frequency[kept], 1)).astype(np.float32)
-    return (matrix[:, kept] @ diags(weights)).tocsr().astype(np.float32)
+    return _Columns((matrix[:, kept] @ diags(weights)).tocsr().astype(np.float32), kept)
 
 
 def _lengths(block: Block) -> np.ndarray:

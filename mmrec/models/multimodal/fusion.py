@@ -116,6 +116,8 @@ class FusionRecommender(MixedRecommender):
     open: Bool[Tensor, "2 modalities"]
     sees_new_by_content: Bool[Tensor, ""]
     item_entity: Int64[Tensor, " n_items"]
+    encode_all: Callable[[Tensor], Encoded] | None = None
+    """Encodes all items by the tokens that are visible, instead of `encode`."""
     present: Bool[Tensor, "n_items modalities"]
 
     def __init__(
@@ -355,7 +357,7 @@ class FusionRecommender(MixedRecommender):
         self, visible: Bool[Tensor, "*n_items modalities"], scored: Bool[Tensor, " n_items"], told: Float[Tensor, "n_users dim"] | None
     ) -> "_View":
         """Users and items represented by visible tokens; items that are not `scored` get zero vectors."""
-        encoded = self.encode(visible.expand_as(self.present))
+        encoded = (self.encode_all or self.encode)(visible.expand_as(self.present))
         vectors = encoded.items.float()
         known = known_users(self.history, self.known_users)
         with torch.autocast(vectors.device.type, enabled=False):  # CSR products have no bfloat16 kernel on the CPU

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Self
+from typing import Self, final
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmrec.models.content.content_matrix import WORDS, read_content
 from mmrec.models.content.ridge import RidgeFactors, solve_ridge
+from mmrec.models.content.solved_ridge import SolvedRidge
 from mmrec.models.fold_in import occurring
 from mmrec.models.recommender import LackingData
 from mmrec.types import KG, TEXT, DatasetSpec
@@ -56,6 +57,36 @@ class NewItems:
         mean = vectors[self.known].mean(dim=0)
         predicted = mean + self.ridge.predict((vectors - mean) * self.known[:, None])
         return torch.where(self.shows[:, None], predicted, 0.0)
+
+
+@final
+class AddedItems:
+    """Predicts linear vectors as `NewItems` does, of data to which new items are added: the regression is solved once.
+
+    Args:
+        spec: the data before.
+        vectors: the linear vectors of their items.
+    """
+
+    def __init__(self, spec: DatasetSpec, vectors: Float[Tensor, "n_items rank"]) -> None:
+        self._vectors, self._sources = vectors, list[str]()
+        self._ridge: SolvedRidge | None = None
+        for sources in ([*spec.features, KG, WORDS], list(spec.features)) if vectors.shape[1] else ():
+            try:
+                content = read_content(spec, sources)
+                self._mean = vectors[content.known].mean(dim=0)
+                self._ridge = SolvedRidge(content, (vectors - self._mean) * content.known[:, None], _REGULARIZATION)
+            except LackingData:
+                continue
+            self._sources = sources
+            break
+
+    def predict(self, spec: DatasetSpec) -> Float[Tensor, "n_items rank_or_0"]:
+        """Predict the vectors of all items of the extended data with content; no columns if nothing can be predicted."""
+        content = None if self._ridge is None else read_content(spec, self._sources)
+        if content is None or self._ridge is None or not (content.present & ~content.known).any():
+            return self._vectors.new_zeros(spec.n_items, 0)
+        return torch.where(content.present[:, None], self._mean + self._ridge.predict(content), 0.0)
 
 
 class Predicted:

@@ -46,6 +46,13 @@ class Decay(NamedTuple):
     overall: float
     """The half-life of users outside the training part."""
 
+    def extended(self, n_items: int) -> "Decay":
+        """Return the decay with items of which nothing is known after the others, `n_items` in all."""
+        if self.of_items is None:
+            return self
+        more = self.of_items.new_full((n_items - len(self.of_items),), self.overall)
+        return self._replace(of_items=torch.cat([self.of_items, more]))
+
 
 class InterestDecay:
     """Estimates half-lives from the training interactions, see `mmrec.models.time.half_life`.

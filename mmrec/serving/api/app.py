@@ -62,10 +62,11 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
 
 
 async def _refresh(app: FastAPI, service: Service) -> None:
-    """Take over the items that other processes put or remove, within a second."""
+    """Make the model ready to place items, and take over those that other processes put or remove, within a second."""
     while True:
-        await asyncio.sleep(_REFRESH_S)
         try:
+            await app.state.slow_workers.call(service.prepare)
             await app.state.slow_workers.call(service.refresh)
         except Exception as error:  # the next round tries again
             _log.warning(f"items of other processes are not taken over now: {error}")
+        await asyncio.sleep(_REFRESH_S)

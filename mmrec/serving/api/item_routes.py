@@ -9,7 +9,7 @@ from mmrec.experiment.run.item_source import ItemContent
 from mmrec.serving.answer import ItemChange
 from mmrec.serving.api.bodies import Id, ItemBody, UserForgotten
 from mmrec.serving.api.calls import call, call_slow, service_of, written
-from mmrec.serving.api.pictures import picture_from_base64, shown_picture
+from mmrec.serving.api.pictures import check_picture, picture_from_base64, shown_picture
 from mmrec.serving.service import Service
 
 router = APIRouter(tags=["items"])
@@ -22,7 +22,7 @@ async def put_item(request: Request, item_id: _ITEM_AT, body: ItemBody) -> Respo
     """Add an item, placed by its text, picture and relations without training, or change what is known of one."""
     triples = [(relation, tail) for relation, tail in body.triples]
     item = ItemContent(item_id, body.fields, picture_from_base64(body.picture), triples, body.entity)
-    change = await call_slow(request, service_of(request).put_item, item)
+    change = await call_slow(request, _put, service_of(request), item)
     return written(change, 201 if change.is_new else 200)
 
 
@@ -45,6 +45,12 @@ async def delete_user(request: Request, user_id: Annotated[Id, Path()]) -> Respo
     service = service_of(request)
     n_events = await call(request, service.delete_user, user_id)
     return JSONResponse({"model": service.model.version, "removed_events": n_events})
+
+
+def _put(service: Service, item: ItemContent) -> ItemChange:
+    if item.shown is not None:
+        check_picture(item.shown.read())  # models that read none would store anything
+    return service.put_item(item)
 
 
 def _shown(service: Service, item_id: str) -> bytes:

@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 from fastapi import Request
+from PIL import Image
 from starlette.exceptions import HTTPException
 
 from mmrec.data.pictures.decode import decode_picture
@@ -56,11 +57,16 @@ def shown_picture(raw: bytes) -> bytes:
     Raises:
         Refused: it cannot be decoded.
     """
-    try:
-        picture = decode_picture(raw)
-    except ValueError as error:
-        raise Refused(INVALID, f"picture: {error}") from error
+    picture = check_picture(raw)
     picture.thumbnail((_SHOWN_PIXELS, _SHOWN_PIXELS))
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=_QUALITY)
     return out.getvalue()
+
+
+def check_picture(raw: bytes) -> Image.Image:
+    """Decode an untrusted picture in the sandbox. Raises Refused if it cannot be decoded."""
+    try:
+        return decode_picture(raw)
+    except ValueError as error:
+        raise Refused(INVALID, f"picture: {error}") from error

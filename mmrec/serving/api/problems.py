@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from mmrec.errors import DataError, MmrecError
 from mmrec.serving.api.workers import Overloaded
+from mmrec.serving.events.event_store import StoreFull
 from mmrec.serving.refusal import CANNOT_ANSWER, CANNOT_PLACE, DAMAGED_RUN, EXPIRED, INVALID, UNKNOWN_ITEM, UNKNOWN_RUN, Refused
 
 MEDIA_TYPE = "application/problem+json"
@@ -49,6 +50,7 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Overloaded, _overloaded)
+    app.add_exception_handler(StoreFull, _full)
     app.add_exception_handler(DataError, _data)
     app.add_exception_handler(MmrecError, _unavailable)
     app.add_exception_handler(Exception, _failed)
@@ -74,6 +76,10 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _overloaded(request: Request, error: Exception) -> Response:
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests wait already; try again", "overloaded", {"Retry-After": "1"})
+
+
+async def _full(request: Request, error: Exception) -> Response:
+    return problem(HTTPStatus.CONFLICT, str(error), "store-full")
 
 
 async def _data(request: Request, error: Exception) -> Response:

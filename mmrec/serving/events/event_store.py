@@ -6,7 +6,21 @@ from typing import Any
 
 import polars as pl
 
+from mmrec.errors import DataError
 from mmrec.serving.events.event import Event
+
+MAX_PICTURE_BYTES = 2 * 2**30
+"""What the pictures of all items may take in a store."""
+
+
+class StoreFull(DataError):
+    """The pictures of items take as much as they may."""
+
+
+def check_room(n_bytes: int) -> None:
+    """Check what the pictures of all items take. Raises StoreFull if it is more than `MAX_PICTURE_BYTES`."""
+    if n_bytes > MAX_PICTURE_BYTES:
+        raise StoreFull(f"picture: the pictures of items would take {n_bytes:,} bytes, more than {MAX_PICTURE_BYTES:,}; remove items first")
 
 
 class EventStore(ABC):
@@ -51,17 +65,23 @@ class EventStore(ABC):
         """
 
     @abstractmethod
-    def put_item(self, item_id: str, fields: Mapping[str, Any]) -> None:
+    def put_item(self, item_id: str, fields: Mapping[str, Any], picture: bytes | None = None) -> None:
         """Store an item durably, in place of what was stored of it before.
 
         Args:
             item_id: the item.
-            fields: what is known of it: values that JSON has, and bytes, for example of a picture, at the top level.
+            fields: what is known of it: values that JSON has, and bytes at the top level.
+            picture: its picture, which `picture` returns. Equal pictures are stored once, and as long as an item has them.
 
         Raises:
             DataError: where a value cannot be stored; the message names the field.
+            StoreFull: where the pictures would take more than `MAX_PICTURE_BYTES`.
             StorageError: where the store cannot be written.
         """
+
+    @abstractmethod
+    def picture(self, digest: str) -> bytes | None:
+        """Return the bytes of a picture that an item has, by their SHA-256 in hexadecimal; None where no item has it."""
 
     @abstractmethod
     def delete_item(self, item_id: str) -> None:

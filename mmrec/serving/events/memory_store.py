@@ -1,5 +1,6 @@
 """Events in memory: for notebooks and tests. They are gone when the process ends."""
 
+import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any, final
 import polars as pl
 
 from mmrec.serving.events.event import NOT_POPULAR, Event
-from mmrec.serving.events.event_store import FRAME_SCHEMA, EventStore
+from mmrec.serving.events.event_store import FRAME_SCHEMA, EventStore, check_room
 
 
 @final
@@ -19,6 +20,7 @@ class MemoryEventStore(EventStore):
         self._lock = threading.Lock()
         self._events: dict[str, Event] = {}
         self._items: dict[str, tuple[dict[str, Any], bool]] = {}
+        self._pictures: dict[str, bytes] = {}
         self._version = 0
         self._forgotten: set[str] = set()
 
@@ -54,11 +56,15 @@ class MemoryEventStore(EventStore):
         best = sorted(users, key=lambda item_id: (-len(users[item_id]), item_id))
         return [(item_id, float(len(users[item_id]))) for item_id in best[:k]]
 
-    def put_item(self, item_id: str, fields: Mapping[str, Any]) -> None:
-        self._change(item_id, dict(fields), False)
+    def put_item(self, item_id: str, fields: Mapping[str, Any], picture: bytes | None = None) -> None:
+        self._change(item_id, dict(fields), False, picture)
+
+    def picture(self, digest: str) -> bytes | None:
+        with self._lock:
+            return next((one for one in self._pictures.values() if hashlib.sha256(one).hexdigest() == digest), None)
 
     def delete_item(self, item_id: str) -> None:
-        self._change(item_id, self._items.get(item_id, ({}, False))[0], True)
+        self._change(item_id, {}, True, None)
 
     def items(self) -> Iterator[tuple[str, dict[str, Any], bool]]:
         with self._lock:
@@ -76,8 +82,12 @@ class MemoryEventStore(EventStore):
     def close(self) -> None:
         """There is nothing to release."""
 
-    def _change(self, item_id: str, fields: dict[str, Any], removed: bool) -> None:
+    def _change(self, item_id: str, fields: dict[str, Any], removed: bool, picture: bytes | None) -> None:
         with self._lock:
+            pictures = {name: one for name, one in self._pictures.items() if name != item_id}
+            pictures |= {} if picture is None else {item_id: picture}
+            check_room(sum(map(len, set(pictures.values()))))
+            self._pictures = pictures
             self._items.pop(item_id, None)
             self._items[item_id] = (fields, removed)
             self._version += 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmrec.errors import StorageError
 from mmrec.extras import needs
-from mmrec.serving.events.sql_store import Row, SQLEventStore, Transaction, tables
+from mmrec.serving.events.sql_store import Row, SQLEventStore, Transaction, picture_tables, tables
 
 if TYPE_CHECKING:
     import psycopg
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _TRIES = 5
 _CREATION_LOCK = 0x6D6D726563
+_TEXT = 'TEXT COLLATE "C"'
+_HAS_PICTURES = "SELECT to_regclass('mmrec_item_pictures') IS NOT NULL"
 _IS_THERE = "SELECT to_regclass('mmrec_settings') IS NOT NULL"
 
 
@@ -45,7 +47,10 @@ class PostgresEventStore(SQLEventStore):
         def prepare(transaction: Transaction) -> None:
             transaction.rows("SELECT pg_advisory_xact_lock(?)", (_CREATION_LOCK,))
             if not transaction.rows(_IS_THERE)[0][0]:
-                for statement in tables("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", 'TEXT COLLATE "C"'):
+                for statement in tables("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", _TEXT):
+                    transaction.rows(statement)
+            if not transaction.rows(_HAS_PICTURES)[0][0]:
+                for statement in picture_tables(_TEXT, "BYTEA"):
                     transaction.rows(statement)
             self._check_settings(transaction, "store=postgresql://…")
 

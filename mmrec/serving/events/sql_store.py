@@ -12,7 +12,7 @@ import polars as pl
 
 from mmrec.errors import ConfigError, DataError
 from mmrec.serving.events.event import NOT_POPULAR, Event, check_id, is_id
-from mmrec.serving.events.event_store import FRAME_SCHEMA, EventStore
+from mmrec.serving.events.event_store import FRAME_SCHEMA, EventStore, check_room
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -25,6 +25,8 @@ _PUT_ITEM = (
     "INSERT INTO mmrec_items (item_id, fields, deleted, version) VALUES (?, ?, ?, ?) ON CONFLICT (item_id)"
     " DO UPDATE SET fields = excluded.fields, deleted = excluded.deleted, version = excluded.version"
 )
+_PUT_PICTURE = "INSERT INTO mmrec_pictures VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING"
+_DROP_PICTURES = "DELETE FROM mmrec_pictures WHERE digest NOT IN (SELECT digest FROM mmrec_item_pictures)"
 _IS_FORGOTTEN = "SELECT 1 FROM mmrec_forgotten WHERE user_hash = ?"
 _NEXT_VERSION = (
     "UPDATE mmrec_settings SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'items_version' RETURNING CAST(value AS BIGINT)"
@@ -48,6 +50,19 @@ def tables(identity: str, text: str) -> list[str]:
         f"CREATE TABLE mmrec_items (item_id {text} PRIMARY KEY, fields {text} NOT NULL, deleted INTEGER NOT NULL, version BIGINT NOT NULL)",
         f"CREATE TABLE mmrec_forgotten (user_hash {text} PRIMARY KEY)",
         "INSERT INTO mmrec_settings VALUES ('items_version', '0')",
+    ]
+
+
+def picture_tables(text: str, content: str) -> list[str]:
+    """Return the statements that create the tables of pictures, which stores of earlier versions lack.
+
+    Args:
+        text: as in `tables`.
+        content: the type of bytes.
+    """
+    return [
+        f"CREATE TABLE IF NOT EXISTS mmrec_pictures (digest {text} PRIMARY KEY, n_bytes BIGINT NOT NULL, content {content} NOT NULL)",
+        f"CREATE TABLE IF NOT EXISTS mmrec_item_pictures (item_id {text} PRIMARY KEY, digest {text} NOT NULL)",
     ]
 
 
@@ -129,20 +144,34 @@ class SQLEventStore(EventStore):
         )
         return [(item_id, float(n_users)) for item_id, n_users in self._read(sql, (since, *NOT_POPULAR, k))]
 
-    def put_item(self, item_id: str, fields: Mapping[str, Any]) -> None:
+    def put_item(self, item_id: str, fields: Mapping[str, Any], picture: bytes | None = None) -> None:
         """Store an item durably."""
-        self._change_item(item_id, fields_to_text(fields), deleted=False)
+        self._change_item(item_id, fields_to_text(fields), False, picture)
+
+    def picture(self, digest: str) -> bytes | None:
+        """Return the bytes of a picture that an item has."""
+        rows = self._read("SELECT content FROM mmrec_pictures WHERE digest = ?", (digest,))
+        return bytes(rows[0][0]) if rows else None
 
     def delete_item(self, item_id: str) -> None:
         """Note durably that an item is removed."""
-        self._change_item(item_id, fields_to_text({}), deleted=True)
+        self._change_item(item_id, fields_to_text({}), True, None)
 
-    def _change_item(self, item_id: str, fields: str, deleted: bool) -> None:
+    def _change_item(self, item_id: str, fields: str, deleted: bool, picture: bytes | None) -> None:
         check_id("item_id", item_id)
 
         def change(transaction: Transaction) -> None:
-            ((version,),) = transaction.rows(_NEXT_VERSION)
+            ((version,),) = transaction.rows(_NEXT_VERSION)  # which also makes changes of items wait for each other
             transaction.change(_PUT_ITEM, [(item_id, fields, int(deleted), version)])
+            transaction.change("DELETE FROM mmrec_item_pictures WHERE item_id = ?", [(item_id,)])
+            if picture is not None:
+                digest = hashlib.sha256(picture).hexdigest()
+                transaction.change(_PUT_PICTURE, [(digest, len(picture), picture)])
+                transaction.change("INSERT INTO mmrec_item_pictures VALUES (?, ?)", [(item_id, digest)])
+            transaction.rows(_DROP_PICTURES)
+            if picture is not None:
+                ((n_bytes,),) = transaction.rows("SELECT COALESCE(SUM(n_bytes), 0) FROM mmrec_pictures")
+                check_room(int(n_bytes))
 
         self._write(change)
 

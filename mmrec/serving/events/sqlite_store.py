@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mmrec.errors import DataError, MissingFile, StorageError
-from mmrec.serving.events.sql_store import Row, SQLEventStore, Transaction, tables
+from mmrec.serving.events.sql_store import Row, SQLEventStore, Transaction, picture_tables, tables
 
 T = TypeVar("T")
 APPLICATION_ID = 0x6D6D7265
@@ -77,6 +77,8 @@ class SQLiteEventStore(SQLEventStore):
                 for statement in tables("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT"):
                     transaction.rows(statement)
                 transaction.rows(f"PRAGMA application_id = {APPLICATION_ID}")
+            for statement in picture_tables("TEXT", "BLOB"):
+                transaction.rows(statement)
             self._check_settings(transaction, str(self._path))
 
         self._write(prepare)

@@ -1,19 +1,22 @@
 """Put items into a served model, and remove some: each time another model, made from the one before any change."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmrec.errors import ConfigError, DataError, nearest
-from mmrec.experiment.run.item_source import ItemContent
+from mmrec.experiment.run.item_source import ItemContent, Picture
+from mmrec.serving.events.event_store import EventStore
 from mmrec.serving.index.exact import ExactIndex
+from mmrec.serving.index.extended_index import extend_index
+from mmrec.serving.index.item_index import ItemIndex
 from mmrec.serving.model.catalogue import Catalogue
 from mmrec.serving.model.served import ServedModel
 from mmrec.serving.refusal import CANNOT_PLACE, INVALID, Refused
@@ -67,7 +70,7 @@ def with_items(model: ServedModel, items: Mapping[str, ItemContent], removed: Co
         catalogue=catalogue.without(removed),
         scorer=scorer,
         of_histories=None if origin.of_histories is None else scorer,
-        index=None if vectors is None else ExactIndex(vectors.items),  # an approximate one takes minutes to build
+        index=None if vectors is None else _index(origin, vectors.items),
         restored=restored,
         added=dict(items),
         base=origin,
@@ -75,21 +78,36 @@ def with_items(model: ServedModel, items: Mapping[str, ItemContent], removed: Co
     )
 
 
+def _index(origin: ServedModel, items: Float[Tensor, "n_items dim"]) -> ItemIndex:
+    """The index with the items that were put; an approximate one, which takes minutes to build, is kept as far as items are as before."""
+    before = origin.scorer.vectors()
+    if origin.index is None or before is None or isinstance(origin.index, ExactIndex):
+        return ExactIndex(items)
+    return extend_index(origin.index, before.items, items) or ExactIndex(items)
+
+
 def stored_fields(item: ItemContent) -> dict[str, Any]:
-    """An item as the store keeps it."""
+    """An item as the store keeps it, beside the bytes of its picture."""
     found: dict[str, Any] = {_FIELDS: dict(item.fields), _TRIPLES: [list(pair) for pair in item.triples], _ENTITY: item.entity}
-    return found if item.picture is None else found | {_PICTURE: item.picture}
+    return found if item.shown is None else found | {_PICTURE: item.shown.digest}
 
 
-def with_stored(model: ServedModel, rows: Iterable[tuple[str, dict[str, Any], bool]]) -> ServedModel:
+def with_stored_picture(item: ItemContent, store: EventStore) -> ItemContent:
+    """Return an item whose picture is read from the store when it is needed."""
+    return item if item.shown is None else replace(item, picture=_picture_in(store, item.shown.digest))
+
+
+def with_stored(model: ServedModel, store: EventStore) -> ServedModel:
     """Return the model with the items of a store. Those that it cannot place are left out, which the log says."""
     items, removed = dict[str, ItemContent](), set[str]()
-    for item_id, fields, is_removed in rows:
+    for item_id, fields, is_removed in store.items():
         if is_removed:
             removed.add(item_id)
             continue
         triples = [(str(relation), str(tail)) for relation, tail in fields.get(_TRIPLES, [])]
-        item = ItemContent(item_id, fields.get(_FIELDS, {}), fields.get(_PICTURE), triples, fields.get(_ENTITY))
+        picture = fields.get(_PICTURE)  # bytes, if an earlier version put it
+        found = _picture_in(store, picture) if isinstance(picture, str) else picture
+        item = ItemContent(item_id, fields.get(_FIELDS, {}), found, triples, fields.get(_ENTITY))
         try:
             if model.added.get(item_id) != item:
                 check_item(model, item)
@@ -97,6 +115,16 @@ def with_stored(model: ServedModel, rows: Iterable[tuple[str, dict[str, Any], bo
         except Refused as error:
             _log.warning(f"serve: an item of the store is left out: {error}")
     return with_items(model, items, removed)
+
+
+def _picture_in(store: EventStore, digest: str) -> Picture:
+    def read() -> bytes:
+        found = store.picture(digest)
+        if found is None:
+            raise ValueError("the store has no such picture any more")
+        return found
+
+    return Picture(digest, read)
 
 
 def _check_fields(origin: ServedModel, item: ItemContent) -> None:

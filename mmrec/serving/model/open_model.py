@@ -6,7 +6,7 @@ import logging
 from mmrec.data.interactions.histories import Histories
 from mmrec.errors import ConfigError, DamagedCheckpoint, MmrecError
 from mmrec.experiment.run.run import Run
-from mmrec.experiment.run_folder.files import PARTS, read_index, read_table
+from mmrec.experiment.run_folder.files import PARTS, SEARCH, folder_with, read_index, read_table
 from mmrec.models.recommender import FrozenScorer, TrainedScorer
 from mmrec.serving.index.choice import AUTO, choose_index
 from mmrec.serving.index.item_index import ItemIndex
@@ -29,7 +29,10 @@ def open_model(run: Run, index: str = AUTO, restore: bool = True) -> ServedModel
     Raises:
         MmrecError: the run is damaged.
     """
-    scorer, restored, why = run.scorers.of_users(), None, "the data of the run were not read"
+    search = run.searcher if (folder_with(run.folder, SEARCH) / SEARCH).is_file() else None
+    ranks = not (run.folder / SEARCH).is_file()  # in a run of several tasks, the file is in the folder of one of them
+    scorer: TrainedScorer = run.scorers.of_users() if ranks or search is None else search.model
+    restored, why = None, "the data of the run were not read"
     if restore:
         try:
             restored, why = run.scorers.restored(), ""
@@ -50,14 +53,16 @@ def open_model(run: Run, index: str = AUTO, restore: bool = True) -> ServedModel
         version=version_of(run),
         run=run.folder.name,
         name=run.model,
-        known=_known(run),
+        known=_known(run, ranks),
         catalogue=Catalogue(items, has_image=has_image),
         scorer=scorer,
-        of_histories=_of_histories(run, restored is not None),
+        of_histories=_of_histories(run, restored is not None) if ranks else None,
         index=None if vectors is None else make_index(vectors),
         make_index=make_index,
         restored=restored,
         why_not_restored=why,
+        search=search,
+        ranks=ranks,
     )
 
 
@@ -75,8 +80,9 @@ def _of_histories(run: Run, is_restored: bool) -> TrainedScorer | None:
         return None
 
 
-def _known(run: Run) -> Known:
+def _known(run: Run, ranks: bool) -> Known:
+    """The users of a run; none where queries take their place."""
     train = {"train": read_table(run.folder / "split" / "train.parquet", USER_ID, ITEM_ID)}
     index = read_index(run.folder, train)
-    users = {user_id: idx for idx, user_id in enumerate(index.user_ids.to_list())}
+    users = {user_id: idx for idx, user_id in enumerate(index.user_ids.to_list() if ranks else ())}
     return Known(users, Histories.from_events(index.interactions(train["train"]), index.n_users), run.interactions(*PARTS))

@@ -27,6 +27,7 @@ from mmrec.types import COLLABORATIVE, IMAGE, KG, Features
 if TYPE_CHECKING:
     from mmrec.experiment.evaluate import Restored
     from mmrec.experiment.run.placement import ItemPlacer
+    from mmrec.experiment.run.search import RunSearch
 
 ALL = "all"
 Found = tuple[Float[Tensor, " n_found"], Int64[Tensor, " n_found"]]
@@ -90,6 +91,10 @@ class ServedModel:
     """The model with its data; None if these are not there, or not needed."""
     why_not_restored: str = ""
     make_index: Callable[[FrozenScorer], ItemIndex] | None = None
+    search: "RunSearch | None" = None
+    """What answers queries, if the run was trained to."""
+    ranks: bool = True
+    """Whether the model scores items for users; a run of `task=search` does for queries only."""
     added: Mapping[str, ItemContent] = field(default_factory=dict)
     """The items that were put, by item_id: those placed by content, and those of which only the fields changed."""
     base: "ServedModel | None" = None
@@ -155,8 +160,12 @@ class ServedModel:
 
     def picture(self, item_id: str) -> bytes | None:
         """The bytes of an item's picture; None if it has none, or it cannot be read."""
-        if item_id in self.added and self.added[item_id].picture is not None:
-            return self.added[item_id].picture
+        put = self.added[item_id].shown if item_id in self.added else None
+        if put is not None:
+            try:
+                return put.read()
+            except ValueError:
+                return None
         origin = self.origin
         inputs = None if origin.restored is None else origin.restored.evidence.inputs.get(IMAGE)
         if not isinstance(inputs, PictureInputs) or item_id not in origin.catalogue.places:
@@ -204,7 +213,7 @@ class ServedModel:
         """The kinds of similarity that `neighbours` has."""
         evidence = None if self.restored is None else self.restored.evidence
         found = [] if evidence is None else [*evidence.features, *([KG] if evidence.graph is not None else [])]
-        return (ALL, COLLABORATIVE, *found)
+        return (*((ALL,) if self.ranks else ()), COLLABORATIVE, *found)
 
     @torch.no_grad()
     def neighbours(self, item_idx: int, by: str, k: int, allowed: Bool[Tensor, " n_items"] | None) -> Found:

@@ -8,13 +8,16 @@ import pytest
 import torch
 
 import mmrec
+from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.index import Index
 from mmrec.errors import ConfigError, DataError
 from mmrec.experiment.evaluate import Restored
 from mmrec.experiment.evidence import load_graph, load_words
 from mmrec.experiment.models import Priors, make_model, spec_of
 from mmrec.experiment.run.item_source import ItemContent
-from mmrec.experiment.run.placement import ItemPlacer
+from mmrec.experiment.run.placement import ItemPlacer, extended_priors
+from mmrec.models.multimodal.added_items import keep_scales
+from mmrec.models.time.interest_decay import Decay
 from mmrec.types import ITEM_ID, Features
 
 USERS = torch.arange(20)
@@ -74,11 +77,45 @@ def test_an_added_item_scores_as_a_new_item_of_the_data(restored: Restored, shop
         placed = ItemPlacer(cut).place([content_of(restored, item, shop_folder)])
         assert placed.evidence.index.item_ids[-1] == restored.evidence.index.item_ids[item]
         order = restored.evidence.index.item_idx(placed.evidence.index.item_ids)
-        wanted = restored.model.freeze().score_users(USERS)[:, order]
+        whole = restored.remade(restored.spec)
+        keep_scales(whole, cut.spec, restored.spec)  # an added item does not change how features are scaled
+        wanted = whole.freeze().score_users(USERS)[:, order]
         found = placed.model.freeze().score_users(USERS)
         assert torch.allclose(found, wanted, atol=1e-5), (found - wanted).abs().max()
         before = cut.model.freeze().score_users(USERS)
         assert before.shape[1] == found.shape[1] - 1
+
+
+@pytest.mark.slow
+def test_items_are_placed_as_if_the_model_were_made_again(restored: Restored, shop_folder: Path) -> None:
+    """One by one, with a word and a relation that one other item has; then one whose content is another item's; then a changed item."""
+    placer, picture = ItemPlacer(restored), (shop_folder / "i3.jpg").read_bytes()
+    items = [
+        ItemContent("x", {"title": "lamp no 3", "genre": "lamp"}, triples=[("of_kind", "kind0")]),
+        ItemContent("y", {"title": "unheard of 3 lamp", "description": "warm seat 6"}, picture),
+        ItemContent("z", {"title": "chair no 21"}, entity=restored.evidence.graph.entities[0]),
+        ItemContent("i5", {"title": "another chair", "genre": "chair"}, picture),
+        ItemContent("w", {"title": "unheard of", "genre": "of glass"}),
+    ]
+    placer.prepare()
+    for n in range(1, len(items) + 1):
+        found, wanted = placer.place(items[:n]), placer.made_again(items[:n])
+        assert found.evidence.index.item_ids.equals(wanted.evidence.index.item_ids)
+        scores = found.model.freeze().score_users(USERS)
+        torch.testing.assert_close(scores, wanted.model.freeze().score_users(USERS), atol=2e-5, rtol=1e-4)
+        history = Histories.from_lists([[0, 1], [2]])
+        of_histories = found.model.freeze().score_histories(history)
+        torch.testing.assert_close(of_histories, wanted.model.freeze().score_histories(history), atol=2e-5, rtol=1e-4)
+        assert scores.shape[1] == 40 + n - (n > 3)
+    without = found.model.freeze(["text"]).score_users(USERS)
+    torch.testing.assert_close(without, wanted.model.freeze(["text"]).score_users(USERS), atol=2e-5, rtol=1e-4)
+
+
+def test_half_lives_of_items_are_those_of_all_for_added_items(restored: Restored) -> None:
+    decay = Decay("power", 6.0, False, torch.ones(2).double(), torch.tensor([3.0, 4.0]).double(), 5.0)
+    found = extended_priors(Priors(linear=None, trend=torch.tensor([2.0, 1.0]), time=decay), 4)
+    assert found["time"].of_items.tolist() == [3.0, 4.0, 5.0, 5.0] and found["trend"].tolist() == [2.0, 1.0, 1.0, 1.0]
+    assert extended_priors(Priors(linear=None, trend=None, time=None), 4)["time"] is None
 
 
 def test_content_that_is_none_is_refused_by_name(restored: Restored) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmrec.models.content.content_matrix import read_content
-from mmrec.models.priors.new_items import NewItems, Predicted
+from mmrec.models.priors.new_items import AddedItems, NewItems, Predicted
 from mmrec.types import COLLABORATIVE, TEXT, DatasetSpec, Features, Interactions
 
 N_USERS, N_KNOWN, N_NEW, DIM, RANK = 12, 30, 6, 4, 3
@@ -61,3 +61,13 @@ def test_what_is_too_large_is_left_out_and_said(
     with caplog.at_level("INFO"):
         assert Predicted(spec, vectors).without(()).shape == (N_ITEMS, 0)
     assert "no prediction for new items" in caplog.text and "GiB" in caplog.text
+
+
+def test_items_that_are_added_are_predicted_as_if_they_had_been_there(spec: DatasetSpec, vectors: torch.Tensor) -> None:
+    for n_before in (N_KNOWN, N_KNOWN + 2):  # without new items, and with some
+        features = {name: Features(one.values[:n_before], one.present[:n_before]) for name, one in spec.features.items()}
+        added = AddedItems(DatasetSpec(N_USERS, n_before, spec.train, features), vectors[:n_before])
+        torch.testing.assert_close(added.predict(spec), NewItems.of(spec).predict(vectors), atol=1e-5, rtol=1e-4)
+    bare = DatasetSpec(N_USERS, N_ITEMS, spec.train)
+    assert AddedItems(bare, vectors).predict(bare).shape == (N_ITEMS, 0)
+    assert AddedItems(spec, vectors[:, :0]).predict(spec).shape == (N_ITEMS, 0)

@@ -1,5 +1,6 @@
 """What every event store promises, asked of each kind of store."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 
@@ -8,7 +9,9 @@ import pytest
 
 from mmrec.errors import ConfigError, DataError, StorageError
 from mmrec.serving import Event, EventStore, open_store
-from mmrec.serving.events.event_store import FRAME_SCHEMA
+from mmrec.serving.events import event_store
+from mmrec.serving.events.event_store import FRAME_SCHEMA, StoreFull
+from mmrec.serving.events.memory_store import MemoryEventStore
 
 KEY = b"0123456789abcdef"
 
@@ -106,6 +109,40 @@ def test_fields_that_cannot_be_stored_are_refused_by_name(store: EventStore, val
     with pytest.raises(DataError, match=r"^item_id: "):
         store.put_item("", {})
     assert list(store.items()) == []
+
+
+def test_pictures_are_kept_once_while_an_item_has_them(new_store_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    url = new_store_url()
+    store = open_store(url)
+    store.put_item("a", {"title": "x"}, b"one")
+    store.put_item("b", {}, b"one")
+    store.put_item("c", {}, b"other")
+    one, other = (hashlib.sha256(content).hexdigest() for content in (b"one", b"other"))
+    store.close()
+    store = open_store(url)
+    assert store.picture(one) == b"one" and store.picture(other) == b"other" and store.picture("nothing") is None
+    monkeypatch.setattr(event_store, "MAX_PICTURE_BYTES", 10)
+    with pytest.raises(StoreFull, match="the pictures of items would take 12 bytes, more than 10; remove items first"):
+        store.put_item("d", {}, b"four")
+    assert [item_id for item_id, _, _ in store.items()] == ["a", "b", "c"] and store.items_version() == 3
+    store.put_item("c", {}, b"an")
+    assert store.picture(other) is None
+    store.delete_item("a")
+    assert store.picture(one) == b"one"
+    store.put_item("b", {})
+    assert store.picture(one) is None
+    store.close()
+
+
+def test_pictures_are_kept_in_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, one = MemoryEventStore(), hashlib.sha256(b"one").hexdigest()
+    store.put_item("a", {}, b"one")
+    monkeypatch.setattr(event_store, "MAX_PICTURE_BYTES", 4)
+    with pytest.raises(StoreFull):
+        store.put_item("b", {}, b"two")
+    assert store.picture(one) == b"one" and len(list(store.items())) == 1
+    store.delete_item("a")
+    assert store.picture(one) is None
 
 
 def test_export_has_all_fields_oldest_first(store: EventStore) -> None:

@@ -8,6 +8,7 @@ import torch
 from mmrec.errors import ConfigError
 from mmrec.serving.index.choice import choose_index, compare
 from mmrec.serving.index.exact import ExactIndex
+from mmrec.serving.index.extended_index import ExtendedIndex, extend_index
 from mmrec.serving.index.item_index import ItemIndex
 from mmrec.serving.index.usearch_index import UsearchIndex
 
@@ -19,7 +20,16 @@ def vectors(n: int, seed: int) -> torch.Tensor:
     return torch.randn(n, DIM, generator=torch.Generator().manual_seed(seed)) * torch.linspace(0.5, 2, n)[:, None]
 
 
-@pytest.fixture(params=[ExactIndex, partial(UsearchIndex, threads=1)])  # several threads build another graph each time
+def extended(items: torch.Tensor) -> ItemIndex:
+    """An index of fewer items, of which some had other vectors."""
+    before = items[:-100].clone()
+    before[5:50] *= 2
+    found = extend_index(ExactIndex(before), before, items)
+    assert isinstance(found, ExtendedIndex)
+    return found
+
+
+@pytest.fixture(params=[ExactIndex, partial(UsearchIndex, threads=1), extended])  # several threads build another graph each time
 def index(request: pytest.FixtureRequest) -> ItemIndex:
     return request.param(vectors(N_ITEMS, 0))
 
@@ -67,3 +77,20 @@ def test_the_size_decides_unless_a_name_does(caplog: pytest.LogCaptureFixture, m
     assert "recall@100 1.000" in caplog.text
     with pytest.raises(ConfigError, match="index: expected auto, exact, usearch, found `exct`; did you mean `exact`"):
         choose_index("exct", items, items)
+
+
+def test_an_index_is_built_again_if_many_items_change() -> None:
+    items = vectors(N_ITEMS, 0)
+    index = ExactIndex(items)
+    assert extend_index(index, items, torch.cat([items, vectors(N_ITEMS, 1)])) is None
+    assert extend_index(index, items, items[:, :4]) is None
+    assert extend_index(index, items, items + 1e-3) is None
+
+
+def test_equal_scores_are_in_the_order_of_the_items_wherever_they_are() -> None:
+    items = torch.ones(40, 2)
+    index = ExtendedIndex(ExactIndex(items[:38]), items, torch.tensor([3, 38, 39]))
+    assert index.search(torch.ones(2), 6, torch.tensor([0, 39]))[1].tolist() == [1, 2, 3, 4, 5, 6]
+    allowed = torch.zeros(40, dtype=torch.bool)
+    allowed[[2, 3, 38]] = True
+    assert index.search(torch.ones(2), 6, NOTHING, allowed)[1].tolist() == [2, 3, 38]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from mmrec.models.multimodal.users.user_history import HistoryScores, UserHistor
 from mmrec.models.time.interest_decay import Decay
 from mmrec.nn.look_up import rows_of
 from mmrec.nn.propagation import csr_matrix, propagate, transpose
+from mmrec.nn.shallow_copy import shallow_copy
 from mmrec.nn.time.gate import InterestGate
 from mmrec.nn.time.kernels import kernel_named
 from mmrec.types import DatasetSpec
@@ -98,6 +99,12 @@ class DecayedHistory(UserHistory):
             yield
         finally:
             self.at_s = before
+
+    def extended(self, n_items: int) -> Self:
+        made = shallow_copy(self)
+        made.key = self.key // self.n_items * n_items + self.key % self.n_items
+        made.n_items, made.decay = n_items, self.decay.extended(n_items)
+        return made
 
     def owned(self) -> InteractionMatrix | None:
         if self.at_s >= self.end_s:

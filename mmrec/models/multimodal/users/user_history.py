@@ -1,7 +1,7 @@
 """How the fusion model represents users by their items: equally, or with weights by age."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.models.fold_in import sums_of_items
 from mmrec.models.multimodal.users.history_scores import score_with_history
 from mmrec.nn.propagation import CsrBuffer, csr_matrix
+from mmrec.nn.shallow_copy import shallow_copy
 from mmrec.types import DatasetSpec
 
 
@@ -53,6 +54,10 @@ class UserHistory(nn.Module, ABC):
         """
 
     @abstractmethod
+    def extended(self, n_items: int) -> Self:
+        """Return the same histories in a catalogue that has further items after those before, `n_items` in all."""
+
+    @abstractmethod
     def owned(self) -> InteractionMatrix | None:
         """The interactions up to the time of the request; None: all."""
 
@@ -78,6 +83,12 @@ class EqualHistory(UserHistory):
         self, items: Float[Tensor, "n_items dim"], bias: Float[Tensor, " n_items"], batch: TrainBatch, dropout: float
     ) -> HistoryScores:
         return HistoryScores(*score_with_history(items, bias, batch.renumbered(), dropout))
+
+    def extended(self, n_items: int) -> Self:
+        made, made_shares = shallow_copy(self), shallow_copy(self.shares)
+        made_shares.shape = (made_shares.shape[0], n_items)
+        made.shares = made_shares
+        return made
 
     def owned(self) -> None:
         return None

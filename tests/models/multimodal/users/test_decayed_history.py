@@ -111,3 +111,20 @@ def test_the_gate_is_learned() -> None:
 def test_times_are_needed() -> None:
     with pytest.raises(ValueError, match="timestamps"):
         DecayedHistory(DatasetSpec(3, 5, Interactions(TRAIN.user_idx, TRAIN.item_idx)), decay(1.0))
+
+
+@pytest.mark.parametrize("of_items", [False, True])
+def test_items_are_added_to_the_catalogue(of_items: bool) -> None:
+    """As if the data had had these items, without interactions."""
+    found = decay(10.0, "power", long_short=True)
+    found = found._replace(of_items=torch.tensor([5.0, 9.0, 2.0, 7.0, 3.0], dtype=torch.float64)) if of_items else found
+    history = DecayedHistory(SPEC, found)
+    more, wanted = history.extended(7), DecayedHistory(DatasetSpec(3, 7, TRAIN), found.extended(7))
+    wanted.load_state_dict(history.state_dict())
+    items = torch.randn(7, 4, generator=torch.Generator().manual_seed(1))
+    given = Histories(torch.tensor([0, 3]), torch.tensor([1, 6, 5]), torch.tensor([0, 10, 20]) * DAY_S)
+    torch.testing.assert_close(more.users(items), wanted.users(items))
+    torch.testing.assert_close(more.of(given, items), wanted.of(given, items))
+    assert history.users(ITEMS).isfinite().all() and history.n_items == 5
+    equal = EqualHistory(SPEC).extended(7)
+    torch.testing.assert_close(equal.users(items), EqualHistory(DatasetSpec(3, 7, TRAIN)).users(items))
