@@ -5,8 +5,9 @@
 For the best items of some users, evidence or items of the history are taken away (deletion, lower is better) or added (insertion,
 higher is better), the most important first; the area is the mean lead of the item over the curve. The orders are those of our
 explanations, of integrated gradients, of attention (of evidence only; items of a history have none), of popularity (of evidence: the
-share of items that have it; of items: their interactions), one order for all by the mean of our values, and a random one. p-values are
-those of paired sign-flip tests over users against ours.
+share of items that have it; of items: their interactions), one order for all by the mean of our values, and a random one; for items also
+that of what the lead loses without an item and gains with the item alone (`removed and added`). p-values are those of paired sign-flip
+tests over users against ours.
 
 The path with the largest effect is compared with a random path of equal length between the same ends, or, if there is none, to the same
 item from another item of the history.
@@ -96,6 +97,9 @@ def of_histories(pairs: Pairs, explainer: RunExplainer) -> Areas:
         "integrated gradients": lambda history, items: integrated_gradients(
             lambda at: scaled.lead_by_item(at, history, items), len(history), 8
         ),
+        "removed and added": lambda history, items: (
+            _falls(scorer.score_histories, history, items) + _rises(scorer.score_histories, history, items)
+        ),
         "popularity": lambda history, items: pairs.popularity[history].expand(len(items), -1),
         "random": lambda history, items: torch.rand(len(items), len(history), generator=pairs.generator),
     }
@@ -125,6 +129,13 @@ def _falls(score: Score, history: Int64[Tensor, " n"], items: Int64[Tensor, " k"
     scores = score(Histories.from_lists([listed, *([one for one in listed if one != gone] for gone in listed)]))
     leads = torch.stack([lead_of(scores, torch.arange(len(scores)), item.expand(len(scores))) for item in items])
     return leads[:, :1] - leads[:, 1:]
+
+
+def _rises(score: Score, history: Int64[Tensor, " n"], items: Int64[Tensor, " k"]) -> Float[Tensor, "k n"]:
+    """What the lead gains if each item of the history is all there is."""
+    scores = score(Histories.from_lists([[], *([one] for one in history.tolist())]))
+    leads = torch.stack([lead_of(scores, torch.arange(len(scores)), item.expand(len(scores))) for item in items])
+    return leads[:, 1:] - leads[:, :1]
 
 
 def of_paths(pairs: Pairs, explainer: RunExplainer, n_pairs: int) -> tuple[list[float], list[float], int, int]:
