@@ -14,6 +14,24 @@ MAX_MODALITIES = 8
 """The largest number of modalities of which all subsets are evaluated: 256 evaluations."""
 
 
+def lead_of(scores: Float[Tensor, "n_users n_items"], row: Int64[Tensor, " n"], item_idx: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Return the lead of items, the unit of all effects in explanations.
+
+    It is the score minus the mean score of all items for the user, divided by the standard deviation of these scores, since the scale of
+    scores has no meaning of its own, differs between users and changes with what is hidden. 0 if all scores are equal.
+
+    Args:
+        scores: the scores of all items for some users.
+        row: the user of each pair, as a row of `scores`.
+        item_idx: the item of each pair.
+
+    >>> lead_of(torch.tensor([[1.0, 2.0, 6.0]]), torch.tensor([0]), torch.tensor([2]))
+    tensor([1.3887])
+    """
+    lead = scores[row, item_idx] - scores.mean(dim=1)[row]
+    return lead / scores.std(dim=1, correction=0).clamp(min=1e-12)[row]
+
+
 @dataclass(frozen=True)
 class EvidenceShares:
     """What each kind of evidence contributes to the scores of some user-item pairs."""
@@ -22,7 +40,7 @@ class EvidenceShares:
     values: Float[Tensor, "n modalities"]
     """Shapley values; those of a pair add up to `total`."""
     total: Float[Tensor, " n"]
-    """The lead of the item: its score minus the mean score of all items for the user, divided by the deviation of these scores."""
+    """The lead of the item, see `lead_of`."""
     attention: Float[Tensor, "n modalities"]
     """The mass of attention of each modality in the item, which is not an effect on the score; zero for evidence of users."""
 
@@ -30,10 +48,8 @@ class EvidenceShares:
 class EvidenceExplainer:
     """Computes Shapley values of the modalities of a model, whose scores without each subset are kept.
 
-    The value of a set of modalities is the lead of the item if the model ignores all others: its score minus the mean score of all items
-    for this user, divided by the deviation of these scores, since the scale of scores has no meaning of its own and changes with what is
-    hidden.
-    That of no modality is 0. A model that hides interactions hides all that it learned from them with each item.
+    The value of a set of modalities is the lead of the item (`lead_of`) if the model ignores all others. That of no modality is 0. A model
+    that hides interactions hides all that it learned from them with each item.
 
     Args:
         model: a trained model with modalities.
@@ -65,9 +81,7 @@ class EvidenceExplainer:
         if not kept:
             return torch.zeros(len(user_idx))
         users, place = user_idx.unique(return_inverse=True)
-        scores = self._scorer(kept).score_users(users)
-        lead = scores[place, item_idx] - scores.mean(dim=1)[place]
-        return lead / scores.std(dim=1, correction=0).clamp(min=1e-12)[place]
+        return lead_of(self._scorer(kept).score_users(users), place, item_idx)
 
     def _scorer(self, kept: Coalition) -> TrainedScorer:
         if kept not in self._scorers:

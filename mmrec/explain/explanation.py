@@ -1,4 +1,8 @@
-"""What is found out about a recommendation, by the ids and titles that people read."""
+"""What is found out about a recommendation, by the ids and titles that people read.
+
+All effects have one unit: the lead of the item, its score minus the mean score of all items for the user, in standard deviations of these
+scores.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +13,7 @@ class EvidenceReason:
 
     modality: str
     value: float
-    """Shapley value: its part of the lead of the item over the mean item, in deviations of the user's scores."""
+    """Shapley value: its part of the lead of the item."""
     share: float
     """Its part of all that raises the lead, from 0 to 1; 0 if it lowers it."""
     attention: float
@@ -37,7 +41,7 @@ class PathReason:
     relations: tuple[str, ...]
     """Of the edges between the entities; one that is followed against its direction is written as `^relation`."""
     effect: float
-    """How much the score falls if the model sees the graph without these edges."""
+    """How much the lead of the recommended item falls if the model sees the graph without these edges."""
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmrec.data.interactions.histories import Histories
+from mmrec.explain.evidence import lead_of
 from mmrec.models.recommender import TrainedScorer
 
 MAX_REMOVED = 10
 """The largest number of items that are removed before the search ends."""
+_N_TRIED, _N_COMBINED = 20, 8
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,7 @@ class HistoryReason:
     """What a recommendation owes to the history."""
 
     effects: tuple[tuple[int, float], ...]
-    """Each item of the history, and how much the lead of the recommended item over the first one outside the list falls without it;
-    largest first."""
+    """Each item of the history, and how much the lead of the recommended item (`lead_of`) falls without it; largest first."""
     removed: tuple[int, ...]
     """The items without which the recommended one would not be in the list; empty if none were found, or if it is not in the list."""
     replacement: int | None
@@ -35,11 +37,13 @@ def explain_by_history(
     k: int,
     max_removed: int = MAX_REMOVED,
     times: Mapping[int, int] | None = None,
+    clearance: float = 0.0,
 ) -> HistoryReason:
     """Find a smallest set of items of the history whose removal takes an item out of the list of the k best.
 
     In each step the item is removed without which the recommended one stands lowest; in the end those that turn out to be unnecessary are
-    put back. The set is minimal, no proper subset of it suffices in this order, but a smaller one of other items may exist.
+    put back. If two or more are left, all smaller sets of the items with the largest effects are tried as well. The set is minimal, no
+    proper subset of it suffices in this order, but a smaller one of other items may exist.
 
     Args:
         scorer: a model that scores histories.
@@ -49,57 +53,99 @@ def explain_by_history(
         k: the length of the list.
         max_removed: the largest number of items to remove.
         times: the time of each item of the history in seconds UTC; None if they are not known.
+        clearance: how far below the last item of the list the recommended one must fall, in standard deviations of the user's scores. A
+            model that is trained again without the items has slightly other scores, which a set with clearance withstands.
+
+    Raises:
+        ValueError: the clearance is negative.
     """
-    lead = _Lead(scorer, item_idx, excluded, k, times)
-    effects = _effects(lead, history)
-    if float(lead.of([list(history)])) < 0:
+    if clearance < 0:
+        raise ValueError(f"clearance: expected at least 0, found {clearance}")
+    margin = _Margin(scorer, item_idx, excluded, k, times, clearance)
+    effects, order = _effects(margin, history)
+    if float(margin.of([list(history)])) < clearance:  # without it, below zero
         return HistoryReason(effects, (), None)
+    removed = _greedy(margin, history, order, max_removed)
+    if not removed:
+        return HistoryReason(effects, (), None)
+    needed = _smaller(margin, history, order, _necessary(margin, history, removed))
+    return HistoryReason(effects, needed, margin.replacement(history, needed))
+
+
+def _greedy(margin: "_Margin", history: Sequence[int], order: Sequence[int], max_removed: int) -> list[int]:
+    """The items removed one by one until the recommended one is not in the list; none if that takes too many.
+
+    In each step, the `_N_TRIED` next ones in the order are tried.
+    """
     kept, removed = list(history), list[int]()
     while len(kept) > 1 and len(removed) < max_removed:
-        without = [[one for one in kept if one != gone] for gone in kept]
-        leads = lead.of(without)
-        lowest = int(leads.argmin())
-        removed.append(kept[lowest])
-        kept = without[lowest]
-        if leads[lowest] < 0:
-            needed = _necessary(lead, history, removed)
-            return HistoryReason(effects, needed, lead.replacement(history, needed))
-    return HistoryReason(effects, (), None)
+        tried = [one for one in order if one not in removed][:_N_TRIED]
+        margins = margin.of([[one for one in kept if one != gone] for gone in tried])
+        removed.append(tried[int(margins.argmin())])
+        kept.remove(removed[-1])
+        if margins.min() < 0:
+            return removed
+    return []
 
 
-def _effects(lead: "_Lead", history: Sequence[int]) -> tuple[tuple[int, float], ...]:
+def _smaller(margin: "_Margin", history: Sequence[int], order: Sequence[int], found: tuple[int, ...]) -> tuple[int, ...]:
+    """The smallest set of up to three of the first `_N_COMBINED` items that is smaller than the one found and suffices; else that one."""
+    for size in range(1, min(len(found), 4)):
+        sets = list(combinations(order[:_N_COMBINED], size))
+        margins = margin.of([[one for one in history if one not in gone] for gone in sets])
+        if len(history) > size and margins.min() < 0:
+            return sets[int(margins.argmin())]
+    return found
+
+
+def _effects(margin: "_Margin", history: Sequence[int]) -> tuple[tuple[tuple[int, float], ...], list[int]]:
+    """What the lead loses without each item, and the items in the order in which the margin falls most without them."""
     if len(history) < 2:
-        return tuple((one, 0.0) for one in history)
-    whole = lead.of([list(history)])
-    without = lead.of([[one for one in history if one != gone] for gone in history])
-    falls = torch.where(whole.isinf(), 0.0, whole - without)  # infinite if the list is longer than what there is to recommend
-    found = zip(history, falls.tolist(), strict=True)
-    return tuple(sorted(found, key=lambda one: -one[1]))
+        return tuple((one, 0.0) for one in history), list(history)
+    leads, margins = margin.leads_and_margins([list(history), *([one for one in history if one != gone] for gone in history)])
+    found = zip(history, (leads[0] - leads[1:]).tolist(), strict=True)
+    order = margins[1:].argsort(stable=True).tolist()
+    return tuple(sorted(found, key=lambda one: -one[1])), [history[at] for at in order]
 
 
-def _necessary(lead: "_Lead", history: Sequence[int], removed: Sequence[int]) -> tuple[int, ...]:
+def _necessary(margin: "_Margin", history: Sequence[int], removed: Sequence[int]) -> tuple[int, ...]:
     """The removed items without those whose return leaves the recommended item outside the list."""
     needed = list(removed)
     for one in removed[:-1]:
         fewer = [other for other in needed if other != one]
-        if fewer and float(lead.of([[item for item in history if item not in fewer]])) < 0:
+        if fewer and float(margin.of([[item for item in history if item not in fewer]])) < 0:
             needed = fewer
     return tuple(needed)
 
 
-class _Lead:
-    """The lead of an item over the best one that would be outside the list with it: negative if it is not in the list."""
+class _Margin:
+    """The margin of an item over the best one that would be outside the list with it: negative if it is not in the list.
+
+    It is in standard deviations of the user's scores, and raised by the clearance.
+    """
 
     def __init__(
-        self, scorer: TrainedScorer, item_idx: int, excluded: Bool[Tensor, " n_items"], k: int, times: Mapping[int, int] | None
+        self,
+        scorer: TrainedScorer,
+        item_idx: int,
+        excluded: Bool[Tensor, " n_items"],
+        k: int,
+        times: Mapping[int, int] | None,
+        clearance: float,
     ) -> None:
-        self.scorer, self.item_idx, self.k, self.times = scorer, item_idx, k, times
+        self.scorer, self.item_idx, self.k, self.times, self.clearance = scorer, item_idx, k, times, clearance
         self.excluded = excluded.clone()
         self.excluded[item_idx] = True
 
     def of(self, histories: Sequence[Sequence[int]]) -> Float[Tensor, " n"]:
+        return self.leads_and_margins(histories)[1]
+
+    def leads_and_margins(self, histories: Sequence[Sequence[int]]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         scores, others = self._scores(histories)
-        return scores[:, self.item_idx] - others.topk(min(self.k, others.shape[1]), dim=1).values[:, -1]
+        rivals = others.topk(min(self.k, others.shape[1]), dim=1).values[:, -1]
+        deviation = scores.std(dim=1, correction=0).clamp(min=1e-12)
+        leads = lead_of(scores, torch.arange(len(scores)), torch.full((len(scores),), self.item_idx))
+        return leads, (scores[:, self.item_idx] - rivals) / deviation + self.clearance
 
     def replacement(self, history: Sequence[int], removed: Sequence[int]) -> int | None:
         """The item in the list of the shorter history that is not in that of the whole."""

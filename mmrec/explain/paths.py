@@ -64,10 +64,11 @@ class PathFinder:
             source = int(self.graph.item_entity[one])
             if source in near and source != target:
                 between = nx.all_shortest_paths(self.network, source, target)
-                found += [self._path(one, nodes) for nodes in islice(between, _PATHS_PER_ITEM)]
+                found += [self.path(one, nodes) for nodes in islice(between, _PATHS_PER_ITEM)]
         return tuple(sorted(found, key=self._commonness)[:n])
 
-    def _path(self, item_idx: int, nodes: Sequence[int]) -> GraphPath:
+    def path(self, item_idx: int, nodes: Sequence[int]) -> GraphPath:
+        """Return the path over neighbouring entities, the first of which is that of an item."""
         edges = tuple(self.network.edges[pair]["edge"] for pair in pairwise(nodes))
         return GraphPath(item_idx, tuple(nodes), edges)
 

@@ -7,31 +7,31 @@ from mmrec.errors import ConfigError, nearest
 from mmrec.explain.explanation import Explanation, PathReason
 from mmrec.types import COLLABORATIVE, IMAGE, KG, TEXT, USER_TEXT
 
-DOMINANT = 0.4
-"""The share of what raises the score from which on a kind of evidence is named."""
+DOMINANT = 0.5
+"""The share of what raises the lead of the item above which a kind of evidence is named as the main one."""
 NAMED_ITEMS = 3
 """The largest number of items of the history that are named as the condition of a recommendation."""
 
 _ENGLISH = {
-    "evidence": "What speaks for {title} is mostly {modality} ({share:.0%} of what raises its score).",
+    "evidence": "What speaks for {title} is mostly {modality} ({share:.0%} of what raises it above other items).",
     "removed": "Without {items} in your history, {title} would not be among your {k} best; {replacement} would be instead.",
     "removed_only": "Without {items} in your history, {title} would not be among your {k} best.",
-    "link": "{first} and {title} are both connected to {entity} ({relations}), and the score falls without this connection.",
-    "direct": "{first} is connected to {title} ({relations}), and the score falls without this connection.",
-    "path": "{first} is connected to {title} through {entities}, and the score falls without this connection.",
-    "neutral": "{title} fits your history as a whole; no single reason stands out.",
+    "link": "{first} and {title} are both connected to {entity} ({relations}); without it, {title} has less of a lead over other items.",
+    "direct": "{first} is connected to {title} ({relations}); without it, {title} has less of a lead over other items.",
+    "path": "{first} is connected to {title} through {entities}; without it, {title} has less of a lead over other items.",
+    "neutral": "{title} is number {rank} of the items that are new to you; no single reason stands out.",
     "and": " and ",
     "comma": ", ",
     "quote": "“{}”",
 }
 _CHINESE = {
-    "evidence": "推荐{title}主要依据{modality}（占得分提升的{share:.0%}）。",
+    "evidence": "推荐{title}主要依据{modality}（占其领先因素的{share:.0%}）。",
     "removed": "如果您的历史中没有{items}，{title}就不会进入前{k}名，取而代之的是{replacement}。",
     "removed_only": "如果您的历史中没有{items}，{title}就不会进入前{k}名。",
-    "link": "{first}和{title}都与“{entity}”相关（{relations}），去掉这一联系后得分会下降。",
-    "direct": "{first}与{title}直接相关（{relations}），去掉这一联系后得分会下降。",
-    "path": "{first}经由{entities}与{title}相关，去掉这一联系后得分会下降。",
-    "neutral": "{title}符合您的整体历史，没有特别突出的单一原因。",
+    "link": "{first}和{title}都与“{entity}”相关（{relations}），去掉这一联系后，{title}相对其他商品的领先会缩小。",
+    "direct": "{first}与{title}直接相关（{relations}），去掉这一联系后，{title}相对其他商品的领先会缩小。",
+    "path": "{first}经由{entities}与{title}相关，去掉这一联系后，{title}相对其他商品的领先会缩小。",
+    "neutral": "在对您而言的新商品中，{title}排名第{rank}，没有特别突出的单一原因。",
     "and": "和",
     "comma": "、",
     "quote": "《{}》",
@@ -80,7 +80,7 @@ def with_sentences(found: Explanation, language: str) -> Explanation:
     say: Callable[[str], str] = words["quote"].format
     title = say(found.title)
     sentences = []
-    if found.evidence and (first := found.evidence[0]).share >= DOMINANT and first.value > 0:
+    if found.evidence and (first := found.evidence[0]).share > DOMINANT and first.value > 0:
         modality = _MODALITIES[language].get(first.modality, say(first.modality))
         sentences.append(words["evidence"].format(title=title, modality=modality, share=first.share))
     if found.removed and len(found.removed) <= NAMED_ITEMS:
@@ -90,7 +90,7 @@ def with_sentences(found: Explanation, language: str) -> Explanation:
         sentences.append(words[key].format(items=items, title=title, k=found.k, replacement=replacement))
     if found.paths and found.paths[0].effect > 0:
         sentences.append(_of_path(found.paths[0], title, say, words))
-    return replace(found, sentences=tuple(sentences) or (words["neutral"].format(title=title),))
+    return replace(found, sentences=tuple(sentences) or (words["neutral"].format(title=title, rank=found.rank),))
 
 
 def _of_path(path: PathReason, title: str, say: Callable[[str], str], words: dict[str, str]) -> str:

@@ -32,3 +32,20 @@ def test_without_a_path_its_edges_alone_are_gone() -> None:
     kept = list(zip(rest.edge_index[0].tolist(), rest.edge_type.tolist(), rest.edge_index[1].tolist(), strict=True))
     assert kept == [one for one in TRIPLES if one not in {(0, 0, 4), (1, 0, 4)}]
     assert PathFinder(rest).paths([0], 1)[0].entities == (0, 5, 1)
+
+
+def test_paths_of_random_graphs_are_walks_over_their_edges() -> None:
+    generator, n_entities = torch.Generator().manual_seed(0), 40
+    edges = torch.randint(n_entities, (2, 90), generator=generator)
+    relations = torch.randint(3, (90,), generator=generator)
+    random = Graph(edges, relations, n_entities, 3, torch.arange(20))
+    known, n_paths = set(zip(edges[0].tolist(), relations.tolist(), edges[1].tolist(), strict=True)), 0
+    finder = PathFinder(random)
+    for item in range(10, 20):
+        for path in finder.paths(range(10), item, 20):
+            n_paths += 1
+            assert path.entities[0] == path.item_idx and path.entities[-1] == item and len(path.edges) == len(path.entities) - 1 <= 4
+            for edge, source, target in zip(path.edges, path.entities, path.entities[1:], strict=False):
+                assert (edge.head, edge.relation, edge.tail) in known
+                assert {edge.head, edge.tail} == {source, target}
+    assert n_paths > 50

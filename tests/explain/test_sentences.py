@@ -12,6 +12,7 @@ from mmrec.explain.sentences import DOMINANT, NAMED_ITEMS, with_sentences
 EVIDENCE = [
     (),
     (("image", 0.3, 0.6), ("text", 0.2, 0.4)),
+    (("image", 0.2, 0.5), ("text", 0.2, 0.5)),
     (("text", 0.1, 0.35), ("image", 0.1, 0.35), ("kg", 0.1, 0.3)),
     (("text", -0.1, 0.0),),
 ]
@@ -39,7 +40,7 @@ def test_each_sentence_has_its_finding(language: str) -> None:
     for evidence, removed, replaced, path in product(EVIDENCE, REMOVED, (True, False), PATHS):
         one = found(evidence, removed, replaced, path)
         text = " ".join(said := with_sentences(one, language).sentences)
-        is_dominant = bool(evidence) and evidence[0][2] >= DOMINANT
+        is_dominant = bool(evidence) and evidence[0][2] > DOMINANT
         assert ("60%" in text) == is_dominant
         is_named = 0 < len(removed) <= NAMED_ITEMS
         assert all((name in text) == is_named for name in removed)

@@ -16,7 +16,7 @@ from mmrec.errors import ConfigError
 from mmrec.experiment.evaluate import Restored
 from mmrec.experiment.run.ids import mask_of
 from mmrec.experiment.run.scorers import takes_histories
-from mmrec.explain.evidence import EvidenceExplainer
+from mmrec.explain.evidence import EvidenceExplainer, lead_of
 from mmrec.explain.explanation import EvidenceReason, Explanation, ItemReason, PathReason
 from mmrec.explain.history import explain_by_history
 from mmrec.explain.paths import GraphPath, PathFinder, without_path
@@ -80,6 +80,20 @@ class RunExplainer:
             for one, item, reasons in zip(found, item_idx, evidence, strict=True)
         ]
 
+    @cached_property
+    def finder(self) -> PathFinder:
+        """The paths in the graph that the model was trained on."""
+        assert self.restored.spec.graph is not None
+        return PathFinder(self.restored.spec.graph)
+
+    def path_effect(self, path: GraphPath, user_idx: int, item_idx: int) -> float:
+        """Return how much the lead of an item (`lead_of`) falls if the model sees the graph without a path."""
+        spec = self.restored.spec
+        assert spec.graph is not None
+        changed = self.restored.remade(replace(spec, graph=without_path(spec.graph, path))).freeze()
+        before, after = (_lead(scorer, user_idx, item_idx) for scorer in (self.scorer, changed))
+        return before - after
+
     def _evidence(self, user_idx: int, item_idx: Int64[Tensor, " n"]) -> list[tuple[EvidenceReason, ...]]:
         if self._explainer is None:
             return [()] * len(item_idx)
@@ -119,14 +133,8 @@ class RunExplainer:
         graph = self.restored.spec.graph
         if graph is None or KG not in self.restored.model.modalities:
             return ()
-        found = [(path, self._effect(graph, path, user_idx, item_idx)) for path in self._finder.paths(list(history), item_idx, N_SHOWN)]
+        found = [(path, self.path_effect(path, user_idx, item_idx)) for path in self.finder.paths(list(history), item_idx, N_SHOWN)]
         return tuple(self._path(graph, path, effect) for path, effect in sorted(found, key=lambda one: -one[1]))
-
-    def _effect(self, graph: Graph, path: GraphPath, user_idx: int, item_idx: int) -> float:
-        """How much the lead of the item over the mean of all items falls if the model sees the graph without a path."""
-        changed = self.restored.remade(replace(self.restored.spec, graph=without_path(graph, path))).freeze()
-        before, after = (_lead(scorer, user_idx, item_idx) for scorer in (self.scorer, changed))
-        return before - after
 
     def _path(self, graph: Graph, path: GraphPath, effect: float) -> PathReason:
         names = graph.relations
@@ -144,12 +152,6 @@ class RunExplainer:
         except ConfigError:
             return None  # one kind of evidence
 
-    @cached_property
-    def _finder(self) -> PathFinder:
-        assert self.restored.spec.graph is not None
-        return PathFinder(self.restored.spec.graph)
-
 
 def _lead(scorer: TrainedScorer, user_idx: int, item_idx: int) -> float:
-    scores = scorer.score_users(torch.tensor([user_idx]))[0]
-    return float(scores[item_idx] - scores.mean())
+    return float(lead_of(scorer.score_users(torch.tensor([user_idx])), torch.tensor([0]), torch.tensor([item_idx])))
