@@ -3,10 +3,10 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/ready
-# Extras of pyproject.toml that .venv has: all but ray and wandb, which are large and of which tests need none.
+# Extras of pyproject.toml that .venv has: all but ray, serve_ray and wandb, which are large and of which tests need none.
 EXTRAS := adapters,pictures,graph,tune,sweeps,mlflow,postgres,serve,ann,docs,dev
 
-.PHONY: help install demo serve test test-thorough lint format typecheck coverage docs build lock clean
+.PHONY: help install demo serve test test-thorough lint format typecheck coverage docs build audit lock clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -53,6 +53,10 @@ docs: $(READY)  ## build the documentation into site/; a warning is an error
 
 build: $(READY)  ## build the source distribution and the wheel into dist/
 	$(BIN)/python -m build --no-isolation
+
+PIP_AUDIT_VERSION := 2.10.1
+audit: $(READY)  ## look up known vulnerabilities of the packages in constraints.txt; needs a network
+	$(uv) tool run pip-audit==$(PIP_AUDIT_VERSION) --strict --disable-pip --require-hashes -r constraints.txt
 
 clean:  ## remove what these commands made, the results in runs/ excepted
 	rm -rf .venv build dist site ./*.egg-info .coverage htmlcov .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -47,7 +47,7 @@ _NAMES = {
     Bounds(0, 1, without=(0,)): "reduction rise layer_decay train_share",
     Bounds(0, 1, without=(1,)): "dropout edge_dropout hidden betas valid_ratio test_ratio heads.items heads.search",
     Bounds(0, 65535): "port",
-    Bounds(1, 256): "threads",
+    Bounds(1, 256): "threads workers max_workers",
     Bounds(1, also=-1): "max_epochs max_steps jobs",
     Bounds(-1): "devices num_sanity_val_steps",
 }

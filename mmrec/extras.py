@@ -17,6 +17,7 @@ EXTRAS = {
     "mlflow": ("mlflow", "alembic", "sqlalchemy"),
     "postgres": ("psycopg",),
     "serve": ("fastapi", "uvicorn", "prometheus_client"),
+    "serve_ray": ("ray",),
     "ann": ("usearch",),
 }
 """The packages of each extra, under the names by which they are imported."""

@@ -30,12 +30,20 @@ def test_the_workflow_has_every_python_that_the_project_names() -> None:
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]) for step in job["steps"] if "uses" in step)
 
 
+def test_the_workflow_looks_up_known_vulnerabilities_of_all_that_is_pinned() -> None:
+    """With a network; the suite itself needs none."""
+    steps = yaml.safe_load(text_of(".github/workflows/ci.yml"))["jobs"]["run"]["steps"]
+    assert {"run": "make audit"} in steps and "audit" not in text_of(".ci/run")
+    (recipe,) = re.findall(r"^audit:.*\n\t(.*)$", text_of("Makefile"), re.MULTILINE)
+    assert "pip-audit==" in recipe and recipe.endswith("-r constraints.txt")
+
+
 def test_make_installs_extras_of_the_project_and_what_ci_runs_is_there() -> None:
     makefile = text_of("Makefile")
     installed = re.search(r"^EXTRAS := (.+)$", makefile, re.MULTILINE)
     assert installed and set(installed[1].split(",")) <= set(PROJECT["optional-dependencies"])
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
-    assert {"install", "test", "test-thorough", "lint", "format", "typecheck", "coverage", "docs", "build"} <= targets
+    assert {"install", "test", "test-thorough", "lint", "format", "typecheck", "coverage", "docs", "build", "audit"} <= targets
     assert set(re.findall(r"^make ([a-z-]+)$", text_of(".ci/run"), re.MULTILINE)) == {"lint", "typecheck", "docs", "test", "test-thorough"}
 
 

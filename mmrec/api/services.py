@@ -1,5 +1,6 @@
 """Make the service of a run: for `mmrec serve`, and for notebooks."""
 
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from mmrec.serving.model.served import ServedModel
     from mmrec.serving.service import Service
 
+_log = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
@@ -20,7 +22,7 @@ def make_service(
     """Make the service of a run, which can change to any other finished run beside it.
 
     Args:
-        run: the run to begin with.
+        run: the run to begin with, unless processes with the same store that were started with it were asked for another since then.
         reopen: opens another one.
         store: where events are kept, as `mmrec.serving.open_store` takes it; None: in memory.
         index: `exact`, `usearch`, or `auto`: by the number of items.
@@ -29,7 +31,7 @@ def make_service(
     Raises:
         MmrecError: the run is damaged, or the store cannot be opened.
     """
-    from mmrec.errors import DataError
+    from mmrec.errors import DataError, MmrecError
     from mmrec.experiment.run_folder.find import is_finished
     from mmrec.serving.events.memory_store import MemoryEventStore
     from mmrec.serving.events.store_urls import open_store
@@ -48,8 +50,21 @@ def make_service(
         return open_model(reopen(folder), index)
 
     opened = MemoryEventStore() if store is None else open_store(store, user_key)
+    start = run.folder.resolve().name
+
+    def first() -> "ServedModel":
+        served = opened.served_run()
+        if served is not None and served.start == start and served.chosen.run != start:
+            try:
+                found = load(served.chosen.run)
+                _log.warning(f"serve: {found.version} is served, which took the place of {start} by `POST /v1/model` before")
+                return found
+            except (MmrecError, OSError) as error:
+                _log.error(f"serve: {served.chosen.version} was served before; {start} takes its place: {error}")
+        return open_model(run, index)
+
     try:
-        return Service(open_model(run, index), opened, time.time, load)
+        return Service(first(), opened, time.time, load, start)
     except BaseException:
         opened.close()
         raise

@@ -98,12 +98,16 @@ class ServeConfig(FromRun):
     host: str = MISSING
     port: int = MISSING
     store: str | None = None
+    store_password_file: str | None = None
     user_key_file: str | None = None
     api_keys: str | None = None
     rate_per_s: float | None = None
     request_timeout_s: float = MISSING
     index: str = MISSING
     threads: int = MISSING
+    workers: int = MISSING
+    max_workers: int | None = None
+    engine: str = MISSING
 
 
 @dataclass

@@ -14,12 +14,14 @@ from mmrec.serving.answer import MAX_OFFSET, About, Answer, ItemChange, Listed, 
 from mmrec.serving.cursor import make_cursor, read_cursor
 from mmrec.serving.events.event import Event
 from mmrec.serving.events.event_store import EventStore
+from mmrec.serving.events.served_run import RunVersion
 from mmrec.serving.history import DISLIKE, Reading, read_events
 from mmrec.serving.index.exact import best_of
 from mmrec.serving.matches import knows_who_asks, match_picture, match_text, order_by_taste
 from mmrec.serving.model.changed_items import check_item, stored_fields, with_items, with_stored, with_stored_picture
 from mmrec.serving.model.served import Found, ServedModel, Taste
-from mmrec.serving.refusal import DAMAGED_RUN, UNKNOWN_ITEM, UNKNOWN_RUN, Refused
+from mmrec.serving.refusal import DAMAGED_RUN, UNKNOWN_ITEM, Refused
+from mmrec.serving.run_choice import RunChoice
 
 _RECENT_S, _N_POPULAR = 7 * 86_400, 1000
 _OF_TRAINING = "from what the user did in the data of the model"
@@ -45,6 +47,7 @@ class Service:
         store: events and items.
         clock: the time in seconds since 1970, UTC.
         load: opens another run by its name, for `swap`; None: there are no others.
+        start: the run that the process was started with, if `model` is another; see `RunChoice`.
     """
 
     def __init__(
@@ -53,9 +56,10 @@ class Service:
         store: EventStore,
         clock: Callable[[], float],
         load: Callable[[str], ServedModel] | None = None,
+        start: str | None = None,
     ) -> None:
         self.store, self.clock = store, clock
-        self._load = load
+        self._choice = RunChoice(store, clock, load, start or model.run)
         self._changing = threading.Lock()
         self._models = _Models(model)
         self._items_version = 0  # of a store without items
@@ -193,11 +197,16 @@ class Service:
         return self.store.forget(user_id)
 
     def refresh(self) -> bool:
-        """Take over the items that other processes have put or removed; return whether there were any."""
+        """Take over the run that another process was asked for, and the items that others have put or removed.
+
+        Returns:
+            Whether there was anything. A run that cannot be opened is logged and tried again later; the one in use stays.
+        """
+        followed = self._follow()
         if self.store.items_version() == self._items_version:
-            return False
+            return followed
         with self._changing:
-            return self._take_stored()
+            return self._take_stored() or followed
 
     def picture(self, item_id: str) -> bytes:
         """Return the bytes of an item's picture, as they came. Raises Refused if it has none."""
@@ -210,8 +219,7 @@ class Service:
 
     def about(self) -> About:
         """Return what the model in use is and can do."""
-        models = self._models
-        model, before = models
+        model, before = self.model, self._choice.before
         return About(
             model=model.version,
             run=model.run,
@@ -233,32 +241,64 @@ class Service:
         Raises:
             Refused: there is no such run, or it is damaged; the model before stays in use.
         """
-        if self._load is None:
-            raise Refused(UNKNOWN_RUN, "run: this service has one run only")
-        try:
-            model = self._load(run)
-        except Refused:
-            raise
-        except Exception as error:  # whatever a damaged file leads to, the model before stays
-            raise Refused(DAMAGED_RUN, f"run: {run} cannot be served, {self.model.version} stays in use: {error}") from error
+        model = self._choice.open(run, self.model.version)
         with self._changing:
-            current, before = self._models
+            current = self.model
             if current.restored is not None and model.restored is None:
                 raise Refused(DAMAGED_RUN, f"run: {run} cannot be served, {current.version} stays in use: {model.why_not_restored}")
-            version = self.store.items_version()
-            kept = before if current.version == model.version else current  # a repeated request must not lose the one to return to
-            self._models, self._items_version = _Models(with_stored(model, self.store), kept), version
+            self._take(model, lambda: self._choice.make(current, model))
         return self.about()
 
     def rollback(self) -> About:
-        """Serve the model before the last `swap` again. Raises Refused if there is none."""
+        """Serve the model before the last `swap` again. Raises Refused if there is none, or its run cannot be opened any more."""
+        wanted = self._choice.previous()
+        model = self._at_hand(wanted) or self._choice.open(wanted.run, self.model.version)
         with self._changing:
-            current, before = self._models
-            if before is None:
-                raise Refused(UNKNOWN_RUN, "there is no model before this one")
-            version = self.store.items_version()
-            self._models, self._items_version = _Models(with_stored(before, self.store), current), version
+            current = self.model
+            self._take(model, lambda: self._choice.make(current, model))
         return self.about()
+
+    def reconfigure(self, run: str) -> About:
+        """Serve a run as a process that is started with it does: for what tells every process of a change.
+
+        Raises:
+            Refused: there is no such run, or it is damaged; the model before stays in use.
+        """
+        if run == self._choice.start:
+            return self.about()
+        before = self._choice.start
+        if self._choice.restart(run):
+            self._follow()
+            return self.about()
+        try:
+            return self.swap(run)
+        except Refused:
+            self._choice.restart(before)
+            raise
+
+    def _follow(self) -> bool:
+        """Change to the run that another process was asked for."""
+        found = self._choice.follow(self._at_hand, self.model.version)
+        if found is None:
+            return False
+        model, served = found
+        with self._changing:
+            is_later = self._choice.is_later(served)
+            if is_later:
+                self._take(model, lambda: self._choice.note(served))
+        return is_later
+
+    def _at_hand(self, wanted: RunVersion) -> ServedModel | None:
+        """A model that is in memory."""
+        return next((one for one in self._models if one is not None and one.version == wanted.version), None)
+
+    def _take(self, model: ServedModel, note: Callable[[], None]) -> None:
+        """Serve a model with the items of the store, after `note`. The one in use is kept, for `rollback`."""
+        version, (current, before) = self.store.items_version(), self._models
+        kept = before if current.version == model.version else current  # a repeated request must not lose the one to return to
+        models = _Models(with_stored(model, self.store), kept)
+        note()
+        self._models, self._items_version = models, version
 
     def _written(self, write: Callable[[], object]) -> None:
         """Write a change of an item; if another process has written meanwhile, the next `refresh` reads all items again."""

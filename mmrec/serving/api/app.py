@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,7 +19,7 @@ from mmrec.serving.api.problems import MEDIA_TYPE, handle_errors
 from mmrec.serving.api.workers import Workers
 from mmrec.serving.service import Service
 
-_REFRESH_S = 0.5
+_REFRESH_S, _ROUNDS_A_METRIC = 0.2, 25
 _log = logging.getLogger(__name__)
 _PROBLEM: dict[str, Any] = {"description": "Problem", "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
@@ -62,11 +63,13 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
 
 
 async def _refresh(app: FastAPI, service: Service) -> None:
-    """Make the model ready to place items, and take over those that other processes put or remove, within a second."""
-    while True:
+    """Make the model ready to place items, take over run and items of other processes within a second, and show them its metrics."""
+    for n_rounds in count(1):
         try:
             await app.state.slow_workers.call(service.prepare)
             await app.state.slow_workers.call(service.refresh)
+            if n_rounds % _ROUNDS_A_METRIC == 0 and (metrics := getattr(app.state, "metrics", None)) is not None:
+                metrics.update()
         except Exception as error:  # the next round tries again
-            _log.warning(f"items of other processes are not taken over now: {error}")
+            _log.warning(f"what other processes changed is not taken over now: {error}")
         await asyncio.sleep(_REFRESH_S)

@@ -1,6 +1,9 @@
 """The whole application: the interface, the page, metrics and logs, behind keys and limits."""
 
+import os
+
 from mmrec.serving.api.app import make_app
+from mmrec.serving.engines.processes import METRICS_FOLDER
 from mmrec.serving.monitoring.logs import RequestLog
 from mmrec.serving.monitoring.metrics import Metered, ModelState, ServiceMetrics
 from mmrec.serving.page.routes import add_page
@@ -26,5 +29,5 @@ def make_front(service: Service, n_threads: int = 2, keys: ApiKeys | None = None
         about = service.about()
         return ModelState(about.model, about.n_items, about.n_users)
 
-    app.state.metrics = ServiceMetrics(state)
+    app.state.metrics = ServiceMetrics(state, os.environ.get(METRICS_FOLDER))
     return guard(app, limits or Limits(), keys, around=lambda inner: RequestLog(Metered(inner, app.state.metrics)))

@@ -1,13 +1,14 @@
 """The contract of event stores: durable events of users, and the items that were added or removed while the service ran."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from mmrec.errors import DataError
 from mmrec.serving.events.event import Event
+from mmrec.serving.events.served_run import ServedRun
 
 MAX_PICTURE_BYTES = 2 * 2**30
 """What the pictures of all items may take in a store."""
@@ -94,6 +95,18 @@ class EventStore(ABC):
     @abstractmethod
     def items_version(self) -> int:
         """Return a number that grows with every change of items, by whichever process: others see by it that there is something new."""
+
+    @abstractmethod
+    def served_run(self) -> ServedRun | None:
+        """Return the latest choice of a run, by whichever process; None if there was none."""
+
+    @abstractmethod
+    def serve_run(self, change: Callable[[ServedRun | None], ServedRun]) -> ServedRun:
+        """Store the choice of a run durably, and return it.
+
+        Args:
+            change: makes it from the one that is stored; no other process changes that meanwhile. It may be called again.
+        """
 
     @abstractmethod
     def export(self) -> pl.DataFrame:

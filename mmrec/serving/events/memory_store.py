@@ -3,13 +3,14 @@
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import polars as pl
 
 from mmrec.serving.events.event import NOT_POPULAR, Event
 from mmrec.serving.events.event_store import FRAME_SCHEMA, EventStore, check_room
+from mmrec.serving.events.served_run import ServedRun
 
 
 @final
@@ -23,6 +24,7 @@ class MemoryEventStore(EventStore):
         self._pictures: dict[str, bytes] = {}
         self._version = 0
         self._forgotten: set[str] = set()
+        self._served: ServedRun | None = None
 
     def append(self, events: Sequence[Event]) -> int:
         with self._lock:
@@ -73,6 +75,14 @@ class MemoryEventStore(EventStore):
 
     def items_version(self) -> int:
         return self._version
+
+    def served_run(self) -> ServedRun | None:
+        return self._served
+
+    def serve_run(self, change: Callable[[ServedRun | None], ServedRun]) -> ServedRun:
+        with self._lock:
+            self._served = change(self._served)
+        return self._served
 
     def export(self) -> pl.DataFrame:
         with self._lock:

@@ -13,6 +13,7 @@ import polars as pl
 from mmrec.errors import ConfigError, DataError
 from mmrec.serving.events.event import NOT_POPULAR, Event, check_id, is_id
 from mmrec.serving.events.event_store import FRAME_SCHEMA, EventStore, check_room
+from mmrec.serving.events.served_run import ServedRun
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -30,6 +31,10 @@ _DROP_PICTURES = "DELETE FROM mmrec_pictures WHERE digest NOT IN (SELECT digest 
 _IS_FORGOTTEN = "SELECT 1 FROM mmrec_forgotten WHERE user_hash = ?"
 _NEXT_VERSION = (
     "UPDATE mmrec_settings SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'items_version' RETURNING CAST(value AS BIGINT)"
+)
+_SERVED = "SELECT value FROM mmrec_settings WHERE name = 'served_run' AND value <> ''"
+_LOCK_SERVED = (
+    "INSERT INTO mmrec_settings VALUES ('served_run', '') ON CONFLICT (name) DO UPDATE SET value = mmrec_settings.value RETURNING value"
 )
 
 
@@ -187,6 +192,22 @@ class SQLEventStore(EventStore):
     def items_version(self) -> int:
         """Return a number that grows with every change of items."""
         return int(self._read("SELECT value FROM mmrec_settings WHERE name = 'items_version'")[0][0])
+
+    def served_run(self) -> ServedRun | None:
+        """Return the latest choice of a run."""
+        rows = self._read(_SERVED)
+        return ServedRun.from_text(rows[0][0]) if rows else None
+
+    def serve_run(self, change: Callable[[ServedRun | None], ServedRun]) -> ServedRun:
+        """Store the choice of a run durably."""
+
+        def write(transaction: Transaction) -> ServedRun:
+            ((text,),) = transaction.rows(_LOCK_SERVED)
+            served = change(ServedRun.from_text(text) if text else None)
+            transaction.change("UPDATE mmrec_settings SET value = ? WHERE name = 'served_run'", [(served.to_text(),)])
+            return served
+
+        return self._write(write)
 
     def export(self) -> pl.DataFrame:
         """Return all events, oldest first."""

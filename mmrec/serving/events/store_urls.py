@@ -1,6 +1,7 @@
 """Opens the event store that a URL names."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 from mmrec.errors import ConfigError, MissingFile, nearest
 from mmrec.serving.events.event_store import EventStore
@@ -50,6 +51,20 @@ def open_existing_store(url: str, user_key: bytes | None = None) -> EventStore:
     return open_store(url, user_key)
 
 
+def with_password(url: str, path: Path) -> str:
+    """Return the URL of a PostgreSQL store with the password in a file, without the white space around it.
+
+    Raises:
+        ConfigError: where the URL is of another store or has a password already, or the file cannot be read.
+        MissingFile: where there is no such file.
+    """
+    scheme, _, rest = url.partition("://")
+    user, at, place = rest.rpartition("@")
+    if scheme not in ("postgresql", "postgres") or not user or ":" in user:
+        raise ConfigError("store_password_file: expected store=postgresql://user@host/database with a user and without a password")
+    return f"{scheme}://{user}:{quote(_secret(path, 'the password of the store').decode(), safe='')}{at}{place}"
+
+
 def read_user_key(path: Path) -> bytes:
     """Return the key in a file, without the white space around it.
 
@@ -57,9 +72,13 @@ def read_user_key(path: Path) -> bytes:
         MissingFile: where there is no such file.
         ConfigError: where it cannot be read.
     """
+    return _secret(path, "the key of user ids")
+
+
+def _secret(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes().strip()
     except FileNotFoundError as error:
-        raise MissingFile(f"{path}: expected a file with the key of user ids, found none") from error
+        raise MissingFile(f"{path}: expected a file with {what}, found none") from error
     except OSError as error:
-        raise ConfigError(f"{path}: expected a file with the key of user ids: {error.strerror}") from error
+        raise ConfigError(f"{path}: expected a file with {what}: {error.strerror}") from error

@@ -3,15 +3,17 @@
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from mmrec.serving.monitoring.drift import Drift
 from mmrec.serving.security.asgi import App, Receive, Scope, Send, WatchedSend, route_of
 
 PATH = "/metrics"
+_Mode = Literal["livesum", "livemax", "liveall"]
 _MAX_KINDS = 20
 _NAMES = re.compile(r"^similar to .* by ", re.DOTALL)
 """What differs from item to item in the reason of a list."""
@@ -34,24 +36,25 @@ class ServiceMetrics:
 
     Args:
         state: what is served, asked whenever metrics are read.
+        folder: that of PROMETHEUS_MULTIPROC_DIR, in which several processes count together; None: this one is alone.
     """
 
-    def __init__(self, state: Callable[[], ModelState]) -> None:
-        self._state, self._version = state, ""
+    def __init__(self, state: Callable[[], ModelState], folder: str | None = None) -> None:
+        self._state, self._folder, self._version = state, folder, ""
         self._registry = CollectorRegistry()
         self._requests = Counter("mmrec_requests", "Answered requests.", ["method", "route", "status"], registry=self._registry)
         self._seconds = Histogram(
             "mmrec_request_seconds", "From the head of a request to the end of its answer.", ["method", "route"], buckets=_BUCKETS,
             registry=self._registry,
         )  # fmt: skip
-        self._running = Gauge("mmrec_running_requests", "Requests that are being answered.", registry=self._registry)
+        self._running = self._gauge("mmrec_running_requests", "Requests that are being answered.", "livesum")
         self._events = Counter("mmrec_events", "Events that were stored, without those sent again.", registry=self._registry)
-        self._items = Gauge("mmrec_index_items", "Items that can be recommended.", registry=self._registry)
-        self._users = Gauge("mmrec_model_users", "Users in the data of the model.", registry=self._registry)
-        self._model = Gauge("mmrec_model_info", "The version of the model in use.", ["version"], registry=self._registry)
+        self._items = self._gauge("mmrec_index_items", "Items that can be recommended.", "livemax")
+        self._users = self._gauge("mmrec_model_users", "Users in the data of the model.", "livemax")
+        self._model = self._gauge("mmrec_model_info", "How many processes serve a version of the model.", "livesum", ["version"])
         drift = "population stability index of the latest 5,000 against the first 5,000 of this model; NaN until there are as many"
-        self._score_drift = Gauge("mmrec_score_drift", f"Scores of first places: {drift}.", registry=self._registry)
-        self._input_drift = Gauge("mmrec_input_drift", f"What lists were computed from, by kind: {drift}.", registry=self._registry)
+        self._score_drift = self._gauge("mmrec_score_drift", f"Scores of first places: {drift}.", "liveall")
+        self._input_drift = self._gauge("mmrec_input_drift", f"What lists were computed from, by kind: {drift}.", "liveall")
         self._scores, self._inputs = Drift(), Drift()
         self._kinds: dict[str, int] = {}
 
@@ -73,11 +76,23 @@ class ServiceMetrics:
         self._inputs.add([float(self._kinds.get(kind, _MAX_KINDS))])
 
     def page(self) -> bytes:
-        """Return all metrics as text."""
+        """Return all metrics as text, those of all processes together."""
+        self.update()
+        if self._folder is None:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together, self._folder)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+    def update(self) -> None:
+        """Note what is served now, which other processes show."""
         state = self._state()
         if state.version != self._version:
+            if self._folder is None:
+                self._model.clear()
+            elif self._version:
+                self._model.labels(self._version).set(0)  # what is in the folder cannot be removed
             self._version = state.version
-            self._model.clear()
             self._scores.start()
             self._inputs.start()
         self._model.labels(state.version).set(1)
@@ -85,11 +100,14 @@ class ServiceMetrics:
         self._users.set(state.n_users)
         self._score_drift.set(self._scores.index())
         self._input_drift.set(self._inputs.index())
-        return generate_latest(self._registry)
 
     def track_running(self) -> Gauge:
         """Return the gauge of requests that are being answered."""
         return self._running
+
+    def _gauge(self, name: str, meaning: str, mode: _Mode, labels: Sequence[str] = ()) -> Gauge:
+        """A gauge, and how the values of several processes become one."""
+        return Gauge(name, meaning, labels, registry=self._registry, multiprocess_mode=mode)
 
 
 @final

@@ -12,6 +12,7 @@ from mmrec.serving import Event, EventStore, open_store
 from mmrec.serving.events import event_store
 from mmrec.serving.events.event_store import FRAME_SCHEMA, StoreFull
 from mmrec.serving.events.memory_store import MemoryEventStore
+from mmrec.serving.events.served_run import RunVersion, ServedRun
 
 KEY = b"0123456789abcdef"
 
@@ -206,3 +207,27 @@ def test_other_urls_are_refused(url: str) -> None:
 def test_a_key_that_is_too_short_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^user_key: expected at least 16 bytes, found 3"):
         open_store("sqlite:///x.db", b"abc")
+
+
+def test_the_choice_of_a_run_is_made_by_one_process_at_a_time_and_kept(new_store_url: Callable[[], str]) -> None:
+    url = new_store_url()
+    stores = [open_store(url), open_store(url)]
+    assert stores[0].served_run() is None
+
+    def change(found: ServedRun | None) -> ServedRun:
+        before = None if found is None else found.chosen
+        generation = 1 if found is None else found.generation + 1
+        return ServedRun(generation, "ä", RunVersion("b", f"b-{generation}"), before)
+
+    threads = [threading.Thread(target=lambda store=store: [store.serve_run(change) for _ in range(10)]) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wanted = ServedRun(20, "ä", RunVersion("b", "b-20"), RunVersion("b", "b-19"))
+    assert stores[0].served_run() == stores[1].served_run() == wanted
+    for store in stores:
+        store.close()
+    store = open_store(url)
+    assert store.served_run() == wanted and store.items_version() == 0
+    store.close()
