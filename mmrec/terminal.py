@@ -27,6 +27,17 @@ def say(*lines: str, stderr: bool = True) -> None:
         open_console(stderr).print(printable(line), soft_wrap=True)
 
 
+def read_lines(prompt: str = "> ") -> Iterator[str]:
+    """Yield the lines of stdin, without spaces around them, until it ends; on a terminal, the prompt stands before each."""
+    while True:
+        if sys.stdin.isatty() and is_terminal():
+            open_console(stderr=True).print(prompt, end="")
+        line = sys.stdin.buffer.readline()
+        if not line:
+            return
+        yield line.decode("utf-8", "replace").strip()
+
+
 class _Said(logging.Handler):
     """Prints the message of each record as one line, as `say` does."""
 

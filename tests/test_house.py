@@ -48,6 +48,7 @@ ORDER = (
     {"evaluation.pages"},
     {"evaluation.__init__"},
     {"rerank", "explain", "feedback", "policy", "privacy", "compress"},
+    {"steering"},
     {"experiment.tuning"},
     {"experiment"},
     {"serving"},

@@ -25,6 +25,7 @@ HELP = """mmrec {version}: recommendation from interactions, text, pictures and 
   mmrec recommend run=runs/… user=42 k=10       top-k items for a user
   mmrec recommend run=runs/… user=42 rerank=dpp a diverse list; mmrec evaluate run=runs/… rerank=[mmr,dpp] measures what it costs
   mmrec explain run=runs/… user=42 item=sku-1   why an item is recommended: evidence, history, paths in the graph, and in words
+  mmrec chat run=runs/… user=42                 likes, dislikes, "less of genre Drama", "cheaper", in a dialogue
   mmrec search run=runs/… "red boots" k=10      top-k items for a query, after training with task=search; or image=photo.jpg
   mmrec serve run=runs/… port=8000              answer requests over HTTP with a run, or without run= with the newest one
   mmrec key file=keys.jsonl name=shop           make an API key of a service; only its hash is stored
@@ -84,6 +85,7 @@ VERBS = {
     "leaderboard": ("mmrec.cli.leaderboard", "leaderboard", "leaderboard"),
     "recommend": ("mmrec.cli.recommend", "recommend", "recommend"),
     "explain": ("mmrec.cli.explain", "explain", "explain"),
+    "chat": ("mmrec.cli.chat", "chat", "chat"),
     "search": ("mmrec.cli.search", "search", "search"),
     "serve": ("mmrec.cli.serving.serve", "serve", "serve"),
     "key": ("mmrec.cli.serving.key", "key", "key"),

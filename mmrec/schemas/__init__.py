@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mmrec.schemas.data_commands import IngestCommandConfig as IngestCommandConfig
     from mmrec.schemas.register import register_schemas as register_schemas
     from mmrec.schemas.run_commands import Board as Board
+    from mmrec.schemas.run_commands import ChatConfig as ChatConfig
     from mmrec.schemas.run_commands import EvaluateConfig as EvaluateConfig
     from mmrec.schemas.run_commands import ExplainConfig as ExplainConfig
     from mmrec.schemas.run_commands import KeyConfig as KeyConfig
@@ -38,7 +39,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         ".data_commands": "CheckCommandConfig DescribeCommandConfig ExportEventsConfig GraphCommandConfig IngestCommandConfig",
         ".register": "register_schemas",
-        ".run_commands": "Board EvaluateConfig ExplainConfig KeyConfig "
+        ".run_commands": "Board ChatConfig EvaluateConfig ExplainConfig KeyConfig "
         "LeaderboardConfig RecommendConfig SearchConfig ServeConfig UpdateConfig",
         ".training": "AuxiliaryConfig CheckpointConfig EvaluationConfig FeaturesConfig FilterConfig GraphConfig "
         "Paths PretrainConfig PretrainFeaturesConfig Selection TrainConfig TuneConfig",

@@ -12,6 +12,7 @@ from mmrec.schemas.data_commands import (
     IngestCommandConfig,
 )
 from mmrec.schemas.run_commands import (
+    ChatConfig,
     EvaluateConfig,
     ExplainConfig,
     KeyConfig,
@@ -34,6 +35,7 @@ SCHEMAS: dict[str, type] = {
     "leaderboard": LeaderboardConfig,
     "recommend": RecommendConfig,
     "explain": ExplainConfig,
+    "chat": ChatConfig,
     "search": SearchConfig,
     "serve": ServeConfig,
     "export_events": ExportEventsConfig,

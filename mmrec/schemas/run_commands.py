@@ -80,6 +80,18 @@ class ExplainConfig(FromRun):
 
 
 @dataclass
+class ChatConfig(FromRun):
+    """The top level of `conf/chat.yaml`."""
+
+    run: str = MISSING
+    user: str | None = None
+    k: int = MISSING
+    language: str = MISSING
+    out: str | None = None
+    rerank: Node = field(default_factory=dict)
+
+
+@dataclass
 class SearchConfig:
     """The top level of `conf/search.yaml`."""
 

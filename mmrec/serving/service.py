@@ -20,8 +20,11 @@ from mmrec.serving.index.exact import best_of
 from mmrec.serving.matches import knows_who_asks, match_picture, match_text, order_by_taste
 from mmrec.serving.model.changed_items import check_item, stored_fields, with_items, with_stored, with_stored_picture
 from mmrec.serving.model.served import Found, ServedModel, Taste
-from mmrec.serving.refusal import DAMAGED_RUN, UNKNOWN_ITEM, Refused
+from mmrec.serving.refusal import DAMAGED_RUN, INVALID, UNKNOWN_ITEM, Refused
 from mmrec.serving.run_choice import RunChoice
+from mmrec.serving.sessions.served_items import ServedItems, ServedPerson
+from mmrec.steering.session import Session
+from mmrec.steering.steer import Strengths
 
 _RECENT_S, _N_POPULAR = 7 * 86_400, 1000
 _OF_TRAINING = "from what the user did in the data of the model"
@@ -63,6 +66,7 @@ class Service:
         self._changing = threading.Lock()
         self._models = _Models(model)
         self._items_version = 0  # of a store without items
+        self._items: ServedItems | None = None
         self._recent: tuple[list[tuple[str, float]], float] = ([], -math.inf)
         self.refresh()
 
@@ -148,6 +152,44 @@ class Service:
             scores, reason = order_by_taste(scores, model.all_scores(taste)), f"{reason}, in the order of the user's taste"
         found = best_of(scores, offset + wanted.k + 1, model.catalogue.idx(wanted.exclude), allowed)
         return _listed(model, found, offset, wanted.k, reason)
+
+    def session(
+        self, user_id: str | None = None, history: Sequence[str] = (), language: str = "en", strengths: Strengths | None = None
+    ) -> Session:
+        """Begin a dialogue with a user, or with somebody who is not stored. It keeps the model in use now.
+
+        Args:
+            user_id: any user; None: nobody, or somebody with the given history.
+            history: instead, the items of somebody who is not stored, oldest first.
+            language: of the answers, `en` or `zh`.
+            strengths: how much likes, dislikes and critiques count; None: the defaults.
+
+        Raises:
+            Refused: the history has an unknown item, or there is a user too.
+            ConfigError: there are no answers in the language.
+        """
+        if user_id is not None and history:
+            raise Refused(INVALID, "session: expected a user or a history, found both")
+        model = self.model
+        if self._items is None or self._items.model is not model:
+            self._items = ServedItems(model)
+        for one in history:
+            _check_item(model, one)
+        user_idx, reading, is_new = None, read_events(model.catalogue, [Past(one) for one in history]), True
+        if user_id is not None:
+            reading, user_idx, is_new = self._read(model, user_id)
+        seen, liked, times = reading.known, reading.liked, reading.timestamps
+        if user_idx is not None:
+            seen = seen | model.known.seen_by(user_idx)
+        if user_idx is not None and (not is_new or model.of_histories is None):
+            taste, past = model.taste_of_user(user_idx), model.known.past_of(user_idx)
+            liked = [idx for idx, _ in past]
+            known_times = [time for _, time in past if time is not None]
+            times = known_times if len(known_times) == len(past) else None
+        else:
+            taste = self._taste(model, reading, "")[0]
+        person = ServedPerson(model, taste, liked, times, seen | self._removed(model))
+        return Session(self._items, person, strengths, self._items, language)
 
     def add_events(self, events: Sequence[Event]) -> int:
         """Store events durably, and return how many are new; they count from the users' next lists on."""
@@ -314,6 +356,10 @@ class Service:
         self._models = self._models._replace(current=with_stored(self.model, self.store))
         self._items_version = version
         return True
+
+    @staticmethod
+    def _removed(model: ServedModel) -> frozenset[int]:
+        return frozenset(model.catalogue.places[one] for one in model.catalogue.removed)
 
     def _known(self, model: ServedModel, user_id: str) -> int | None:
         """The user_idx of a user of the run who was not forgotten."""

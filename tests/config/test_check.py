@@ -32,6 +32,7 @@ VERBS = {
     "evaluate": ["run=runs/one"],
     "recommend": ["run=runs/one", "user=42"],
     "explain": ["run=runs/one", "user=42"],
+    "chat": ["run=runs/one", "user=42"],
     "search": ["run=runs/one", "query=lamp"],
     "update": ["run=runs/one", "out=runs/two", "data.path=week"],
     "leaderboard": [],

@@ -5,10 +5,23 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from mmrec.experiment.run_folder.files import CLICK_HEAD, RATING_HEAD
+from mmrec.errors import ConfigError
+from mmrec.experiment.run_folder.files import CLICK_HEAD, RATING_HEAD, folder_with
 from mmrec.files.storage import read_json
 from mmrec.nn.heads.click import click_head_from
 from mmrec.nn.heads.rating import head_from
+
+_TASKS = {RATING_HEAD: ("ratings", "rating"), CLICK_HEAD: ("clicks", "click")}
+"""By the file of a head, what it predicts, and the task that trains it."""
+
+
+def folder_predicting(name: str, run_dir: Path) -> Path:
+    """The folder of a run, or of one of its tasks, that has the file of a head. Raises ConfigError if there is none."""
+    folder = folder_with(run_dir, name)
+    if not (folder / name).is_file():
+        what, task = _TASKS[name]
+        raise ConfigError(f"{run_dir}: its model does not predict {what}; `mmrec train task={task}` trains one that does")
+    return folder
 
 
 def with_ratings(scored: pl.DataFrame, folder: Path) -> pl.DataFrame:

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any, final
 
 import polars as pl
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
 from mmrec.errors import ConfigError
-from mmrec.experiment.run.heads import with_click_probabilities, with_ratings
+from mmrec.experiment.run.heads import folder_predicting, with_click_probabilities, with_ratings
 from mmrec.experiment.run.ids import Ids, as_ids, mask_of, names_of_histories, positions_of
 from mmrec.experiment.run.item_content import RunContent
 from mmrec.experiment.run.request_time import At, seconds_of
 from mmrec.experiment.run.scorers import RunScorers, SavedSettings
 from mmrec.experiment.run.similarity import similar_items
 from mmrec.experiment.run.tables import empty_table, masked, metrics_table, pairs_table, ranked_table, read_interactions
-from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, folder_with, read_entry, read_table
+from mmrec.experiment.run_folder.files import CLICK_HEAD, PARTS, RATING_HEAD, read_entry, read_table
 from mmrec.experiment.run_folder.find import convert_file_errors, find_run
 from mmrec.files.storage import read_json
 from mmrec.metrics.full_ranking import top_k
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mmrec.experiment.run.explain import RunExplainer
     from mmrec.experiment.run.search import RunSearch
     from mmrec.explain.explanation import Explanation
+    from mmrec.steering.session import Session
     from mmrec.types import Dataset
 
 _MAX_SCORES = 2**24
@@ -124,7 +125,7 @@ class Run:
         if histories is not None:
             if at is not None:
                 raise ConfigError("at: histories have no times, so they are those of now; leave it out")
-            return self._recommend_to_histories(histories, user_ids, k, exclude_seen, inside, rerank)
+            return self._recommend_to_histories(histories, names_of_histories(histories, user_ids), k, exclude_seen, inside, rerank)
         names = self.users[USER_ID] if user_ids is None else as_ids(user_ids)
         at_s = None if at is None else seconds_of(at)
         # before the users are looked up, since it says which table of the run is damaged
@@ -239,9 +240,7 @@ class Run:
             DataError: for a user or an item that the run does not know.
             ConfigError: if the run was not trained with `task=rating`.
         """
-        run = self._part_with(RATING_HEAD)
-        if run is None:
-            raise ConfigError(f"{self.folder}: its model does not predict ratings; `mmrec train task=rating` trains one that does")
+        run = Run(folder_predicting(RATING_HEAD, self.folder), self._saved)
         return with_ratings(run.score(user_ids, item_ids), run.folder)
 
     def click_probability(self, user_ids: Ids, item_ids: Ids) -> pl.DataFrame:
@@ -257,9 +256,7 @@ class Run:
             DataError: for a user or an item that the run does not know.
             ConfigError: if the run was not trained with `task=click`.
         """
-        run = self._part_with(CLICK_HEAD)
-        if run is None:
-            raise ConfigError(f"{self.folder}: its model does not predict clicks; `mmrec train task=click` trains one that does")
+        run = Run(folder_predicting(CLICK_HEAD, self.folder), self._saved)
         return with_click_probabilities(run.score(user_ids, item_ids), run.folder)
 
     def search(
@@ -314,16 +311,24 @@ class Run:
             raise ConfigError("this run was opened without what serves it; open it with `mmrec.open_run`")
         return self._serve(self, store=store, index=index, user_key=user_key)
 
+    def session(self, user_id: str | int | None = None, history: Sequence[str] | None = None, language: str = "en") -> "Session":
+        """Begin a dialogue that steers the list: `run.session("42").dislike("sku-1").critique("cheaper").recommend()`.
+
+        Args:
+            user_id: a user of the run; None: somebody of whom only the history, if any, is known.
+            history: the items of somebody outside the run, oldest first.
+            language: of the answers, `en` or `zh`.
+
+        Raises:
+            MmrecError: the user or an item is not in the run, both a user and a history are given, or the language has no answers.
+        """
+        self._user_idx(as_ids([] if user_id is None else user_id))
+        began: Session = self._dialogues.session(None if user_id is None else str(user_id), history or (), language)
+        return began
+
     def _recommend_to_histories(
-        self,
-        histories: Sequence[Sequence[str]],
-        user_ids: Ids | None,
-        k: int,
-        exclude_seen: bool,
-        inside: Bool[Tensor, " n_items"] | None,
-        rerank: Reranking | None,
+        self, histories: Sequence[Sequence[str]], names: pl.Series, k: int, exclude_seen: bool, inside: Any, rerank: Reranking | None
     ) -> pl.DataFrame:
-        names = names_of_histories(histories, user_ids)
         owned = [self._item_idx(one, "histories").tolist() for one in histories]
         tables, scorer = [empty_table(USER_ID, ITEM_ID)], self.scorers.of_histories()
         for rows in self._batches(len(names)):
@@ -344,13 +349,6 @@ class Run:
             values, items = rerank_scores(rerank, scores, history, self.content, k)
         return ranked_table(names, self.items[ITEM_ID], values, items)
 
-    def _part_with(self, name: str) -> "Run | None":
-        """This run, or that of one of its tasks, which has a file; None if there is none."""
-        folder = folder_with(self.folder, name)
-        if not (folder / name).is_file():
-            return None
-        return self if folder == self.folder else Run(folder, self._saved, self._serve)
-
     @cached_property
     def searcher(self) -> "RunSearch":
         """What `search` answers with. Raises ConfigError if the run was not trained with `task=search`."""
@@ -365,6 +363,10 @@ class Run:
 
         self.scorers.of_users()  # raises if the model does not rank
         return RunExplainer(self.scorers.restored(), self.items, self._seen)
+
+    @cached_property
+    def _dialogues(self) -> Any:
+        return self.service(index="exact")
 
     @cached_property
     def scorers(self) -> RunScorers:
