@@ -1,5 +1,8 @@
 """Histories of few items, from which a part that learns over many users computes the user's vector."""
 
+from dataclasses import replace
+from typing import Self
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
@@ -12,6 +15,7 @@ from mmrec.models.fold_in import sums_of_items
 from mmrec.models.multimodal.users.user_history import HistoryScores, UserHistory
 from mmrec.nn.few_shot.adaptation import Adaptation
 from mmrec.nn.look_up import rows_of
+from mmrec.nn.shallow_copy import shallow_copy
 from mmrec.types import DatasetSpec
 
 
@@ -43,6 +47,11 @@ class AdaptedHistory(UserHistory):
 
     def of(self, histories: Histories, items: Float[Tensor, "n_items dim"]) -> Float[Tensor, "n_histories dim"]:
         return self._of_matrix(histories.matrix(len(items)), items)
+
+    def extended(self, n_items: int) -> Self:
+        made = shallow_copy(self)
+        made.trained = replace(self.trained, n_items=n_items)
+        return made
 
     def owned(self) -> None:
         return None

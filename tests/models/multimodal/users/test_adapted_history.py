@@ -46,3 +46,12 @@ def test_some_positives_are_given_and_only_the_others_are_scored() -> None:
         expected = F.cosine_similarity(ITEMS[batch.item_idx[mine & is_given]], ITEMS[batch.item_idx[mine & ~is_given]])
         torch.testing.assert_close(scores.positive[scores.row == row], expected)
     assert seen == {1, 2}
+
+
+def test_items_are_added_to_the_catalogue() -> None:
+    one, items = history(), torch.cat([ITEMS, torch.randn(2, 4, generator=torch.Generator().manual_seed(1))])
+    more = one.extended(9)
+    torch.testing.assert_close(more.users(items), one.users(ITEMS))
+    given = Histories(torch.tensor([0, 2]), torch.tensor([1, 8]), None)
+    assert not torch.equal(more.of(given, items)[0], one.users(ITEMS)[1])
+    assert one.trained.n_items == 7
