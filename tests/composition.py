@@ -3,7 +3,7 @@
 Values are overridden by Hydra, in a copy. A configuration to which a test adds files of its own is composed anew each time.
 """
 
-import copy
+import pickle
 from typing import Any
 
 import hydra._internal.config_loader_impl as loader
@@ -19,9 +19,9 @@ CONSTANT = {("pkg", "mmrec.conf"), ("pkg", "hydra.conf"), ("structured", "")}
 """Sources of files that no test changes, as (scheme, path)."""
 _create, _merge = loader.create_defaults_list, loader.ConfigLoaderImpl._compose_config_from_defaults_list
 _load = ConfigRepository.load_config
-_files: dict[Any, ConfigResult | None] = {}
+_files: dict[Any, bytes] = {}
 _lists: dict[Any, DefaultsList] = {}
-_merged: dict[int, tuple[list[ResultDefault], DictConfig]] = {}
+_merged: dict[int, tuple[list[ResultDefault], bytes]] = {}
 
 
 def compose_once() -> None:
@@ -37,8 +37,8 @@ def _load_once(self: ConfigRepository, config_path: str) -> ConfigResult | None:
         return _load(self, config_path)
     key = (config_path, *ConfigStore.instance().repo)
     if key not in _files:
-        _files[key] = _load(self, config_path)
-    return copy.deepcopy(_files[key])
+        _files[key] = pickle.dumps(_load(self, config_path))  # a copy of a configuration takes three times as long
+    return pickle.loads(_files[key])
 
 
 def _create_once(
@@ -62,8 +62,8 @@ def _merge_once(self: loader.ConfigLoaderImpl, defaults: list[ResultDefault], re
     if not any(defaults is one.defaults for one in _lists.values()):
         return _merge(self, defaults, repo)
     if id(defaults) not in _merged:
-        _merged[id(defaults)] = defaults, _merge(self, defaults, repo)
-    return copy.deepcopy(_merged[id(defaults)][1])
+        _merged[id(defaults)] = defaults, pickle.dumps(_merge(self, defaults, repo))
+    return pickle.loads(_merged[id(defaults)][1])
 
 
 def _is_constant(repo: Any) -> bool:

@@ -21,6 +21,7 @@ from mmrec.files.checkpoint import read_checkpoint
 from mmrec.tasks.checkpoints import checkpoints_in
 
 Compose = Callable[..., DictConfig]
+pytestmark = pytest.mark.slow
 SMALL = ["evidence.text=false", "evidence.image=false", "evidence.kg=false", "linear=none", "trend=none", "model.embedding_dim=4"]
 MINE = (
     "{mine: {_target_: mmrec.models.closed_form.ease.EASE, _partial_: true, space: {regularization: [10.0, 100.0, 1000.0]}, n_trials: 1}}"

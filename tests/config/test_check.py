@@ -64,6 +64,7 @@ def test_files_are_found() -> None:
     assert {"fusion/attention", "split/cold_item", "trainer/ddp", "ablation/no_text"} <= set(CHOICES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice.startswith(OF_LEADERBOARD)])
 def test_every_board_composes_and_so_do_its_runs(choice: str, compose: Compose) -> None:
     board = compose(f"board={choice.removeprefix(OF_LEADERBOARD)}", name="leaderboard").board
@@ -74,6 +75,7 @@ def test_every_board_composes_and_so_do_its_runs(choice: str, compose: Compose) 
             assert set(OmegaConf.missing_keys(cfg)) <= {"data.path"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", [choice for choice in CHOICES if not choice.startswith(OF_LEADERBOARD)])
 def test_every_choice_composes_and_binds(choice: str, compose: Compose) -> None:
     group, name = choice.split("/")
