@@ -69,7 +69,8 @@ class MeLU(GradientRecommender):
 
     def items(self) -> Float[Tensor, "n_items dim"]:
         """The vectors of all items."""
-        return self.content() + self.free
+        of_content: Tensor = self.content()
+        return of_content + self.free
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         items, users = self.items(), self.of_profile(self.profile[batch.user_idx])

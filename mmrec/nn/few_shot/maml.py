@@ -83,7 +83,9 @@ class Maml(Adaptation):
         self, user: Float[Tensor, " dim"], layer: Float[Tensor, "dim dim"], support: Float[Tensor, " dim"], pool: Float[Tensor, "n dim"]
     ) -> Float[Tensor, ""]:
         """The loss of one user's given items, whose mean vector is `support`."""
-        scores = functional_call(self.head, {_USER: user, _LAST: layer}, (torch.cat([support[None], pool]),)) / self.log_temperature.exp()
+        scores: Tensor = (
+            functional_call(self.head, {_USER: user, _LAST: layer}, (torch.cat([support[None], pool]),)) / self.log_temperature.exp()
+        )
         return torch.logsumexp(scores[1:], dim=0) - scores[0]
 
 
