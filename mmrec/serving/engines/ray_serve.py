@@ -14,8 +14,11 @@ from mmrec.serving.service import Service
 NAME = "mmrec"
 RUN = "run"
 """The key of the `user_config` of the deployment: another value is taken over by all replicas, without starting them again."""
-_NO_TELEMETRY = {"RAY_USAGE_STATS_ENABLED": "0"}
-_LOOPBACK = "127.0.0.1"
+_ALONE = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on any system: without it, Ray listens to the loopback address alone
+}
+"""The environment variables of a Ray on this machine, which it reads when it is imported."""
 
 
 class Replicas(NamedTuple):
@@ -42,6 +45,8 @@ def make_application(make: Callable[[str], tuple[Service, App]], run: str, repli
     Raises:
         MissingExtra: Ray Serve is not installed.
     """
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.update(_ALONE)
     with needs("serve_ray", "engine=ray"):
         from ray import serve
 
@@ -95,17 +100,10 @@ def run_on_ray(application: Any, host: str, port: int, n_replicas: int, ready: C
     Raises:
         ConfigError: no replica could be started.
     """
+    start_ray(n_replicas)
     import ray
     from ray import serve
 
-    os.environ.update(_NO_TELEMETRY)
-    if "RAY_ADDRESS" in os.environ:
-        ray.init(logging_level="error", log_to_driver=False)
-    else:
-        n_cpus = max(os.cpu_count() or 1, n_replicas)
-        ray.init(
-            num_cpus=n_cpus, include_dashboard=False, logging_level="error", log_to_driver=False, _node_ip_address=_LOOPBACK
-        )  # fmt: skip
     try:
         serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
         try:
@@ -117,3 +115,20 @@ def run_on_ray(application: Any, host: str, port: int, n_replicas: int, ready: C
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def start_ray(n_replicas: int) -> None:
+    """Start Ray on this machine, or connect to the cluster that RAY_ADDRESS names.
+
+    Args:
+        n_replicas: the CPUs that this machine offers are at least so many.
+    """
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.update(_ALONE)
+    import ray
+
+    if "RAY_ADDRESS" in os.environ:
+        ray.init(logging_level="error", log_to_driver=False)
+        return
+    n_cpus = max(os.cpu_count() or 1, n_replicas)
+    ray.init(num_cpus=n_cpus, include_dashboard=False, logging_level="error", log_to_driver=False)

@@ -67,7 +67,7 @@ async function showList(title, request, { by = false, focus = null } = {}) {
 
 function makeCard(item) {
   const card = part("card").content.firstElementChild.cloneNode(true);
-  const title = item.title ?? item.item_id;
+  const title = item.title?.trim() || item.item_id;
   state.titles.set(item.item_id, title);
   card.dataset.item = item.item_id;
   card.querySelector("h3").textContent = title;

@@ -14,9 +14,12 @@ import httpx
 import pytest
 from omegaconf import DictConfig
 
+from mmrec.cli.serving.replicas import application
 from mmrec.cli.serving.serve import serve
-from mmrec.errors import ConfigError, MissingFile
+from mmrec.errors import ConfigError, MissingExtra, MissingFile
 from mmrec.experiment.run_folder.find import newest_run
+from mmrec.extras import is_installed
+from mmrec.serving.events.store_urls import with_password
 from tests.serving.made_run import write_run
 
 Compose = Callable[..., DictConfig]
@@ -48,11 +51,39 @@ def test_a_port_in_use_is_named_before_the_run_is_read(tmp_path: Path, compose: 
         (["store=mysql://x"], "store: "),
         (["port=70000"], "port: expected at least 0 and at most 65535"),
         (["host=no such host"], "host: "),
+        (["workers=0"], "workers: expected at least 1 and at most 256"),
+        (["engine=rey"], "engine: expected one of processes, ray, found `rey`"),
+        (["engine=ray", "workers=4", "max_workers=2"], "max_workers: expected at least workers=4, found 2"),
+        (["store_password_file=secret"], "store_password_file: expected store=postgresql://"),
     ],
 )
 def test_what_is_wrong_is_named(words: list[str], message: str, tmp_path: Path, compose: Compose) -> None:
     with pytest.raises(ConfigError, match=message):
         serve(compose(f"run={write_run(tmp_path / 'a')}", "port=0", f"paths.runs={tmp_path}", *words, name="serve"))
+
+
+@pytest.mark.skipif(is_installed("serve_ray"), reason="Ray is installed here")
+def test_without_ray_its_extra_is_named(tmp_path: Path, compose: Compose) -> None:
+    with pytest.raises(MissingExtra, match=r"engine=ray needs ray, which is not installed: pip install 'mmrec\[serve_ray\]'"):
+        serve(compose(f"run={write_run(tmp_path / 'a')}", "port=0", "engine=ray", name="serve"))
+
+
+def test_a_configuration_of_ray_serve_names_a_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="run: expected a run folder, found none"):
+        application({"workers": 2})
+    with pytest.raises(ConfigError, match="wrokers"):
+        application({"run": str(tmp_path), "wrokers": 2})
+
+
+def test_the_password_of_a_store_comes_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(" p:w/d@% \n")
+    assert with_password("postgresql://ann@db:5432/shop", file) == "postgresql://ann:p%3Aw%2Fd%40%25@db:5432/shop"
+    for url in ("sqlite:///a.db", "postgresql://ann:known@db/shop", "postgresql://db/shop"):
+        with pytest.raises(ConfigError, match="store_password_file"):
+            with_password(url, file)
+    with pytest.raises(MissingFile, match="expected a file with the password of the store"):
+        with_password("postgresql://ann@db/shop", tmp_path / "nothing")
 
 
 @pytest.mark.slow

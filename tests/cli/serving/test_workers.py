@@ -135,7 +135,7 @@ def test_what_has_begun_is_answered_and_nothing_is_taken_any_more(service: Simpl
         assert connection.recv(65536).startswith(b"HTTP/1.1 202")
     assert service.process.wait(60) == 128 + signal.SIGTERM
     assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
-    assert "Traceback" not in service.log.read_text()
+    assert "Traceback" not in service.log.read_text() and service.log.read_text().count("mmrec: terminated") == 1
     with contextlib.closing(sqlite3.connect(service.folder / "runs" / "events.sqlite")) as store:
         assert store.execute("SELECT COUNT(*) FROM mmrec_events WHERE event_id = 'last'").fetchone() == (1,)
 

@@ -1,5 +1,7 @@
 """What is special to a store in a file: what it refuses, who may read it, and that nothing removed stays in it."""
 
+import contextlib
+import re
 import sqlite3
 from pathlib import Path
 
@@ -84,3 +86,24 @@ def test_a_transaction_that_fails_stores_nothing(tmp_path: Path) -> None:
     assert not store.history("ann")
     assert store.append([Event("a", "ann", "x", 1.0)]) == 1
     store.close()
+
+
+def test_a_backup_of_a_store_in_use_and_old_events_removed_as_the_guide_says(tmp_path: Path) -> None:
+    guide = (Path(__file__).resolve().parents[3] / "docs" / "serving_operations.md").read_text()
+    (remove,) = re.findall(r"^DELETE FROM mmrec_events .*$", guide, re.MULTILINE)
+    (limit,) = re.findall(r"timestamp < (\d+)", remove)
+    assert 'events.sqlite ".backup copy.sqlite"' in guide
+    store = SQLiteEventStore(tmp_path / "events.db")
+    store.append([Event(name, "ann", "i", float(limit) + seconds) for name, seconds in (("old", -1), ("new", 1))])
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "events.db")) as source,
+        contextlib.closing(sqlite3.connect(tmp_path / "copy")) as to,
+    ):
+        source.backup(to)  # as `.backup` does
+        source.execute(remove.partition(";")[0])
+        source.commit()
+    assert [one.event_id for one in store.history("ann")] == ["new"]
+    store.close()
+    copy = SQLiteEventStore(tmp_path / "copy")
+    assert [one.event_id for one in copy.history("ann")] == ["old", "new"]
+    copy.close()

@@ -1,15 +1,18 @@
 """The page in a real Chromium: likes change the list at once, by mouse and by keyboard, on wide and narrow screens, light and dark."""
 
+import base64
 import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import mmrec
 from mmrec.serving.api.front import make_front
 from mmrec.serving.api.server import listen
 from mmrec.serving.events.memory_store import MemoryEventStore
@@ -31,25 +34,36 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+@contextmanager
+def answering(service: Service, keys: ApiKeys | None = None) -> Iterator[str]:
+    """The address at which a service answers."""
+    import uvicorn
+
+    opened = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(make_front(service, keys=keys), log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run, args=([opened],))
+    thread.start()
+    yield f"http://localhost:{opened.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+    opened.close()
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[SimpleNamespace]:
     """Two services on this machine, with and without keys, and their store."""
-    import uvicorn
-
-    store, servers, urls = MemoryEventStore(), [], []
+    store = MemoryEventStore()
     key = make_key(tmp_path / "keys.jsonl", "page", ["read", "write"])
-    for keys in (None, ApiKeys(tmp_path / "keys.jsonl")):
-        service, opened = Service(served(write_run(tmp_path / f"run-{len(urls)}")), store, time.time), listen("127.0.0.1", 0)
-        urls.append(f"http://localhost:{opened.getsockname()[1]}/")
-        server = uvicorn.Server(uvicorn.Config(make_front(service, keys=keys), log_config=None, lifespan="on"))
-        thread = threading.Thread(target=server.run, args=([opened],))
-        thread.start()
-        servers.append((server, thread, opened))
-    yield SimpleNamespace(url=urls[0], url_with_keys=urls[1], key=key, store=store)
-    for server, thread, opened in servers:
-        server.should_exit = True
-        thread.join()
-        opened.close()
+    open_one, with_keys = (Service(served(write_run(tmp_path / name)), store, time.time) for name in ("run-0", "run-1"))
+    with answering(open_one) as url, answering(with_keys, ApiKeys(tmp_path / "keys.jsonl")) as url_with_keys:
+        yield SimpleNamespace(url=url, url_with_keys=url_with_keys, key=key, store=store)
+
+
+@pytest.fixture(scope="module")
+def shop(cold_run: Path, browser: Any) -> Iterator[str]:
+    """The address of a shop whose items have pictures."""
+    with answering(mmrec.open_run(cold_run).service()) as url:
+        yield url
 
 
 @pytest.fixture(params=[(1280, 900, "light"), (390, 844, "dark")], ids=["wide", "narrow"])
@@ -135,3 +149,92 @@ def test_what_goes_wrong_is_said_on_the_page(page: Any, site: SimpleNamespace) -
     page.set_input_files("#picture", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"})
     shown(page, "problem", "expected a picture, found text/plain")
     assert len(items(page)) == 4
+
+
+@pytest.mark.slow
+def test_words_find_items_and_the_list_comes_back(page: Any, site: SimpleNamespace) -> None:
+    page.goto(site.url)
+    items(page)
+    page.keyboard.press("Tab")  # to the link that skips to the list
+    while page.evaluate("document.activeElement.id") != "q":
+        page.keyboard.press("Tab")
+    page.keyboard.type("y or w")
+    with page.expect_response("**/v1/search?*"):
+        page.keyboard.press("Enter")
+    assert set(items(page)) == {"w", "y"} and page.inner_text("#title") == "Matches of “y or w”"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "back"
+    with page.expect_response("**/v1/recommendations"):
+        page.keyboard.press("Enter")
+    assert len(items(page)) == 4 and page.inner_text("#title") == "Popular now"
+    page.fill("#q", "nothing like that")
+    page.press("#q", "Enter")
+    shown(page, "reason", "no items")
+    assert not page.query_selector_all("#list li")
+
+
+@pytest.mark.slow
+def test_a_picture_that_is_dropped_finds_items_that_look_like_it(page: Any, shop: str, shop_folder: Path) -> None:
+    page.goto(shop)
+    items(page)
+    content = base64.b64encode((shop_folder / "i1.jpg").read_bytes()).decode()
+    dropped = page.evaluate_handle(
+        """(content) => {
+            const bytes = Uint8Array.from(atob(content), (one) => one.charCodeAt(0)), files = new DataTransfer();
+            files.items.add(new File([bytes], "lamp.jpg", {type: "image/jpeg"}));
+            return files;
+        }""",
+        content,
+    )
+    page.dispatch_event("body", "dragover", {"dataTransfer": dropped})
+    assert "dropping" in page.get_attribute("body", "class")
+    with page.expect_response(lambda answer: answer.request.method == "POST" and "/v1/search" in answer.url):
+        page.dispatch_event("body", "drop", {"dataTransfer": dropped})
+    assert items(page)[0] == "i1" and page.inner_text("#title") == "Like the picture lamp.jpg"
+    assert "dropping" not in (page.get_attribute("body", "class") or "")
+    page.locator("#list li:first-child img").evaluate("image => image.decode()")  # raises if it does not load
+    chosen(page, "i1", "like")
+    assert "i1" not in items(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_nothing_is_wider_than_the_screen_or_hard_to_read(browser: Any, site: SimpleNamespace, width: int) -> None:
+    """In both colour schemes: no horizontal scrolling, text of at least 4.5 to 1, and buttons that a finger can meet."""
+    for scheme in ("light", "dark"):
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = context.new_page()
+        page.goto(site.url + "?user=" + "long" * 40)
+        items(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = page.evaluate(CONTRASTS)
+        assert found and min(found.values()) >= 4.5, found
+        heights = page.eval_on_selector_all("button", "all => all.filter(one => one.offsetParent).map(one => one.offsetHeight)")
+        assert min(heights) >= (44 if width <= 480 else 24)
+        page.goto(site.url + "docs")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        context.close()
+
+
+CONTRASTS = """() => {
+    const light = (colour) => {
+        const parts = colour.match(/[0-9.]+/g).slice(0, 3).map((one) => one / 255);
+        const [r, g, b] = parts.map((one) => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const below = (one) => {
+        for (; one; one = one.parentElement) {
+            const colour = getComputedStyle(one).backgroundColor;
+            if (!/rgba\\(.*, 0\\)|transparent/.test(colour)) return colour;
+        }
+        return "rgb(255, 255, 255)";
+    };
+    const found = {};
+    for (const one of document.querySelectorAll("h1, h2, h3, p, b, label, button, a, dt, dd, input")) {
+        if (!one.offsetParent || !(one.textContent.trim() || one.value)) continue;
+        const [high, low] = [light(getComputedStyle(one).color), light(below(one))].sort((a, b) => b - a);
+        found[`${one.tagName} ${one.textContent.trim().slice(0, 20)}`] = (high + 0.05) / (low + 0.05);
+    }
+    return found;
+}"""
+"""The contrast of every text with what is below it, as WCAG defines it."""
