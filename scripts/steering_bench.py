@@ -5,7 +5,7 @@
 The run is one of `mmrec train data=demo_shop`. The true utilities of its users are known: each looks for the best item that they have not
 had. In every turn they see ten items and say one thing: they like the best one, dislike the worst one, or name a value of an attribute that
 they want more or less of, in words. The table has the median rank of the wanted item before the dialogue and after each turn. Rated items
-count as ranked above it; once it is shown, its rank stays.
+count as ranked above it. Nobody rates the wanted item itself: once it is shown, the dialogue could end, and goes on about the others.
 
 `--choose` users, none of whom is reported, choose the strengths first: for each kind of dialogue, the one with the lowest mean log rank
 after three turns.
@@ -36,7 +36,7 @@ from mmrec.steering.steer import Strengths
 from mmrec.types import IMAGE, ITEM_ID, KG, TEXT, USER_ID
 
 K, N_TURNS = 10, 3
-GRID = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+GRID = (0.0, 0.25, 0.5, 1.0, 2.0)
 COLUMNS = {"designer": "designed_by", "parent": "part_of", "property": "has_property"}
 CHOSEN_BY = {"like": ("like",), "dislike": ("dislike",), "value": ("values",), "words": ("words",)}
 """By strength, the things that are said in the dialogues that choose it."""
@@ -45,7 +45,8 @@ REPORTED = {
     "dislikes": ("dislike",),
     "critiques by value": ("values",),
     "critiques in words": ("words",),
-    "critique, like, critique": ("values", "like", "words"),
+    "any critiques": ("any",),
+    "critique, like, dislike": ("any", "like", "dislike"),
 }
 
 
@@ -88,10 +89,7 @@ class SimulatedUser:
 
     def turn(self, kind: str) -> None:
         """Look at the list and say one thing."""
-        if self.ranks[-1] <= K:  # it is shown
-            self.ranks.append(self.ranks[-1])
-            return
-        shown = self._shown()
+        shown = [one for one in self._shown() if one != self.target]
         if kind == "like":
             self.session.like(self.shop.item_ids[max(shown, key=lambda one: float(self.utility[one]))])
         elif kind == "dislike":
@@ -147,7 +145,7 @@ class SimulatedUser:
 
 def _is_of(group: str, kind: str) -> bool:
     """Whether an attribute is spoken of as a value of a column, or in words that texts and captions have."""
-    return (group in COLUMNS) == (kind == "values")
+    return kind == "any" or (group in COLUMNS) == (kind == "values")
 
 
 def _sentence(wish: Wish, is_more: bool) -> str:
@@ -180,16 +178,19 @@ def contradictions(shop: Shop, open_session: Callable[[int], Session], users: Se
 def choose(shop: Shop, service: Any, user_ids: pl.Series, users: Sequence[int]) -> tuple[Strengths, Table]:
     """Choose each strength by the mean log rank after three turns of dialogues that depend on it alone."""
     strengths = Strengths()
-    table = Table("strength", *map(str, GRID), "chosen", title=f"mean log2 rank after {N_TURNS} turns of {len(users)} other users")
+    table = Table(
+        "strength", "before", *map(str, GRID), "chosen", title=f"mean log2 rank after {N_TURNS} turns of {len(users)} other users"
+    )
     for name, said in CHOSEN_BY.items():
         values = []
         for value in GRID:
             tried = replace(strengths, **{name: value})
             ranks = dialogues(shop, lambda user, tried=tried: service.session(user_ids[user], strengths=tried), users, said)
             values.append(sum(math.log2(one[-1]) for one in ranks) / len(ranks))
+            before = sum(math.log2(one[0]) for one in ranks) / len(ranks)
         best = GRID[values.index(min(values))]
         strengths = replace(strengths, **{name: best})
-        table.add_row(name, *(f"{value:.2f}" for value in values), str(best))
+        table.add_row(name, f"{before:.2f}", *(f"{value:.2f}" for value in values), str(best))
     return strengths, table
 
 
@@ -219,7 +220,10 @@ def main() -> None:
         if others:
             strengths, chosen = choose(shop, service, user_ids, others)
             console.print(chosen)
-        table = Table("dialogue", "before", *(f"after {n}" for n in range(1, N_TURNS + 1)), title=f"median rank of {len(reported)} users")
+        found = f"sees it in {K}"
+        table = Table(
+            "dialogue", "before", *(f"after {n}" for n in range(1, N_TURNS + 1)), found, title=f"median rank of {len(reported)} users"
+        )
 
         def open_session(user_idx: int) -> Session:
             session: Session = service.session(user_ids[user_idx], strengths=strengths)
@@ -229,7 +233,8 @@ def main() -> None:
         rows |= {f"contradiction, {kind}": contradictions(shop, open_session, reported, kind) for kind in ("values", "words")}
         for name, ranks in rows.items():
             medians = torch.tensor(ranks, dtype=torch.float64).quantile(0.5, dim=0).tolist()
-            table.add_row(name, *(f"{one:.0f}" for one in medians))
+            shares = [sum(ranks_of[at] <= K for ranks_of in ranks) / len(ranks) for at in (0, -1)]
+            table.add_row(name, *(f"{one:.1f}" for one in medians), f"{shares[0]:.0%} → {shares[1]:.0%}")
         console.print(strengths, table)
     except MmrecError as error:
         parser.error(str(error))
