@@ -3,9 +3,10 @@
     python scripts/steering_bench.py runs/… --users 300 --choose 100
 
 The run is one of `mmrec train data=demo_shop`. The true utilities of its users are known: each looks for the best item that they have not
-had. In every turn they see ten items and say one thing: they like the best one, dislike the worst one, or name a value of an attribute that
-they want more or less of, in words. The table has the median rank of the wanted item before the dialogue and after each turn. Rated items
-count as ranked above it. Nobody rates the wanted item itself: once it is shown, the dialogue could end, and goes on about the others.
+had. In every turn they see ten items and say one sentence: they like the best one, dislike the worst one, or name a value of an attribute
+that they want more or less of, or two such values. The table has the median rank of the wanted item before the dialogue and after each
+turn. Rated items count as ranked above it. Nobody rates the wanted item itself: once it is shown, the dialogue could end, and goes on about the
+others.
 
 `--choose` users, none of whom is reported, choose the strengths first: for each kind of dialogue, the one with the lowest mean log rank
 after three turns.
@@ -30,7 +31,7 @@ import mmrec
 from mmrec.data.interactions.index import indices_of
 from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.data.sources.demo_shop.world import GROUPS, VALUES
-from mmrec.errors import MmrecError
+from mmrec.errors import DataError, MmrecError
 from mmrec.steering.session import Session
 from mmrec.steering.steer import Strengths
 from mmrec.types import IMAGE, ITEM_ID, KG, TEXT, USER_ID
@@ -43,10 +44,9 @@ CHOSEN_BY = {"like": ("like",), "dislike": ("dislike",), "value": ("values",), "
 REPORTED = {
     "likes": ("like",),
     "dislikes": ("dislike",),
-    "critiques by value": ("values",),
-    "critiques in words": ("words",),
-    "any critiques": ("any",),
-    "critique, like, dislike": ("any", "like", "dislike"),
+    "one critique": ("any",),
+    "two critiques": ("two",),
+    "two critiques, like, two critiques": ("two", "like", "two"),
 }
 
 
@@ -95,7 +95,7 @@ class SimulatedUser:
         elif kind == "dislike":
             self.session.dislike(self.shop.item_ids[min(shown, key=lambda one: float(self.utility[one]))])
         else:
-            self._criticise(kind, shown)
+            self._criticise(kind, shown, 2 if kind == "two" else 1)
         self.ranks.append(self._rank())
 
     def contradict(self, kind: str) -> None:
@@ -108,20 +108,20 @@ class SimulatedUser:
         self._criticise(kind, self._shown())
         self.ranks.append(self._rank())
 
-    def _criticise(self, kind: str, shown: Sequence[int]) -> None:
-        """Ask for more of the value that they like most and that the list lacks most, or less of the one that disturbs them most."""
+    def _criticise(self, kind: str, shown: Sequence[int], n_named: int = 1) -> None:
+        """Ask for more of the values that they like most and the list lacks most, or less of those that disturb them most."""
 
         def gain(wish: Wish) -> float:
             share = sum(int(self.shop.attributes[wish.group][one]) == wish.value for one in shown) / max(1, len(shown))
             return wish.worth * (1 - share) if wish.worth > 0 else -wish.worth * share
 
         left = [one for one in self.wishes if _is_of(one.group, kind) and (one.group, one.value) not in self.said]
-        for wish in sorted(left, key=gain, reverse=True):
-            self.said.add((wish.group, wish.value))
-            n_before = len(self.session.turns)
-            self.session.critique(_sentence(wish, wish.worth > 0))
-            if len(self.session.turns) > n_before:
-                return
+        named = sorted(left, key=gain, reverse=True)[:n_named]
+        self.said |= {(one.group, one.value) for one in named}
+        n_before = len(self.session.turns)
+        self.session.critique(" and ".join(_sentence(one, one.worth > 0) for one in named))
+        if len(self.session.turns) == n_before:
+            raise DataError(f"the dialogue did not understand its user: {self.session.answer}")
 
     def _shown(self) -> list[int]:
         place = {item_id: idx for idx, item_id in enumerate(self.shop.item_ids)}
@@ -145,7 +145,7 @@ class SimulatedUser:
 
 def _is_of(group: str, kind: str) -> bool:
     """Whether an attribute is spoken of as a value of a column, or in words that texts and captions have."""
-    return kind == "any" or (group in COLUMNS) == (kind == "values")
+    return kind in ("any", "two") or (group in COLUMNS) == (kind == "values")
 
 
 def _sentence(wish: Wish, is_more: bool) -> str:

@@ -30,13 +30,13 @@ class Strengths:
     The defaults were chosen on simulated users of the generated shop that are disjoint from those reported, see `docs/steering.md`.
     """
 
-    like: float = 0.5
+    like: float = 0.0
     """Of the similarity to a liked item, beside the move of the user's vector by the model itself."""
-    dislike: float = 0.25
+    dislike: float = 0.5
     """Of the similarity to a disliked item."""
-    value: float = 1.0
+    value: float = 0.5
     """Of a value that there is to be more or less of."""
-    words: float = 1.0
+    words: float = 0.5
     """Of the match with words."""
     alike: float = 2.0
     """Of the similarity to an item or a picture that the list is to be like."""

@@ -149,10 +149,12 @@ class ServedPerson:
     def scores(self, liked: Sequence[int]) -> Float[Tensor, " n_items"]:
         """The scores of all items, moved by what the liked items change if they are added to the history.
 
-        Models that do not read histories leave the scores as they are.
+        Where the model does not read histories, the mean similarity to the liked items counts half as much as the scores.
         """
-        if not liked or self.model.of_histories is None:
+        if not liked:
             return self._base
+        if self.model.of_histories is None:
+            return standardized(self._base) + 0.5 * standardized(self.model.all_scores(self.model.taste_of_similar(liked))[0])
         after = self._of_history([*self.history, *liked])
         return after if not self.history else self._base + after - self._before
 
