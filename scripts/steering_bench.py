@@ -3,9 +3,10 @@
     python scripts/steering_bench.py runs/… --users 300 --choose 100
 
 The run is one of `mmrec train data=demo_shop`. The true utilities of its users are known: each looks for the best item that they have not
-had. In every turn they see ten items and say one thing: they like the best one, dislike the worst one, or name a value of an attribute that
-they want more or less of, in words. The table has the median rank of the wanted item before the dialogue and after each turn. Rated items
-count as ranked above it; once it is shown, its rank stays.
+had. In every turn they see ten items and say one sentence: they like the best one, dislike the worst one, or name a value of an attribute
+that they want more or less of, or two such values. The table has the median rank of the wanted item before the dialogue and after each
+turn. Rated items count as ranked above it. Nobody rates the wanted item itself: once it is shown, the dialogue could end, and goes on about the
+others.
 
 `--choose` users, none of whom is reported, choose the strengths first: for each kind of dialogue, the one with the lowest mean log rank
 after three turns.
@@ -30,22 +31,22 @@ import mmrec
 from mmrec.data.interactions.index import indices_of
 from mmrec.data.sources.demo_shop.dataset import load_truth, load_truth_info
 from mmrec.data.sources.demo_shop.world import GROUPS, VALUES
-from mmrec.errors import MmrecError
+from mmrec.errors import DataError, MmrecError
 from mmrec.steering.session import Session
 from mmrec.steering.steer import Strengths
 from mmrec.types import IMAGE, ITEM_ID, KG, TEXT, USER_ID
 
 K, N_TURNS = 10, 3
-GRID = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+GRID = (0.0, 0.25, 0.5, 1.0, 2.0)
 COLUMNS = {"designer": "designed_by", "parent": "part_of", "property": "has_property"}
 CHOSEN_BY = {"like": ("like",), "dislike": ("dislike",), "value": ("values",), "words": ("words",)}
 """By strength, the things that are said in the dialogues that choose it."""
 REPORTED = {
     "likes": ("like",),
     "dislikes": ("dislike",),
-    "critiques by value": ("values",),
-    "critiques in words": ("words",),
-    "critique, like, critique": ("values", "like", "words"),
+    "one critique": ("any",),
+    "two critiques": ("two",),
+    "two critiques, like, two critiques": ("two", "like", "two"),
 }
 
 
@@ -88,16 +89,13 @@ class SimulatedUser:
 
     def turn(self, kind: str) -> None:
         """Look at the list and say one thing."""
-        if self.ranks[-1] <= K:  # it is shown
-            self.ranks.append(self.ranks[-1])
-            return
-        shown = self._shown()
+        shown = [one for one in self._shown() if one != self.target]
         if kind == "like":
             self.session.like(self.shop.item_ids[max(shown, key=lambda one: float(self.utility[one]))])
         elif kind == "dislike":
             self.session.dislike(self.shop.item_ids[min(shown, key=lambda one: float(self.utility[one]))])
         else:
-            self._criticise(kind, shown)
+            self._criticise(kind, shown, 2 if kind == "two" else 1)
         self.ranks.append(self._rank())
 
     def contradict(self, kind: str) -> None:
@@ -110,20 +108,20 @@ class SimulatedUser:
         self._criticise(kind, self._shown())
         self.ranks.append(self._rank())
 
-    def _criticise(self, kind: str, shown: Sequence[int]) -> None:
-        """Ask for more of the value that they like most and that the list lacks most, or less of the one that disturbs them most."""
+    def _criticise(self, kind: str, shown: Sequence[int], n_named: int = 1) -> None:
+        """Ask for more of the values that they like most and the list lacks most, or less of those that disturb them most."""
 
         def gain(wish: Wish) -> float:
             share = sum(int(self.shop.attributes[wish.group][one]) == wish.value for one in shown) / max(1, len(shown))
             return wish.worth * (1 - share) if wish.worth > 0 else -wish.worth * share
 
         left = [one for one in self.wishes if _is_of(one.group, kind) and (one.group, one.value) not in self.said]
-        for wish in sorted(left, key=gain, reverse=True):
-            self.said.add((wish.group, wish.value))
-            n_before = len(self.session.turns)
-            self.session.critique(_sentence(wish, wish.worth > 0))
-            if len(self.session.turns) > n_before:
-                return
+        named = sorted(left, key=gain, reverse=True)[:n_named]
+        self.said |= {(one.group, one.value) for one in named}
+        n_before = len(self.session.turns)
+        self.session.critique(" and ".join(_sentence(one, one.worth > 0) for one in named))
+        if len(self.session.turns) == n_before:
+            raise DataError(f"the dialogue did not understand its user: {self.session.answer}")
 
     def _shown(self) -> list[int]:
         place = {item_id: idx for idx, item_id in enumerate(self.shop.item_ids)}
@@ -147,7 +145,7 @@ class SimulatedUser:
 
 def _is_of(group: str, kind: str) -> bool:
     """Whether an attribute is spoken of as a value of a column, or in words that texts and captions have."""
-    return (group in COLUMNS) == (kind == "values")
+    return kind in ("any", "two") or (group in COLUMNS) == (kind == "values")
 
 
 def _sentence(wish: Wish, is_more: bool) -> str:
@@ -180,16 +178,19 @@ def contradictions(shop: Shop, open_session: Callable[[int], Session], users: Se
 def choose(shop: Shop, service: Any, user_ids: pl.Series, users: Sequence[int]) -> tuple[Strengths, Table]:
     """Choose each strength by the mean log rank after three turns of dialogues that depend on it alone."""
     strengths = Strengths()
-    table = Table("strength", *map(str, GRID), "chosen", title=f"mean log2 rank after {N_TURNS} turns of {len(users)} other users")
+    table = Table(
+        "strength", "before", *map(str, GRID), "chosen", title=f"mean log2 rank after {N_TURNS} turns of {len(users)} other users"
+    )
     for name, said in CHOSEN_BY.items():
         values = []
         for value in GRID:
             tried = replace(strengths, **{name: value})
             ranks = dialogues(shop, lambda user, tried=tried: service.session(user_ids[user], strengths=tried), users, said)
             values.append(sum(math.log2(one[-1]) for one in ranks) / len(ranks))
+            before = sum(math.log2(one[0]) for one in ranks) / len(ranks)
         best = GRID[values.index(min(values))]
         strengths = replace(strengths, **{name: best})
-        table.add_row(name, *(f"{value:.2f}" for value in values), str(best))
+        table.add_row(name, f"{before:.2f}", *(f"{value:.2f}" for value in values), str(best))
     return strengths, table
 
 
@@ -219,7 +220,10 @@ def main() -> None:
         if others:
             strengths, chosen = choose(shop, service, user_ids, others)
             console.print(chosen)
-        table = Table("dialogue", "before", *(f"after {n}" for n in range(1, N_TURNS + 1)), title=f"median rank of {len(reported)} users")
+        found = f"sees it in {K}"
+        table = Table(
+            "dialogue", "before", *(f"after {n}" for n in range(1, N_TURNS + 1)), found, title=f"median rank of {len(reported)} users"
+        )
 
         def open_session(user_idx: int) -> Session:
             session: Session = service.session(user_ids[user_idx], strengths=strengths)
@@ -229,7 +233,8 @@ def main() -> None:
         rows |= {f"contradiction, {kind}": contradictions(shop, open_session, reported, kind) for kind in ("values", "words")}
         for name, ranks in rows.items():
             medians = torch.tensor(ranks, dtype=torch.float64).quantile(0.5, dim=0).tolist()
-            table.add_row(name, *(f"{one:.0f}" for one in medians))
+            shares = [sum(ranks_of[at] <= K for ranks_of in ranks) / len(ranks) for at in (0, -1)]
+            table.add_row(name, *(f"{one:.1f}" for one in medians), f"{shares[0]:.0%} → {shares[1]:.0%}")
         console.print(strengths, table)
     except MmrecError as error:
         parser.error(str(error))

@@ -1,9 +1,10 @@
 """What the service is asked for and answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmrec.rerank.reranker import Reranker
 from mmrec.serving.filters import Condition
 
 MAX_K, MAX_OFFSET = 1_000, 10_000
@@ -22,6 +23,8 @@ class Wanted:
     """The only items to choose from; None: all."""
     exclude: Sequence[str] = ()
     """Items to leave out."""
+    rerank: Sequence[Reranker] = ()
+    """Methods that choose among the best items, each from the list of the one before."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Answer:
     """Why these items."""
     cursor: str | None = None
     """Asks for the items that follow; None if there are no more."""
+    explanations: Mapping[str, Sequence[str]] | None = None
+    """By item_id, sentences that say why; None if they were not asked for."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from mmrec.errors import MmrecError
 
 UNKNOWN_ITEM, UNKNOWN_RUN, DAMAGED_RUN = "unknown-item", "unknown-run", "damaged-run"
 CANNOT_PLACE, CANNOT_ANSWER, INVALID, EXPIRED = "cannot-place-item", "cannot-answer", "invalid-request", "expired-cursor"
-KINDS = (UNKNOWN_ITEM, UNKNOWN_RUN, DAMAGED_RUN, CANNOT_PLACE, CANNOT_ANSWER, INVALID, EXPIRED)
+UNKNOWN_SESSION = "unknown-session"
+KINDS = (UNKNOWN_ITEM, UNKNOWN_RUN, DAMAGED_RUN, CANNOT_PLACE, CANNOT_ANSWER, INVALID, EXPIRED, UNKNOWN_SESSION)
 
 
 class Refused(MmrecError):

@@ -20,9 +20,10 @@ from mmrec.serving.index.exact import best_of
 from mmrec.serving.matches import knows_who_asks, match_picture, match_text, order_by_taste
 from mmrec.serving.model.changed_items import check_item, stored_fields, with_items, with_stored, with_stored_picture
 from mmrec.serving.model.served import Found, ServedModel, Taste
-from mmrec.serving.refusal import DAMAGED_RUN, INVALID, UNKNOWN_ITEM, Refused
+from mmrec.serving.refusal import CANNOT_ANSWER, DAMAGED_RUN, INVALID, UNKNOWN_ITEM, Refused
 from mmrec.serving.run_choice import RunChoice
-from mmrec.serving.sessions.served_items import ServedItems, ServedPerson
+from mmrec.serving.sessions.reranking import n_candidates, rerank_found
+from mmrec.serving.sessions.served_items import ServedItems, ServedPerson, times_of
 from mmrec.steering.session import Session
 from mmrec.steering.steer import Strengths
 
@@ -92,9 +93,10 @@ class Service:
         reading, user_idx, is_new = self._read(model, user_id)
         seen = reading.known if user_idx is None else reading.known | model.known.seen_by(user_idx)
         if user_idx is not None and (not is_new or model.of_histories is None):
-            return _answer(model, model.taste_of_user(user_idx), seen, wanted, _OF_TRAINING)
+            past = [idx for idx, _ in model.known.past_of(user_idx)]
+            return self._answer(model, model.taste_of_user(user_idx), seen, wanted, _OF_TRAINING, past)
         taste, reason = self._taste(model, reading, _OF_EVENTS)
-        return _answer(model, taste, seen, wanted, reason)
+        return self._answer(model, taste, seen, wanted, reason, reading.liked)
 
     def recommend_to_history(self, history: Sequence[Past], wanted: Wanted) -> Answer:
         """Return the best items for somebody who is not stored, without those of the history.
@@ -113,7 +115,7 @@ class Service:
             history = sorted(history, key=lambda one: one.timestamp or 0.0)
         reading = read_events(model.catalogue, history)
         taste, reason = self._taste(model, reading, _OF_HISTORY)
-        return _answer(model, taste, reading.known, wanted, reason)
+        return self._answer(model, taste, reading.known, wanted, reason, reading.liked)
 
     def similar(self, item_id: str, by: str, wanted: Wanted) -> Answer:
         """Return the items that are most similar to an item.
@@ -171,8 +173,6 @@ class Service:
         if user_id is not None and history:
             raise Refused(INVALID, "session: expected a user or a history, found both")
         model = self.model
-        if self._items is None or self._items.model is not model:
-            self._items = ServedItems(model)
         for one in history:
             _check_item(model, one)
         user_idx, reading, is_new = None, read_events(model.catalogue, [Past(one) for one in history]), True
@@ -183,13 +183,25 @@ class Service:
             seen = seen | model.known.seen_by(user_idx)
         if user_idx is not None and (not is_new or model.of_histories is None):
             taste, past = model.taste_of_user(user_idx), model.known.past_of(user_idx)
-            liked = [idx for idx, _ in past]
-            known_times = [time for _, time in past if time is not None]
-            times = known_times if len(known_times) == len(past) else None
+            liked, times = [idx for idx, _ in past], times_of(past)
         else:
             taste = self._taste(model, reading, "")[0]
-        person = ServedPerson(model, taste, liked, times, seen | self._removed(model))
-        return Session(self._items, person, strengths, self._items, language)
+        person = ServedPerson(model, taste, liked, times, seen)
+        items = self._items_of(model)
+        return Session(items, person, strengths, items, language)
+
+    def explain(self, user_id: str, item_ids: Sequence[str], k: int = 10, language: str = "en") -> dict[str, tuple[str, ...]]:
+        """Return sentences by item that say why the model recommends it to a user of the run, see `ItemExplainer.sentences`.
+
+        Raises:
+            Refused: there is no such item, the user is not in the run, or the model cannot explain.
+        """
+        model = self.model
+        for one in item_ids:
+            _check_item(model, one)
+        if self._known(model, user_id) is None:
+            raise Refused(CANNOT_ANSWER, f"explain: only recommendations for users of the run are explained, and `{user_id}` is none")
+        return self._items_of(model).explainer.sentences(user_id, item_ids, k, language)
 
     def add_events(self, events: Sequence[Event]) -> int:
         """Store events durably, and return how many are new; they count from the users' next lists on."""
@@ -357,9 +369,24 @@ class Service:
         self._items_version = version
         return True
 
-    @staticmethod
-    def _removed(model: ServedModel) -> frozenset[int]:
-        return frozenset(model.catalogue.places[one] for one in model.catalogue.removed)
+    def _items_of(self, model: ServedModel) -> ServedItems:
+        """What is known of the items of a model, kept while it is in use."""
+        found = self._items
+        if found is None or found.model is not model:
+            found = self._items = ServedItems(model)
+        return found
+
+    def _answer(
+        self, model: ServedModel, taste: Taste, seen: frozenset[int], wanted: Wanted, reason: str, history: Sequence[int]
+    ) -> Answer:
+        allowed: Bool[Tensor, " n_items"] | None = model.catalogue.allowed(wanted.filters, wanted.candidates)
+        offset = read_cursor(wanted.cursor, model.version)
+        excluded = torch.tensor(sorted(seen | {*model.catalogue.idx(wanted.exclude).tolist()}), dtype=torch.int64)
+        k = offset + wanted.k + 1
+        found = model.best(taste, n_candidates(wanted.rerank, k), excluded, allowed)
+        if wanted.rerank:
+            found = rerank_found(wanted.rerank, found, history, self._items_of(model), k)
+        return _listed(model, found, offset, wanted.k, reason)
 
     def _known(self, model: ServedModel, user_id: str) -> int | None:
         """The user_idx of a user of the run who was not forgotten."""
@@ -408,13 +435,6 @@ class Service:
             after = self.clock()
             self._recent = rows, after + 20 * (after - now)
         return rows
-
-
-def _answer(model: ServedModel, taste: Taste, seen: frozenset[int], wanted: Wanted, reason: str) -> Answer:
-    allowed: Bool[Tensor, " n_items"] | None = model.catalogue.allowed(wanted.filters, wanted.candidates)
-    offset = read_cursor(wanted.cursor, model.version)
-    excluded = torch.tensor(sorted(seen | {*model.catalogue.idx(wanted.exclude).tolist()}), dtype=torch.int64)
-    return _listed(model, model.best(taste, offset + wanted.k + 1, excluded, allowed), offset, wanted.k, reason)
 
 
 def _listed(model: ServedModel, found: Found, offset: int, k: int, reason: str) -> Answer:

@@ -106,7 +106,9 @@ def examples(vocabulary: Vocabulary, language: str) -> list[str]:
     """Return sentences that can be read, about what the items have."""
     is_english = language == "en"
     found = ["like 1", "dislike 2"] if is_english else ["喜欢1", "不喜欢2"]
-    for column, values in list(vocabulary.values.items())[:1]:
+    groups = [(column, values) for column, values in vocabulary.values.items() if len(values) > 1]
+    if groups:
+        column, values = min(groups, key=lambda one: len(one[1]))
         found += [f"less of {column} {values[0]}", f"only {values[-1]}"] if is_english else [f"少一点{values[0]}", f"只要{values[-1]}"]
     if vocabulary.numbers:
         found.append(f"lower {vocabulary.numbers[0]}" if is_english else f"更低的{vocabulary.numbers[0]}")

@@ -26,7 +26,7 @@ class SteeredItems(Protocol):
         """The numbers of a column; NaN where an item has none."""
 
     def matches(self, words: str) -> Float[Tensor, " n_items"] | None:
-        """How well each item matches some words, 0 where nothing is known; None if the items cannot be compared with these words."""
+        """How well each item matches some words, about 1 for the best; None if the items cannot be compared with these words."""
 
     def looks_like(self, picture: bytes) -> Float[Tensor, " n_items"]:
         """How much each item looks like a picture. Raises MmrecError if it cannot be compared."""

@@ -70,6 +70,7 @@ class Session:
         self._turns: tuple[Turn, ...] = ()
         self._shown: tuple[int, ...] = ()
         self._referred: int | None = None
+        self._scored: tuple[tuple[Turn, ...], Tensor] | None = None
         self.answer = ""
         """What was understood last, or what can be said."""
 
@@ -178,9 +179,12 @@ class Session:
 
     def scores(self) -> Float[Tensor, " n_items"]:
         """Return the scores of all items, -inf for those that are not recommended."""
+        if self._scored is not None and self._scored[0] is self._turns:
+            return self._scored[1].clone()
         liked, disliked = self._rated()
         scores = steered_scores(self._items, self._person, liked, disliked, self.critiques, self._strengths)
         scores[torch.tensor(sorted({*self._person.seen, *liked, *disliked}), dtype=torch.int64)] = -torch.inf
+        self._scored = (self._turns, scores.clone())
         return scores
 
     def described(self) -> list[str]:

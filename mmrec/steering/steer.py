@@ -30,16 +30,16 @@ class Strengths:
     The defaults were chosen on simulated users of the generated shop that are disjoint from those reported, see `docs/steering.md`.
     """
 
-    like: float = 0.5
+    like: float = 0.0
     """Of the similarity to a liked item, beside the move of the user's vector by the model itself."""
     dislike: float = 0.5
     """Of the similarity to a disliked item."""
-    value: float = 1.0
+    value: float = 0.5
     """Of a value that there is to be more or less of."""
-    words: float = 1.0
-    """Of the match with words or a picture."""
+    words: float = 0.5
+    """Of the match with words."""
     alike: float = 2.0
-    """Of the similarity to an item that the list is to be like."""
+    """Of the similarity to an item or a picture that the list is to be like."""
 
 
 def steered_scores(
@@ -61,11 +61,11 @@ def steered_scores(
         strengths: how much each counts; None: the defaults.
     """
     strengths = strengths or Strengths()
-    scores = standardized(person.scores(liked))
+    base = scores = standardized(person.scores(liked))
     for item_idx in liked:
-        scores = scores + strengths.like * standardized(items.similarities(item_idx))
+        scores = scores + strengths.like * beside(items.similarities(item_idx), base)
     for item_idx in disliked:
-        scores = scores - strengths.dislike * standardized(items.similarities(item_idx))
+        scores = scores - strengths.dislike * beside(items.similarities(item_idx), base)
     for critique in critiques:
         scores = scores + _shift(items, critique, strengths)
     return scores.masked_fill(~allowed_items(items, critiques), -torch.inf)
@@ -90,15 +90,28 @@ def standardized(values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     return torch.zeros_like(values) if deviation <= 0 else (values - values.mean()) / deviation
 
 
+def beside(similarities: Float[Tensor, " n"], base: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """The part of standardized similarities that is uncorrelated with the scores of the person.
+
+    Every item of a list is similar to what its reader likes. What one of them says beyond that is what is left.
+
+    Args:
+        similarities: to an item.
+        base: the scores of the person, standardized.
+    """
+    found = standardized(similarities)
+    return found - (found * base).mean() * base
+
+
 def _shift(items: SteeredItems, critique: Critique, strengths: Strengths) -> Float[Tensor, " n_items"] | float:
     if isinstance(critique, ValueCritique) and critique.kind in (MORE, LESS):
         sign = 1 if critique.kind == MORE else -1
         return sign * strengths.value * items.with_value(critique.column, critique.value).float()
     if isinstance(critique, WordsCritique):
         found = items.matches(critique.words)
-        return 0.0 if found is None else (1 if critique.is_more else -1) * strengths.words * standardized(found)
+        return 0.0 if found is None else (1 if critique.is_more else -1) * strengths.words * found
     if isinstance(critique, LikenessCritique):
         return strengths.alike * standardized(items.similarities(critique.item_idx))
     if isinstance(critique, PictureCritique):
-        return strengths.words * standardized(items.looks_like(critique.picture))
+        return strengths.alike * standardized(items.looks_like(critique.picture))
     return 0.0

@@ -16,8 +16,10 @@ from mmrec.serving.api.item_routes import router as item_routes
 from mmrec.serving.api.list_routes import router as list_routes
 from mmrec.serving.api.model_routes import router as model_routes
 from mmrec.serving.api.problems import MEDIA_TYPE, handle_errors
+from mmrec.serving.api.session_routes import router as session_routes
 from mmrec.serving.api.workers import Workers
 from mmrec.serving.service import Service
+from mmrec.serving.sessions.open_sessions import OpenSessions
 
 _REFRESH_S, _ROUNDS_A_METRIC = 0.2, 25
 _log = logging.getLogger(__name__)
@@ -39,16 +41,17 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
         refreshing = asyncio.create_task(_refresh(app, service))
         yield
         refreshing.cancel()
+        await app.state.workers.call(app.state.sessions.end_all)
         app.state.workers.close()
         app.state.slow_workers.close()
 
     app = FastAPI(
         title="mmrec", version=__version__, lifespan=lifespan, responses=RESPONSES, redirect_slashes=False, docs_url=None, redoc_url=None
     )
-    app.state.service = service
+    app.state.service, app.state.sessions = service, OpenSessions(service)
     app.state.workers, app.state.slow_workers = Workers(n_threads, n_waiting, "lists"), Workers(1, 16, "changes")
     handle_errors(app)
-    for routes in (list_routes, event_routes, item_routes, model_routes):
+    for routes in (list_routes, session_routes, event_routes, item_routes, model_routes):
         app.include_router(routes)
     make_document = app.openapi
 
@@ -68,6 +71,7 @@ async def _refresh(app: FastAPI, service: Service) -> None:
         try:
             await app.state.slow_workers.call(service.prepare)
             await app.state.slow_workers.call(service.refresh)
+            await app.state.slow_workers.call(app.state.sessions.end_expired)
             if n_rounds % _ROUNDS_A_METRIC == 0 and (metrics := getattr(app.state, "metrics", None)) is not None:
                 metrics.update()
         except Exception as error:  # the next round tries again

@@ -1,12 +1,14 @@
 """The bodies of requests, with their limits, as OpenAPI describes them."""
 
-from typing import Annotated, Any, final
+from typing import Annotated, Any, Literal, Self, final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from mmrec.serving.answer import MAX_K, Past, Wanted
 from mmrec.serving.events.event import CLICK, LAST_SECOND, MAX_ID_LENGTH, MAX_POSITION, is_id
 from mmrec.serving.filters import Condition
+from mmrec.serving.sessions.reranking import parse_rerankers
+from mmrec.steering.grammar import MAX_LENGTH
 
 MAX_EVENTS, MAX_HISTORY, MAX_FILTERS, MAX_NAMES = 1_000, 1_000, 16, 1_000
 MAX_TEXT = 20_000
@@ -32,6 +34,8 @@ def _checked_text(value: str) -> str:
 
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_checked_id)]
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_checked_text)]
+Critique = Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(_checked_text)]
+Language = Literal["en", "zh"]
 Seconds = Annotated[float, Field(ge=0, le=LAST_SECOND, allow_inf_nan=False, strict=True, description="Seconds since 1970, UTC.")]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True, ge=-1e300, le=1e300)]
 Whole = Annotated[int, Field(ge=-(2**53), le=2**53, strict=True)]
@@ -82,6 +86,7 @@ class RecommendationBody(_Body):
     candidates: Annotated[list[Id], Field(max_length=MAX_NAMES, description="The only items to choose from.")] | None = None
     exclude: Annotated[list[Id], Field(max_length=MAX_NAMES)] = []
     filters: Annotated[list[FilterBody], Field(max_length=MAX_FILTERS)] = []
+    rerank: Annotated[list[Text], Field(max_length=MAX_FILTERS, description="mmr, dpp, calibrated:genre, …, one after the other.")] = []
 
     def past(self) -> list[Past]:
         """The history in the service's own form."""
@@ -90,7 +95,43 @@ class RecommendationBody(_Body):
     def wanted(self) -> Wanted:
         """What the list is to be like."""
         filters = [one.condition() for one in self.filters]
-        return Wanted(self.k, self.cursor, filters, self.candidates, self.exclude)
+        return Wanted(self.k, self.cursor, filters, self.candidates, self.exclude, parse_rerankers(self.rerank))
+
+
+@final
+class SessionBody(_Body):
+    """Whose session it is."""
+
+    user_id: Annotated[Id | None, Field(description="Any user; nobody, if it is left out.")] = None
+    history: Annotated[list[Id], Field(max_length=MAX_HISTORY, description="Items of somebody who is not stored, oldest first.")] = []
+    language: Annotated[Language, Field(description="Of the answers: en or zh.")] = "en"
+
+
+@final
+class FeedbackBody(_Body):
+    """One thing that is said: exactly one of these."""
+
+    like: Annotated[Id | None, Field(description="An item_id.")] = None
+    dislike: Annotated[Id | None, Field(description="An item_id.")] = None
+    critique: Annotated[Critique | None, Field(description="less of genre Drama, cheaper, something darker, …")] = None
+    picture: Annotated[str | None, Field(description="The bytes of a picture in base64.", max_length=2**24)] = None
+    undo: Flag = False
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        n_said = sum(one is not None for one in (self.like, self.dislike, self.critique, self.picture)) + self.undo
+        if n_said != 1:
+            raise ValueError(f"expected exactly one of like, dislike, critique, picture and undo, found {n_said}")
+        return self
+
+
+@final
+class Explained(BaseModel):
+    """Why an item is recommended."""
+
+    model: str
+    item_id: str
+    sentences: list[str]
 
 
 @final

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
 from starlette.responses import Response
 
 from mmrec.serving.answer import MAX_K, Answer, Wanted
-from mmrec.serving.api.bodies import MAX_FILTERS, Cursor, Id, Text
+from mmrec.serving.api.bodies import MAX_FILTERS, Cursor, Id, Language, Text
 from mmrec.serving.filters import parse_conditions
 from mmrec.serving.service import Service
+from mmrec.serving.sessions.reranking import parse_rerankers
 
 T = TypeVar("T")
 KQuery = Annotated[int, Query(ge=1, le=MAX_K, description="How many items at most.")]
@@ -21,6 +22,13 @@ FilterQuery = Annotated[
     list[Text] | None,
     Query(max_length=MAX_FILTERS, description="column:value, column>=number or column<=number; values of one column are alternatives."),
 ]
+
+RerankQuery = Annotated[
+    list[Text] | None,
+    Query(max_length=MAX_FILTERS, description="mmr, dpp, calibrated, xquad or capped, also with what it compares: capped:brand."),
+]
+ExplainQuery = Annotated[bool, Query(description="Whether to say why, in sentences; only for users of the run.")]
+LanguageQuery = Annotated[Language, Query(description="Of the sentences: en or zh.")]
 
 
 def service_of(request: Request) -> Service:
@@ -44,9 +52,15 @@ async def call_slow(request: Request, function: Callable[..., T], *arguments: An
     return found
 
 
-def wanted_of(k: int, cursor: str | None, filters: list[str] | None) -> Wanted:
+def wanted_of(k: int, cursor: str | None, filters: list[str] | None, rerank: list[str] | None = None) -> Wanted:
     """What a list is to be like, from a query."""
-    return Wanted(k, cursor, parse_conditions(filters or ()))
+    return Wanted(k, cursor, parse_conditions(filters or ()), rerank=parse_rerankers(rerank or ()))
+
+
+async def explained(request: Request, answer: Answer, user_id: str, language: str) -> Answer:
+    """The answer with sentences that say why each item is in it."""
+    names = [one.item_id for one in answer.items]
+    return replace(answer, explanations=await call(request, service_of(request).explain, user_id, names, len(names) or 1, language))
 
 
 def written(found: Any, status: int = 200) -> Response:

@@ -7,7 +7,20 @@ from starlette.responses import Response
 
 from mmrec.serving.answer import Answer
 from mmrec.serving.api.bodies import By, Id, RecommendationBody, Text
-from mmrec.serving.api.calls import CursorQuery, FilterQuery, KQuery, UserQuery, call, service_of, wanted_of, written
+from mmrec.serving.api.calls import (
+    CursorQuery,
+    ExplainQuery,
+    FilterQuery,
+    KQuery,
+    LanguageQuery,
+    RerankQuery,
+    UserQuery,
+    call,
+    explained,
+    service_of,
+    wanted_of,
+    written,
+)
 from mmrec.serving.api.pictures import PICTURE, picture_of
 from mmrec.serving.model.served import ALL
 
@@ -16,10 +29,18 @@ router = APIRouter(tags=["lists"])
 
 @router.get("/v1/users/{user_id:path}/recommendations", response_model=Answer)
 async def recommend(
-    request: Request, user_id: Annotated[Id, Path()], k: KQuery = 10, cursor: CursorQuery = None, filter: FilterQuery = None
+    request: Request,
+    user_id: Annotated[Id, Path()],
+    k: KQuery = 10,
+    cursor: CursorQuery = None,
+    filter: FilterQuery = None,
+    rerank: RerankQuery = None,
+    explain: ExplainQuery = False,
+    language: LanguageQuery = "en",
 ) -> Response:
     """Return the best items for a user, without those that the user has had; for an unknown user, what is popular now."""
-    return written(await call(request, service_of(request).recommend, user_id, wanted_of(k, cursor, filter)))
+    answer = await call(request, service_of(request).recommend, user_id, wanted_of(k, cursor, filter, rerank))
+    return written(await explained(request, answer, user_id, language) if explain else answer)
 
 
 @router.post("/v1/recommendations", response_model=Answer)

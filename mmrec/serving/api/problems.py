@@ -13,12 +13,23 @@ from starlette.responses import Response
 from mmrec.errors import DataError, MmrecError
 from mmrec.serving.api.workers import Overloaded
 from mmrec.serving.events.event_store import StoreFull
-from mmrec.serving.refusal import CANNOT_ANSWER, CANNOT_PLACE, DAMAGED_RUN, EXPIRED, INVALID, UNKNOWN_ITEM, UNKNOWN_RUN, Refused
+from mmrec.serving.refusal import (
+    CANNOT_ANSWER,
+    CANNOT_PLACE,
+    DAMAGED_RUN,
+    EXPIRED,
+    INVALID,
+    UNKNOWN_ITEM,
+    UNKNOWN_RUN,
+    UNKNOWN_SESSION,
+    Refused,
+)
 
 MEDIA_TYPE = "application/problem+json"
 STATUS = {
     UNKNOWN_ITEM: HTTPStatus.NOT_FOUND,
     UNKNOWN_RUN: HTTPStatus.NOT_FOUND,
+    UNKNOWN_SESSION: HTTPStatus.NOT_FOUND,
     DAMAGED_RUN: HTTPStatus.CONFLICT,
     CANNOT_PLACE: HTTPStatus.CONFLICT,
     CANNOT_ANSWER: HTTPStatus.CONFLICT,

@@ -6,6 +6,7 @@ const part = (id) => document.getElementById(id);
 const state = {
   user: part("user").value,
   history: [], // of a session with nobody: {item_id, event}, oldest first
+  session: null, // the id of a dialogue, which begins with the first critique
   titles: new Map(),
   show: null, // asks for the list on the page again
   last: 0, // the number of the latest request: answers to earlier ones are dropped
@@ -26,7 +27,9 @@ async function ask(path, options = {}) {
   if (answer.ok) return answer.status === 204 ? null : answer.json();
   if (answer.status === 401) part("keys").hidden = false;
   const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.detail || problem.title || `the service answered ${answer.status}`);
+  const error = new Error(problem.detail || problem.title || `the service answered ${answer.status}`);
+  error.status = answer.status;
+  throw error;
 }
 
 function sendJson(path, content) {
@@ -81,6 +84,9 @@ function makeCard(item) {
   const similar = card.querySelector(".similar");
   similar.setAttribute("aria-label", `Similar to ${title}`);
   similar.addEventListener("click", () => attempt(() => showSimilar(item.item_id)));
+  const why = card.querySelector(".why");
+  why.setAttribute("aria-label", `Why ${title}`);
+  why.addEventListener("click", () => attempt(() => showWhy(item.item_id, why, card.querySelector(".sentences"))));
   return card;
 }
 
@@ -111,16 +117,61 @@ function showHistory() {
   place.textContent = `So far: ${words.join(", ")}`;
 }
 
-// A like or dislike: stored for a user, kept on the page for nobody. The list changes at once.
+// Why an item is in the list: sentences for a user, else what the list is made from.
+async function showWhy(itemId, button, place) {
+  if (!place.hidden) {
+    place.hidden = true;
+    return button.setAttribute("aria-expanded", "false");
+  }
+  let sentences = [part("reason").textContent];
+  if (state.user) {
+    sentences = (await ask(`/v1/explanations?user_id=${encodeURIComponent(state.user)}&item_id=${encodeURIComponent(itemId)}`)).sentences;
+  }
+  place.textContent = sentences.join(" ") || "Nothing is known of that.";
+  place.hidden = false;
+  button.setAttribute("aria-expanded", "true");
+}
+
+// Tell the dialogue one thing; it begins with what was liked and disliked so far.
+async function tell(said) {
+  if (!state.session) {
+    const liked = state.history.filter((one) => one.event === "like").map((one) => one.item_id);
+    state.session = (await sendJson("/v1/sessions", state.user ? { user_id: state.user } : { history: liked })).session;
+    if (!state.user) for (const one of state.history) if (one.event === "dislike") await sendFeedback({ dislike: one.item_id });
+  }
+  part("answer").textContent = (await sendFeedback(said)).answer;
+  return showRecommendations(false);
+}
+
+async function sendFeedback(said) {
+  try {
+    return await sendJson(`/v1/sessions/${state.session}/feedback`, said);
+  } catch (error) {
+    if (error.status === 404 && !("like" in said || "dislike" in said)) state.session = null; // it has ended; the next word begins another
+    throw error;
+  }
+}
+
+function endSession() {
+  if (state.session) ask(`/v1/sessions/${state.session}`, { method: "DELETE" }).catch(() => null);
+  state.session = null;
+  part("answer").textContent = "";
+}
+
+// A like or dislike: told to the dialogue if there is one, stored for a user, kept on the page for nobody. The list changes at once.
 async function give(itemId, event, place) {
-  if (state.user) await sendJson("/v1/events", { event_id: randomId(), user_id: state.user, item_id: itemId, event });
-  else state.history = [...state.history.filter((one) => one.item_id !== itemId), { item_id: itemId, event }];
+  if (state.session) part("answer").textContent = (await sendFeedback({ [event]: itemId })).answer;
+  else if (state.user) await sendJson("/v1/events", { event_id: randomId(), user_id: state.user, item_id: itemId, event });
+  if (!state.user) state.history = [...state.history.filter((one) => one.item_id !== itemId), { item_id: itemId, event }];
   await showRecommendations(place);
 }
 
 function showRecommendations(focus = null) {
   part("back").hidden = true;
   state.show = () => showRecommendations(false);
+  if (state.session) {
+    return showList(state.user ? `For ${state.user}` : "For you", () => ask(`/v1/sessions/${state.session}/recommendations?k=${K}`), { focus });
+  }
   if (state.user) {
     return showList(`For ${state.user}`, () => ask(`/v1/users/${encodeURIComponent(state.user)}/recommendations?k=${K}`), { focus });
   }
@@ -153,11 +204,13 @@ function showLookalikes(file) {
 function listen() {
   part("who").addEventListener("submit", (event) => {
     event.preventDefault();
+    endSession();
     state.user = part("user").value.trim();
     state.history = [];
     attempt(() => showRecommendations());
   });
   part("nobody").addEventListener("click", () => {
+    endSession();
     state.user = part("user").value = "";
     state.history = [];
     attempt(() => showRecommendations());
@@ -167,6 +220,13 @@ function listen() {
     const text = part("q").value.trim();
     attempt(() => (text ? showMatches(text) : showRecommendations()));
   });
+  part("steer").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = part("critique").value.trim();
+    part("critique").value = "";
+    attempt(() => tell({ critique: text }));
+  });
+  part("undo").addEventListener("click", () => attempt(() => tell({ undo: true })));
   part("picture").addEventListener("change", () => {
     const [file] = part("picture").files;
     if (file) attempt(() => showLookalikes(file));
@@ -195,7 +255,7 @@ function listen() {
 }
 
 listen();
-part("nobody").hidden = false;
+part("nobody").hidden = part("steer").hidden = false;
 document.querySelector(".file").hidden = false;
 const needsKey = document.body.dataset.hasKeys === "yes" && !sessionStorage.getItem("mmrec-key");
 if (needsKey) part("reason").textContent = "This service needs an API key.";

@@ -27,8 +27,8 @@ class ItemAttributes(NamedTuple):
     def of_items(cls, items: pl.DataFrame, graph: Graph | None, separator: str) -> "ItemAttributes":
         """Read the columns of items and their relations.
 
-        Columns of numbers and of dates, as years, are numbers. Columns of short texts, of lists and of truth values are values, unless
-        more than half of the items have one of their own: those are titles and keys. Relations of the graph are values too: those of an
+        Columns of numbers and of dates, as years, are numbers. Columns of short texts, of lists and of truth values are values, if on
+        average at least two items have each: others are titles and keys. Relations of the graph are values too: those of an
         item, and those of what it is related to.
 
         Args:
@@ -81,9 +81,8 @@ def _shared(frame: pl.DataFrame) -> pl.DataFrame | None:
 
 
 def _are_shared(pairs: pl.DataFrame) -> bool:
-    """Whether values are for grouping: at most half as many as items that have one."""
-    n_values = pairs[_VALUE].n_unique()
-    return 0 < n_values <= min(MAX_VALUES, pairs[_ROW].n_unique() / 2)
+    """Whether values are for grouping: on average, at least two items have each."""
+    return 0 < pairs[_VALUE].n_unique() <= min(MAX_VALUES, len(pairs) / 2)
 
 
 def _grouped(pairs: pl.DataFrame) -> dict[str, Int64[Tensor, " n"]]:

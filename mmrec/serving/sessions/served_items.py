@@ -15,6 +15,7 @@ from mmrec.rerank.similarity import FUSED, unit_vectors
 from mmrec.serving.matches import match_picture, match_text
 from mmrec.serving.model.served import ALL, ServedModel, Taste
 from mmrec.serving.sessions.item_attributes import ItemAttributes
+from mmrec.serving.sessions.item_explainer import ItemExplainer
 from mmrec.steering.steer import standardized
 from mmrec.steering.vocabulary import Vocabulary
 from mmrec.types import ITEM_ID, TEXT
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _SEPARATOR = ", "
 _KEPT_WORDS = 256
+_MEANING = 0.25
+"""How much a standard deviation of cosines counts relative to the best match of words."""
 
 
 @final
@@ -69,18 +72,17 @@ class ServedItems:
         return self.attributes.numbers[column]
 
     def _matches(self, words: str) -> Float[Tensor, " n_items"] | None:
-        """The cosines of text vectors where there is an encoder, and BM25 where items have the words, both standardized and added."""
-        found: list[Tensor] = []
+        """BM25 with all columns of text, from 0 to 1, and in smaller part the standardized cosines of text vectors, if there are any."""
         by_words = self.model.catalogue.words.score([words])[0]
-        if bool((by_words > 0).any()):
-            found.append(standardized(by_words))
+        found = by_words / by_words.max() if bool((by_words > 0).any()) else None
         evidence = self._evidence
         if evidence is not None and TEXT in evidence.inputs:
             cosines = match_text(self.model, words)[0]
             there = cosines > -torch.inf
             if bool(there.any()):
-                found.append(standardized(torch.where(there, cosines, cosines[there].mean())))
-        return torch.stack(found).sum(dim=0) if found else None
+                meant = _MEANING * standardized(torch.where(there, cosines, cosines[there].mean()))
+                found = meant if found is None else found + meant
+        return found
 
     def looks_like(self, picture: bytes) -> Float[Tensor, " n_items"]:
         """The cosines of the vectors of a picture and of the items' pictures; the mean for items without one."""
@@ -109,6 +111,11 @@ class ServedItems:
             self._categories[column] = ItemCategories.of_column(items, column, self._separator, index)
         return self._categories[column]
 
+    @cached_property
+    def explainer(self) -> ItemExplainer:
+        """What explains items of the model to users of the run."""
+        return ItemExplainer(self.model)
+
     @property
     def _evidence(self) -> "Evidence | None":
         restored = self.model.restored
@@ -135,16 +142,19 @@ class ServedPerson:
     def __init__(
         self, model: ServedModel, taste: Taste, history: Sequence[int], times: Sequence[float] | None, seen: frozenset[int]
     ) -> None:
-        self.model, self.history, self.seen = model, history, seen
+        self.model, self.history = model, history
+        self.seen = seen | frozenset(model.catalogue.idx(model.catalogue.removed).tolist())
         self._taste, self._times = taste, times
 
     def scores(self, liked: Sequence[int]) -> Float[Tensor, " n_items"]:
         """The scores of all items, moved by what the liked items change if they are added to the history.
 
-        Models that do not read histories leave the scores as they are.
+        Where the model does not read histories, the mean similarity to the liked items counts half as much as the scores.
         """
-        if not liked or self.model.of_histories is None:
+        if not liked:
             return self._base
+        if self.model.of_histories is None:
+            return standardized(self._base) + 0.5 * standardized(self.model.all_scores(self.model.taste_of_similar(liked))[0])
         after = self._of_history([*self.history, *liked])
         return after if not self.history else self._base + after - self._before
 
@@ -160,3 +170,9 @@ class ServedPerson:
         n_more = len(history) - len(self.history)
         times = None if not self._times else [*self._times, *[max(self._times)] * n_more]
         return self.model.all_scores(self.model.taste_of_history(history, times))[0]
+
+
+def times_of(past: Sequence[tuple[int, float | None]]) -> list[float] | None:
+    """Return the times of items; None if one of them is not known."""
+    times = [time for _, time in past if time is not None]
+    return times if len(times) == len(past) else None

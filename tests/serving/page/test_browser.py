@@ -238,3 +238,49 @@ CONTRASTS = """() => {
     return found;
 }"""
 """The contrast of every text with what is below it, as WCAG defines it."""
+
+
+@pytest.mark.slow
+def test_a_critique_steers_the_list_by_the_keyboard_and_likes_go_on(page: Any, site: SimpleNamespace) -> None:
+    page.goto(site.url)
+    items(page)
+    page.focus("#critique")
+    page.keyboard.type("dislike Z")
+    with page.expect_response("**/v1/sessions/*/recommendations*"):
+        page.keyboard.press("Enter")
+    assert "z" not in items(page) and page.inner_text("#title") == "For you"
+    assert page.inner_text("#answer") == "you dislike “Z”" and page.evaluate("document.activeElement.id") == "critique"
+    page.fill("#critique", "rien du tout")
+    page.press("#critique", "Enter")
+    shown(page, "answer", "You can say: like 1")
+    chosen(page, "w", "like")
+    assert set(items(page)) == {"x", "y"} and page.inner_text("#answer") == "you like “W”"
+    with page.expect_response("**/v1/sessions/*/recommendations*"):
+        page.click("#undo")
+    shown(page, "answer", "undone: like w")
+    assert set(items(page)) == {"w", "x", "y"}
+    page.fill("#user", "2")
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.press("#user", "Enter")
+    assert set(items(page)) == {"w", "x", "y"} and page.inner_text("#answer") == "" and not site.store.export().height
+
+
+@pytest.mark.slow
+def test_why_is_said_in_the_card(page: Any, site: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Service, "explain", lambda self, user, item_ids, k, language: dict.fromkeys(item_ids, (f"Because of {user}.",)))
+    page.goto(site.url)
+    items(page)
+    page.click('#list li[data-item="w"] .why')
+    place = page.locator('#list li[data-item="w"] .sentences')
+    place.wait_for()
+    assert place.inner_text() == page.inner_text("#reason")
+    page.click('#list li[data-item="w"] .why')
+    place.wait_for(state="hidden")
+    page.fill("#user", "3")
+    with page.expect_response("**/v1/users/3/recommendations*"):
+        page.press("#user", "Enter")
+    items(page)
+    page.focus('#list li[data-item="w"] .why')
+    page.keyboard.press("Enter")
+    place.wait_for()
+    assert place.inner_text() == "Because of 3." and page.get_attribute('#list li[data-item="w"] .why', "aria-expanded") == "true"
