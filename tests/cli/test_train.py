@@ -152,9 +152,8 @@ def test_ratings_add_graded_ndcg_and_a_column_of_items_its_groups(
     rows = pl.read_csv(folder / "interactions.csv")
     rows.with_columns(rating=pl.Series([float(i % 3) for i in range(len(rows))])).write_csv(folder / "interactions.csv")
     overrides = [word for word in shop_overrides if not word.startswith("data.path=")]
-    measured = [f"evaluation.{one}" for one in ("auc=false", "item_column=genre", "report=true")]
-    words = [*overrides, f"data.path={folder}", "trainer.max_epochs=1", "baselines=[popularity,ease]", *measured]
-    run = train(compose(*words, f"run_dir={tmp_path / 'run'}"))
+    measured = ["baselines=[ease]", *(f"evaluation.{one}" for one in ("auc=false", "item_column=genre", "report=true"))]
+    run = train(compose(*overrides, f"data.path={folder}", "trainer.max_epochs=1", *measured, f"run_dir={tmp_path / 'run'}"))
     metrics, per_user = read(run, "metrics.json"), pl.read_parquet(run / "per_user.parquet")
     assert "auc" not in per_user.columns and per_user["graded_ndcg@20"].null_count() == 0
     assert 0 < metrics["models"]["fusion"]["val/graded_ndcg@10"] != metrics["models"]["fusion"]["val/ndcg@10"]
@@ -223,9 +222,8 @@ def test_the_report_fetches_nothing(run_of: Callable[..., Path]) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(run_of: Callable[..., Path]) -> None:
     one, two, other = run_of(), run_of(again=True), run_of("seed=7", "~baselines")
-    assert (one / "metrics.json").read_bytes() == (two / "metrics.json").read_bytes()
     assert read(one, "metrics.json")["models"]["fusion"] != read(other, "metrics.json")["models"]["fusion"]
-    for name in ("vectors.safetensors", "recommendations.parquet", "split/test.parquet"):
+    for name in ("metrics.json", "vectors.safetensors", "recommendations.parquet", "split/test.parquet"):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
         assert (one / name).read_bytes() != (other / name).read_bytes(), name
 
@@ -295,8 +293,8 @@ def test_every_choice_trains(override: str, run_of: Callable[..., Path]) -> None
 
 @pytest.mark.parametrize("split", ["cold_item", "cold_user", "global_time", "leave_last_out", "user_time"])
 def test_every_split_trains_on_what_it_says(split: str, run_of: Callable[..., Path]) -> None:
-    baselines = [] if split.startswith("cold") else ["baselines=[recent_popularity,ease]"]  # of the cold ones, content has a say in each
-    run = run_of(f"split={split}", "trainer.max_epochs=1", "evaluation.report=true", *baselines)
+    fewer = [] if split.startswith("cold") else ["baselines=[recent_popularity,ease]"]
+    run = run_of(f"split={split}", "trainer.max_epochs=1", "evaluation.report=true", *fewer)
     parts, about = split_of(run), read(run, "run.json")
     held_out = pl.concat([parts["valid"], parts["test"]])
     assert about["split"]["name"] == split and about["split"]["test"] == len(parts["test"]) > 0
@@ -351,15 +349,12 @@ def test_checkpoints_hold_tensors_and_plain_values_only(run_of: Callable[..., Pa
     assert {path.name for path in folder.iterdir()} == {"epoch_0001_step_000000", "epoch_0002_step_000000", "best.json", "seconds.json"}
     for path in checkpoints_in(folder):
         state = read_checkpoint(path)
-        assert all(
-            value is None or isinstance(value, dict | list | tuple | set | Tensor | str | int | float | bool) for value in leaves(state)
-        )
+        assert all(isinstance(value, dict | list | tuple | set | Tensor | str | int | float | None) for value in leaves(state))
         assert not [name for name in state["state_dict"] if "features_" in name or "present" in name]
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_of: Callable[..., Path], compose: Compose) -> None:
-    words = ["selection.patience=9", "baselines=[recent_popularity,ease]"]
-    whole, run = run_of("trainer.max_epochs=4", *words), run_of("trainer.max_epochs=2", *words)
+    whole, run = (run_of(f"trainer.max_epochs={n}", "selection.patience=9", "baselines=[recent_popularity,ease]") for n in (4, 2))
     before = pl.read_parquet(run / "curves.parquet").sort("metric", "epoch")
     overrides = [f"resume={run}", "trainer.max_epochs=4"]
     assert train(compose(*overrides), overrides) == run
