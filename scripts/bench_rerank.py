@@ -3,7 +3,8 @@
     python scripts/bench_rerank.py                                # 1,000 users, 500 candidates, lists of 20, on one core
     python scripts/bench_rerank.py --dim 384 --users 5000
 
-Vectors, scores and categories are generated. All methods take turns on the same candidates; seconds are medians.
+Vectors, scores and categories are generated. All methods take turns on the same candidates; seconds are medians of the
+processor time of one thread, which other programs on the machine do not change much.
 """
 
 import argparse
@@ -39,9 +40,9 @@ class Catalogue:
 
 
 def timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:

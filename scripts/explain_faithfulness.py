@@ -6,7 +6,8 @@ For the best items of some users, evidence or items of the history are taken awa
 higher is better), the most important first; the area is the mean lead of the item over the curve. The orders are those of our
 explanations, of integrated gradients, of attention (of evidence only; items of a history have none), of popularity (of evidence: the
 share of items that have it; of items: their interactions), one order for all by the mean of our values, and a random one; for items also
-that of what the lead loses without an item and gains with the item alone (`removed and added`). p-values are those of paired sign-flip
+those of what an item adds to random halves of the others (`halves`), and of what the lead loses without it and gains with it alone
+(`removed and added`). p-values are those of paired sign-flip
 tests over users against ours.
 
 The path with the largest effect is compared with a random path of equal length between the same ends, or, if there is none, to the same
@@ -97,6 +98,7 @@ def of_histories(pairs: Pairs, explainer: RunExplainer) -> Areas:
         "integrated gradients": lambda history, items: integrated_gradients(
             lambda at: scaled.lead_by_item(at, history, items), len(history), 8
         ),
+        "halves": lambda history, items: _marginals(scorer.score_histories, history, items, pairs.generator),
         "removed and added": lambda history, items: (
             _falls(scorer.score_histories, history, items) + _rises(scorer.score_histories, history, items)
         ),
@@ -136,6 +138,24 @@ def _rises(score: Score, history: Int64[Tensor, " n"], items: Int64[Tensor, " k"
     scores = score(Histories.from_lists([[], *([one] for one in history.tolist())]))
     leads = torch.stack([lead_of(scores, torch.arange(len(scores)), item.expand(len(scores))) for item in items])
     return leads[:, 1:] - leads[:, :1]
+
+
+def _marginals(
+    score: Score, history: Int64[Tensor, " n"], items: Int64[Tensor, " k"], generator: torch.Generator, n_halves: int = 4
+) -> Float[Tensor, "k n"]:
+    """What each item of the history adds to the lead with a random half of the others, a mean over some halves."""
+    total = torch.zeros(len(items), len(history))
+    for _ in range(n_halves):
+        kept = (torch.rand(len(history), generator=generator) < 0.5).tolist()
+        pairs = [
+            [one for one, is_kept in zip(history.tolist(), kept, strict=True) if one != own and is_kept] + [own] * is_with
+            for own in history.tolist()
+            for is_with in (1, 0)
+        ]
+        scores = score(Histories.from_lists(pairs))
+        leads = torch.stack([lead_of(scores, torch.arange(len(scores)), item.expand(len(scores))) for item in items])
+        total += leads[:, ::2] - leads[:, 1::2]
+    return total / n_halves
 
 
 def of_paths(pairs: Pairs, explainer: RunExplainer, n_pairs: int) -> tuple[list[float], list[float], int, int]:

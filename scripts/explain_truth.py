@@ -5,7 +5,8 @@
 The true part of a kind of evidence is what only this evidence shows of the utility of an item for a user. Correlations are over random
 items of some users, all kinds together (`pairs`), and means over users (`within users`); by kind; and, over users and kinds, between the
 deviation of the values over a user's items and that of the true parts, which is how much a kind of evidence matters to a user (`weight of
-kinds`). `total` is the correlation of the whole lead with the whole utility: explanations cannot know more of the truth than the model.
+kinds`; then without the mean of each kind, which is the same for all users). `total` is the correlation of the whole lead with the whole
+utility: explanations cannot know more of the truth than the model.
 """
 
 import argparse
@@ -35,13 +36,13 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=50, help="the number of items for each, drawn at random")
     parser.add_argument("--least", type=int, default=0, help="the least number of training interactions of an item")
     arguments = parser.parse_args()
-    table = Table("run", "pairs", "within users", "by kind", "weight of kinds", "total")
+    table = Table("run", "pairs", "within users", "by kind", "weight of kinds, less the means", "total")
     try:
         for name in arguments.runs:
             table.add_row(*_row(find_run(name), arguments.users, arguments.items, arguments.least))
     except MmrecError as error:
         parser.error(str(error))
-    Console().print(table)
+    Console(width=140).print(table)
 
 
 def _row(run_dir: Path, n_users: int, n_items: int, least: int) -> tuple[str, ...]:
@@ -58,12 +59,20 @@ def _row(run_dir: Path, n_users: int, n_items: int, least: int) -> tuple[str, ..
     true = torch.stack([truth[f"utility_{name}"][places[0][users], places[1][items]] for name in explainer.modalities], dim=1)
     values, true_by_user = shares.values.view(n_users, -1), true.view(n_users, -1)
     within = [_correlation(one, other) for one, other in zip(values, true_by_user, strict=True)]
-    weights = [one.view(n_users, n_items, -1).std(dim=1).flatten() for one in (shares.values, true)]
+    weights = [one.view(n_users, n_items, -1).std(dim=1) for one in (shares.values, true)]
     by_kind = [f"{name} {_correlation(shares.values[:, m], true[:, m]):.2f}" for m, name in enumerate(explainer.modalities)]
     all_pairs = _correlation(shares.values.flatten(), true.flatten())
     total = _correlation(shares.total, truth["utility"][places[0][users], places[1][items]])
-    of_all = f"{_correlation(*weights):.2f}"
-    return str(run_dir), f"{all_pairs:.2f}", f"{sum(within) / n_users:.2f}", ", ".join(by_kind), of_all, f"{total:.2f}"
+    of_all = _correlation(*(one.flatten() for one in weights))
+    of_users = _correlation(*((one - one.mean(dim=0)).flatten() for one in weights))
+    return (
+        str(run_dir),
+        f"{all_pairs:.2f}",
+        f"{sum(within) / n_users:.2f}",
+        ", ".join(by_kind),
+        f"{of_all:.2f}, {of_users:.2f}",
+        f"{total:.2f}",
+    )
 
 
 def _correlation(one: Float[Tensor, " n"], other: Float[Tensor, " n"]) -> float:

@@ -41,8 +41,8 @@ def evidence_areas(
         for kept in kept_subsets([explainer.modalities[m] for m in order], is_removed, len(order)):
             rows_by_kept.setdefault(frozenset(kept), []).append(row)
     total = torch.zeros(len(user_idx))
-    for kept, rows in rows_by_kept.items():
-        total[rows] += explainer.value(kept, user_idx[rows], item_idx[rows])
+    for coalition, rows in rows_by_kept.items():
+        total[rows] += explainer.value(coalition, user_idx[rows], item_idx[rows])
     return total / (len(explainer.modalities) + 1)
 
 

@@ -18,7 +18,7 @@ from mmrec.experiment.run.ids import mask_of
 from mmrec.experiment.run.scorers import takes_histories
 from mmrec.explain.evidence import EvidenceExplainer, lead_of
 from mmrec.explain.explanation import EvidenceReason, Explanation, ItemReason, PathReason
-from mmrec.explain.history import explain_by_history
+from mmrec.explain.history import CLEARANCE, explain_by_history
 from mmrec.explain.paths import GraphPath, PathFinder, without_path
 from mmrec.explain.sentences import check_language, with_sentences
 from mmrec.models.recommender import TrainedScorer
@@ -118,7 +118,7 @@ class RunExplainer:
         if not history or not self._takes_histories:
             return {}
         times = {item: time for item, time in history.items() if time is not None}
-        found = explain_by_history(self.scorer, list(history), item_idx, excluded, k, times=times or None)
+        found = explain_by_history(self.scorer, list(history), item_idx, excluded, k, times=times or None, clearance=CLEARANCE)
         effects = dict(found.effects)
         return {
             "history": tuple(self._item(one, effect) for one, effect in found.effects[:N_SHOWN]),
