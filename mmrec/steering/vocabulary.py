@@ -65,7 +65,8 @@ class Vocabulary:
             known = self._of_column[columns[0]]
             rest = without_column(bare, columns[0]) or ""
             return [ColumnValue(columns[0], known[one]) for one in get_close_matches(rest, known, n=3, cutoff=0.5)]
-        return [self._by_value[one] for one in get_close_matches(bare, self._by_value, n=3, cutoff=_CLOSE)]
+        close = get_close_matches(bare, self._by_value, n=3, cutoff=_CLOSE)
+        return [self._by_value[one] for one in close if one.count(" ") == bare.count(" ")]  # a part of a value is a word of its own
 
     def close_items(self, words: str) -> list[int]:
         """Return the items whose title or id is close to some words, best first."""

@@ -4,6 +4,7 @@ import pytest
 
 from mmrec.steering.critique import LikenessCritique, NumberCritique, ValueCritique, WordsCritique
 from mmrec.steering.grammar import Meaning, Situation, Unread, read_sentence
+from mmrec.steering.vocabulary import Vocabulary
 from tests.steering.films import PRICES, YEARS, Films
 
 KNOWN = {"dark", "bright", "violent", "sequel", "黑暗", "slow"}
@@ -116,3 +117,10 @@ def test_any_text_is_read_or_answered() -> None:
     for one in pieces:
         for other in pieces:
             read_sentence(f"{one} {other}", SITUATION)
+
+
+def test_a_part_of_a_value_is_a_word_of_its_own() -> None:
+    situation = Situation(Vocabulary(["a"], ["A"], {"caption": ["red flower"]}))
+    found = read_sentence("more flower and less red", situation)
+    assert isinstance(found, Meaning) and found.critiques == (WordsCritique("flower"), WordsCritique("red", False))
+    assert isinstance(read_sentence("more red flowre", situation), Unread)

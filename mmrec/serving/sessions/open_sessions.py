@@ -147,6 +147,12 @@ class OpenSessions:
             one = self._open.pop(name, None)
         return SessionEnded(name, 0 if one is None else self._keep([(name, one)]))
 
+    def forget(self, user_id: str) -> None:
+        """End the sessions of a user; nothing of them is kept."""
+        with self._changing:
+            for name in [name for name, one in self._open.items() if one.user_id == user_id]:
+                del self._open[name]
+
     def end_expired(self) -> None:
         """End the sessions that nobody has used for long."""
         self._keep(self._expired())

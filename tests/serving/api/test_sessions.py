@@ -115,6 +115,13 @@ def test_mistakes_are_problems(client: TestClient, method: str, path: str, body:
     assert detail in answer.json()["detail"]
 
 
+def test_who_is_forgotten_leaves_nothing_of_a_session(client: TestClient, service: Service) -> None:
+    name = client.post("/v1/sessions", json={"user_id": "2"}).json()["session"]
+    client.post(f"/v1/sessions/{name}/feedback", json={"like": "x"})
+    assert client.delete("/v1/users/2").status_code == 200 and client.delete(f"/v1/sessions/{name}").status_code == 404
+    assert not service.store.history("2")
+
+
 def test_nobody_is_explained_nothing(client: TestClient) -> None:
     name = client.post("/v1/sessions", json={}).json()["session"]
     answer = client.get(f"/v1/sessions/{name}/recommendations", params={"explain": "true"})
