@@ -21,6 +21,7 @@ _BEFORE: dict[str, Any] = {
     "tune": {"minutes": None, "fits": None, "pruner": "none", "space": {}},
     "task_data": {},
     "time": {},
+    "robust": {},
     "train_share": 1.0,
     "user_text": {},
     "trust_run": False,

@@ -81,13 +81,15 @@ def set_selection_metric(cfg: DictConfig) -> None:
 
 
 def make_task(cfg: DictConfig, model: Recommender) -> Task:
-    """Create the task with a model; tasks of packages without a configuration get `cfg.seed`."""
+    """Create the task with a model; tasks of packages without a configuration get `cfg.seed`. Adds `robust` to it."""
     given = {"model": model, "optimizer": build(cfg, "optimizer")}
     if task_class(cfg).takes_loss:
         given["loss"] = build(cfg, "loss")
     if "seed" not in cfg.task:
         given["seed"] = cfg.seed
     task: Task = build(cfg, "task")(**given)
+    if cfg.get("robust"):
+        build(cfg, "robust").add_to(task)
     return task
 
 
