@@ -44,7 +44,7 @@ _NAMES = {
     "heads.rating heads.click exemplars weight epsilon",
     Bounds(0, without=(0,)): "learning_rate temperature init_scale half_life_days session_gap_hours time_span tolerance max_gib minutes "
     "attribution_hours rate_per_s request_timeout_s",
-    Bounds(0, 1): "b initial_share share hidden_share replaced decay trade_off trade_offs max_loss",
+    Bounds(0, 1): "b initial_share share hidden_share replaced decay trade_off trade_offs max_loss augment.changes",
     Bounds(0, 1, without=(0,)): "layer_decay train_share",
     Bounds(0, 1, without=(1,)): "dropout edge_dropout hidden betas valid_ratio test_ratio heads.items heads.search",
     Bounds(0, 65535): "port",
