@@ -34,20 +34,22 @@ _NAMES = {
     Bounds(1): "n_seeds batch_size n_negatives every_n_steps accumulate_grad_batches epochs n_epochs n_iterations max_sweeps k ks "
     "embedding_dim relation_dim content_dim hidden_dim layer_dims rank n_heads n_intents n_triples n_bases n_neighbors n_neighbours "
     "max_length max_items max_items_per_step group_size width n_tokens window n_components n_samples fold n_folds year n_users n_items "
-    "n_interactions max_given impressions_per_user min_per_user min_per_item features.n_workers candidates at_most n_batches fits",
+    "n_interactions max_given impressions_per_user min_per_user min_per_item features.n_workers candidates at_most n_batches fits steps "
+    "restarts n_changes",
     Bounds(3): "slices",
     Bounds(0): "plateau_epochs n_workers n_layers n_burn_in warmup_steps frozen_epochs damping patience examples k_core min_degree "
     "log_every_n_steps gradient_clip_val lr embedding_lr weight_decay eps momentum regularization alpha beta l1 l2 "
     "shrinkage independence content_weight contrastive_weight modality_weights time_weight value_power degree_power "
     "k1 smoothing frequency_power content_regularization factor_regularization margin link_prediction contrast "
-    "heads.rating heads.click exemplars weight n_given n_steps rounds threshold n_unlabelled",
+    "heads.rating heads.click exemplars weight n_given n_steps rounds threshold n_unlabelled epsilon",
     Bounds(0, without=(0,)): "learning_rate inner_lr temperature init_scale half_life_days session_gap_hours time_span tolerance max_gib "
     "minutes attribution_hours rate_per_s request_timeout_s",
-    Bounds(0, 1): "b initial final least initial_share share hidden_share replaced decay trade_off trade_offs max_loss",
+    Bounds(0, 1): "b initial final least initial_share share hidden_share replaced decay trade_off trade_offs max_loss augment.changes",
     Bounds(0, 1, without=(0,)): "reduction rise layer_decay train_share",
     Bounds(0, 1, without=(1,)): "dropout edge_dropout hidden betas valid_ratio test_ratio heads.items heads.search",
     Bounds(0, 65535): "port",
     Bounds(1, 256): "threads workers max_workers",
+    Bounds(1, 255): "epsilon_255",
     Bounds(1, also=-1): "max_epochs max_steps jobs",
     Bounds(-1): "devices num_sanity_val_steps",
 }

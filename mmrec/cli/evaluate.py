@@ -9,8 +9,11 @@ from mmrec.api.runs import open_run
 from mmrec.config.check import check
 from mmrec.config.hydra.from_overrides import places_of
 from mmrec.config.settings import evaluate_settings
+from mmrec.config.verbs.attack import attack_of, attacked_runs
 from mmrec.config.verbs.rerank import frontier_settings, rerankers
 from mmrec.evaluation.pages.terminal import console_table
+from mmrec.experiment.attacks.measure import Attack, measure_under_attack
+from mmrec.experiment.attacks.record import write_attack
 from mmrec.experiment.evaluate import Reevaluation, check_reported
 from mmrec.experiment.evaluate import evaluate as run
 from mmrec.experiment.predictions import BESIDE, PredictionsMeasured, evaluate_predictions
@@ -23,13 +26,17 @@ from mmrec.terminal import say, show
 def evaluate(cfg: DictConfig) -> dict[str, float]:
     """Return the test metrics of a run on its stored split, means over seeds, or those of the file `predictions`.
 
-    With `rerank`, those of the reranked lists at the trade-off that validation chooses, as `<method>/<metric>`.
+    With `rerank`, those of the reranked lists at the trade-off that validation chooses, as `<method>/<metric>`. With `attack`, those of the
+    first seed under attack, as `run/<metric>` and, of the run that is `defended`, `defended/<metric>`.
 
     Raises:
+        ConfigError: settings do not fit each other or the run.
         MissingFile: the run does not exist.
         DataError: its data have changed, or the metrics differ from those reported by more than 1e-4.
     """
     check(cfg, EvaluateConfig)
+    if (attack := attack_of(cfg)) is not None:
+        return _measure_attack(cfg, attack)
     if cfg.predictions is not None:
         measured = evaluate_predictions(cfg.run, cfg.predictions)
         _show_predictions(measured)
@@ -58,6 +65,22 @@ def _measure_frontier(cfg: DictConfig) -> dict[str, float]:
     say(f"table: {frontier.write()}")
     chosen = frontier.table.filter("is_chosen").select("method", r"^test/.*$")
     return {f"{row['method']}/{name}": value for row in chosen.iter_rows(named=True) for name, value in row.items() if name != "method"}
+
+
+def _measure_attack(cfg: DictConfig, attack: Attack) -> dict[str, float]:
+    """Measure the runs under attack, print the table, and write it to `attack.json` and into the report of the first one."""
+    runs = {name: measure_under_attack(evaluate_settings(one), attack) for name, one in attacked_runs(cfg).items()}
+    written = write_attack(attack, runs)
+    title = f"{written['attack']}: {written['settings']}"
+    table = Table("metric", "run", "clean", "attacked", "fall", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for metric in written["metrics"]:
+        for one in runs.values():
+            found = one.result
+            cells = f"{found.clean[metric]:.4f}", f"{found.attacked[metric]:.4f}", f"{found.fall(metric):+.1%}"
+            table.add_row(metric.removeprefix("test/"), one.run_dir.name, *cells)
+    show(table)
+    say(f"attacked items: {', '.join(f'{one.result.n_attacked:,} of {name}' for name, one in runs.items())}; {written['path']}")
+    return {f"{name}/{metric}": value for name, one in runs.items() for metric, value in one.result.attacked.items()}
 
 
 def _table(measured: Reevaluation) -> Table:

@@ -14,7 +14,8 @@ from mmrec.experiment.settings import EncoderSettings
 from mmrec.extras import needs
 from mmrec.models.recommender import REQUIRED, UNUSED
 from mmrec.models.tunes_encoders import check_tunes
-from mmrec.nn.adapters.tuning import ADALORA, LORA, NONE, EncoderTraining, Tuning
+from mmrec.nn.adapters.augmentation import SPELLING, Augmentation
+from mmrec.nn.adapters.tuning import ADALORA, FULL, LORA, NONE, EncoderTraining, Tuning
 from mmrec.renames import renamed_key
 from mmrec.types import IMAGE, MODALITIES, TEXT, USER_TEXT
 
@@ -58,9 +59,30 @@ def encoder_settings(cfg: DictConfig, model: object) -> EncoderSettings | None:
     }
     training = EncoderTraining(**_given(values, EncoderTraining))
     tunings = {name: tuning for name, tuning in asked.items() if tuning.method != NONE}
+    augmentation = _augmentation(values.get("augment") or {}, tunings)
     for name, tuning in tunings.items():
         _check_tuning(name, tuning, cfg, model)
-    return EncoderSettings(tunings, training, Path(cfg.paths.cache)) if tunings else None
+    return EncoderSettings(tunings, training, Path(cfg.paths.cache), augmentation) if tunings else None
+
+
+def _augmentation(given: dict[str, Any], tunings: dict[str, Tuning]) -> Augmentation:
+    """The augmentation of the inputs of tuned encoders. Raises ConfigError for an unknown key, or if there is no such encoder."""
+    names = [one.name for one in fields(Augmentation)]
+    for name in given:
+        if name not in names:
+            raise ConfigError(f"tune.augment.{name}: there is no such key; {nearest(name, names)}")
+    made = Augmentation(**given)
+    for name, kind in ((TEXT, made.text), (IMAGE, made.image)):
+        if kind != NONE and name not in tunings:
+            raise ConfigError(
+                f"tune.augment.{name}: {kind} changes the inputs of an encoder that is trained; set tune.{name}, or leave it none"
+            )
+    if made.text == SPELLING and tunings[TEXT].method != FULL:
+        raise ConfigError(
+            f"tune.augment.text: spelling needs tune.text=full, since {tunings[TEXT].method} keeps the states of frozen layers; take "
+            "token_dropout or span_deletion"
+        )
+    return made
 
 
 def _check_tuning(name: str, tuning: Tuning, cfg: DictConfig, model: object) -> None:

@@ -23,6 +23,7 @@ _BEFORE: dict[str, Any] = {
     "time": {},
     "few_shot": {},
     "schedule": {},
+    "robust": {},
     "train_share": 1.0,
     "user_text": {},
     "trust_run": False,

@@ -81,7 +81,7 @@ def set_selection_metric(cfg: DictConfig) -> None:
 
 
 def make_task(cfg: DictConfig, model: Recommender) -> Task:
-    """Create the task with a model; tasks of packages without a configuration get `cfg.seed`."""
+    """Create the task with a model; tasks of packages without a configuration get `cfg.seed`. Adds `robust` to it."""
     given = {"model": model, "optimizer": build(cfg, "optimizer")}
     if task_class(cfg).takes_loss:
         given["loss"] = build(cfg, "loss")
@@ -90,6 +90,8 @@ def make_task(cfg: DictConfig, model: Recommender) -> Task:
     task: Task = build(cfg, "task")(**given)
     if cfg.get("schedule"):
         task.schedule = build(cfg, "schedule")
+    if cfg.get("robust"):
+        build(cfg, "robust").add_to(task)
     return task
 
 

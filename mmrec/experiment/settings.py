@@ -24,6 +24,7 @@ from mmrec.experiment.run_folder.changes import Change
 from mmrec.experiment.tuning.search import Fittable
 from mmrec.models.auxiliary import Auxiliary
 from mmrec.models.recommender import RANKS, Recommender
+from mmrec.nn.adapters.augmentation import Augmentation
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.tasks.task import Declared, Task
 from mmrec.types import MODALITIES, USER_TEXT, Dataset, FeatureEncoder, Interactions
@@ -152,6 +153,8 @@ class EncoderSettings:
     training: EncoderTraining
     cache: Path
     """The folder of all caches."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """What is changed in their inputs in training steps."""
 
 
 @dataclass(frozen=True)

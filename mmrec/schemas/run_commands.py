@@ -23,7 +23,9 @@ class EvaluateConfig(FromRun):
 
     run: str = MISSING
     predictions: str | None = None
+    defended: str | None = None
     rerank: Node = field(default_factory=dict)
+    attack: Node = field(default_factory=dict)
 
 
 @dataclass

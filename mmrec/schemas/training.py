@@ -87,6 +87,7 @@ class TuneConfig:
     warmup_steps: int = 0
     frozen_epochs: int = 0
     gradient_checkpointing: bool = False
+    augment: Node = field(default_factory=dict)
 
 
 @dataclass
@@ -122,6 +123,7 @@ class TrainConfig:
     trend: Node = field(default_factory=dict)
     time: Node = field(default_factory=dict)
     few_shot: Node = field(default_factory=dict)
+    robust: Node = field(default_factory=dict)
     fusion: Node = field(default_factory=dict)
     loss: Node = field(default_factory=dict)
     baselines: Node = field(default_factory=dict)
@@ -176,6 +178,8 @@ class PretrainConfig:
     learning_rate: float = MISSING
     features: PretrainFeaturesConfig = field(default_factory=PretrainFeaturesConfig)
     pretrain: str = MISSING
+    epsilon_255: int = MISSING
+    steps: int = MISSING
     kge: str = MISSING
     embedding_dim: int = MISSING
     graph: GraphConfig = field(default_factory=GraphConfig)

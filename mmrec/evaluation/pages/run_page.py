@@ -21,6 +21,7 @@ from mmrec.evaluation.format import format_duration
 from mmrec.evaluation.measure.counterfactual import describe_worth
 from mmrec.evaluation.pages.examples import UserView, example_users
 from mmrec.evaluation.pages.render import render
+from mmrec.evaluation.pages.run_attacks import attack_views
 from mmrec.evaluation.pages.run_fairness import calibration_views, fairness_view
 from mmrec.evaluation.pages.run_interests import half_lives, interest_charts
 from mmrec.evaluation.pages.run_reliability import reliability_chart
@@ -53,6 +54,7 @@ class RunFolder:
     counterfactuals: pl.DataFrame | None
     interests: pl.DataFrame | None
     trials: dict[str, Any] | None
+    attacks: dict[str, Any] | None = None
 
 
 def write_report(run_dir: Path, dataset: Dataset) -> Path:
@@ -86,6 +88,7 @@ def read_run(run_dir: Path) -> RunFolder:
         counterfactuals=_read_table(run_dir / "counterfactuals.parquet"),
         interests=_read_table(run_dir / "interests.parquet"),
         trials=read_json(run_dir / "trials.json") if (run_dir / "trials.json").exists() else None,
+        attacks=read_json(run_dir / "attack.json") if (run_dir / "attack.json").exists() else None,
     )
 
 
@@ -108,6 +111,7 @@ def _context(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
         "chosen": _chosen(folder.run.get("chosen") or {}),
         "half_lives": half_lives(folder.run.get("chosen") or {}),
         "interests": interest_charts(folder.interests),
+        "attacks": attack_views(folder.attacks),
         "trials": trials_view(folder.trials, folder.metrics.get("lower_is_better", ())),
         "curves": _curve_charts(folder.curves, folder.metrics.get("lower_is_better", ())),
         "attention": _attention(folder, comparison.ours),

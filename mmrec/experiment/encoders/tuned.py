@@ -16,6 +16,7 @@ from mmrec.experiment.settings import EncoderSettings
 from mmrec.files.storage import sha256_tensors, sha256_text, write_tensors
 from mmrec.models.recommender import Recommender
 from mmrec.models.tunes_encoders import TunesEncoders, check_tunes
+from mmrec.nn.adapters.augmentation import SPELLING, Augmentation
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.nn.encoders.hidden_states import TokenRows
 from mmrec.nn.encoders.text import BertTextEncoder
@@ -34,6 +35,7 @@ def make_tuned_encoder(
     training: EncoderTraining | None = None,
     cache: Path | None = None,
     users: UserTexts | None = None,
+    augmentation: Augmentation | None = None,
 ) -> TunedEncoder:
     """Make a text or image encoder that is trained with a model; `FusionRecommender.tune_encoders` takes it.
 
@@ -44,13 +46,15 @@ def make_tuned_encoder(
         training: how it is trained. None: the defaults.
         cache: the folder in which the states of frozen layers and decoded pictures are kept; None: they are made each time.
         users: the texts about users, which the encoder encodes too.
+        augmentation: what is changed in the inputs in training steps. None: nothing.
 
     Raises:
         ConfigError: the encoder cannot be tuned, or a setting does not fit it.
         MissingExtra: the method needs peft, which is not installed.
     """
+    augmentation = augmentation or Augmentation()
     if isinstance(inputs, PictureInputs):
-        return make_picture_encoder(inputs, features, tuning, training or EncoderTraining(), cache)
+        return make_picture_encoder(inputs, features, tuning, training or EncoderTraining(), cache, augmentation)
     encoder = inputs.encoder
     if not isinstance(encoder, BertTextEncoder) or not isinstance(inputs, TextInputs):
         raise ConfigError(f"tune.text: expected a text encoder of transformers, which {encoder.name} is not; leave it none")
@@ -60,16 +64,27 @@ def make_tuned_encoder(
             f"tune.text: expected items with different texts, all {len(having):,} are the same to {encoder.name}; leave it none"
         )
     of_users = None if users is None else users.inputs
-    rows = TokenRows.joined([one for one in (inputs, of_users) if isinstance(one, TextInputs)])
+    parts = [one for one in (inputs, of_users) if isinstance(one, TextInputs)]
+    rows, augment = TokenRows.joined(parts), augmentation.of_tokens()
     network = TunedNetwork(encoder.network(), tuning)
     limit = getattr(encoder.config, "max_position_embeddings", None)
     if network.n_prefix and limit is not None and encoder.max_length + network.n_prefix > limit:
         most = limit - encoder.max_length
         raise ConfigError(f"tune.n_tokens: expected at most {most} beside texts of {encoder.max_length} tokens, found {network.n_prefix}")
+    if augmentation.text == SPELLING:
+        if network.first is not None:
+            raise ConfigError(f"tune.augment.text: spelling needs the method full, found {tuning.method}")
+        augment = augmentation.of_words([text for part in parts for text in _texts(part)], encoder.prepare)
     if network.first is not None:
         rows = rows.through(lambda: encoder.frozen, encoder.fingerprint, network.first, cache)
     with_users = users if len(rows.present) > len(inputs.present) else None
-    return TunedEncoder(network, rows, features, training or EncoderTraining(), with_users)
+    return TunedEncoder(network, rows, features, training or EncoderTraining(), with_users, augment)
+
+
+def _texts(part: TextInputs) -> list[str]:
+    """The text of each item; empty for items without one."""
+    order = range(len(part.raw)) if part.order is None else part.order.tolist()
+    return [(part.raw[row] or b"").decode() if part.usable[row] else "" for row in order]
 
 
 def add_encoders(model: Recommender, settings: EncoderSettings, spec: DatasetSpec) -> None:
@@ -85,7 +100,9 @@ def add_encoders(model: Recommender, settings: EncoderSettings, spec: DatasetSpe
             what = "picture" if name == IMAGE else name
             raise ConfigError(f"tune.{name}: no item has a {what} to train on, or evidence.{name} is false; tune.{name}=none does without")
         users = spec.user_texts if name == TEXT else None
-        encoders[name] = make_tuned_encoder(spec.item_inputs[name], spec.features[name], tuning, settings.training, settings.cache, users)
+        encoders[name] = make_tuned_encoder(
+            spec.item_inputs[name], spec.features[name], tuning, settings.training, settings.cache, users, settings.augmentation
+        )
     cast("TunesEncoders", model).tune_encoders(encoders)
 
 

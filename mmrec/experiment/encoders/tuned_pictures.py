@@ -7,6 +7,7 @@ from mmrec.data.pictures.decode import DECODING
 from mmrec.data.pictures.decode_worker import MAX_PIXELS
 from mmrec.data.pictures.prepared import PictureRows
 from mmrec.errors import ConfigError
+from mmrec.nn.adapters.augmentation import Augmentation
 from mmrec.nn.adapters.tuning import EncoderTraining, Tuning
 from mmrec.nn.encoders.image import ClipImageEncoder
 from mmrec.nn.encoders.tuned import TunedEncoder
@@ -15,7 +16,12 @@ from mmrec.types import Features
 
 
 def make_picture_encoder(
-    inputs: PictureInputs, features: Features, tuning: Tuning, training: EncoderTraining, cache: Path | None = None
+    inputs: PictureInputs,
+    features: Features,
+    tuning: Tuning,
+    training: EncoderTraining,
+    cache: Path | None = None,
+    augmentation: Augmentation | None = None,
 ) -> TunedEncoder:
     """Make an image encoder that is trained with a model. Pictures are decoded once.
 
@@ -25,6 +31,7 @@ def make_picture_encoder(
         tuning: what is trained.
         training: how it is trained.
         cache: the folder in which decoded pictures are kept. None: they stay in memory.
+        augmentation: what is changed in the pictures in training steps. None: nothing.
 
     Raises:
         ConfigError: the encoder cannot be tuned, all pictures are equal, or a setting does not fit.
@@ -34,9 +41,10 @@ def make_picture_encoder(
     if not isinstance(encoder, ClipImageEncoder):
         raise ConfigError(f"tune.image: expected an image encoder of open_clip, which {encoder.name} is not; leave it none")
     preparation = repr((sorted(encoder.preprocessing.items()), MAX_PIXELS, DECODING))
-    network = TunedPictureNetwork(encoder.network(), tuning, int(encoder.preprocessing["size"]))
+    size = int(encoder.preprocessing["size"])
+    network, augment = TunedPictureNetwork(encoder.network(), tuning, size), (augmentation or Augmentation()).of_pictures(size)
     rows = PictureRows.of(inputs, preparation, cache)
     if len(rows.values) < 2:
         n_items = int(inputs.usable.sum())
         raise ConfigError(f"tune.image: expected items with different pictures, all {n_items:,} have the same one; leave it none")
-    return TunedEncoder(network, rows, features, training)
+    return TunedEncoder(network, rows, features, training, augment=augment)

@@ -1,6 +1,6 @@
 """VBPR: matrix factorisation with additional item factors that are computed from content."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from mmrec.models.recommender import FrozenScorer, GradientRecommender, TrainSco
 from mmrec.models.scores import BatchVectors
 from mmrec.nn.backbones.backbone import embedding_table
 from mmrec.nn.item_features import ItemFeatures
+from mmrec.nn.look_up import look_up
 from mmrec.nn.table_rows import ITEMS, USERS
 from mmrec.types import DatasetSpec
 
@@ -67,6 +68,16 @@ class VBPR(GradientRecommender):
         own = torch.where(self.known_items[:, None], self.items.weight, 0.0)
         (items,) = self._item_vectors((own, torch.arange(len(own), device=own.device)))
         return self.freeze_vectors(self._user_vectors(self.users.weight), items)
+
+    def item_vectors(self, values: Mapping[str, Tensor], item_idx: Int64[Tensor, " n"]) -> Float[Tensor, "n dim"]:
+        """The vectors of items as `freeze` has them, with other features of some modalities, and with gradients."""
+        own = torch.where(self.known_items[item_idx, None], look_up(self.items.weight, item_idx), 0.0)
+        (vectors,) = self._item_vectors((own, item_idx))
+        for name, changed in values.items():
+            shift = self.projections[name](changed - look_up(self.features.values(name), item_idx))
+            shift = torch.where(self.features.present(name)[item_idx, None], shift, 0.0)
+            vectors = vectors + F.pad(shift, (self.embedding_dim, 0))
+        return vectors
 
     def _user_vectors(self, own: Float[Tensor, "n factors"]) -> Float[Tensor, "n dim"]:
         """The vectors [γ_u, θ_u, 1]."""

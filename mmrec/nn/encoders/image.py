@@ -106,6 +106,18 @@ class PictureNetwork(PretrainedEncoder):
         features = self.model(normalize_pictures(prepared, self.mean, self.std).to(device))
         return torch.nn.functional.normalize(features.float(), dim=1)
 
+    def encode_pixels(self, pixels: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch feature_dim"]:
+        """One vector per picture whose channels are in [0, 1], with gradients."""
+        return encode_pixels(self.model, pixels, self.mean, self.std)
+
+
+def encode_pixels(
+    model: torch.nn.Module, pixels: Float[Tensor, "batch 3 size size"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "batch feature_dim"]:
+    """Vectors of unit length of pictures whose channels are in [0, 1], with gradients, by a model that takes normalised ones."""
+    normalised = (pixels - pixels.new_tensor(mean).view(3, 1, 1)) / pixels.new_tensor(std).view(3, 1, 1)
+    return torch.nn.functional.normalize(model(normalised.contiguous(memory_format=torch.channels_last)).float(), dim=1)
+
 
 def normalize_pictures(
     prepared: Sequence[UInt8[Tensor, "size size 3"]], mean: Sequence[float], std: Sequence[float]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmrec.data.pictures.prepared import PictureRows
+from mmrec.nn.adapters.augmentation import Augment
 from mmrec.nn.adapters.tuning import EncoderTraining
 from mmrec.nn.encoders.hidden_states import TokenRows
 from mmrec.nn.encoders.pretrained import PretrainedEncoder
@@ -40,12 +41,16 @@ class TunedEncoder(PretrainedEncoder):
     Texts about users come after the items, so that row `n_items + r` is row `r` of `UserTexts`, and all that is said of items here holds
     for them too. The catalogue has only their whole texts.
 
+    With `augment`, inputs are changed at random in training steps. The change of an item depends on the generator and the item alone, so
+    that it is equal after resuming and for any number of processes.
+
     Args:
         network: the network and its method.
         rows: the inputs of all items, and of all texts about users.
         frozen: the features of the items by the untuned encoder.
         training: limits of a step, learning rates and schedule.
         users: the texts about users.
+        augment: changes the inputs in training steps.
     """
 
     centre: Float[Tensor, " dim"]
@@ -63,9 +68,10 @@ class TunedEncoder(PretrainedEncoder):
         frozen: Features,
         training: EncoderTraining,
         users: UserTexts | None = None,
+        augment: Augment | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.rows, self.training_plan = network, rows, training
+        self.network, self.rows, self.training_plan, self.augment = network, rows, training, augment
         centre, scale = centre_and_scale(frozen.values, frozen.present)
         standardized, self.n_catalogue = standardize(frozen.values, frozen.present), len(frozen.present)
         if users is not None:
@@ -114,7 +120,8 @@ class TunedEncoder(PretrainedEncoder):
         mine = chosen[wanted[chosen]]
         vectors = rows_of(self.last, item_idx).detach()
         self.counts += torch.stack([torch.as_tensor(len(mine), device=wanted.device), wanted.sum() - len(mine)])
-        fresh = self._encode(mine, self.training_plan.group_size) if len(mine) else self.last[:0]
+        seed = None if self.augment is None else int(torch.randint(2**31, (), generator=generator))
+        fresh = self._encode(mine, self.training_plan.group_size, seed) if len(mine) else self.last[:0]
         if self.training_plan.max_items_per_step is not None:  # in every process, also in one without items to encode
             self._remember(chosen, mine, fresh.detach())
         places = mine if item_idx is None else torch.searchsorted(item_idx, mine)
@@ -162,13 +169,20 @@ class TunedEncoder(PretrainedEncoder):
         dist.all_reduce(sums)
         self.last[chosen] = sums[:, :-1] / sums[:, -1:]
 
-    def _encode(self, items: Int64[Tensor, " n"], group_size: int) -> Float[Tensor, "n dim"]:
-        """Encode items in groups of similar length."""
+    def _encode(self, items: Int64[Tensor, " n"], group_size: int, seed: int | None = None) -> Float[Tensor, "n dim"]:
+        """Encode items in groups of similar length, with inputs that are augmented if there is a seed."""
         order = self.rows.lengths(items.cpu()).argsort(stable=True)
         groups = items.cpu()[order].split(group_size)
-        vectors = torch.cat([self._encode_group(self.rows.take(group)) for group in groups])
+        vectors = torch.cat([self._encode_group(self._take(group, seed)) for group in groups])
         place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order))).to(vectors.device)
         return (rows_of(vectors, place) - self.centre) / self.scale
+
+    def _take(self, items: Int64[Tensor, " group"], seed: int | None) -> list[Tensor]:
+        rows, augment = self.rows.take(items), self.augment
+        if augment is None or seed is None:
+            return rows
+        generators = (torch.Generator().manual_seed(seed * 1_000_003 + item) for item in items.tolist())
+        return [augment(*given) for given in zip(rows, items.tolist(), generators, strict=True)]
 
     def _encode_group(self, rows: list[Tensor]) -> Float[Tensor, "group dim"]:
         if self.training_plan.gradient_checkpointing and torch.is_grad_enabled():

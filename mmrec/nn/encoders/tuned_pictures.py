@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmrec.nn.adapters.adapt_pictures import adapt_pictures
 from mmrec.nn.adapters.tuning import Tuning
-from mmrec.nn.encoders.image import PictureNetwork, normalize_pictures
+from mmrec.nn.encoders.image import PictureNetwork, encode_pixels, normalize_pictures
 from mmrec.nn.encoders.tuned_network import TrainedNetwork
 
 
@@ -41,6 +41,11 @@ class TunedPictureNetwork(TrainedNetwork):
         device = next(self.parameters()).device
         vectors = self.model(normalize_pictures(rows, self.mean, self.std).to(device))
         return torch.nn.functional.normalize(vectors.float(), dim=1)
+
+    def encode_pixels(self, pixels: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch feature_dim"]:
+        """One vector per picture whose channels are in [0, 1], with gradients."""
+        self.model.eval()
+        return encode_pixels(self.model, pixels, self.mean, self.std)
 
     def depth_of(self, name: str) -> int:
         if (prefix := re.match(r"prefixes\.(\d+)\.", name)) is not None:
