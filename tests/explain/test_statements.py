@@ -50,7 +50,7 @@ def test_the_program_accepts_what_was_found_and_refuses_each_false_statement(lan
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("n", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [200, pytest.param(10_000, marks=pytest.mark.thorough)])
 def test_no_generated_explanation_states_what_was_not_found(n: int, language: str) -> None:
     draw, kinds = random.Random(n), set[int]()
     for _ in range(n):
