@@ -1,9 +1,8 @@
 """The service: answers from one immutable model and a store of events. It has no network, clock or disk of its own."""
 
 import math
-import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, final
+from typing import final
 
 import torch
 from jaxtyping import Bool
@@ -14,13 +13,12 @@ from mmrec.serving.answer import MAX_OFFSET, About, Answer, ItemChange, Listed, 
 from mmrec.serving.cursor import make_cursor, read_cursor
 from mmrec.serving.events.event import Event
 from mmrec.serving.events.event_store import EventStore
-from mmrec.serving.events.served_run import RunVersion
 from mmrec.serving.history import DISLIKE, Reading, read_events
 from mmrec.serving.index.exact import best_of
 from mmrec.serving.matches import knows_who_asks, match_picture, match_text, order_by_taste
-from mmrec.serving.model.changed_items import check_item, stored_fields, with_items, with_stored, with_stored_picture
 from mmrec.serving.model.served import Found, ServedModel, Taste
-from mmrec.serving.refusal import CANNOT_ANSWER, DAMAGED_RUN, INVALID, UNKNOWN_ITEM, Refused
+from mmrec.serving.model_in_use import ModelInUse, check_listed
+from mmrec.serving.refusal import CANNOT_ANSWER, INVALID, UNKNOWN_ITEM, Refused
 from mmrec.serving.run_choice import RunChoice
 from mmrec.serving.sessions.reranking import n_candidates, rerank_found
 from mmrec.serving.sessions.served_items import ServedItems, ServedPerson, times_of
@@ -33,13 +31,6 @@ _OF_EVENTS = "from what the user did, up to their last event"
 _OF_HISTORY = "from the history in the request"
 _OF_QUERIES = "popular now, since the model only answers queries"
 _POPULAR = "popular now, since nothing is known of the user"
-
-
-class _Models(NamedTuple):
-    """The model in use, and the one before."""
-
-    current: ServedModel
-    before: ServedModel | None = None
 
 
 @final
@@ -63,18 +54,14 @@ class Service:
         start: str | None = None,
     ) -> None:
         self.store, self.clock = store, clock
-        self._choice = RunChoice(store, clock, load, start or model.run)
-        self._changing = threading.Lock()
-        self._models = _Models(model)
-        self._items_version = 0  # of a store without items
+        self._in_use = ModelInUse(model, store, RunChoice(store, clock, load, start or model.run))
         self._items: ServedItems | None = None
         self._recent: tuple[list[tuple[str, float]], float] = ([], -math.inf)
-        self.refresh()
 
     @property
     def model(self) -> ServedModel:
         """The model in use. Whoever answers takes it once."""
-        return self._models.current
+        return self._in_use.current
 
     def recommend(self, user_id: str, wanted: Wanted) -> Answer:
         """Return the best items for a user, without those that the user has had.
@@ -110,7 +97,7 @@ class Service:
         """
         model = self.model
         for one in history:
-            _check_item(model, one.item_id)
+            check_listed(model, one.item_id)
         if all(one.timestamp is not None for one in history):
             history = sorted(history, key=lambda one: one.timestamp or 0.0)
         reading = read_events(model.catalogue, history)
@@ -129,7 +116,7 @@ class Service:
             Refused: there is no such item or similarity, or a filter or the cursor is invalid.
         """
         model = self.model
-        _check_item(model, item_id)
+        check_listed(model, item_id)
         allowed, offset = model.catalogue.allowed(wanted.filters, wanted.candidates), read_cursor(wanted.cursor, model.version)
         found = model.neighbours(model.catalogue.places[item_id], by, offset + wanted.k + 1, allowed)
         return _listed(model, found, offset, wanted.k, f"similar to {item_id} by {by}")
@@ -174,7 +161,7 @@ class Service:
             raise Refused(INVALID, "session: expected a user or a history, found both")
         model = self.model
         for one in history:
-            _check_item(model, one)
+            check_listed(model, one)
         user_idx, reading, is_new = None, read_events(model.catalogue, [Past(one) for one in history]), True
         if user_id is not None:
             reading, user_idx, is_new = self._read(model, user_id)
@@ -198,7 +185,7 @@ class Service:
         """
         model = self.model
         for one in item_ids:
-            _check_item(model, one)
+            check_listed(model, one)
         if self._known(model, user_id) is None:
             raise Refused(CANNOT_ANSWER, f"explain: only recommendations for users of the run are explained, and `{user_id}` is none")
         return self._items_of(model).explainer.sentences(user_id, item_ids, k, language)
@@ -214,58 +201,40 @@ class Service:
             model.placer.prepare()
 
     def put_item(self, item: ItemContent) -> ItemChange:
-        """Add an item, or change what is known of one. It is listed when this returns, and after a restart.
-
-        Args:
-            item: values of its columns, its picture, and what it is related to. They take the place of all that was put before.
-
-        Raises:
-            Refused: the content is invalid, or the model cannot place new items, or not this one; nothing has changed.
-            StoreFull: the store has no room for its picture; nothing has changed.
-        """
-        with self._changing:
-            self._take_stored()
-            model = self.model
-            placed_by = check_item(model, item)
-            removed = model.catalogue.removed - {item.item_id}
-            changed = with_items(model, {**model.added, item.item_id: with_stored_picture(item, self.store)}, removed)
-            picture = None if item.shown is None else item.shown.read()
-            self._written(lambda: self.store.put_item(item.item_id, stored_fields(item), picture))
-            self._models = self._models._replace(current=changed)
-        return ItemChange(model.version, item.item_id, not model.catalogue.has(item.item_id), placed_by)
+        """Add an item, or change what is known of one, see `ModelInUse.put_item`."""
+        return self._in_use.put_item(item)
 
     def delete_item(self, item_id: str) -> ItemChange:
         """Remove an item from all lists. Raises Refused if there is none."""
-        with self._changing:
-            self._take_stored()
-            model = self.model
-            _check_item(model, item_id)
-            added = {name: one for name, one in model.added.items() if name != item_id}
-            changed = with_items(model, added, model.catalogue.removed | {item_id})
-            self._written(lambda: self.store.delete_item(item_id))
-            self._models = self._models._replace(current=changed)
-        return ItemChange(model.version, item_id, False)
+        return self._in_use.delete_item(item_id)
 
     def delete_user(self, user_id: str) -> int:
         """Remove a user's events, and forget what the data of the model say of them. Returns the number of events."""
         return self.store.forget(user_id)
 
     def refresh(self) -> bool:
-        """Take over the run that another process was asked for, and the items that others have put or removed.
+        """Take over the run and the items of other processes, see `ModelInUse.refresh`."""
+        return self._in_use.refresh()
 
-        Returns:
-            Whether there was anything. A run that cannot be opened is logged and tried again later; the one in use stays.
-        """
-        followed = self._follow()
-        if self.store.items_version() == self._items_version:
-            return followed
-        with self._changing:
-            return self._take_stored() or followed
+    def swap(self, run: str) -> About:
+        """Serve another run from now on, see `ModelInUse.swap`."""
+        self._in_use.swap(run)
+        return self.about()
+
+    def rollback(self) -> About:
+        """Serve the model before the last `swap` again. Raises Refused if there is none, or its run cannot be opened any more."""
+        self._in_use.rollback()
+        return self.about()
+
+    def reconfigure(self, run: str) -> About:
+        """Serve a run as a process that is started with it does, see `ModelInUse.reconfigure`."""
+        self._in_use.reconfigure(run)
+        return self.about()
 
     def picture(self, item_id: str) -> bytes:
         """Return the bytes of an item's picture, as they came. Raises Refused if it has none."""
         model = self.model
-        _check_item(model, item_id)
+        check_listed(model, item_id)
         found = model.picture(item_id)
         if found is None:
             raise Refused(UNKNOWN_ITEM, f"item_id: item `{item_id}` has no picture")
@@ -273,7 +242,7 @@ class Service:
 
     def about(self) -> About:
         """Return what the model in use is and can do."""
-        model, before = self.model, self._choice.before
+        model, before = self.model, self._in_use.before
         return About(
             model=model.version,
             run=model.run,
@@ -288,86 +257,6 @@ class Service:
             before=None if before is None else before.version,
             notes=[model.why_not_restored] if model.why_not_restored else [],
         )
-
-    def swap(self, run: str) -> About:
-        """Serve another run from now on. Every answer is made by the model before or by the new one.
-
-        Raises:
-            Refused: there is no such run, or it is damaged; the model before stays in use.
-        """
-        model = self._choice.open(run, self.model.version)
-        with self._changing:
-            current = self.model
-            if current.restored is not None and model.restored is None:
-                raise Refused(DAMAGED_RUN, f"run: {run} cannot be served, {current.version} stays in use: {model.why_not_restored}")
-            self._take(model, lambda: self._choice.make(current, model))
-        return self.about()
-
-    def rollback(self) -> About:
-        """Serve the model before the last `swap` again. Raises Refused if there is none, or its run cannot be opened any more."""
-        wanted = self._choice.previous()
-        model = self._at_hand(wanted) or self._choice.open(wanted.run, self.model.version)
-        with self._changing:
-            current = self.model
-            self._take(model, lambda: self._choice.make(current, model))
-        return self.about()
-
-    def reconfigure(self, run: str) -> About:
-        """Serve a run as a process that is started with it does: for what tells every process of a change.
-
-        Raises:
-            Refused: there is no such run, or it is damaged; the model before stays in use.
-        """
-        if run == self._choice.start:
-            return self.about()
-        before = self._choice.start
-        if self._choice.restart(run):
-            self._follow()
-            return self.about()
-        try:
-            return self.swap(run)
-        except Refused:
-            self._choice.restart(before)
-            raise
-
-    def _follow(self) -> bool:
-        """Change to the run that another process was asked for."""
-        found = self._choice.follow(self._at_hand, self.model.version)
-        if found is None:
-            return False
-        model, served = found
-        with self._changing:
-            is_later = self._choice.is_later(served)
-            if is_later:
-                self._take(model, lambda: self._choice.note(served))
-        return is_later
-
-    def _at_hand(self, wanted: RunVersion) -> ServedModel | None:
-        """A model that is in memory."""
-        return next((one for one in self._models if one is not None and one.version == wanted.version), None)
-
-    def _take(self, model: ServedModel, note: Callable[[], None]) -> None:
-        """Serve a model with the items of the store, after `note`. The one in use is kept, for `rollback`."""
-        version, (current, before) = self.store.items_version(), self._models
-        kept = before if current.version == model.version else current  # a repeated request must not lose the one to return to
-        models = _Models(with_stored(model, self.store), kept)
-        note()
-        self._models, self._items_version = models, version
-
-    def _written(self, write: Callable[[], object]) -> None:
-        """Write a change of an item; if another process has written meanwhile, the next `refresh` reads all items again."""
-        before = self._items_version
-        write()
-        now = self.store.items_version()
-        self._items_version = now if now == before + 1 else before
-
-    def _take_stored(self) -> bool:
-        version = self.store.items_version()
-        if version == self._items_version:
-            return False
-        self._models = self._models._replace(current=with_stored(self.model, self.store))
-        self._items_version = version
-        return True
 
     def _items_of(self, model: ServedModel) -> ServedItems:
         """What is known of the items of a model, kept while it is in use."""
@@ -445,8 +334,3 @@ def _listed(model: ServedModel, found: Found, offset: int, k: int, reason: str) 
         for place, (score, idx) in enumerate(zip(scores[:k], items[:k], strict=True))
     ]
     return Answer(model.version, rows, reason, make_cursor(model.version, offset + k) if has_more else None)
-
-
-def _check_item(model: ServedModel, item_id: str) -> None:
-    if not model.catalogue.has(item_id):
-        raise Refused(UNKNOWN_ITEM, f"item_id: there is no item `{item_id}`")
