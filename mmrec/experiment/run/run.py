@@ -274,8 +274,7 @@ class Run:
             A table `query, rank, item_id, score`, best first; ties are in the order of the run's items.
 
         Raises:
-            ConfigError: the run was not trained with `task=search`, or has no pictures; or a query is blank, too long, or has no known
-                word; or the file is not a picture.
+            ConfigError: the run has no search head or no pictures; a query is blank, too long or has no known word; the file is no picture.
         """
         if k < 1:
             raise ConfigError(f"k: expected at least 1, found {k}")
