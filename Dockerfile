@@ -11,9 +11,11 @@ COPY conf conf
 COPY data_modules data_modules
 COPY mmrec mmrec
 RUN uv build --wheel --build-constraint constraints.txt --out-dir /wheels
-# With `cpu`, torch comes without the CUDA libraries, which are some gigabytes. Hashes in constraints.txt are checked.
+# With `cpu`, torch comes without the CUDA libraries, which are some gigabytes. Hashes in constraints.txt are checked: it has that of the
+# build of torch for the CPU on linux/amd64, but not those of other packages in the same place, so that torch is installed alone.
 RUN uv venv /opt/mmrec \
- && uv pip install --no-cache --compile-bytecode --python /opt/mmrec/bin/python --torch-backend cpu \
+ && uv pip install --no-cache --python /opt/mmrec/bin/python --torch-backend cpu -c constraints.txt torch \
+ && uv pip install --no-cache --compile-bytecode --python /opt/mmrec/bin/python \
       -c constraints.txt "mmrec[${EXTRAS}] @ file://$(ls /wheels/*.whl)"
 
 FROM ${BASE}

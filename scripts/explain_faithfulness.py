@@ -169,18 +169,21 @@ def of_paths(pairs: Pairs, explainer: RunExplainer, n_pairs: int) -> tuple[list[
             break
         user, history = int(pairs.users[row]), pairs.history(row).tolist()
         paths = explainer.finder.paths(history, item)
-        if not paths or (other := _matched(explainer, paths, history, draw)) is None:
+        found = [(path, other) for path in paths if (other := _matched(explainer, path, paths, history, draw)) is not None]
+        if not found:
             continue
-        ours.append(max(explainer.path_effect(path, user, item) for path in paths))
-        others.append(explainer.path_effect(other, user, item))
+        ours.append(max(explainer.path_effect(path, user, item) for path, _ in found))
+        others.append(max(explainer.path_effect(other, user, item) for _, other in found))
         edges = [(edge.head, edge.relation, edge.tail) for path in paths for edge in path.edges]
         n_edges, n_known = n_edges + len(edges), n_known + sum(edge in known for edge in edges)
     return ours, others, n_known, n_edges
 
 
-def _matched(explainer: RunExplainer, paths: tuple[GraphPath, ...], history: list[int], draw: random.Random) -> GraphPath | None:
+def _matched(
+    explainer: RunExplainer, first: GraphPath, paths: tuple[GraphPath, ...], history: list[int], draw: random.Random
+) -> GraphPath | None:
     """A random path as long as the first one and between its ends, or to the same item, which is none of the given ones."""
-    first, taken = paths[0], {path.entities for path in paths}
+    taken = {path.entities for path in paths}
     starts = [first.item_idx, *draw.sample(sorted(history), len(history))]
     graph = explainer.restored.spec.graph
     assert graph is not None

@@ -4,9 +4,9 @@
 
 The run is one of `mmrec train data=demo_shop`. The true utilities of its users are known: each looks for the best item that they have not
 had. In every turn they see ten items and say one sentence: they like the best one, dislike the worst one, or name a value of an attribute
-that they want more or less of, or two such values. The table has the median rank of the wanted item before the dialogue and after each
-turn. Rated items count as ranked above it. Nobody rates the wanted item itself: once it is shown, the dialogue could end, and goes on
-about the others.
+that they want more or less of, or two such values; a sentence that is not understood does not count, and they say another. The table has
+the median rank of the wanted item before the dialogue and after each turn. Rated items count as ranked above it. Nobody rates the wanted
+item itself: once it is shown, the dialogue could end, and goes on about the others.
 
 `--choose` users, none of whom is reported, choose the strengths first: for each kind of dialogue, the one with the lowest mean log rank
 after three turns.

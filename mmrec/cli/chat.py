@@ -19,6 +19,7 @@ from mmrec.experiment.run.run import Run
 from mmrec.files.locate import user_path
 from mmrec.files.storage import write_text
 from mmrec.schemas import ChatConfig
+from mmrec.serving.history import DISLIKE
 from mmrec.serving.sessions.session_events import session_events
 from mmrec.steering.session import Session
 from mmrec.terminal import read_lines, say, show
@@ -104,7 +105,8 @@ def _show(shown: pl.DataFrame) -> None:
 
 def _write(path: Path, session: Session, user_id: str, model: str) -> None:
     events = session_events(session, user_id, time.time(), str(uuid.uuid4()), model)
-    rows = [{key: value for key, value in vars(one).items() if value is not None} for one in events]
+    labelled = [vars(one) | {"label": int(one.event != DISLIKE)} for one in events]
+    rows = [{key: value for key, value in one.items() if value is not None} for one in labelled]
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     try:
         write_text(path, lines)

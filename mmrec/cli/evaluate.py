@@ -11,9 +11,10 @@ from mmrec.config.hydra.from_overrides import places_of
 from mmrec.config.settings import evaluate_settings
 from mmrec.config.verbs.attack import attack_of, attacked_runs
 from mmrec.config.verbs.rerank import frontier_settings, rerankers
+from mmrec.errors import ConfigError
 from mmrec.evaluation.pages.terminal import console_table
 from mmrec.experiment.attacks.measure import Attack, measure_under_attack
-from mmrec.experiment.attacks.record import write_attack
+from mmrec.experiment.attacks.record import check_comparable, write_attack
 from mmrec.experiment.evaluate import Reevaluation, check_reported
 from mmrec.experiment.evaluate import evaluate as run
 from mmrec.experiment.predictions import BESIDE, PredictionsMeasured, evaluate_predictions
@@ -36,6 +37,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     """
     check(cfg, EvaluateConfig)
     if (attack := attack_of(cfg)) is not None:
+        if cfg.predictions is not None or rerankers(cfg):
+            raise ConfigError("attack: expected neither predictions nor rerank; leave them out")
         return _measure_attack(cfg, attack)
     if cfg.predictions is not None:
         measured = evaluate_predictions(cfg.run, cfg.predictions)
@@ -69,7 +72,9 @@ def _measure_frontier(cfg: DictConfig) -> dict[str, float]:
 
 def _measure_attack(cfg: DictConfig, attack: Attack) -> dict[str, float]:
     """Measure the runs under attack, print the table, and write it to `attack.json` and into the report of the first one."""
-    runs = {name: measure_under_attack(evaluate_settings(one), attack) for name, one in attacked_runs(cfg).items()}
+    settings = {name: evaluate_settings(one) for name, one in attacked_runs(cfg).items()}
+    check_comparable([one.run_dir for one in settings.values()])
+    runs = {name: measure_under_attack(one, attack) for name, one in settings.items()}
     written = write_attack(attack, runs)
     title = f"{written['attack']}: {written['settings']}"
     table = Table("metric", "run", "clean", "attacked", "fall", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)

@@ -23,6 +23,8 @@ def check_selection(cfg: DictConfig) -> None:
     check_evidence(cfg)
     _check_time(cfg)
     _check_few_shot(cfg)
+    if cfg.split.get("n_given") and cfg.train_share < 1:
+        raise ConfigError("train_share: it would also remove the interactions that split.n_given gives; leave one of them out")
 
 
 def _check_time(cfg: DictConfig) -> None:
@@ -46,6 +48,8 @@ def _check_few_shot(cfg: DictConfig) -> None:
         raise ConfigError("few_shot: the items of adapted users have no weights by age; choose time=none, or few_shot=none")
     if cfg.evidence.get(USER_TEXT, False):
         raise ConfigError("few_shot: adapted users have no texts; choose evidence.user_text=false, or few_shot=none")
+    if cfg.data_module.get("batch_of", "users") != "users":
+        raise ConfigError("few_shot: a batch needs all items of its users; choose data_module.batch_of=users, or few_shot=none")
     if str(cfg.split.get("_target_", "")).endswith(f".{ColdUser.name}") and cfg.split.get("n_given") is None:
         cfg.split.n_given = _N_GIVEN
     name_key_in_errors("few_shot", lambda: build(cfg, "few_shot")(embedding_dim=1))

@@ -36,14 +36,14 @@ class ScaledInputs:
         model: a trained model.
 
     Raises:
-        ConfigError: the model is not a fusion, weights histories by age, or uses texts about users.
+        ConfigError: the model is not a fusion, weights histories by age, adapts users, or uses texts about users.
     """
 
     def __init__(self, model: Recommender) -> None:
         if not isinstance(model, FusionRecommender):
             raise ConfigError(f"integrated gradients: expected a run of model=fusion, found {type(model).__name__}")
         if model.user_modalities or not isinstance(model.history, EqualHistory):
-            raise ConfigError("integrated gradients: expected a run of model=fusion without texts about users and with time=none")
+            raise ConfigError("integrated gradients: expected model=fusion without texts about users, with time=none and few_shot=none")
         self.model = model.eval()
         with torch.no_grad():
             self.tokens = model.tokens()

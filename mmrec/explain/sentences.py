@@ -38,14 +38,14 @@ _CHINESE = {
 }
 _MODALITIES = {
     "en": {
-        COLLABORATIVE: "what people with similar histories chose",
+        COLLABORATIVE: "what people chose",
         TEXT: "its text",
         IMAGE: "its pictures",
         KG: "what it is connected to in the knowledge graph",
         USER_TEXT: "the description of you",
     },
     "zh": {
-        COLLABORATIVE: "相似用户的选择",
+        COLLABORATIVE: "其他用户的选择",
         TEXT: "文字描述",
         IMAGE: "图片",
         KG: "知识图谱中的联系",
@@ -80,7 +80,7 @@ def with_sentences(found: Explanation, language: str) -> Explanation:
     say: Callable[[str], str] = words["quote"].format
     title = say(found.title)
     sentences = []
-    if found.evidence and (first := found.evidence[0]).share > DOMINANT and first.value > 0:
+    if sum(one.value for one in found.evidence) > 0 and (first := found.evidence[0]).share > DOMINANT:
         modality = _MODALITIES[language].get(first.modality, say(first.modality))
         sentences.append(words["evidence"].format(title=title, modality=modality, share=first.share))
     if found.removed and len(found.removed) <= NAMED_ITEMS:

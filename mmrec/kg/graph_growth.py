@@ -27,7 +27,7 @@ class GraphGrowth:
 
     def __init__(self, dataset: Dataset, item_columns: Sequence[str], separator: str, min_degree: int, graph: Graph) -> None:
         built = build_graph(dataset, item_columns, separator)
-        self._left_out = set(inverse_relations(built))
+        self._forward = inverse_relations(built)
         whole = drop_inverse_relations(built)
         self._network, self._items = whole.network, set(whole.item_entity.values())
         self._columns, self._separator, self._min_degree, self._graph = tuple(item_columns), separator, min_degree, graph
@@ -63,7 +63,8 @@ class GraphGrowth:
         for column in self._columns:
             for item_id, value in column_values(items, column, self._separator).iter_rows():
                 facts.append((nodes.setdefault(item_id, f"item:{item_id}"), column, f"{column}:{value}"))
-        edges = {one: None for one in facts if one[1] in self._relations and one[1] not in self._left_out and not self._has(one)}
+        turned = [(tail, self._forward[name], head) if name in self._forward else (head, name, tail) for head, name, tail in facts]
+        edges = {one: None for one in turned if one[1] in self._relations and not self._has(one)}
         new = self._new_nodes(edges, set(nodes.values()))
         if not self._with_literals.isdisjoint(new):
             return None

@@ -61,8 +61,8 @@ def match_picture(model: ServedModel, picture: bytes) -> Float[Tensor, "1 n_item
             return _with_added(model, model.search.score_picture_bytes(picture))
         except ValueError as error:
             raise Refused(INVALID, f"picture: it cannot be used: {error}") from error
-        except MmrecError as error:
-            raise Refused(CANNOT_ANSWER, str(error)) from error
+        except MmrecError as error:  # whose message has the folder of the run
+            raise Refused(CANNOT_ANSWER, f"the model {model.version} does not read pictures") from error
     why = f": {model.why_not_restored}" if model.why_not_restored else ""
     raise Refused(CANNOT_ANSWER, f"the model {model.version} does not read pictures{why}")
 

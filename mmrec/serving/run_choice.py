@@ -33,7 +33,7 @@ class RunChoice:
         """The run that the process was started with."""
         found = store.served_run()
         self._ignored = 0 if found is None or found.start == start else found.generation
-        self._generation, self._again_at = self._ignored, -math.inf
+        self._generation, self._failed = self._ignored, (0, -math.inf)  # the choice that could not be opened, and when it is tried again
         self.before: RunVersion | None = None
         """What was served before, as far as this process knows."""
 
@@ -89,12 +89,12 @@ class RunChoice:
             in_use: named in the log, if the run cannot be opened; it is tried again later.
         """
         found = self._latest()
-        if found is None or not self.is_later(found) or self._clock() < self._again_at:
+        if found is None or not self.is_later(found) or (found.generation == self._failed[0] and self._clock() < self._failed[1]):
             return None
         try:
             return at_hand(found.chosen) or self.open(found.chosen.run, in_use), found
         except Refused as error:
-            self._again_at = self._clock() + AGAIN_AFTER_S
+            self._failed = found.generation, self._clock() + AGAIN_AFTER_S
             _log.error(f"serve: others serve {found.chosen.version}, which this process cannot: {error}")
             return None
 

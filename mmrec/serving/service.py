@@ -134,7 +134,9 @@ class Service:
         """
         model = self.model
         allowed, offset = model.catalogue.allowed(wanted.filters, wanted.candidates), read_cursor(wanted.cursor, model.version)
-        is_asking = user_id is not None and isinstance(query, str) and knows_who_asks(model, user_id)
+        is_asking = (
+            isinstance(query, str) and user_id is not None and knows_who_asks(model, user_id) and not self.store.is_forgotten(user_id)
+        )
         scores = match_picture(model, query) if isinstance(query, bytes) else match_text(model, query, user_id if is_asking else None)
         reason = "look like the picture" if isinstance(query, bytes) else f"match the query{' of this user' if is_asking else ''}"
         if user_id is not None and not is_asking and model.ranks and (taste := self._taste_of(model, user_id)) is not None:
@@ -272,8 +274,12 @@ class Service:
         offset = read_cursor(wanted.cursor, model.version)
         excluded = torch.tensor(sorted(seen | {*model.catalogue.idx(wanted.exclude).tolist()}), dtype=torch.int64)
         k = offset + wanted.k + 1
-        found = model.best(taste, n_candidates(wanted.rerank, k), excluded, allowed)
-        if wanted.rerank:
+        if not wanted.rerank:
+            found = model.best(taste, k, excluded, allowed)
+        else:
+            n = n_candidates(wanted.rerank, wanted.k)  # the same on every page: reranked lists end there
+            k = min(k, n)
+            found = model.best(taste, n, excluded, allowed)
             found = rerank_found(wanted.rerank, found, history, self._items_of(model), k)
         return _listed(model, found, offset, wanted.k, reason)
 

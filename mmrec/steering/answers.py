@@ -17,6 +17,8 @@ _ENGLISH = {
     "only": "only {column} {value}",
     "lower": "{column} below {than}",
     "higher": "{column} above {than}",
+    "lower=": "{column} at most {than}",
+    "higher=": "{column} at least {than}",
     "words+": "more “{words}”",
     "words-": "less “{words}”",
     "alike": "like {item}",
@@ -28,6 +30,7 @@ _ENGLISH = {
     "unknown_item": "there is no item “{words}”",
     "unknown_words": "nothing is known of “{words}”",
     "no_number": "the items have no numbers for “{words}”",
+    "no_number_there": "no “{words}” is known of what this is compared with",
     "too_long": f"a sentence may have {MAX_LENGTH} characters",
     "unread": "“{words}” was not understood",
     "empty": "nothing was said",
@@ -48,6 +51,8 @@ _CHINESE = {
     "only": "只要{column} {value}",
     "lower": "{column}低于{than}",
     "higher": "{column}高于{than}",
+    "lower=": "{column}不超过{than}",
+    "higher=": "{column}至少{than}",
     "words+": "更“{words}”",
     "words-": "少一些“{words}”",
     "alike": "像{item}",
@@ -59,6 +64,7 @@ _CHINESE = {
     "unknown_item": "没有物品“{words}”",
     "unknown_words": "不了解“{words}”",
     "no_number": "物品没有关于“{words}”的数值",
+    "no_number_there": "所比较的物品没有“{words}”",
     "too_long": f"一句话最多{MAX_LENGTH}个字符",
     "unread": "没有理解“{words}”",
     "empty": "什么也没有说",
@@ -84,7 +90,8 @@ def describe_critique(critique: Critique, vocabulary: Vocabulary, language: str)
     if isinstance(critique, ValueCritique):
         return words[critique.kind].format(column=critique.column, value=critique.value)
     if isinstance(critique, NumberCritique):
-        return words["lower" if critique.is_lower else "higher"].format(column=critique.column, than=f"{critique.than:.10g}")
+        kind = f"{'lower' if critique.is_lower else 'higher'}{'=' if critique.or_equal else ''}"
+        return words[kind].format(column=critique.column, than=f"{critique.than:.10g}")
     if isinstance(critique, LikenessCritique):
         return words["alike"].format(item=words["quote"].format(vocabulary.title(critique.item_idx)))
     if isinstance(critique, PictureCritique):

@@ -26,6 +26,8 @@ class NumberCritique:
     is_lower: bool
     than: float
     """What the numbers of items have to be below or above; an item without a number is not listed."""
+    or_equal: bool = False
+    """Whether they may be equal to it."""
 
 
 @final

@@ -6,20 +6,35 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple, final
 
-from mmrec.steering.critique import LESS, MORE, NO, ONLY, Critique, LikenessCritique, NumberCritique, ValueCritique, WordsCritique
+from mmrec.steering.critique import (
+    LESS,
+    MORE,
+    NO,
+    ONLY,
+    Critique,
+    LikenessCritique,
+    NumberCritique,
+    ValueCritique,
+    WordsCritique,
+    contradicts,
+)
 from mmrec.steering.phrases import (
     ABOVE,
     ADJECTIVES,
     ALIKE,
+    AT_LEAST,
+    AT_MOST,
     BELOW,
     BUT,
+    CONTRASTS,
     DISLIKE,
     ENDINGS,
     FIRST,
     HIGHER,
-    JOINTS,
+    JOINT,
     LIKE,
     LOWER,
+    OPPOSITES,
     PHRASES,
     POLITE,
     THIS,
@@ -51,7 +66,7 @@ class Unread:
     """A sentence that was not understood, and why."""
 
     reason: str = ""
-    """`unknown_value`, `unknown_item`, `no_number`, `unknown_words`, or empty."""
+    """`unknown_value`, `unknown_item`, `no_number`, `no_number_there`, `unknown_words`, or empty."""
     words: str = ""
     suggestions: tuple[str, ...] = ()
 
@@ -110,20 +125,35 @@ def read_sentence(text: str, situation: Situation) -> Meaning | Unread:
 
 
 def _several(folded: str, situation: Situation) -> Meaning | None:
-    """Critiques that are joined by `and`, `but` or a comma, if each of them can be read."""
-    pieces = [_bare(one.strip()) for one in re.split("|".join(map(re.escape, JOINTS)), folded) if one.strip()]
+    """Critiques that are joined by `and`, `but` or a comma, if each of them can be read and counts beside the others.
+
+    A value alone continues what was said of the one before: `no drama and horror` wants neither.
+    """
+    parts = JOINT.split(folded)
+    pieces = [(joint.strip(), one.strip()) for joint, one in zip(["", *parts[1::2]], parts[::2], strict=True) if one.strip()]
     if len(pieces) < 2:
         return None
     found: list[Critique] = []
-    for piece in pieces:
-        try:
-            meaning = _whole(piece, situation)
-        except _Stop:
-            return None
-        if meaning is None or meaning.kind != "critique":
-            return None
-        found += meaning.critiques
+    for joint, piece in pieces:
+        new = _continued(found[-1], piece, situation) if found and joint not in CONTRASTS else None
+        if new is None:
+            try:
+                meaning = _whole(_bare(piece), situation)
+            except _Stop:
+                return None
+            if meaning is None or meaning.kind != "critique":
+                return None
+            new = meaning.critiques
+        if any(contradicts(one, old, OPPOSITES) for one in new for old in found):
+            return None  # only one of them would count
+        found += new
     return Meaning("critique", critiques=tuple(found))
+
+
+def _continued(before: Critique, piece: str, situation: Situation) -> tuple[Critique, ...] | None:
+    """The critique before it, of another value that stands alone; None if it is none."""
+    value = situation.vocabulary.find_value(piece)
+    return None if value is None or not isinstance(before, ValueCritique) else (ValueCritique(before.kind, *value),)
 
 
 def _whole(folded: str, situation: Situation) -> Meaning | None:
@@ -192,7 +222,7 @@ def _read_limit(kind: str, parts: dict[str, str], situation: Situation) -> Meani
         limit = float(parts["n"].rstrip(".,").replace(",", ""))
     except ValueError:
         return None
-    return _critique(NumberCritique(column, kind == BELOW, limit))
+    return _critique(NumberCritique(column, kind in (BELOW, AT_MOST), limit, kind in (AT_MOST, AT_LEAST)))
 
 
 def _read_number(kind: str, parts: dict[str, str], situation: Situation) -> Meaning | None:
@@ -205,7 +235,11 @@ def _read_number(kind: str, parts: dict[str, str], situation: Situation) -> Mean
 def _read_attribute(kind: str, parts: dict[str, str], situation: Situation) -> Meaning | None:
     """More, less, nothing or only of something: an adjective of a number, a value, a number, or words."""
     vocabulary, words = situation.vocabulary, parts["x"].strip()
-    if words in ADJECTIVES and kind in (MORE, LESS):
+    if kind == MORE and any(form in (LESS, NO) for form, _ in _matches(words)):
+        return _whole(words, situation)  # `something less dark`: what follows has a form of its own
+    if words in (LESS, MORE):
+        return None
+    if words in ADJECTIVES and kind != ONLY:
         return _critique(_by_adjective(words, kind == MORE, parts.get("item"), situation))
     if (found := vocabulary.find_value(words)) is not None:
         return _critique(ValueCritique(kind, found.column, found.value))
@@ -230,6 +264,8 @@ _READERS: dict[str, Callable[[str, dict[str, str], Situation], Meaning | None]] 
     LIKE: _read_item,
     BELOW: _read_limit,
     ABOVE: _read_limit,
+    AT_MOST: _read_limit,
+    AT_LEAST: _read_limit,
     LOWER: _read_number,
     HIGHER: _read_number,
     NO: _read_attribute,
@@ -257,13 +293,13 @@ def _relative(column: str, is_lower: bool, item: str | None, situation: Situatio
         item_idx = situation.referred
     than = situation.numbers(column, item_idx)
     if than is None:
-        raise _Stop(Unread("no_number", column, tuple(situation.vocabulary.numbers)))
+        raise _Stop(Unread("no_number_there", column))
     return NumberCritique(column, is_lower, than)
 
 
 def _item(words: str, situation: Situation) -> int | None:
     """The item that words name: a place in the list, `this`, an id or a title."""
-    words = words.strip()
+    words = words.strip(" ,;")
     if words in THIS:
         return situation.referred if situation.referred is not None else next(iter(situation.shown), None)
     known = situation.vocabulary.find_item(words)
@@ -273,6 +309,8 @@ def _item(words: str, situation: Situation) -> int | None:
     if place is None:
         return known
     number = FIRST[place[1]] if place[1] in FIRST else int(place[1])
+    if number == 0:
+        return known
     index = number - 1 if number > 0 else number
     return situation.shown[index] if -1 <= index < len(situation.shown) and situation.shown else known
 

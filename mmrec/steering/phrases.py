@@ -1,15 +1,17 @@
 """The phrases that a dialogue reads, in English and Chinese. `{x}` is a value, number or words; `{item}` an item; `{rest}` a critique."""
 
+import re
+
 from mmrec.steering.critique import LESS, MORE, NO, ONLY
 
 LIKE, DISLIKE, UNDO, ALIKE, BUT = "like", "dislike", "undo", "alike", "but"
-LOWER, HIGHER, BELOW, ABOVE = "lower", "higher", "below", "above"
+LOWER, HIGHER, BELOW, ABOVE, AT_MOST, AT_LEAST = "lower", "higher", "below", "above", "at_most", "at_least"
 
 PHRASES: dict[str, tuple[str, ...]] = {
     UNDO: ("undo", "undo that", "take that back", "go back", "back", "撤销", "撤回", "取消上一步"),
     BUT: (
         *("like {item} but {rest}", "like {item}, but {rest}", "something like {item} but {rest}", "similar to {item} but {rest}"),
-        *("像{item}但是{rest}", "像{item}，但是{rest}", "像{item}但{rest}", "像{item}，但{rest}", "和{item}类似但{rest}"),
+        *("像{item}但是{rest}", "像{item}但{rest}", "和{item}类似但{rest}"),
     ),
     ALIKE: (
         *("more like {item}", "something like {item}", "similar to {item}", "something similar to {item}", "more of the same as {item}"),
@@ -21,13 +23,15 @@ PHRASES: dict[str, tuple[str, ...]] = {
     ),
     LIKE: ("like {item}", "i like {item}", "love {item}", "i love {item}", "yes to {item}", "喜欢{item}", "我喜欢{item}"),
     BELOW: (
-        *("{x} below {n}", "{x} under {n}", "{x} at most {n}", "{x} less than {n}", "{x} before {n}", "below {n}", "under {n}"),
-        *("at most {n}", "{x}低于{n}", "{x}不超过{n}"),
+        *("{x} below {n}", "{x} under {n}", "{x} less than {n}", "{x} before {n}", "below {n}", "under {n}"),
+        "{x}低于{n}",
     ),
     ABOVE: (
-        *("{x} above {n}", "{x} over {n}", "{x} at least {n}", "{x} more than {n}", "{x} after {n}", "above {n}", "over {n}"),
-        *("at least {n}", "{x}高于{n}", "{x}至少{n}"),
+        *("{x} above {n}", "{x} over {n}", "{x} more than {n}", "{x} after {n}", "above {n}", "over {n}"),
+        "{x}高于{n}",
     ),
+    AT_MOST: ("{x} at most {n}", "at most {n}", "{x}不超过{n}"),
+    AT_LEAST: ("{x} at least {n}", "at least {n}", "{x}至少{n}"),
     LOWER: ("lower {x}", "a lower {x}", "smaller {x}", "{x} lower than {item}", "更低的{x}", "{x}低一点"),
     HIGHER: ("higher {x}", "a higher {x}", "larger {x}", "{x} higher than {item}", "更高的{x}", "{x}高一点"),
     NO: (
@@ -47,6 +51,8 @@ PHRASES: dict[str, tuple[str, ...]] = {
             "不那么{x}",
             "别太{x}",
             "太{x}",
+            "不要太{x}",
+            "不太{x}",
             "{x}太多",
         ),
     ),
@@ -65,7 +71,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
             "多一些{x}",
             "多来点{x}",
         ),
-        *("来点{x}", "来些{x}", "更{x}一点", "更{x}一些", "更{x}", "{x}一点", "{x}一些"),
+        *("来点{x}", "来些{x}", "更{x}一点", "更{x}一些", "更{x}", "再{x}一点", "{x}一点", "{x}一些"),
     ),
 }
 """By what they mean. Longer ones are tried first."""
@@ -77,8 +83,10 @@ POLITE = (
 """What a sentence may begin with."""
 ENDINGS = ("please", "instead", "的", "了", "吧", "吗")
 """What a sentence may end with."""
-JOINTS = (" and ", " but ", ", ", "; ", "，", "；", "但是")
+JOINT = re.compile(r"( and | but |, |; |,(?!\d)|;|但是)")
 """What stands between several critiques."""
+CONTRASTS = ("but", "但是")
+"""After these, a value alone is wished for."""
 THIS = ("this", "it", "this one", "that", "that one", "these", "这个", "那个", "它")
 """What stands for the item that was mentioned last, or the first of the list."""
 FIRST = {"first": 1, "second": 2, "third": 3, "last": -1}

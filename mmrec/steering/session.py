@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
-from mmrec.errors import ConfigError, DataError, nearest
+from mmrec.errors import ConfigError, DataError, MmrecError, nearest
 from mmrec.metrics.full_ranking import top_k
 from mmrec.rerank.chain import Reranking, rerank_scores
 from mmrec.rerank.reranker import ItemContent
@@ -205,11 +205,12 @@ class Session:
         texts, vocabulary = LANGUAGES[language or self._language], self._items.vocabulary
         answer = texts[kind].format(item=texts["quote"].format(vocabulary.title(item_idx)))
         item_id = vocabulary.item_ids[item_idx]
-        if any(turn.item_id == item_id and turn.kind != kind for turn in self._turns):
+        if next((turn.kind for turn in reversed(self._turns) if turn.item_id == item_id), kind) != kind:
             other = texts[DISLIKE if kind == LIKE else LIKE].format(item=texts["quote"].format(vocabulary.title(item_idx)))
             answer = f"{answer}; {texts['wins'].format(what=other)}"
+        self._add(Turn(said, kind, item_id, answer=answer))
         self._referred = item_idx
-        return self._add(Turn(said, kind, item_id, answer=answer))
+        return self
 
     def _take(self, said: str, critiques: Sequence[Critique], language: str) -> Self:
         texts, vocabulary = LANGUAGES[language], self._items.vocabulary
@@ -224,7 +225,12 @@ class Session:
         return self
 
     def _add(self, turn: Turn) -> Self:
-        self._turns = (*self._turns, turn)[-MAX_TURNS:]
+        before, self._turns = self._turns, (*self._turns, turn)[-MAX_TURNS:]
+        try:
+            self.scores()  # which are kept for the list
+        except MmrecError:
+            self._turns = before
+            raise
         self.answer = turn.answer
         return self
 

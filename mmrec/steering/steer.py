@@ -27,7 +27,7 @@ from mmrec.steering.items import Person, SteeredItems
 class Strengths:
     """How much each kind of feedback counts, in standard deviations of the model's scores.
 
-    The defaults were chosen on simulated users of the generated shop that are disjoint from those reported, see `docs/steering.md`.
+    All defaults but `alike` were chosen on simulated users of the generated shop other than those reported, see `docs/steering.md`.
     """
 
     like: float = 0.0
@@ -77,7 +77,8 @@ def allowed_items(items: SteeredItems, critiques: Sequence[Critique]) -> Bool[Te
     for critique in critiques:
         if isinstance(critique, NumberCritique):
             numbers = items.numbers(critique.column)
-            allowed = allowed & (numbers < critique.than if critique.is_lower else numbers > critique.than)
+            beyond = numbers < critique.than if critique.is_lower else numbers > critique.than
+            allowed = allowed & (beyond | (numbers == critique.than) if critique.or_equal else beyond)
         elif isinstance(critique, ValueCritique) and critique.kind not in (MORE, LESS):
             there = items.with_value(critique.column, critique.value)
             allowed = allowed & (~there if critique.kind == NO else there)

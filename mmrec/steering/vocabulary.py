@@ -121,7 +121,7 @@ def folded_words(text: str) -> str:
 def without_column(words: str, column: str) -> str | None:
     """Return what is left of words that begin or end with the name of a column; None if they do not."""
     name = re.escape(folded_words(column))
-    found = re.fullmatch(rf"{name}s?\s*[:=]?\s*(.+)|(.+?)\s*{name}s?", words)
+    found = re.fullmatch(rf"{name}s?(?![a-z0-9])\s*[:=]?\s*(.+)|(.+?)(?<![a-z0-9])\s*{name}s?", words)
     return None if found is None else (found[1] or found[2]).strip()
 
 

@@ -112,7 +112,8 @@ class RankingTask(Task):
         scores = self.model.score_batch(batch, generator)
         row = batch.row[: len(scores.positive)] if scores.row is None else scores.row  # empty if the model learns without negatives
         valid = batch.valid if scores.user is None else batch.valid[scores.user]
-        return self.loss(scores.positive, row, scores.negative, valid) + scores.extra
+        scored = 1.0 if scores.row is None else len(scores.positive) / max(1, len(batch.row))  # processes are weighted by all positives
+        return self.loss(scores.positive, row, scores.negative, valid) * scored + scores.extra
 
     def validate(self, rows: EvaluationSet) -> Validated:
         rows = rows.subsampled(max(_MAX_SCORES, _LEAST_USERS * rows.seen.n_items))

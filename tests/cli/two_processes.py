@@ -47,7 +47,7 @@ def main(directory: str, overrides: list[str]) -> None:
 
     whole = {accumulated: training(f"whole_{accumulated}", accumulated, 0, [None]) for accumulated in (1, 3)}
     n_batches = len(whole[1][0])
-    stops = [0, 3, 4, n_batches // 2, 9, n_batches - 1]  # among them both ends of an epoch; in one process all are tested
+    stops = [0, 3, 4, n_batches // 2, 9, n_batches - 1]  # among them both ends of an epoch; one process is stopped at all
     for at in stops:
         accumulated, n_workers = (1, 3)[at % 2], 2 * (at == n_batches // 2)
         assert training(f"stopped_{at}", accumulated, n_workers, [at, None]) == whole[accumulated], f"stopped at {at}"

@@ -17,7 +17,7 @@ from mmrec.data.folder.expected_tables import TABLES
 from mmrec.data.folder.settings import Layout
 from mmrec.data.sources.amazon import Files
 from mmrec.errors import ConfigError
-from mmrec.schemas import PretrainConfig, RecommendConfig, TrainConfig, UpdateConfig
+from mmrec.schemas import EvaluateConfig, PretrainConfig, RecommendConfig, TrainConfig, UpdateConfig
 from mmrec.schemas.register import SCHEMAS
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -41,7 +41,12 @@ VERBS = {
     "key": ["file=keys.jsonl", "name=shop"],
 }
 OF_LEADERBOARD = "board/"
-OF_OTHER_VERBS = {"pretrain": ("pretrain", PretrainConfig), "rerank": ("recommend", RecommendConfig), "update": ("update", UpdateConfig)}
+OF_OTHER_VERBS = {
+    "attack": ("evaluate", EvaluateConfig),
+    "pretrain": ("pretrain", PretrainConfig),
+    "rerank": ("recommend", RecommendConfig),
+    "update": ("update", UpdateConfig),
+}
 OPTIONAL = {"logger/wandb": "wandb", "logger/mlflow": "mlflow"}
 Compose = Callable[..., DictConfig]
 

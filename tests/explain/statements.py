@@ -30,13 +30,13 @@ CHINESE = {
 FORMS = {"en": ENGLISH, "zh": CHINESE}
 KINDS = {
     "en": {
-        "what people with similar histories chose": "collaborative",
+        "what people chose": "collaborative",
         "its text": "text",
         "its pictures": "image",
         "what it is connected to in the knowledge graph": "kg",
         "the description of you": "user_text",
     },
-    "zh": {"相似用户的选择": "collaborative", "文字描述": "text", "图片": "image", "知识图谱中的联系": "kg", "您的描述": "user_text"},
+    "zh": {"其他用户的选择": "collaborative", "文字描述": "text", "图片": "image", "知识图谱中的联系": "kg", "您的描述": "user_text"},
 }
 QUOTED = {"en": "“([^”]*)”", "zh": "《([^》]*)》"}
 COMMA = {"en": ", ", "zh": "、"}
@@ -59,7 +59,8 @@ def _holds(found: Explanation, kind: str, said: list[str], language: str) -> boo
         shares = {one.modality: one.share for one in found.evidence}
         rises = {one.modality for one in found.evidence if one.value > 0}
         share = shares.get(modality, 0.0)
-        return title == found.title and modality in rises and share > 0.5 and abs(int(percent) - 100 * share) <= 0.5 + 1e-9
+        rises_in_all = sum(one.value for one in found.evidence) > 0
+        return title == found.title and modality in rises and rises_in_all and share > 0.5 and abs(int(percent) - 100 * share) <= 0.5 + 1e-9
     if kind == "removed":
         names, title, k, replacement = said
         all_named = sorted(re.findall(QUOTED[language], names)) == sorted(one.title for one in found.removed)
@@ -67,7 +68,7 @@ def _holds(found: Explanation, kind: str, said: list[str], language: str) -> boo
         return all_named and title == found.title and int(k) == found.k and replacement == in_place and found.rank <= found.k
     if kind == "neutral":
         title, rank = said
-        mostly = any(one.share > 0.5 and one.value > 0 for one in found.evidence)
+        mostly = any(one.share > 0.5 for one in found.evidence) and sum(one.value for one in found.evidence) > 0
         few, connected = 0 < len(found.removed) <= 3, any(one.effect > 0 for one in found.paths)
         return title == found.title and int(rank) == found.rank and not (mostly or few or connected)
     return any(path.effect > 0 and _is_said(found, path, kind, said, language) for path in found.paths)

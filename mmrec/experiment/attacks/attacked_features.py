@@ -58,7 +58,7 @@ def _attack_pictures(target: Target, inputs: PictureInputs, item_idx: Int64[Tens
 
         changed = attack_pictures(pictures, network.encode_pixels, value, attack, generator)
         with torch.no_grad():
-            found.append(network(list(changed.permute(0, 2, 3, 1))))
+            found.append(network(list(changed.permute(0, 2, 3, 1))).to(pictures.device))
         _log.info(f"  {sum(map(len, found)):,} of {len(item_idx):,} pictures attacked")
     for parameter, is_needed in zip(network.parameters(), needed, strict=True):
         parameter.requires_grad_(is_needed)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -66,13 +66,14 @@ def train_robust(dataset: Dataset, encoder: ClipImageEncoder, cache: Path, outpu
         **asdict(schedule),
         "epsilon_255": attack.epsilon_255,
         "steps": attack.steps,
+        "measured_steps": max(attack.steps, _MEASURED_STEPS),
         "n_pictures": len(pairs),
         "n_held_out": len(held),
     }
+    measured = replace(attack, steps=max(attack.steps, _MEASURED_STEPS))  # as strong as attacks are measured with
     for name, model in (("before", before), ("after", after)):
-        card |= {
-            f"{kind}_{name}": round(value, 4) for kind, value in _cosines(before, model, pairs.pictures[held], schedule, attack).items()
-        }
+        found = _cosines(before, model, pairs.pictures[held], schedule, measured)
+        card |= {f"{kind}_{name}": round(value, 4) for kind, value in found.items()}
     card["seconds"] = round(time.perf_counter() - start, 1)
     write_tensors(output, {name: one.contiguous() for name, one in holder.state_dict().items()}, {TRAINED_ON: f"attacked {dataset.name}"})
     write_json(output.with_suffix(".json"), card)
@@ -81,6 +82,9 @@ def train_robust(dataset: Dataset, encoder: ClipImageEncoder, cache: Path, outpu
         f"attack, before training {card['attacked_before']:.3f}; {card['seconds']} s; weights: {output}"
     )
     return card
+
+
+_MEASURED_STEPS = 20
 
 
 class _Vectors:

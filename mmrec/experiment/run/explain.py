@@ -71,10 +71,15 @@ class RunExplainer:
         found = [
             Explanation(user_id, self.item_ids[one], self.titles[one], float(scores[one]), int(places[one]) + 1, k=k) for one in item_idx
         ]
-        evidence = self._evidence(user_idx, chosen)
+        evidence, by_history = self._evidence(user_idx, chosen), self._is_listed_by_history(history, order, excluded, k)
         return [
             with_sentences(
-                replace(one, evidence=reasons, **self._of_history(history, item, excluded, k), paths=self._paths(user_idx, history, item)),
+                replace(
+                    one,
+                    evidence=reasons,
+                    **self._of_history(history, item, excluded, k, by_history),
+                    paths=self._paths(user_idx, history, item),
+                ),
                 language,
             )
             for one, item, reasons in zip(found, item_idx, evidence, strict=True)
@@ -114,11 +119,27 @@ class RunExplainer:
             last[item] = None if found.timestamp is None else int(found.timestamp[at])
         return last
 
-    def _of_history(self, history: Mapping[int, int | None], item_idx: int, excluded: Bool[Tensor, " n_items"], k: int) -> dict[str, Any]:
+    def _is_listed_by_history(
+        self, history: Mapping[int, int | None], order: Int64[Tensor, " n_items"], excluded: Bool[Tensor, " n_items"], k: int
+    ) -> bool:
+        """Whether the history alone gives the same k best items as the model has for the user."""
+        if not history or not self._takes_histories:
+            return False
+        k, given = min(k, int((~excluded).sum())), Histories.from_lists([list(history)])
+        if None not in history.values():
+            given = replace(given, timestamp=torch.tensor([time for time in history.values() if time is not None]))
+        scores = self.scorer.score_histories(given)[0].masked_fill(excluded, -torch.inf)
+        return set(scores.topk(k).indices.tolist()) == set(order[:k].tolist())
+
+    def _of_history(
+        self, history: Mapping[int, int | None], item_idx: int, excluded: Bool[Tensor, " n_items"], k: int, is_listed_by_history: bool
+    ) -> dict[str, Any]:
         if not history or not self._takes_histories:
             return {}
         times = {item: time for item, time in history.items() if time is not None}
         found = explain_by_history(self.scorer, list(history), item_idx, excluded, k, times=times or None, clearance=CLEARANCE)
+        if not is_listed_by_history:  # the model ranks the user by more than the history, so its list without items is not known
+            found = replace(found, removed=(), replacement=None)
         effects = dict(found.effects)
         return {
             "history": tuple(self._item(one, effect) for one, effect in found.effects[:N_SHOWN]),

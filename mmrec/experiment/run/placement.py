@@ -98,16 +98,17 @@ class ItemPlacer:
         Raises:
             ConfigError: the learned tensors do not fit the extended data.
         """
-        if not isinstance(self.restored.model, FusionRecommender):
-            return self.made_again(items)
-        known = set(self.restored.evidence.index.item_ids)
-        base = self._base_with([one for one in items if one.item_id in known])
-        added = [one for one in items if one.item_id not in known]
-        placed = base.extended(added) if added else base.restored
+        placed = self._extended(items) if isinstance(self.restored.model, FusionRecommender) else self.made_again(items)
         if len(self._encoded) > 2 * len(self._read) + _SPARE:
             self._encoded = {key: self._encoded[key] for key in self._read}
         self._read.clear()
         return placed
+
+    def _extended(self, items: Sequence[ItemContent]) -> Restored:
+        known = set(self.restored.evidence.index.item_ids)
+        base = self._base_with([one for one in items if one.item_id in known])
+        added = [one for one in items if one.item_id not in known]
+        return base.extended(added) if added else base.restored
 
     def prepare(self) -> None:
         """Load what reads the content of items, and solve what all new items have in common, so that the first one waits no longer."""

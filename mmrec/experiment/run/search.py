@@ -1,6 +1,7 @@
 """Answer search queries with a finished run: texts by its model, pictures by their likeness to those of the items."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -60,21 +61,23 @@ class RunSearch:
 
     def knows_user(self, user: str) -> bool:
         """Return whether search adds the scores of a user."""
-        path = folder_with(self.run_dir, SEARCH) / PEOPLE
-        return path.is_file() and bool(read_table(path, USER_ID)[USER_ID].eq(user).any())
+        return self._people is not None and user in self._people
 
     def _place_of(self, user: str) -> int:
         """The place of a user among the people whose scores search adds."""
-        path = folder_with(self.run_dir, SEARCH) / PEOPLE
-        if not path.is_file():
+        if self._people is None:
             raise ConfigError(
                 f"user: search of {self.run_dir} is the same for everyone; `task_data.search.personal=true` trains one that knows who asks"
             )
-        people = read_table(path, USER_ID)[USER_ID]
-        place = people.index_of(user)
-        if place is None:
-            raise DataError(f"user: `{user}` is not in the run; {nearest(user, people)}")
-        return int(place)
+        if user not in self._people:
+            raise DataError(f"user: `{user}` is not in the run; {nearest(user, self._people)}")
+        return self._people[user]
+
+    @cached_property
+    def _people(self) -> dict[str, int] | None:
+        """The places of those whose scores search adds; None if it is the same for everyone."""
+        path = folder_with(self.run_dir, SEARCH) / PEOPLE
+        return {user: place for place, user in enumerate(read_table(path, USER_ID)[USER_ID])} if path.is_file() else None
 
     def score_picture(self, path: str | Path) -> Float[Tensor, "1 n_items"]:
         """Return the cosines of the vectors of a picture and of the items' pictures; -inf for items without one.

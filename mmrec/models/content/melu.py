@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from mmrec.data.batches.given_items import draw_given
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -74,16 +75,20 @@ class MeLU(GradientRecommender):
 
     def score_batch(self, batch: TrainBatch, generator: torch.Generator) -> TrainScores:
         items, users = self.items(), self.of_profile(self.profile[batch.user_idx])
-        support, is_given, query = draw_support(batch, self.max_given, generator)
+        given = draw_given(batch, self.max_given)
+        is_given, query = given.is_given, given.is_query
+        support = batch.item_idx.new_zeros(len(users), self.max_given)
+        support[batch.row[is_given], given.place[is_given]] = batch.item_idx[is_given]
+        filled = torch.arange(self.max_given) < given.counts[:, None]
         pool = rows_of(items, batch.negatives.flatten()[: self.n_negatives])
-        layers = self._adapted(users, rows_of(items, support), is_given, pool)
+        layers = self._adapted(users, rows_of(items, support), filled, pool)
         negatives, row = rows_of(items, batch.negatives), batch.row[query]
         negative = vmap(self._score, in_dims=(0, 0, None if negatives.ndim == 2 else 0))(layers, users, negatives)
-        wanted = items.new_zeros(len(users), int(batch.row.bincount().max()), items.shape[1])
-        place = torch.arange(len(batch.row)) - (batch.row.bincount().cumsum(0) - batch.row.bincount())[batch.row]
-        wanted = wanted.index_put((batch.row, place), rows_of(items, batch.item_idx))
-        positive = vmap(self._score)(layers, users, wanted)[row, place[query]]
-        loss = sampled_softmax(positive, row, negative, batch.valid, 1.0)
+        most = 1 + int(given.place.max()) if len(given.place) else 1
+        wanted = items.new_zeros(len(users), most, items.shape[1]).index_put((batch.row, given.place), rows_of(items, batch.item_idx))
+        positive = vmap(self._score)(layers, users, wanted)[row, given.place[query]]
+        share = len(row) / max(1, len(query))  # processes are weighted by all positives
+        loss = sampled_softmax(positive, row, negative, batch.valid, 1.0) * share
         return TrainScores(items.new_zeros(0), items.new_zeros(batch.valid.shape), loss)
 
     def _adapted(
@@ -155,29 +160,6 @@ class MeLUScorer(TrainedScorer):
     def _score(self, owned: InteractionMatrix, user_idx: Tensor, profile: Tensor) -> Float[Tensor, "batch n_items"]:
         scores = put_last(self.model.scores(owned, user_idx, profile), self.train.item_degree == 0)
         return popular_for_new(scores, owned.degree[user_idx] == 0, self.train)
-
-
-def draw_support(
-    batch: TrainBatch, max_given: int, generator: torch.Generator
-) -> tuple[Int64[Tensor, "users most"], Bool[Tensor, "users most"], Bool[Tensor, " n"]]:
-    """Draw the given items of each user of a batch, from 1 to `max_given` but never all.
-
-    Returns:
-        The given items of each user, padded; which of them are not padding; and which positives are not given.
-    """
-    degree = batch.row.bincount(minlength=len(batch.user_idx))
-    wanted = torch.randint(1, max_given + 1, (len(degree),), generator=generator)
-    counts = torch.minimum(wanted, (degree - 1).clamp(min=0))
-    order = torch.argsort(torch.rand(len(batch.row), generator=generator), stable=True)
-    order = order[torch.argsort(batch.row[order], stable=True)]
-    row = batch.row[order]
-    place = torch.arange(len(order)) - (degree.cumsum(0) - degree)[row]
-    chosen = place < counts[row]
-    support = batch.item_idx.new_zeros(len(degree), max_given)
-    support[row[chosen], place[chosen]] = batch.item_idx[order[chosen]]
-    query = torch.ones(len(order), dtype=torch.bool)
-    query[order[chosen]] = False
-    return support, torch.arange(max_given) < counts[:, None], query & (counts > 0)[batch.row]
 
 
 def one_hot(table: pl.DataFrame | None, n: int) -> Float[Tensor, "n n_values"]:

@@ -46,23 +46,24 @@ class SelfTrainedRatings(RatingFactors):
         self.of, self.rounds, self.threshold, self.n_unlabelled, self.seed = of, rounds, threshold, n_unlabelled, seed
 
     def factors(self, rated: Interactions, spec: DatasetSpec) -> tuple[Float[Tensor, "n_users dim"], Float[Tensor, "n_items dim"]]:
-        users, items = self._fit(rated, spec)
+        users, items = self._fit(rated, spec, self.seed)
         generator, values = torch.Generator().manual_seed(self.seed), rated_values(rated)
         lowest, highest, n = float(values.min()), float(values.max()), 0
         for _ in range(self.rounds if len(rated) > 1 else 0):
             user_idx, item_idx = draw_unlabelled(round(self.n_unlabelled * len(rated)), rated, spec.n_items, generator)
             order = torch.randperm(len(rated), generator=generator)
-            one, other = (_predict(self._fit(rated.take(half), spec), user_idx, item_idx) for half in order.tensor_split(2))
+            halves = enumerate(order.tensor_split(2), start=1)
+            one, other = (_predict(self._fit(rated.take(half), spec, self.seed + n), user_idx, item_idx) for n, half in halves)
             agreed = (one.clamp(lowest, highest) - other.clamp(lowest, highest)).abs() <= self.threshold
             user_idx, item_idx = user_idx[agreed], item_idx[agreed]
             labels = _predict((users, items), user_idx, item_idx).clamp(lowest, highest)
-            users, items = self._fit(joined([rated, Interactions(user_idx, item_idx, rating=labels.float())]), spec)
+            users, items = self._fit(joined([rated, Interactions(user_idx, item_idx, rating=labels.float())]), spec, self.seed)
             n = len(labels)
         self.remember(n_pseudo_labels=torch.tensor(n))
         return users, items
 
-    def _fit(self, rated: Interactions, spec: DatasetSpec) -> tuple[Tensor, Tensor]:
-        return _MODELS[self.of](seed=self.seed).factors(rated, spec)
+    def _fit(self, rated: Interactions, spec: DatasetSpec, seed: int) -> tuple[Tensor, Tensor]:
+        return _MODELS[self.of](seed=seed).factors(rated, spec)
 
 
 def _predict(factors: tuple[Tensor, Tensor], user_idx: Tensor, item_idx: Tensor) -> Float[Tensor, " n"]:

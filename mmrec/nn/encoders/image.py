@@ -116,7 +116,9 @@ def encode_pixels(
 ) -> Float[Tensor, "batch feature_dim"]:
     """Vectors of unit length of pictures whose channels are in [0, 1], with gradients, by a model that takes normalised ones."""
     normalised = (pixels - pixels.new_tensor(mean).view(3, 1, 1)) / pixels.new_tensor(std).view(3, 1, 1)
-    return torch.nn.functional.normalize(model(normalised.contiguous(memory_format=torch.channels_last)).float(), dim=1)
+    device = next(model.parameters()).device
+    features = model(normalised.contiguous(memory_format=torch.channels_last).to(device))
+    return torch.nn.functional.normalize(features.float(), dim=1).to(pixels.device)
 
 
 def normalize_pictures(

@@ -12,23 +12,25 @@ _STARTS = ("history", "learned")
 _USER, _LAST = "user", "last.weight"
 _CHUNK = 1024
 """Users adapted at a time, which limits memory."""
+_TEMPERATURE = 0.15
+"""t at the start."""
 
 
 class Maml(Adaptation):
     """Model-agnostic meta-learning (Finn et al. 2017) of the user part: the user's vector and, optionally, the last layer.
 
     A user's parameters start from values shared by all users and make `n_steps` gradient steps on the loss of their given items, a softmax
-    over the `n_negatives` items of a pool, `-w·v̄ / t + ln Σ_j exp(w·v_j / t)` with `w = Wᵀu`. The outer loss, that of the task, is of the
-    user's other items; its gradient passes through the steps (second order), or takes the gradients of the steps as constants (first
-    order). The step sizes of both parameters are learned, one for each step (as in Meta-SGD, Li et al. 2017). Since scores are linear in
-    the items' vectors, the adapted `w` is the user's vector.
+    over the `n_negatives` items of a pool, `-w·v̄ / t + ln Σ_j exp(w·v_j / t)` with `w = u + Wᵀu`. The outer loss, that of the task, is of
+    the user's other items; its gradient passes through the steps (second order), or takes the gradients of the steps as constants (first
+    order). The step sizes of both parameters are learned, one for each step (as in MAML++, Antoniou et al. 2019). Since scores are linear
+    in the items' vectors, the adapted `w` is the user's vector.
 
     Args:
         embedding_dim, max_given, n_negatives: see `Adaptation`.
         n_steps: gradient steps. 0: none, so that with `start=history` the user is the mean of their items.
         first_order: whether the gradients of the steps are constants in the outer loss (first-order MAML).
         start: the vector before the first step: `history`, the mean of the user's items plus a learned vector; or `learned`, that vector.
-        last_layer: whether the last layer W is adapted as well; it starts from the identity and is learned.
+        last_layer: whether the last layer W is adapted as well; it starts from zero and is learned.
         inner_lr: the initial step size.
 
     Raises:
@@ -56,8 +58,9 @@ class Maml(Adaptation):
         if not last_layer:
             self.head.last.weight.requires_grad_(False)
         adapted = (_USER, _LAST) if last_layer else (_USER,)
-        self.log_lr = nn.ParameterDict({name.replace(".", "_"): nn.Parameter(torch.full((n_steps,), inner_lr).log()) for name in adapted})
-        self.log_temperature = nn.Parameter(torch.tensor(0.15).log())
+        self.inner_lr = inner_lr  # what is learned is relative to the start, to which weight decay draws
+        self.log_lr = nn.ParameterDict({name.replace(".", "_"): nn.Parameter(torch.zeros(n_steps)) for name in adapted})
+        self.log_temperature = nn.Parameter(torch.zeros(()), requires_grad=n_steps > 0 and not first_order)
 
     def forward(self, support: Float[Tensor, "n dim"], pool: Float[Tensor, "n_negatives dim"]) -> Float[Tensor, "n dim"]:
         parts = [self._adapt(some, pool) for some in support.split(_CHUNK)]
@@ -74,23 +77,23 @@ class Maml(Adaptation):
             of_user, of_layers = found if self.last_layer else (found, None)
             if self.first_order:
                 of_user, of_layers = of_user.detach(), None if of_layers is None else of_layers.detach()
-            user = user - self.log_lr[_USER][step].exp() * of_user
+            user = user - self.inner_lr * self.log_lr[_USER][step].exp() * of_user
             if of_layers is not None:
-                layers = layers - self.log_lr[_LAST.replace(".", "_")][step].exp() * of_layers
-        return torch.einsum("nij,ni->nj", layers, user)
+                layers = layers - self.inner_lr * self.log_lr[_LAST.replace(".", "_")][step].exp() * of_layers
+        return user + torch.einsum("nij,ni->nj", layers, user)
 
     def _loss(
         self, user: Float[Tensor, " dim"], layer: Float[Tensor, "dim dim"], support: Float[Tensor, " dim"], pool: Float[Tensor, "n dim"]
     ) -> Float[Tensor, ""]:
         """The loss of one user's given items, whose mean vector is `support`."""
-        scores: Tensor = (
-            functional_call(self.head, {_USER: user, _LAST: layer}, (torch.cat([support[None], pool]),)) / self.log_temperature.exp()
+        scores: Tensor = functional_call(self.head, {_USER: user, _LAST: layer}, (torch.cat([support[None], pool]),)) / (
+            _TEMPERATURE * self.log_temperature.exp()
         )
         return torch.logsumexp(scores[1:], dim=0) - scores[0]
 
 
 class UserHead(nn.Module):
-    """The user part of the scores: `u·(W v)` for the vectors v of items.
+    """The user part of the scores: `u·(v + W v)` for the vectors v of items.
 
     Args:
         embedding_dim: the size of vectors.
@@ -100,9 +103,9 @@ class UserHead(nn.Module):
         super().__init__()
         self.user = nn.Parameter(torch.zeros(embedding_dim))
         self.last = nn.Linear(embedding_dim, embedding_dim, bias=False)
-        nn.init.eye_(self.last.weight)
+        nn.init.zeros_(self.last.weight)
 
     def forward(self, items: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
         """The scores of items."""
-        scores: Tensor = self.last(items) @ self.user
+        scores: Tensor = (items + self.last(items)) @ self.user
         return scores

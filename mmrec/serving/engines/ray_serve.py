@@ -71,7 +71,7 @@ def make_application(make: Callable[[str], tuple[Service, App]], run: str, repli
     deployment = serve.deployment(
         serve.ingress(None)(Replica),
         name=NAME,
-        user_config={RUN: os.path.basename(run)},
+        user_config={RUN: os.path.basename(os.path.realpath(run))},
         max_ongoing_requests=replicas.max_requests,
         ray_actor_options={"num_cpus": replicas.num_cpus},
         autoscaling_config={

@@ -111,9 +111,13 @@ class PostgresEventStore(SQLEventStore):
                 one.close()
 
     def _open(self) -> "psycopg.Connection[Row]":
-        connection: psycopg.Connection[Row] = self._psycopg.connect(
-            self._url, autocommit=True, connect_timeout=10, application_name="mmrec"
-        )
+        try:
+            connection: psycopg.Connection[Row] = self._psycopg.connect(
+                self._url, autocommit=True, connect_timeout=10, application_name="mmrec"
+            )
+        except self._psycopg.ProgrammingError:  # whose message has parts of the address, such as the password
+            message = "store=postgresql://…: expected an address as psql takes it, with % written as %25 and @ in a password as %40"
+            raise StorageError(message) from None
         connection.execute("SET synchronous_commit = on")
         return connection
 

@@ -62,7 +62,10 @@ def with_password(url: str, path: Path) -> str:
     user, at, place = rest.rpartition("@")
     if scheme not in ("postgresql", "postgres") or not user or ":" in user:
         raise ConfigError("store_password_file: expected store=postgresql://user@host/database with a user and without a password")
-    return f"{scheme}://{user}:{quote(_secret(path, 'the password of the store').decode(), safe='')}{at}{place}"
+    password = _secret(path, "the password of the store")
+    if not password:
+        raise ConfigError(f"{path}: expected a file with the password of the store, found it empty")
+    return f"{scheme}://{user}:{quote(password, safe='')}{at}{place}"
 
 
 def read_user_key(path: Path) -> bytes:

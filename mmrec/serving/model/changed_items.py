@@ -52,9 +52,9 @@ def with_items(model: ServedModel, items: Mapping[str, ItemContent], removed: Co
     """
     origin = model.origin
     if items == model.added:
-        return replace(model, catalogue=model.catalogue.without(removed))
+        return replace(model, catalogue=model.catalogue.without(removed), base=origin)
     if not items:
-        return replace(origin, catalogue=origin.catalogue.without(removed))
+        return replace(origin, catalogue=origin.catalogue.without(removed), base=origin)
     if not origin.places_items:
         catalogue = _updated(origin.catalogue, items)
         return replace(origin, catalogue=catalogue.without(removed), added=dict(items), base=origin)

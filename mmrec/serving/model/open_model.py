@@ -51,7 +51,7 @@ def open_model(run: Run, index: str = AUTO, restore: bool = True) -> ServedModel
 
     return ServedModel(
         version=version_of(run),
-        run=run.folder.name,
+        run=run.folder.resolve().name,
         name=run.model,
         known=_known(run, ranks),
         catalogue=Catalogue(items, has_image=has_image),
@@ -69,7 +69,7 @@ def open_model(run: Run, index: str = AUTO, restore: bool = True) -> ServedModel
 def version_of(run: Run) -> str:
     """Return the name of a run's folder and eight digits of the hash of what was run."""
     digest = hashlib.sha256((run.folder / "run.json").read_bytes()).hexdigest()
-    return f"{run.folder.name}-{digest[:8]}"
+    return f"{run.folder.resolve().name}-{digest[:8]}"
 
 
 def _of_histories(run: Run, is_restored: bool) -> TrainedScorer | None:

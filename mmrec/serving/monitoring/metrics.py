@@ -15,8 +15,8 @@ from mmrec.serving.security.asgi import App, Receive, Scope, Send, WatchedSend, 
 PATH = "/metrics"
 _Mode = Literal["livesum", "livemax", "liveall"]
 _MAX_KINDS = 20
-_NAMES = re.compile(r"^similar to .* by ", re.DOTALL)
-"""What differs from item to item in the reason of a list."""
+_NAMES = re.compile(r"^similar to .* by |(?<=^from the session);.*", re.DOTALL)
+"""What differs from list to list in their reasons: an item, or what was said in a session."""
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -95,6 +95,7 @@ class ServiceMetrics:
             self._version = state.version
             self._scores.start()
             self._inputs.start()
+            self._kinds.clear()
         self._model.labels(state.version).set(1)
         self._items.set(state.n_items)
         self._users.set(state.n_users)

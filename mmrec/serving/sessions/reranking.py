@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -19,6 +19,9 @@ from mmrec.serving.model.served import Found
 from mmrec.serving.refusal import CANNOT_ANSWER, INVALID, Refused
 from mmrec.serving.sessions.served_items import ServedItems
 
+MAX_METHODS = 5
+Chosen = tuple[Float[Tensor, " n_chosen"], Int64[Tensor, " n_chosen"]]
+"""Scores and item_idx of a list, which may be shorter than that of the candidates."""
 METHODS: dict[str, Callable[[str | None], Reranker]] = {
     "mmr": lambda by: MMR() if by is None else MMR(similarity=by),
     "dpp": lambda by: DPP() if by is None else DPP(similarity=by),
@@ -33,10 +36,12 @@ def parse_rerankers(names: Sequence[str]) -> tuple[Reranker, ...]:
     """Return methods written as `dpp` or `calibrated:genre`, several of them also in one text, `mmr,capped:brand`.
 
     Raises:
-        Refused: there is no such method.
+        Refused: there is no such method, or there are more than `MAX_METHODS`.
     """
-    found = []
-    for word in (part for name in names for part in name.split(",")):
+    found, words = list[Reranker](), [part for name in names for part in name.split(",")]
+    if len(words) > MAX_METHODS:
+        raise Refused(INVALID, f"rerank: expected at most {MAX_METHODS} methods, found {len(words)}")
+    for word in words:
         name, _, by = word.strip().partition(":")
         if name not in METHODS:
             raise Refused(INVALID, f"rerank: there is no method `{name}`; {nearest(name, METHODS)}")
@@ -44,7 +49,7 @@ def parse_rerankers(names: Sequence[str]) -> tuple[Reranker, ...]:
     return tuple(found)
 
 
-def rerank_found(methods: Sequence[Reranker], found: Found, history: Sequence[int], items: ServedItems, k: int) -> Found:
+def rerank_found(methods: Sequence[Reranker], found: Found, history: Sequence[int], items: ServedItems, k: int) -> Chosen:
     """Rerank a list that is given best first; the items keep their scores.
 
     Args:

@@ -15,6 +15,7 @@ from mmrec.errors import ConfigError
 from mmrec.models.auxiliary import AuxiliaryLoss
 from mmrec.models.multimodal.fusion import FusionRecommender
 from mmrec.nn.item_features import ItemFeatures
+from mmrec.tasks.encoder_training import tuned_encoders
 from mmrec.tasks.multi.multi_task import MultiTask
 from mmrec.tasks.parameter_groups import TABLES, sort_parameters
 from mmrec.tasks.task import Task
@@ -93,6 +94,7 @@ class _AdversarialLoss:
 
     def __call__(self, batch: Any, generator: torch.Generator) -> list[AuxiliaryLoss]:
         seed = int(torch.randint(2**31, (), generator=generator))
+        counts = [(encoder.counts, encoder.counts.clone()) for _, encoder in tuned_encoders(self.module)]
         rows = {f"task.{name}": one for name, one in _perturbed(self.module.task, self.settings.of).items()}
         start = {name: one.detach().requires_grad_() for name, one in rows.items()}
         loss = functional_call(self.module, start, (batch, seed))
@@ -103,6 +105,8 @@ class _AdversarialLoss:
             raise ConfigError(f"robust.of: the loss does not depend on the {' or '.join(self.settings.of)} of the model; leave robust none")
         changed = {name: rows[name] + perturbation(rows[name].detach(), one, self.settings.epsilon) for name, one in used.items()}
         value = cast("Tensor", functional_call(self.module, changed, (batch, seed))) * batch.weight
+        for now, before in counts:  # of encoded items, which the report has: those of the step itself count
+            now.copy_(before)
         return [AuxiliaryLoss("adversarial", value, self.settings.weight)]
 
 

@@ -1,5 +1,6 @@
-"""Adversarial training of tiny_clip: it repeats to the bit, its card, and the file can be used as an encoder."""
+"""Adversarial training of tiny_clip: vectors move less under attack, training repeats to the bit, and the file is an encoder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +17,7 @@ from mmrec.nn.encoders.clip import TinyClip
 from mmrec.nn.encoders.image import ClipImageEncoder
 from mmrec.types import Dataset
 
-SCHEDULE, ATTACK = Schedule(seed=3, epochs=3, batch_size=12, learning_rate=0.003), PictureAttack(epsilon_255=6, steps=1)
+SCHEDULE, ATTACK = Schedule(seed=3, epochs=15, batch_size=12, learning_rate=0.001), PictureAttack(epsilon_255=16, steps=2)
 
 
 def catalogue(folder: Path) -> Dataset:
@@ -44,13 +45,13 @@ def test_the_training_repeats_and_its_file_is_an_encoder(tmp_path: Path) -> None
     dataset, encoder, output = catalogue(tmp_path), encoder_of(tmp_path), tmp_path / "robust.safetensors"
     card = train_robust(dataset, encoder, tmp_path, output, SCHEDULE, ATTACK)
     assert card["clean_before"] == pytest.approx(1, abs=1e-4)
-    assert all(-1 <= float(card[f"{kind}_{when}"]) <= 1 for kind in ("clean", "attacked") for when in ("before", "after"))
+    assert float(card["attacked_after"]) > float(card["attacked_before"]) and float(card["clean_after"]) > 0.99
     assert read_json(output.with_suffix(".json")) == card
     robust = ClipImageEncoder("tiny_clip", str(output), None)
     assert robust.fingerprint != encoder.fingerprint and robust.name == "tiny_clip (trained on attacked blocks)"
-    again = train_robust(dataset, encoder, tmp_path, tmp_path / "again.safetensors", SCHEDULE, ATTACK)
-    assert again | {"seconds": 0} == card | {"seconds": 0}
-    assert (tmp_path / "again.safetensors").read_bytes() == output.read_bytes()
+    short, files = replace(SCHEDULE, epochs=1), [tmp_path / "one.safetensors", tmp_path / "other.safetensors"]
+    one, other = (train_robust(dataset, encoder, tmp_path, file, short, ATTACK) for file in files)
+    assert one | {"seconds": 0} == other | {"seconds": 0} and files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_other_encoders_and_files_are_refused(tmp_path: Path) -> None:

@@ -3,10 +3,8 @@
 import polars as pl
 import torch
 
-from mmrec.data.batches.train_batches import TrainBatches
 from mmrec.data.interactions.histories import Histories
-from mmrec.models.closed_form.interaction_rows import interaction_matrix
-from mmrec.models.content.melu import MeLU, draw_support, one_hot
+from mmrec.models.content.melu import MeLU, one_hot
 from mmrec.testing.checkerboard import most_of_ones_colour, spec_of_colours
 
 SPEC = spec_of_colours(most_of_ones_colour())
@@ -24,15 +22,6 @@ def test_steps_raise_the_scores_of_the_given_items() -> None:
     gain = (after - after.mean(dim=1, keepdim=True)) - (before - before.mean(dim=1, keepdim=True))
     assert (gain.masked_fill(~mine, 0).sum(dim=1) > 0).all()
     assert torch.equal(before[0], before[1])  # without steps and profiles, users do not differ
-
-
-def test_given_items_are_those_of_the_user_and_are_not_scored() -> None:
-    batch = next(iter(TrainBatches(interaction_matrix(SPEC), 6, 5, True, 0)))
-    support, is_given, query = draw_support(batch, 4, torch.Generator().manual_seed(0))
-    for row in range(len(batch.user_idx)):
-        mine, given = batch.row == row, set(support[row][is_given[row]].tolist())
-        assert 1 <= len(given) <= 4
-        assert given == set(batch.item_idx[mine & ~query].tolist())
 
 
 def test_columns_with_few_values_become_one_hot() -> None:

@@ -19,11 +19,11 @@ def adapted_by_hand(maml: Maml, support: Tensor) -> Tensor:
     layer = maml.head.last.weight.detach().clone()
     for step in range(maml.n_steps):
         user, layer = user.detach().requires_grad_(), layer.detach().requires_grad_()
-        scores = (torch.cat([support[None], POOL]) @ layer.T @ user) / maml.log_temperature.detach().exp()
+        scores = (torch.cat([support[None], POOL]) @ (torch.eye(6) + layer.T) @ user) / (0.15 * maml.log_temperature.detach().exp())
         of_user, of_layer = torch.autograd.grad(torch.logsumexp(scores[1:], dim=0) - scores[0], [user, layer])
-        user = user - maml.log_lr["user"][step].detach().exp() * of_user
-        layer = layer - maml.log_lr["last_weight"][step].detach().exp() * of_layer if maml.last_layer else layer
-    return F.normalize(layer.detach().T @ user.detach(), dim=0)
+        user = user - 0.05 * maml.log_lr["user"][step].detach().exp() * of_user
+        layer = layer - 0.05 * maml.log_lr["last_weight"][step].detach().exp() * of_layer if maml.last_layer else layer
+    return F.normalize((torch.eye(6) + layer.detach().T) @ user.detach(), dim=0)
 
 
 @pytest.mark.parametrize("last_layer", [False, True])

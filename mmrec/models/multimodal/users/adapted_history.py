@@ -5,9 +5,10 @@ from typing import Self
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
+from mmrec.data.batches.given_items import draw_given
 from mmrec.data.batches.train_batches import TrainBatch
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -67,26 +68,15 @@ class AdaptedHistory(UserHistory):
     ) -> HistoryScores:
         """As `UserHistory.score`, of the positives that are not given; `dropout` is not used."""
         numbered, units = batch.renumbered(), F.normalize(items.float(), dim=1)
-        is_given, counts = self.draw_given(batch)
+        given = draw_given(batch, self.adaptation.max_given)
+        is_given, query = given.is_given, given.is_query
         liked, row = rows_of(units, numbered.item_idx), batch.row
         support = units.new_zeros(len(batch.user_idx), units.shape[1]).index_add(0, row[is_given], liked[is_given])
         negatives = rows_of(units, numbered.negatives)
         pool = negatives.flatten(0, -2)[: self.adaptation.n_negatives]  # their order is random
-        users: Tensor = self.adaptation(support / counts.clamp(min=1)[:, None], pool)
-        query = ~is_given & (counts > 0)[row]
+        with torch.autocast(units.device.type, enabled=False):  # as when scoring; there is no solver for bfloat16
+            users: Tensor = self.adaptation(support / given.counts.clamp(min=1)[:, None], pool)
         row = row[query]
         positive = (rows_of(users, row) * liked[query]).sum(dim=1) + rows_of(bias, numbered.item_idx[query])
         negative = users @ negatives.T if negatives.ndim == 2 else torch.einsum("bd,bnd->bn", users, negatives)
         return HistoryScores(positive.float(), (negative + rows_of(bias, numbered.negatives)).float(), row)
-
-    def draw_given(self, batch: TrainBatch) -> tuple[Bool[Tensor, " n"], Int64[Tensor, " users"]]:
-        """Which positives are given, and how many of each user: from 1 to `max_given` at random, but never all."""
-        n_users, noise = len(batch.user_idx), batch.noise
-        degree = torch.bincount(batch.row, minlength=n_users)
-        wanted = torch.randint(1, self.adaptation.max_given + 1, (n_users,)).to(degree.device)
-        counts = torch.minimum(wanted, (degree - 1).clamp(min=0))
-        order = torch.argsort(noise, stable=True)
-        order = order[torch.argsort(batch.row[order], stable=True)]
-        place = torch.empty_like(order)
-        place[order] = torch.arange(len(order), device=order.device) - rows_of(degree.cumsum(0) - degree, batch.row[order])
-        return place < counts[batch.row], counts

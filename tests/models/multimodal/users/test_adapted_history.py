@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from mmrec.data.batches.given_items import draw_given
 from mmrec.data.batches.train_batches import TrainBatches
 from mmrec.data.interactions.histories import Histories
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -29,16 +30,14 @@ def test_a_history_is_represented_as_the_equal_user() -> None:
 
 
 def test_some_positives_are_given_and_only_the_others_are_scored() -> None:
-    batch = next(iter(TrainBatches(InteractionMatrix.from_pairs(USER, ITEM, 4, 7), 8, 7, True, 0)))
     seen = set()
     for seed in range(20):
-        one = history(n_steps=0, max_given=2)
-        torch.manual_seed(seed)
-        is_given, counts = one.draw_given(batch)
-        given = torch.bincount(batch.row[is_given], minlength=3)
-        assert given.equal(counts) and counts[batch.user_idx == 1].item() == 1 and counts[batch.user_idx == 2].item() == 0
+        batch = next(iter(TrainBatches(InteractionMatrix.from_pairs(USER, ITEM, 4, 7), 8, 7, True, seed)))
+        one, given = history(n_steps=0, max_given=2), draw_given(batch, 2)
+        is_given, counts = given.is_given, given.counts
+        assert torch.bincount(batch.row[is_given], minlength=3).equal(counts)
+        assert counts[batch.user_idx == 1].item() == 1 and counts[batch.user_idx == 2].item() == 0
         seen.add(int(counts[batch.user_idx == 0]))
-        torch.manual_seed(seed)
         scores = one.score(ITEMS, torch.zeros(7), batch, 0.5)
         assert len(scores.positive) == 8 - int(counts.sum())  # without the single positive of user 2
         row = int((batch.user_idx == 1).nonzero())
