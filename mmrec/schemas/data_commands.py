@@ -61,4 +61,5 @@ class ExportEventsConfig:
     store: str = MISSING
     out: str = MISSING
     attribution_hours: float = MISSING
+    store_password_file: str | None = None
     user_key_file: str | None = None

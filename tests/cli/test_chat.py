@@ -47,7 +47,9 @@ def test_lines_from_a_pipe_change_the_list_and_leave_events(
     data = tmp_path / "data"
     data.mkdir()
     (data / "interactions.jsonl").write_text((tmp_path / "events.jsonl").read_text())
-    assert mmrec.read_folder(str(data)).interactions["item_id"].to_list() == [one["item_id"] for one in events]
+    read = mmrec.read_folder(str(data)).interactions
+    assert read["item_id"].to_list() == [one["item_id"] for one in events]
+    assert read["label"].to_list() == [int(one["event"] != "dislike") for one in events]
 
 
 def test_a_session_of_nobody_learns_from_likes(run: Run) -> None:

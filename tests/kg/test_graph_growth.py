@@ -80,3 +80,11 @@ def test_what_changes_other_items_is_left_to_a_new_graph() -> None:
     assert found is not None and found.n_relations == 1 and found.item_entity.tolist()[2:] == [-1, found.n_entities - 1]
     outside = extended(dataset, [], [("x", None)], {}, before, 1)
     assert torch.equal(outside.item_entity[3:], torch.tensor([-1])) and outside.n_entities == 3
+
+
+def test_a_relation_that_repeats_another_in_reverse_counts_as_that() -> None:
+    triples = [("i0", "of", "a"), ("a", "by", "i0"), ("i1", "of", "b"), ("b", "by", "i1")]
+    dataset = make_dataset(triples, None, {"item_id": ["i0", "i1"], "genre": [None] * 2})
+    dataset = replace(dataset, items=dataset.items.cast({"genre": pl.String}))
+    found = extended(dataset, [("x", "of", "a")], [("x", None)], {}, ["i0", "i1"], 1)
+    assert found is not None and found.relations == ("by",) and ("a", "by", "x") in facts(found)[0]

@@ -100,6 +100,7 @@ def test_lists_can_be_reranked(client: TestClient) -> None:
         ("POST", "/v1/sessions/other/feedback", {"like": "w"}, 404, "there is no such session"),
         ("DELETE", "/v1/sessions/other", None, 404, "there is no such session"),
         ("GET", "/v1/sessions/NAME/recommendations?rerank=mrm", None, 422, "did you mean `mmr`"),
+        ("GET", "/v1/users/3/recommendations?rerank=mmr,mmr,mmr,mmr,mmr,mmr", None, 422, "expected at most 5 methods, found 6"),
         ("GET", "/v1/sessions/NAME/recommendations?explain=true", None, 409, "cannot explain"),
         ("GET", "/v1/users/3/recommendations?rerank=xquad:genre", None, 409, "no column `genre`"),
         ("GET", "/v1/users/1/recommendations?explain=true", None, 409, "cannot explain"),
