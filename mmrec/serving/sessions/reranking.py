@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mmrec.data.interactions.matrix import InteractionMatrix
@@ -19,6 +19,8 @@ from mmrec.serving.model.served import Found
 from mmrec.serving.refusal import CANNOT_ANSWER, INVALID, Refused
 from mmrec.serving.sessions.served_items import ServedItems
 
+Chosen = tuple[Float[Tensor, " n_chosen"], Int64[Tensor, " n_chosen"]]
+"""Scores and item_idx of a part of the candidates, best first."""
 METHODS: dict[str, Callable[[str | None], Reranker]] = {
     "mmr": lambda by: MMR() if by is None else MMR(similarity=by),
     "dpp": lambda by: DPP() if by is None else DPP(similarity=by),
@@ -44,7 +46,7 @@ def parse_rerankers(names: Sequence[str]) -> tuple[Reranker, ...]:
     return tuple(found)
 
 
-def rerank_found(methods: Sequence[Reranker], found: Found, history: Sequence[int], items: ServedItems, k: int) -> Found:
+def rerank_found(methods: Sequence[Reranker], found: Found, history: Sequence[int], items: ServedItems, k: int) -> Chosen:
     """Rerank a list that is given best first; the items keep their scores.
 
     Args:
