@@ -1,5 +1,6 @@
 """The model that is served, changed by items that are put and removed, and by other runs; processes with one store follow each other."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import final
@@ -12,6 +13,8 @@ from mmrec.serving.model.changed_items import check_item, stored_fields, with_it
 from mmrec.serving.model.served import ServedModel
 from mmrec.serving.refusal import DAMAGED_RUN, UNKNOWN_ITEM, Refused
 from mmrec.serving.run_choice import RunChoice
+
+_log = logging.getLogger(__name__)
 
 
 @final
@@ -26,10 +29,12 @@ class ModelInUse:
 
     def __init__(self, model: ServedModel, store: EventStore, choice: RunChoice) -> None:
         self._store, self._choice = store, choice
-        self._changing = threading.Lock()
+        self._changing, self._opening = threading.Lock(), threading.Lock()
         self.current = model
         """Whoever answers takes it once."""
         self._before: ServedModel | None = None
+        self._lost: RunVersion | None = None
+        """What cannot be opened again, so that it is not tried at every request."""
         self._items_version = 0  # of a store without items
         self.refresh()
 
@@ -37,6 +42,20 @@ class ModelInUse:
     def before(self) -> RunVersion | None:
         """What was served before, by whichever process."""
         return self._choice.before
+
+    def of_version(self, version: str) -> ServedModel | None:
+        """Return the model of a version, if it is the one that all processes serve now or the one before; otherwise None.
+
+        The one before is opened again where it is not in memory, as after a restart. If it cannot be, it is not returned.
+        """
+        if not self._is_served(version):
+            self.refresh()  # another process may have changed to it a moment ago
+        if not self._is_served(version):
+            return None
+        if (found := self._of_version(version)) is None:
+            with self._opening:
+                found = self._of_version(version) or self._reopened(version)
+        return found
 
     def put_item(self, item: ItemContent) -> ItemChange:
         """Add an item, or change what is known of one. It is listed when this returns, and after a restart.
@@ -134,9 +153,35 @@ class ModelInUse:
                 self._take(model, lambda: self._choice.note(served))
         return is_later
 
+    def _is_served(self, version: str) -> bool:
+        """Whether a version is the current one or the one before, for all processes."""
+        return version == self.current.version or (self.before is not None and version == self.before.version)
+
+    def _reopened(self, version: str) -> ServedModel | None:
+        """Open the model before again, if it has a version."""
+        wanted = self.before
+        if wanted is None or wanted.version != version or wanted == self._lost:
+            return None
+        try:
+            model = self._choice.open(wanted.run, self.current.version)
+        except Refused as error:
+            _log.warning(f"sessions of {version} cannot go on in this process: {error}")
+            self._lost = wanted
+            return None
+        if model.version != version:  # the folder was written again
+            self._lost = wanted
+            return None
+        with self._changing:
+            if self.before == wanted and self.current.version != version:
+                self._before = with_stored(model, self._store)
+        return self._of_version(version)
+
     def _at_hand(self, wanted: RunVersion) -> ServedModel | None:
         """A model that is in memory."""
-        return next((one for one in (self.current, self._before) if one is not None and one.version == wanted.version), None)
+        return self._of_version(wanted.version)
+
+    def _of_version(self, version: str) -> ServedModel | None:
+        return next((one for one in (self.current, self._before) if one is not None and one.version == version), None)
 
     def _take(self, model: ServedModel, note: Callable[[], None]) -> None:
         """Serve a model with the items of the store, after `note`. The one in use is kept, for `rollback`."""

@@ -4,8 +4,8 @@ from mmrec.errors import MmrecError
 
 UNKNOWN_ITEM, UNKNOWN_RUN, DAMAGED_RUN = "unknown-item", "unknown-run", "damaged-run"
 CANNOT_PLACE, CANNOT_ANSWER, INVALID, EXPIRED = "cannot-place-item", "cannot-answer", "invalid-request", "expired-cursor"
-UNKNOWN_SESSION = "unknown-session"
-KINDS = (UNKNOWN_ITEM, UNKNOWN_RUN, DAMAGED_RUN, CANNOT_PLACE, CANNOT_ANSWER, INVALID, EXPIRED, UNKNOWN_SESSION)
+UNKNOWN_SESSION, SESSION_GONE, SESSION_FULL = "unknown-session", "session-model-gone", "session-full"
+KINDS = (UNKNOWN_ITEM, UNKNOWN_RUN, DAMAGED_RUN, CANNOT_PLACE, CANNOT_ANSWER, INVALID, EXPIRED, UNKNOWN_SESSION, SESSION_GONE, SESSION_FULL)
 
 
 class Refused(MmrecError):

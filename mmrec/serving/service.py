@@ -22,6 +22,7 @@ from mmrec.serving.refusal import CANNOT_ANSWER, INVALID, UNKNOWN_ITEM, Refused
 from mmrec.serving.run_choice import RunChoice
 from mmrec.serving.sessions.reranking import n_candidates, rerank_found
 from mmrec.serving.sessions.served_items import ServedItems, ServedPerson, times_of
+from mmrec.serving.sessions.session_start import SessionStart
 from mmrec.steering.session import Session
 from mmrec.steering.steer import Strengths
 
@@ -55,7 +56,7 @@ class Service:
     ) -> None:
         self.store, self.clock = store, clock
         self._in_use = ModelInUse(model, store, RunChoice(store, clock, load, start or model.run))
-        self._items: ServedItems | None = None
+        self._items: tuple[ServedItems, ...] = ()
         self._recent: tuple[list[tuple[str, float]], float] = ([], -math.inf)
 
     @property
@@ -159,14 +160,31 @@ class Service:
             Refused: the history has an unknown item, or there is a user too.
             ConfigError: there are no answers in the language.
         """
+        model = self.model
+        return self.open_session(self.session_start(model, user_id, history, language), model, strengths)
+
+    def session_start(self, model: ServedModel, user_id: str | None, history: Sequence[str], language: str) -> SessionStart:
+        """Return what a session with a model begins with, see `session`. Raises Refused if the history has an unknown item."""
         if user_id is not None and history:
             raise Refused(INVALID, "session: expected a user or a history, found both")
-        model = self.model
         for one in history:
             check_listed(model, one)
-        user_idx, reading, is_new = None, read_events(model.catalogue, [Past(one) for one in history]), True
+        past = [Past(one) for one in history]
         if user_id is not None:
-            reading, user_idx, is_new = self._read(model, user_id)
+            past = [Past(one.item_id, one.timestamp, one.event) for one in self.store.history(user_id)]
+        user_idx = None if user_id is None else self._known(model, user_id)
+        reading, is_new = _read_past(model, user_idx, past)
+        is_scored = (user_idx is not None and not is_new) or bool(reading.liked and model.ranks)
+        return SessionStart(language, user_id, user_idx is not None, past, () if is_scored else self._recently_popular())
+
+    def open_session(self, start: SessionStart, model: ServedModel, strengths: Strengths | None = None) -> Session:
+        """Begin a session, or begin one again, with what it began with.
+
+        Raises:
+            ConfigError: there are no answers in the language.
+        """
+        user_idx = model.known.users.get(start.user_id) if start.is_of_run and start.user_id is not None else None
+        reading, is_new = _read_past(model, user_idx, start.past)
         seen, liked, times = reading.known, reading.liked, reading.timestamps
         if user_idx is not None:
             seen = seen | model.known.seen_by(user_idx)
@@ -174,10 +192,13 @@ class Service:
             taste, past = model.taste_of_user(user_idx), model.known.past_of(user_idx)
             liked, times = [idx for idx, _ in past], times_of(past)
         else:
-            taste = self._taste(model, reading, "")[0]
-        person = ServedPerson(model, taste, liked, times, seen)
+            taste = self._taste(model, reading, "", start.popular)[0]
         items = self._items_of(model)
-        return Session(items, person, strengths, items, language)
+        return Session(items, ServedPerson(model, taste, liked, times, seen), strengths, items, start.language)
+
+    def model_of(self, version: str) -> ServedModel | None:
+        """Return the model of a version, see `ModelInUse.of_version`."""
+        return self._in_use.of_version(version)
 
     def explain(self, user_id: str, item_ids: Sequence[str], k: int = 10, language: str = "en") -> dict[str, tuple[str, ...]]:
         """Return sentences by item that say why the model recommends it to a user of the run, see `ItemExplainer.sentences`.
@@ -261,10 +282,9 @@ class Service:
         )
 
     def _items_of(self, model: ServedModel) -> ServedItems:
-        """What is known of the items of a model, kept while it is in use."""
-        found = self._items
-        if found is None or found.model is not model:
-            found = self._items = ServedItems(model)
+        """What is known of the items of a model, kept for the two models that were used last."""
+        found = next((one for one in self._items if one.model is model), None) or ServedItems(model)
+        self._items = (found, *[one for one in self._items if one is not found][:1])
         return found
 
     def _answer(
@@ -290,12 +310,9 @@ class Service:
 
     def _read(self, model: ServedModel, user_id: str) -> tuple[Reading, int | None, bool]:
         """What a user did, their user_idx in the run, and whether they did anything since then."""
-        user_idx, events = self._known(model, user_id), self.store.history(user_id)
-        if user_idx is not None and not events:
-            return Reading([], None, frozenset()), user_idx, False
-        earlier = [] if user_idx is None else model.known.past_of(user_idx)
-        reading = read_events(model.catalogue, events, earlier)
-        return reading, user_idx, len(reading.liked) != len(earlier) or any(one.event == DISLIKE for one in events)
+        user_idx = self._known(model, user_id)
+        reading, is_new = _read_past(model, user_idx, self.store.history(user_id))
+        return reading, user_idx, is_new
 
     def _taste_of(self, model: ServedModel, user_id: str) -> Taste | None:
         """What a user likes; None if nothing is known of them."""
@@ -304,20 +321,22 @@ class Service:
             return model.taste_of_user(user_idx)
         return self._taste(model, reading, "")[0] if reading.liked else None
 
-    def _taste(self, model: ServedModel, reading: Reading, reason: str) -> tuple[Taste, str]:
+    def _taste(
+        self, model: ServedModel, reading: Reading, reason: str, popular: Sequence[tuple[str, float]] | None = None
+    ) -> tuple[Taste, str]:
         if not reading.liked:
-            return self._popular(model), _POPULAR
+            return self._popular(model, popular), _POPULAR
         if not model.ranks:
-            return self._popular(model), _OF_QUERIES
+            return self._popular(model, popular), _OF_QUERIES
         if model.of_histories is None:
             return model.taste_of_similar(reading.liked), f"{reason}, by similarity to these items: the model reads no histories"
         return model.taste_of_history(reading.liked, reading.timestamps), reason
 
-    def _popular(self, model: ServedModel) -> Taste:
-        """The number of users of the last week, then of the data of the model."""
+    def _popular(self, model: ServedModel, popular: Sequence[tuple[str, float]] | None = None) -> Taste:
+        """The number of users of the last week, or of another time, then of the data of the model."""
         usual = model.popularity().float()
         scores = usual / (usual.max() + 1)
-        for item_id, n_users in self._recently_popular():
+        for item_id, n_users in self._recently_popular() if popular is None else popular:
             if item_id in model.catalogue.places:
                 scores[model.catalogue.places[item_id]] += n_users
         return Taste(None, scores[None])
@@ -330,6 +349,16 @@ class Service:
             after = self.clock()
             self._recent = rows, after + 20 * (after - now)
         return rows
+
+
+def _read_past(model: ServedModel, user_idx: int | None, events: Sequence[Past] | Sequence[Event]) -> tuple[Reading, bool]:
+    """What somebody did, and whether they did anything since the data of the model, in which they are `user_idx`."""
+    if user_idx is not None and not events:
+        return Reading([], None, frozenset()), False
+    earlier = [] if user_idx is None else model.known.past_of(user_idx)
+    reading = read_events(model.catalogue, events, earlier)
+    is_new = user_idx is None or len(reading.liked) != len(earlier) or any(one.event == DISLIKE for one in events)
+    return reading, is_new
 
 
 def _listed(model: ServedModel, found: Found, offset: int, k: int, reason: str) -> Answer:

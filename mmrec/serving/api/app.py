@@ -41,7 +41,6 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
         refreshing = asyncio.create_task(_refresh(app, service))
         yield
         refreshing.cancel()
-        await app.state.workers.call(app.state.sessions.end_all)
         app.state.workers.close()
         app.state.slow_workers.close()
 

@@ -41,10 +41,10 @@ async def image(request: Request, item_id: _ITEM_AT) -> Response:
 
 @router.delete("/v1/users/{user_id:path}", response_model=UserForgotten, tags=["users"])
 async def delete_user(request: Request, user_id: Annotated[Id, Path()]) -> Response:
-    """Remove a user and their events; what the data of the model say of them is not used any more."""
+    """Remove a user, their events and sessions; what the data of the model say of them is not used any more."""
     service = service_of(request)
-    request.app.state.sessions.forget(user_id)
     n_events = await call(request, service.delete_user, user_id)
+    request.app.state.sessions.forget(user_id)
     return JSONResponse({"model": service.model.version, "removed_events": n_events})
 
 

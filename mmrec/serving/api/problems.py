@@ -19,6 +19,8 @@ from mmrec.serving.refusal import (
     DAMAGED_RUN,
     EXPIRED,
     INVALID,
+    SESSION_FULL,
+    SESSION_GONE,
     UNKNOWN_ITEM,
     UNKNOWN_RUN,
     UNKNOWN_SESSION,
@@ -35,6 +37,8 @@ STATUS = {
     CANNOT_ANSWER: HTTPStatus.CONFLICT,
     INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     EXPIRED: HTTPStatus.GONE,
+    SESSION_GONE: HTTPStatus.GONE,
+    SESSION_FULL: HTTPStatus.CONFLICT,
 }
 _MAX_ERRORS = 20
 _log = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """Routes of sessions: dialogues that steer a list, and why items are in one."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
@@ -12,8 +11,7 @@ from mmrec.serving.api.calls import ExplainQuery, KQuery, LanguageQuery, RerankQ
 from mmrec.serving.api.pictures import picture_from_base64
 from mmrec.serving.refusal import CANNOT_ANSWER, Refused
 from mmrec.serving.sessions.open_sessions import OpenSessions, SessionEnded, SessionState
-from mmrec.serving.sessions.reranking import parse_rerankers
-from mmrec.steering.session import Session
+from mmrec.serving.sessions.session_entry import CRITIQUE, DISLIKE, LIKE, PICTURE, UNDO, SessionEntry
 
 router = APIRouter(tags=["sessions"])
 _SESSION_AT = Annotated[str, Path(min_length=1, max_length=100, description="As `POST /v1/sessions` answered.")]
@@ -42,10 +40,10 @@ async def recommend(
     language: LanguageQuery = "en",
 ) -> Response:
     """Return the list of a session, without what the person has had, liked or disliked."""
-    sessions, methods = _sessions(request), parse_rerankers(rerank or ())
-    answer = await call(request, sessions.recommend, session, k, methods)
+    sessions = _sessions(request)
+    answer = await call(request, sessions.recommend, session, k, rerank or ())
     if explain:
-        user_id = sessions.user_of(session)
+        user_id = await call(request, sessions.user_of, session)
         if user_id is None:
             raise Refused(CANNOT_ANSWER, "explain: only recommendations for users of the run are explained, and this session is nobody's")
         answer = await explained(request, answer, user_id, language)
@@ -79,12 +77,12 @@ def _sessions(request: Request) -> OpenSessions:
     return sessions
 
 
-def _said(body: FeedbackBody, picture: bytes | None) -> Callable[[Session], Any]:
-    """What changes the session."""
+def _said(body: FeedbackBody, picture: bytes | None) -> SessionEntry:
+    """What is said to the session."""
     if body.like is not None:
-        return lambda session: session.like(body.like or "")
+        return SessionEntry(LIKE, body.like)
     if body.dislike is not None:
-        return lambda session: session.dislike(body.dislike or "")
+        return SessionEntry(DISLIKE, body.dislike)
     if body.undo:
-        return lambda session: session.undo()
-    return lambda session: session.critique(body.critique or "", picture)
+        return SessionEntry(UNDO)
+    return SessionEntry(CRITIQUE if picture is None else PICTURE, body.critique or "", picture)

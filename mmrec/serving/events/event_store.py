@@ -9,13 +9,16 @@ import polars as pl
 from mmrec.errors import DataError
 from mmrec.serving.events.event import Event
 from mmrec.serving.events.served_run import ServedRun
+from mmrec.serving.events.stored_session import StoredSession, StoredTurn
 
 MAX_PICTURE_BYTES = 2 * 2**30
 """What the pictures of all items may take in a store."""
+MAX_SESSION_PICTURE_BYTES = 2**30
+"""What the pictures of all sessions may take in a store."""
 
 
 class StoreFull(DataError):
-    """The pictures of items take as much as they may."""
+    """Pictures take as much as they may."""
 
 
 def check_room(n_bytes: int) -> None:
@@ -24,8 +27,16 @@ def check_room(n_bytes: int) -> None:
         raise StoreFull(f"picture: the pictures of items would take {n_bytes:,} bytes, more than {MAX_PICTURE_BYTES:,}; remove items first")
 
 
+def check_session_room(n_bytes: int) -> None:
+    """Check what the pictures of all sessions take. Raises StoreFull if it is more than `MAX_SESSION_PICTURE_BYTES`."""
+    if n_bytes > MAX_SESSION_PICTURE_BYTES:
+        raise StoreFull(
+            f"picture: the pictures of sessions would take {n_bytes:,} bytes, more than {MAX_SESSION_PICTURE_BYTES:,}; end sessions first"
+        )
+
+
 class EventStore(ABC):
-    """Keeps events and items. All methods may be called from several threads, and several processes may open the same store."""
+    """Keeps events, items and sessions. All methods may be called from several threads, and several processes may open the same store."""
 
     @abstractmethod
     def append(self, events: Sequence[Event]) -> int:
@@ -47,7 +58,7 @@ class EventStore(ABC):
 
     @abstractmethod
     def forget(self, user_id: str) -> int:
-        """Remove all events of a user for good, and return how many there were."""
+        """Remove all events and sessions of a user for good, and return how many events there were."""
 
     @abstractmethod
     def is_forgotten(self, user_id: str) -> bool:
@@ -107,6 +118,59 @@ class EventStore(ABC):
         Args:
             change: makes it from the one that is stored; no other process changes that meanwhile. It may be called again.
         """
+
+    @abstractmethod
+    def begin_session(self, session: StoredSession) -> None:
+        """Store a new session, without entries.
+
+        Raises:
+            StorageError: where the store cannot be written.
+        """
+
+    @abstractmethod
+    def session(self, session_id: str, after: int = 0) -> StoredSession | None:
+        """Return a session with its entries but the first `after`; None if there is no such session."""
+
+    @abstractmethod
+    def add_turn(self, session_id: str, number: int, turn: StoredTurn, used: float) -> bool:
+        """Add an entry to a session, if no other process has added one meanwhile.
+
+        Args:
+            session_id: the session.
+            number: how many entries it has.
+            turn: the entry. One that is stored already under this number counts as added.
+            used: when the session was used last, in seconds since 1970, UTC.
+
+        Returns:
+            Whether the session is there and had that many entries; otherwise nothing has changed.
+
+        Raises:
+            StoreFull: where the pictures of sessions would take more than `MAX_SESSION_PICTURE_BYTES`; nothing has changed.
+            StorageError: where the store cannot be written.
+        """
+
+    @abstractmethod
+    def use_session(self, session_id: str, used: float) -> None:
+        """Note when a session was used last. If there is no such session, nothing changes."""
+
+    @abstractmethod
+    def end_session(self, session: StoredSession, events: Sequence[Event]) -> int | None:
+        """Remove a session and store its events, both or neither.
+
+        Args:
+            session: as the store returned it.
+            events: what is kept of it.
+
+        Returns:
+            The number of events that are new. None if another process has used or removed the session meanwhile: nothing has changed.
+
+        Raises:
+            StorageError: where the store cannot be written.
+        """
+
+    @abstractmethod
+    def sessions_to_end(self, used_before: float, max_sessions: int) -> list[str]:
+        """Return sessions that were not used since a moment, and the least recently used ones of more than `max_sessions`."""
 
     @abstractmethod
     def export(self) -> pl.DataFrame:

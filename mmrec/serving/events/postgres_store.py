@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmrec.errors import StorageError
 from mmrec.extras import needs
-from mmrec.serving.events.sql_store import Row, SQLEventStore, Transaction, picture_tables, tables
+from mmrec.serving.events.sql_sessions import session_tables
+from mmrec.serving.events.sql_store import SQLEventStore, picture_tables, tables
+from mmrec.serving.events.transaction import Row, Transaction
 
 if TYPE_CHECKING:
     import psycopg
@@ -17,6 +19,7 @@ _TRIES = 5
 _CREATION_LOCK = 0x6D6D726563
 _TEXT = 'TEXT COLLATE "C"'
 _HAS_PICTURES = "SELECT to_regclass('mmrec_item_pictures') IS NOT NULL"
+_HAS_SESSIONS = "SELECT to_regclass('mmrec_session_turns') IS NOT NULL"
 _IS_THERE = "SELECT to_regclass('mmrec_settings') IS NOT NULL"
 
 
@@ -51,6 +54,9 @@ class PostgresEventStore(SQLEventStore):
                     transaction.rows(statement)
             if not transaction.rows(_HAS_PICTURES)[0][0]:
                 for statement in picture_tables(_TEXT, "BYTEA"):
+                    transaction.rows(statement)
+            if not transaction.rows(_HAS_SESSIONS)[0][0]:
+                for statement in session_tables(_TEXT, "BYTEA"):
                     transaction.rows(statement)
             self._check_settings(transaction, "store=postgresql://…")
 

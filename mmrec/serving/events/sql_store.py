@@ -6,17 +6,21 @@ import hmac
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import polars as pl
 
 from mmrec.errors import ConfigError, DataError
 from mmrec.serving.events.event import NOT_POPULAR, Event, check_id, is_id
 from mmrec.serving.events.event_store import FRAME_SCHEMA, EventStore, check_room
+from mmrec.serving.events.sealed_text import seal_text, unseal_text
 from mmrec.serving.events.served_run import ServedRun
+from mmrec.serving.events.sql_sessions import add_turn, begin_session, read_session, remove_session, remove_sessions_of, sessions_to_end
+from mmrec.serving.events.stored_session import StoredSession, StoredTurn
+from mmrec.serving.events.transaction import Row, Transaction
 
 T = TypeVar("T")
-Row = tuple[Any, ...]
 SCHEMA_VERSION = 1
 KEY_CHECK = b"mmrec: key of user ids"
 _ROWS_AT_ONCE = 100_000
@@ -71,16 +75,6 @@ def picture_tables(text: str, content: str) -> list[str]:
     ]
 
 
-class Transaction(Protocol):
-    """Statements of one transaction. `?` stands for a value."""
-
-    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """Run a statement and return its rows."""
-
-    def change(self, sql: str, rows: Sequence[Sequence[object]]) -> int:
-        """Run a statement once for each row of values, and return how many rows of the table changed."""
-
-
 class SQLEventStore(EventStore):
     """An event store in a SQL database.
 
@@ -106,14 +100,7 @@ class SQLEventStore(EventStore):
 
     def append(self, events: Sequence[Event]) -> int:
         """Store events: see `EventStore.append`."""
-        rows = [
-            (one.event_id, self._stored(one.user_id), one.item_id, float(one.timestamp), one.event, one.position, one.propensity, one.model)
-            for one in events
-        ]
-        if not rows:
-            return 0
-        sql = f"INSERT INTO mmrec_events ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (event_id) DO NOTHING"
-        return self._write(lambda transaction: transaction.change(sql, rows))
+        return self._write(lambda transaction: self._insert(transaction, events)) if events else 0
 
     def history(self, user_id: str, limit: int = 1000) -> list[Event]:
         """Return the latest events of a user, oldest first."""
@@ -122,13 +109,14 @@ class SQLEventStore(EventStore):
         return [Event(row[0], user_id, *row[2:]) for row in reversed(rows)]
 
     def forget(self, user_id: str) -> int:
-        """Remove all events of a user for good."""
+        """Remove all events and sessions of a user for good."""
         if not is_id(user_id):
             return 0
         stored = self._stored(user_id)
 
         def remove(transaction: Transaction) -> int:
             transaction.change("INSERT INTO mmrec_forgotten VALUES (?) ON CONFLICT DO NOTHING", [(_hash(stored),)])
+            remove_sessions_of(transaction, stored)
             return transaction.change("DELETE FROM mmrec_events WHERE user_id = ?", [(stored,)])
 
         n_removed = self._write(remove)
@@ -209,6 +197,43 @@ class SQLEventStore(EventStore):
 
         return self._write(write)
 
+    def begin_session(self, session: StoredSession) -> None:
+        """Store a new session."""
+        stored = None if session.user_id is None else self._stored(session.user_id)
+        is_sealed = session.user_id is not None and self._user_key is not None
+        sealed = seal_text(session.user_id or "", self._user_key or b"", session.session_id) if is_sealed else None
+        self._write(lambda transaction: begin_session(transaction, session, stored, sealed))
+
+    def session(self, session_id: str, after: int = 0) -> StoredSession | None:
+        """Return a session with its entries but the first `after`."""
+        found = read_session(self._read, session_id, after) if is_id(session_id) else None
+        if found is None or found[1] is None:
+            return None if found is None else found[0]
+        return replace(found[0], user_id=unseal_text(found[1], self._user_key or b"", session_id))
+
+    def add_turn(self, session_id: str, number: int, turn: StoredTurn, used: float) -> bool:
+        """Add an entry to a session."""
+        return self._write(lambda transaction: add_turn(transaction, session_id, number, turn, used))
+
+    def use_session(self, session_id: str, used: float) -> None:
+        """Note when a session was used last."""
+        sql = "UPDATE mmrec_sessions SET used = ? WHERE session_id = ?"
+        self._write(lambda transaction: transaction.change(sql, [(float(used), session_id)]))
+
+    def end_session(self, session: StoredSession, events: Sequence[Event]) -> int | None:
+        """Remove a session and store its events."""
+
+        def end(transaction: Transaction) -> int | None:
+            if not remove_session(transaction, session):
+                return None
+            return self._insert(transaction, events) if events else 0
+
+        return self._write(end)
+
+    def sessions_to_end(self, used_before: float, max_sessions: int) -> list[str]:
+        """Return sessions that are too old or too many."""
+        return sessions_to_end(self._read, used_before, max_sessions)
+
     def export(self) -> pl.DataFrame:
         """Return all events, oldest first."""
         frames, seq = [pl.DataFrame(schema=FRAME_SCHEMA)], 0
@@ -216,6 +241,14 @@ class SQLEventStore(EventStore):
             frames.append(pl.DataFrame([row[:-1] for row in rows], schema=FRAME_SCHEMA, orient="row"))
             seq = rows[-1][-1]
         return pl.concat(frames).sort("timestamp", maintain_order=True)
+
+    def _insert(self, transaction: Transaction, events: Sequence[Event]) -> int:
+        """Insert events, and return how many are new."""
+        rows = [
+            (one.event_id, self._stored(one.user_id), one.item_id, float(one.timestamp), one.event, one.position, one.propensity, one.model)
+            for one in events
+        ]
+        return transaction.change(f"INSERT INTO mmrec_events ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (event_id) DO NOTHING", rows)
 
     def _stored(self, user_id: str) -> str:
         """A user's id as it is stored."""

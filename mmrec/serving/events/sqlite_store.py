@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from mmrec.errors import DataError, MissingFile, StorageError
-from mmrec.serving.events.sql_store import Row, SQLEventStore, Transaction, picture_tables, tables
+from mmrec.serving.events.sql_sessions import session_tables
+from mmrec.serving.events.sql_store import SQLEventStore, picture_tables, tables
+from mmrec.serving.events.transaction import Row, Transaction
 
 T = TypeVar("T")
 APPLICATION_ID = 0x6D6D7265
@@ -77,7 +79,7 @@ class SQLiteEventStore(SQLEventStore):
                 for statement in tables("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT"):
                     transaction.rows(statement)
                 transaction.rows(f"PRAGMA application_id = {APPLICATION_ID}")
-            for statement in picture_tables("TEXT", "BLOB"):
+            for statement in (*picture_tables("TEXT", "BLOB"), *session_tables("TEXT", "BLOB")):
                 transaction.rows(statement)
             self._check_settings(transaction, str(self._path))
 

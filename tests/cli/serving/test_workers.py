@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -92,6 +93,19 @@ def test_every_process_knows_what_one_was_told(service: SimpleNamespace) -> None
 def metric(service: SimpleNamespace, name: str) -> float:
     page = httpx.get(f"{service.url}/metrics", timeout=60).text
     return sum(float(value) for value in re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE))
+
+
+def test_a_session_goes_on_in_every_process(service: SimpleNamespace) -> None:
+    name = httpx.post(f"{service.url}/v1/sessions", json={"user_id": "3"}, timeout=30).json()["session"]
+
+    def say(number: int) -> int:  # a connection of its own, which either process may take
+        body = {"like": "wxy"[number % 3]}
+        told = httpx.post(f"{service.url}/v1/sessions/{name}/feedback", json=body, timeout=30)
+        return int(told.json()["n_turns"])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(say, range(24))) == list(range(1, 25))
+    assert httpx.delete(f"{service.url}/v1/sessions/{name}", timeout=30).json()["events"] == 24
 
 
 def test_another_model_takes_over_in_all_processes_without_a_mixed_answer(service: SimpleNamespace) -> None:
