@@ -16,7 +16,7 @@ EXTRAS = {
     "wandb": ("wandb",),
     "mlflow": ("mlflow", "alembic", "sqlalchemy"),
     "postgres": ("psycopg",),
-    "serve": ("fastapi", "uvicorn", "prometheus_client"),
+    "serve": ("fastapi", "uvicorn", "prometheus_client", "cryptography"),
     "serve_ray": ("ray",),
     "ann": ("usearch",),
 }

@@ -157,7 +157,7 @@ class Service:
             strengths: how much likes, dislikes and critiques count; None: the defaults.
 
         Raises:
-            Refused: the history has an unknown item, or there is a user too.
+            Refused: the history has an unknown item, there is a user too, or the model only answers queries.
             ConfigError: there are no answers in the language.
         """
         model = self.model
@@ -165,6 +165,8 @@ class Service:
 
     def session_start(self, model: ServedModel, user_id: str | None, history: Sequence[str], language: str) -> SessionStart:
         """Return what a session with a model begins with, see `session`. Raises Refused if the history has an unknown item."""
+        if not model.ranks:
+            raise Refused(CANNOT_ANSWER, f"session: the model {model.version} only answers queries")
         if user_id is not None and history:
             raise Refused(INVALID, "session: expected a user or a history, found both")
         for one in history:

@@ -3,28 +3,29 @@
 import base64
 import hashlib
 import hmac
+from typing import Any
+
+from mmrec.extras import needs
 
 
-def seal_text(text: str, key: bytes, nonce: str) -> str:
-    """Encrypt a text with the keystream HMAC-SHA256(key, nonce, 0), HMAC-SHA256(key, nonce, 1), …
+def seal_text(text: str, key: bytes) -> str:
+    """Encrypt a text, by Fernet of the package `cryptography`, with a key derived from `key`; each time differently.
 
-    Args:
-        text: the text.
-        key: the key, the same for all texts.
-        nonce: a random text that is used for one text only.
-
-    Returns:
-        Base64. It hides the text, not its length, and does not show whether somebody has changed it.
+    Raises:
+        MissingExtra: where the package is not installed.
     """
-    return base64.b64encode(_masked(text.encode(), key, nonce)).decode("ascii")
+    sealed: bytes = _cipher(key).encrypt(text.encode())
+    return sealed.decode("ascii")
 
 
-def unseal_text(sealed: str, key: bytes, nonce: str) -> str:
-    """Decrypt what `seal_text` returned for the same key and nonce."""
-    return _masked(base64.b64decode(sealed), key, nonce).decode()
+def unseal_text(sealed: str, key: bytes) -> str:
+    """Decrypt what `seal_text` returned for the same key. Raises MissingExtra where `cryptography` is not installed."""
+    opened: bytes = _cipher(key).decrypt(sealed)
+    return opened.decode()
 
 
-def _masked(content: bytes, key: bytes, nonce: str) -> bytes:
-    blocks = range(-(-len(content) // hashlib.sha256().digest_size))
-    stream = b"".join(hmac.new(key, f"mmrec sealed {nonce} {number}".encode(), hashlib.sha256).digest() for number in blocks)
-    return bytes(one ^ other for one, other in zip(content, stream, strict=False))
+def _cipher(key: bytes) -> Any:
+    with needs("serve", "a session of a store with keyed hashes of user ids"):
+        from cryptography.fernet import Fernet
+    derived = hmac.new(key, b"mmrec session user ids", hashlib.sha256).digest()
+    return Fernet(base64.urlsafe_b64encode(derived))

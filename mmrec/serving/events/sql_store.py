@@ -201,7 +201,7 @@ class SQLEventStore(EventStore):
         """Store a new session."""
         stored = None if session.user_id is None else self._stored(session.user_id)
         is_sealed = session.user_id is not None and self._user_key is not None
-        sealed = seal_text(session.user_id or "", self._user_key or b"", session.session_id) if is_sealed else None
+        sealed = seal_text(session.user_id or "", self._user_key or b"") if is_sealed else None
         self._write(lambda transaction: begin_session(transaction, session, stored, sealed))
 
     def session(self, session_id: str, after: int = 0) -> StoredSession | None:
@@ -209,7 +209,7 @@ class SQLEventStore(EventStore):
         found = read_session(self._read, session_id, after) if is_id(session_id) else None
         if found is None or found[1] is None:
             return None if found is None else found[0]
-        return replace(found[0], user_id=unseal_text(found[1], self._user_key or b"", session_id))
+        return replace(found[0], user_id=unseal_text(found[1], self._user_key or b""))
 
     def add_turn(self, session_id: str, number: int, turn: StoredTurn, used: float) -> bool:
         """Add an entry to a session."""

@@ -22,6 +22,8 @@ function keyHeaders() {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
+const ENDED = ["urn:mmrec:problem:unknown-session", "urn:mmrec:problem:session-model-gone"];
+
 async function ask(path, options = {}) {
   const answer = await fetch(path, { ...options, headers: { ...options.headers, ...keyHeaders() } });
   if (answer.ok) return answer.status === 204 ? null : answer.json();
@@ -29,6 +31,7 @@ async function ask(path, options = {}) {
   const problem = await answer.json().catch(() => ({}));
   const error = new Error(problem.detail || problem.title || `the service answered ${answer.status}`);
   error.status = answer.status;
+  if (ENDED.includes(problem.type)) state.session = null; // the next word begins another session
   throw error;
 }
 
@@ -143,13 +146,8 @@ async function tell(said) {
   return showRecommendations(false);
 }
 
-async function sendFeedback(said) {
-  try {
-    return await sendJson(`/v1/sessions/${state.session}/feedback`, said);
-  } catch (error) {
-    if (error.status === 404 && !("like" in said || "dislike" in said)) state.session = null; // it has ended; the next word begins another
-    throw error;
-  }
+function sendFeedback(said) {
+  return sendJson(`/v1/sessions/${state.session}/feedback`, said);
 }
 
 function endSession() {
