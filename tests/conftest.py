@@ -202,12 +202,15 @@ def cold_run(
 ) -> Path:
     """A run on the small shop, of which a part of the items are new: they have no interactions in the training part."""
     from mmrec.cli.train import train  # imports lightning
+    from mmrec.experiment.run_folder.origin import remember_run
 
     def make(folder: Path) -> None:
         words = [*shop_overrides, "split=cold_item", "baselines=none", "n_seeds=1", f"run_dir={folder / 'run'}"]
         train(compose(*words), words)
 
-    return made_once("cold_run", make) / "run"
+    run = made_once("cold_run", make) / "run"
+    remember_run(run)  # by this process, if another one made it
+    return run
 
 
 def _interactions(rng: np.random.Generator) -> pl.DataFrame:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def attack_of(cfg: DictConfig) -> "Attack | None":
     """The configured attack; None if there is none. Raises ConfigError for another object, or a defended run without an attack."""
-    if not cfg.attack:
-        if cfg.defended is not None:
+    if not cfg.get("attack"):
+        if cfg.get("defended") is not None:
             raise ConfigError("defended: expected an attack to defend against, found none; choose attack=pgd or attack=words")
         return None
     from mmrec.nn.attacks.misspelling import WordAttack

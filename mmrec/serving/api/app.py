@@ -61,6 +61,7 @@ def make_app(service: Service, n_threads: int = 2, n_waiting: int = 128) -> Fast
         return make_document()
 
     app.openapi = document  # type: ignore[method-assign]
+    app.openapi()  # makes all routes now, which the first requests would do otherwise
     return app
 
 

@@ -1,5 +1,6 @@
 """`mmrec evaluate attack=…` on a small run: attacked features end up in items and histories, and the goal is reached."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,11 +81,14 @@ def test_only_named_or_unpopular_items_are_promoted(restored: Restored) -> None:
         attacked_items(PictureAttack(goal="promote", column="genre", value="lamps"), table, has, degree)
 
 
-def test_the_command_measures_both_runs_and_writes_the_table(compose: Compose, cold_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [f"run={cold_run}", f"defended={cold_run}", "attack=pgd", "attack.steps=2", "attack.goal=promote", "attack.share=0.1"]
+def test_the_command_measures_both_runs_and_writes_the_table(
+    compose: Compose, cold_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(cold_run, tmp_path / "run"))
+    words = [f"run={run}", f"defended={cold_run}", "attack=pgd", "attack.steps=2", "attack.goal=promote", "attack.share=0.1"]
     found = evaluate(compose(*words, name="evaluate"))
     assert found["run/test/ndcg@20"] == found["defended/test/ndcg@20"]
-    written = read_json(cold_run / "attack.json")["pgd"]
+    written = read_json(run / "attack.json")["pgd"]
     assert written["runs"]["run"]["attacked"]["test/ndcg@20"] == found["run/test/ndcg@20"]
     reported = read_json(cold_run / "metrics.json")["models"]["fusion"]["test/ndcg@20"]
     assert written["runs"]["run"]["clean"]["test/ndcg@20"] == pytest.approx(reported, abs=1e-6)

@@ -26,6 +26,8 @@ from tests.serving.made_run import write_run
 
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 PROBLEM = "application/problem+json"
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
+"""Threads of the service use it while cases are drawn."""
 MAX_URL = 60_000
 """The longest one that the client sends; servers take less."""
 

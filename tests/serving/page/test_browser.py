@@ -257,7 +257,8 @@ def test_a_critique_steers_the_list_by_the_keyboard_and_likes_go_on(page: Any, s
     page.fill("#critique", "rien du tout")
     page.press("#critique", "Enter")
     shown(page, "answer", "You can say: like 1")
-    chosen(page, "w", "like")
+    with page.expect_response("**/v1/sessions/*/recommendations*"):
+        page.click('#list li[data-item="w"] .like')
     assert set(items(page)) == {"x", "y"} and page.inner_text("#answer") == "you like “W”"
     with page.expect_response("**/v1/sessions/*/recommendations*"):
         page.click("#undo")
