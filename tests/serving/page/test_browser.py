@@ -255,7 +255,8 @@ def test_a_critique_steers_the_list_by_the_keyboard_and_likes_go_on(page: Any, s
     assert "z" not in items(page) and page.inner_text("#title") == "For you"
     assert page.inner_text("#answer") == "you dislike “Z”" and page.evaluate("document.activeElement.id") == "critique"
     page.fill("#critique", "rien du tout")
-    page.press("#critique", "Enter")
+    with page.expect_response("**/v1/sessions/*/recommendations*"):
+        page.press("#critique", "Enter")
     shown(page, "answer", "You can say: like 1")
     with page.expect_response("**/v1/sessions/*/recommendations*"):
         page.click('#list li[data-item="w"] .like')
