@@ -85,7 +85,7 @@ def test_cfg_job_shows_the_configuration(command: Command) -> None:
         (["trian"], "mmrec: there is no `mmrec trian`; did you mean `train`?"),
         (
             ["--data=x"],
-            "mmrec: there is no `mmrec --data=x`; choose from `compare`, `completion`, `data check`, `data describe`, ",
+            "mmrec: there is no `mmrec --data=x`; choose from `chat`, `compare`, `completion`, `data check`, `data describe`, ",
         ),
         (["data"], "mmrec: there is no `mmrec data`; did you mean `data init`?"),
         (["data", "chekc", "x"], "mmrec: there is no `mmrec data chekc`; did you mean `data check`?"),
