@@ -172,8 +172,21 @@ class _Margin:
 
     def _scores(self, histories: Sequence[Sequence[int]]) -> tuple[Float[Tensor, "n n_items"], Float[Tensor, "n n_items"]]:
         """The scores of all items, and those of the items that compete with the recommended one."""
-        given = Histories.from_lists(histories)
-        if self.times is not None:
-            given = replace(given, timestamp=torch.tensor([self.times[one] for one in given.item_idx.tolist()], dtype=torch.int64))
-        scores = self.scorer.score_histories(given)
+        scores = score_lists(self.scorer, histories, self.times)
         return scores, scores.masked_fill(self.excluded, -torch.inf)
+
+
+def score_lists(
+    scorer: TrainedScorer, histories: Sequence[Sequence[int]], times: Mapping[int, int] | None
+) -> Float[Tensor, "n_histories n_items"]:
+    """Return the scores of all items for histories given as lists of items.
+
+    Args:
+        scorer: a model that scores histories.
+        histories: the items of each, oldest first.
+        times: the time of each item in seconds UTC; None if they are not known.
+    """
+    given = Histories.from_lists(histories)
+    if times is not None:
+        given = replace(given, timestamp=torch.tensor([times[one] for one in given.item_idx.tolist()], dtype=torch.int64))
+    return scorer.score_histories(given)

@@ -135,12 +135,12 @@ class Service:
         """
         model = self.model
         allowed, offset = model.catalogue.allowed(wanted.filters, wanted.candidates), read_cursor(wanted.cursor, model.version)
-        is_asking = (
-            isinstance(query, str) and user_id is not None and knows_who_asks(model, user_id) and not self.store.is_forgotten(user_id)
-        )
-        scores = match_picture(model, query) if isinstance(query, bytes) else match_text(model, query, user_id if is_asking else None)
-        reason = "look like the picture" if isinstance(query, bytes) else f"match the query{' of this user' if is_asking else ''}"
-        if user_id is not None and not is_asking and model.ranks and (taste := self._taste_of(model, user_id)) is not None:
+        asking = None
+        if isinstance(query, str) and user_id is not None and knows_who_asks(model, user_id) and not self.store.is_forgotten(user_id):
+            asking = user_id
+        scores = match_picture(model, query) if isinstance(query, bytes) else match_text(model, query, asking)
+        reason = "look like the picture" if isinstance(query, bytes) else f"match the query{'' if asking is None else ' of this user'}"
+        if user_id is not None and asking is None and model.ranks and (taste := self._taste_of(model, user_id)) is not None:
             scores, reason = order_by_taste(scores, model.all_scores(taste)), f"{reason}, in the order of the user's taste"
         found = best_of(scores, offset + wanted.k + 1, model.catalogue.idx(wanted.exclude), allowed)
         return _listed(model, found, offset, wanted.k, reason)
@@ -296,13 +296,10 @@ class Service:
         offset = read_cursor(wanted.cursor, model.version)
         excluded = torch.tensor(sorted(seen | {*model.catalogue.idx(wanted.exclude).tolist()}), dtype=torch.int64)
         k = offset + wanted.k + 1
-        if not wanted.rerank:
-            found = model.best(taste, k, excluded, allowed)
-        else:
-            n = n_candidates(wanted.rerank, wanted.k)  # the same on every page: reranked lists end there
-            k = min(k, n)
-            found = model.best(taste, n, excluded, allowed)
-            found = rerank_found(wanted.rerank, found, history, self._items_of(model), k)
+        n = n_candidates(wanted.rerank, wanted.k) if wanted.rerank else k  # the same on every page: reranked lists end there
+        found = model.best(taste, n, excluded, allowed)
+        if wanted.rerank:
+            found = rerank_found(wanted.rerank, found, history, self._items_of(model), min(k, n))
         return _listed(model, found, offset, wanted.k, reason)
 
     def _known(self, model: ServedModel, user_id: str) -> int | None:

@@ -10,7 +10,7 @@ from mmrec.files.locate import user_path
 from mmrec.files.storage import write_parquet
 from mmrec.schemas import ExportEventsConfig
 from mmrec.serving.events.interactions import events_to_interactions
-from mmrec.serving.events.store_urls import open_existing_store, read_user_key, with_password
+from mmrec.serving.events.store_urls import open_existing_store, with_secrets
 from mmrec.terminal import say
 
 
@@ -28,8 +28,7 @@ def export_events(cfg: DictConfig) -> pl.DataFrame:
     out = user_path(cfg.out)
     if out.suffix != ".parquet":
         raise ConfigError(f"out: expected the name of a file that ends in .parquet, found `{cfg.out}`")
-    url = cfg.store if cfg.store_password_file is None else with_password(cfg.store, user_path(cfg.store_password_file))
-    store = open_existing_store(url, None if cfg.user_key_file is None else read_user_key(user_path(cfg.user_key_file)))
+    store = open_existing_store(*with_secrets(cfg.store, cfg.store_password_file, cfg.user_key_file))
     try:
         events = store.export()
     finally:

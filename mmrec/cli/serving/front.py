@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from mmrec.api.runs import open_run
 from mmrec.config.hydra.from_overrides import places_of
 from mmrec.files.locate import user_path
-from mmrec.serving.events.store_urls import read_user_key, with_password
+from mmrec.serving.events.store_urls import with_secrets
 from mmrec.serving.monitoring.logs import log_as_json
 from mmrec.serving.security import ApiKeys, Limits
 from mmrec.serving.security.asgi import App
@@ -18,9 +18,7 @@ from mmrec.serving.service import Service
 def service_of(cfg: DictConfig) -> Service:
     """Open the run and the store of a configuration of `mmrec serve`."""
     store = cfg.store or f"sqlite:///{Path(cfg.paths.runs).expanduser().resolve() / 'events.sqlite'}"
-    if cfg.store_password_file is not None:
-        store = with_password(store, user_path(cfg.store_password_file))
-    user_key = None if cfg.user_key_file is None else read_user_key(user_path(cfg.user_key_file))
+    store, user_key = with_secrets(store, cfg.store_password_file, cfg.user_key_file)
     service: Service = open_run(cfg.run, *places_of(cfg)).service(store, cfg.index, user_key)
     return service
 

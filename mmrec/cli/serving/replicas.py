@@ -37,14 +37,19 @@ def application(args: Mapping[str, Any]) -> Any:
 
 def answer_on_ray(cfg: DictConfig, port: int, ready: Callable[[str], None]) -> None:
     """Answer requests by Ray Serve on this machine, or on the cluster that RAY_ADDRESS names, until SIGINT or SIGTERM."""
-    run_on_ray(_application(cfg), cfg.host, port, cfg.max_workers or cfg.workers, lambda: ready(Path(cfg.run).name))
+    run_on_ray(_application(cfg), cfg.host, port, _at_most(cfg), lambda: ready(Path(cfg.run).name))
 
 
 def _application(cfg: DictConfig) -> Any:
-    at_most = cfg.workers if cfg.max_workers is None else cfg.max_workers
+    at_most = _at_most(cfg)
     if at_most < cfg.workers:
         raise ConfigError(f"max_workers: expected at least workers={cfg.workers}, found {at_most}")
     return make_application(partial(_replica, cfg), cfg.run, Replicas(cfg.workers, at_most, 2 * cfg.threads))
+
+
+def _at_most(cfg: DictConfig) -> int:
+    """How many replicas there may be."""
+    return int(cfg.workers if cfg.max_workers is None else cfg.max_workers)
 
 
 def _replica(cfg: DictConfig, run: str) -> tuple[Service, App]:

@@ -18,7 +18,7 @@ from mmrec.experiment.run.ids import mask_of
 from mmrec.experiment.run.scorers import takes_histories
 from mmrec.explain.evidence import EvidenceExplainer, lead_of
 from mmrec.explain.explanation import EvidenceReason, Explanation, ItemReason, PathReason
-from mmrec.explain.history import CLEARANCE, explain_by_history
+from mmrec.explain.history import CLEARANCE, explain_by_history, score_lists
 from mmrec.explain.paths import GraphPath, PathFinder, without_path
 from mmrec.explain.sentences import check_language, with_sentences
 from mmrec.models.recommender import TrainedScorer
@@ -125,10 +125,8 @@ class RunExplainer:
         """Whether the history alone gives the same k best items as the model has for the user."""
         if not history or not self._takes_histories:
             return False
-        k, given = min(k, int((~excluded).sum())), Histories.from_lists([list(history)])
-        if None not in history.values():
-            given = replace(given, timestamp=torch.tensor([time for time in history.values() if time is not None]))
-        scores = self.scorer.score_histories(given)[0].masked_fill(excluded, -torch.inf)
+        k = min(k, int((~excluded).sum()))
+        scores = score_lists(self.scorer, [list(history)], _known_times(history))[0].masked_fill(excluded, -torch.inf)
         return set(scores.topk(k).indices.tolist()) == set(order[:k].tolist())
 
     def _of_history(
@@ -136,8 +134,7 @@ class RunExplainer:
     ) -> dict[str, Any]:
         if not history or not self._takes_histories:
             return {}
-        times = {item: time for item, time in history.items() if time is not None}
-        found = explain_by_history(self.scorer, list(history), item_idx, excluded, k, times=times or None, clearance=CLEARANCE)
+        found = explain_by_history(self.scorer, list(history), item_idx, excluded, k, times=_known_times(history), clearance=CLEARANCE)
         if not is_listed_by_history:  # the model ranks the user by more than the history, so its list without items is not known
             found = replace(found, removed=(), replacement=None)
         effects = dict(found.effects)
@@ -172,6 +169,11 @@ class RunExplainer:
             return EvidenceExplainer(self.restored.model)
         except ConfigError:
             return None  # one kind of evidence
+
+
+def _known_times(history: Mapping[int, int | None]) -> dict[int, int] | None:
+    """The times of the items; None if they are not known."""
+    return {item: time for item, time in history.items() if time is not None} or None
 
 
 def _lead(scorer: TrainedScorer, user_idx: int, item_idx: int) -> float:

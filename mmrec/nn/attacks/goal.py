@@ -8,6 +8,14 @@ from torch import Tensor
 ACCURACY, PROMOTE = GOALS = ("accuracy", "promote")
 
 
+def check_goal(goal: str, column: str | None, value: str | None) -> None:
+    """Raise ValueError for an unknown goal, or for a column without a value."""
+    if goal not in GOALS:
+        raise ValueError(f"goal: expected {' or '.join(GOALS)}, found {goal}")
+    if (column is None) != (value is None):
+        raise ValueError(f"column and value: expected both or neither, found {column} and {value}")
+
+
 def attack_goal(
     goal: str,
     scores: Float[Tensor, "n_users batch"],

@@ -6,8 +6,7 @@ from typing import final
 
 import torch
 
-from mmrec.nn.attacks.goal import GOALS
-from mmrec.nn.attacks.projected_gradient import check_goal
+from mmrec.nn.attacks.goal import GOALS, check_goal
 
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _WORD = re.compile(r"\w{4,}")

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from mmrec.nn.attacks.goal import GOALS
+from mmrec.nn.attacks.goal import GOALS, check_goal
 
 Encode = Callable[[Float[Tensor, "batch 3 size size"]], Float[Tensor, "batch dim"]]
 """Vectors of pictures whose channels are in [0, 1]."""
@@ -50,14 +50,6 @@ class PictureAttack:
         for name, low, high in (("epsilon_255", 1, 255), ("steps", 1, 10_000), ("restarts", 1, 1000)):
             if not low <= (value := getattr(self, name)) <= high:
                 raise ValueError(f"{name}: expected {low} to {high}, found {value}")
-
-
-def check_goal(goal: str, column: str | None, value: str | None) -> None:
-    """Raise ValueError for an unknown goal, or for a column without a value."""
-    if goal not in GOALS:
-        raise ValueError(f"goal: expected {' or '.join(GOALS)}, found {goal}")
-    if (column is None) != (value is None):
-        raise ValueError(f"column and value: expected both or neither, found {column} and {value}")
 
 
 def attack_pictures(

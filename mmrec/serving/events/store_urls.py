@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mmrec.errors import ConfigError, MissingFile, nearest
+from mmrec.files.locate import user_path
 from mmrec.serving.events.event_store import EventStore
 from mmrec.serving.events.postgres_store import PostgresEventStore
 from mmrec.serving.events.sqlite_store import SQLiteEventStore
@@ -49,6 +50,12 @@ def open_existing_store(url: str, user_key: bytes | None = None) -> EventStore:
     if url.startswith("sqlite:///") and not path.exists():
         raise MissingFile(f"store: {path}: expected a store of events, found none")
     return open_store(url, user_key)
+
+
+def with_secrets(url: str, password_file: str | None, user_key_file: str | None) -> tuple[str, bytes | None]:
+    """Return the URL of a store with the password, and the key of user ids, that files have; see `with_password` and `read_user_key`."""
+    url = url if password_file is None else with_password(url, user_path(password_file))
+    return url, None if user_key_file is None else read_user_key(user_path(user_key_file))
 
 
 def with_password(url: str, path: Path) -> str:

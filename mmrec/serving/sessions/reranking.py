@@ -78,4 +78,4 @@ def rerank_found(methods: Sequence[Reranker], found: Found, history: Sequence[in
 
 def n_candidates(methods: Sequence[Reranker], k: int) -> int:
     """Return how many items methods choose from."""
-    return max(k, methods[0].candidates) if methods else k
+    return max(k, methods[0].candidates)

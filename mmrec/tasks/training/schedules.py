@@ -40,10 +40,8 @@ class ConstantRate(Schedule):
         return _warmup(step, self.warmup_steps)
 
 
-class CosineRate(Schedule):
-    """Linear from 0 over `warmup_steps`, then half a cosine from 1 to `final` at the last step.
-
-    Loshchilov & Hutter 2017, eq. 5, without restarts.
+class DecayingRate(Schedule):
+    """Linear from 0 over `warmup_steps`, then from 1 to `final` at the last step.
 
     Args:
         warmup_steps: optimizer steps over which the rate rises.
@@ -56,26 +54,25 @@ class CosineRate(Schedule):
         self.warmup_steps, self.final = warmup_steps, final
 
     def factor(self, step: int, n_steps: float) -> float:
-        done = _share_done(step, self.warmup_steps, n_steps)
-        return min(_warmup(step, self.warmup_steps), self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2)
+        return min(_warmup(step, self.warmup_steps), self.decayed(_share_done(step, self.warmup_steps, n_steps)))
+
+    @abstractmethod
+    def decayed(self, done: float) -> float:
+        """Return the factor after a fraction of the steps that follow the warm-up."""
 
 
-class LinearRate(Schedule):
-    """Linear from 0 over `warmup_steps`, then linear from 1 to `final` at the last step.
+class CosineRate(DecayingRate):
+    """`DecayingRate` by half a cosine (Loshchilov & Hutter 2017, eq. 5, without restarts)."""
 
-    Args:
-        warmup_steps: optimizer steps over which the rate rises.
-        final: the factor at the end.
-    """
+    def decayed(self, done: float) -> float:
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2
 
-    needs_limit = True
 
-    def __init__(self, warmup_steps: int = 0, final: float = 0.0) -> None:
-        self.warmup_steps, self.final = warmup_steps, final
+class LinearRate(DecayingRate):
+    """`DecayingRate` by a straight line."""
 
-    def factor(self, step: int, n_steps: float) -> float:
-        done = _share_done(step, self.warmup_steps, n_steps)
-        return min(_warmup(step, self.warmup_steps), 1 - (1 - self.final) * done)
+    def decayed(self, done: float) -> float:
+        return 1 - (1 - self.final) * done
 
 
 class OneCycleRate(Schedule):
